@@ -1,0 +1,63 @@
+"""Files appear whole or not at all: written beside the target, flushed to disk, renamed over it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import SegError
+
+
+def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Call `write` with an open binary file and put what it wrote at `target` in one step.
+
+    Whatever stood at `target` stays as it was until the new content is complete on disk.
+
+    Args:
+        target: the file to create or replace; its folder is created when missing.
+        write: receives the open file; an exception from it leaves `target` untouched and no leftover file.
+
+    Raises:
+        SegError: the folder cannot be created or written to, or the disk is full.
+    """
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SegError(f"cannot write {target} ({reason})", "", "free the disk or choose another folder") from error
+    finally:
+        if beside.exists():
+            beside.unlink()
+
+
+def check_writable(target: Path) -> None:
+    """Refuse a target before hours of work go into it.
+
+    Raises:
+        SegError: `target` is a folder, or its folder cannot be created or written to.
+    """
+    if target.is_dir():
+        raise SegError(f"{target} is a folder", "the name of a file", f"for example {target / 'model'}{target.suffix}")
+    probe = target.with_name(f".{target.name}.probe")
+    write_atomic(probe, lambda file: None)
+    probe.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows has no handle for a folder; NTFS journals the rename itself
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,160 @@
+"""The contract: all that makes pre- and post-processing identical from the laboratory to the edge.
+
+It is born in training, saved in the checkpoint, stamped into the ONNX file's metadata and read back by the runtime.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .errors import ContractError
+
+VERSION = 1
+METADATA_KEY = "seg_edge.contract"
+GEOMETRIES = ("tile", "fit", "stretch")
+INTENSITIES = ("scale", "standardize", "window", "zscore")
+TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class: its name and the RGB colour (0..255) that masks and overlays show it in."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """How grey values become floats. Unused parameters stay empty.
+
+    - `scale`: x / dtype maximum (255, 65535; 1 for floats).
+    - `standardize`: x / dtype maximum, then (x - mean) / std with `mean`, `std` of the training set, one per channel.
+    - `window`: (x - (level - width / 2)) / width, clipped to 0..1, in raw grey values (CT: Hounsfield units).
+    - `zscore`: (x - mean) / max(std, std_floor) per image and channel, in units of x / dtype maximum. The floor keeps
+      the noise of an empty field from being blown up to the contrast of a full one.
+    """
+
+    method: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    level: float = 0.0
+    width: float = 0.0
+    std_floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything besides the weights that decides what a model answers for an image."""
+
+    input_shape: tuple[int, ...]
+    """One network input (window), spatial axes only, e.g. (572, 572)."""
+    output_shape: tuple[int, ...]
+    """The centre of the window that the valid convolutions leave, e.g. (388, 388)."""
+    channels: int
+    """Image channels the network takes: 1 grey, 3 RGB."""
+    intensity: Intensity
+    classes: tuple[ClassInfo, ...]
+    """Class 0 is the background."""
+    geometry: str = "tile"
+    """`tile`, `fit` or `stretch`."""
+    stride: int = 16
+    """The network is equivariant to shifts of this many px only (2 to the number of poolings)."""
+    task: str = "multiclass"
+    activation: str = "softmax"
+    decision: str = "argmax"
+    threshold: float = 0.5
+    """Probability from which a class counts, for the decision `threshold`."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse a contract that contradicts itself."""
+        _check(self)
+
+    @property
+    def margin(self) -> tuple[int, ...]:
+        """Ring in px that valid convolutions consume on each side, e.g. (92, 92)."""
+        return tuple((i - o) // 2 for i, o in zip(self.input_shape, self.output_shape, strict=True))
+
+    @property
+    def step(self) -> tuple[int, ...]:
+        """Distance in px from window to window: the largest multiple of `stride` inside the output window."""
+        return tuple(o // self.stride * self.stride for o in self.output_shape)
+
+    def to_json(self) -> str:
+        """The contract as one line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        """Read a contract back.
+
+        Raises:
+            ContractError: not JSON, a newer version, missing or unknown fields, or values that contradict each other.
+        """
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise ContractError(f"the contract is not JSON ({error})", "", "export the model again") from error
+        if not isinstance(raw, dict):
+            raise ContractError("the contract is not a JSON object", "", "export the model again")
+        version = raw.get("version")
+        if not isinstance(version, int) or version < 1:
+            raise ContractError(f"contract version {version!r}", f"1 to {VERSION}", "export the model again")
+        if version > VERSION:
+            raise ContractError(f"contract version {version}", f"1 to {VERSION}", "upgrade seg-edge on this machine")
+        known = {f.name for f in fields(cls)}
+        if odd := sorted(set(raw) ^ known):
+            raise ContractError(f"contract fields {odd} missing or unknown", "", "export the model again with this version")
+        try:
+            raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
+            raw["classes"] = tuple(ClassInfo(str(c["name"]), _color(c["color"])) for c in raw["classes"])
+            raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
+            return cls(**raw)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise ContractError(f"the contract cannot be read ({error!r})", "", "export the model again") from error
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _color(value: Any) -> tuple[int, int, int]:
+    red, green, blue = (int(v) for v in value)
+    return red, green, blue
+
+
+def _check(c: Contract) -> None:
+    def need(ok: bool, came: str, wanted: str) -> None:
+        if not ok:
+            raise ContractError(f"contract with {came}", wanted, "train or export the model again")
+
+    need(c.geometry in GEOMETRIES, f"geometry {c.geometry!r}", " or ".join(GEOMETRIES))
+    need(c.intensity.method in INTENSITIES, f"intensity {c.intensity.method!r}", " or ".join(INTENSITIES))
+    need(c.task in TASKS, f"task {c.task!r}", " or ".join(TASKS))
+    pair = (c.activation, c.decision)
+    need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")
+    need(c.channels >= 1, f"{c.channels} channels", "1 or more")
+    need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
+    need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
+    need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")
+    gaps = [i - o for i, o in zip(c.input_shape, c.output_shape, strict=True)]
+    need(all(o > 0 for o in c.output_shape), f"output shape {c.output_shape}", "positive sizes")
+    need(all(g >= 0 and g % 2 == 0 for g in gaps), f"window {c.input_shape} -> {c.output_shape}", "an even margin")
+    need(c.stride >= 1, f"stride {c.stride}", "1 or more")
+    need(
+        c.geometry != "tile" or min(c.step) > 0,
+        f"geometry 'tile' and an output window of {c.output_shape}",
+        f"at least {c.stride} px, else windows cannot meet exactly",
+    )
+    method, i = c.intensity.method, c.intensity
+    if method == "standardize":
+        need(len(i.mean) == len(i.std) == c.channels, "mean and std not given per channel", f"{c.channels} of each")
+        need(all(s > 0 for s in i.std), f"std {i.std}", "positive values")
+    need(method != "window" or i.width > 0, f"intensity window of width {i.width}", "a positive width")
+    need(method != "zscore" or i.std_floor > 0, f"zscore floor {i.std_floor}", "a positive floor")

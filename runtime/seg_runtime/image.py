@@ -1,0 +1,229 @@
+"""Image files <-> arrays, without losing a bit and without believing a file.
+
+Arrays are `(H, W, C)`, uint8, uint16 or float32, upright (EXIF orientation applied), alpha as a channel.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .contract import ClassInfo
+from .errors import ImageError
+from .preprocess import Array
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+MAX_PIXELS = 178_956_970  # the size from which Pillow itself calls an image a decompression bomb
+READABLE = "a PNG, JPEG, BMP or TIFF image"
+_BITS_PER_SAMPLE = 258  # TIFF tag
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        ImageError: missing, a folder, unreadable or empty.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"{path} does not exist", READABLE, "check the path") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{path} is a folder", READABLE, "name a file in it") from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read ({error.strerror})", READABLE, "check its permissions") from error
+    if not data:
+        raise ImageError(f"{path} is empty", READABLE, "copy or export it again")
+    return data
+
+
+def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
+    """Pages of an image file, one after the other: several for a TIFF stack, else one.
+
+    Args:
+        data: the file's content.
+        name: what errors call it.
+        max_pixels: refuse pages with more px, before anything is unpacked.
+
+    Yields:
+        `(H, W, C)` uint8, uint16 or float32.
+
+    Raises:
+        ImageError: not an image of a known format, truncated, too large, or of a colour model that has no plain
+            reading as grey or RGB.
+    """
+    try:
+        with _opened(data, name) as image:
+            frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            for page in range(frames):
+                image.seek(page)
+                title = name if frames == 1 else f"{name} page {page + 1}"
+                _check_size(image.size, title, max_pixels)
+                yield _page(image, data, page, title)
+    except ImageError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, KeyError, IndexError) as error:
+        # Pillow's decoders report damage by any of these
+        raise ImageError(f"{name} is damaged ({error})", READABLE, "copy or export it again") from error
+
+
+def from_pil(image: Image.Image, name: str = "image") -> Array:
+    """`(H, W, C)` of a PIL image, its EXIF orientation applied.
+
+    Raises:
+        ImageError: a colour model that has no plain reading as grey or RGB, or values that do not fit float32.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif image.mode == "1":
+        image = image.convert("L")
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "I", "F") and not image.mode.startswith("I;16"):
+        raise ImageError(f"{name} has colour mode {image.mode}", "grey, RGB, RGBA or palette", "convert it to RGB")
+    return from_array(np.asarray(image), name)
+
+
+def from_array(array: Any, name: str = "array") -> Array:
+    """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`.
+
+    Booleans become 0 and 255; signed integers and float64 become float32 with their values kept.
+
+    Raises:
+        ImageError: another rank, no pixels, another dtype, NaN or infinity, or integers beyond float32's 2**24.
+    """
+    values = np.asarray(array)
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[-1] > 64:
+        raise ImageError(f"{name} has shape {np.shape(array)}", "(H, W) or (H, W, C)", "pass one image, channels last")
+    if values.size == 0:
+        raise ImageError(f"{name} has no pixels (shape {values.shape})", "at least 1×1", "check where it comes from")
+    if values.dtype == bool:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype in (np.uint8, np.uint16):
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype.kind not in "if":
+        raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
+    if values.dtype.kind == "i" and np.abs(values, dtype=np.int64).max() > 1 << 24:
+        raise ImageError(f"{name} has integers beyond 2**24", "values that float32 holds exactly", "scale it down")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ImageError(f"{name} contains NaN or infinity", "finite values", "replace them before")
+    return values.astype(np.float32, copy=False)
+
+
+def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
+    """Bring `(H, W, C)` to the channel count of the model where nothing is lost by it.
+
+    An opaque alpha is dropped, grey becomes three equal channels, three equal channels become grey.
+
+    Raises:
+        ImageError: any other difference.
+    """
+    have = image.shape[-1]
+    if have == channels:
+        return image
+    if have in (2, 4) and channels in (1, 3):
+        if (image[..., -1] != _opaque(image.dtype)).any():
+            raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it on a background first")
+        return fit_channels(image[..., :-1], channels, name)
+    if have == 1 and channels == 3:
+        return np.repeat(image, 3, axis=-1)
+    if have == 3 and channels == 1:
+        if is_grey(image):
+            return image[..., :1]
+        raise ImageError(
+            f"{name} is in colour (3 channels)", "1 grey channel as the model was trained", "convert it to grey as the training images were"
+        )
+    raise ImageError(f"{name} has {have} channels", f"{channels} as the model was trained", "pick or convert channels")
+
+
+def is_grey(image: Array) -> bool:
+    """Whether the first three channels of `(H, W, 3 or 4)` are the same everywhere."""
+    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
+
+
+def has_opaque_alpha(image: Array) -> bool:
+    """Whether `(H, W, C)` has a last channel that is alpha and says nothing."""
+    return image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
+
+
+def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
+    """Palette picture of `(H, W)` labels: pixel value = class index, palette = class colours."""
+    picture = Image.fromarray(labels)
+    picture.putpalette([v for c in classes for v in c.color])
+    return picture
+
+
+def write_pages(file: BinaryIO, pages: Sequence[Image.Image]) -> None:
+    """Write one page as PNG, several as one TIFF (deflate)."""
+    if len(pages) == 1:
+        pages[0].save(file, "PNG")
+    else:
+        pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
+
+
+def _opaque(dtype: np.dtype[Any]) -> float:
+    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+
+
+def _opened(data: bytes, name: str) -> Image.Image:
+    with warnings.catch_warnings():  # the size is judged by _check_size, damage by the decoder
+        warnings.simplefilter("ignore")
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{name} is not an image that can be read", READABLE, "convert it") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"{name} is too large ({error})", f"at most {MAX_PIXELS} px", "crop it or raise --max-pixels") from error
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name} has {width}×{height} = {width * height} px", f"at most {max_pixels}", "crop it or raise --max-pixels"
+        )
+
+
+def _page(image: Image.Image, data: bytes, page: int, name: str) -> Array:
+    low = _low_byte_mode(image, name)
+    if low is None:
+        return from_pil(image, name)
+    # Pillow keeps only the high byte of 16-bit colour. Decoding the same stream in the other byte order gives the low one.
+    high_bytes = np.asarray(ImageOps.exif_transpose(image), np.uint16)
+    with _opened(data, name) as again:
+        again.seek(page)
+        tiles = [_with_rawmode(tile, low) for tile in again.tile]
+        again.tile = tiles
+        low_bytes = np.asarray(ImageOps.exif_transpose(again), np.uint16)
+    return high_bytes << 8 | low_bytes
+
+
+def _rawmode(tile: Any) -> str:
+    return tile.args if isinstance(tile.args, str) else str(tile.args[0])
+
+
+def _with_rawmode(tile: Any, rawmode: str) -> Any:
+    return tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *tile.args[1:]))
+
+
+def _low_byte_mode(image: Image.Image, name: str) -> str | None:
+    """Pillow's raw mode that reads the low bytes of a 16-bit colour page; None where Pillow keeps all bits anyway."""
+    raw = _rawmode(image.tile[0]) if image.tile else ""
+    base, _, order = raw.partition(";16")
+    if base in ("RGB", "RGBA", "RGBX") and order in ("B", "L", "N"):
+        native_is_little = np.little_endian
+        big = order == "B" or (order == "N" and not native_is_little)
+        return f"{base};16{'L' if big else 'B'}"
+    bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) if hasattr(image, "tag_v2") else 8
+    if (";16" in raw or bits > 8) and image.mode in ("LA", "RGB", "RGBA", "La", "RGBa", "CMYK", "L"):
+        raise ImageError(f"{name} is {image.mode} with 16 bits ({raw or bits})", "16 bits as grey, RGB or RGBA", "convert it, or save 8 bits")
+    return None

@@ -1,0 +1,90 @@
+"""What a person looks at: the image with the labels laid over it, and a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from .contract import ClassInfo
+from .preprocess import Array
+
+OPACITY = 0.35
+
+
+def visible(image: Array) -> NDArray[np.uint8]:
+    """`(H, W, C)` of any dtype -> `(H, W, 3)` uint8 for the eye: 8 bits as they are, others between 0.5 and 99.5 %."""
+    shown = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
+    if shown.dtype == np.uint8:
+        return np.ascontiguousarray(shown)
+    low, high = np.percentile(shown[:: max(1, len(shown) // 512)], [0.5, 99.5])
+    scaled = (shown.astype(np.float32) - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
+    return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
+def outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels whose right or lower neighbour has another label: `(H, W)` -> `(H, W)`."""
+    edge = np.zeros(labels.shape, bool)
+    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= labels[:-1] != labels[1:]
+    return edge
+
+
+def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
+    """Lay classes over a picture: translucent areas with a full-colour outline; the background stays as it is.
+
+    Args:
+        picture: `(H, W, 3)` uint8.
+        labels: `(H, W)` uint8.
+        classes: names and colours.
+    """
+    colors = np.array([c.color for c in classes], np.float32)
+    # integer weights per class and channel: one look-up, no float copy of the picture
+    table = np.rint((1 - OPACITY) * np.arange(256)[None, :, None] + OPACITY * colors[:, None, :]).astype(np.uint8)
+    table[0] = np.arange(256)[:, None]
+    result = np.stack([table[labels, picture[..., c], c] for c in range(3)], axis=-1)
+    edge = outline(labels)
+    edge_colors = colors.astype(np.uint8)
+    if not edge_colors[0].any():
+        edge_colors[0] = (255, 255, 255)  # black cannot be seen on a dark field
+    result[edge] = edge_colors[np.maximum(labels, _right_and_below(labels))[edge]]
+    return result
+
+
+def overlay(image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
+    """The image with its labels and, below it, a legend with the share of each class."""
+    picture = Image.fromarray(blend(visible(image), labels, classes))
+    shares = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
+    return _with_legend(picture, [(c, float(s)) for c, s in zip(classes, shares, strict=True)])
+
+
+def _right_and_below(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    highest = labels.copy()
+    highest[:, :-1] = np.maximum(highest[:, :-1], labels[:, 1:])
+    highest[:-1] = np.maximum(highest[:-1], labels[1:])
+    return highest
+
+
+def _with_legend(picture: Image.Image, entries: Sequence[tuple[ClassInfo, float]]) -> Image.Image:
+    size = max(12, min(28, picture.width // 40))
+    font, line = ImageFont.load_default(size), int(size * 1.6)
+    texts = [f"{c.name}  {share:.1%}" for c, share in entries]
+    widths = [int(font.getlength(t)) + 3 * size for t in texts]
+    rows: list[list[int]] = [[]]
+    width = max(picture.width, *widths)
+    for index in range(len(texts)):
+        if rows[-1] and sum(widths[i] for i in rows[-1]) + widths[index] > width:
+            rows.append([])
+        rows[-1].append(index)
+    sheet = Image.new("RGB", (width, picture.height + line * len(rows) + size // 2), (255, 255, 255))
+    sheet.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(sheet)
+    for number, row in enumerate(rows):
+        x, y = size // 2, picture.height + size // 2 + number * line
+        for index in row:
+            draw.rectangle((x, y, x + size, y + size), entries[index][0].color, (90, 90, 90))
+            draw.text((x + int(1.4 * size), y + size / 2), texts[index], (30, 30, 30), font, anchor="lm")
+            x += widths[index]
+    return sheet

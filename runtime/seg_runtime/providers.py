@@ -1,0 +1,156 @@
+"""One execution provider asked for, that provider got, or an error that says why and what to do."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import Any
+
+from .errors import ProviderError, SegError
+
+PROVIDERS = ("auto", "cpu", "cuda")
+ORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def runtime_module() -> Any:
+    """The imported `onnxruntime`.
+
+    Raises:
+        ProviderError: no ONNX Runtime wheel is installed, or it cannot be imported.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ProviderError(
+            f"ONNX Runtime cannot be imported ({error})", "one of its wheels", "pip install 'seg-edge[cpu]' or 'seg-edge[gpu]'"
+        ) from error
+    if not hasattr(onnxruntime, "InferenceSession"):  # an uninstalled wheel leaves an empty folder behind
+        raise ProviderError("the onnxruntime package is incomplete", "one whole wheel", _REINSTALL)
+    return onnxruntime
+
+
+_REINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'seg-edge[gpu]' (or [cpu])"
+
+
+def wheels() -> dict[str, str]:
+    """Installed distributions that own the folder `onnxruntime`, with their versions."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def available_threads() -> int:
+    """Processors that this process may use: its affinity, not the machine's size."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_wheels(provider: str) -> str:
+    """A note about two ONNX Runtime wheels in one environment, empty where there is one.
+
+    Raises:
+        ProviderError: two wheels and CUDA asked for: one overwrote files of the other, so CUDA may have vanished.
+    """
+    found = wheels()
+    if len(found) < 2:
+        return ""
+    both = " and ".join(f"{name} {version}" for name, version in found.items())
+    if provider == "cuda":
+        raise ProviderError(f"{both} are installed in one environment", "exactly one", _REINSTALL)
+    return f"{both} are installed in one environment and overwrite each other: {_REINSTALL}"
+
+
+def open_session(model: bytes, provider: str, threads: int | None, fast_math: bool) -> tuple[Any, str]:
+    """An ONNX Runtime session on exactly the provider asked for.
+
+    Args:
+        model: content of an ONNX file.
+        provider: `cpu`, `cuda`, or `auto` (CUDA when it really loads, else CPU).
+        threads: inside one operator, for CPU; None takes all that this process may use.
+        fast_math: allow TF32 on CUDA (errors near 1e-3 instead of 1e-5).
+
+    Returns:
+        The session and the provider it got, `cpu` or `cuda`.
+
+    Raises:
+        ProviderError: unknown provider, or CUDA asked for and not to be had.
+        SegError: ONNX Runtime refuses the model.
+    """
+    if provider not in PROVIDERS:
+        raise ProviderError(f"provider {provider!r}", " or ".join(PROVIDERS), "choose one of them")
+    if threads is not None and threads < 1:
+        raise SegError(f"{threads} threads", "1 or more", "leave it out to use all that this process may use")
+    check_wheels(provider)
+    ort = runtime_module()
+    if provider == "cpu" or (provider == "auto" and not _cuda_listed(ort)):
+        return _create(ort, model, "cpu", threads, fast_math), "cpu"
+    problem = _cuda_problem(ort)
+    if not problem:
+        session = _create(ort, model, "cuda", threads, fast_math)
+        if session.get_providers()[0] == ORT_NAMES["cuda"]:  # ONNX Runtime itself falls back with a mere log line
+            return session, "cuda"
+        problem = "CUDA was refused at start: no usable GPU or driver"
+    if provider == "cuda":
+        raise ProviderError(f"CUDA cannot be used: {problem}", "", _cuda_fix(ort))
+    return _create(ort, model, "cpu", threads, fast_math), "cpu"
+
+
+def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_math: bool) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or available_threads()
+    options.log_severity_level = 4  # what a log line would say is raised as an error here
+    chosen: list[Any] = [ORT_NAMES["cpu"]]
+    if provider == "cuda":
+        settings = {"use_tf32": str(int(fast_math)), "cudnn_conv_algo_search": "HEURISTIC"}
+        chosen.insert(0, (ORT_NAMES["cuda"], settings))
+    try:
+        return ort.InferenceSession(model, options, providers=chosen)
+    except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+        if provider == "cuda":
+            raise ProviderError(f"CUDA failed to start ({error})", "", _cuda_fix(ort)) from error
+        raise SegError(f"ONNX Runtime {ort.__version__} refuses the model ({error})", "", "export it again") from error
+
+
+def _cuda_listed(ort: Any) -> bool:
+    return ORT_NAMES["cuda"] in ort.get_available_providers()
+
+
+def _cuda_problem(ort: Any) -> str:
+    """Why CUDA cannot load here, by the name of the first missing library; empty when it loads."""
+    if not _cuda_listed(ort):
+        return f"the installed wheel ({', '.join(wheels()) or 'onnxruntime'}) is built without it"
+    if hasattr(ort, "preload_dlls"):
+        _quiet_preload(ort)
+    folder = Path(ort.__file__).parent / "capi"
+    for library in sorted(folder.glob("*onnxruntime_providers_shared*")) + sorted(folder.glob("*providers_cuda*")):
+        try:
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            return str(error)
+    return ""
+
+
+def _quiet_preload(ort: Any) -> None:
+    """Load CUDA and cuDNN from the nvidia wheels, where installed; ONNX Runtime prints what it misses to stdout."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        ort.preload_dlls()
+
+
+def _cuda_fix(ort: Any) -> str:
+    if not _cuda_listed(ort):
+        return "pip uninstall -y onnxruntime, then pip install 'seg-edge[gpu]'; or use --provider cpu"
+    major = str(getattr(ort, "cuda_version", "") or "").split(".")[0]
+    return (
+        f"install an NVIDIA driver{f', CUDA {major}' if major else ''} and cuDNN 9"
+        " (pip install 'onnxruntime-gpu[cuda,cudnn]' brings both libraries); or use --provider cpu"
+    )

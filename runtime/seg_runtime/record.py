@@ -1,0 +1,59 @@
+"""What a machine reads about a result: which model, which input, which provider, what came out, how long it took."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from .preprocess import Array
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+def product_version() -> str:
+    """Version of seg-edge, `unknown` when it runs from a bare folder."""
+    try:
+        return version("seg-edge")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def make_record(
+    session: Session, name: str, input_sha256: str, image: Array, labels: NDArray[np.uint8], ms: Mapping[str, float]
+) -> dict[str, Any]:
+    """The record of one segmented image or page, ready for JSON.
+
+    Args:
+        session: the model that answered.
+        name: of the input, without its folder.
+        input_sha256: of the file's content, or of the array's bytes where there was no file.
+        image: `(H, W, C)` as decoded.
+        labels: `(H, W)` uint8.
+        ms: milliseconds per stage.
+    """
+    height, width, channels = image.shape
+    counts = np.bincount(labels.ravel(), minlength=len(session.contract.classes))
+    return {
+        "input": {"name": name, "sha256": input_sha256, "height": height, "width": width, "channels": channels, "dtype": str(image.dtype)},
+        "model": {"sha256": session.sha256, "geometry": session.contract.geometry, "intensity": session.contract.intensity.method},
+        "provider": {"asked": session.provider_asked, "used": session.provider},
+        "versions": {
+            "seg-edge": product_version(),
+            "onnxruntime": session.runtime_version,
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+            "python": platform.python_version(),
+        },
+        "classes": [
+            {"index": i, "name": c.name, "pixels": int(counts[i]), "share": float(counts[i] / labels.size)}
+            for i, c in enumerate(session.contract.classes)
+        ],
+        "ms": {stage: round(value, 3) for stage, value in ms.items()},
+    }

@@ -1,0 +1,246 @@
+"""The one place where the four steps meet: preprocess, session, postprocess, labels."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .contract import Contract
+from .geometry import frame, unframe
+from .image import MAX_PIXELS, decode, fit_channels, from_array, from_pil, read_bytes
+from .errors import ImageError, SegError
+from .postprocess import activate, decide, stitch
+from .preprocess import Array, Float, Grid, plan, windows
+from .record import make_record
+from .session import Session
+
+Infer = Callable[[Float], Float]
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Timings:
+    """Milliseconds spent per stage on one image."""
+
+    ms: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, start: float) -> float:
+        """Book the time since `start` on `stage`; returns now."""
+        now = time.perf_counter()
+        self.ms[stage] = self.ms.get(stage, 0.0) + (now - start) * 1000
+        return now
+
+
+def window_logits(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> tuple[Grid, Iterator[Float]]:
+    """The answers of a model for one image, window by window: the corridor that training, export and runtime share.
+
+    Args:
+        image: `(H, W, C)` with the contract's channels.
+        contract: how to cut and normalise.
+        infer: `(1, C, *input_shape)` float32 -> `(1, K, *output_shape)` float32.
+        timings: receives `preprocess` and `inference`.
+        progress: called with windows done and windows in all.
+
+    Returns:
+        The Grid, and an iterator over logits `(K, *output_shape)` in the order of its origins.
+    """
+    times = timings or Timings()
+    start = time.perf_counter()
+    framed = frame(image, contract)
+    grid = plan(framed.shape[:-1], contract)
+    total = len(grid.origins())
+
+    def answers(start: float) -> Iterator[Float]:
+        for done, window in enumerate(windows(framed, grid, contract.intensity), 1):
+            start = times.add("preprocess", start)
+            logits = infer(window)[0]
+            times.add("inference", start)
+            yield logits
+            if progress:
+                progress(done, total)
+            start = time.perf_counter()
+
+    return grid, answers(start)
+
+
+def segment_labels(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> NDArray[np.uint8]:
+    """Labels `(H, W)` uint8 of an image `(H, W, C)`; see `window_logits`. Memory for logits: one window."""
+    times = timings or Timings()
+    grid, answers = window_logits(image, contract, infer, times, progress)
+
+    def pieces() -> Iterator[NDArray[np.uint8]]:
+        for logits in answers:
+            start = time.perf_counter()
+            labels = decide(logits, contract)
+            times.add("postprocess", start)
+            yield labels
+
+    labels = stitch(pieces(), grid, np.zeros(grid.shape, np.uint8))
+    return unframe(labels, image.shape[:-1])
+
+
+def segment_probabilities(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> tuple[NDArray[np.uint8], Float]:
+    """Labels `(H, W)` uint8 and probabilities `(K, H, W)` float32, 0..1, of an image `(H, W, C)`."""
+    times = timings or Timings()
+    grid, answers = window_logits(image, contract, infer, times, progress)
+    logits = stitch(answers, grid, np.zeros((len(contract.classes), *grid.shape), np.float32))
+    start = time.perf_counter()
+    labels = unframe(decide(logits, contract), image.shape[:-1])
+    probabilities = unframe(activate(logits, contract), image.shape[:-1])
+    times.add("postprocess", start)
+    return labels, probabilities
+
+
+@dataclass
+class Segmentation:
+    """What a model says about one image.
+
+    Attributes:
+        labels: `(H, W)` uint8 class indices at the image's own size.
+        record: what a machine reads about how they came about; see `record.py`.
+        image: `(H, W, C)` the image as decoded.
+        contract: of the model.
+    """
+
+    labels: NDArray[np.uint8]
+    record: dict[str, Any]
+    image: Array
+    contract: Contract
+    _infer: Infer = field(repr=False)
+    _probabilities: Float | None = field(default=None, repr=False)
+
+    @property
+    def probabilities(self) -> Float:
+        """`(K, H, W)` float32, 0..1. Runs the network again unless they were asked for at once."""
+        if self._probabilities is None:
+            image = fit_channels(self.image, self.contract.channels)
+            self._probabilities = segment_probabilities(image, self.contract, self._infer)[1]
+        return self._probabilities
+
+
+class Segmenter:
+    """A model ready to segment images. Thread-safe; a context manager that frees the model at its end.
+
+    >>> with Segmenter("model.onnx", provider="cpu") as segmenter:  # doctest: +SKIP
+    ...     labels = segmenter("image.png").labels
+    """
+
+    def __init__(
+        self, model: str | Path | bytes, provider: str = "auto", threads: int | None = None, fast_math: bool = False
+    ) -> None:
+        """Load a model made by seg-export; arguments and errors are those of `Session`."""
+        self._session: Session | None = Session(model, provider, threads, fast_math)
+        self.contract = self._session.contract
+        self.provider = self._session.provider
+        self.model_sha256 = self._session.sha256
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Segmenter:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the model."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the model; images that are under way finish first, later ones raise SegError."""
+        with self._lock:
+            self._session = None
+
+    @property
+    def session(self) -> Session:
+        """The loaded model.
+
+        Raises:
+            SegError: after `close`.
+        """
+        with self._lock:
+            if self._session is None:
+                raise SegError("this Segmenter is closed", "", "make a new one, or segment inside its with block")
+            return self._session
+
+    def __call__(
+        self,
+        image: str | Path | Image.Image | NDArray[Any],
+        *,
+        probabilities: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress | None = None,
+    ) -> Segmentation:
+        """Segment one image.
+
+        Args:
+            image: path of a PNG, JPEG, BMP or one-page TIFF, a PIL image, or an array `(H, W)` or `(H, W, C)` of
+                uint8, uint16 or floats.
+            probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
+            max_pixels: refuse a file with more px.
+            progress: called with windows done and windows in all.
+
+        Raises:
+            ImageError: the image cannot be read or does not fit the model.
+        """
+        if isinstance(image, (str, Path)):
+            data = read_bytes(Path(image))
+            start = time.perf_counter()
+            pages = decode(data, str(image), max_pixels)
+            array = next(pages)
+            if next(pages, None) is not None:
+                raise ImageError(f"{image} has several pages", "one", "use Segmenter.pages for a stack")
+            timings = Timings()
+            timings.add("decode", start)
+            return self._segment(array, str(image), data, probabilities, timings, progress)
+        array = from_pil(image) if isinstance(image, Image.Image) else from_array(image)
+        return self._segment(array, "image", None, probabilities, Timings(), progress)
+
+    def pages(
+        self, data: bytes, name: str, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> Iterator[Segmentation]:
+        """Segment the pages of an image file's content one after the other.
+
+        Args:
+            data: content of a PNG, JPEG, BMP or TIFF file.
+            name: what errors and the record call it.
+            probabilities: as in a call.
+            max_pixels: as in a call.
+        """
+        pages = decode(data, name, max_pixels)
+        while True:
+            timings, start = Timings(), time.perf_counter()
+            array = next(pages, None)
+            if array is None:
+                return
+            timings.add("decode", start)
+            yield self._segment(array, name, data, probabilities, timings, None)
+
+    def _segment(
+        self, array: Array, name: str, data: bytes | None, keep: bool, timings: Timings, progress: Progress | None
+    ) -> Segmentation:
+        session, contract = self.session, self.contract
+        image = fit_channels(array, contract.channels, name)
+        scores: Float | None = None
+        if keep:
+            labels, scores = segment_probabilities(image, contract, session.run, timings, progress)
+        else:
+            labels = segment_labels(image, contract, session.run, timings, progress)
+        source = hashlib.sha256(array.tobytes() if data is None else data).hexdigest()
+        record = make_record(session, Path(name).name, source, array, labels, timings.ms)
+        return Segmentation(labels, record, array, contract, session.run, scores)

@@ -1,0 +1,87 @@
+"""model.onnx -> Session: its contract, and windows -> logits."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from .contract import METADATA_KEY, Contract
+from .errors import ContractError, ModelError
+from .preprocess import Float
+from .providers import open_session, runtime_module
+
+
+class Session:
+    """One loaded model on one execution provider. Thread-safe: ONNX Runtime's `run` is.
+
+    Attributes:
+        contract: read from the file's metadata.
+        provider: the one in use, `cpu` or `cuda`.
+        provider_asked: the one asked for.
+        sha256: of the very bytes that ONNX Runtime was given.
+    """
+
+    def __init__(
+        self, model: str | Path | bytes, provider: str = "auto", threads: int | None = None, fast_math: bool = False
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: path of an ONNX file, or its content.
+            provider: `auto`, `cpu` or `cuda`; what is asked for is what is used, or an error.
+            threads: for operators on CPU; None takes all that this process may use.
+            fast_math: allow TF32 on CUDA.
+
+        Raises:
+            ModelError: the file cannot be read or is not an ONNX model of the contract's shape.
+            ContractError: the file carries no contract or one this version cannot follow.
+            ProviderError: the provider cannot be had.
+        """
+        name = "model" if isinstance(model, bytes) else str(model)
+        data = model if isinstance(model, bytes) else _read(Path(model))
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.provider_asked = provider
+        self._session, self.provider = open_session(data, provider, threads, fast_math)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise ContractError(f"{name} carries no contract", "a file made by seg-export", "export the model with seg-export")
+        self.contract = Contract.from_json(metadata[METADATA_KEY])
+        self._check_shapes(name)
+
+    @property
+    def runtime_version(self) -> str:
+        """Version of the ONNX Runtime in use."""
+        return str(runtime_module().__version__)
+
+    def run(self, window: Float) -> Float:
+        """Logits `(1, K, *output_shape)` float32 of one window `(1, C, *input_shape)` float32."""
+        logits: Float = self._session.run(["logits"], {"image": window})[0]
+        return logits
+
+    def warm_up(self) -> None:
+        """Run one window of zeros, so that the first image does not pay for allocations and kernel choice."""
+        self.run(np.zeros((1, self.contract.channels, *self.contract.input_shape), np.float32))
+
+    def _check_shapes(self, name: str) -> None:
+        c = self.contract
+        wanted = {"image": [1, c.channels, *c.input_shape], "logits": [1, len(c.classes), *c.output_shape]}
+        given = {v.name: v.shape for v in (*self._session.get_inputs(), *self._session.get_outputs())}
+        if given != wanted:
+            raise ModelError(f"{name} has inputs and outputs {given}", f"{wanted} as its contract says", "export it again")
+
+
+def _read(path: Path) -> bytes:
+    fix = "name one with --model or $SEG_MODEL, or make one with seg-export"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"model {path} does not exist", "an ONNX file made by seg-export", fix) from error
+    except OSError as error:
+        raise ModelError(f"model {path} cannot be read ({error.strerror})", "an ONNX file made by seg-export", fix) from error
+    if path.suffix in (".pt", ".pth"):
+        raise ModelError(f"{path} is a torch checkpoint", "an ONNX file", f"seg-export {path} {path.with_suffix('.onnx')}")
+    if not data:
+        raise ModelError(f"model {path} is empty", "an ONNX file made by seg-export", "copy or export it again")
+    return data

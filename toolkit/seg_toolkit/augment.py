@@ -1,0 +1,137 @@
+"""Random augmentation: drawn once, then applied to image, labels and weights alike.
+
+After Ronneberger et al. 2015, section 3.1: shift, rotation, elastic deformation from random displacements on a coarse
+3×3 grid with a standard deviation of 10 px, grey-value variation; flips and scale on top. Space beyond the image is
+filled by the runtime's own mirroring, so that no training window shows what no window at run time can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from seg_runtime.preprocess import Array, Float, cut
+
+Coordinates = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each random change may go. All zeros and False: none."""
+
+    elastic_px: float = 10.0
+    """Standard deviation of the displacements on the 3×3 grid."""
+    rotation_deg: float = 180.0
+    """Rotation by any angle up to this, either way."""
+    scale: float = 0.15
+    """Zoom between 1 - scale and 1 + scale."""
+    flips: bool = True
+    contrast: float = 0.3
+    """Factor on the normalised values, e^±contrast, about their mean."""
+    brightness: float = 0.2
+    """Offset of the normalised values, in units of the window's standard deviation."""
+    gamma: float = 0.3
+    """Exponent e^±gamma on the values between the window's minimum and maximum."""
+    noise: float = 0.1
+    """Largest standard deviation of additive noise, in units of the window's."""
+
+
+NONE = Augmentation(0, 0, 0, False, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random change, drawn, not yet applied."""
+
+    matrix: NDArray[np.float64]
+    """`(2, 2)` from window to image directions: rotation, zoom, flip."""
+    displacement_px: NDArray[np.float64]
+    """`(2, 3, 3)` on a grid whose corners are the window's."""
+    contrast: float
+    brightness: float
+    gamma: float
+    noise: float
+    noise_seed: int
+
+
+def draw(rng: np.random.Generator, how: Augmentation) -> Draw:
+    """Draw one change; takes the same number of random values whatever `how` says."""
+    angle = np.deg2rad(rng.uniform(-how.rotation_deg, how.rotation_deg))
+    zoom = 1 + rng.uniform(-how.scale, how.scale)
+    flips = np.where(rng.random(2) < 0.5, -1.0, 1.0) if how.flips else np.ones(2)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return Draw(
+        matrix=rotation @ np.diag(flips) / zoom,
+        displacement_px=rng.normal(0, 1, (2, 3, 3)) * how.elastic_px,
+        contrast=float(np.exp(rng.uniform(-how.contrast, how.contrast))),
+        brightness=float(rng.uniform(-how.brightness, how.brightness)),
+        gamma=float(np.exp(rng.uniform(-how.gamma, how.gamma))),
+        noise=float(rng.uniform(0, how.noise)),
+        noise_seed=int(rng.integers(1 << 31)),
+    )
+
+
+def coordinates(change: Draw, centre: Sequence[float], shape: tuple[int, int]) -> Coordinates:
+    """Where each pixel of a window comes from.
+
+    Args:
+        change: the draw.
+        centre: point of the image, in px, that the window's centre shows when nothing displaces it.
+        shape: `(H, W)` of the window.
+
+    Returns:
+        `(2, H, W)` float64 image coordinates (row, column), possibly beyond the image.
+    """
+    axes = [np.arange(n) - (n - 1) / 2 for n in shape]
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"))  # (2, H, W)
+    offsets = offsets + elastic_field(change.displacement_px, shape)
+    return np.tensordot(change.matrix, offsets, axes=1) + np.asarray(centre, np.float64)[:, None, None]
+
+
+def elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
+    """Displacements `(2, 3, 3)` at control points, the outer ones on the window's corners -> `(2, H, W)`, cubic B-spline."""
+    if not displacement_px.any():
+        return np.zeros((2, *shape))
+    rows, columns = (np.linspace(0, n - 1, m) for n, m in zip(displacement_px.shape[1:], shape, strict=True))
+    grid = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+    return np.stack([ndimage.map_coordinates(d, grid, order=3, mode="mirror") for d in displacement_px])
+
+
+def warp(image: Array, where: Coordinates, order: int) -> Array:
+    """Read `(H, W, C)` at `where` `(2, h, w)`: spline of `order` (0 keeps values, 3 is bicubic), mirrored beyond it.
+
+    Returns:
+        `(h, w, C)`; float32 for orders above 0, else the image's dtype.
+    """
+    reach = 0 if order == 0 else 3  # neighbours that a cubic spline leans on before its prefilter has decayed
+    first = np.floor(where.min(axis=(1, 2))).astype(int) - reach
+    last = np.ceil(where.max(axis=(1, 2))).astype(int) + reach + 1
+    patch = cut(image, tuple(first), tuple(last - first))
+    local = where - first[:, None, None]
+    if order == 0:
+        rows, columns = np.rint(local).astype(np.intp)
+        return patch[rows, columns]
+    channels = [
+        ndimage.map_coordinates(patch[..., c].astype(np.float32), local, order=order, mode="mirror", output=np.float32)
+        for c in range(patch.shape[-1])
+    ]
+    return np.stack(channels, axis=-1)
+
+
+def vary_grey(window: Float, change: Draw) -> Float:
+    """Gamma, contrast, brightness and noise on a normalised window `(H, W, C)` float32."""
+    low, high = float(window.min()), float(window.max())
+    spread = float(window.std())
+    if high - low < 1e-6:
+        return window
+    values: Any = low + (high - low) * ((window - low) / (high - low)) ** np.float32(change.gamma)
+    mean = float(values.mean())
+    values = (values - mean) * change.contrast + mean + change.brightness * spread
+    if change.noise > 0:
+        noise = np.random.default_rng(change.noise_seed).standard_normal(window.shape, np.float32)
+        values = values + np.float32(change.noise * spread) * noise
+    return np.asarray(values, np.float32)

@@ -1,0 +1,146 @@
+"""seg-train: images and masks -> model.pt."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from seg_runtime.atomic import check_writable
+from seg_runtime.commandline import guarded
+from seg_runtime.errors import SegError
+
+SHOWN_LOSSES = 20  # the bar shows the mean of so many
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), default="model.pt", help="The best checkpoint; log and pictures lie beside it.")
+@click.option("--evaluate", type=click.Path(path_type=Path), metavar="MODEL.PT", help="Do not train: score this checkpoint on DATA.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="With --evaluate: write the scores here too.")
+@click.option("--classes", help="NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.")
+@click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
+@click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
+@click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
+@click.option("--class-weights", default="auto", help="auto, none, root (1/√share) or balance (1/share).")
+@click.option("--border-weight", type=float, help="w0 of the weight map between cells [default: 10 with DATA/instances, else 0].")
+@click.option("--width", type=click.IntRange(1), default=64, help="Maps of the first level.")
+@click.option("--depth", type=click.IntRange(1, 6), default=4, help="Poolings.")
+@click.option("--input-size", type=int, default=572, help="Side of a window: 16k + 60 at depth 4.")
+@click.option("--skip", type=click.Choice(["crop", "resize"]), default="crop", help="What the skips carry.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.1, help="At the end of the contracting path.")
+@click.option("--steps", type=click.IntRange(1), help="Optimizer steps [default: 3000].")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of --steps: passes over the training images.")
+@click.option("--batch-size", type=click.IntRange(1), default=1)
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].")
+@click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", help="sgd has the paper's momentum of 0.99.")
+@click.option("--dice-weight", type=click.FloatRange(0), default=1.0, help="Factor of the Dice term beside the cross-entropy.")
+@click.option("--no-augment", is_flag=True, help="Train on the images as they are.")
+@click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2, help="Share of the images kept for validation.")
+@click.option("--val-list", type=click.Path(path_type=Path), help="Text file with the names of the validation images, one a line.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, split and augmentation.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare windows.")
+@click.option("--resume", is_flag=True, help="Continue the run that left its state beside --out.")
+@click.version_option(package_name="seg-edge")
+@guarded
+def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, **options: Any) -> None:
+    """Train a U-Net on DATA/images with DATA/masks or DATA/instances, and write the best checkpoint.
+
+    What the images look like decides the defaults; each choice is printed with its reason and has an option.
+    """
+    if evaluate is not None:
+        _evaluate(evaluate, data, json_path, options)
+        return
+    if json_path:
+        raise SegError("--json without --evaluate", "both", "seg-train --evaluate MODEL.PT DATA --json FILE")
+    check_writable(out)
+    _train(data, out, options)
+
+
+def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
+    from .plan import make_plan  # torch is heavy: --help and wrong options answer without it
+    from .train import resume_path, train
+
+    say = _say
+    plan = make_plan(data, out, options, say, _bar)
+    say(f"training on {plan.device}: {plan.recipe.steps} steps of {plan.recipe.batch_size}, resumed from {plan.first_step}" if plan.first_step
+        else f"training on {plan.device}: {plan.recipe.steps} steps of {plan.recipe.batch_size}")  # fmt: skip
+    recent: list[float] = []
+    best = [0.0]
+    with click.progressbar(
+        length=plan.recipe.steps, label="training", file=sys.stderr, item_show_func=lambda text: text, show_pos=True, update_min_steps=1
+    ) as bar:
+        bar.update(plan.first_step)
+
+        def watch(news: Any) -> None:
+            if news.dice is None:
+                recent.append(news.loss)
+                del recent[:-SHOWN_LOSSES]
+                bar.update(1, f"loss {sum(recent) / len(recent):.4f}  best Dice {best[0]:.4f}")
+                return
+            best[0] = max(best[0], news.dice)
+            say(f"step {news.step}: loss {sum(recent) / len(recent):.4f}, validation Dice {news.dice:.4f}")
+
+        try:
+            kept = train(
+                plan.model, plan.contract, plan.recipe, plan.stream, plan.validation, plan.classes, out,
+                device=plan.device, workers=options["workers"], resume=plan.state, watch=watch,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise SegError(f"interrupted; the state is kept in {resume_path(out)}", "", "go on with --resume and the same options") from None
+    click.echo(_table(kept.contract.provenance["validation"]))
+    click.echo(f"wrote {out}")
+
+
+def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
+    from .checkpoint import load
+    from .evaluate import score, torch_infer
+    from .folder import find_cases, parse_classes, recolored, stored_classes
+    from .metrics import summary
+    from .plan import pick_device
+
+    checkpoint = load(model)
+    classes = stored_classes(checkpoint.classes)
+    if options["classes"]:
+        given = parse_classes(options["classes"])
+        if len(given) != len(classes):
+            raise SegError(f"--classes lists {len(given)}", f"the model's {len(classes)}", "list the same classes")
+        classes = recolored(given, checkpoint.contract.classes)
+    device = pick_device(options["device"])
+    infer = torch_infer(checkpoint.build().to(device), device)
+    cases = find_cases(data, _say)
+    counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
+    result = summary(counts, [c.info.name for c in classes])
+    click.echo(_table(result))
+    text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
+    click.echo(text)
+    if json_path:
+        from seg_runtime.atomic import write_atomic
+
+        write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [f"{'class':<16} {'Dice':>8} {'IoU':>8}"]
+    for entry in result["classes"]:
+        numbers = ("-" if entry[k] is None else f"{entry[k]:.4f}" for k in ("dice", "iou"))
+        lines.append(f"{entry['name']:<16} {' '.join(f'{n:>8}' for n in numbers)}")
+    lines.append(f"pixel error {result['pixel_error']:.4f}, mean over {result['images']} images")
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _bar(label: str, length: int) -> Callable[[Iterable[Any]], Iterable[Any]]:
+    def over(things: Iterable[Any]) -> Iterable[Any]:
+        with click.progressbar(things, length=length, label=label, file=sys.stderr) as bar:
+            yield from bar
+
+    return over

@@ -1,0 +1,53 @@
+"""Score a model on a data set, through the runtime's own corridor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from seg_runtime.contract import Contract
+from seg_runtime.image import fit_channels
+from seg_runtime.preprocess import Array, Float
+from seg_runtime.segment import Infer, segment_labels
+from torch import nn
+
+from .folder import Case, ClassValues, read_image, truth
+from .metrics import Confusion, confusion
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One case with the model's answer: `(H, W, C)` image, `(H, W)` uint8 truth and labels, `(K, K)` counts."""
+
+    name: str
+    image: Array
+    truth: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    counts: Confusion
+
+
+def torch_infer(model: nn.Module, device: torch.device) -> Infer:
+    """The model as the runtime calls one: `(1, C, H, W)` float32 -> logits `(1, K, h, w)` float32."""
+
+    @torch.inference_mode()
+    def infer(window: Float) -> Float:
+        x = torch.from_numpy(window).to(device, memory_format=torch.channels_last)
+        answer: Float = model(x).float().cpu().numpy()
+        return answer
+
+    return infer
+
+
+def score(
+    cases: Sequence[Case], classes: Sequence[ClassValues], contract: Contract, infer: Infer,
+    progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+) -> Iterator[Scored]:  # fmt: skip
+    """Segment each case and count, one at a time."""
+    for case in progress(cases):
+        image = fit_channels(read_image(case.image), contract.channels, str(case.image))
+        expected, _ = truth(case, classes)
+        labels = segment_labels(image, contract, infer)
+        yield Scored(case.name, image, expected, labels, confusion(expected, labels, len(classes)))

@@ -1,0 +1,219 @@
+"""A training folder: which image belongs to which mask, what the mask values mean, and what is wrong with it."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps
+from seg_runtime.contract import ClassInfo
+from seg_runtime.errors import DataError, ImageError
+from seg_runtime.image import FORMATS, SUFFIXES, decode, read_bytes
+from seg_runtime.preprocess import Array
+
+BACKGROUND = (0, 0, 0)
+COLORS = (  # Okabe and Ito's palette, told apart by colour-blind readers too
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its ground truth."""
+
+    name: str
+    image: Path
+    mask: Path | None
+    instances: Path | None
+
+
+@dataclass(frozen=True)
+class ClassValues:
+    """One class and the mask values that stand for it; no values: the value is the class's index."""
+
+    info: ClassInfo
+    values: tuple[int, ...]
+
+
+def find_cases(root: Path, report: Callable[[str], None]) -> list[Case]:
+    """The matched cases of `root`: `images/NAME.*` with `masks/NAME.*` or `instances/NAME.*`, sorted by name.
+
+    Args:
+        root: the training folder.
+        report: told about files that match nothing.
+
+    Raises:
+        DataError: no such folder, no images, no masks, two files of one name, or nothing that matches.
+    """
+    layout = "DATA/images with DATA/masks or DATA/instances"
+    if not (root / "images").is_dir():
+        raise DataError(f"{root} has no folder images", layout, "point to the folder that holds them")
+    images, masks, instances = (_by_stem(root / part) for part in ("images", "masks", "instances"))
+    if not masks and not instances:
+        raise DataError(f"{root} has neither masks nor instances", layout, "add the ground truth")
+    if not images:
+        raise DataError(f"{root / 'images'} has no images ({', '.join(SUFFIXES)})", layout, "add the images")
+    truths = masks or instances
+    for folder, here, there in (("images", images, truths), (truths_name(masks), truths, images)):
+        if odd := sorted(set(here) - set(there)):
+            report(f"{len(odd)} without a match in {folder}, left out: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}")
+    if masks and instances and (odd := sorted(set(images) & set(masks) - set(instances))):
+        raise DataError(f"instances of {odd[0]} and {len(odd) - 1} more are missing", "instances for every image or for none", "add them or move the folder away")
+    names = sorted(set(images) & set(truths))
+    if not names:
+        raise DataError(f"no image in {root} has the name of a mask", "images/NAME.* with masks/NAME.*", "rename them")
+    return [Case(n, images[n], masks.get(n), instances.get(n)) for n in names]
+
+
+def truths_name(masks: dict[str, Path]) -> str:
+    """The folder that ground truth comes from."""
+    return "masks" if masks else "instances"
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise DataError(f"{path} and {found[path.stem].name} have one name", "one file per name", "remove one")
+        found[path.stem] = path
+    return found
+
+
+def read_image(path: Path) -> Array:
+    """`(H, W, C)` of a one-page image file, as the runtime reads it."""
+    pages = list(decode(read_bytes(path), str(path)))
+    if len(pages) != 1:
+        raise DataError(f"{path} has {len(pages)} pages", "one image per file", "split the stack")
+    return pages[0]
+
+
+def read_mask(path: Path) -> NDArray[np.int64]:
+    """Raw values `(H, W)` int64 of a label image: palette images give their indices, not their colours."""
+    try:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as picture:
+            values = np.asarray(ImageOps.exif_transpose(picture))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read as a mask ({error})", "a label image", "save it again") from error
+    if values.ndim == 3:
+        colours = values[..., : 3 if values.shape[-1] >= 3 else 1]
+        if (colours != colours[..., :1]).any():
+            raise DataError(f"{path} is a colour picture", "a mask with one value per pixel", "save it as grey or palette")
+        values = colours[..., 0]
+    if values.dtype.kind == "f" and (values != np.rint(values)).any():
+        raise DataError(f"{path} has fractional values", "integers", "save it as a label image")
+    return values.astype(np.int64)
+
+
+def parse_classes(text: str) -> tuple[ClassValues, ...]:
+    """Classes from `background=0,cell=255`; several values as `membrane=0+32+64`, a colour as `cell=255#ff8800`.
+
+    Raises:
+        DataError: not of that form, a value or name given twice, fewer than two classes.
+    """
+    form = "NAME=VALUE[+VALUE…][#RRGGBB],… such as background=0,cell=255"
+    found: list[ClassValues] = []
+    for index, part in enumerate(text.split(",")):
+        name, _, rest = part.strip().partition("=")
+        numbers, _, colour = rest.partition("#")
+        try:
+            values = tuple(int(v) for v in numbers.split("+"))
+            rgb = ImageColor.getrgb(f"#{colour}")[:3] if colour else default_color(index)
+        except ValueError as error:
+            raise DataError(f"--classes {part!r}", form, "write it like that") from error
+        if not name:
+            raise DataError(f"--classes {part!r}", form, "write it like that")
+        found.append(ClassValues(ClassInfo(name, (rgb[0], rgb[1], rgb[2])), values))
+    for what, things in (("value", [v for c in found for v in c.values]), ("name", [c.info.name for c in found])):
+        if twice := [t for t, n in Counter(things).items() if n > 1]:
+            raise DataError(f"--classes gives the {what} {twice[0]!r} twice", "each once", "correct it")
+    if not 2 <= len(found) <= 256:
+        raise DataError(f"--classes lists {len(found)}", "2 to 256, the background first", "list all of them")
+    return tuple(found)
+
+
+def infer_classes(values: Sequence[int]) -> tuple[ClassValues, ...]:
+    """Classes when none were given: {0, 255}, or indices 0..K-1.
+
+    Raises:
+        DataError: any other set of values; the message holds the option to give.
+    """
+    found = sorted(values)
+    if found in ([0, 255], [255], [0]) or found == [0, 1]:
+        names = ("background", "foreground")
+        numbers = (0, 255) if 255 in found else (0, 1)
+        return tuple(ClassValues(ClassInfo(n, default_color(i)), (v,)) for i, (n, v) in enumerate(zip(names, numbers, strict=True)))
+    if found[-1] < 32 and found[0] >= 0:
+        top = found[-1] + 1
+        names_k = ["background", *(f"class{i}" for i in range(1, top))]
+        return tuple(ClassValues(ClassInfo(n, default_color(i)), (i,)) for i, n in enumerate(names_k))
+    option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
+    raise DataError(
+        f"the masks hold the values {found[:12]}{' …' if len(found) > 12 else ''}", "0 and 255, or class indices from 0",
+        f"name them: --classes {option}",
+    )  # fmt: skip
+
+
+def default_color(index: int) -> tuple[int, int, int]:
+    """Colour of class `index`: black for the background, then a palette that repeats darker."""
+    if index == 0:
+        return BACKGROUND
+    round_, place = divmod(index - 1, len(COLORS))
+    red, green, blue = (int(v * 0.7**round_) for v in COLORS[place])
+    return red, green, blue
+
+
+def to_labels(mask: NDArray[np.int64], classes: Sequence[ClassValues], name: str) -> NDArray[np.uint8]:
+    """Class indices `(H, W)` uint8 of raw mask values.
+
+    Raises:
+        DataError: a value that no class lists; names it and the file.
+    """
+    labels = np.full(mask.shape, -1, np.int16)
+    for index, entry in enumerate(classes):
+        labels[np.isin(mask, entry.values)] = index
+    if (labels < 0).any():
+        stray, count = np.unique(mask[labels < 0], return_counts=True)
+        listed = ", ".join(f"{c.info.name}={'+'.join(map(str, c.values))}" for c in classes)
+        raise DataError(f"{name} holds the value {stray[0]} in {count[0]} px", listed, "correct the mask or list it in --classes")
+    return labels.astype(np.uint8)
+
+
+def truth(case: Case, classes: Sequence[ClassValues]) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+    """Labels `(H, W)` uint8 and, where the folder has them, instances `(H, W)` int32 of a case."""
+    instances = None if case.instances is None else read_mask(case.instances).astype(np.int32)
+    if case.mask is not None:
+        return to_labels(read_mask(case.mask), classes, str(case.mask)), instances
+    if instances is None:
+        raise DataError(f"{case.name} has no mask", "a mask or instances", "add one")
+    return (instances > 0).astype(np.uint8), instances
+
+
+def recolored(classes: Sequence[ClassValues], infos: Sequence[ClassInfo]) -> tuple[ClassValues, ...]:
+    """The mask values of `classes` under the names and colours of `infos`."""
+    return tuple(replace(c, info=i) for c, i in zip(classes, infos, strict=True))
+
+
+def mask_values(cases: Sequence[Case]) -> list[int]:
+    """All values that occur in the masks; 0 and 1 where there are only instances."""
+    found: set[int] = set()
+    for case in cases:
+        found |= {0, 1} if case.mask is None else {int(v) for v in np.unique(read_mask(case.mask))}
+    return sorted(found)
+
+
+def json_values(classes: Sequence[ClassValues]) -> list[dict[str, Any]]:
+    """Classes with their mask values for the checkpoint."""
+    return [{"name": c.info.name, "color": list(c.info.color), "values": list(c.values)} for c in classes]
+
+
+def stored_classes(stored: Sequence[dict[str, Any]]) -> tuple[ClassValues, ...]:
+    """What `json_values` stored."""
+    return tuple(ClassValues(ClassInfo(c["name"], tuple(c["color"])), tuple(c["values"])) for c in stored)

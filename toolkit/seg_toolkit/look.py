@@ -1,0 +1,191 @@
+"""Look at the data before training, and choose what fits it: channels, intensity, geometry, class weights, borders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from seg_runtime.contract import GEOMETRIES, INTENSITIES, Intensity
+from seg_runtime.errors import DataError
+from seg_runtime.image import has_opaque_alpha, is_grey
+from seg_runtime.preprocess import dtype_maximum, mean_std
+
+from .folder import Case, ClassValues, read_image, truth
+
+Choice = tuple[str, str]  # what was chosen, why
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one case looks like."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    """Per channel, in units of the dtype's maximum."""
+    percentiles: tuple[float, float]
+    """0.5 and 99.5 %, raw grey values."""
+    pixels: NDArray[np.int64]
+    """Per class."""
+    wide_share: float
+    """Share of the foreground in objects wider than an output window."""
+
+
+def look(cases: Sequence[Case], classes: Sequence[ClassValues], output_px: int, progress: Callable[[Iterable[Case]], Iterable[Case]]) -> list[Sight]:
+    """Read every case once.
+
+    Raises:
+        DataError: an image and its mask differ in size, a stray mask value, or an image that cannot be read.
+    """
+    return [_sight(case, classes, output_px) for case in progress(cases)]
+
+
+def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
+    image, (labels, instances) = read_image(case.image), truth(case, classes)
+    for what, got in (("mask", labels), ("instances", instances)):
+        if got is not None and got.shape != image.shape[:2]:
+            raise DataError(f"{case.name}: image {image.shape[:2]} and {what} {got.shape}", "one size", "export them again")
+    if has_opaque_alpha(image):
+        image = image[..., :-1]
+    if image.shape[-1] == 3 and is_grey(image):
+        image = image[..., :1]
+    mean, std = mean_std(image)
+    low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
+    return Sight(
+        case.name, image.shape[:2], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
+        (float(low), float(high)), np.bincount(labels.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
+    )  # fmt: skip
+
+
+def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:
+    if max(labels.shape) <= 2 * output_px:
+        return 0.0  # windows show most of such an image anyway
+    parts, _ = ndimage.label(labels > 0)
+    sizes = np.bincount(parts.ravel())
+    boxes = ndimage.find_objects(parts)
+    wide = [i for i, box in enumerate(boxes, 1) if max(s.stop - s.start for s in box) > output_px]
+    return float(sizes[wide].sum() / max(1, sizes[1:].sum()))
+
+
+def shares(sights: Sequence[Sight]) -> NDArray[np.float64]:
+    """Share of all pixels per class."""
+    counts = np.sum([s.pixels for s in sights], axis=0)
+    return np.asarray(counts / counts.sum())
+
+
+def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[str]:
+    """What was found, a line each."""
+    sizes = Counter(f"{s.shape[1]}×{s.shape[0]}" for s in sights).most_common()
+    kinds = Counter(f"{s.dtype}, {s.channels} channel{'s' * (s.channels > 1)}" for s in sights).most_common()
+    stds = [float(np.mean(s.std)) for s in sights]
+    return [
+        f"{len(sights)} images: " + ", ".join(f"{n} × {size}" for size, n in sizes[:6]) + (" …" if len(sizes) > 6 else ""),
+        "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
+        f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f} of the full range",
+        "classes: " + ", ".join(f"{c.info.name} {s:.2%}" for c, s in zip(classes, shares(sights), strict=True)),
+    ]
+
+
+def choose_channels(sights: Sequence[Sight]) -> Choice:
+    """1 where every image is grey, else 3, else what the images have."""
+    found = {s.channels for s in sights}
+    if found <= {1, 3}:
+        return ("1", "every image is grey") if found == {1} else ("3", "colour images")
+    if len(found) == 1:
+        count = found.pop()
+        return str(count), f"every image has {count} channels"
+    names = {s.channels: s.name for s in sights}
+    raise DataError(f"images with {sorted(found)} channels (such as {list(names.values())[:2]})", "one kind of image", "convert them")
+
+
+def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tuple[Intensity, str]:
+    """The intensity rule, and why.
+
+    Args:
+        sights: of the training images.
+        channels: of the network.
+        asked: `auto`, a method's name, or `window:LEVEL,WIDTH` in raw grey values.
+    """
+    method, _, numbers = asked.partition(":")
+    if method not in ("auto", *INTENSITIES) or (numbers and method != "window"):
+        raise DataError(f"--intensity {asked}", f"auto, {', '.join(INTENSITIES)} or window:LEVEL,WIDTH", "choose one")
+    reason = "as asked"
+    if method == "auto":
+        method, reason = _auto_intensity(sights)
+    if method == "window":
+        return _window(sights, numbers), reason
+    if method == "zscore":
+        floor = max(1e-4, float(np.min([min(s.std) for s in sights])) / 2)
+        return Intensity("zscore", std_floor=floor), reason
+    if method == "standardize":
+        weights = np.array([s.pixels.sum() for s in sights], np.float64)[:, None]
+        table = np.array([s.mean if len(s.mean) == channels else s.mean * channels for s in sights])
+        spread = np.array([s.std if len(s.std) == channels else s.std * channels for s in sights])
+        mean = (table * weights).sum(0) / weights.sum()
+        variance = ((spread**2 + (table - mean) ** 2) * weights).sum(0) / weights.sum()
+        return Intensity("standardize", mean=tuple(mean.tolist()), std=tuple(np.sqrt(variance).clip(1e-6).tolist())), reason
+    return Intensity("scale"), reason
+
+
+def _auto_intensity(sights: Sequence[Sight]) -> Choice:
+    if any(s.percentiles[0] < 0 for s in sights):
+        return "window", "signed grey values, as in CT; the window spans 0.5 to 99.5 % of them"
+    if any(dtype_maximum(np.dtype(s.dtype)) == 1 and s.percentiles[1] > 1 for s in sights):
+        return "zscore", "floating-point images on a scale of their own"
+    stds = [float(np.mean(s.std)) for s in sights]
+    low, high = np.percentile(stds, [10, 90])
+    if high > 2 * max(low, 1e-6):
+        return "zscore", f"contrast differs {high / max(low, 1e-6):.1f}-fold from image to image"
+    return "standardize", "contrast is alike from image to image"
+
+
+def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
+    if numbers:
+        try:
+            level, width = (float(v) for v in numbers.split(","))
+        except ValueError as error:
+            raise DataError(f"--intensity window:{numbers}", "window:LEVEL,WIDTH such as window:40,400", "write it like that") from error
+    else:
+        low = float(np.median([s.percentiles[0] for s in sights]))
+        high = float(np.median([s.percentiles[1] for s in sights]))
+        level, width = (low + high) / 2, max(high - low, 1e-6)
+    return Intensity("window", level=level, width=width)
+
+
+def choose_geometry(sights: Sequence[Sight], output_px: int, asked: str) -> Choice:
+    """The geometry, and why."""
+    if asked != "auto":
+        if asked not in GEOMETRIES:
+            raise DataError(f"--geometry {asked}", f"auto, {', '.join(GEOMETRIES)}", "choose one")
+        return asked, "as asked"
+    wide = float(np.mean([s.wide_share for s in sights]))
+    if wide > 0.5:
+        return "fit", f"{wide:.0%} of the foreground lies in objects wider than the {output_px} px of an output window"
+    return "tile", f"objects fit into an output window of {output_px} px; full resolution"
+
+
+def choose_class_weights(sights: Sequence[Sight], asked: str) -> tuple[tuple[float, ...], str]:
+    """Weight per class with a mean of 1 over the pixels, and why.
+
+    Args:
+        sights: of the training images.
+        asked: `auto`, `none`, `balance` (1 / share) or `root` (1 / √share).
+    """
+    share = np.maximum(shares(sights), 1e-4)
+    rarest = float(share.min())
+    method, reason = asked, "as asked"
+    if asked == "auto":
+        method = "root" if rarest < 0.25 else "none"
+        reason = f"the rarest class has {rarest:.1%} of the pixels"
+    powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
+    if method not in powers:
+        raise DataError(f"--class-weights {asked}", "auto, none, root or balance", "choose one")
+    weights = share ** powers[method]
+    return tuple((weights / (weights * share).sum()).tolist()), f"{method}: {reason}"

@@ -1,0 +1,44 @@
+"""Losses, plain functions of logits, labels and weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """The energy of Ronneberger et al. 2015, equation 1: pixel-wise softmax and weighted cross-entropy.
+
+    Divided by the sum of the weights, so that neither the window's size nor the scale of the weights changes the step
+    that an optimizer takes; pixels of weight 0 do not count.
+
+    Args:
+        logits: `(N, K, *spatial)` float.
+        labels: `(N, *spatial)` int64 class indices.
+        weights: `(N, *spatial)` float, not negative.
+
+    Returns:
+        Scalar, nats per unit of weight.
+    """
+    energy = F.cross_entropy(logits.float(), labels, reduction="none")  # (N, H, W)
+    return (weights * energy).sum() / weights.sum().clamp_min(1e-8)
+
+
+def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 - soft Dice, averaged over the classes; the V-Net loss of Milletari et al. 2016 (arXiv 1606.04797), squared terms left out.
+
+    Args:
+        logits: `(N, K, *spatial)` float.
+        labels: `(N, *spatial)` int64 class indices.
+        smooth: px added to both sides, so that an absent class that is not predicted costs nothing.
+
+    Returns:
+        Scalar, 0 to 1.
+    """
+    probabilities = logits.float().softmax(dim=1)
+    truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(probabilities.dtype)  # (N, K, H, W)
+    axes = (0, *range(2, logits.ndim))
+    overlap = (probabilities * truth).sum(axes)
+    total = probabilities.sum(axes) + truth.sum(axes)
+    return 1 - torch.mean((2 * overlap + smooth) / (total + smooth))

@@ -1,0 +1,68 @@
+"""Dice, IoU and pixel error, plain functions of a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Confusion = NDArray[np.int64]
+Score = NDArray[np.float64]
+
+
+def confusion(truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: int) -> Confusion:
+    """Pixel counts `(K, K)`: rows are true classes, columns predicted ones. Both inputs `(H, W)` class indices."""
+    pairs = truth.astype(np.int64) * classes + labels
+    return np.bincount(pairs.ravel(), minlength=classes * classes).reshape(classes, classes)
+
+
+def dice(counts: Confusion) -> Score:
+    """2·|A∩B| / (|A| + |B|) per class; NaN for a class in neither."""
+    total = counts.sum(axis=0) + counts.sum(axis=1)
+    return _ratio(2 * np.diag(counts), total)
+
+
+def iou(counts: Confusion) -> Score:
+    """|A∩B| / |A∪B| per class; NaN for a class in neither."""
+    hits = np.diag(counts)
+    return _ratio(hits, counts.sum(axis=0) + counts.sum(axis=1) - hits)
+
+
+def pixel_error(counts: Confusion) -> float:
+    """Share of pixels with a wrong class."""
+    return float(1 - np.trace(counts) / counts.sum())
+
+
+def summary(per_image: Sequence[Confusion], names: Sequence[str]) -> dict[str, Any]:
+    """Scores averaged over images, each image counting the same, a class counting where it occurs or is predicted.
+
+    Returns:
+        `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...]}`; a class that
+        occurs nowhere has None.
+    """
+    dices = _mean([dice(c) for c in per_image])
+    ious = _mean([iou(c) for c in per_image])
+    return {
+        "images": len(per_image),
+        "pixel_error": float(np.mean([pixel_error(c) for c in per_image])),
+        "mean_dice": float(np.nanmean(dices)),
+        "classes": [
+            {"name": name, "dice": _number(d), "iou": _number(i)} for name, d, i in zip(names, dices, ious, strict=True)
+        ],
+    }
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Score:
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def _mean(rows: Sequence[Score]) -> Score:
+    table = np.stack(rows)
+    seen = ~np.isnan(table)
+    return _ratio(np.where(seen, table, 0).sum(axis=0), seen.sum(axis=0))
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

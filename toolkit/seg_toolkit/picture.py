@@ -1,0 +1,71 @@
+"""What a person looks at during training: the curves, and the validation images with truth and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from seg_runtime.contract import ClassInfo
+from seg_runtime.overlay import blend, visible
+from seg_runtime.preprocess import Array
+
+INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
+BLUE, ORANGE = (0, 114, 178), (213, 94, 0)
+
+
+def curves(rows: Sequence[Mapping[str, float]]) -> Image.Image:
+    """The loss and the validation Dice over the steps, side by side, from rows with `step`, `loss`, `dice`."""
+    width, height = 480, 340
+    sheet = Image.new("RGB", (2 * width, height), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for place, (key, title, colour) in enumerate((("loss", "training loss", BLUE), ("dice", "validation Dice (mean of classes)", ORANGE))):
+        points = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
+        _panel(draw, font, (place * width, 0, width, height), title, points, colour)
+    return sheet
+
+
+def _panel(
+    draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, box: tuple[int, int, int, int],
+    title: str, points: Sequence[tuple[float, float]], colour: tuple[int, int, int],
+) -> None:  # fmt: skip
+    x0, y0, width, height = box
+    left, top, right, bottom = x0 + 58, y0 + 34, x0 + width - 18, y0 + height - 40
+    draw.text((left, y0 + 8), title, INK, font)
+    values = [v for _, v in points] or [0.0]
+    low, high = min(values), max(values)
+    pad = (high - low) * 0.08 or 0.05
+    low, high = low - pad, high + pad
+    last = max([s for s, _ in points] or [1]) or 1
+    for i in range(5):
+        y, value = bottom - (bottom - top) * i / 4, low + (high - low) * i / 4
+        draw.line((left, y, right, y), GRID)
+        draw.text((left - 8, y), f"{value:.3f}", INK, font, anchor="rm")
+        draw.text((left + (right - left) * i / 4, bottom + 8), f"{last * i / 4:.0f}", INK, font, anchor="mt")
+    draw.text(((left + right) / 2, bottom + 24), "step", INK, font, anchor="mt")
+    line = [(left + (right - left) * s / last, bottom - (bottom - top) * (v - low) / (high - low)) for s, v in points]
+    if len(line) > 1:
+        draw.line(line, colour, 2, joint="curve")
+    for x, y in line if len(line) < 40 else line[-1:]:
+        draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
+
+
+def preview(
+    cases: Sequence[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
+) -> Image.Image:
+    """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it."""
+    side, head = 300, 22
+    sheet = Image.new("RGB", (3 * side, head + len(cases) * (side + head)), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for column, title in enumerate(("image", "truth", "model")):
+        draw.text((column * side + 6, 4), title, INK, font)
+    for row, (name, image, truth, labels, dice) in enumerate(cases):
+        grey = visible(image)
+        top = head + row * (side + head)
+        for column, picture in enumerate((grey, blend(grey, truth, classes), blend(grey, labels, classes))):
+            tile = Image.fromarray(picture)
+            tile.thumbnail((side - 4, side - 4))
+            sheet.paste(tile, (column * side + 2, top + 2))
+        draw.text((6, top + side), f"{name}   Dice {dice:.3f}", INK, font)
+    return sheet

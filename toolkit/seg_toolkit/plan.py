@@ -1,0 +1,178 @@
+"""Everything that is decided before the first training step."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from seg_runtime.contract import Contract
+from seg_runtime.errors import DataError, SegError
+
+from .augment import NONE, Augmentation
+from .checkpoint import Checkpoint, load
+from .dataset import WindowStream
+from .folder import Case, ClassValues, find_cases, infer_classes, mask_values, parse_classes
+from .look import choose_channels, choose_class_weights, choose_geometry, choose_intensity, describe, look
+from .train import Recipe, resume_path
+from .unet import UNet, check_input_size
+
+STEPS = 3000
+Say = Callable[[str], None]
+Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
+
+
+@dataclass
+class Plan:
+    """A training run, ready to start."""
+
+    model: UNet
+    contract: Contract
+    recipe: Recipe
+    stream: WindowStream
+    validation: list[Case]
+    classes: tuple[ClassValues, ...]
+    device: torch.device
+    state: Checkpoint | None
+
+    @property
+    def first_step(self) -> int:
+        """Steps that an earlier run has done."""
+        return int(self.state.training["step"]) if self.state else 0
+
+
+def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar) -> Plan:
+    """Look at the data, choose, and say why.
+
+    Args:
+        data: the training folder.
+        out: where the model will be.
+        options: of `seg-train`.
+        say: told every choice.
+        bar: makes a progress bar of a label and a length.
+    """
+    output_px = check_input_size(options["input_size"], options["depth"])
+    device = pick_device(options["device"])
+    state = _state(out, options)
+    cases = find_cases(data, say)
+    training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
+    if options["classes"]:
+        classes = parse_classes(options["classes"])
+    else:
+        classes = infer_classes(mask_values(cases))
+    sights = look(cases, classes, output_px, bar("looking at the images", len(cases)))
+    for line in describe(sights, classes):
+        say(line)
+    say(f"split: {len(training)} for training, {len(validation)} for validation")
+    known = {c.name for c in training}
+    seen = [s for s in sights if s.name in known]
+
+    channels, why = choose_channels(sights)
+    channels, why = (str(options["channels"]), "as asked") if options["channels"] else (channels, why)
+    say(f"channels: {channels} ({why})")
+    intensity, why = choose_intensity(seen, int(channels), options["intensity"])
+    say(f"intensity: {intensity.method} ({why})")
+    geometry, why = choose_geometry(seen, output_px, options["geometry"])
+    say(f"geometry: {geometry} ({why})")
+    weights, why = choose_class_weights(seen, options["class_weights"])
+    say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
+    border, why = _border(options["border_weight"], cases)
+    say(f"border weight: {border:g} ({why})")
+
+    contract = Contract(
+        input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=int(channels), intensity=intensity,
+        classes=tuple(c.info for c in classes), geometry=geometry, stride=1 << options["depth"],
+    )  # fmt: skip
+    torch.manual_seed(options["seed"])
+    model = UNet(int(channels), len(classes), options["width"], options["depth"], options["skip"], options["dropout"])
+    recipe = _recipe(options, len(training))
+    stream = WindowStream(
+        training, classes, contract, weights, border, NONE if options["no_augment"] else Augmentation(), options["seed"]
+    )
+    if state:
+        _check_same(state, recipe, model, contract)
+    return Plan(model, contract, recipe, stream, validation, classes, device, state)
+
+
+def pick_device(asked: str) -> torch.device:
+    """The device asked for; `auto` takes CUDA when torch can use it.
+
+    Raises:
+        SegError: CUDA asked for and not usable.
+    """
+    usable = torch.cuda.is_available()
+    if asked == "cuda" and not usable:
+        raise SegError("CUDA cannot be used by this torch", "an NVIDIA GPU and a CUDA build of torch", "use --device cpu")
+    return torch.device("cuda" if usable and asked != "cpu" else "cpu")
+
+
+def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: int) -> tuple[list[Case], list[Case]]:
+    """Training and validation cases, by a list of names or by a seeded draw of at least one.
+
+    Raises:
+        DataError: too few images, an unreadable list, or a name in it that is not in the data.
+    """
+    if list_file is not None:
+        try:
+            names = {Path(line.strip()).stem for line in list_file.read_text().splitlines() if line.strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"--val-list {list_file} cannot be read ({error})", "a text file, one name a line", "check the path") from error
+        if missing := sorted(names - {c.name for c in cases}):
+            raise DataError(f"--val-list names {missing[0]!r}", "names of images in DATA", "correct the list")
+    else:
+        shuffled = sorted(c.name for c in cases)
+        random.Random(seed).shuffle(shuffled)
+        names = set(shuffled[: max(1, round(len(cases) * fraction))])
+    training = [c for c in cases if c.name not in names]
+    validation = [c for c in cases if c.name in names]
+    if not training or not validation:
+        raise DataError(
+            f"{len(training)} images for training and {len(validation)} for validation", "at least one of each", "add images or change the split"
+        )
+    return training, validation
+
+
+def _border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:
+    if asked is not None:
+        if asked < 0:
+            raise SegError(f"--border-weight {asked}", "0 or more", "correct it")
+        return asked, "as asked"
+    if all(c.instances for c in cases):
+        return 10.0, "instances are known, so gaps between cells are taught as in the paper"
+    return 0.0, "masks tell no instances apart"
+
+
+def _recipe(options: dict[str, Any], training: int) -> Recipe:
+    if options["steps"] and options["epochs"]:
+        raise SegError("--steps and --epochs", "one of them", "leave one out")
+    steps = options["steps"] or STEPS
+    if options["epochs"]:
+        steps = max(1, round(options["epochs"] * training / options["batch_size"]))
+    lr = options["lr"] or (1e-3 if options["optimizer"] == "adamw" else 1e-4)
+    return Recipe(
+        steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
+        dice_weight=options["dice_weight"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+    )  # fmt: skip
+
+
+def _state(out: Path, options: dict[str, Any]) -> Checkpoint | None:
+    path = resume_path(out)
+    if options["resume"]:
+        state = load(path)
+        if not state.training:
+            raise SegError(f"{path} holds no training state", "the state that seg-train leaves", "train without --resume")
+        return state
+    return None
+
+
+def _check_same(state: Checkpoint, recipe: Recipe, model: UNet, contract: Contract) -> None:
+    then, now = state.training["recipe"], asdict(recipe)
+    odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if then.get(k) != v]
+    odd += [f"{k} {state.network.get(k)} then, {v} now" for k, v in model.arguments.items() if state.network.get(k) != v]
+    if state.contract.to_json() != contract.to_json():
+        odd.append("the data or the options that shape the contract differ")
+    if odd:
+        raise SegError(f"--resume with other settings ({'; '.join(odd)})", "the same options and data", "repeat them, or train anew")

@@ -1,0 +1,235 @@
+"""The training loop: every optimizer step, schedule, checkpoint and picture of `seg-train` is on this page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from seg_runtime.atomic import write_atomic
+from seg_runtime.contract import Contract
+from seg_runtime.errors import SegError
+from seg_runtime.record import product_version
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from .checkpoint import Checkpoint, save, weights_sha256
+from .dataset import StreamOrder, WindowStream
+from .evaluate import score, torch_infer
+from .folder import Case, ClassValues, json_values
+from .loss import dice_loss, weighted_cross_entropy
+from .metrics import dice, summary
+from .picture import curves, preview
+from .unet import UNet
+
+PREVIEWS = 4  # validation images shown in the preview picture
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of one training run; stored in the checkpoint, compared on `--resume`."""
+
+    steps: int = 700
+    batch_size: int = 1
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    momentum: float = 0.99
+    weight_decay: float = 1e-4
+    dice_weight: float = 1.0
+    average: float = 0.99
+    """Decay per step of the running average of the weights that is evaluated and kept; 0 keeps the last weights."""
+    eval_every: int = 70
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of news for whoever watches: `loss` after each step, `dice` after each evaluation, else None."""
+
+    step: int
+    loss: float
+    dice: float | None
+
+
+def train(
+    model: UNet, contract: Contract, recipe: Recipe, stream: WindowStream, validation: Sequence[Case],
+    classes: Sequence[ClassValues], out: Path, *, device: torch.device, workers: int = 0,
+    resume: Checkpoint | None = None, watch: Callable[[Progress], None] = lambda news: None,
+) -> Checkpoint:  # fmt: skip
+    """Train, keep the best model at `out`, the state to resume from, a log and two pictures beside it.
+
+    Args:
+        model: initialised network.
+        contract: of the model to be.
+        recipe: the numbers.
+        stream: training windows.
+        validation: cases that are scored, never trained on.
+        classes: with their mask values.
+        out: path of the best checkpoint.
+        device: where to train.
+        workers: processes that prepare windows.
+        resume: the state that an earlier run left.
+        watch: called with news.
+
+    Returns:
+        The best checkpoint.
+
+    Raises:
+        SegError: the loss is no longer finite.
+    """
+    model = model.to(device, memory_format=torch.channels_last)
+    average = _average(model, recipe.average)
+    optimizer = _optimizer(model, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, recipe.steps))
+    scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
+    parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule, "scaler": scaler}
+    rows: list[dict[str, Any]] = []
+    step, best = 0, -1.0
+    torch.manual_seed(recipe.seed)
+    if resume:
+        step, best, rows = _restore(parts, resume.training)
+    kept = Checkpoint(model.arguments, {}, contract, json_values(classes))
+
+    def remember() -> None:
+        state = {name: part.state_dict() for name, part in parts.items()}
+        extra = {"step": step, "best": best, "rows": rows, "rng": torch.get_rng_state(), "recipe": asdict(recipe)}
+        save(Checkpoint(model.arguments, {}, contract, kept.classes, {**state, **extra}), resume_path(out))
+
+    order = StreamOrder(step * recipe.batch_size, recipe.steps * recipe.batch_size)
+    loader = DataLoader(stream, recipe.batch_size, sampler=order, num_workers=workers, persistent_workers=workers > 0)
+    losses: list[float] = []
+    try:
+        for batch in loader:
+            loss = _step(model, batch, optimizer, scaler, recipe, device)
+            if not math.isfinite(loss):
+                raise SegError(
+                    f"the loss became {loss} at step {step + 1}", "a finite loss", "lower --lr or check the images' intensity; the last good state is kept"
+                )
+            schedule.step()
+            average.update_parameters(model)
+            step += 1
+            losses.append(loss)
+            watch(Progress(step, loss, None))
+            if step % recipe.eval_every == 0 or step == recipe.steps:
+                result = _evaluate(average.module, contract, validation, classes, device, out)
+                rows.append({"step": step, "loss": float(np.mean(losses)), "dice": result["mean_dice"]})
+                losses.clear()
+                if result["mean_dice"] > best:
+                    best = result["mean_dice"]
+                    kept = _finished(average.module, contract, recipe, classes, step, result)
+                    save(kept, out)
+                remember()
+                _write_log(rows, out)
+                watch(Progress(step, loss, result["mean_dice"]))
+    except KeyboardInterrupt:
+        remember()
+        raise
+    return kept
+
+
+def resume_path(out: Path) -> Path:
+    """Where the state to resume from lies: beside the model."""
+    return out.with_suffix(".resume.pt")
+
+
+def _step(
+    model: nn.Module, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
+    recipe: Recipe, device: torch.device,
+) -> float:  # fmt: skip
+    model.train()
+    image, labels, weights = (part.to(device, non_blocking=True) for part in batch)
+    with torch.autocast(device.type, enabled=device.type == "cuda"):
+        logits = model(image.to(memory_format=torch.channels_last))
+    loss = weighted_cross_entropy(logits, labels, weights)
+    if recipe.dice_weight:
+        loss = loss + recipe.dice_weight * dice_loss(logits, labels)
+    value = float(loss.detach())
+    if math.isfinite(value):  # a step on NaN would spoil the state that is kept
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    return value
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum)
+    return torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+
+
+def _cosine(step: int, steps: int) -> float:
+    """Factor on the learning rate: a short linear rise, then half a cosine down to 1 %."""
+    rise = min(50, max(1, steps // 20))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def _average(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """Running average of the weights; its decay grows from 0, so that the first steps are forgotten."""
+
+    def merge(old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        return old.lerp(new, 1 - now)
+
+    return torch.optim.swa_utils.AveragedModel(model, avg_fn=merge)
+
+
+def _evaluate(
+    model: nn.Module, contract: Contract, cases: Sequence[Case], classes: Sequence[ClassValues], device: torch.device, out: Path
+) -> dict[str, Any]:
+    model.eval()
+    counts, shown = [], []
+    for scored in score(cases, classes, contract, torch_infer(model, device)):
+        counts.append(scored.counts)
+        if len(shown) < PREVIEWS:
+            mean = float(np.nanmean(dice(scored.counts)))
+            shown.append((scored.name, scored.image, scored.truth, scored.labels, mean))
+    picture = preview(shown, contract.classes)
+    write_atomic(out.with_suffix(".preview.png"), lambda file: picture.save(file, "PNG"))
+    return summary(counts, [c.info.name for c in classes])
+
+
+def _finished(
+    model: nn.Module, contract: Contract, recipe: Recipe, classes: Sequence[ClassValues], step: int, result: dict[str, Any]
+) -> Checkpoint:
+    from dataclasses import replace
+
+    network = model if isinstance(model, UNet) else None
+    assert network is not None  # the average wraps a UNet
+    provenance = {
+        "weights_sha256": weights_sha256(network),
+        "seg-edge": product_version(),
+        "torch": str(torch.__version__),
+        "trained": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "network": network.arguments,
+        "recipe": {**asdict(recipe), "best_step": step},
+        "validation": result,
+    }
+    state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    return Checkpoint(network.arguments, state, replace(contract, provenance=provenance), json_values(classes))
+
+
+def _restore(parts: dict[str, Any], saved: dict[str, Any]) -> tuple[int, float, list[dict[str, Any]]]:
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
+    torch.set_rng_state(saved["rng"])
+    return int(saved["step"]), float(saved["best"]), list(saved["rows"])
+
+
+def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(text, ["step", "loss", "dice"], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomic(out.with_suffix(".csv"), lambda file: file.write(text.getvalue().encode()))
+    picture = curves(rows)
+    write_atomic(out.with_suffix(".curve.png"), lambda file: picture.save(file, "PNG"))
