@@ -1,0 +1,1 @@
+"""seg_export: a torch checkpoint becomes one ONNX file, proven equal."""

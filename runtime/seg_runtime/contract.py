@@ -110,7 +110,9 @@ class Contract:
             raise ContractError(f"contract version {version}", f"1 to {VERSION}", "upgrade seg-edge on this machine")
         known = {f.name for f in fields(cls)}
         if odd := sorted(set(raw) ^ known):
-            raise ContractError(f"contract fields {odd} missing or unknown", "", "export the model again with this version")
+            raise ContractError(
+                f"contract fields {odd} missing or unknown", "", "export the model again with this version"
+            )
         try:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
             raw["classes"] = tuple(ClassInfo(str(c["name"]), _color(c["color"])) for c in raw["classes"])

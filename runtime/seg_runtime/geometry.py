@@ -63,8 +63,8 @@ def _resize(image: Array, shape: tuple[int, ...]) -> Array:
         return np.stack(done, axis=-1)
     # Pillow resizes 16 bit and float grey values in float32; integers are rounded back to keep their dtype's unit
     planes = [Image.fromarray(np.ascontiguousarray(image[..., c], np.float32)) for c in range(image.shape[-1])]
-    result = np.stack([np.asarray(p.resize((width, height), Image.Resampling.BICUBIC)) for p in planes], axis=-1)
+    result: Array = np.stack([np.asarray(p.resize((width, height), Image.Resampling.BICUBIC)) for p in planes], axis=-1)
     if np.issubdtype(image.dtype, np.integer):
         limits = np.iinfo(image.dtype)
-        return np.clip(np.rint(result), limits.min, limits.max).astype(image.dtype)
+        result = np.clip(np.rint(result), limits.min, limits.max).astype(image.dtype)
     return result

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from .contract import ClassInfo
 from .errors import ImageError
@@ -51,7 +51,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Arr
     Args:
         data: the file's content.
         name: what errors call it.
-        max_pixels: refuse pages with more px, before anything is unpacked.
+        max_pixels: refuse a file with more px, all pages counted, before anything is unpacked.
 
     Yields:
         `(H, W, C)` uint8, uint16 or float32.
@@ -63,10 +63,12 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Arr
     try:
         with _opened(data, name) as image:
             frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            seen = 0
             for page in range(frames):
                 image.seek(page)
                 title = name if frames == 1 else f"{name} page {page + 1}"
-                _check_size(image.size, title, max_pixels)
+                seen += image.width * image.height
+                _check_size(seen, title, max_pixels)
                 yield _page(image, data, page, title)
     except ImageError:
         raise
@@ -140,7 +142,9 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
         if is_grey(image):
             return image[..., :1]
         raise ImageError(
-            f"{name} is in colour (3 channels)", "1 grey channel as the model was trained", "convert it to grey as the training images were"
+            f"{name} is in colour (3 channels)",
+            "1 grey channel as the model was trained",
+            "convert it to grey as the training images were",
         )
     raise ImageError(f"{name} has {have} channels", f"{channels} as the model was trained", "pick or convert channels")
 
@@ -174,26 +178,27 @@ def _opaque(dtype: np.dtype[Any]) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
 
-def _opened(data: bytes, name: str) -> Image.Image:
+def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
     with warnings.catch_warnings():  # the size is judged by _check_size, damage by the decoder
         warnings.simplefilter("ignore")
         try:
-            return Image.open(io.BytesIO(data), formats=FORMATS)
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            assert isinstance(picture, ImageFile.ImageFile)  # what Image.open makes
+            return picture
         except UnidentifiedImageError as error:
             raise ImageError(f"{name} is not an image that can be read", READABLE, "convert it") from error
         except Image.DecompressionBombError as error:
-            raise ImageError(f"{name} is too large ({error})", f"at most {MAX_PIXELS} px", "crop it or raise --max-pixels") from error
+            raise ImageError(
+                f"{name} is too large ({error})", f"at most {MAX_PIXELS} px", "crop it or raise --max-pixels"
+            ) from error
 
 
-def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{name} has {width}×{height} = {width * height} px", f"at most {max_pixels}", "crop it or raise --max-pixels"
-        )
+def _check_size(pixels: int, name: str, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise ImageError(f"{name} has {pixels} px", f"at most {max_pixels}", "crop it or raise --max-pixels")
 
 
-def _page(image: Image.Image, data: bytes, page: int, name: str) -> Array:
+def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> Array:
     low = _low_byte_mode(image, name)
     if low is None:
         return from_pil(image, name)
@@ -215,7 +220,7 @@ def _with_rawmode(tile: Any, rawmode: str) -> Any:
     return tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *tile.args[1:]))
 
 
-def _low_byte_mode(image: Image.Image, name: str) -> str | None:
+def _low_byte_mode(image: ImageFile.ImageFile, name: str) -> str | None:
     """Pillow's raw mode that reads the low bytes of a 16-bit colour page; None where Pillow keeps all bits anyway."""
     raw = _rawmode(image.tile[0]) if image.tile else ""
     base, _, order = raw.partition(";16")
@@ -225,5 +230,9 @@ def _low_byte_mode(image: Image.Image, name: str) -> str | None:
         return f"{base};16{'L' if big else 'B'}"
     bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) if hasattr(image, "tag_v2") else 8
     if (";16" in raw or bits > 8) and image.mode in ("LA", "RGB", "RGBA", "La", "RGBa", "CMYK", "L"):
-        raise ImageError(f"{name} is {image.mode} with 16 bits ({raw or bits})", "16 bits as grey, RGB or RGBA", "convert it, or save 8 bits")
+        raise ImageError(
+            f"{name} is {image.mode} with 16 bits ({raw or bits})",
+            "16 bits as grey, RGB or RGBA",
+            "convert it, or save 8 bits",
+        )
     return None

@@ -21,7 +21,8 @@ def visible(image: Array) -> NDArray[np.uint8]:
         return np.ascontiguousarray(shown)
     low, high = np.percentile(shown[:: max(1, len(shown) // 512)], [0.5, 99.5])
     scaled = (shown.astype(np.float32) - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    clipped: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return clipped
 
 
 def outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,9 @@ def decide(logits: Float, contract: Contract) -> NDArray[np.uint8]:
     probability reaches the threshold, the background (0) where none does.
     """
     if len(logits) == 2 and contract.decision == "argmax":
-        return (logits[1] > logits[0]).view(np.uint8)  # the same answer as argmax, several times faster
-    labels = logits.argmax(axis=0).astype(np.uint8)
+        second: NDArray[np.bool_] = logits[1] > logits[0]  # the same answer as argmax, several times faster
+        return second.view(np.uint8)
+    labels: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
     if contract.decision == "threshold":
         with np.errstate(divide="ignore"):
             limit = np.log(np.float64(contract.threshold)) - np.log1p(-np.float64(contract.threshold))
@@ -56,5 +58,7 @@ def stitch(pieces: Iterable[Array], grid: Grid, into: Array) -> Array:
     """
     for origin, piece in zip(grid.origins(), pieces, strict=True):
         where, inside = grid.core(origin)
-        into[(..., *where)] = piece[(..., *inside)]
+        target: tuple[Any, ...] = (..., *where)
+        source: tuple[Any, ...] = (..., *inside)
+        into[target] = piece[source]
     return into

@@ -24,7 +24,9 @@ def runtime_module() -> Any:
         import onnxruntime
     except ImportError as error:
         raise ProviderError(
-            f"ONNX Runtime cannot be imported ({error})", "one of its wheels", "pip install 'seg-edge[cpu]' or 'seg-edge[gpu]'"
+            f"ONNX Runtime cannot be imported ({error})",
+            "one of its wheels",
+            "pip install 'seg-edge[cpu]' or 'seg-edge[gpu]'",
         ) from error
     if not hasattr(onnxruntime, "InferenceSession"):  # an uninstalled wheel leaves an empty folder behind
         raise ProviderError("the onnxruntime package is incomplete", "one whole wheel", _REINSTALL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,19 @@ def make_record(
     height, width, channels = image.shape
     counts = np.bincount(labels.ravel(), minlength=len(session.contract.classes))
     return {
-        "input": {"name": name, "sha256": input_sha256, "height": height, "width": width, "channels": channels, "dtype": str(image.dtype)},
-        "model": {"sha256": session.sha256, "geometry": session.contract.geometry, "intensity": session.contract.intensity.method},
+        "input": {
+            "name": name,
+            "sha256": input_sha256,
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "dtype": str(image.dtype),
+        },
+        "model": {
+            "sha256": session.sha256,
+            "geometry": session.contract.geometry,
+            "intensity": session.contract.intensity.method,
+        },
         "provider": {"asked": session.provider_asked, "used": session.provider},
         "versions": {
             "seg-edge": product_version(),
@@ -57,3 +68,22 @@ def make_record(
         ],
         "ms": {stage: round(value, 3) for stage, value in ms.items()},
     }
+
+
+def stack_record(
+    pages: Sequence[Mapping[str, Any]], ms: Mapping[str, float], outputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """The record of a file: of its one page, or what all pages share with a list of the rest.
+
+    Args:
+        pages: of `make_record`.
+        ms: further milliseconds per stage and page.
+        outputs: names of the files written, by kind.
+    """
+    timed = [{**page, "ms": {**page["ms"], **{k: round(v, 3) for k, v in ms.items()}}} for page in pages]
+    if len(timed) == 1:
+        return {**timed[0], "outputs": dict(outputs)}
+    shared = {key: timed[0][key] for key in ("model", "provider", "versions")}
+    source = {"name": timed[0]["input"]["name"], "sha256": timed[0]["input"]["sha256"], "pages": len(timed)}
+    listed = [{"input": p["input"], "classes": p["classes"], "ms": p["ms"]} for p in timed]
+    return {"input": source, **shared, "pages": listed, "outputs": dict(outputs)}

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .contract import Contract
+from .errors import ImageError, SegError
 from .geometry import frame, unframe
 from .image import MAX_PIXELS, decode, fit_channels, from_array, from_pil, read_bytes
-from .errors import ImageError, SegError
 from .postprocess import activate, decide, stitch
 from .preprocess import Array, Float, Grid, plan, windows
 from .record import make_record
@@ -198,49 +198,57 @@ class Segmenter:
         Raises:
             ImageError: the image cannot be read or does not fit the model.
         """
+        timings = Timings()
+        data: bytes | None = None
+        name = "image"
         if isinstance(image, (str, Path)):
+            name, start = str(image), time.perf_counter()
             data = read_bytes(Path(image))
-            start = time.perf_counter()
-            pages = decode(data, str(image), max_pixels)
+            pages = decode(data, name, max_pixels)
             array = next(pages)
             if next(pages, None) is not None:
-                raise ImageError(f"{image} has several pages", "one", "use Segmenter.pages for a stack")
-            timings = Timings()
+                raise ImageError(f"{name} has several pages", "one", "use Segmenter.pages for a stack")
             timings.add("decode", start)
-            return self._segment(array, str(image), data, probabilities, timings, progress)
-        array = from_pil(image) if isinstance(image, Image.Image) else from_array(image)
-        return self._segment(array, "image", None, probabilities, Timings(), progress)
+        else:
+            array = from_pil(image) if isinstance(image, Image.Image) else from_array(image)
+        return self.segment_page(array, name, data, probabilities=probabilities, progress=progress, timings=timings)
 
     def pages(
-        self, data: bytes, name: str, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
+        self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
     ) -> Iterator[Segmentation]:
-        """Segment the pages of an image file's content one after the other.
+        """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
+        data = read_bytes(Path(path))
+        for page in decode(data, str(path), max_pixels):
+            yield self.segment_page(page, str(path), data, probabilities=probabilities)
+
+    def segment_page(
+        self,
+        page: Array,
+        name: str,
+        data: bytes | None = None,
+        *,
+        probabilities: bool = False,
+        progress: Progress | None = None,
+        timings: Timings | None = None,
+    ) -> Segmentation:
+        """Segment one decoded page.
 
         Args:
-            data: content of a PNG, JPEG, BMP or TIFF file.
+            page: `(H, W, C)` uint8, uint16 or float32.
             name: what errors and the record call it.
+            data: the file's content, for its digest; None where there was no file.
             probabilities: as in a call.
-            max_pixels: as in a call.
+            progress: as in a call.
+            timings: of stages that are done.
         """
-        pages = decode(data, name, max_pixels)
-        while True:
-            timings, start = Timings(), time.perf_counter()
-            array = next(pages, None)
-            if array is None:
-                return
-            timings.add("decode", start)
-            yield self._segment(array, name, data, probabilities, timings, None)
-
-    def _segment(
-        self, array: Array, name: str, data: bytes | None, keep: bool, timings: Timings, progress: Progress | None
-    ) -> Segmentation:
+        timings = timings or Timings()
         session, contract = self.session, self.contract
-        image = fit_channels(array, contract.channels, name)
+        image = fit_channels(page, contract.channels, name)
         scores: Float | None = None
-        if keep:
+        if probabilities:
             labels, scores = segment_probabilities(image, contract, session.run, timings, progress)
         else:
             labels = segment_labels(image, contract, session.run, timings, progress)
-        source = hashlib.sha256(array.tobytes() if data is None else data).hexdigest()
-        record = make_record(session, Path(name).name, source, array, labels, timings.ms)
-        return Segmentation(labels, record, array, contract, session.run, scores)
+        source = hashlib.sha256(page.tobytes() if data is None else data).hexdigest()
+        record = make_record(session, Path(name).name, source, page, labels, timings.ms)
+        return Segmentation(labels, record, page, contract, session.run, scores)

@@ -46,7 +46,9 @@ class Session:
         self._session, self.provider = open_session(data, provider, threads, fast_math)
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
-            raise ContractError(f"{name} carries no contract", "a file made by seg-export", "export the model with seg-export")
+            raise ContractError(
+                f"{name} carries no contract", "a file made by seg-export", "export the model with seg-export"
+            )
         self.contract = Contract.from_json(metadata[METADATA_KEY])
         self._check_shapes(name)
 
@@ -69,7 +71,9 @@ class Session:
         wanted = {"image": [1, c.channels, *c.input_shape], "logits": [1, len(c.classes), *c.output_shape]}
         given = {v.name: v.shape for v in (*self._session.get_inputs(), *self._session.get_outputs())}
         if given != wanted:
-            raise ModelError(f"{name} has inputs and outputs {given}", f"{wanted} as its contract says", "export it again")
+            raise ModelError(
+                f"{name} has inputs and outputs {given}", f"{wanted} as its contract says", "export it again"
+            )
 
 
 def _read(path: Path) -> bytes:
@@ -79,9 +83,13 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise ModelError(f"model {path} does not exist", "an ONNX file made by seg-export", fix) from error
     except OSError as error:
-        raise ModelError(f"model {path} cannot be read ({error.strerror})", "an ONNX file made by seg-export", fix) from error
+        raise ModelError(
+            f"model {path} cannot be read ({error.strerror})", "an ONNX file made by seg-export", fix
+        ) from error
     if path.suffix in (".pt", ".pth"):
-        raise ModelError(f"{path} is a torch checkpoint", "an ONNX file", f"seg-export {path} {path.with_suffix('.onnx')}")
+        raise ModelError(
+            f"{path} is a torch checkpoint", "an ONNX file", f"seg-export {path} {path.with_suffix('.onnx')}"
+        )
     if not data:
         raise ModelError(f"model {path} is empty", "an ONNX file made by seg-export", "copy or export it again")
     return data

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,7 @@ def draw(rng: np.random.Generator, how: Augmentation) -> Draw:
     )
 
 
-def coordinates(change: Draw, centre: Sequence[float], shape: tuple[int, int]) -> Coordinates:
+def coordinates(change: Draw, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
     """Where each pixel of a window comes from.
 
     Args:
@@ -101,7 +101,7 @@ def elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) 
     return np.stack([ndimage.map_coordinates(d, grid, order=3, mode="mirror") for d in displacement_px])
 
 
-def warp(image: Array, where: Coordinates, order: int) -> Array:
+def warp(image: Array, where: Coordinates, order: Literal[0, 1, 3]) -> Array:
     """Read `(H, W, C)` at `where` `(2, h, w)`: spline of `order` (0 keeps values, 3 is bicubic), mirrored beyond it.
 
     Returns:
@@ -114,7 +114,8 @@ def warp(image: Array, where: Coordinates, order: int) -> Array:
     local = where - first[:, None, None]
     if order == 0:
         rows, columns = np.rint(local).astype(np.intp)
-        return patch[rows, columns]
+        exact: Array = patch[rows, columns]
+        return exact
     channels = [
         ndimage.map_coordinates(patch[..., c].astype(np.float32), local, order=order, mode="mirror", output=np.float32)
         for c in range(patch.shape[-1])

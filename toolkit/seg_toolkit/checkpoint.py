@@ -43,7 +43,9 @@ class Checkpoint:
             model = UNet(**self.network)
             model.load_state_dict(self.state)
         except (TypeError, RuntimeError) as error:
-            raise ModelError(f"the checkpoint's weights do not fit its network ({error})", WANTED, "train it again") from error
+            raise ModelError(
+                f"the checkpoint's weights do not fit its network ({error})", WANTED, "train it again"
+            ) from error
         return model.eval()
 
 
@@ -74,7 +76,9 @@ def load(path: Path) -> Checkpoint:
     except IsADirectoryError as error:
         raise ModelError(f"{path} is a folder", WANTED, "name the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged or foreign file
-        raise ModelError(f"{path} cannot be read ({str(error).splitlines()[0][:120]})", WANTED, "check the file") from error
+        raise ModelError(
+            f"{path} cannot be read ({str(error).splitlines()[0][:120]})", WANTED, "check the file"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"{path} is not in the format {FORMAT!r}", WANTED, "train with this version")
     keys = ("network", "state", "classes", "training")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,59 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), default="model.pt", help="The best checkpoint; log and pictures lie beside it.")
-@click.option("--evaluate", type=click.Path(path_type=Path), metavar="MODEL.PT", help="Do not train: score this checkpoint on DATA.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="With --evaluate: write the scores here too.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="model.pt",
+    help="The best checkpoint; log and pictures lie beside it.",
+)
+@click.option(
+    "--evaluate",
+    type=click.Path(path_type=Path),
+    metavar="MODEL.PT",
+    help="Do not train: score this checkpoint on DATA.",
+)
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), help="With --evaluate: write the scores here too."
+)
 @click.option("--classes", help="NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.")
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
 @click.option("--class-weights", default="auto", help="auto, none, root (1/√share) or balance (1/share).")
-@click.option("--border-weight", type=float, help="w0 of the weight map between cells [default: 10 with DATA/instances, else 0].")
+@click.option(
+    "--border-weight", type=float, help="w0 of the weight map between cells [default: 10 with DATA/instances, else 0]."
+)
 @click.option("--width", type=click.IntRange(1), default=64, help="Maps of the first level.")
 @click.option("--depth", type=click.IntRange(1, 6), default=4, help="Poolings.")
 @click.option("--input-size", type=int, default=572, help="Side of a window: 16k + 60 at depth 4.")
 @click.option("--skip", type=click.Choice(["crop", "resize"]), default="crop", help="What the skips carry.")
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.1, help="At the end of the contracting path.")
+@click.option(
+    "--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.1, help="At the end of the contracting path."
+)
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps [default: 3000].")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of --steps: passes over the training images.")
 @click.option("--batch-size", type=click.IntRange(1), default=1)
-@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].")
-@click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", help="sgd has the paper's momentum of 0.99.")
-@click.option("--dice-weight", type=click.FloatRange(0), default=1.0, help="Factor of the Dice term beside the cross-entropy.")
+@click.option(
+    "--lr", type=click.FloatRange(0, min_open=True), help="Learning rate [default: 1e-3 for adamw, 1e-4 for sgd]."
+)
+@click.option(
+    "--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", help="sgd has the paper's momentum of 0.99."
+)
+@click.option(
+    "--dice-weight", type=click.FloatRange(0), default=1.0, help="Factor of the Dice term beside the cross-entropy."
+)
 @click.option("--no-augment", is_flag=True, help="Train on the images as they are.")
-@click.option("--val-fraction", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2, help="Share of the images kept for validation.")
-@click.option("--val-list", type=click.Path(path_type=Path), help="Text file with the names of the validation images, one a line.")
+@click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    help="Share of the images kept for validation.",
+)
+@click.option(
+    "--val-list", type=click.Path(path_type=Path), help="Text file with the names of the validation images, one a line."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, split and augmentation.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare windows.")
@@ -73,7 +102,12 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
     recent: list[float] = []
     best = [0.0]
     with click.progressbar(
-        length=plan.recipe.steps, label="training", file=sys.stderr, item_show_func=lambda text: text, show_pos=True, update_min_steps=1
+        length=plan.recipe.steps,
+        label="training",
+        file=sys.stderr,
+        item_show_func=lambda text: text,
+        show_pos=True,
+        update_min_steps=1,
     ) as bar:
         bar.update(plan.first_step)
 
@@ -92,7 +126,9 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
                 device=plan.device, workers=options["workers"], resume=plan.state, watch=watch,
             )  # fmt: skip
         except KeyboardInterrupt:
-            raise SegError(f"interrupted; the state is kept in {resume_path(out)}", "", "go on with --resume and the same options") from None
+            raise SegError(
+                f"interrupted; the state is kept in {resume_path(out)}", "", "go on with --resume and the same options"
+            ) from None
     click.echo(_table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
 

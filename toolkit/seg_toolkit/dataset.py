@@ -101,17 +101,21 @@ class WindowStream(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def _centre(self, case: Framed, rng: np.random.Generator) -> NDArray[np.float64]:
         shape = np.array(case.labels.shape)
+        anywhere: NDArray[np.float64]
+        middle: NDArray[np.float64]
         anywhere, rare = rng.random(2) * (shape - 1), rng.random() < 0.5
         if self.contract.geometry != "tile":  # the network always sees the whole image; shift it a little
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
-            return middle + (rng.random(2) - 0.5) * 0.1 * shape
+            middle += (rng.random(2) - 0.5) * 0.1 * shape
+            return middle
         if not rare:
             return anywhere
         present = np.flatnonzero(np.bincount(case.labels.ravel()))
         pixels = np.flatnonzero(case.labels.ravel() == rng.choice(present))
         hit = np.array(np.unravel_index(rng.choice(pixels), case.labels.shape), np.float64)
         half = np.array(self.contract.output_shape) / 2
-        return hit + rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
+        hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
+        return hit
 
     def _fixed_shape(self, case: Framed) -> tuple[int, ...]:
         """What the one window at run time spans of the frame: its answer starts at the frame's first pixel."""

@@ -62,9 +62,15 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[Case]:
     truths = masks or instances
     for folder, here, there in (("images", images, truths), (truths_name(masks), truths, images)):
         if odd := sorted(set(here) - set(there)):
-            report(f"{len(odd)} without a match in {folder}, left out: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}")
+            report(
+                f"{len(odd)} without a match in {folder}, left out: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}"
+            )
     if masks and instances and (odd := sorted(set(images) & set(masks) - set(instances))):
-        raise DataError(f"instances of {odd[0]} and {len(odd) - 1} more are missing", "instances for every image or for none", "add them or move the folder away")
+        raise DataError(
+            f"instances of {odd[0]} and {len(odd) - 1} more are missing",
+            "instances for every image or for none",
+            "add them or move the folder away",
+        )
     names = sorted(set(images) & set(truths))
     if not names:
         raise DataError(f"no image in {root} has the name of a mask", "images/NAME.* with masks/NAME.*", "rename them")
@@ -105,7 +111,9 @@ def read_mask(path: Path) -> NDArray[np.int64]:
     if values.ndim == 3:
         colours = values[..., : 3 if values.shape[-1] >= 3 else 1]
         if (colours != colours[..., :1]).any():
-            raise DataError(f"{path} is a colour picture", "a mask with one value per pixel", "save it as grey or palette")
+            raise DataError(
+                f"{path} is a colour picture", "a mask with one value per pixel", "save it as grey or palette"
+            )
         values = colours[..., 0]
     if values.dtype.kind == "f" and (values != np.rint(values)).any():
         raise DataError(f"{path} has fractional values", "integers", "save it as a label image")
@@ -149,7 +157,10 @@ def infer_classes(values: Sequence[int]) -> tuple[ClassValues, ...]:
     if found in ([0, 255], [255], [0]) or found == [0, 1]:
         names = ("background", "foreground")
         numbers = (0, 255) if 255 in found else (0, 1)
-        return tuple(ClassValues(ClassInfo(n, default_color(i)), (v,)) for i, (n, v) in enumerate(zip(names, numbers, strict=True)))
+        return tuple(
+            ClassValues(ClassInfo(n, default_color(i)), (v,))
+            for i, (n, v) in enumerate(zip(names, numbers, strict=True))
+        )
     if found[-1] < 32 and found[0] >= 0:
         top = found[-1] + 1
         names_k = ["background", *(f"class{i}" for i in range(1, top))]
@@ -182,7 +193,9 @@ def to_labels(mask: NDArray[np.int64], classes: Sequence[ClassValues], name: str
     if (labels < 0).any():
         stray, count = np.unique(mask[labels < 0], return_counts=True)
         listed = ", ".join(f"{c.info.name}={'+'.join(map(str, c.values))}" for c in classes)
-        raise DataError(f"{name} holds the value {stray[0]} in {count[0]} px", listed, "correct the mask or list it in --classes")
+        raise DataError(
+            f"{name} holds the value {stray[0]} in {count[0]} px", listed, "correct the mask or list it in --classes"
+        )
     return labels.astype(np.uint8)
 
 

@@ -38,7 +38,12 @@ class Sight:
     """Share of the foreground in objects wider than an output window."""
 
 
-def look(cases: Sequence[Case], classes: Sequence[ClassValues], output_px: int, progress: Callable[[Iterable[Case]], Iterable[Case]]) -> list[Sight]:
+def look(
+    cases: Sequence[Case],
+    classes: Sequence[ClassValues],
+    output_px: int,
+    progress: Callable[[Iterable[Case]], Iterable[Case]],
+) -> list[Sight]:
     """Read every case once.
 
     Raises:
@@ -51,7 +56,9 @@ def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
     image, (labels, instances) = read_image(case.image), truth(case, classes)
     for what, got in (("mask", labels), ("instances", instances)):
         if got is not None and got.shape != image.shape[:2]:
-            raise DataError(f"{case.name}: image {image.shape[:2]} and {what} {got.shape}", "one size", "export them again")
+            raise DataError(
+                f"{case.name}: image {image.shape[:2]} and {what} {got.shape}", "one size", "export them again"
+            )
     if has_opaque_alpha(image):
         image = image[..., :-1]
     if image.shape[-1] == 3 and is_grey(image):
@@ -86,7 +93,9 @@ def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[st
     kinds = Counter(f"{s.dtype}, {s.channels} channel{'s' * (s.channels > 1)}" for s in sights).most_common()
     stds = [float(np.mean(s.std)) for s in sights]
     return [
-        f"{len(sights)} images: " + ", ".join(f"{n} × {size}" for size, n in sizes[:6]) + (" …" if len(sizes) > 6 else ""),
+        f"{len(sights)} images: "
+        + ", ".join(f"{n} × {size}" for size, n in sizes[:6])
+        + (" …" if len(sizes) > 6 else ""),
         "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
         f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f} of the full range",
         "classes: " + ", ".join(f"{c.info.name} {s:.2%}" for c, s in zip(classes, shares(sights), strict=True)),
@@ -102,7 +111,11 @@ def choose_channels(sights: Sequence[Sight]) -> Choice:
         count = found.pop()
         return str(count), f"every image has {count} channels"
     names = {s.channels: s.name for s in sights}
-    raise DataError(f"images with {sorted(found)} channels (such as {list(names.values())[:2]})", "one kind of image", "convert them")
+    raise DataError(
+        f"images with {sorted(found)} channels (such as {list(names.values())[:2]})",
+        "one kind of image",
+        "convert them",
+    )
 
 
 def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tuple[Intensity, str]:
@@ -130,7 +143,9 @@ def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tupl
         spread = np.array([s.std if len(s.std) == channels else s.std * channels for s in sights])
         mean = (table * weights).sum(0) / weights.sum()
         variance = ((spread**2 + (table - mean) ** 2) * weights).sum(0) / weights.sum()
-        return Intensity("standardize", mean=tuple(mean.tolist()), std=tuple(np.sqrt(variance).clip(1e-6).tolist())), reason
+        return Intensity(
+            "standardize", mean=tuple(mean.tolist()), std=tuple(np.sqrt(variance).clip(1e-6).tolist())
+        ), reason
     return Intensity("scale"), reason
 
 
@@ -151,7 +166,9 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
         try:
             level, width = (float(v) for v in numbers.split(","))
         except ValueError as error:
-            raise DataError(f"--intensity window:{numbers}", "window:LEVEL,WIDTH such as window:40,400", "write it like that") from error
+            raise DataError(
+                f"--intensity window:{numbers}", "window:LEVEL,WIDTH such as window:40,400", "write it like that"
+            ) from error
     else:
         low = float(np.median([s.percentiles[0] for s in sights]))
         high = float(np.median([s.percentiles[1] for s in sights]))

@@ -55,7 +55,9 @@ def summary(per_image: Sequence[Confusion], names: Sequence[str]) -> dict[str, A
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Score:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    ratio = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio
 
 
 def _mean(rows: Sequence[Score]) -> Score:

@@ -20,7 +20,9 @@ def curves(rows: Sequence[Mapping[str, float]]) -> Image.Image:
     width, height = 480, 340
     sheet = Image.new("RGB", (2 * width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for place, (key, title, colour) in enumerate((("loss", "training loss", BLUE), ("dice", "validation Dice (mean of classes)", ORANGE))):
+    for place, (key, title, colour) in enumerate(
+        (("loss", "training loss", BLUE), ("dice", "validation Dice (mean of classes)", ORANGE))
+    ):
         points = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
         _panel(draw, font, (place * width, 0, width, height), title, points, colour)
     return sheet

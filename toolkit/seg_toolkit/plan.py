@@ -59,10 +59,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     state = _state(out, options)
     cases = find_cases(data, say)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
-    if options["classes"]:
-        classes = parse_classes(options["classes"])
-    else:
-        classes = infer_classes(mask_values(cases))
+    classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
     sights = look(cases, classes, output_px, bar("looking at the images", len(cases)))
     for line in describe(sights, classes):
         say(line)
@@ -105,7 +102,9 @@ def pick_device(asked: str) -> torch.device:
     """
     usable = torch.cuda.is_available()
     if asked == "cuda" and not usable:
-        raise SegError("CUDA cannot be used by this torch", "an NVIDIA GPU and a CUDA build of torch", "use --device cpu")
+        raise SegError(
+            "CUDA cannot be used by this torch", "an NVIDIA GPU and a CUDA build of torch", "use --device cpu"
+        )
     return torch.device("cuda" if usable and asked != "cpu" else "cpu")
 
 
@@ -119,7 +118,9 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
         try:
             names = {Path(line.strip()).stem for line in list_file.read_text().splitlines() if line.strip()}
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"--val-list {list_file} cannot be read ({error})", "a text file, one name a line", "check the path") from error
+            raise DataError(
+                f"--val-list {list_file} cannot be read ({error})", "a text file, one name a line", "check the path"
+            ) from error
         if missing := sorted(names - {c.name for c in cases}):
             raise DataError(f"--val-list names {missing[0]!r}", "names of images in DATA", "correct the list")
     else:
@@ -130,7 +131,9 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
     validation = [c for c in cases if c.name in names]
     if not training or not validation:
         raise DataError(
-            f"{len(training)} images for training and {len(validation)} for validation", "at least one of each", "add images or change the split"
+            f"{len(training)} images for training and {len(validation)} for validation",
+            "at least one of each",
+            "add images or change the split",
         )
     return training, validation
 
@@ -163,7 +166,9 @@ def _state(out: Path, options: dict[str, Any]) -> Checkpoint | None:
     if options["resume"]:
         state = load(path)
         if not state.training:
-            raise SegError(f"{path} holds no training state", "the state that seg-train leaves", "train without --resume")
+            raise SegError(
+                f"{path} holds no training state", "the state that seg-train leaves", "train without --resume"
+            )
         return state
     return None
 
@@ -171,8 +176,14 @@ def _state(out: Path, options: dict[str, Any]) -> Checkpoint | None:
 def _check_same(state: Checkpoint, recipe: Recipe, model: UNet, contract: Contract) -> None:
     then, now = state.training["recipe"], asdict(recipe)
     odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if then.get(k) != v]
-    odd += [f"{k} {state.network.get(k)} then, {v} now" for k, v in model.arguments.items() if state.network.get(k) != v]
+    odd += [
+        f"{k} {state.network.get(k)} then, {v} now" for k, v in model.arguments.items() if state.network.get(k) != v
+    ]
     if state.contract.to_json() != contract.to_json():
         odd.append("the data or the options that shape the contract differ")
     if odd:
-        raise SegError(f"--resume with other settings ({'; '.join(odd)})", "the same options and data", "repeat them, or train anew")
+        raise SegError(
+            f"--resume with other settings ({'; '.join(odd)})",
+            "the same options and data",
+            "repeat them, or train anew",
+        )

@@ -6,16 +6,18 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
+from seg_runtime.preprocess import Array
 from seg_runtime.record import product_version
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -25,7 +27,7 @@ from .dataset import StreamOrder, WindowStream
 from .evaluate import score, torch_infer
 from .folder import Case, ClassValues, json_values
 from .loss import dice_loss, weighted_cross_entropy
-from .metrics import dice, summary
+from .metrics import Confusion, dice, summary
 from .picture import curves, preview
 from .unet import UNet
 
@@ -84,12 +86,18 @@ def train(
     Raises:
         SegError: the loss is no longer finite.
     """
-    model = model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     average = _average(model, recipe.average)
     optimizer = _optimizer(model, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, recipe.steps))
     scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
-    parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule, "scaler": scaler}
+    parts: dict[str, Any] = {
+        "model": model,
+        "average": average,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "scaler": scaler,
+    }
     rows: list[dict[str, Any]] = []
     step, best = 0, -1.0
     torch.manual_seed(recipe.seed)
@@ -110,7 +118,9 @@ def train(
             loss = _step(model, batch, optimizer, scaler, recipe, device)
             if not math.isfinite(loss):
                 raise SegError(
-                    f"the loss became {loss} at step {step + 1}", "a finite loss", "lower --lr or check the images' intensity; the last good state is kept"
+                    f"the loss became {loss} at step {step + 1}",
+                    "a finite loss",
+                    "lower --lr or check the images' intensity; the last good state is kept",
                 )
             schedule.step()
             average.update_parameters(model)
@@ -153,7 +163,7 @@ def _step(
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)
         scaler.update()
     return value
@@ -184,10 +194,16 @@ def _average(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedMo
 
 
 def _evaluate(
-    model: nn.Module, contract: Contract, cases: Sequence[Case], classes: Sequence[ClassValues], device: torch.device, out: Path
+    model: nn.Module,
+    contract: Contract,
+    cases: Sequence[Case],
+    classes: Sequence[ClassValues],
+    device: torch.device,
+    out: Path,
 ) -> dict[str, Any]:
     model.eval()
-    counts, shown = [], []
+    counts: list[Confusion] = []
+    shown: list[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]] = []
     for scored in score(cases, classes, contract, torch_infer(model, device)):
         counts.append(scored.counts)
         if len(shown) < PREVIEWS:
@@ -199,12 +215,15 @@ def _evaluate(
 
 
 def _finished(
-    model: nn.Module, contract: Contract, recipe: Recipe, classes: Sequence[ClassValues], step: int, result: dict[str, Any]
+    model: nn.Module,
+    contract: Contract,
+    recipe: Recipe,
+    classes: Sequence[ClassValues],
+    step: int,
+    result: dict[str, Any],
 ) -> Checkpoint:
-    from dataclasses import replace
-
-    network = model if isinstance(model, UNet) else None
-    assert network is not None  # the average wraps a UNet
+    assert isinstance(model, UNet)  # what the average wraps
+    network = model
     provenance = {
         "weights_sha256": weights_sha256(network),
         "seg-edge": product_version(),

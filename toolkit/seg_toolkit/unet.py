@@ -40,7 +40,11 @@ def check_input_size(size: int, depth: int = 4) -> int:
         below = next((n for n in range(size, 0, -1) if output_size(n, depth)), None)
         above = next(n for n in range(max(size, 1), max(size, 1) + (16 << depth)) if output_size(n, depth))
         near = " or ".join(str(n) for n in (below, above) if n)
-        raise SegError(f"input size {size}", f"{1 << depth}k + const so that every pooling meets an even size", f"the nearest valid: {near}")
+        raise SegError(
+            f"input size {size}",
+            f"{1 << depth}k + const so that every pooling meets an even size",
+            f"the nearest valid: {near}",
+        )
     return out
 
 
@@ -49,7 +53,9 @@ class DoubleConv(nn.Sequential):
 
     def __init__(self, channels: int, width: int) -> None:
         """Build it from `channels` to `width` maps."""
-        super().__init__(nn.Conv2d(channels, width, 3), nn.ReLU(inplace=True), nn.Conv2d(width, width, 3), nn.ReLU(inplace=True))
+        super().__init__(
+            nn.Conv2d(channels, width, 3), nn.ReLU(inplace=True), nn.Conv2d(width, width, 3), nn.ReLU(inplace=True)
+        )
 
 
 class UNet(nn.Module):

@@ -37,9 +37,13 @@ def weight_map(
     """
     cells = np.asarray(instances_or_labels)
     if cells.ndim != 2 or cells.dtype.kind not in "iub" or (cells.size and cells.min() < 0):
-        raise SegError(f"cells of shape {cells.shape}, {cells.dtype}", "(H, W) integers from 0", "pass ids or class indices")
+        raise SegError(
+            f"cells of shape {cells.shape}, {cells.dtype}", "(H, W) integers from 0", "pass ids or class indices"
+        )
     if sigma_px <= 0 or len(class_weights) < 2:
-        raise SegError(f"{sigma_px=}, {len(class_weights)} class weights", "a positive sigma_px, 2 or more weights", "correct them")
+        raise SegError(
+            f"{sigma_px=}, {len(class_weights)} class weights", "a positive sigma_px, 2 or more weights", "correct them"
+        )
     are_labels = not cells.size or int(cells.max()) < len(class_weights)
     classes = cells if are_labels else np.minimum(cells, 1)
     weights = np.asarray(class_weights, np.float64)[classes.astype(np.intp)]
@@ -58,9 +62,9 @@ def border_term(instances: NDArray[Any], w0: float, sigma_px: float) -> NDArray[
     for identity, box in enumerate(ndimage.find_objects(instances), 1):
         if box is None:
             continue
-        near = tuple(slice(max(0, s.start - reach), s.stop + reach) for s in box)
+        near: tuple[slice, ...] = tuple(slice(max(0, s.start - reach), s.stop + reach) for s in box)
         distance = ndimage.distance_transform_edt(instances[near] != identity)
-        first, second = nearest[(0, *near)], nearest[(1, *near)]
+        first, second = nearest[0][near], nearest[1][near]
         np.copyto(second, np.minimum(second, np.maximum(first, distance)))
         np.copyto(first, np.minimum(first, distance))
     term = w0 * np.exp(-np.square(nearest.sum(axis=0)) / (2 * sigma_px**2))

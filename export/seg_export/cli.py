@@ -1,0 +1,70 @@
+"""seg-export: model.pt -> model.onnx."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from seg_runtime.atomic import check_writable, write_atomic
+from seg_runtime.commandline import guarded
+from seg_runtime.errors import SegError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Prove parity on these real images [default: generated ones].",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the figures as JSON too, also when parity fails.",
+)
+@click.option(
+    "--input-size",
+    type=int,
+    metavar="PX",
+    help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
+)
+@click.version_option(package_name="seg-edge")
+@guarded
+def main(model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None) -> None:
+    """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
+
+    When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
+    """
+    if target.suffix.lower() != ".onnx":
+        raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
+    check_writable(target)
+    from seg_toolkit.checkpoint import load  # torch is heavy: --help and wrong options answer without it
+
+    from .export import export, report_dict, write
+    from .parity import Limits, Parity
+
+    limits = Limits()
+    checkpoint = load(model)
+    click.echo("exporting the graph …", err=True)
+    with click.progressbar(length=1, label="comparing windows", file=sys.stderr) as bar:
+
+        def watch(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(1)
+
+        def show(parity: Parity, contract: Any) -> None:
+            bar.render_finish()
+            click.echo(parity.table(limits, "ONNX fp32"))
+            if report:
+                text = json.dumps(report_dict(contract, model, target), indent=2)
+                write_atomic(report, lambda file: file.write(text.encode()))
+
+        exported = export(checkpoint, images, input_size, limits, watch, show)
+    write(exported, target)
+    click.echo(f"wrote {target} ({len(exported.content) / 1e6:.1f} MB)")

@@ -1,0 +1,113 @@
+"""model.pt -> model.onnx: graph, stamp, parity. Nothing is written unless parity holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from seg_runtime.atomic import check_writable, write_atomic
+from seg_runtime.contract import Contract
+from seg_runtime.errors import SegError
+from seg_runtime.preprocess import Float
+from seg_runtime.session import Session
+from seg_toolkit.checkpoint import Checkpoint, weights_sha256
+from seg_toolkit.evaluate import torch_infer
+from seg_toolkit.unet import UNet, check_input_size
+
+from .graph import to_onnx
+from .parity import Limits, Parity, compare, generated_windows, image_files, image_windows, require
+from .stamp import stamped, with_export
+
+GENERATED = 4  # windows compared when no images are given
+MAX_IMAGES = 8  # of a folder, evenly spaced
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What came of an export."""
+
+    content: bytes
+    contract: Contract
+    parity: Parity
+
+
+def export(
+    checkpoint: Checkpoint, images: Path | None = None, input_size: int | None = None, limits: Limits | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
+) -> Exported:  # fmt: skip
+    """Export a checkpoint and prove the very bytes that will be written.
+
+    Args:
+        checkpoint: of seg-train.
+        images: folder of real images to compare on; None compares on generated ones.
+        input_size: side of the window in px, another than the checkpoint's.
+        limits: of parity.
+        watch: called with windows compared and windows in all.
+        report: called with the figures before they are judged.
+
+    Raises:
+        ParityError: the file would not agree with torch.
+        SegError: an invalid input size, or a graph that cannot be made.
+    """
+    model, limits = checkpoint.build(), limits or Limits()
+    contract = resized(checkpoint.contract, model, input_size)
+    graph = to_onnx(model, contract)
+    contract = with_export(contract, graph, weights_sha256(model))
+    samples = list(_samples(images, contract))
+    session = Session(stamped(graph, contract), provider="cpu")
+    reference = torch_infer(model, torch.device("cpu"))
+    parity = compare(reference, session.run, samples, contract, lambda done: watch(done, len(samples)))
+    contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if images else "generated"})
+    report(parity, contract)
+    require(parity, limits, "the ONNX model")
+    content = stamped(graph, contract)
+    _same_answer(session, Session(content, provider="cpu"), samples[0])
+    return Exported(content, contract, parity)
+
+
+def write(exported: Exported, target: Path) -> None:
+    """Put an export at `target` in one step."""
+    write_atomic(target, lambda file: file.write(exported.content))
+
+
+def resized(contract: Contract, model: UNet, input_size: int | None) -> Contract:
+    """The contract for a window of another size.
+
+    Raises:
+        SegError: not a size that every pooling of the network divides; names the nearest.
+    """
+    if input_size is None:
+        return contract
+    output = check_input_size(input_size, model.depth)
+    return replace(contract, input_shape=(input_size,) * 2, output_shape=(output,) * 2)
+
+
+def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
+    if images is None:
+        return generated_windows(contract, GENERATED)
+    paths = image_files(images)
+    chosen = sorted({round(i * (len(paths) - 1) / max(1, MAX_IMAGES - 1)) for i in range(min(MAX_IMAGES, len(paths)))})
+    return image_windows([paths[i] for i in chosen], contract)
+
+
+def _same_answer(compared: Session, final: Session, window: Float) -> None:
+    """The stamp must not have touched the graph that was compared."""
+    if not np.array_equal(compared.run(window), final.run(window)):
+        raise SegError("the stamped file answers otherwise than the compared one", "the same bits", "report this")
+
+
+def report_dict(exported_contract: Contract, model: Path, target: Path) -> dict[str, Any]:
+    """The machine-readable report of an export."""
+    return {
+        "model": str(model),
+        "target": str(target),
+        "parity": dict(exported_contract.parity),
+        "provenance": dict(exported_contract.provenance),
+    }
+
+
+__all__ = ["Exported", "Sequence", "check_writable", "export", "report_dict", "resized", "write"]

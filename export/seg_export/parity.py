@@ -1,0 +1,200 @@
+"""Parity: how far a form of the model is from the torch model, in logits and in what a user sees, labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from seg_runtime.contract import Contract
+from seg_runtime.errors import DataError, ParityError
+from seg_runtime.geometry import frame
+from seg_runtime.image import SUFFIXES, decode, fit_channels, read_bytes
+from seg_runtime.postprocess import decide, margins
+from seg_runtime.preprocess import Array, Float, plan, windows
+from seg_runtime.segment import Infer
+
+FP32_LIMIT = 1e-4  # of the logits' range: thirty times the rounding seen, a hundredth of what a wrong weight shows
+WINDOWS_PER_IMAGE = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a form of the model may differ by."""
+
+    error_of_range: float = FP32_LIMIT
+    """Largest logit error, as a share of the reference logits' range."""
+    flip_margin_errors: float = 2.0
+    """A label may flip only where the reference was undecided by at most so many times the largest error."""
+
+
+@dataclass
+class Parity:
+    """Agreement of a form with the torch model over all windows seen."""
+
+    windows: int = 0
+    pixels: int = 0
+    max_abs_error: float = 0.0
+    mean_abs_error: float = 0.0
+    logit_min: float = math.inf
+    logit_max: float = -math.inf
+    flipped: int = 0
+    max_flip_margin: float = 0.0
+    """Largest top-1 minus top-2 of the reference, in logits, at a pixel whose label flipped."""
+    not_finite: int = 0
+
+    def add(self, reference: Float, answer: Float, contract: Contract) -> None:
+        """Compare one window: both `(K, h, w)` float32 logits."""
+        error = np.abs(reference.astype(np.float64) - answer)
+        self.not_finite += int((~np.isfinite(answer)).sum() + (~np.isfinite(reference)).sum())
+        flips = decide(reference, contract) != decide(answer, contract)
+        self.mean_abs_error = (self.mean_abs_error * self.windows + float(error.mean())) / (self.windows + 1)
+        self.windows += 1
+        self.pixels += flips.size
+        self.max_abs_error = max(self.max_abs_error, float(error.max()))
+        self.logit_min = min(self.logit_min, float(reference.min()))
+        self.logit_max = max(self.logit_max, float(reference.max()))
+        self.flipped += int(flips.sum())
+        if flips.any():
+            self.max_flip_margin = max(self.max_flip_margin, float(margins(reference, contract)[flips].max()))
+
+    @property
+    def logit_range(self) -> float:
+        """Largest minus smallest reference logit."""
+        return self.logit_max - self.logit_min
+
+    @property
+    def relative_error(self) -> float:
+        """Largest error as a share of the reference logits' range."""
+        return self.max_abs_error / self.logit_range if self.logit_range > 0 else math.inf
+
+    @property
+    def flipped_per_million(self) -> float:
+        """Pixels with another label, per million."""
+        return 1e6 * self.flipped / max(1, self.pixels)
+
+    def failures(self, limits: Limits) -> list[str]:
+        """What does not hold, in words; empty when parity holds."""
+        found = []
+        if not self.windows:
+            found.append("no window was compared")
+        if self.not_finite:
+            found.append(f"{self.not_finite} logits are NaN or infinite")
+        if not self.relative_error <= limits.error_of_range:
+            found.append(f"error {self.relative_error:.2e} of the logits' range, limit {limits.error_of_range:.0e}")
+        allowed = limits.flip_margin_errors * self.max_abs_error
+        if self.flipped and not self.max_flip_margin <= allowed:
+            found.append(f"a label flipped at a margin of {self.max_flip_margin:.2e}, limit {allowed:.2e}")
+        return found
+
+    def as_dict(self, limits: Limits) -> dict[str, Any]:
+        """All figures, for the report and the contract; JSON has no NaN, so those become None."""
+        figures = {
+            **asdict(self),
+            "logit_range": self.logit_range,
+            "relative_error": self.relative_error,
+            "label_agreement": 1 - self.flipped / max(1, self.pixels),
+            "flipped_per_million": self.flipped_per_million,
+            "limits": asdict(limits),
+            "holds": not self.failures(limits),
+        }
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+
+    def table(self, limits: Limits, form: str) -> str:
+        """The figures for a person."""
+        rows = [
+            ("windows compared", f"{self.windows} ({self.pixels} px)"),
+            ("logits' range", f"{self.logit_min:.3f} to {self.logit_max:.3f}"),
+            ("largest error", f"{self.max_abs_error:.3e}"),
+            ("of the range", f"{self.relative_error:.3e}  (limit {limits.error_of_range:.0e})"),
+            ("mean error", f"{self.mean_abs_error:.3e}"),
+            ("label agreement", f"{1 - self.flipped / max(1, self.pixels):.8f}"),
+            ("flipped px per million", f"{self.flipped_per_million:.3f}"),
+            ("largest margin at a flip", f"{self.max_flip_margin:.3e}  (limit {limits.flip_margin_errors * self.max_abs_error:.3e})"),
+            ("parity", "; ".join(self.failures(limits)) or "holds"),
+        ]  # fmt: skip
+        width = max(len(name) for name, _ in rows)
+        return "\n".join([f"parity of {form} with torch", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+def compare(
+    reference: Infer,
+    answer: Infer,
+    samples: Iterable[Float],
+    contract: Contract,
+    watch: Callable[[int], None] = lambda n: None,
+) -> Parity:
+    """Run both on each window `(1, C, *input_shape)` and compare."""
+    result = Parity()
+    for window in samples:
+        result.add(reference(window)[0], answer(window)[0], contract)
+        watch(result.windows)
+    return result
+
+
+def require(result: Parity, limits: Limits, form: str) -> None:
+    """Raise unless parity holds.
+
+    Raises:
+        ParityError: with every limit that was passed.
+    """
+    if found := result.failures(limits):
+        raise ParityError(
+            f"{form} does not agree with torch ({'; '.join(found)})", "parity", "nothing was written; report this model"
+        )
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Images in a folder, or in its subfolder `images`, sorted.
+
+    Raises:
+        DataError: no such folder or none in it.
+    """
+    inner = folder / "images"
+    place = inner if inner.is_dir() else folder
+    found = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES) if place.is_dir() else []
+    if not found:
+        raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
+    return found
+
+
+def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
+    """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
+    for path in paths:
+        page = next(decode(read_bytes(path), str(path)))
+        yield from _some_windows(fit_channels(page, contract.channels, str(path)), contract, per_image)
+
+
+def generated_images(contract: Contract, count: int, seed: int = 0) -> Iterator[Array]:
+    """Made-up fields of blobs on a shaded, noisy ground, `(H, W, C)` uint8, for a parity check without real images."""
+    rng = np.random.default_rng(seed)
+    height, width = contract.output_shape
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    for _ in range(count):
+        field = 60 + 40 * rng.random() * rows / height + 30 * rng.random() * columns / width
+        for _ in range(30):
+            y, x, radius = rng.random() * height, rng.random() * width, 6 + 24 * rng.random()
+            field += (60 + 80 * rng.random()) * np.exp(-((((rows - y) ** 2 + (columns - x) ** 2) / radius**2) ** 2))
+        noisy = field[..., None] * rng.uniform(0.7, 1, contract.channels) + rng.normal(
+            0, 8, (height, width, contract.channels)
+        )
+        yield noisy.clip(0, 255).astype(np.uint8)
+
+
+def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
+    """Windows of `generated_images`."""
+    for image in generated_images(contract, count):
+        yield from _some_windows(image, contract, 1)
+
+
+def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
+    framed = frame(image, contract)
+    grid = plan(framed.shape[:-1], contract)
+    total = len(grid.origins())
+    chosen = {round(i * (total - 1) / max(1, count - 1)) for i in range(min(count, total))}
+    for place, window in enumerate(windows(framed, grid, contract.intensity)):
+        if place in chosen:
+            yield window

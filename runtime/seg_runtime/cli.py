@@ -1,0 +1,114 @@
+"""seg-run: images -> masks, overlays, records."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from PIL import Image
+
+from .batch import Outcome, Task, Wishes, find_tasks, run
+from .commandline import guarded
+from .errors import ImageError, SegError
+from .image import MAX_PIXELS
+from .providers import PROVIDERS, check_wheels
+from .segment import Segmenter
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]."
+)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    help="cuda means CUDA or exit code 3; auto takes it when it loads.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=".", help="Folder for the results.")
+@click.option("--recursive", is_flag=True, help="Look into folders of folders.")
+@click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png, the image with its labels and a legend.")
+@click.option(
+    "--probabilities", type=click.Choice(["npy", "tiff"]), help="Also write the probability of each class, float32."
+)
+@click.option("--overwrite", is_flag=True, help="Segment again what has results already.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=2, help="Threads that decode and encode beside the inference."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of the inference [default: all that this process may use]."
+)
+@click.option(
+    "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Refuse larger files, all pages counted."
+)
+@click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
+@click.version_option(package_name="seg-edge")
+@guarded
+def main(
+    images: tuple[Path, ...],
+    model: Path | None,
+    provider: str,
+    out: Path,
+    recursive: bool,
+    threads: int | None,
+    fast_math: bool,
+    overlay: bool,
+    probabilities: str | None,
+    overwrite: bool,
+    jobs: int,
+    max_pixels: int,
+) -> None:
+    """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
+
+    A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
+    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had.
+    """
+    if out.exists() and not out.is_dir():
+        raise SegError(f"--out {out} is a file", "a folder", "name another")
+    path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
+    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
+    with Segmenter(path, provider, threads, fast_math) as segmenter:
+        if note := check_wheels(provider):
+            click.echo(f"warning: {note}", err=True)
+        click.echo(f"provider: {segmenter.provider}{' (auto)' if provider == 'auto' else ''}", err=True)
+        Image.MAX_IMAGE_PIXELS = None  # this process judges sizes by --max-pixels
+        tasks, failed = find_tasks(images, out, recursive)
+        outcome = _run(segmenter, tasks, wishes)
+    outcome.failed.extend(failed)
+    _report(outcome, out)
+    if outcome.failed:
+        sys.exit(ImageError.exit_code)
+
+
+def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
+    outcome = Outcome()
+    ticks = 1000  # of the bar per image
+    with click.progressbar(length=ticks * max(1, len(tasks)), label="segmenting", file=sys.stderr) as bar:
+        shown: dict[Path, int] = {}
+
+        def advance(task: Task, share: float) -> None:
+            now = int(share * ticks)
+            bar.update(now - shown.get(task.stem, 0))
+            shown[task.stem] = now
+
+        for task, result in run(segmenter, tasks, wishes, advance):
+            advance(task, 1.0)
+            if isinstance(result, SegError):
+                outcome.failed.append((task.source, result))
+            else:
+                (outcome.done if result == "done" else outcome.skipped).append(task)
+    return outcome
+
+
+def _report(outcome: Outcome, out: Path) -> None:
+    for _, error in outcome.failed:
+        click.echo(f"error: {error}", err=True)
+    parts = [f"{len(outcome.done)} segmented"]
+    if outcome.skipped:
+        parts.append(f"{len(outcome.skipped)} finished before")
+    if outcome.failed:
+        parts.append(f"{len(outcome.failed)} failed")
+    click.echo(f"{', '.join(parts)}; results in {out}")
