@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from seg_runtime.atomic import check_writable, write_atomic
+from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Float
@@ -19,7 +19,7 @@ from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.unet import UNet, check_input_size
 
 from .graph import to_onnx
-from .parity import Limits, Parity, compare, generated_windows, image_files, image_windows, require
+from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
 from .stamp import stamped, with_export
 
 GENERATED = 4  # windows compared when no images are given
@@ -90,8 +90,7 @@ def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
     if images is None:
         return generated_windows(contract, GENERATED)
     paths = image_files(images)
-    chosen = sorted({round(i * (len(paths) - 1) / max(1, MAX_IMAGES - 1)) for i in range(min(MAX_IMAGES, len(paths)))})
-    return image_windows([paths[i] for i in chosen], contract)
+    return image_windows([paths[i] for i in evenly(len(paths), MAX_IMAGES)], contract)
 
 
 def _same_answer(compared: Session, final: Session, window: Float) -> None:
@@ -108,6 +107,3 @@ def report_dict(exported_contract: Contract, model: Path, target: Path) -> dict[
         "parity": dict(exported_contract.parity),
         "provenance": dict(exported_contract.provenance),
     }
-
-
-__all__ = ["Exported", "Sequence", "check_writable", "export", "report_dict", "resized", "write"]

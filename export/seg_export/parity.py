@@ -83,7 +83,9 @@ class Parity:
             found.append("no window was compared")
         if self.not_finite:
             found.append(f"{self.not_finite} logits are NaN or infinite")
-        if not self.relative_error <= limits.error_of_range:
+        if self.windows and self.logit_range == 0:
+            found.append("the torch model answers the same everywhere, so that nothing can be proven")
+        elif not self.relative_error <= limits.error_of_range:
             found.append(f"error {self.relative_error:.2e} of the logits' range, limit {limits.error_of_range:.0e}")
         allowed = limits.flip_margin_errors * self.max_abs_error
         if self.flipped and not self.max_flip_margin <= allowed:
@@ -190,11 +192,16 @@ def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
         yield from _some_windows(image, contract, 1)
 
 
+def evenly(total: int, count: int) -> list[int]:
+    """At most `count` of the indices below `total`, evenly spaced, the first and the last among them."""
+    count = min(count, total)
+    return [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
+
+
 def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
-    total = len(grid.origins())
-    chosen = {round(i * (total - 1) / max(1, count - 1)) for i in range(min(count, total))}
+    chosen = set(evenly(len(grid.origins()), count))
     for place, window in enumerate(windows(framed, grid, contract.intensity)):
         if place in chosen:
             yield window

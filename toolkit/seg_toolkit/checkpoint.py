@@ -76,9 +76,8 @@ def load(path: Path) -> Checkpoint:
     except IsADirectoryError as error:
         raise ModelError(f"{path} is a folder", WANTED, "name the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged or foreign file
-        raise ModelError(
-            f"{path} cannot be read ({str(error).splitlines()[0][:120]})", WANTED, "check the file"
-        ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise ModelError(f"{path} cannot be read ({reason})", WANTED, "check the file") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"{path} is not in the format {FORMAT!r}", WANTED, "train with this version")
     keys = ("network", "state", "classes", "training")
