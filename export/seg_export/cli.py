@@ -11,6 +11,7 @@ import click
 from seg_runtime.atomic import check_writable, write_atomic
 from seg_runtime.commandline import guarded
 from seg_runtime.errors import SegError
+from seg_toolkit.needs import require_extra
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -43,6 +44,7 @@ def main(model: Path, target: Path, images: Path | None, report: Path | None, in
     """
     if target.suffix.lower() != ".onnx":
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
+    require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     check_writable(target)
     from seg_toolkit.checkpoint import load  # torch is heavy: --help and wrong options answer without it
 

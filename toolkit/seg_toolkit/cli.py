@@ -13,6 +13,8 @@ from seg_runtime.atomic import check_writable
 from seg_runtime.commandline import guarded
 from seg_runtime.errors import SegError
 
+from .needs import require_extra
+
 SHOWN_LOSSES = 20  # the bar shows the mean of so many
 
 
@@ -82,6 +84,7 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
 
     What the images look like decides the defaults; each choice is printed with its reason and has an option.
     """
+    require_extra("train", "torch", "scipy")
     if evaluate is not None:
         _evaluate(evaluate, data, json_path, options)
         return

@@ -1,0 +1,134 @@
+"""The wheel in empty environments: no torch, no onnx, no scipy, the oldest and the newest Python of this machine."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from seg_export.export import export, write
+from seg_runtime import ClassInfo, Contract, Intensity
+from seg_toolkit.checkpoint import Checkpoint
+from seg_toolkit.unet import UNet
+
+ROOT = Path(__file__).parent.parent
+
+
+def pythons() -> dict[tuple[int, int], str]:
+    """Python interpreters >= 3.10 that really run here: on the PATH, and those that pyenv keeps."""
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [sys.executable, *(str(p) for p in kept.glob("*/bin/python"))]
+    candidates += [found for minor in range(10, 30) if (found := shutil.which(f"python3.{minor}"))]
+    found: dict[tuple[int, int], str] = {}
+    for path in candidates:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        version = re.match(r"Python 3\.(\d+)", done.stdout)
+        if done.returncode == 0 and version and int(version[1]) >= 10:
+            found.setdefault((3, int(version[1])), path)
+    return found
+
+
+ALL = pythons()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    place = tmp_path_factory.mktemp("wheel")
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(ROOT)]
+    subprocess.run(words, check=True, capture_output=True)
+    return next(place.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with a real small model and a picture."""
+    place = tmp_path_factory.mktemp("work")
+    torch.manual_seed(2)
+    model = UNet(1, 2, width=2)
+    classes = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
+    contract = Contract((572, 572), (388, 388), 1, Intensity("scale"), classes)
+    write(export(Checkpoint(model.arguments, model.state_dict(), contract, [])), place / "model.onnx")
+    Image.linear_gradient("L").resize((500, 300)).save(place / "picture.png")
+    return place
+
+
+def environment(python: str, place: Path, *packages: str) -> Path:
+    """A new virtual environment with `packages`; the folder of its commands."""
+    subprocess.run([python, "-m", "venv", str(place)], check=True, capture_output=True)
+    folder = place / ("Scripts" if os.name == "nt" else "bin")
+    words = [folder / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(folder: Path, work: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    return subprocess.run(
+        [str(folder / words[0]), *words[1:]], cwd=work, env=clean, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("version", sorted({min(ALL), max(ALL)}), ids=lambda v: f"python{v[0]}.{v[1]}")
+def test_runtime_alone(version, wheel, work, tmp_path):
+    folder = environment(
+        ALL[version], tmp_path / "env", "-c", str(ROOT / "constraints.txt"), f"seg-edge[cpu] @ {wheel.as_uri()}"
+    )
+    installed = run(folder, work, "python", "-m", "pip", "list", "--format=freeze").stdout.lower()
+    assert not re.search(r"^(torch|onnx|onnxscript|scipy)==", installed, re.MULTILINE)
+    out = tmp_path / "out"
+    done = run(folder, work, "seg-run", "picture.png", "--overlay", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in out.iterdir()) == ["picture.json", "picture_mask.png", "picture_overlay.png"]
+    assert Image.open(out / "picture_mask.png").size == (500, 300)
+    for command in ("seg-train", "seg-export"):  # installed with it, but their extras are not
+        done = run(folder, work, command, "x", *(["y.onnx"] if command == "seg-export" else []))
+        assert done.returncode == 1
+        assert "pip install 'seg-edge[" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_no_onnx_runtime_names_the_extra(wheel, work, tmp_path):
+    folder = environment(sys.executable, tmp_path / "env", "-c", str(ROOT / "constraints.txt"), str(wheel))
+    done = run(folder, work, "seg-run", "picture.png", "--out", str(tmp_path / "out"))
+    assert done.returncode == 3
+    assert "seg-edge[cpu]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_cuda_without_its_libraries_is_refused_and_named(wheel, work, tmp_path):
+    """The real GPU wheel on a machine without CUDA: ONNX Runtime itself would go on, on CPU, with a log line."""
+    folder = environment(
+        sys.executable, tmp_path / "env", "-c", str(ROOT / "constraints.txt"), f"seg-edge[gpu] @ {wheel.as_uri()}"
+    )
+    done = run(folder, work, "seg-run", "--provider", "cuda", "picture.png", "--out", str(tmp_path / "out"))
+    if done.returncode == 0:
+        assert "provider: cuda" in done.stderr  # a machine that has CUDA got it
+        return
+    assert done.returncode == 3
+    assert re.search(r"error: CUDA cannot be used: .*(lib\w+\.so|\.dll|driver)", done.stderr)
+    assert not (tmp_path / "out").exists()
+    done = run(folder, work, "seg-run", "--provider", "auto", "picture.png", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "provider: cpu (auto" in done.stderr
+
+    both = [folder / "python", "-m", "pip", "install", "-q", "--no-deps", "-c", ROOT / "constraints.txt", "onnxruntime"]
+    subprocess.run([str(w) for w in both], check=True, capture_output=True)
+    done = run(folder, work, "seg-run", "--provider", "cuda", "picture.png", "--out", str(tmp_path / "out2"))
+    assert done.returncode == 3
+    assert re.search(r"onnxruntime \S+ and onnxruntime-gpu \S+ are installed in one environment", done.stderr)
+
+
+def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path):
+    """ONNX Runtime 1.18 with the numpy of its time."""
+    oldest = ALL[min(ALL)]
+    folder = environment(
+        oldest, tmp_path / "env", "onnxruntime==1.18.1", "numpy==1.26.4", "pillow", "click", str(wheel)
+    )
+    done = run(folder, work, "seg-run", "picture.png", "--provider", "cpu", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert '"onnxruntime": "1.18.1"' in (tmp_path / "out" / "picture.json").read_text()

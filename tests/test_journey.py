@@ -1,0 +1,103 @@
+"""The whole way, by the three commands in processes of their own: sample cells -> model.pt -> model.onnx -> masks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from seg_runtime import Segmenter
+from seg_runtime.image import decode, fit_channels
+from seg_runtime.segment import segment_labels
+from seg_toolkit.checkpoint import load
+from seg_toolkit.evaluate import torch_infer
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "cells.py"
+REAL = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def train(data: Path, out: Path, *options: object) -> None:
+    done = command("seg-train", data, "-o", out, "--width", 4, "--input-size", 316, *options)
+    assert done.returncode == 0, done.stderr
+
+
+def export(model: Path, target: Path, *options: object) -> None:
+    done = command("seg-export", model, target, *options)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cells")
+    subprocess.run([sys.executable, SAMPLES, root, "--count", "10", "--size", "200"], check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture(scope="module", params=["tile", "fit", "stretch"])
+def journey(request, cells, tmp_path_factory):
+    place = tmp_path_factory.mktemp(request.param)
+    train(cells, place / "model.pt", "--steps", 60, "--geometry", request.param)
+    export(place / "model.pt", place / "model.onnx", "--images", cells)
+    return place
+
+
+def test_masks_equal_those_of_torch(journey, cells):
+    """What the edge answers is what the laboratory's torch model answers, pixel for pixel."""
+    done = command(
+        "seg-run", "--model", journey / "model.onnx", "--provider", "cpu", "--out", journey / "out", cells / "images"
+    )
+    assert done.returncode == 0, done.stderr
+    checkpoint = load(journey / "model.pt")
+    infer = torch_infer(checkpoint.build(), torch.device("cpu"))
+    for path in sorted((cells / "images").iterdir()):
+        image = fit_channels(next(decode(path.read_bytes(), path.name)), checkpoint.contract.channels)
+        expected = segment_labels(image, checkpoint.contract, infer)
+        assert np.array_equal(np.asarray(Image.open(journey / "out" / f"{path.stem}_mask.png")), expected)
+
+
+def test_what_was_learned_survives(journey, cells):
+    """Even a minute of training beats calling everything background."""
+    overlap = total = 0
+    with Segmenter(journey / "model.onnx", provider="cpu") as segmenter:
+        for path in sorted((cells / "images").iterdir()):
+            labels = segmenter(path).labels > 0
+            truth = np.asarray(Image.open(cells / "masks" / path.name)) > 0
+            overlap, total = overlap + 2 * (labels & truth).sum(), total + labels.sum() + truth.sum()
+    floor = 0.5 if "stretch" in str(journey) else 0.75  # `stretch` is misplaced by design
+    assert overlap / total > floor
+
+
+def test_record_names_the_model_that_parity_was_proven_for(journey, cells):
+    out = journey / "record"
+    command("seg-run", "--model", journey / "model.onnx", "--out", out, cells / "images" / "000.png")
+    record = json.loads((out / "000.json").read_text())
+    with Segmenter(journey / "model.onnx", provider="cpu") as segmenter:
+        assert record["model"]["sha256"] == segmenter.model_sha256
+        assert segmenter.contract.parity["holds"]
+        assert segmenter.contract.parity["images"] == "real"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"real images are not at {REAL}")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("em_isbi2012", ["--classes", "membrane=0,cell=255"]),
+        ("dsb2018_nuclei_he", []),
+        ("em_vnc_multiclass", ["--classes", "membrane=0+32+64+96+128,glia=159,mito=191,synapse=223,cell=255"]),
+    ],
+)
+def test_real_data_sets_make_the_journey(name, options, tmp_path):
+    train(REAL / name, tmp_path / "model.pt", "--steps", 4, *options)
+    export(tmp_path / "model.pt", tmp_path / "model.onnx", "--images", REAL / name)
+    picture = sorted((REAL / name / "images").iterdir())[0]
+    done = command("seg-run", "--model", tmp_path / "model.onnx", "--out", tmp_path, "--overlay", picture)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / f"{picture.stem}_mask.png").size == Image.open(picture).size
