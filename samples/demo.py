@@ -42,6 +42,16 @@ def main() -> None:
         sys.exit(f"error: Dice {dice:.4f}; wanted at least {GOAL}")
 
 
+def _side_by_side(image: Path, overlay: Path, target: Path) -> None:
+    """The left upper part of both, next to each other."""
+    side = 420
+    left, right = (Image.open(p).convert("RGB") for p in (image, overlay))
+    sheet = Image.new("RGB", (2 * side + 12, side), (255, 255, 255))
+    sheet.paste(left.crop((0, 0, side, side)), (0, 0))
+    sheet.paste(right.crop((0, 0, side, side)), (side + 12, 0))
+    sheet.save(target)
+
+
 def _command(name: str, *arguments: object) -> None:
     words = [str(a) for a in arguments]
     print(f"\n$ {name} {' '.join(words)}", flush=True)

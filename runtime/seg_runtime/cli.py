@@ -73,7 +73,8 @@ def main(
     with Segmenter(path, provider, threads, fast_math) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
-        click.echo(f"provider: {segmenter.provider}{' (auto)' if provider == 'auto' else ''}", err=True)
+        reason = segmenter.session.provider_reason
+        click.echo(f"provider: {segmenter.provider}{f' ({reason})' if reason else ''}", err=True)
         Image.MAX_IMAGE_PIXELS = None  # this process judges sizes by --max-pixels
         tasks, failed = find_tasks(images, out, recursive)
         outcome = _run(segmenter, tasks, wishes)

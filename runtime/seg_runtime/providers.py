@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ProviderError, SegError
+from .errors import ModelError, ProviderError, SegError
 
 PROVIDERS = ("auto", "cpu", "cuda")
 ORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -69,7 +70,16 @@ def check_wheels(provider: str) -> str:
     return f"{both} are installed in one environment and overwrite each other: {_REINSTALL}"
 
 
-def open_session(model: bytes, provider: str, threads: int | None, fast_math: bool) -> tuple[Any, str]:
+@dataclass(frozen=True)
+class Opened:
+    """An ONNX Runtime session, the provider it got, and why `auto` did not take CUDA (empty where it did)."""
+
+    session: Any
+    provider: str
+    reason: str = ""
+
+
+def open_session(model: bytes, provider: str, threads: int | None, fast_math: bool) -> Opened:
     """An ONNX Runtime session on exactly the provider asked for.
 
     Args:
@@ -78,12 +88,9 @@ def open_session(model: bytes, provider: str, threads: int | None, fast_math: bo
         threads: inside one operator, for CPU; None takes all that this process may use.
         fast_math: allow TF32 on CUDA (errors near 1e-3 instead of 1e-5).
 
-    Returns:
-        The session and the provider it got, `cpu` or `cuda`.
-
     Raises:
         ProviderError: unknown provider, or CUDA asked for and not to be had.
-        SegError: ONNX Runtime refuses the model.
+        ModelError: ONNX Runtime refuses the model.
     """
     if provider not in PROVIDERS:
         raise ProviderError(f"provider {provider!r}", " or ".join(PROVIDERS), "choose one of them")
@@ -91,17 +98,23 @@ def open_session(model: bytes, provider: str, threads: int | None, fast_math: bo
         raise SegError(f"{threads} threads", "1 or more", "leave it out to use all that this process may use")
     check_wheels(provider)
     ort = runtime_module()
-    if provider == "cpu" or (provider == "auto" and not _cuda_listed(ort)):
-        return _create(ort, model, "cpu", threads, fast_math), "cpu"
+    if provider == "cpu":
+        return Opened(_create(ort, model, "cpu", threads, fast_math), "cpu")
     problem = _cuda_problem(ort)
     if not problem:
-        session = _create(ort, model, "cuda", threads, fast_math)
-        if session.get_providers()[0] == ORT_NAMES["cuda"]:  # ONNX Runtime itself falls back with a mere log line
-            return session, "cuda"
-        problem = "CUDA was refused at start: no usable GPU or driver"
+        try:
+            session = _create(ort, model, "cuda", threads, fast_math)
+        except ProviderError as error:
+            if provider == "cuda":
+                raise
+            problem = str(error)
+        else:
+            if session.get_providers()[0] == ORT_NAMES["cuda"]:
+                return Opened(session, "cuda")
+            problem = "it was refused at start: no usable GPU or driver"  # ONNX Runtime itself goes on, on CPU
     if provider == "cuda":
         raise ProviderError(f"CUDA cannot be used: {problem}", "", _cuda_fix(ort))
-    return _create(ort, model, "cpu", threads, fast_math), "cpu"
+    return Opened(_create(ort, model, "cpu", threads, fast_math), "cpu", f"no CUDA: {problem}")
 
 
 def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_math: bool) -> Any:
@@ -113,11 +126,15 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
         settings = {"use_tf32": str(int(fast_math)), "cudnn_conv_algo_search": "HEURISTIC"}
         chosen.insert(0, (ORT_NAMES["cuda"], settings))
     try:
-        return ort.InferenceSession(model, options, providers=chosen)
+        # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
+        session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
-        if provider == "cuda":
-            raise ProviderError(f"CUDA failed to start ({error})", "", _cuda_fix(ort)) from error
-        raise SegError(f"ONNX Runtime {ort.__version__} refuses the model ({error})", "", "export it again") from error
+        if type(error).__name__ in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented") or provider == "cpu":
+            raise ModelError(f"ONNX Runtime {ort.__version__} refuses the model ({error})", "", "export it again") from error
+        raise ProviderError(f"CUDA failed to start ({error})", "", _cuda_fix(ort)) from error
+    session.disable_fallback()  # versions that do not know the argument know this
+    session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good
+    return session
 
 
 def _cuda_listed(ort: Any) -> bool:

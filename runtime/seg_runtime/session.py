@@ -20,6 +20,7 @@ class Session:
         contract: read from the file's metadata.
         provider: the one in use, `cpu` or `cuda`.
         provider_asked: the one asked for.
+        provider_reason: why `auto` did not take CUDA, empty otherwise.
         sha256: of the very bytes that ONNX Runtime was given.
     """
 
@@ -43,7 +44,8 @@ class Session:
         data = model if isinstance(model, bytes) else _read(Path(model))
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.provider_asked = provider
-        self._session, self.provider = open_session(data, provider, threads, fast_math)
+        opened = open_session(data, provider, threads, fast_math)
+        self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise ContractError(

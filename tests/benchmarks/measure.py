@@ -1,0 +1,125 @@
+"""What the benchmarks share: pairs in one run, whole processes with their peak memory, a machine described, a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from seg_export.export import export, write
+from seg_runtime import ClassInfo, Contract, Intensity
+from seg_toolkit.checkpoint import Checkpoint
+from seg_toolkit.unet import UNet
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Ours against a baseline, measured in turn, so that a drift of the machine meets both."""
+
+    ours: list[float]
+    baseline: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median of the ratios of neighbours in time."""
+        return statistics.median(a / b for a, b in zip(self.ours, self.baseline, strict=True))
+
+
+def pairs(ours: Callable[[], float], baseline: Callable[[], float], runs: int) -> Pair:
+    """Call both `runs` times in turn after one warm-up; each returns its figure."""
+    ours()
+    baseline()
+    mine, theirs = [], []
+    for _ in range(runs):
+        mine.append(ours())
+        theirs.append(baseline())
+    return Pair(mine, theirs)
+
+
+def milliseconds(action: Callable[[], object]) -> float:
+    """Time of one call."""
+    start = time.perf_counter()
+    action()
+    return (time.perf_counter() - start) * 1000
+
+
+LAUNCHER = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+errors = child.stderr.read().decode()
+_, status, usage = os.wait4(child.pid, 0)
+child.returncode = os.waitstatus_to_exitcode(status)
+print(json.dumps([time.perf_counter() - start, usage.ru_maxrss / 1000, child.returncode, errors]))
+"""
+
+
+def process(words: Sequence[object], cwd: Path) -> tuple[float, float]:
+    """Seconds and peak memory in MB of a whole process.
+
+    A small launcher starts it: Linux counts the memory of the forking parent as the child's own.
+    """
+    launcher = [sys.executable, "-S", "-c", LAUNCHER, *(str(w) for w in words)]
+    done = subprocess.run(launcher, cwd=cwd, check=True, capture_output=True, text=True)
+    seconds, peak_mb, code, errors = json.loads(done.stdout)
+    if code:
+        raise SystemExit(f"{words[0]} failed: {errors}")
+    return seconds, peak_mb
+
+
+def command(name: str) -> Path:
+    """A console script of this environment."""
+    return Path(sys.executable).with_name(name)
+
+
+def random_checkpoint(
+    width: int = 64, skip: str = "crop", channels: int = 3, classes: int = 2, seed: int = 2
+) -> Checkpoint:
+    """An untrained network: speed and rounding do not ask what was learned."""
+    torch.manual_seed(seed)
+    model = UNet(channels, classes, width=width, skip=skip)
+    infos = tuple(ClassInfo(f"class{i}", (i * 90, 200 - i * 90, 60)) for i in range(classes))
+    contract = Contract((572, 572), (388, 388), channels, Intensity("scale"), infos)
+    return Checkpoint(model.arguments, model.state_dict(), contract, [])
+
+
+def random_model(folder: Path, **network: int) -> Path:
+    """A random network as an exported file in `folder`."""
+    path = folder / "model.onnx"
+    write(export(random_checkpoint(**network)), path)  # type: ignore[arg-type]
+    return path
+
+
+def machine() -> str:
+    """One line about where the figures come from."""
+    import numpy
+    import onnxruntime
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].split(":", 1)[1].strip() if lines else name
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = f"onnxruntime {onnxruntime.__version__}, numpy {numpy.__version__}, Python {platform.python_version()}"
+    return f"{name}, {cores} cores, {versions}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def save_json(path: str | None, content: object) -> None:
+    """Write the figures where asked."""
+    if path:
+        Path(path).write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from seg_runtime import ClassInfo, Contract, ContractError, Intensity
+
+TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
+PAPER = Contract((572, 572), (388, 388), 3, Intensity("scale"), TWO)
+
+
+def test_margin_and_step_of_the_paper() -> None:
+    assert PAPER.margin == (92, 92)
+    assert PAPER.step == (384, 384)
+
+
+def test_json_brings_everything_back() -> None:
+    rich = replace(
+        PAPER, intensity=Intensity("standardize", (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)), geometry="fit", task="multilabel",
+        activation="sigmoid", decision="threshold", threshold=0.25, provenance={"a": [1, "ü"]}, parity={"e": 1e-6},
+    )  # fmt: skip
+    assert Contract.from_json(rich.to_json()) == rich
+
+
+def changed(**values: object) -> str:
+    return json.dumps({**json.loads(PAPER.to_json()), **values})
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        (changed(version=2), "upgrade"),
+        (changed(version=0), "version 0"),
+        (changed(version="1"), "version '1'"),
+        (changed(surprise=1), "surprise"),
+        (changed(channels=None), "cannot be read"),
+        (changed(intensity=None), "cannot be read"),
+        (changed(intensity={"method": "scale", "gamma": 2}), "cannot be read"),
+        (changed(classes=[{"name": "a"}, {"name": "b"}]), "cannot be read"),
+        (changed(classes=[{"name": "a", "color": [1, 2]}] * 2), "cannot be read"),
+        (changed(input_shape=572), "cannot be read"),
+    ],
+)
+def test_a_contract_that_cannot_be_followed_is_refused_by_name(text: str, word: str) -> None:
+    with pytest.raises(ContractError, match=word):
+        Contract.from_json(text)
+
+
+def test_a_missing_field_is_named() -> None:
+    raw = json.loads(PAPER.to_json())
+    del raw["geometry"]
+    with pytest.raises(ContractError, match="geometry"):
+        Contract.from_json(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"geometry": "spiral"}, "spiral"),
+        ({"intensity": Intensity("loud")}, "loud"),
+        ({"task": "guess"}, "guess"),
+        ({"activation": "sigmoid"}, "sigmoid"),
+        ({"channels": 0}, "0 channels"),
+        ({"classes": TWO[:1]}, "1 classes"),
+        ({"classes": TWO * 129}, "258 classes"),
+        ({"classes": (TWO[0], ClassInfo("hot", (256, 0, 0)))}, "colour"),
+        ({"output_shape": (388,)}, "rank"),
+        ({"output_shape": (388, 0)}, "output shape"),
+        ({"output_shape": (387, 387)}, "margin"),
+        ({"output_shape": (600, 600)}, "margin"),
+        ({"stride": 0}, "stride"),
+        ({"input_shape": (188, 188), "output_shape": (4, 4)}, "at least 16"),
+        ({"intensity": Intensity("standardize", (0.5,), (0.5,))}, "3 of each"),
+        ({"intensity": Intensity("standardize", (0, 0, 0), (1, 0, 1))}, "positive"),
+        ({"intensity": Intensity("window", width=0)}, "width"),
+        ({"intensity": Intensity("zscore")}, "floor"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+    ],
+)
+def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object], word: str) -> None:
+    with pytest.raises(ContractError, match=word):
+        replace(PAPER, **change)  # type: ignore[arg-type]

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from seg_export.stamp import stamped
+from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
+from seg_runtime.contract import METADATA_KEY
+from seg_runtime.providers import available_threads, check_wheels, wheels
+from seg_runtime.session import Session
+
+from ..conftest import Made, noise_image
+
+no_cuda = pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine's wheel has CUDA"
+)
+
+
+def test_the_session_answers_as_torch_does(model: Made) -> None:
+    session = Session(model.path, "cpu")
+    window = noise_image(252, 252).astype(np.float32).transpose(2, 0, 1)[None] / 255
+    logits = session.run(window)
+    assert logits.shape == (1, 2, 68, 68)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, model.torch_run(window), atol=1e-4)
+
+
+def test_the_contract_comes_from_the_file(model: Made) -> None:
+    assert Session(model.path, "cpu").contract == model.contract
+
+
+def test_content_instead_of_a_path(model: Made) -> None:
+    by_content, by_path = Session(model.path.read_bytes(), "cpu"), Session(str(model.path), "cpu")
+    assert by_content.sha256 == by_path.sha256
+
+
+@no_cuda
+def test_auto_says_that_it_took_the_cpu(model_file: Path) -> None:
+    session = Session(model_file)
+    assert (session.provider_asked, session.provider) == ("auto", "cpu")
+
+
+@no_cuda
+def test_cuda_is_cuda_or_an_error_with_the_fix(model_file: Path) -> None:
+    with pytest.raises(ProviderError, match=r"CUDA cannot be used.*onnxruntime.*seg-edge\[gpu\]") as caught:
+        Session(model_file, "cuda")
+    assert caught.value.exit_code == 3
+
+
+def test_unknown_provider(model_file: Path) -> None:
+    with pytest.raises(ProviderError, match=r"'tpu'.*auto or cpu or cuda"):
+        Session(model_file, "tpu")
+
+
+def test_no_threads_at_all(model_file: Path) -> None:
+    with pytest.raises(SegError, match="0 threads"):
+        Session(model_file, "cpu", threads=0)
+
+
+def test_threads_follow_the_affinity_of_the_process() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    code += "from seg_runtime.providers import available_threads as a; print(a())"
+    assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"1"]
+    assert available_threads() >= 1
+
+
+def test_without_contract_the_file_is_refused_by_name(model_file: Path, tmp_path: Path) -> None:
+    graph = onnx.load(model_file)
+    del graph.metadata_props[:]
+    bare = tmp_path / "bare.onnx"
+    onnx.save(graph, bare)
+    with pytest.raises(ContractError, match=r"bare.onnx carries no contract.*seg-export"):
+        Session(bare, "cpu")
+
+
+def test_a_newer_contract_is_refused(model_file: Path) -> None:
+    graph = onnx.load(model_file)
+    text = next(p.value for p in graph.metadata_props if p.key == METADATA_KEY).replace('"version": 1', '"version": 2')
+    onnx.helper.set_model_props(graph, {METADATA_KEY: text})
+    with pytest.raises(ContractError, match=r"version 2.*upgrade"):
+        Session(graph.SerializeToString(), "cpu")
+
+
+def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
+    grey = replace(model.contract, channels=1)
+    with pytest.raises(ModelError, match="inputs and outputs"):
+        Session(stamped(onnx.load(model.path), grey), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("a.onnx", b"", "is empty"),
+        ("a.onnx", b"not a model", "refuses the model"),
+        ("a.pt", b"anything", r"torch checkpoint.*seg-export .*a\.pt .*a\.onnx"),
+    ],
+)
+def test_files_that_are_no_model(name: str, content: bytes, word: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SegError, match=word):
+        Session(tmp_path / name, "cpu")
+
+
+def test_missing_model_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"does not exist.*SEG_MODEL"):
+        Session(tmp_path / "no.onnx", "cpu")
+    with pytest.raises(ModelError, match="cannot be read"):
+        Session(tmp_path, "cpu")
+
+
+def test_a_truncated_model_is_refused(model_file: Path) -> None:
+    content = model_file.read_bytes()
+    with pytest.raises(SegError, match="refuses the model"):
+        Session(content[: len(content) // 2], "cpu")
+
+
+def test_external_weights_are_refused(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = onnx.load(model_file)
+    onnx.save_model(graph, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for them
+    with pytest.raises(SegError):
+        Session(tmp_path / "m.onnx", "cpu")
+
+
+def test_one_wheel_is_nothing_to_talk_about() -> None:
+    assert len(wheels()) == 1
+    assert check_wheels("cuda") == ""
+
+
+def fake_wheel(folder: Path) -> None:
+    info = folder / "onnxruntime_gpu-1.20.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.20.0\n")
+
+
+def test_two_wheels_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_wheel(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "onnxruntime-gpu 1.20.0" in check_wheels("auto")
+    with pytest.raises(ProviderError, match=r"onnxruntime-gpu 1.20.0.*pip uninstall"):
+        check_wheels("cuda")
+
+
+def breaking_model(model: Made) -> bytes:
+    """A model that loads and fails while it runs, as one does on a GPU whose memory is full."""
+    helper, contract = onnx.helper, model.contract
+    image = helper.make_tensor_value_info("image", 1, [1, 3, 252, 252])
+    logits = helper.make_tensor_value_info("logits", 1, [1, 2, 68, 68])
+    nodes = [
+        helper.make_node("ReduceSum", ["image"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["far"], to=7),
+        helper.make_node("Add", ["far", "million"], ["index"]),
+        helper.make_node("Gather", ["table", "index"], ["row"], axis=0),
+        helper.make_node("Add", ["base", "row"], ["logits"]),
+    ]
+    weights = [
+        helper.make_tensor("million", 7, [], [10**9]),
+        helper.make_tensor("table", 1, [2], [0.0, 1.0]),
+        helper.make_tensor("base", 1, [1, 2, 68, 68], [0.0] * (2 * 68 * 68)),
+    ]
+    graph = helper.make_graph(nodes, "breaks", [image], [logits], weights)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return stamped(proto, Contract.from_json(contract.to_json()))
+
+
+def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:
+    session = Session(breaking_model(model), "cpu")
+    with pytest.raises(SegError):
+        session.warm_up()
