@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 from seg_runtime.atomic import check_writable, write_atomic
-from seg_runtime.commandline import guarded
+from seg_runtime.commandline import Command
 from seg_runtime.errors import SegError
 from seg_toolkit.needs import require_extra
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
@@ -36,7 +36,6 @@ from seg_toolkit.needs import require_extra
     help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
 )
 @click.version_option(package_name="seg-edge")
-@guarded
 def main(model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None) -> None:
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 

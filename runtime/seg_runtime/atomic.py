@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable
@@ -23,10 +24,10 @@ def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         SegError: the folder cannot be created or written to, or the disk is full.
     """
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    beside = target.with_name(f".{uuid.uuid4().hex}.partial")  # short, so that every legal target name has room
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("xb") as file:
+        with beside.open("x+b") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -36,7 +37,7 @@ def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
         reason = error.strerror or str(error)
         raise SegError(f"cannot write {target} ({reason})", "", "free the disk or choose another folder") from error
     finally:
-        if beside.exists():
+        with contextlib.suppress(OSError):
             beside.unlink()
 
 
@@ -48,7 +49,7 @@ def check_writable(target: Path) -> None:
     """
     if target.is_dir():
         raise SegError(f"{target} is a folder", "the name of a file", f"for example {target / 'model'}{target.suffix}")
-    probe = target.with_name(f".{target.name}.probe")
+    probe = target.with_name(f".{uuid.uuid4().hex}.probe")
     write_atomic(probe, lambda file: None)
     probe.unlink()
 

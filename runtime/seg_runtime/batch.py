@@ -7,11 +7,11 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,8 @@ from .preprocess import Array
 from .record import stack_record
 from .segment import Progress, Segmentation, Segmenter
 
-RESULTS = ("_mask", "_overlay", "_probabilities")
+KINDS = ("mask", "overlay", "probabilities")  # of results: NAME_mask.png and so on
+KEEP = "pass --overwrite to replace it, or choose another --out"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Task:
 
     @property
     def record(self) -> Path:
-        """Where its record lies; written last, so that it says that the rest is whole."""
+        """Where its record lies; `complete` in it says that the rest is whole."""
         return self.stem.with_name(self.stem.name + ".json")
 
     def result(self, what: str, suffix: str) -> Path:
@@ -54,6 +55,16 @@ class Wishes:
     overwrite: bool = False
     jobs: int = 2
     max_pixels: int = MAX_PIXELS
+
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """Kinds of results asked for, with the suffixes that each may have (one page or several)."""
+        pictures = (".png", ".tif")
+        asked: dict[str, tuple[str, ...]] = {"mask": pictures}
+        if self.overlay:
+            asked["overlay"] = pictures
+        if self.probabilities:
+            asked["probabilities"] = (".npy",) if self.probabilities == "npy" else (".tif",)
+        return asked
 
 
 @dataclass
@@ -77,6 +88,8 @@ class Loaded:
 def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list[Task], list[tuple[Path, SegError]]]:
     """The files to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
 
+    What an earlier run wrote is never an input, so that `seg-run *.png` can be repeated.
+
     Args:
         inputs: files and folders.
         out: where results go; a folder's own structure is kept below it.
@@ -88,10 +101,11 @@ def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list
         found = list(_images(given, recursive)) if given.is_dir() else [given]
         if not found:
             hint = "" if recursive else " or pass --recursive"
-            failed.append(
-                (given, ImageError(f"{given} has no images ({', '.join(SUFFIXES)})", "", f"name another folder{hint}"))
-            )
+            came = f"{given} has no images ({', '.join(SUFFIXES)})"
+            failed.append((given, ImageError(came, "", f"name another folder{hint}")))
         for source in found:
+            if _is_result(source):
+                continue
             inner = source.parent.relative_to(given) if given.is_dir() else Path()
             task = Task(source, out / inner / source.stem)
             other = tasks.setdefault(task.stem, task)
@@ -107,16 +121,19 @@ def _images(folder: Path, recursive: bool) -> Iterator[Path]:
         if not recursive:
             folders.clear()
         for name in sorted(files):
-            path = Path(place) / name
-            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and not _is_result(path):
-                yield path
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield Path(place) / name
 
 
 def _is_result(path: Path) -> bool:
-    """Whether the file was written by an earlier run, which left its record beside it."""
-    for what in RESULTS:
-        if path.stem.endswith(what):
-            return path.with_name(path.stem.removesuffix(what) + ".json").exists()
+    """Whether the record beside it says that an earlier run wrote this file."""
+    for what in KINDS:
+        if path.stem.endswith(f"_{what}"):
+            try:
+                record = _read_record(path.with_name(path.stem.removesuffix(f"_{what}") + ".json"))
+            except SegError:
+                return False
+            return record is not None and path.name in record["outputs"].values()
     return False
 
 
@@ -190,26 +207,46 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishe
     Raises:
         SegError: something else lies there, which must not be lost.
     """
-    fix = "pass --overwrite to replace it, or choose another --out"
-    try:
-        record = json.loads(task.record.read_bytes())
-        same = record["input"]["sha256"] == input_sha256 and record["model"]["sha256"] == segmenter.model_sha256
-        outputs = set(record["outputs"])
-    except FileNotFoundError:
-        for mask in (task.result("mask", ".png"), task.result("mask", ".tif")):
-            if mask.exists():
-                raise SegError(f"{mask} exists and has no record", "a free place", fix) from None
-        return False
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SegError(f"{task.record} exists and is no record of seg-run", "a free place", fix) from error
-    if not same:
-        raise SegError(
-            f"{task.record} holds the result of another model or another {task.source.name}", "a free place", fix
-        )
-    wanted = (
-        {"mask"} | ({"overlay"} if wishes.overlay else set()) | ({"probabilities"} if wishes.probabilities else set())
+    record = _read_record(task.record)
+    if record is not None and not _same_origin(record, input_sha256, segmenter):
+        came = f"{task.record} holds the result of another model or another {task.source.name}"
+        raise SegError(came, "a free place", KEEP)
+    listed = {} if record is None else record["outputs"]
+    for what, suffixes in wishes.kinds().items():
+        for path in (task.result(what, suffix) for suffix in suffixes):
+            if path.exists() and path.name not in listed.values():
+                raise SegError(f"{path} exists and no record of seg-run lists it", "a free place", KEEP)
+    return bool(record and record.get("complete")) and all(
+        Path(listed.get(what, "")).suffix in suffixes and (task.stem.parent / listed[what]).exists()
+        for what, suffixes in wishes.kinds().items()
     )
-    return wanted <= outputs and all((task.stem.parent / record["outputs"][name]).exists() for name in outputs)
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """An earlier run's record, None where there is none.
+
+    Raises:
+        SegError: a file of that name that seg-run did not write, or that cannot be read.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        names = [record["input"]["sha256"], record["model"]["sha256"], *record["outputs"].values()]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SegError(
+            f"{path} cannot be read ({error.strerror})", "a readable folder", "choose another --out"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP) from error
+    if not all(isinstance(n, str) and n == Path(n).name for n in names):
+        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP)
+    return dict(record)
+
+
+def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
+    same: bool = record["input"]["sha256"] == input_sha256 and record["model"]["sha256"] == segmenter.model_sha256
+    return same
 
 
 def _segment(
@@ -229,37 +266,62 @@ def _segment(
 
 
 def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: Wishes) -> None:
+    """Write all results of one input between two forms of its record: one that announces them, one that completes."""
     start = time.perf_counter()
+    writers = _writers(results, wishes)
+    targets = {what: task.result(what, suffix) for what, (suffix, _) in writers.items()}
+    outputs = {what: path.name for what, path in targets.items()}
+    for name in _listed(task) - set(outputs.values()):
+        (task.stem.parent / name).unlink(missing_ok=True)  # of another model or form: not to be taken for this one's
+    _write_record(task, results, {"decode": loaded.decode_ms}, outputs, complete=False)
+    for what, (_, write) in writers.items():
+        write_atomic(targets[what], write)
+    times = {"decode": loaded.decode_ms, "encode": (time.perf_counter() - start) * 1000}
+    _write_record(task, results, times, outputs, complete=True)
+
+
+def _writers(results: Sequence[Segmentation], wishes: Wishes) -> dict[str, tuple[str, Callable[[BinaryIO], object]]]:
+    """For each kind of result its suffix and what writes it."""
     classes = results[0].contract.classes
     suffix = ".png" if len(results) == 1 else ".tif"
-    outputs: dict[str, Path] = {}
-
-    def put(what: str, ending: str, write: Callable[[BinaryIO], object]) -> None:
-        outputs[what] = task.result(what, ending)
-        write_atomic(outputs[what], write)
-
-    if wishes.overwrite:
-        task.record.unlink(missing_ok=True)  # from here on the old results are no longer whole
-    put("mask", suffix, lambda file: write_pages(file, [mask_image(r.labels, classes) for r in results]))
+    writers: dict[str, tuple[str, Callable[[BinaryIO], object]]] = {
+        "mask": (suffix, lambda file: write_pages(file, [mask_image(r.labels, classes) for r in results]))
+    }
     if wishes.overlay:
-        put("overlay", suffix, lambda file: write_pages(file, [overlay(r.image, r.labels, classes) for r in results]))
+        pictures = (overlay(r.image, r.labels, classes) for r in results)
+        writers["overlay"] = suffix, lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
-        values = [r.probabilities for r in results]
-        put("probabilities", ".npy", lambda file: np.save(file, values[0] if len(values) == 1 else _stacked(values)))
+        values = _stacked([r.probabilities for r in results])
+        writers["probabilities"] = ".npy", lambda file: np.save(file, values)
     elif wishes.probabilities == "tiff":
         planes = [Image.fromarray(plane) for r in results for plane in r.probabilities]
-        put("probabilities", ".tif", lambda file: _write_tiff(file, planes))
-    times = {"decode": loaded.decode_ms / len(results), "encode": (time.perf_counter() - start) * 1000 / len(results)}
-    record = stack_record([r.record for r in results], times, {what: path.name for what, path in outputs.items()})
+        writers["probabilities"] = ".tif", lambda file: _write_tiff(file, planes)
+    return writers
+
+
+def _write_record(
+    task: Task, results: Sequence[Segmentation], ms: Mapping[str, float], outputs: Mapping[str, str], complete: bool
+) -> None:
+    per_page = {stage: value / len(results) for stage, value in ms.items()}
+    record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
     text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     write_atomic(task.record, lambda file: file.write(text.encode()))
 
 
-def _stacked(values: Iterable[Array]) -> Array:
-    pages = list(values)
+def _listed(task: Task) -> set[str]:
+    """Names that the record of an earlier run lists."""
+    try:
+        record = _read_record(task.record)
+    except SegError:
+        return set()  # --overwrite on a file that is no record: ours replaces it
+    return set(record["outputs"].values()) if record else set()
+
+
+def _stacked(pages: Sequence[Array]) -> Array:
+    """`(K, H, W)` of one page, `(P, K, H, W)` of several."""
     if len({p.shape for p in pages}) > 1:
         raise SegError("the pages differ in size", "one size for a stack in NPY", "use --probabilities tiff")
-    return np.stack(pages)
+    return pages[0] if len(pages) == 1 else np.stack(pages)
 
 
 def _write_tiff(file: BinaryIO, planes: Sequence[Image.Image]) -> None:

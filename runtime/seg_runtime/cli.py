@@ -7,17 +7,16 @@ import sys
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from .batch import Outcome, Task, Wishes, find_tasks, run
-from .commandline import guarded
+from .commandline import Command
 from .errors import ImageError, SegError
 from .image import MAX_PIXELS
 from .providers import PROVIDERS, check_wheels
 from .segment import Segmenter
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--model", type=click.Path(path_type=Path), help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]."
@@ -46,7 +45,6 @@ from .segment import Segmenter
 )
 @click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
 @click.version_option(package_name="seg-edge")
-@guarded
 def main(
     images: tuple[Path, ...],
     model: Path | None,
@@ -75,7 +73,6 @@ def main(
             click.echo(f"warning: {note}", err=True)
         reason = segmenter.session.provider_reason
         click.echo(f"provider: {segmenter.provider}{f' ({reason})' if reason else ''}", err=True)
-        Image.MAX_IMAGE_PIXELS = None  # this process judges sizes by --max-pixels
         tasks, failed = find_tasks(images, out, recursive)
         outcome = _run(segmenter, tasks, wishes)
     outcome.failed.extend(failed)

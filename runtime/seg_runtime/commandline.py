@@ -1,34 +1,41 @@
-"""What the three command lines share: errors become one line on stderr and an exit code, never a traceback."""
+"""What the three command lines share: whatever goes wrong is one line on stderr and an exit code, never a traceback."""
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 
 from .errors import SegError
 
-P = ParamSpec("P")
-R = TypeVar("R")
+INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for these signals
 
 
-def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Run `command`; print a SegError as `error: …` and exit with its code, 130 on Ctrl-C."""
+class Command(click.Command):
+    """A click command that prints `error: …` for wrong options, for a SegError and for Ctrl-C."""
 
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run and exit; see `click.Command.main`, whose `standalone_mode` this replaces."""
+        warnings.simplefilter("ignore")  # libraries grumble about odd files; what matters is raised
+        extra["standalone_mode"] = False
         try:
-            return command(*args, **kwargs)
+            code = super().main(args, prog_name, **extra)
+        except click.ClickException as error:
+            _fail(f"{error.format_message().rstrip('.')}: see --help", error.exit_code)
         except SegError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("error: interrupted", err=True)
-            sys.exit(130)
+            _fail(str(error), error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            _fail("interrupted", INTERRUPTED)
         except BrokenPipeError:
-            sys.exit(141)  # whoever read our output has gone
+            sys.exit(PIPE_CLOSED)
+        sys.exit(code if isinstance(code, int) else 0)
 
-    return run
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -148,6 +148,7 @@ def _check(c: Contract) -> None:
     gaps = [i - o for i, o in zip(c.input_shape, c.output_shape, strict=True)]
     need(all(o > 0 for o in c.output_shape), f"output shape {c.output_shape}", "positive sizes")
     need(all(g >= 0 and g % 2 == 0 for g in gaps), f"window {c.input_shape} -> {c.output_shape}", "an even margin")
+    need(0 <= c.threshold <= 1, f"threshold {c.threshold}", "a probability from 0 to 1")
     need(c.stride >= 1, f"stride {c.stride}", "1 or more")
     need(
         c.geometry != "tile" or min(c.step) > 0,

@@ -5,8 +5,9 @@ Arrays are `(H, W, C)`, uint8, uint16 or float32, upright (EXIF orientation appl
 
 from __future__ import annotations
 
+import contextlib
 import io
-import warnings
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,13 +46,14 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
+def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Iterator[Array]:
     """Pages of an image file, one after the other: several for a TIFF stack, else one.
 
     Args:
         data: the file's content.
         name: what errors call it.
         max_pixels: refuse a file with more px, all pages counted, before anything is unpacked.
+        indices: give a palette picture's indices, as masks want, not its colours.
 
     Yields:
         `(H, W, C)` uint8, uint16 or float32.
@@ -63,13 +65,11 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Arr
     try:
         with _opened(data, name) as image:
             frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            seen = 0
+            _check_size(image, frames, name, max_pixels)
             for page in range(frames):
-                image.seek(page)
+                _seek(image, page)
                 title = name if frames == 1 else f"{name} page {page + 1}"
-                seen += image.width * image.height
-                _check_size(seen, title, max_pixels)
-                yield _page(image, data, page, title)
+                yield _indices(image) if indices and image.mode in ("P", "PA") else _page(image, data, page, title)
     except ImageError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, KeyError, IndexError) as error:
@@ -88,6 +88,12 @@ def from_pil(image: Image.Image, name: str = "image") -> Array:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
+    if "transparency" in image.info:  # one colour of a picture without alpha is meant to be see-through
+        if image.mode not in ("L", "RGB"):
+            raise ImageError(
+                f"{name} has a transparent colour in mode {image.mode}", "an opaque image", "flatten it first"
+            )
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
     if image.mode not in ("L", "LA", "RGB", "RGBA", "I", "F") and not image.mode.startswith("I;16"):
         raise ImageError(f"{name} has colour mode {image.mode}", "grey, RGB, RGBA or palette", "convert it to RGB")
     return from_array(np.asarray(image), name)
@@ -110,15 +116,19 @@ def from_array(array: Any, name: str = "array") -> Array:
         raise ImageError(f"{name} has no pixels (shape {values.shape})", "at least 1×1", "check where it comes from")
     if values.dtype == bool:
         return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype in (np.uint8, np.uint16):
+    if values.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         return values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype.kind not in "if":
         raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
     if values.dtype.kind == "i" and np.abs(values, dtype=np.int64).max() > 1 << 24:
         raise ImageError(f"{name} has integers beyond 2**24", "values that float32 holds exactly", "scale it down")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageError(f"{name} contains NaN or infinity", "finite values", "replace them before")
-    return values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        floats = values.astype(np.float32, copy=False)
+    if not np.isfinite(floats).all():
+        raise ImageError(
+            f"{name} contains NaN, infinity or more than float32 holds", "finite values", "replace them before"
+        )
+    return floats
 
 
 def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
@@ -178,34 +188,60 @@ def _opaque(dtype: np.dtype[Any]) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
 
-def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
-    with warnings.catch_warnings():  # the size is judged by _check_size, damage by the decoder
-        warnings.simplefilter("ignore")
+_PILLOW = threading.Lock()  # Pillow keeps its own size limit in a module variable
+
+
+@contextlib.contextmanager
+def _own_limit() -> Iterator[None]:
+    """Let `max_pixels` alone judge sizes, while Pillow parses headers: it checks them against a limit of its own."""
+    with _PILLOW:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
+    try:
+        with _own_limit():
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            assert isinstance(picture, ImageFile.ImageFile)  # what Image.open makes
-            return picture
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{name} is not an image that can be read", READABLE, "convert it") from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(
-                f"{name} is too large ({error})", f"at most {MAX_PIXELS} px", "crop it or raise --max-pixels"
-            ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image that can be read", READABLE, "convert it") from error
+    assert isinstance(picture, ImageFile.ImageFile)  # what Image.open makes
+    return picture
 
 
-def _check_size(pixels: int, name: str, max_pixels: int) -> None:
-    if pixels > max_pixels:
-        raise ImageError(f"{name} has {pixels} px", f"at most {max_pixels}", "crop it or raise --max-pixels")
+def _seek(image: ImageFile.ImageFile, page: int) -> None:
+    with _own_limit():
+        image.seek(page)
+
+
+def _check_size(image: ImageFile.ImageFile, frames: int, name: str, max_pixels: int) -> None:
+    pixels = 0
+    for page in range(frames):
+        _seek(image, page)
+        pixels += image.width * image.height
+        if pixels > max_pixels:
+            more = " or more" if page + 1 < frames else ""
+            raise ImageError(f"{name} has {pixels} px{more}", f"at most {max_pixels}", "crop it or raise --max-pixels")
+
+
+def _indices(image: ImageFile.ImageFile) -> Array:
+    plane = ImageOps.exif_transpose(image)
+    return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane)[..., None]
 
 
 def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> Array:
     low = _low_byte_mode(image, name)
     if low is None:
         return from_pil(image, name)
+    if "transparency" in image.info:
+        raise ImageError(f"{name} has a transparent colour with 16 bits", "an opaque image", "flatten it first")
     # Pillow keeps only the high byte of 16-bit colour. Decoding the same stream in the other byte order gives the low one.
     high_bytes = np.asarray(ImageOps.exif_transpose(image), np.uint16)
     with _opened(data, name) as again:
-        again.seek(page)
+        _seek(again, page)
         tiles = [_with_rawmode(tile, low) for tile in again.tile]
         again.tile = tiles
         low_bytes = np.asarray(ImageOps.exif_transpose(again), np.uint16)
@@ -229,7 +265,7 @@ def _low_byte_mode(image: ImageFile.ImageFile, name: str) -> str | None:
         big = order == "B" or (order == "N" and not native_is_little)
         return f"{base};16{'L' if big else 'B'}"
     bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) if hasattr(image, "tag_v2") else 8
-    if (";16" in raw or bits > 8) and image.mode in ("LA", "RGB", "RGBA", "La", "RGBa", "CMYK", "L"):
+    if base != "BGR" and (";16" in raw or bits > 8) and image.mode in ("LA", "RGB", "RGBA", "La", "RGBa", "CMYK", "L"):
         raise ImageError(
             f"{name} is {image.mode} with 16 bits ({raw or bits})",
             "16 bits as grey, RGB or RGBA",

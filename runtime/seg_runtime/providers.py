@@ -129,8 +129,13 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
         # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
         session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
-        if type(error).__name__ in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented") or provider == "cpu":
-            raise ModelError(f"ONNX Runtime {ort.__version__} refuses the model ({error})", "", "export it again") from error
+        if (
+            type(error).__name__ in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")
+            or provider == "cpu"
+        ):
+            raise ModelError(
+                f"ONNX Runtime {ort.__version__} refuses the model ({error})", "", "export it again"
+            ) from error
         raise ProviderError(f"CUDA failed to start ({error})", "", _cuda_fix(ort)) from error
     session.disable_fallback()  # versions that do not know the argument know this
     session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good

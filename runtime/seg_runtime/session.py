@@ -60,8 +60,17 @@ class Session:
         return str(runtime_module().__version__)
 
     def run(self, window: Float) -> Float:
-        """Logits `(1, K, *output_shape)` float32 of one window `(1, C, *input_shape)` float32."""
-        logits: Float = self._session.run(["logits"], {"image": window})[0]
+        """Logits `(1, K, *output_shape)` float32 of one window `(1, C, *input_shape)` float32.
+
+        Raises:
+            ModelError: ONNX Runtime fails in the middle, for want of memory for example.
+        """
+        try:
+            logits: Float = self._session.run(["logits"], {"image": window})[0]
+        except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+            raise ModelError(
+                f"ONNX Runtime failed while running the model ({error})", "", "free memory, or use --provider cpu"
+            ) from error
         return logits
 
     def warm_up(self) -> None:
@@ -88,7 +97,7 @@ def _read(path: Path) -> bytes:
         raise ModelError(
             f"model {path} cannot be read ({error.strerror})", "an ONNX file made by seg-export", fix
         ) from error
-    if path.suffix in (".pt", ".pth"):
+    if path.suffix.lower() in (".pt", ".pth"):
         raise ModelError(
             f"{path} is a torch checkpoint", "an ONNX file", f"seg-export {path} {path.with_suffix('.onnx')}"
         )

@@ -252,7 +252,6 @@ def test_the_size_limit_counts_pixels() -> None:
 
 def test_the_size_limit_counts_all_pages() -> None:
     pages = decode(tiff([np.zeros((10, 10, 1), np.uint8)] * 2), "x", max_pixels=150)
-    next(pages)
     with pytest.raises(ImageError, match="200 px"):
         next(pages)
 
@@ -266,7 +265,6 @@ def test_a_bomb_is_refused_before_it_is_unpacked(side: int) -> None:
 def test_a_bomb_on_the_second_page_is_refused_too() -> None:
     page = np.zeros((4, 4, 1), np.uint8)
     pages = decode(tiff([page, page], claim={1: (20_000, 20_000)}), "bomb.tif")
-    next(pages)
     with pytest.raises(ImageError, match="max-pixels"):
         next(pages)
 

@@ -27,20 +27,22 @@ class Augmentation:
     """Standard deviation of the displacements on the 3×3 grid."""
     rotation_deg: float = 180.0
     """Rotation by any angle up to this, either way."""
-    scale: float = 0.15
+    scale: float = 0.1
     """Zoom between 1 - scale and 1 + scale."""
+    shift: float = 0.05
+    """Share of the image by which a window that shows all of it may be off; tiled windows lie anywhere anyway."""
     flips: bool = True
-    contrast: float = 0.3
+    contrast: float = 0.15
     """Factor on the normalised values, e^±contrast, about their mean."""
-    brightness: float = 0.2
+    brightness: float = 0.1
     """Offset of the normalised values, in units of the window's standard deviation."""
-    gamma: float = 0.3
+    gamma: float = 0.15
     """Exponent e^±gamma on the values between the window's minimum and maximum."""
-    noise: float = 0.1
+    noise: float = 0.0
     """Largest standard deviation of additive noise, in units of the window's."""
 
 
-NONE = Augmentation(0, 0, 0, False, 0, 0, 0, 0)
+NONE = Augmentation(0, 0, 0, 0, False, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)

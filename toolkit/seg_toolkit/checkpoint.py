@@ -81,6 +81,8 @@ def load(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"{path} is not in the format {FORMAT!r}", WANTED, "train with this version")
     keys = ("network", "state", "classes", "training")
+    if missing := [k for k in (*keys, "contract") if k not in content]:
+        raise ModelError(f"{path} lacks {missing}", WANTED, "train it again")
     return Checkpoint(contract=Contract.from_json(content["contract"]), **{k: content[k] for k in keys})
 
 

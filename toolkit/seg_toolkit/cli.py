@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.atomic import check_writable
-from seg_runtime.commandline import guarded
+from seg_runtime.atomic import write_atomic
+from seg_runtime.commandline import Command
 from seg_runtime.errors import SegError
 
 from .needs import require_extra
@@ -18,7 +18,7 @@ from .needs import require_extra
 SHOWN_LOSSES = 20  # the bar shows the mean of so many
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -54,9 +54,7 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps [default: 3000].")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of --steps: passes over the training images.")
 @click.option("--batch-size", type=click.IntRange(1), default=1)
-@click.option(
-    "--lr", type=click.FloatRange(0, min_open=True), help="Learning rate [default: 1e-3 for adamw, 1e-4 for sgd]."
-)
+@click.option("--lr", type=float, help="Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].")
 @click.option(
     "--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", help="sgd has the paper's momentum of 0.99."
 )
@@ -78,7 +76,6 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare windows.")
 @click.option("--resume", is_flag=True, help="Continue the run that left its state beside --out.")
 @click.version_option(package_name="seg-edge")
-@guarded
 def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, **options: Any) -> None:
     """Train a U-Net on DATA/images with DATA/masks or DATA/instances, and write the best checkpoint.
 
@@ -90,7 +87,6 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
         return
     if json_path:
         raise SegError("--json without --evaluate", "both", "seg-train --evaluate MODEL.PT DATA --json FILE")
-    check_writable(out)
     _train(data, out, options)
 
 
@@ -129,11 +125,15 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
                 device=plan.device, workers=options["workers"], resume=plan.state, watch=watch,
             )  # fmt: skip
         except KeyboardInterrupt:
-            raise SegError(
-                f"interrupted; the state is kept in {resume_path(out)}", "", "go on with --resume and the same options"
-            ) from None
+            raise _interrupted(resume_path(out)) from None
     click.echo(_table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
+
+
+def _interrupted(state: Path) -> SegError:
+    if state.exists():
+        return SegError(f"interrupted; the state is kept in {state}", "", "go on with --resume and the same options")
+    return SegError("interrupted before there was anything to keep", "", "start again")
 
 
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     from .evaluate import score, torch_infer
     from .folder import find_cases, parse_classes, recolored, stored_classes
     from .metrics import summary
-    from .plan import pick_device
+    from .plan import pick_device, split
 
     checkpoint = load(model)
     classes = stored_classes(checkpoint.classes)
@@ -153,14 +153,14 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     device = pick_device(options["device"])
     infer = torch_infer(checkpoint.build().to(device), device)
     cases = find_cases(data, _say)
+    if options["val_list"]:
+        _, cases = split(cases, 0, options["val_list"], 0)
     counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
     result = summary(counts, [c.info.name for c in classes])
     click.echo(_table(result))
     text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
     click.echo(text)
     if json_path:
-        from seg_runtime.atomic import write_atomic
-
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from seg_runtime.contract import Contract
+from seg_runtime.errors import SegError
 from seg_runtime.geometry import frame, frame_labels
 from seg_runtime.image import fit_channels
 from seg_runtime.preprocess import Array, normaliser
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .augment import Augmentation, coordinates, draw, vary_grey, warp
-from .folder import Case, ClassValues, read_image, truth
+from .folder import Case, ClassValues, read_case
 from .weightmap import border_term, split_touching, weight_map
 
 CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
@@ -32,7 +33,18 @@ class Framed:
     weights: NDArray[np.float32]
 
 
-class WindowStream(Dataset[tuple[Tensor, Tensor, Tensor]]):
+Item = tuple[Tensor, Tensor, Tensor]
+
+
+def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
+    """A batch of the stream, or the first error in it."""
+    good = [item for item in items if not isinstance(item, SegError)]
+    if len(good) < len(items):
+        return next(item for item in items if isinstance(item, SegError))
+    return [torch.stack(parts) for parts in zip(*good, strict=True)]
+
+
+class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, H, W)` float32 with labels `(h, w)` int64 and weights `(h, w)` float32 of their output windows.
 
     Item k is drawn from the seed and k alone. Half of the windows are centred on a pixel of a class chosen evenly
@@ -56,8 +68,14 @@ class WindowStream(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._kept: dict[int, Framed] = {}
         self._room = CACHE_BYTES
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Window `index` of the stream."""
+    def __getitem__(self, index: int) -> Item | SegError:
+        """Window `index` of the stream; a SegError comes back as a value, since workers cannot raise one whole."""
+        try:
+            return self._window(index)
+        except SegError as error:
+            return error
+
+    def _window(self, index: int) -> Item:
         epoch, place = divmod(index, len(self.cases))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
@@ -90,13 +108,16 @@ class WindowStream(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def _read(self, place: int) -> Framed:
         case = self.cases[place]
-        image = fit_channels(read_image(case.image), self.contract.channels, case.name)
-        labels, instances = truth(case, self.classes)
-        image, labels = frame(image, self.contract), frame_labels(labels, self.contract)
-        weights = weight_map(labels, self.class_weights, w0=0.0)
+        raw, labels, instances = read_case(case, self.classes)
+        image = frame(fit_channels(raw, self.contract.channels, case.name), self.contract)
+        labels = frame_labels(labels, self.contract)
+        border: NDArray[np.float64] | float = 0.0
         if self.border_weight:
             cells = split_touching(labels) if instances is None else frame_labels(instances, self.contract)
-            weights += border_term(cells, self.border_weight, SIGMA_PX).astype(np.float32)
+            border = border_term(cells, self.border_weight, SIGMA_PX)
+            if instances is None:
+                labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
+        weights = (weight_map(labels, self.class_weights, w0=0.0) + border).astype(np.float32)
         return Framed(image, labels, weights)
 
     def _centre(self, case: Framed, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -106,7 +127,7 @@ class WindowStream(Dataset[tuple[Tensor, Tensor, Tensor]]):
         anywhere, rare = rng.random(2) * (shape - 1), rng.random() < 0.5
         if self.contract.geometry != "tile":  # the network always sees the whole image; shift it a little
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
-            middle += (rng.random(2) - 0.5) * 0.1 * shape
+            middle += rng.uniform(-1, 1, 2) * self.augmentation.shift * shape
             return middle
         if not rare:
             return anywhere

@@ -14,7 +14,7 @@ from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from torch import nn
 
-from .folder import Case, ClassValues, read_image, truth
+from .folder import Case, ClassValues, read_case
 from .metrics import Confusion, confusion
 
 
@@ -47,7 +47,7 @@ def score(
 ) -> Iterator[Scored]:  # fmt: skip
     """Segment each case and count, one at a time."""
     for case in progress(cases):
-        image = fit_channels(read_image(case.image), contract.channels, str(case.image))
-        expected, _ = truth(case, classes)
+        raw, expected, _ = read_case(case, classes)
+        image = fit_channels(raw, contract.channels, str(case.image))
         labels = segment_labels(image, contract, infer)
         yield Scored(case.name, image, expected, labels, confusion(expected, labels, len(classes)))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps
+from PIL import ImageColor
 from seg_runtime.contract import ClassInfo
-from seg_runtime.errors import DataError, ImageError
-from seg_runtime.image import FORMATS, SUFFIXES, decode, read_bytes
+from seg_runtime.errors import DataError
+from seg_runtime.image import SUFFIXES, decode, read_bytes
 from seg_runtime.preprocess import Array
 
 BACKGROUND = (0, 0, 0)
@@ -59,32 +58,27 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[Case]:
         raise DataError(f"{root} has neither masks nor instances", layout, "add the ground truth")
     if not images:
         raise DataError(f"{root / 'images'} has no images ({', '.join(SUFFIXES)})", layout, "add the images")
-    truths = masks or instances
-    for folder, here, there in (("images", images, truths), (truths_name(masks), truths, images)):
-        if odd := sorted(set(here) - set(there)):
-            report(
-                f"{len(odd)} without a match in {folder}, left out: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}"
-            )
-    if masks and instances and (odd := sorted(set(images) & set(masks) - set(instances))):
-        raise DataError(
-            f"instances of {odd[0]} and {len(odd) - 1} more are missing",
-            "instances for every image or for none",
-            "add them or move the folder away",
-        )
-    names = sorted(set(images) & set(truths))
-    if not names:
+    folders = {"images": images, "masks": masks, "instances": instances}
+    filled = {name: files for name, files in folders.items() if files}
+    matched = sorted(set.intersection(*map(set, filled.values())))
+    for name, files in filled.items():
+        if odd := sorted(set(files) - set(matched)):
+            named = f"{', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}"
+            report(f"{len(odd)} in {name} without a match in {' and '.join(set(filled) - {name})}, left out: {named}")
+    if not matched:
         raise DataError(f"no image in {root} has the name of a mask", "images/NAME.* with masks/NAME.*", "rename them")
-    return [Case(n, images[n], masks.get(n), instances.get(n)) for n in names]
-
-
-def truths_name(masks: dict[str, Path]) -> str:
-    """The folder that ground truth comes from."""
-    return "masks" if masks else "instances"
+    return [Case(n, images[n], masks.get(n), instances.get(n)) for n in matched]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    try:
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror})", "a readable folder", "check its permissions"
+        ) from error
+    for path in paths:
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:
@@ -95,29 +89,43 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def read_image(path: Path) -> Array:
     """`(H, W, C)` of a one-page image file, as the runtime reads it."""
-    pages = list(decode(read_bytes(path), str(path)))
-    if len(pages) != 1:
-        raise DataError(f"{path} has {len(pages)} pages", "one image per file", "split the stack")
-    return pages[0]
+    return _one_page(path, indices=False)
 
 
 def read_mask(path: Path) -> NDArray[np.int64]:
     """Raw values `(H, W)` int64 of a label image: palette images give their indices, not their colours."""
-    try:
-        with Image.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as picture:
-            values = np.asarray(ImageOps.exif_transpose(picture))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read as a mask ({error})", "a label image", "save it again") from error
-    if values.ndim == 3:
-        colours = values[..., : 3 if values.shape[-1] >= 3 else 1]
-        if (colours != colours[..., :1]).any():
-            raise DataError(
-                f"{path} is a colour picture", "a mask with one value per pixel", "save it as grey or palette"
-            )
-        values = colours[..., 0]
-    if values.dtype.kind == "f" and (values != np.rint(values)).any():
+    values = _one_page(path, indices=True)
+    colours = values[..., : 3 if values.shape[-1] >= 3 else 1]
+    if (colours != colours[..., :1]).any():
+        raise DataError(f"{path} is a colour picture", "a mask with one value per pixel", "save it as grey or palette")
+    plane = colours[..., 0]
+    if plane.dtype.kind == "f" and (plane != np.rint(plane)).any():
         raise DataError(f"{path} has fractional values", "integers", "save it as a label image")
-    return values.astype(np.int64)
+    return plane.astype(np.int64)
+
+
+def _one_page(path: Path, indices: bool) -> Array:
+    pages = decode(read_bytes(path), str(path), indices=indices)
+    page = next(pages)
+    if next(pages, None) is not None:
+        raise DataError(f"{path} has several pages", "one image per file", "split the stack")
+    return page
+
+
+def read_case(case: Case, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8], NDArray[np.int32] | None]:
+    """Image `(H, W, C)`, labels `(H, W)` uint8 and, where known, instances `(H, W)` int32 of a case.
+
+    Raises:
+        DataError: they differ in size, or a mask value that no class lists.
+    """
+    image, (labels, instances) = read_image(case.image), truth(case, classes)
+    for what, got in (("mask", labels), ("instances", instances)):
+        if got is not None and got.shape != image.shape[:2]:
+            came = (
+                f"{case.name}: image of {image.shape[1]}×{image.shape[0]}, {what} of {got.shape[1]}×{got.shape[0]} px"
+            )
+            raise DataError(came, "one size", "export them again")
+    return image, labels, instances
 
 
 def parse_classes(text: str) -> tuple[ClassValues, ...]:
@@ -147,29 +155,31 @@ def parse_classes(text: str) -> tuple[ClassValues, ...]:
     return tuple(found)
 
 
-def infer_classes(values: Sequence[int]) -> tuple[ClassValues, ...]:
-    """Classes when none were given: {0, 255}, or indices 0..K-1.
+def infer_classes(values: Mapping[int, str]) -> tuple[ClassValues, ...]:
+    """Classes when none were given: {0, 255}, or indices 0..K-1 without a gap.
+
+    Args:
+        values: each value that occurs in the masks, with a file that holds it.
 
     Raises:
         DataError: any other set of values; the message holds the option to give.
     """
     found = sorted(values)
-    if found in ([0, 255], [255], [0]) or found == [0, 1]:
-        names = ("background", "foreground")
+    if found in ([0, 255], [255], [0], [0, 1], [1]):
         numbers = (0, 255) if 255 in found else (0, 1)
-        return tuple(
-            ClassValues(ClassInfo(n, default_color(i)), (v,))
-            for i, (n, v) in enumerate(zip(names, numbers, strict=True))
-        )
-    if found[-1] < 32 and found[0] >= 0:
-        top = found[-1] + 1
-        names_k = ["background", *(f"class{i}" for i in range(1, top))]
-        return tuple(ClassValues(ClassInfo(n, default_color(i)), (i,)) for i, n in enumerate(names_k))
-    option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
-    raise DataError(
-        f"the masks hold the values {found[:12]}{' …' if len(found) > 12 else ''}", "0 and 255, or class indices from 0",
-        f"name them: --classes {option}",
-    )  # fmt: skip
+        names = ("background", "foreground")
+    elif found == list(range(len(found))) and len(found) <= 256:
+        numbers = tuple(found)
+        names = ("background", *(f"class{i}" for i in found[1:]))
+    else:
+        option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
+        listed = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
+        wanted = "0 and 255, or class indices from 0 without a gap"
+        raise DataError(f"the masks hold the values {listed}", wanted, f"correct them, or name all: --classes {option}")
+    return tuple(
+        ClassValues(ClassInfo(name, default_color(i)), (number,))
+        for i, (name, number) in enumerate(zip(names, numbers, strict=True))
+    )
 
 
 def default_color(index: int) -> tuple[int, int, int]:
@@ -201,7 +211,7 @@ def to_labels(mask: NDArray[np.int64], classes: Sequence[ClassValues], name: str
 
 def truth(case: Case, classes: Sequence[ClassValues]) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
     """Labels `(H, W)` uint8 and, where the folder has them, instances `(H, W)` int32 of a case."""
-    instances = None if case.instances is None else read_mask(case.instances).astype(np.int32)
+    instances = None if case.instances is None else _ids(case.instances)
     if case.mask is not None:
         return to_labels(read_mask(case.mask), classes, str(case.mask)), instances
     if instances is None:
@@ -209,17 +219,28 @@ def truth(case: Case, classes: Sequence[ClassValues]) -> tuple[NDArray[np.uint8]
     return (instances > 0).astype(np.uint8), instances
 
 
+def _ids(path: Path) -> NDArray[np.int32]:
+    """Instance ids 0..n of a file, renumbered without gaps, since some programs count in millions."""
+    values = read_mask(path)
+    if values.min() < 0:
+        raise DataError(f"{path} holds the id {values.min()}", "0 for the background and ids from 1", "correct it")
+    known, ids = np.unique(values, return_inverse=True)
+    return (ids.reshape(values.shape) + int(known[0] != 0)).astype(np.int32)
+
+
 def recolored(classes: Sequence[ClassValues], infos: Sequence[ClassInfo]) -> tuple[ClassValues, ...]:
     """The mask values of `classes` under the names and colours of `infos`."""
     return tuple(replace(c, info=i) for c, i in zip(classes, infos, strict=True))
 
 
-def mask_values(cases: Sequence[Case]) -> list[int]:
-    """All values that occur in the masks; 0 and 1 where there are only instances."""
-    found: set[int] = set()
+def mask_values(cases: Sequence[Case]) -> dict[int, str]:
+    """All values that occur in the masks, each with a file that holds it; 0 and 1 where there are only instances."""
+    found: dict[int, str] = {}
     for case in cases:
-        found |= {0, 1} if case.mask is None else {int(v) for v in np.unique(read_mask(case.mask))}
-    return sorted(found)
+        values = [0, 1] if case.mask is None else [int(v) for v in np.unique(read_mask(case.mask))]
+        for value in values:
+            found.setdefault(value, str(case.mask or case.instances))
+    return found
 
 
 def json_values(classes: Sequence[ClassValues]) -> list[dict[str, Any]]:

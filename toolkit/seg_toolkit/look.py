@@ -14,7 +14,7 @@ from seg_runtime.errors import DataError
 from seg_runtime.image import has_opaque_alpha, is_grey
 from seg_runtime.preprocess import dtype_maximum, mean_std
 
-from .folder import Case, ClassValues, read_image, truth
+from .folder import Case, ClassValues, read_case
 
 Choice = tuple[str, str]  # what was chosen, why
 
@@ -53,12 +53,7 @@ def look(
 
 
 def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
-    image, (labels, instances) = read_image(case.image), truth(case, classes)
-    for what, got in (("mask", labels), ("instances", instances)):
-        if got is not None and got.shape != image.shape[:2]:
-            raise DataError(
-                f"{case.name}: image {image.shape[:2]} and {what} {got.shape}", "one size", "export them again"
-            )
+    image, labels, _ = read_case(case, classes)
     if has_opaque_alpha(image):
         image = image[..., :-1]
     if image.shape[-1] == 3 and is_grey(image):
@@ -102,20 +97,21 @@ def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[st
     ]
 
 
-def choose_channels(sights: Sequence[Sight]) -> Choice:
-    """1 where every image is grey, else 3, else what the images have."""
+def choose_channels(sights: Sequence[Sight], asked: int | None = None) -> Choice:
+    """1 where every image is grey, else 3, else what the images have.
+
+    Raises:
+        DataError: images that cannot be brought to one number of channels without loss, or to the one asked for.
+    """
     found = {s.channels for s in sights}
-    if found <= {1, 3}:
-        return ("1", "every image is grey") if found == {1} else ("3", "colour images")
-    if len(found) == 1:
-        count = found.pop()
-        return str(count), f"every image has {count} channels"
-    names = {s.channels: s.name for s in sights}
-    raise DataError(
-        f"images with {sorted(found)} channels (such as {list(names.values())[:2]})",
-        "one kind of image",
-        "convert them",
-    )
+    wanted, reason = asked or max(found), "as asked"
+    if not asked:
+        reason = "every image is grey" if found == {1} else "colour images" if found <= {1, 3} else f"{wanted} channels"
+    for sight in sights:
+        if sight.channels != wanted and (sight.channels, wanted) != (1, 3):
+            fix = "convert the images, or choose other --channels"
+            raise DataError(f"{sight.name} has {sight.channels} channels", f"{wanted} ({reason})", fix)
+    return str(wanted), reason
 
 
 def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tuple[Intensity, str]:
@@ -135,7 +131,8 @@ def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tupl
     if method == "window":
         return _window(sights, numbers), reason
     if method == "zscore":
-        floor = max(1e-4, float(np.min([min(s.std) for s in sights])) / 2)
+        usual = float(np.percentile([min(s.std) for s in sights], 10))  # not the minimum: that may be an empty field
+        floor = max(1e-4, usual / 2)
         return Intensity("zscore", std_floor=floor), reason
     if method == "standardize":
         weights = np.array([s.pixels.sum() for s in sights], np.float64)[:, None]
@@ -199,8 +196,8 @@ def choose_class_weights(sights: Sequence[Sight], asked: str) -> tuple[tuple[flo
     rarest = float(share.min())
     method, reason = asked, "as asked"
     if asked == "auto":
-        method = "root" if rarest < 0.25 else "none"
-        reason = f"the rarest class has {rarest:.1%} of the pixels"
+        method = "root" if rarest < 0.01 else "none"
+        reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice term balances what is not extreme"
     powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
     if method not in powers:
         raise DataError(f"--class-weights {asked}", "auto, none, root or balance", "choose one")

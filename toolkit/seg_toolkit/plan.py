@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from seg_runtime.atomic import check_writable
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, SegError
+from seg_runtime.image import SUFFIXES
 
 from .augment import NONE, Augmentation
 from .checkpoint import Checkpoint, load
@@ -21,6 +23,7 @@ from .train import Recipe, resume_path
 from .unet import UNet, check_input_size
 
 STEPS = 3000
+MAX_LR = 100.0
 Say = Callable[[str], None]
 Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
 
@@ -58,6 +61,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     device = pick_device(options["device"])
     state = _state(out, options)
     cases = find_cases(data, say)
+    check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
     classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
     sights = look(cases, classes, output_px, bar("looking at the images", len(cases)))
@@ -67,8 +71,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     known = {c.name for c in training}
     seen = [s for s in sights if s.name in known]
 
-    channels, why = choose_channels(sights)
-    channels, why = (str(options["channels"]), "as asked") if options["channels"] else (channels, why)
+    channels, why = choose_channels(sights, options["channels"])
     say(f"channels: {channels} ({why})")
     intensity, why = choose_intensity(seen, int(channels), options["intensity"])
     say(f"intensity: {intensity.method} ({why})")
@@ -85,10 +88,12 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     )  # fmt: skip
     torch.manual_seed(options["seed"])
     model = UNet(int(channels), len(classes), options["width"], options["depth"], options["skip"], options["dropout"])
-    recipe = _recipe(options, len(training))
-    stream = WindowStream(
-        training, classes, contract, weights, border, NONE if options["no_augment"] else Augmentation(), options["seed"]
-    )
+    recipe = replace(
+        _recipe(options, len(training)), class_weights=weights, border_weight=border, augment=not options["no_augment"],
+        validation=tuple(c.name for c in validation),
+    )  # fmt: skip
+    augmentation = Augmentation() if recipe.augment else NONE
+    stream = WindowStream(training, classes, contract, weights, border, augmentation, recipe.seed)
     if state:
         _check_same(state, recipe, model, contract)
     return Plan(model, contract, recipe, stream, validation, classes, device, state)
@@ -116,7 +121,7 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
     """
     if list_file is not None:
         try:
-            names = {Path(line.strip()).stem for line in list_file.read_text().splitlines() if line.strip()}
+            names = {_name(line.strip()) for line in list_file.read_text().splitlines() if line.strip()}
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"--val-list {list_file} cannot be read ({error})", "a text file, one name a line", "check the path"
@@ -138,6 +143,12 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
     return training, validation
 
 
+def _name(listed: str) -> str:
+    """The name of a case, listed as such or as a file."""
+    path = Path(listed)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
 def _border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:
     if asked is not None:
         if asked < 0:
@@ -154,7 +165,9 @@ def _recipe(options: dict[str, Any], training: int) -> Recipe:
     steps = options["steps"] or STEPS
     if options["epochs"]:
         steps = max(1, round(options["epochs"] * training / options["batch_size"]))
-    lr = options["lr"] or (1e-3 if options["optimizer"] == "adamw" else 1e-4)
+    lr = options["lr"] if options["lr"] is not None else (1e-3 if options["optimizer"] == "adamw" else 1e-4)
+    if not 0 < lr <= MAX_LR:
+        raise SegError(f"--lr {lr}", f"a number above 0 and up to {MAX_LR:g}", "1e-3 suits adamw, 1e-4 sgd")
     return Recipe(
         steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
         dice_weight=options["dice_weight"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
@@ -173,9 +186,13 @@ def _state(out: Path, options: dict[str, Any]) -> Checkpoint | None:
     return None
 
 
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _check_same(state: Checkpoint, recipe: Recipe, model: UNet, contract: Contract) -> None:
     then, now = state.training["recipe"], asdict(recipe)
-    odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if then.get(k) != v]
+    odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
     odd += [
         f"{k} {state.network.get(k)} then, {v} now" for k, v in model.arguments.items() if state.network.get(k) != v
     ]

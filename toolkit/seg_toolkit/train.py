@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -17,13 +19,13 @@ from numpy.typing import NDArray
 from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
-from seg_runtime.preprocess import Array
+from seg_runtime.preprocess import Array, Float
 from seg_runtime.record import product_version
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .checkpoint import Checkpoint, save, weights_sha256
-from .dataset import StreamOrder, WindowStream
+from .checkpoint import Checkpoint, load, save, weights_sha256
+from .dataset import StreamOrder, WindowStream, collate
 from .evaluate import score, torch_infer
 from .folder import Case, ClassValues, json_values
 from .loss import dice_loss, weighted_cross_entropy
@@ -49,6 +51,11 @@ class Recipe:
     """Decay per step of the running average of the weights that is evaluated and kept; 0 keeps the last weights."""
     eval_every: int = 70
     seed: int = 0
+    class_weights: tuple[float, ...] = (1.0, 1.0)
+    border_weight: float = 0.0
+    augment: bool = True
+    validation: tuple[str, ...] = ()
+    """Names of the cases that are never trained on."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,9 @@ def train(
         The best checkpoint.
 
     Raises:
-        SegError: the loss is no longer finite.
+        SegError: the loss or the model's answers are no longer finite.
+        KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
+            stops at once, with the state of the last evaluation.
     """
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     average = _average(model, recipe.average)
@@ -99,29 +108,37 @@ def train(
         "scaler": scaler,
     }
     rows: list[dict[str, Any]] = []
+    losses: list[float] = []
     step, best = 0, -1.0
     torch.manual_seed(recipe.seed)
-    if resume:
-        step, best, rows = _restore(parts, resume.training)
     kept = Checkpoint(model.arguments, {}, contract, json_values(classes))
+    if resume:
+        step, best, rows, losses = _restore(parts, resume.training)
+        kept = load(out) if best >= 0 else kept
 
     def remember() -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
-        extra = {"step": step, "best": best, "rows": rows, "rng": torch.get_rng_state(), "recipe": asdict(recipe)}
+        extra = {
+            "step": step,
+            "best": best,
+            "rows": rows,
+            "losses": losses,
+            "rng": torch.get_rng_state(),
+            "recipe": asdict(recipe),
+        }
         save(Checkpoint(model.arguments, {}, contract, kept.classes, {**state, **extra}), resume_path(out))
 
     order = StreamOrder(step * recipe.batch_size, recipe.steps * recipe.batch_size)
-    loader = DataLoader(stream, recipe.batch_size, sampler=order, num_workers=workers, persistent_workers=workers > 0)
-    losses: list[float] = []
-    try:
+    loader = DataLoader(
+        stream, recipe.batch_size, sampler=order, num_workers=workers, collate_fn=collate, worker_init_fn=_ignore_ctrl_c,
+        generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
+    )  # fmt: skip
+    with _CtrlC() as ctrl_c:
         for batch in loader:
+            if isinstance(batch, SegError):
+                raise batch
             loss = _step(model, batch, optimizer, scaler, recipe, device)
-            if not math.isfinite(loss):
-                raise SegError(
-                    f"the loss became {loss} at step {step + 1}",
-                    "a finite loss",
-                    "lower --lr or check the images' intensity; the last good state is kept",
-                )
+            _check_finite(loss, f"the loss became {loss} at step {step + 1}")
             schedule.step()
             average.update_parameters(model)
             step += 1
@@ -138,15 +155,54 @@ def train(
                 remember()
                 _write_log(rows, out)
                 watch(Progress(step, loss, result["mean_dice"]))
-    except KeyboardInterrupt:
-        remember()
-        raise
+            if ctrl_c.pressed:
+                remember()
+                raise KeyboardInterrupt
     return kept
+
+
+class _CtrlC:
+    """While entered, the first Ctrl-C is only remembered; the second interrupts as ever."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def __enter__(self) -> _CtrlC:
+        self._mine = threading.current_thread() is threading.main_thread()  # only there signals can be handled
+        if self._mine:
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, number: int, place: object) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+
+def _ignore_ctrl_c(worker: int) -> None:
+    """A terminal sends Ctrl-C to the workers too; they end when the main process is done with them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _check_finite(value: float, came: str) -> None:
+    if not math.isfinite(value):
+        raise SegError(
+            came, "finite numbers", "lower --lr or check the intensity of the images; the last good state is kept"
+        )
+
+
+def beside(out: Path, ending: str) -> Path:
+    """A file that belongs to the model `out`: `model.pt` -> `model.csv`, other names keep all of theirs."""
+    return out.with_name((out.stem if out.suffix in (".pt", ".pth") else out.name) + ending)
 
 
 def resume_path(out: Path) -> Path:
     """Where the state to resume from lies: beside the model."""
-    return out.with_suffix(".resume.pt")
+    return beside(out, ".resume.pt")
 
 
 def _step(
@@ -204,13 +260,20 @@ def _evaluate(
     model.eval()
     counts: list[Confusion] = []
     shown: list[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]] = []
-    for scored in score(cases, classes, contract, torch_infer(model, device)):
+    infer = torch_infer(model, device)
+
+    def checked(window: Float) -> Float:
+        answer = infer(window)
+        _check_finite(float(np.abs(answer).max()), "the model's answers are no longer finite")
+        return answer
+
+    for scored in score(cases, classes, contract, checked):
         counts.append(scored.counts)
         if len(shown) < PREVIEWS:
             mean = float(np.nanmean(dice(scored.counts)))
             shown.append((scored.name, scored.image, scored.truth, scored.labels, mean))
     picture = preview(shown, contract.classes)
-    write_atomic(out.with_suffix(".preview.png"), lambda file: picture.save(file, "PNG"))
+    write_atomic(beside(out, ".preview.png"), lambda file: picture.save(file, "PNG"))
     return summary(counts, [c.info.name for c in classes])
 
 
@@ -237,11 +300,11 @@ def _finished(
     return Checkpoint(network.arguments, state, replace(contract, provenance=provenance), json_values(classes))
 
 
-def _restore(parts: dict[str, Any], saved: dict[str, Any]) -> tuple[int, float, list[dict[str, Any]]]:
+def _restore(parts: dict[str, Any], saved: dict[str, Any]) -> tuple[int, float, list[dict[str, Any]], list[float]]:
     for name, part in parts.items():
         part.load_state_dict(saved[name])
     torch.set_rng_state(saved["rng"])
-    return int(saved["step"]), float(saved["best"]), list(saved["rows"])
+    return int(saved["step"]), float(saved["best"]), list(saved["rows"]), list(saved["losses"])
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
@@ -249,6 +312,6 @@ def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
     table = csv.DictWriter(text, ["step", "loss", "dice"], lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_atomic(out.with_suffix(".csv"), lambda file: file.write(text.getvalue().encode()))
+    write_atomic(beside(out, ".csv"), lambda file: file.write(text.getvalue().encode()))
     picture = curves(rows)
-    write_atomic(out.with_suffix(".curve.png"), lambda file: picture.save(file, "PNG"))
+    write_atomic(beside(out, ".curve.png"), lambda file: picture.save(file, "PNG"))

@@ -85,10 +85,10 @@ class UNet(nn.Module):
         super().__init__()
         if skip not in SKIPS:
             raise SegError(f"skip {skip!r}", " or ".join(SKIPS), "choose one of them")
-        if min(in_channels, width, depth) < 1 or classes < 2 or not 0 <= dropout < 1:
+        if min(in_channels, classes, width, depth) < 1 or not 0 <= dropout < 1:
             raise SegError(
                 f"UNet({in_channels=}, {classes=}, {width=}, {depth=}, {dropout=})",
-                "positive sizes, at least 2 classes, dropout in [0, 1)",
+                "positive sizes, dropout in [0, 1)",
                 "correct the argument",
             )
         self.arguments = {
