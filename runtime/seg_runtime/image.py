@@ -53,7 +53,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
         data: the file's content.
         name: what errors call it.
         max_pixels: refuse a file with more px, all pages counted, before anything is unpacked.
-        indices: give a palette picture's indices, as masks want, not its colours.
+        indices: give the stored values of palette and 1-bit pictures, as masks want, not their colours.
 
     Yields:
         `(H, W, C)` uint8, uint16 or float32.
@@ -69,7 +69,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
             for page in range(frames):
                 _seek(image, page)
                 title = name if frames == 1 else f"{name} page {page + 1}"
-                yield _indices(image) if indices and image.mode in ("P", "PA") else _page(image, data, page, title)
+                yield _indices(image) if indices and image.mode in ("1", "P", "PA") else _page(image, data, page, title)
     except ImageError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, KeyError, IndexError) as error:
@@ -229,7 +229,7 @@ def _check_size(image: ImageFile.ImageFile, frames: int, name: str, max_pixels: 
 
 def _indices(image: ImageFile.ImageFile) -> Array:
     plane = ImageOps.exif_transpose(image)
-    return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane)[..., None]
+    return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane).astype(np.uint8)[..., None]
 
 
 def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> Array:

@@ -57,8 +57,8 @@ def test_flips_occur_half_of_the_time() -> None:
 def test_scale_stays_in_its_range() -> None:
     rng = generator()
     zooms = [abs(np.linalg.det(draw(rng, Augmentation()).matrix)) ** -0.5 for _ in range(500)]
-    assert 0.85 <= min(zooms) < 0.87
-    assert 1.13 < max(zooms) <= 1.15
+    assert 0.90 <= min(zooms) < 0.92
+    assert 1.08 < max(zooms) <= 1.10
 
 
 def test_rotations_reach_every_quadrant() -> None:

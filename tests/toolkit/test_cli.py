@@ -83,7 +83,7 @@ BAD_DATA: dict[str, tuple[Break, list[str]]] = {
     "empty masks": (empty("masks"), ["neither masks nor instances"]),
     "nothing matches": (lambda root: [p.rename(p.with_stem("b" + p.stem)) for p in (root / "masks").iterdir()], ["name"]),
     "two of a name": (lambda root: put(root / "images" / "a1.bmp", disc()), ["a1.png", "a1.bmp"]),
-    "size mismatch": (lambda root: put(root / "masks" / "a1.png", disc(41)), ["a1", "(40, 40)", "(41, 41)"]),
+    "size mismatch": (lambda root: put(root / "masks" / "a1.png", disc(41)), ["a1", "40×40", "41×41"]),
     "colour mask": (colour, ["a1.png", "colour"]),
     "stray value": (stray, ["a1.png", "7"]),
     "broken image": (write("images/a1.png", b"no picture"), ["a1.png"]),

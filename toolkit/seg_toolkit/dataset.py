@@ -127,7 +127,7 @@ class WindowStream(Dataset["Item | SegError"]):
         anywhere, rare = rng.random(2) * (shape - 1), rng.random() < 0.5
         if self.contract.geometry != "tile":  # the network always sees the whole image; shift it a little
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
-            middle += rng.uniform(-1, 1, 2) * self.augmentation.shift * shape
+            middle += (rng.random(2) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
         if not rare:
             return anywhere

@@ -59,6 +59,9 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[Case]:
     if not images:
         raise DataError(f"{root / 'images'} has no images ({', '.join(SUFFIXES)})", layout, "add the images")
     folders = {"images": images, "masks": masks, "instances": instances}
+    if masks and instances and (odd := sorted(set(images) & set(masks) - set(instances))):
+        came = f"instances of {odd[0]} and {len(odd) - 1} more are missing"
+        raise DataError(came, "instances for every image or for none", "add them or move the folder away")
     filled = {name: files for name, files in folders.items() if files}
     matched = sorted(set.intersection(*map(set, filled.values())))
     for name, files in filled.items():
@@ -166,8 +169,8 @@ def infer_classes(values: Mapping[int, str]) -> tuple[ClassValues, ...]:
     """
     found = sorted(values)
     if found in ([0, 255], [255], [0], [0, 1], [1]):
-        numbers = (0, 255) if 255 in found else (0, 1)
-        names = ("background", "foreground")
+        numbers: tuple[int, ...] = (0, 255) if 255 in found else (0, 1)
+        names: tuple[str, ...] = ("background", "foreground")
     elif found == list(range(len(found))) and len(found) <= 256:
         numbers = tuple(found)
         names = ("background", *(f"class{i}" for i in found[1:]))
