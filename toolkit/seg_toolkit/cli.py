@@ -53,7 +53,7 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 )
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps [default: 3000].")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of --steps: passes over the training images.")
-@click.option("--batch-size", type=click.IntRange(1), default=1)
+@click.option("--batch-size", type=click.IntRange(1), default=2)
 @click.option("--lr", type=float, help="Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].")
 @click.option(
     "--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", help="sgd has the paper's momentum of 0.99."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from seg_runtime.errors import DataError
 from seg_runtime.image import has_opaque_alpha, is_grey
 from seg_runtime.preprocess import dtype_maximum, mean_std
 
+from .augment import NONE, Augmentation
 from .folder import Case, ClassValues, read_case
 
 Choice = tuple[str, str]  # what was chosen, why
@@ -171,6 +172,17 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
         high = float(np.median([s.percentiles[1] for s in sights]))
         level, width = (low + high) / 2, max(high - low, 1e-6)
     return Intensity("window", level=level, width=width)
+
+
+def choose_augmentation(intensity: Intensity, asked: bool) -> tuple[Augmentation, str]:
+    """How far training windows are varied, and why; `asked` is False for none at all."""
+    if not asked:
+        return NONE, "none, as asked"
+    if intensity.method == "zscore":  # dim and bright objects in one image need more than the image's own spread
+        return replace(
+            Augmentation(), gamma=0.8, contrast=0.3, brightness=0.2
+        ), "wide grey-value variation, as in the images"
+    return Augmentation(), "slight grey-value variation, as in the images"
 
 
 def choose_geometry(sights: Sequence[Sight], output_px: int, asked: str) -> Choice:

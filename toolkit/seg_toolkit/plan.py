@@ -14,11 +14,18 @@ from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.image import SUFFIXES
 
-from .augment import NONE, Augmentation
 from .checkpoint import Checkpoint, load
 from .dataset import WindowStream
 from .folder import Case, ClassValues, find_cases, infer_classes, mask_values, parse_classes
-from .look import choose_channels, choose_class_weights, choose_geometry, choose_intensity, describe, look
+from .look import (
+    choose_augmentation,
+    choose_channels,
+    choose_class_weights,
+    choose_geometry,
+    choose_intensity,
+    describe,
+    look,
+)
 from .train import Recipe, resume_path
 from .unet import UNet, check_input_size
 
@@ -92,7 +99,8 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
         _recipe(options, len(training)), class_weights=weights, border_weight=border, augment=not options["no_augment"],
         validation=tuple(c.name for c in validation),
     )  # fmt: skip
-    augmentation = Augmentation() if recipe.augment else NONE
+    augmentation, why = choose_augmentation(intensity, recipe.augment)
+    say(f"augmentation: {why}")
     stream = WindowStream(training, classes, contract, weights, border, augmentation, recipe.seed)
     if state:
         _check_same(state, recipe, model, contract)

@@ -41,7 +41,7 @@ class Recipe:
     """The numbers of one training run; stored in the checkpoint, compared on `--resume`."""
 
     steps: int = 700
-    batch_size: int = 1
+    batch_size: int = 2
     optimizer: str = "adamw"
     lr: float = 1e-3
     momentum: float = 0.99
