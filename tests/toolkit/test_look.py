@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from seg_runtime.contract import Intensity
 from seg_runtime.errors import DataError, SegError
 from seg_toolkit.folder import find_cases
 from seg_toolkit.look import (
     Sight,
+    choose_augmentation,
+    choose_balance,
     choose_channels,
     choose_class_weights,
     choose_geometry,
@@ -218,3 +221,17 @@ def test_report_names_sizes_kinds_and_shares(tmp_path: Path) -> None:
     assert "3 images: 2 × 40×40, 1 × 50×50" in text
     assert "2 × uint8, 1 channel; 1 × uint16, 1 channel" in text
     assert "cell 1" in text  # some per cent
+
+
+def test_differing_images_are_varied_widely() -> None:
+    assert choose_augmentation(Intensity("zscore", std_floor=0.1), "auto")[0] == "wide"
+    assert choose_augmentation(Intensity("scale"), "auto")[0] == "slight"
+    assert choose_augmentation(Intensity("scale"), "none") == ("none", "as asked")
+    with pytest.raises(DataError, match="--augment much"):
+        choose_augmentation(Intensity("scale"), "much")
+
+
+def test_windows_are_balanced_where_a_class_is_rare(tmp_path: Path) -> None:
+    sights = seen(write(tmp_path, texture(200)))
+    assert choose_balance(sights, None)[0] == 0.5
+    assert choose_balance(sights, 0.2) == (0.2, "as asked")

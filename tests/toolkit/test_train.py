@@ -58,7 +58,7 @@ def unbroken(cells: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_loss_falls(tmp_path: Path) -> None:
-    options = ("--steps", "60", "--lr", "1e-2", "--no-augment", "--width", "4", "--dropout", "0")
+    options = ("--steps", "60", "--lr", "1e-2", "--augment", "none", "--width", "4", "--dropout", "0")
     losses: list[float] = []
     plan = planned(write_pairs(tmp_path), tmp_path / "model.pt", *options)
     run(plan, tmp_path / "model.pt", watch=lambda news: losses.append(news.loss) if news.dice is None else None)
@@ -248,7 +248,7 @@ def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp
     [
         ["--lr", "1e-4"], ["--steps", "90"], ["--width", "3"], ["--seed", "1"], ["--optimizer", "sgd"], ["--dropout", "0"],
         ["--skip", "resize"], ["--intensity", "scale"], ["--geometry", "tile"], ["--dice-weight", "0"],
-        ["--classes", "a=0,b=255"], ["--class-weights", "balance"], ["--border-weight", "3"], ["--no-augment"],
+        ["--classes", "a=0,b=255"], ["--class-weights", "balance"], ["--border-weight", "3"], ["--augment", "none"], ["--balance", "0.1"],
         ["--val-fraction", "0.6"], ["--intensity", "window:100,200"],
     ],
     ids=" ".join,

@@ -61,7 +61,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option(
     "--dice-weight", type=click.FloatRange(0), default=1.0, help="Factor of the Dice term beside the cross-entropy."
 )
-@click.option("--no-augment", is_flag=True, help="Train on the images as they are.")
+@click.option("--augment", default="auto", help="auto, none, slight or wide: how far grey values are varied.")
+@click.option(
+    "--balance",
+    type=click.FloatRange(0, 1),
+    help="Share of windows laid on a class drawn evenly; chosen from the data.",
+)
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -47,8 +47,8 @@ def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
 class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, H, W)` float32 with labels `(h, w)` int64 and weights `(h, w)` float32 of their output windows.
 
-    Item k is drawn from the seed and k alone. Half of the windows are centred on a pixel of a class chosen evenly
-    among the classes of the image, so that rare ones are met often; the others anywhere.
+    Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
+    evenly among the classes of the image, so that rare ones are met often; the others lie anywhere.
     """
 
     def __init__(
@@ -60,11 +60,12 @@ class WindowStream(Dataset["Item | SegError"]):
         border_weight: float,
         augmentation: Augmentation,
         seed: int,
+        balance: float = 0.5,
     ) -> None:
         """Set up the stream; files are read when a window needs them."""
         self.cases, self.classes, self.contract = list(cases), tuple(classes), contract
         self.class_weights, self.border_weight = tuple(class_weights), border_weight
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed, self.balance = augmentation, seed, balance
         self._kept: dict[int, Framed] = {}
         self._room = CACHE_BYTES
 
@@ -124,7 +125,7 @@ class WindowStream(Dataset["Item | SegError"]):
         shape = np.array(case.labels.shape)
         anywhere: NDArray[np.float64]
         middle: NDArray[np.float64]
-        anywhere, rare = rng.random(2) * (shape - 1), rng.random() < 0.5
+        anywhere, rare = rng.random(2) * (shape - 1), rng.random() < self.balance
         if self.contract.geometry != "tile":  # the network always sees the whole image; shift it a little
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(2) - 0.5) * 2 * self.augmentation.shift * shape

@@ -174,15 +174,32 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
     return Intensity("window", level=level, width=width)
 
 
-def choose_augmentation(intensity: Intensity, asked: bool) -> tuple[Augmentation, str]:
-    """How far training windows are varied, and why; `asked` is False for none at all."""
-    if not asked:
-        return NONE, "none, as asked"
-    if intensity.method == "zscore":  # dim and bright objects in one image need more than the image's own spread
-        return replace(
-            Augmentation(), gamma=0.8, contrast=0.3, brightness=0.2
-        ), "wide grey-value variation, as in the images"
-    return Augmentation(), "slight grey-value variation, as in the images"
+AUGMENTATIONS = {
+    "none": NONE,
+    "slight": Augmentation(),
+    "wide": replace(Augmentation(), gamma=0.8, contrast=0.3, brightness=0.2),
+}
+
+
+def choose_augmentation(intensity: Intensity, asked: str) -> Choice:
+    """A key of `AUGMENTATIONS`, which differ in grey-value variation, and why."""
+    if asked != "auto":
+        if asked not in AUGMENTATIONS:
+            raise DataError(f"--augment {asked}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one")
+        return asked, "as asked"
+    if intensity.method == "zscore":
+        return "wide", "images differ, so grey values are varied widely, to find dim objects beside bright ones"
+    return "slight", "images are alike, so grey values are varied slightly"
+
+
+def choose_balance(sights: Sequence[Sight], asked: float | None) -> tuple[float, str]:
+    """Share of the training windows that are laid on a pixel of a class drawn evenly, and why; the others lie anywhere."""
+    if asked is not None:
+        return asked, "as asked"
+    rarest = float(shares(sights).min())
+    if rarest < 0.4:
+        return 0.5, f"so that the rarest class, {rarest:.1%} of the pixels, is met often"
+    return 0.0, "no class is rare"
 
 
 def choose_geometry(sights: Sequence[Sight], output_px: int, asked: str) -> Choice:

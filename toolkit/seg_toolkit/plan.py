@@ -18,7 +18,9 @@ from .checkpoint import Checkpoint, load
 from .dataset import WindowStream
 from .folder import Case, ClassValues, find_cases, infer_classes, mask_values, parse_classes
 from .look import (
+    AUGMENTATIONS,
     choose_augmentation,
+    choose_balance,
     choose_channels,
     choose_class_weights,
     choose_geometry,
@@ -88,6 +90,10 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
     border, why = _border(options["border_weight"], cases)
     say(f"border weight: {border:g} ({why})")
+    balance, why = choose_balance(seen, options["balance"])
+    say(f"balanced windows: {balance:.0%} ({why})")
+    augment, why = choose_augmentation(intensity, options["augment"])
+    say(f"augmentation: {augment} ({why})")
 
     contract = Contract(
         input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=int(channels), intensity=intensity,
@@ -96,12 +102,12 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     torch.manual_seed(options["seed"])
     model = UNet(int(channels), len(classes), options["width"], options["depth"], options["skip"], options["dropout"])
     recipe = replace(
-        _recipe(options, len(training)), class_weights=weights, border_weight=border, augment=not options["no_augment"],
+        _recipe(options, len(training)), class_weights=weights, border_weight=border, augment=augment, balance=balance,
         validation=tuple(c.name for c in validation),
     )  # fmt: skip
-    augmentation, why = choose_augmentation(intensity, recipe.augment)
-    say(f"augmentation: {why}")
-    stream = WindowStream(training, classes, contract, weights, border, augmentation, recipe.seed)
+    stream = WindowStream(
+        training, classes, contract, weights, border, AUGMENTATIONS[augment], recipe.seed, recipe.balance
+    )
     if state:
         _check_same(state, recipe, model, contract)
     return Plan(model, contract, recipe, stream, validation, classes, device, state)

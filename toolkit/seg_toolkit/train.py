@@ -53,7 +53,8 @@ class Recipe:
     seed: int = 0
     class_weights: tuple[float, ...] = (1.0, 1.0)
     border_weight: float = 0.0
-    augment: bool = True
+    augment: str = "slight"
+    balance: float = 0.5
     validation: tuple[str, ...] = ()
     """Names of the cases that are never trained on."""
 
