@@ -234,7 +234,7 @@ def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path, seg_
     result = seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2")
     assert result.exit_code == 0
     for words in ("5 images: 5 × 64×64", "classes: background ", "split: 4 for training, 1 for validation", "intensity: ",
-                  "geometry: fit (as asked)", "class weights: ", "border weight: 10 (", "step 2: loss "):  # fmt: skip
+                  "geometry: fit (as asked)", "class weights: ", "border weight: 0 (", "step 2: loss "):  # fmt: skip
         assert words in result.stderr
     assert "foreground" in result.stdout
     assert f"wrote {tmp_path / 'model.pt'}" in result.stdout

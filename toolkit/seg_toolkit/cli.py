@@ -42,7 +42,9 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
 @click.option("--class-weights", default="auto", help="auto, none, root (1/√share) or balance (1/share).")
 @click.option(
-    "--border-weight", type=float, help="w0 of the weight map between cells [default: 10 with DATA/instances, else 0]."
+    "--border-weight",
+    type=float,
+    help="w0 of the weight map between cells, 10 in the paper [default: 10 with instances and no masks, else 0].",
 )
 @click.option("--width", type=click.IntRange(1), default=64, help="Maps of the first level.")
 @click.option("--depth", type=click.IntRange(1, 6), default=4, help="Poolings.")

@@ -152,11 +152,13 @@ def _auto_intensity(sights: Sequence[Sight]) -> Choice:
         return "window", "signed grey values, as in CT; the window spans 0.5 to 99.5 % of them"
     if any(dtype_maximum(np.dtype(s.dtype)) == 1 and s.percentiles[1] > 1 for s in sights):
         return "zscore", "floating-point images on a scale of their own"
-    stds = [float(np.mean(s.std)) for s in sights]
-    low, high = np.percentile(stds, [10, 90])
-    if high > 2 * max(low, 1e-6):
-        return "zscore", f"contrast differs {high / max(low, 1e-6):.1f}-fold from image to image"
-    return "standardize", "contrast is alike from image to image"
+    # the range and not the standard deviation: that follows how much of an image is covered, too
+    ranges = [s.percentiles[1] - s.percentiles[0] for s in sights]
+    low, high = np.percentile(ranges, [10, 90])
+    ratio = float(high / max(low, 1e-6))
+    if ratio > 2:
+        return "zscore", f"the range of grey values differs {ratio:.1f}-fold from image to image"
+    return "standardize", "the range of grey values is alike from image to image"
 
 
 def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
@@ -177,7 +179,7 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
 AUGMENTATIONS = {
     "none": NONE,
     "slight": Augmentation(),
-    "wide": replace(Augmentation(), gamma=0.8, contrast=0.3, brightness=0.2),
+    "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, noise=0.1),
 }
 
 
@@ -187,9 +189,9 @@ def choose_augmentation(intensity: Intensity, asked: str) -> Choice:
         if asked not in AUGMENTATIONS:
             raise DataError(f"--augment {asked}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one")
         return asked, "as asked"
-    if intensity.method == "zscore":
-        return "wide", "images differ, so grey values are varied widely, to find dim objects beside bright ones"
-    return "slight", "images are alike, so grey values are varied slightly"
+    if intensity.method == "scale":
+        return "wide", "nothing else makes exposures alike"
+    return "slight", f"{intensity.method} has made the images alike"
 
 
 def choose_balance(sights: Sequence[Sight], asked: float | None) -> tuple[float, str]:
@@ -225,8 +227,8 @@ def choose_class_weights(sights: Sequence[Sight], asked: str) -> tuple[tuple[flo
     rarest = float(share.min())
     method, reason = asked, "as asked"
     if asked == "auto":
-        method = "root" if rarest < 0.01 else "none"
-        reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice term balances what is not extreme"
+        method = "root" if rarest < 0.15 else "none"
+        reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice term balances the rest"
     powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
     if method not in powers:
         raise DataError(f"--class-weights {asked}", "auto, none, root or balance", "choose one")

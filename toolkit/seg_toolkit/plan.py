@@ -88,7 +88,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     say(f"geometry: {geometry} ({why})")
     weights, why = choose_class_weights(seen, options["class_weights"])
     say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
-    border, why = _border(options["border_weight"], cases)
+    border, why = choose_border(options["border_weight"], cases)
     say(f"border weight: {border:g} ({why})")
     balance, why = choose_balance(seen, options["balance"])
     say(f"balanced windows: {balance:.0%} ({why})")
@@ -163,14 +163,15 @@ def _name(listed: str) -> str:
     return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
-def _border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:
+def choose_border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:
+    """Height w0 of the weight map's border term, and why."""
     if asked is not None:
         if asked < 0:
             raise SegError(f"--border-weight {asked}", "0 or more", "correct it")
         return asked, "as asked"
-    if all(c.instances for c in cases):
-        return 10.0, "instances are known, so gaps between cells are taught as in the paper"
-    return 0.0, "masks tell no instances apart"
+    if all(c.mask is None for c in cases):
+        return 10.0, "there are only instances, so the gaps between them are what matters"
+    return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"
 
 
 def _recipe(options: dict[str, Any], training: int) -> Recipe:
