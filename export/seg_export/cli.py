@@ -44,6 +44,10 @@ def main(model: Path, target: Path, images: Path | None, report: Path | None, in
     if target.suffix.lower() != ".onnx":
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
+    if report is not None:
+        if report.resolve() in (model.resolve(), target.resolve()):
+            raise SegError(f"--report {report} is the model or the target", "a file of its own", "choose another name")
+        check_writable(report)
     check_writable(target)
     from seg_toolkit.checkpoint import load  # torch is heavy: --help and wrong options answer without it
 

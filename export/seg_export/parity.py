@@ -12,7 +12,7 @@ import numpy as np
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, ParityError
 from seg_runtime.geometry import frame
-from seg_runtime.image import SUFFIXES, decode, fit_channels, read_bytes
+from seg_runtime.image import SUFFIXES, decode, fitted, read_bytes
 from seg_runtime.postprocess import decide, margins
 from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
@@ -157,7 +157,11 @@ def image_files(folder: Path) -> list[Path]:
     """
     inner = folder / "images"
     place = inner if inner.is_dir() else folder
-    found = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES) if place.is_dir() else []
+    found = (
+        sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+        if place.is_dir()
+        else []
+    )
     if not found:
         raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
     return found
@@ -167,7 +171,7 @@ def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WI
     """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
     for path in paths:
         page = next(decode(read_bytes(path), str(path)))
-        yield from _some_windows(fit_channels(page, contract.channels, str(path)), contract, per_image)
+        yield from _some_windows(fitted(page, contract, str(path)), contract, per_image)
 
 
 def generated_images(contract: Contract, count: int, seed: int = 0) -> Iterator[Array]:
@@ -202,6 +206,4 @@ def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Floa
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
     chosen = set(evenly(len(grid.origins()), count))
-    for place, window in enumerate(windows(framed, grid, contract.intensity)):
-        if place in chosen:
-            yield window
+    yield from (w for place, w in enumerate(windows(framed, grid, contract.intensity)) if place in chosen)

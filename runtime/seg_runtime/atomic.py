@@ -24,6 +24,9 @@ def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         SegError: the folder cannot be created or written to, or the disk is full.
     """
+    target = Path(os.path.realpath(target))  # a link stays one, and leads to the new content
+    if target.exists() and not target.is_file():
+        raise SegError(f"{target} is no regular file", "the name of a file", "choose another")
     beside = target.with_name(f".{uuid.uuid4().hex}.partial")  # short, so that every legal target name has room
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

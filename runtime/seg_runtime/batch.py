@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ from .record import stack_record
 from .segment import Progress, Segmentation, Segmenter
 
 KINDS = ("mask", "overlay", "probabilities")  # of results: NAME_mask.png and so on
+CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
 KEEP = "pass --overwrite to replace it, or choose another --out"
 
 
@@ -40,9 +42,9 @@ class Task:
         """Where its record lies; `complete` in it says that the rest is whole."""
         return self.stem.with_name(self.stem.name + ".json")
 
-    def result(self, what: str, suffix: str) -> Path:
-        """Path of one result, such as `STEM_mask.png`."""
-        return self.stem.with_name(f"{self.stem.name}_{what}{suffix}")
+    def result(self, kind: str, suffix: str) -> Path:
+        """Path of one result, such as `STEM_mask.png`; `probabilities_npy` is `STEM_probabilities.npy`."""
+        return self.stem.with_name(f"{self.stem.name}_{kind.partition('_')[0]}{suffix}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Wishes:
         if self.overlay:
             asked["overlay"] = pictures
         if self.probabilities:
-            asked["probabilities"] = (".npy",) if self.probabilities == "npy" else (".tif",)
+            asked[f"probabilities_{self.probabilities}"] = (".npy",) if self.probabilities == "npy" else (".tif",)
         return asked
 
 
@@ -83,6 +85,8 @@ class Loaded:
     data: bytes
     pages: list[Array]
     decode_ms: float
+    same_origin: bool
+    """Whether results that lie there already are of this very input and model."""
 
 
 def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list[Task], list[tuple[Path, SegError]]]:
@@ -98,7 +102,8 @@ def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list
     tasks: dict[Path, Task] = {}
     failed: list[tuple[Path, SegError]] = []
     for given in inputs:
-        found = list(_images(given, recursive)) if given.is_dir() else [given]
+        inside = _is_folder(given)
+        found = list(_images(given, recursive)) if inside else [given]
         if not found:
             hint = "" if recursive else " or pass --recursive"
             came = f"{given} has no images ({', '.join(SUFFIXES)})"
@@ -106,13 +111,27 @@ def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list
         for source in found:
             if _is_result(source):
                 continue
-            inner = source.parent.relative_to(given) if given.is_dir() else Path()
+            inner = source.parent.relative_to(given) if inside else Path()
             task = Task(source, out / inner / source.stem)
             other = tasks.setdefault(task.stem, task)
             if other.source.resolve() != source.resolve():
                 clash = f"{source} and {other.source} would write the same {task.stem.name}_mask"
                 failed.append((source, ImageError(clash, "one name each", "run one of them with another --out")))
+    sources = {os.path.realpath(task.source) for task in tasks.values()}
+    for task in list(tasks.values()):
+        targets = [task.record, *(task.result(kind, suffix) for kind in KINDS for suffix in (".png", ".tif", ".npy"))]
+        if hit := next((t for t in targets if os.path.realpath(t) in sources), None):
+            came = f"{task.source} would write over {hit}, which is an input of this run"
+            failed.append((task.source, ImageError(came, "results apart from the images", "choose another --out")))
+            del tasks[task.stem]
     return list(tasks.values()), failed
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _images(folder: Path, recursive: bool) -> Iterator[Path]:
@@ -172,8 +191,8 @@ def run(
                         continue
                     results = _segment(segmenter, task, loaded, wishes, progress)
                     behind.append((task, pool.submit(_write, task, results, loaded, wishes)))
-                except SegError as error:
-                    yield task, error
+                except Exception as error:
+                    yield task, _told(task, error)
                 while len(behind) > wishes.jobs:
                     yield _outcome(*behind.popleft())
             while behind:
@@ -186,19 +205,32 @@ def run(
 def _outcome(task: Task, writing: Future[None]) -> tuple[Task, str | SegError]:
     try:
         writing.result()
-    except SegError as error:
-        return task, error
+    except Exception as error:
+        return task, _told(task, error)
     return task, "done"
+
+
+def _told(task: Task, error: Exception) -> SegError:
+    """One image's trouble, whatever it is, must not end the run of all others."""
+    if isinstance(error, SegError):
+        return error
+    reason = "out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
+    return ImageError(f"{task.source} failed ({reason})", "", "try it alone, or report it")
 
 
 def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     """The input, or None where an earlier run has finished it."""
     data = read_bytes(task.source)
-    if not wishes.overwrite and _finished(task, hashlib.sha256(data).hexdigest(), segmenter, wishes):
+    digest = hashlib.sha256(data).hexdigest()
+    if not wishes.overwrite and _finished(task, digest, segmenter, wishes):
         return None
+    record = None
+    with contextlib.suppress(SegError):
+        record = _read_record(task.record)
+    same = record is not None and _same_origin(record, digest, segmenter)
     start = time.perf_counter()
     pages = list(decode(data, str(task.source), wishes.max_pixels))
-    return Loaded(data, pages, (time.perf_counter() - start) * 1000)
+    return Loaded(data, pages, (time.perf_counter() - start) * 1000, same)
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -217,8 +249,7 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishe
             if path.exists() and path.name not in listed.values():
                 raise SegError(f"{path} exists and no record of seg-run lists it", "a free place", KEEP)
     return bool(record and record.get("complete")) and all(
-        Path(listed.get(what, "")).suffix in suffixes and (task.stem.parent / listed[what]).exists()
-        for what, suffixes in wishes.kinds().items()
+        what in listed and (task.stem.parent / listed[what]).exists() for what in wishes.kinds()
     )
 
 
@@ -245,8 +276,8 @@ def _read_record(path: Path) -> dict[str, Any] | None:
 
 
 def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
-    same: bool = record["input"]["sha256"] == input_sha256 and record["model"]["sha256"] == segmenter.model_sha256
-    return same
+    then = [record["input"]["sha256"], record["model"]["sha256"], record.get("provider", {}).get("fast_math")]
+    return then == [input_sha256, segmenter.model_sha256, segmenter.session.fast_math]
 
 
 def _segment(
@@ -270,12 +301,15 @@ def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: 
     start = time.perf_counter()
     writers = _writers(results, wishes)
     targets = {what: task.result(what, suffix) for what, (suffix, _) in writers.items()}
-    outputs = {what: path.name for what, path in targets.items()}
-    for name in _listed(task) - set(outputs.values()):
-        (task.stem.parent / name).unlink(missing_ok=True)  # of another model or form: not to be taken for this one's
+    before = _listed(task)
+    outputs = {**before, **{what: path.name for what, path in targets.items()}}
     _write_record(task, results, {"decode": loaded.decode_ms}, outputs, complete=False)
     for what, (_, write) in writers.items():
         write_atomic(targets[what], write)
+    if not loaded.same_origin:  # what another model said must not be taken for this one's
+        for name in set(before.values()) - {path.name for path in targets.values()}:
+            (task.stem.parent / name).unlink(missing_ok=True)
+        outputs = {what: path.name for what, path in targets.items()}
     times = {"decode": loaded.decode_ms, "encode": (time.perf_counter() - start) * 1000}
     _write_record(task, results, times, outputs, complete=True)
 
@@ -292,10 +326,10 @@ def _writers(results: Sequence[Segmentation], wishes: Wishes) -> dict[str, tuple
         writers["overlay"] = suffix, lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])
-        writers["probabilities"] = ".npy", lambda file: np.save(file, values)
+        writers["probabilities_npy"] = ".npy", lambda file: np.save(file, values)
     elif wishes.probabilities == "tiff":
         planes = [Image.fromarray(plane) for r in results for plane in r.probabilities]
-        writers["probabilities"] = ".tif", lambda file: _write_tiff(file, planes)
+        writers["probabilities_tiff"] = ".tif", lambda file: _write_tiff(file, planes)
     return writers
 
 
@@ -304,17 +338,17 @@ def _write_record(
 ) -> None:
     per_page = {stage: value / len(results) for stage, value in ms.items()}
     record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(record, indent=2) + "\n"
     write_atomic(task.record, lambda file: file.write(text.encode()))
 
 
-def _listed(task: Task) -> set[str]:
-    """Names that the record of an earlier run lists."""
+def _listed(task: Task) -> dict[str, str]:
+    """Results that the record of an earlier run lists, by kind."""
     try:
         record = _read_record(task.record)
     except SegError:
-        return set()  # --overwrite on a file that is no record: ours replaces it
-    return set(record["outputs"].values()) if record else set()
+        return {}  # --overwrite on a file that is no record: ours replaces it
+    return dict(record["outputs"]) if record else {}
 
 
 def _stacked(pages: Sequence[Array]) -> Array:
@@ -325,4 +359,5 @@ def _stacked(pages: Sequence[Array]) -> Array:
 
 
 def _write_tiff(file: BinaryIO, planes: Sequence[Image.Image]) -> None:
-    planes[0].save(file, "TIFF", save_all=True, append_images=planes[1:])
+    large = sum(p.width * p.height * 4 for p in planes) > CLASSIC_TIFF
+    planes[0].save(file, "TIFF", save_all=True, append_images=planes[1:], big_tiff=large)

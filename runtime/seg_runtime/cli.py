@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from .atomic import check_writable
 from .batch import Outcome, Task, Wishes, find_tasks, run
 from .commandline import Command
 from .errors import ImageError, SegError
@@ -64,11 +65,10 @@ def main(
     A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had.
     """
-    if out.exists() and not out.is_dir():
-        raise SegError(f"--out {out} is a file", "a folder", "name another")
     path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
     with Segmenter(path, provider, threads, fast_math) as segmenter:
+        check_writable(out / "results")
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         reason = segmenter.session.provider_reason
@@ -109,4 +109,4 @@ def _report(outcome: Outcome, out: Path) -> None:
         parts.append(f"{len(outcome.skipped)} finished before")
     if outcome.failed:
         parts.append(f"{len(outcome.failed)} failed")
-    click.echo(f"{', '.join(parts)}; results in {out}")
+    click.echo(f"{', '.join(parts)}; results in {click.format_filename(out)}")

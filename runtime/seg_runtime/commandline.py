@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ class Command(click.Command):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
         """Run and exit; see `click.Command.main`, whose `standalone_mode` this replaces."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a narrow encoding of the terminal must not end the work
         warnings.simplefilter("ignore")  # libraries grumble about odd files; what matters is raised
         extra["standalone_mode"] = False
         try:
@@ -29,10 +33,17 @@ class Command(click.Command):
             _fail(f"{error.format_message().rstrip('.')}: see --help", error.exit_code)
         except SegError as error:
             _fail(str(error), error.exit_code)
+        except MemoryError:
+            _fail("out of memory; wanted more of it: work on smaller images or with a smaller network", 1)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                sys.exit(PIPE_CLOSED)
+            _fail(
+                f"{error.filename or 'a file'}: {error.strerror or error}; wanted a path that can be used: choose another",
+                1,
+            )
         except (KeyboardInterrupt, click.Abort):
             _fail("interrupted", INTERRUPTED)
-        except BrokenPipeError:
-            sys.exit(PIPE_CLOSED)
         sys.exit(code if isinstance(code, int) else 0)
 
 

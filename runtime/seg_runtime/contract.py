@@ -6,6 +6,7 @@ It is born in training, saved in the checkpoint, stamped into the ONNX file's me
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -15,6 +16,7 @@ from .errors import ContractError
 VERSION = 1
 METADATA_KEY = "seg_edge.contract"
 GEOMETRIES = ("tile", "fit", "stretch")
+PIXELS = ("integer", "float")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
 TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
 
@@ -68,6 +70,8 @@ class Contract:
     decision: str = "argmax"
     threshold: float = 0.5
     """Probability from which a class counts, for the decision `threshold`."""
+    pixels: str = "integer"
+    """Kind of the training images' grey values: `integer` (unsigned, 8 or 16 bits) or `float`."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -104,7 +108,7 @@ class Contract:
         if not isinstance(raw, dict):
             raise ContractError("the contract is not a JSON object", "", "export the model again")
         version = raw.get("version")
-        if not isinstance(version, int) or version < 1:
+        if type(version) is not int or version < 1:
             raise ContractError(f"contract version {version!r}", f"1 to {VERSION}", "export the model again")
         if version > VERSION:
             raise ContractError(f"contract version {version}", f"1 to {VERSION}", "upgrade seg-edge on this machine")
@@ -138,6 +142,16 @@ def _check(c: Contract) -> None:
 
     need(c.geometry in GEOMETRIES, f"geometry {c.geometry!r}", " or ".join(GEOMETRIES))
     need(c.intensity.method in INTENSITIES, f"intensity {c.intensity.method!r}", " or ".join(INTENSITIES))
+    whole = (*c.input_shape, *c.output_shape, c.channels, c.stride, *(v for k in c.classes for v in k.color))
+    need(all(type(v) is int for v in whole), "sizes that are no integers", "integers")
+    i = c.intensity
+    need(
+        all(math.isfinite(v) for v in (*i.mean, *i.std, i.level, i.width, i.std_floor)),
+        "infinite numbers",
+        "finite ones",
+    )
+    need(isinstance(c.parity, Mapping) and isinstance(c.provenance, Mapping), "a parity that is no object", "objects")
+    need(c.pixels in PIXELS, f"pixels {c.pixels!r}", " or ".join(PIXELS))
     need(c.task in TASKS, f"task {c.task!r}", " or ".join(TASKS))
     pair = (c.activation, c.decision)
     need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")
@@ -155,7 +169,7 @@ def _check(c: Contract) -> None:
         f"geometry 'tile' and an output window of {c.output_shape}",
         f"at least {c.stride} px, else windows cannot meet exactly",
     )
-    method, i = c.intensity.method, c.intensity
+    method = i.method
     if method == "standardize":
         need(len(i.mean) == len(i.std) == c.channels, "mean and std not given per channel", f"{c.channels} of each")
         need(all(s > 0 for s in i.std), f"std {i.std}", "positive values")

@@ -16,7 +16,8 @@ class SegError(Exception):
 
     def __init__(self, came: str, wanted: str = "", fix: str = "") -> None:
         text = came + (f"; wanted {wanted}" if wanted else "") + (f": {fix}" if fix else "")
-        super().__init__(" ".join(text.split()))  # one line, whatever a library put into `came`
+        line = " ".join(text.split())  # one line, whatever a library put into `came`
+        super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may hold any bytes
 
 
 class ContractError(SegError):
@@ -39,6 +40,12 @@ class ProviderError(SegError):
     """The execution provider that was asked for cannot be had."""
 
     exit_code = 3
+
+
+class InterruptedRunError(SegError):
+    """Ctrl-C, after everything worth keeping was kept."""
+
+    exit_code = 130
 
 
 class ParityError(SegError):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from .contract import ClassInfo
+from .contract import ClassInfo, Contract
 from .errors import ImageError
 from .preprocess import Array
 
@@ -34,6 +34,8 @@ def read_bytes(path: Path) -> bytes:
         ImageError: missing, a folder, unreadable or empty.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ImageError(f"{path} is no regular file", READABLE, "copy it into one")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist", READABLE, "check the path") from error
@@ -69,11 +71,10 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
             for page in range(frames):
                 _seek(image, page)
                 title = name if frames == 1 else f"{name} page {page + 1}"
-                yield _indices(image) if indices and image.mode in ("1", "P", "PA") else _page(image, data, page, title)
+                yield _indices(image) if indices and _stores_indices(image) else _page(image, data, page, title)
     except ImageError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, KeyError, IndexError) as error:
-        # Pillow's decoders report damage by any of these
+    except Exception as error:  # Pillow's decoders report damage by a dozen kinds, struct.error among them
         raise ImageError(f"{name} is damaged ({error})", READABLE, "copy or export it again") from error
 
 
@@ -107,7 +108,10 @@ def from_array(array: Any, name: str = "array") -> Array:
     Raises:
         ImageError: another rank, no pixels, another dtype, NaN or infinity, or integers beyond float32's 2**24.
     """
-    values = np.asarray(array)
+    try:
+        values = np.asarray(array)
+    except ValueError as error:
+        raise ImageError(f"{name} is no array ({error})", "(H, W) or (H, W, C)", "pass one image") from error
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or values.shape[-1] > 64:
@@ -157,6 +161,21 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
             "convert it to grey as the training images were",
         )
     raise ImageError(f"{name} has {have} channels", f"{channels} as the model was trained", "pick or convert channels")
+
+
+def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
+    """Bring `(H, W, C)` to what the model was trained on, where nothing is lost by it.
+
+    Raises:
+        ImageError: other channels, or floats where the model knows integers (and the other way round), whose unit
+            would be a guess.
+    """
+    kind = "integer" if image.dtype.kind == "u" else "float"
+    if kind != contract.pixels and contract.intensity.method != "window":  # a window is in raw grey values
+        wanted = "uint8 or uint16" if contract.pixels == "integer" else "floats"
+        fix = "convert it to the scale of the training images"
+        raise ImageError(f"{name} has {image.dtype} grey values", f"{wanted} as the model was trained", fix)
+    return fit_channels(image, contract.channels, name)
 
 
 def is_grey(image: Array) -> bool:
@@ -224,11 +243,25 @@ def _check_size(image: ImageFile.ImageFile, frames: int, name: str, max_pixels: 
         pixels += image.width * image.height
         if pixels > max_pixels:
             more = " or more" if page + 1 < frames else ""
-            raise ImageError(f"{name} has {pixels} px{more}", f"at most {max_pixels}", "crop it or raise --max-pixels")
+            raise ImageError(
+                f"{name} has {pixels} px{more}",
+                f"at most {max_pixels}",
+                "crop it, or allow more (seg-run --max-pixels)",
+            )
+
+
+_SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads grey of 2 and 4 bits over 0..255
+
+
+def _stores_indices(image: ImageFile.ImageFile) -> bool:
+    return image.mode in ("1", "P", "PA") or (bool(image.tile) and _rawmode(image.tile[0]) in _SPREAD)
 
 
 def _indices(image: ImageFile.ImageFile) -> Array:
+    raw = _rawmode(image.tile[0]) if image.tile else ""
     plane = ImageOps.exif_transpose(image)
+    if raw in _SPREAD:
+        return np.asarray(plane)[..., None] // np.uint8(_SPREAD[raw])
     return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane).astype(np.uint8)[..., None]
 
 

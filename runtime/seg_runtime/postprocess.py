@@ -25,27 +25,35 @@ def activate(logits: Float, contract: Contract) -> Float:
 def decide(logits: Float, contract: Contract) -> NDArray[np.uint8]:
     """Class index of each pixel from logits `(K, *spatial)`.
 
-    `argmax` takes the largest logit, the first of equals. `threshold` takes the largest class of those whose
-    probability reaches the threshold, the background (0) where none does.
+    `argmax` takes the largest logit, the first of equals. `threshold` takes, of the classes after the background, the
+    largest whose probability reaches the threshold, and the background (0) where none does.
     """
     if len(logits) == 2 and contract.decision == "argmax":
         second: NDArray[np.bool_] = logits[1] > logits[0]  # the same answer as argmax, several times faster
         return second.view(np.uint8)
-    labels: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
-    if contract.decision == "threshold":
-        with np.errstate(divide="ignore"):
-            limit = np.log(np.float64(contract.threshold)) - np.log1p(-np.float64(contract.threshold))
-        labels[logits.max(axis=0) < limit] = 0
-    return labels
+    if contract.decision == "argmax":
+        labels: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
+        return labels
+    best = (1 + logits[1:].argmax(axis=0)).astype(np.uint8)
+    return np.where(logits[1:].max(axis=0) >= _limit(contract), best, 0).astype(np.uint8)
 
 
 def margins(logits: Float, contract: Contract) -> Float:
-    """How far each pixel is from another label, in logits: top-1 minus top-2, or the distance to the threshold."""
-    if contract.decision == "threshold":
-        limit = np.log(contract.threshold) - np.log1p(-contract.threshold)
-        return np.asarray(np.abs(logits - limit).min(axis=0), np.float32)
-    top = np.partition(logits, len(logits) - 2, axis=0)[-2:]
-    return np.asarray(top[1] - top[0], np.float32)
+    """How far each pixel is from another label, in logits: from the second class, or from the threshold if nearer."""
+    if contract.decision == "argmax":
+        top = np.partition(logits, len(logits) - 2, axis=0)[-2:]
+        return np.asarray(top[1] - top[0], np.float32)
+    first, gap = logits[1:].max(axis=0), np.abs(logits[1:].max(axis=0) - _limit(contract))
+    if len(logits) > 2:
+        top = np.partition(logits[1:], len(logits) - 3, axis=0)[-2:]
+        gap = np.where(first >= _limit(contract), np.minimum(gap, top[1] - top[0]), gap)
+    return np.asarray(gap, np.float32)
+
+
+def _limit(contract: Contract) -> np.float64:
+    """The threshold as a logit."""
+    with np.errstate(divide="ignore"):
+        return np.float64(np.log(contract.threshold) - np.log1p(-np.float64(contract.threshold)))
 
 
 def stitch(pieces: Iterable[Array], grid: Grid, into: Array) -> Array:

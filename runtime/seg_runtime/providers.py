@@ -100,18 +100,20 @@ def open_session(model: bytes, provider: str, threads: int | None, fast_math: bo
     ort = runtime_module()
     if provider == "cpu":
         return Opened(_create(ort, model, "cpu", threads, fast_math), "cpu")
-    problem = _cuda_problem(ort)
-    if not problem:
+    if _cuda_listed(ort):
+        if hasattr(ort, "preload_dlls"):
+            _quiet_preload(ort)
         try:
             session = _create(ort, model, "cuda", threads, fast_math)
+            if session.get_providers()[0] == ORT_NAMES["cuda"]:
+                return Opened(session, "cuda")
+            problem = _missing_library(ort)  # ONNX Runtime itself goes on, on CPU
         except ProviderError as error:
             if provider == "cuda":
                 raise
             problem = str(error)
-        else:
-            if session.get_providers()[0] == ORT_NAMES["cuda"]:
-                return Opened(session, "cuda")
-            problem = "it was refused at start: no usable GPU or driver"  # ONNX Runtime itself goes on, on CPU
+    else:
+        problem = f"the installed wheel ({', '.join(wheels()) or 'onnxruntime'}) is built without it"
     if provider == "cuda":
         raise ProviderError(f"CUDA cannot be used: {problem}", "", _cuda_fix(ort))
     return Opened(_create(ort, model, "cpu", threads, fast_math), "cpu", f"no CUDA: {problem}")
@@ -146,19 +148,15 @@ def _cuda_listed(ort: Any) -> bool:
     return ORT_NAMES["cuda"] in ort.get_available_providers()
 
 
-def _cuda_problem(ort: Any) -> str:
-    """Why CUDA cannot load here, by the name of the first missing library; empty when it loads."""
-    if not _cuda_listed(ort):
-        return f"the installed wheel ({', '.join(wheels()) or 'onnxruntime'}) is built without it"
-    if hasattr(ort, "preload_dlls"):
-        _quiet_preload(ort)
+def _missing_library(ort: Any) -> str:
+    """Why CUDA did not load, by the name of the first missing library."""
     folder = Path(ort.__file__).parent / "capi"
     for library in sorted(folder.glob("*onnxruntime_providers_shared*")) + sorted(folder.glob("*providers_cuda*")):
         try:
             ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
             return str(error)
-    return ""
+    return "it was refused at start: no usable GPU or driver"
 
 
 def _quiet_preload(ort: Any) -> None:

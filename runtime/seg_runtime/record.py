@@ -54,7 +54,7 @@ def make_record(
             "geometry": session.contract.geometry,
             "intensity": session.contract.intensity.method,
         },
-        "provider": {"asked": session.provider_asked, "used": session.provider},
+        "provider": {"asked": session.provider_asked, "used": session.provider, "fast_math": session.fast_math},
         "versions": {
             "seg-edge": product_version(),
             "onnxruntime": session.runtime_version,

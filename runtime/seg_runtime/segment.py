@@ -18,7 +18,7 @@ from PIL import Image
 from .contract import Contract
 from .errors import ImageError, SegError
 from .geometry import frame, unframe
-from .image import MAX_PIXELS, decode, fit_channels, from_array, from_pil, read_bytes
+from .image import MAX_PIXELS, decode, fitted, from_array, from_pil, read_bytes
 from .postprocess import activate, decide, stitch
 from .preprocess import Array, Float, Grid, plan, windows
 from .record import make_record
@@ -129,7 +129,7 @@ class Segmentation:
     def probabilities(self) -> Float:
         """`(K, H, W)` float32, 0..1. Runs the network again unless they were asked for at once."""
         if self._probabilities is None:
-            image = fit_channels(self.image, self.contract.channels)
+            image = fitted(self.image, self.contract)
             self._probabilities = segment_probabilities(image, self.contract, self._infer)[1]
         return self._probabilities
 
@@ -162,7 +162,10 @@ class Segmenter:
         self.close()
 
     def close(self) -> None:
-        """Free the model; images that are under way finish first, later ones raise SegError."""
+        """Free the model once the images under way are done; later ones raise SegError.
+
+        A Segmentation whose probabilities may still be asked for keeps the model in memory, too.
+        """
         with self._lock:
             self._session = None
 
@@ -243,7 +246,7 @@ class Segmenter:
         """
         timings = timings or Timings()
         session, contract = self.session, self.contract
-        image = fit_channels(page, contract.channels, name)
+        image = fitted(page, contract, name)
         scores: Float | None = None
         if probabilities:
             labels, scores = segment_probabilities(image, contract, session.run, timings, progress)

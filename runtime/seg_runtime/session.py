@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from .contract import METADATA_KEY, Contract
-from .errors import ContractError, ModelError
+from .errors import ContractError, ModelError, ProviderError
 from .preprocess import Float
 from .providers import open_session, runtime_module
+
+_EXTERNAL = b"\x0a\x08location\x12"  # TensorProto.external_data: an entry whose key is `location`
 
 
 class Session:
@@ -20,6 +22,7 @@ class Session:
         contract: read from the file's metadata.
         provider: the one in use, `cpu` or `cuda`.
         provider_asked: the one asked for.
+        fast_math: whether TF32 was allowed.
         provider_reason: why `auto` did not take CUDA, empty otherwise.
         sha256: of the very bytes that ONNX Runtime was given.
     """
@@ -42,8 +45,12 @@ class Session:
         """
         name = "model" if isinstance(model, bytes) else str(model)
         data = model if isinstance(model, bytes) else _read(Path(model))
+        if _EXTERNAL in data:  # checked before ONNX Runtime reads a second file that no digest covers
+            raise ModelError(
+                f"{name} keeps weights in another file", "one file with everything inside", "export it with seg-export"
+            )
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self.provider_asked = provider
+        self.provider_asked, self.fast_math, self._threads = provider, fast_math, threads
         opened = open_session(data, provider, threads, fast_math)
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         metadata = self._session.get_modelmeta().custom_metadata_map
@@ -53,6 +60,8 @@ class Session:
             )
         self.contract = Contract.from_json(metadata[METADATA_KEY])
         self._check_shapes(name)
+        if self.provider == "cuda":
+            self._prove_cuda(data)
 
     @property
     def runtime_version(self) -> str:
@@ -76,6 +85,18 @@ class Session:
     def warm_up(self) -> None:
         """Run one window of zeros, so that the first image does not pay for allocations and kernel choice."""
         self.run(np.zeros((1, self.contract.channels, *self.contract.input_shape), np.float32))
+
+    def _prove_cuda(self, data: bytes) -> None:
+        """Run once: a driver may load and yet have no kernels for this card. The first run is the slow one, too."""
+        try:
+            self.warm_up()
+        except ModelError as error:
+            if self.provider_asked == "cuda":
+                raise ProviderError(
+                    f"CUDA loads but cannot run the model ({error})", "", "use --provider cpu"
+                ) from error
+            opened = open_session(data, "cpu", self._threads, fast_math=False)
+            self._session, self.provider, self.provider_reason = opened.session, "cpu", f"no CUDA: {error}"
 
     def _check_shapes(self, name: str) -> None:
         c = self.contract

@@ -38,7 +38,7 @@ def refused(tmp_path: Path, seg_train: SegTrain) -> Callable[..., str]:
         (tmp_path / "out").mkdir()
         out = tmp_path / "out" / "model.pt"
         out.write_bytes(b"an older model")
-        line = error_of(seg_train(data, "-o", out, *SMALL, "--steps", "2", *options))
+        line = error_of(seg_train(data, "-o", out, *SMALL, "--overwrite", "--steps", "2", *options))
         assert out.read_bytes() == b"an older model"
         assert [p.name for p in out.parent.iterdir()] == ["model.pt"]
         return line
@@ -369,3 +369,24 @@ def test_help_does_not_import_torch(child_env: dict[str, str]) -> None:
     code += "assert r.exit_code == 0 and '--resume' in r.output; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=child_env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+    out = tmp_path / "kept.pt"
+    out.write_bytes(model.read_bytes())
+    data = write_pairs(tmp_path / "data")
+    assert "--overwrite" in error_of(seg_train(data, "-o", out, *SMALL, "--steps", "1"))
+    assert out.read_bytes() == model.read_bytes()
+    assert seg_train(data, "-o", out, *SMALL, "--steps", "1", "--overwrite").exit_code == 0
+    assert out.read_bytes() != model.read_bytes()
+
+
+def test_scores_never_replace_the_model(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+    before = model.read_bytes()
+    assert "is the model" in error_of(seg_train("--evaluate", model, write_pairs(tmp_path), "--json", model))
+    assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--val-fraction", "--border-weight", "--dice-weight", "--balance"])
+def test_not_a_number_is_refused(tmp_path: Path, refused: Callable[..., str], option: str) -> None:
+    assert f"{option} nan" in refused(write_pairs(tmp_path / "data"), option, "nan")

@@ -222,3 +222,13 @@ def test_split_by_list_knows_names_with_dots(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("field.7\n")
     dotted = [Case(f"field.{i}", Path("i.png"), None, None) for i in (6, 7)]
     assert names(split(dotted, 0.2, tmp_path / "list.txt", 0)[1]) == ["field.7"]
+
+
+def test_classes_that_most_images_lack_are_met_often(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path, 10)
+    plain = stream(root)
+    scarce = WindowStream(plain.cases, TWO, plain.contract, (1.0, 1.0), 0.0, NONE, 0, 0.5, {1: [7]})
+    met = [scarce._scarce_case(k) for k in range(400) if scarce._wants_scarce(k)]
+    assert set(met) == {7}
+    assert 0.15 < len(met) / 400 < 0.35  # half of the balanced half
+    assert not any(plain._wants_scarce(k) for k in range(100))

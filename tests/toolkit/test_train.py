@@ -17,7 +17,7 @@ from PIL import Image
 from seg_toolkit.checkpoint import load, weights_sha256
 from seg_toolkit.cli import main
 from seg_toolkit.plan import Plan, make_plan
-from seg_toolkit.train import Progress, resume_path, train
+from seg_toolkit.train import News, resume_path, train
 
 from .conftest import SMALL, SegTrain, write_pairs
 
@@ -30,7 +30,7 @@ def planned(data: Path, out: Path, *options: str) -> Plan:
     return make_plan(data, out, kept, lambda line: None, lambda label, length: lambda things: things)
 
 
-def run(plan: Plan, out: Path, workers: int = 0, watch: Callable[[Progress], None] = lambda news: None) -> Any:
+def run(plan: Plan, out: Path, workers: int = 0, watch: Callable[[News], None] = lambda news: None) -> Any:
     return train(
         plan.model, plan.contract, plan.recipe, plan.stream, plan.validation, plan.classes, out,
         device=plan.device, workers=workers, resume=plan.state, watch=watch,
@@ -195,7 +195,7 @@ def interrupted(cells: Path, out: Path, when: str) -> None:
             if forwards[0] == 5:
                 raise KeyboardInterrupt
 
-    def watch(news: Progress) -> None:
+    def watch(news: News) -> None:
         if when == "between" and news.step == 5:
             raise KeyboardInterrupt
 
@@ -229,7 +229,7 @@ def test_resume_of_a_finished_run_ends_well(cells: Path, tmp_path: Path, seg_tra
 def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
 
-    def watch(news: Progress) -> None:
+    def watch(news: News) -> None:
         if news.dice is not None:
             raise KeyboardInterrupt
 
@@ -275,7 +275,7 @@ def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(
     out = tmp_path / "model.pt"
     assert seg_train(cells, "-o", out, *SMALL, "--steps", "1").exit_code == 0
     before = out.read_bytes(), resume_path(out).read_bytes()
-    result = seg_train(cells, "-o", out, *SMALL, "--steps", "40", "--lr", "100", "--optimizer", "sgd")
+    result = seg_train(cells, "-o", out, *SMALL, "--steps", "40", "--lr", "100", "--optimizer", "sgd", "--overwrite")
     assert result.exit_code == 1
     assert "finite" in result.stderr.splitlines()[-1]
     assert "--lr" in result.stderr.splitlines()[-1]

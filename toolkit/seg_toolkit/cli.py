@@ -11,7 +11,7 @@ from typing import Any
 import click
 from seg_runtime.atomic import write_atomic
 from seg_runtime.commandline import Command
-from seg_runtime.errors import SegError
+from seg_runtime.errors import InterruptedRunError, SegError
 
 from .needs import require_extra
 
@@ -40,7 +40,7 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
-@click.option("--class-weights", default="auto", help="auto, none, root (1/√share) or balance (1/share).")
+@click.option("--class-weights", default="auto", help="auto, none, root (1/sqrt(share)) or balance (1/share).")
 @click.option(
     "--border-weight",
     type=float,
@@ -78,9 +78,10 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option(
     "--val-list", type=click.Path(path_type=Path), help="Text file with the names of the validation images, one a line."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of weights, split and augmentation.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of weights, split and augmentation.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare windows.")
+@click.option("--overwrite", is_flag=True, help="Replace the model, or the unfinished run, that lies at --out.")
 @click.option("--resume", is_flag=True, help="Continue the run that left its state beside --out.")
 @click.version_option(package_name="seg-edge")
 def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, **options: Any) -> None:
@@ -131,6 +132,10 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
                 plan.model, plan.contract, plan.recipe, plan.stream, plan.validation, plan.classes, out,
                 device=plan.device, workers=options["workers"], resume=plan.state, watch=watch,
             )  # fmt: skip
+        except RuntimeError as error:  # torch has no class of its own for this on CPU
+            if "memory" not in str(error):
+                raise
+            raise SegError("out of memory", "more of it", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
             raise _interrupted(resume_path(out)) from None
     click.echo(_table(kept.contract.provenance["validation"]))
@@ -139,8 +144,10 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
 
 def _interrupted(state: Path) -> SegError:
     if state.exists():
-        return SegError(f"interrupted; the state is kept in {state}", "", "go on with --resume and the same options")
-    return SegError("interrupted before there was anything to keep", "", "start again")
+        return InterruptedRunError(
+            f"interrupted; the state is kept in {state}", "", "go on with --resume and the same options"
+        )
+    return InterruptedRunError("interrupted before there was anything to keep", "", "start again")
 
 
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
@@ -150,6 +157,8 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     from .metrics import summary
     from .plan import pick_device, split
 
+    if json_path and json_path.resolve() == model.resolve():
+        raise SegError(f"--json {json_path} is the model", "a file of its own", "choose another name")
     checkpoint = load(model)
     classes = stored_classes(checkpoint.classes)
     if options["classes"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.geometry import frame, frame_labels
-from seg_runtime.image import fit_channels
+from seg_runtime.image import fitted
 from seg_runtime.preprocess import Array, normaliser
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -48,7 +48,8 @@ class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, H, W)` float32 with labels `(h, w)` int64 and weights `(h, w)` float32 of their output windows.
 
     Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
-    evenly among the classes of the image, so that rare ones are met often; the others lie anywhere.
+    evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
+    images lack (`scarce`: class -> places of the cases that hold it) draw half as many windows into their own images.
     """
 
     def __init__(
@@ -61,11 +62,13 @@ class WindowStream(Dataset["Item | SegError"]):
         augmentation: Augmentation,
         seed: int,
         balance: float = 0.5,
+        scarce: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
         """Set up the stream; files are read when a window needs them."""
         self.cases, self.classes, self.contract = list(cases), tuple(classes), contract
         self.class_weights, self.border_weight = tuple(class_weights), border_weight
         self.augmentation, self.seed, self.balance = augmentation, seed, balance
+        self.scarce = dict(scarce or {})
         self._kept: dict[int, Framed] = {}
         self._room = CACHE_BYTES
 
@@ -80,7 +83,7 @@ class WindowStream(Dataset["Item | SegError"]):
         epoch, place = divmod(index, len(self.cases))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
-        case = self._framed(int(order[place]))
+        case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
         change = draw(rng, self.augmentation)
         where = coordinates(change, self._centre(case, rng), self._input())
         image = normaliser(case.image, self.contract.intensity)(warp(case.image, where, 3))
@@ -93,6 +96,15 @@ class WindowStream(Dataset["Item | SegError"]):
             torch.from_numpy(labels.astype(np.int64)),
             torch.from_numpy(np.ascontiguousarray(weights)),
         )
+
+    def _wants_scarce(self, index: int) -> bool:
+        chance = np.random.default_rng([self.seed, index, 1]).random()
+        return bool(self.scarce) and chance < self.balance / 2
+
+    def _scarce_case(self, index: int) -> int:
+        rng = np.random.default_rng([self.seed, index, 2])
+        places = self.scarce[int(rng.choice(sorted(self.scarce)))]
+        return int(rng.choice(places))
 
     def _input(self) -> tuple[int, int]:
         height, width = self.contract.input_shape
@@ -110,7 +122,7 @@ class WindowStream(Dataset["Item | SegError"]):
     def _read(self, place: int) -> Framed:
         case = self.cases[place]
         raw, labels, instances = read_case(case, self.classes)
-        image = frame(fit_channels(raw, self.contract.channels, case.name), self.contract)
+        image = frame(fitted(raw, self.contract, case.name), self.contract)
         labels = frame_labels(labels, self.contract)
         border: NDArray[np.float64] | float = 0.0
         if self.border_weight:

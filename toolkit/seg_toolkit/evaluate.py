@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from seg_runtime.contract import Contract
-from seg_runtime.image import fit_channels
+from seg_runtime.image import fitted
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from torch import nn
@@ -48,6 +48,6 @@ def score(
     """Segment each case and count, one at a time."""
     for case in progress(cases):
         raw, expected, _ = read_case(case, classes)
-        image = fit_channels(raw, contract.channels, str(case.image))
+        image = fitted(raw, contract, str(case.image))
         labels = segment_labels(image, contract, infer)
         yield Scored(case.name, image, expected, labels, confusion(expected, labels, len(classes)))

@@ -98,7 +98,7 @@ def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[st
     ]
 
 
-def choose_channels(sights: Sequence[Sight], asked: int | None = None) -> Choice:
+def choose_channels(sights: Sequence[Sight], asked: int | None = None) -> tuple[int, str]:
     """1 where every image is grey, else 3, else what the images have.
 
     Raises:
@@ -112,7 +112,21 @@ def choose_channels(sights: Sequence[Sight], asked: int | None = None) -> Choice
         if sight.channels != wanted and (sight.channels, wanted) != (1, 3):
             fix = "convert the images, or choose other --channels"
             raise DataError(f"{sight.name} has {sight.channels} channels", f"{wanted} ({reason})", fix)
-    return str(wanted), reason
+    return wanted, reason
+
+
+def choose_pixels(sights: Sequence[Sight]) -> str:
+    """The kind of grey values, `integer` or `float`.
+
+    Raises:
+        DataError: both kinds in one data set.
+    """
+    kinds = {("integer" if np.dtype(s.dtype).kind == "u" else "float"): s.name for s in sights}
+    if len(kinds) > 1:
+        raise DataError(
+            f"{kinds['integer']} has integers and {kinds['float']} floats", "one kind", "convert them to one dtype"
+        )
+    return next(iter(kinds))
 
 
 def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tuple[Intensity, str]:
@@ -202,6 +216,16 @@ def choose_balance(sights: Sequence[Sight], asked: float | None) -> tuple[float,
     if rarest < 0.4:
         return 0.5, f"so that the rarest class, {rarest:.1%} of the pixels, is met often"
     return 0.0, "no class is rare"
+
+
+def scarce_classes(sights: Sequence[Sight]) -> dict[int, list[int]]:
+    """Classes that fewer than half of the images hold, with the places of those images."""
+    found: dict[int, list[int]] = {}
+    for index in range(len(sights[0].pixels)):
+        places = [place for place, sight in enumerate(sights) if sight.pixels[index]]
+        if 0 < len(places) < len(sights) / 2:
+            found[index] = places
+    return found
 
 
 def choose_geometry(sights: Sequence[Sight], output_px: int, asked: str) -> Choice:

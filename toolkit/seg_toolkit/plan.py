@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,8 +26,10 @@ from .look import (
     choose_class_weights,
     choose_geometry,
     choose_intensity,
+    choose_pixels,
     describe,
     look,
+    scarce_classes,
 )
 from .train import Recipe, resume_path
 from .unet import UNet, check_input_size
@@ -69,6 +72,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     output_px = check_input_size(options["input_size"], options["depth"])
     device = pick_device(options["device"])
     state = _state(out, options)
+    _check_numbers(options)
     cases = find_cases(data, say)
     check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
@@ -82,7 +86,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
 
     channels, why = choose_channels(sights, options["channels"])
     say(f"channels: {channels} ({why})")
-    intensity, why = choose_intensity(seen, int(channels), options["intensity"])
+    intensity, why = choose_intensity(seen, channels, options["intensity"])
     say(f"intensity: {intensity.method} ({why})")
     geometry, why = choose_geometry(seen, output_px, options["geometry"])
     say(f"geometry: {geometry} ({why})")
@@ -96,17 +100,30 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     say(f"augmentation: {augment} ({why})")
 
     contract = Contract(
-        input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=int(channels), intensity=intensity,
-        classes=tuple(c.info for c in classes), geometry=geometry, stride=1 << options["depth"],
+        input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=channels, intensity=intensity,
+        classes=tuple(c.info for c in classes), pixels=choose_pixels(sights), geometry=geometry, stride=1 << options["depth"],
     )  # fmt: skip
     torch.manual_seed(options["seed"])
-    model = UNet(int(channels), len(classes), options["width"], options["depth"], options["skip"], options["dropout"])
+    try:
+        model = UNet(channels, len(classes), options["width"], options["depth"], options["skip"], options["dropout"])
+    except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
+        raise SegError(
+            f"a network of width {options['width']} does not fit into memory", "a smaller one", "lower --width"
+        ) from error
     recipe = replace(
         _recipe(options, len(training)), class_weights=weights, border_weight=border, augment=augment, balance=balance,
         validation=tuple(c.name for c in validation),
     )  # fmt: skip
     stream = WindowStream(
-        training, classes, contract, weights, border, AUGMENTATIONS[augment], recipe.seed, recipe.balance
+        training,
+        classes,
+        contract,
+        weights,
+        border,
+        AUGMENTATIONS[augment],
+        recipe.seed,
+        recipe.balance,
+        scarce_classes(seen),
     )
     if state:
         _check_same(state, recipe, model, contract)
@@ -135,7 +152,7 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
     """
     if list_file is not None:
         try:
-            names = {_name(line.strip()) for line in list_file.read_text().splitlines() if line.strip()}
+            names = {_name(line.strip()) for line in list_file.read_text("utf-8-sig").splitlines() if line.strip()}
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"--val-list {list_file} cannot be read ({error})", "a text file, one name a line", "check the path"
@@ -198,7 +215,16 @@ def _state(out: Path, options: dict[str, Any]) -> Checkpoint | None:
                 f"{path} holds no training state", "the state that seg-train leaves", "train without --resume"
             )
         return state
+    for there in (out, path):
+        if there.is_file() and not options["overwrite"]:
+            raise SegError(f"{there} exists", "a new name", "go on with --resume, or train anew with --overwrite")
     return None
+
+
+def _check_numbers(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SegError(f"--{name.replace('_', '-')} {value}", "a finite number", "correct it")
 
 
 def _plain(value: Any) -> Any:

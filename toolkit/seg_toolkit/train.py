@@ -60,7 +60,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Progress:
+class News:
     """One line of news for whoever watches: `loss` after each step, `dice` after each evaluation, else None."""
 
     step: int
@@ -71,7 +71,7 @@ class Progress:
 def train(
     model: UNet, contract: Contract, recipe: Recipe, stream: WindowStream, validation: Sequence[Case],
     classes: Sequence[ClassValues], out: Path, *, device: torch.device, workers: int = 0,
-    resume: Checkpoint | None = None, watch: Callable[[Progress], None] = lambda news: None,
+    resume: Checkpoint | None = None, watch: Callable[[News], None] = lambda news: None,
 ) -> Checkpoint:  # fmt: skip
     """Train, keep the best model at `out`, the state to resume from, a log and two pictures beside it.
 
@@ -96,40 +96,13 @@ def train(
         KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
             stops at once, with the state of the last evaluation.
     """
-    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    average = _average(model, recipe.average)
-    optimizer = _optimizer(model, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, recipe.steps))
-    scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
-    parts: dict[str, Any] = {
-        "model": model,
-        "average": average,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "scaler": scaler,
-    }
-    rows: list[dict[str, Any]] = []
-    losses: list[float] = []
-    step, best = 0, -1.0
-    torch.manual_seed(recipe.seed)
+    run = _Run(model, recipe, device)
     kept = Checkpoint(model.arguments, {}, contract, json_values(classes))
+    torch.manual_seed(recipe.seed)
     if resume:
-        step, best, rows, losses = _restore(parts, resume.training)
-        kept = load(out) if best >= 0 else kept
-
-    def remember() -> None:
-        state = {name: part.state_dict() for name, part in parts.items()}
-        extra = {
-            "step": step,
-            "best": best,
-            "rows": rows,
-            "losses": losses,
-            "rng": torch.get_rng_state(),
-            "recipe": asdict(recipe),
-        }
-        save(Checkpoint(model.arguments, {}, contract, kept.classes, {**state, **extra}), resume_path(out))
-
-    order = StreamOrder(step * recipe.batch_size, recipe.steps * recipe.batch_size)
+        run.restore(resume.training)
+        kept = load(out) if run.best >= 0 else kept
+    order = StreamOrder(run.step * recipe.batch_size, recipe.steps * recipe.batch_size)
     loader = DataLoader(
         stream, recipe.batch_size, sampler=order, num_workers=workers, collate_fn=collate, worker_init_fn=_ignore_ctrl_c,
         generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
@@ -138,28 +111,74 @@ def train(
         for batch in loader:
             if isinstance(batch, SegError):
                 raise batch
-            loss = _step(model, batch, optimizer, scaler, recipe, device)
-            _check_finite(loss, f"the loss became {loss} at step {step + 1}")
-            schedule.step()
-            average.update_parameters(model)
-            step += 1
-            losses.append(loss)
-            watch(Progress(step, loss, None))
-            if step % recipe.eval_every == 0 or step == recipe.steps:
-                result = _evaluate(average.module, contract, validation, classes, device, out)
-                rows.append({"step": step, "loss": float(np.mean(losses)), "dice": result["mean_dice"]})
-                losses.clear()
-                if result["mean_dice"] > best:
-                    best = result["mean_dice"]
-                    kept = _finished(average.module, contract, recipe, classes, step, result)
+            loss = run.advance(batch)
+            watch(News(run.step, loss, None))
+            if run.step % recipe.eval_every == 0 or run.step == recipe.steps:
+                answer = run.average.module  # the running average is what is judged and kept
+                result = _evaluate(answer, contract, validation, classes, device, out)
+                if run.note(result["mean_dice"]):
+                    kept = _finished(answer, contract, recipe, classes, run.step, result)
                     save(kept, out)
-                remember()
-                _write_log(rows, out)
-                watch(Progress(step, loss, result["mean_dice"]))
+                run.remember(contract, classes, out)
+                _write_log(run.rows, out)
+                watch(News(run.step, loss, result["mean_dice"]))
             if ctrl_c.pressed:
-                remember()
+                run.remember(contract, classes, out)
                 raise KeyboardInterrupt
     return kept
+
+
+class _Run:
+    """All that changes from step to step, and all that `--resume` must find again."""
+
+    def __init__(self, model: UNet, recipe: Recipe, device: torch.device) -> None:
+        model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.model, self.recipe, self.device = model, recipe, device
+        self.average = _average(model, recipe.average)
+        self.optimizer = _optimizer(model, recipe)
+        steps = recipe.steps
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _cosine(step, steps))
+        self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
+        self.step, self.best = 0, -1.0
+        self.rows: list[dict[str, Any]] = []
+        self.losses: list[float] = []
+
+    def _parts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("model", "average", "optimizer", "schedule", "scaler")}
+
+    def advance(self, batch: Sequence[Tensor]) -> float:
+        """One optimizer step; its loss."""
+        loss = _step(self.model, batch, self.optimizer, self.scaler, self.recipe, self.device)
+        _check_finite(loss, f"the loss became {loss} at step {self.step + 1}")
+        self.schedule.step()
+        self.average.update_parameters(self.model)
+        self.step += 1
+        self.losses.append(loss)
+        return loss
+
+    def note(self, score: float) -> bool:
+        """Add a row to the log; whether the score is the best so far."""
+        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), "dice": score})
+        self.losses.clear()
+        if score <= self.best:
+            return False
+        self.best = score
+        return True
+
+    def remember(self, contract: Contract, classes: Sequence[ClassValues], out: Path) -> None:
+        """Write the state beside the model."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
+        training = {**state, **numbers, "rng": torch.get_rng_state(), "recipe": asdict(self.recipe)}
+        save(Checkpoint(self.model.arguments, {}, contract, json_values(classes), training), resume_path(out))
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go back to a state."""
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+        torch.set_rng_state(saved["rng"])
+        self.step, self.best = int(saved["step"]), float(saved["best"])
+        self.rows, self.losses = list(saved["rows"]), list(saved["losses"])
 
 
 class _CtrlC:
@@ -299,13 +318,6 @@ def _finished(
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
     return Checkpoint(network.arguments, state, replace(contract, provenance=provenance), json_values(classes))
-
-
-def _restore(parts: dict[str, Any], saved: dict[str, Any]) -> tuple[int, float, list[dict[str, Any]], list[float]]:
-    for name, part in parts.items():
-        part.load_state_dict(saved[name])
-    torch.set_rng_state(saved["rng"])
-    return int(saved["step"]), float(saved["best"]), list(saved["rows"]), list(saved["losses"])
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:

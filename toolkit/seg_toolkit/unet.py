@@ -104,11 +104,6 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
         self.apply(_he_normal)
 
-    @property
-    def stride(self) -> int:
-        """Shift in px under which the network is equivariant."""
-        return 1 << self.depth
-
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4."""
         carried = []
