@@ -25,8 +25,8 @@ def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
         SegError: the folder cannot be created or written to, or the disk is full.
     """
     target = Path(os.path.realpath(target))  # a link stays one, and leads to the new content
-    if target.exists() and not target.is_file():
-        raise SegError(f"{target} is no regular file", "the name of a file", "choose another")
+    if os.path.exists(target) and not os.path.isfile(target):  # noqa: PTH110, PTH113 - never raise on odd names
+        raise SegError(f"cannot write {target} (it is no regular file)", "the name of a file", "choose another")
     beside = target.with_name(f".{uuid.uuid4().hex}.partial")  # short, so that every legal target name has room
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from .atomic import check_writable
 from .batch import Outcome, Task, Wishes, find_tasks, run
 from .commandline import Command
 from .errors import ImageError, SegError
@@ -65,10 +64,11 @@ def main(
     A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had.
     """
+    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
+        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
     path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
     with Segmenter(path, provider, threads, fast_math) as segmenter:
-        check_writable(out / "results")
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         reason = segmenter.session.provider_reason

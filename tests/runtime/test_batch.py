@@ -10,7 +10,7 @@ from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import Wishes, find_tasks, run
 
 from ..conftest import Made, MakeModel, noise_image
-from .craft import tiff
+from .craft import png, tiff
 
 
 def save(path: Path, seed: int = 0, height: int = 20, width: int = 30) -> Path:
@@ -209,3 +209,38 @@ def test_probabilities_on_disk_are_those_of_the_segmenter(segmenter: Segmenter, 
             got = np.stack([np.asarray(file) for k in range(file.n_frames) if file.seek(k) is None])
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got, wanted)
+
+
+def test_another_kind_of_result_is_added_to_those_that_are_there(segmenter: Segmenter, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(noise_image(20, 30)))
+    assert go(segmenter, [tmp_path / "a.png"], tmp_path, overlay=True) == ["done"]
+    assert go(segmenter, [tmp_path / "a.png"], tmp_path, probabilities="npy") == ["done"]
+    assert (tmp_path / "a_overlay.png").exists()
+    listed = json.loads((tmp_path / "a.json").read_bytes())["outputs"]
+    assert listed == {"mask": "a_mask.png", "overlay": "a_overlay.png", "probabilities_npy": "a_probabilities.npy"}
+
+
+def test_a_killed_run_is_taken_up_again(segmenter: Segmenter, tmp_path: Path) -> None:
+    """The record that announces the results is there, the results are not."""
+    (tmp_path / "a.png").write_bytes(png(noise_image(20, 30)))
+    go(segmenter, [tmp_path / "a.png"], tmp_path)
+    record = json.loads((tmp_path / "a.json").read_bytes())
+    (tmp_path / "a.json").write_text(json.dumps({**record, "complete": False}))
+    assert go(segmenter, [tmp_path / "a.png"], tmp_path) == ["done"]
+    assert json.loads((tmp_path / "a.json").read_bytes())["complete"]
+
+
+def test_an_input_is_never_written_over(tmp_path: Path) -> None:
+    for name in ("a.png", "a_mask.png"):
+        (tmp_path / name).write_bytes(png(noise_image(20, 30)))
+    tasks, failed = find_tasks([tmp_path / "a.png", tmp_path / "a_mask.png"], tmp_path, recursive=False)
+    assert [t.source.name for t in tasks] == ["a_mask.png"]
+    assert "an input of this run" in str(failed[0][1])
+
+
+def test_trouble_of_any_kind_ends_one_image_only(segmenter: Segmenter, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(png(noise_image(20, 30)))
+    (tmp_path / "a_mask.png").mkdir()
+    first, second = go(segmenter, [tmp_path / "a.png", tmp_path / "b.png"], tmp_path, overwrite=True)
+    assert {str(type(first).__name__), str(second)} == {"SegError", "done"}

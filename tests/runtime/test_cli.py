@@ -82,7 +82,7 @@ def test_overlay_and_probabilities(model_file: Path) -> None:
     seg_run("--model", model_file, "--out", "out", "--overlay", "--probabilities", "npy", save("a.png"))
     assert listing() == ["a.json", "a_mask.png", "a_overlay.png", "a_probabilities.npy"]
     outputs = json.loads(Path("out/a.json").read_bytes())["outputs"]
-    assert outputs == {"mask": "a_mask.png", "overlay": "a_overlay.png", "probabilities": "a_probabilities.npy"}
+    assert outputs == {"mask": "a_mask.png", "overlay": "a_overlay.png", "probabilities_npy": "a_probabilities.npy"}
 
 
 @pytest.mark.parametrize("where", ["env", "here"])

@@ -84,7 +84,7 @@ def test_the_record_says_it_all(model: Made, tmp_path: Path) -> None:
         "height": 70, "width": 50, "channels": 3, "dtype": "uint8",
     }  # fmt: skip
     assert record["model"]["sha256"] == hashlib.sha256(model.path.read_bytes()).hexdigest()
-    assert record["provider"] == {"asked": "cpu", "used": "cpu"}
+    assert record["provider"] == {"asked": "cpu", "used": "cpu", "fast_math": False}
     assert record["versions"]["onnxruntime"] == onnxruntime.__version__
     cells = int(result.labels.sum())
     assert 0 < cells < 3500
