@@ -165,7 +165,7 @@ def test_even_classes_are_not_weighted() -> None:
 
 
 def test_rare_classes_are_weighted_by_the_root() -> None:
-    assert weights(9950, 50) == pytest.approx(weights(9950, 50, asked="root"))
+    assert weights(9900, 100) == pytest.approx(weights(9900, 100, asked="root"))
     assert weights(800, 200) == pytest.approx((1, 1))
 
 
@@ -224,7 +224,8 @@ def test_report_names_sizes_kinds_and_shares(tmp_path: Path) -> None:
 
 
 def test_images_that_were_not_made_alike_are_varied_widely() -> None:
-    assert choose_augmentation(Intensity("zscore", std_floor=0.1), "auto")[0] == "slight"
+    assert choose_augmentation(Intensity("zscore", std_floor=0.1), "auto")[0] == "wide"
+    assert choose_augmentation(Intensity("standardize", (0.5,), (0.2,)), "auto")[0] == "slight"
     assert choose_augmentation(Intensity("scale"), "auto")[0] == "wide"
     assert choose_augmentation(Intensity("scale"), "none") == ("none", "as asked")
     with pytest.raises(DataError, match="--augment much"):

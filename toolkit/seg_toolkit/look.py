@@ -203,9 +203,9 @@ def choose_augmentation(intensity: Intensity, asked: str) -> Choice:
         if asked not in AUGMENTATIONS:
             raise DataError(f"--augment {asked}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one")
         return asked, "as asked"
-    if intensity.method == "scale":
-        return "wide", "nothing else makes exposures alike"
-    return "slight", f"{intensity.method} has made the images alike"
+    if intensity.method in ("scale", "zscore"):
+        return "wide", "exposures differ from image to image"
+    return "slight", "exposures are alike"
 
 
 def choose_balance(sights: Sequence[Sight], asked: float | None) -> tuple[float, str]:
@@ -251,7 +251,7 @@ def choose_class_weights(sights: Sequence[Sight], asked: str) -> tuple[tuple[flo
     rarest = float(share.min())
     method, reason = asked, "as asked"
     if asked == "auto":
-        method = "root" if rarest < 0.15 else "none"
+        method = "root" if rarest < 0.02 else "none"
         reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice term balances the rest"
     powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
     if method not in powers:
