@@ -65,7 +65,7 @@ def test_python_example(clone):
         assert done.returncode == 0, done.stdout + done.stderr
     (example,) = blocks("python")
     done = subprocess.run([sys.executable, "-c", example], cwd=clone, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['background', 'foreground'] (500, 500) {'asked': 'auto', 'used': 'cpu'}"
+    assert done.stdout.strip() == "['background', 'foreground'] (500, 500) cpu"
 
 
 @pytest.mark.parametrize("command", ["seg-train", "seg-export", "seg-run"])
@@ -81,7 +81,7 @@ def test_named_options_exist(command):
 
 def test_named_extras_exist():
     project = (ROOT / "pyproject.toml").read_text()
-    named = {extra for group in re.findall(r"seg-edge\[([a-z,]+)\]", TEXT) for extra in group.split(",")}
+    named = {extra for group in re.findall(r"\.\[([a-z,]+)\]", TEXT) for extra in group.split(",")}
     assert named == {"cpu", "gpu", "train", "export"}
     for extra in named:
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE)

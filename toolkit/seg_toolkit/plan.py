@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from seg_runtime.atomic import check_writable
-from seg_runtime.contract import Contract
+from seg_runtime.contract import Contract, Intensity
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.image import SUFFIXES
 
@@ -20,6 +20,7 @@ from .dataset import WindowStream
 from .folder import Case, ClassValues, find_cases, infer_classes, mask_values, parse_classes
 from .look import (
     AUGMENTATIONS,
+    Sight,
     choose_augmentation,
     choose_balance,
     choose_channels,
@@ -84,6 +85,41 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     known = {c.name for c in training}
     seen = [s for s in sights if s.name in known]
 
+    chosen = _choose(cases, sights, seen, output_px, options, say)
+    contract = Contract(
+        input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=chosen.channels,
+        intensity=chosen.intensity, classes=tuple(c.info for c in classes), pixels=choose_pixels(sights),
+        geometry=chosen.geometry, stride=1 << options["depth"],
+    )  # fmt: skip
+    model = _network(chosen.channels, len(classes), options)
+    recipe = replace(
+        _recipe(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,
+        augment=chosen.augment, balance=chosen.balance, validation=tuple(c.name for c in validation),
+    )  # fmt: skip
+    stream = WindowStream(
+        training, classes, contract, recipe.class_weights, recipe.border_weight, AUGMENTATIONS[recipe.augment],
+        recipe.seed, recipe.balance, scarce_classes(seen),
+    )  # fmt: skip
+    if state:
+        _check_same(state, recipe, model, contract)
+    return Plan(model, contract, recipe, stream, validation, classes, device, state)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    channels: int
+    intensity: Intensity
+    geometry: str
+    weights: tuple[float, ...]
+    border: float
+    balance: float
+    augment: str
+
+
+def _choose(
+    cases: Sequence[Case], sights: Sequence[Sight], seen: Sequence[Sight], output_px: int, options: dict[str, Any], say: Say
+) -> _Chosen:  # fmt: skip
+    """Every choice that the data decides unless an option does, each said with its reason."""
     channels, why = choose_channels(sights, options["channels"])
     say(f"channels: {channels} ({why})")
     intensity, why = choose_intensity(seen, channels, options["intensity"])
@@ -98,36 +134,17 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     say(f"balanced windows: {balance:.0%} ({why})")
     augment, why = choose_augmentation(intensity, options["augment"])
     say(f"augmentation: {augment} ({why})")
+    return _Chosen(channels, intensity, geometry, weights, border, balance, augment)
 
-    contract = Contract(
-        input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=channels, intensity=intensity,
-        classes=tuple(c.info for c in classes), pixels=choose_pixels(sights), geometry=geometry, stride=1 << options["depth"],
-    )  # fmt: skip
+
+def _network(channels: int, classes: int, options: dict[str, Any]) -> UNet:
     torch.manual_seed(options["seed"])
+    width = options["width"]
     try:
-        model = UNet(channels, len(classes), options["width"], options["depth"], options["skip"], options["dropout"])
+        return UNet(channels, classes, width, options["depth"], options["skip"], options["dropout"])
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
-        raise SegError(
-            f"a network of width {options['width']} does not fit into memory", "a smaller one", "lower --width"
-        ) from error
-    recipe = replace(
-        _recipe(options, len(training)), class_weights=weights, border_weight=border, augment=augment, balance=balance,
-        validation=tuple(c.name for c in validation),
-    )  # fmt: skip
-    stream = WindowStream(
-        training,
-        classes,
-        contract,
-        weights,
-        border,
-        AUGMENTATIONS[augment],
-        recipe.seed,
-        recipe.balance,
-        scarce_classes(seen),
-    )
-    if state:
-        _check_same(state, recipe, model, contract)
-    return Plan(model, contract, recipe, stream, validation, classes, device, state)
+        came = f"a network of width {width} does not fit into memory"
+        raise SegError(came, "a smaller one", "lower --width") from error
 
 
 def pick_device(asked: str) -> torch.device:
