@@ -24,7 +24,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 178_956_970  # the size from which Pillow itself calls an image a decompression bomb
 READABLE = "a PNG, JPEG, BMP or TIFF image"
-_BITS_PER_SAMPLE = 258  # TIFF tag
+_BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # TIFF and EXIF tags
 
 
 def read_bytes(path: Path) -> bytes:
@@ -84,7 +84,7 @@ def from_pil(image: Image.Image, name: str = "image") -> Array:
     Raises:
         ImageError: a colour model that has no plain reading as grey or RGB, or values that do not fit float32.
     """
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
@@ -133,6 +133,11 @@ def from_array(array: Any, name: str = "array") -> Array:
             f"{name} contains NaN, infinity or more than float32 holds", "finite values", "replace them before"
         )
     return floats
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as it is meant to be seen; not a copy where it already is."""
+    return image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
 
 
 def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
@@ -259,7 +264,7 @@ def _stores_indices(image: ImageFile.ImageFile) -> bool:
 
 def _indices(image: ImageFile.ImageFile) -> Array:
     raw = _rawmode(image.tile[0]) if image.tile else ""
-    plane = ImageOps.exif_transpose(image)
+    plane = _upright(image)
     if raw in _SPREAD:
         return np.asarray(plane)[..., None] // np.uint8(_SPREAD[raw])
     return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane).astype(np.uint8)[..., None]
@@ -272,12 +277,12 @@ def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> Arra
     if "transparency" in image.info:
         raise ImageError(f"{name} has a transparent colour with 16 bits", "an opaque image", "flatten it first")
     # Pillow keeps only the high byte of 16-bit colour. Decoding the same stream in the other byte order gives the low one.
-    high_bytes = np.asarray(ImageOps.exif_transpose(image), np.uint16)
+    high_bytes = np.asarray(_upright(image), np.uint16)
     with _opened(data, name) as again:
         _seek(again, page)
         tiles = [_with_rawmode(tile, low) for tile in again.tile]
         again.tile = tiles
-        low_bytes = np.asarray(ImageOps.exif_transpose(again), np.uint16)
+        low_bytes = np.asarray(_upright(again), np.uint16)
     return high_bytes << 8 | low_bytes
 
 

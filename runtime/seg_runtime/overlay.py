@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .contract import ClassInfo
 from .preprocess import Array
+from .record import count_labels
 
 OPACITY = 0.35
 
@@ -57,7 +58,7 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
 def overlay(image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
     """The image with its labels and, below it, a legend with the share of each class."""
     picture = Image.fromarray(blend(visible(image), labels, classes))
-    shares = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
+    shares = count_labels(labels, len(classes)) / labels.size
     return _with_legend(picture, [(c, float(s)) for c, s in zip(classes, shares, strict=True)])
 
 

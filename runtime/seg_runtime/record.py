@@ -39,7 +39,7 @@ def make_record(
         ms: milliseconds per stage.
     """
     height, width, channels = image.shape
-    counts = np.bincount(labels.ravel(), minlength=len(session.contract.classes))
+    counts = count_labels(labels, len(session.contract.classes))
     return {
         "input": {
             "name": name,
@@ -68,6 +68,15 @@ def make_record(
         ],
         "ms": {stage: round(value, 3) for stage, value in ms.items()},
     }
+
+
+def count_labels(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Pixels per class of `(H, W)` labels; in blocks, since numpy counts in 64-bit copies."""
+    rows = max(1, (1 << 20) // labels.shape[1])
+    counts = np.zeros(classes, np.int64)
+    for start in range(0, len(labels), rows):
+        counts += np.bincount(labels[start : start + rows].ravel(), minlength=classes)
+    return counts
 
 
 def stack_record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -44,14 +45,17 @@ class Session:
             ProviderError: the provider cannot be had.
         """
         name = "model" if isinstance(model, bytes) else str(model)
-        data = model if isinstance(model, bytes) else _read(Path(model))
-        if _EXTERNAL in data:  # checked before ONNX Runtime reads a second file that no digest covers
-            raise ModelError(
-                f"{name} keeps weights in another file", "one file with everything inside", "export it with seg-export"
-            )
-        self.sha256 = hashlib.sha256(data).hexdigest()
         self.provider_asked, self.fast_math, self._threads = provider, fast_math, threads
-        opened = open_session(data, provider, threads, fast_math)
+        with ThreadPoolExecutor(1) as beside:  # 124 MB are read during the import and digested during the load
+            reading = beside.submit(lambda: model if isinstance(model, bytes) else _read(Path(model)))
+            runtime_module()
+            data = reading.result()
+            checking = beside.submit(lambda: (hashlib.sha256(data).hexdigest(), _EXTERNAL in data))
+            opened = open_session(data, provider, threads, fast_math)
+        self.sha256, external = checking.result()
+        if external:  # a second file, which no digest covers
+            came = f"{name} keeps weights in another file"
+            raise ModelError(came, "one file with everything inside", "export it with seg-export")
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
