@@ -109,4 +109,5 @@ def _report(outcome: Outcome, out: Path) -> None:
         parts.append(f"{len(outcome.skipped)} finished before")
     if outcome.failed:
         parts.append(f"{len(outcome.failed)} failed")
-    click.echo(f"{', '.join(parts)}; results in {click.format_filename(out)}")
+    where = f"; results in {click.format_filename(out)}" if outcome.done or outcome.skipped else ""
+    click.echo(", ".join(parts) + where)

@@ -58,16 +58,25 @@ def preview(
 ) -> Image.Image:
     """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it."""
     side, head = 300, 22
-    sheet = Image.new("RGB", (3 * side, head + len(cases) * (side + head)), PAPER)
+    rows = [(name, dice, _row(image, truth, labels, classes, side)) for name, image, truth, labels, dice in cases]
+    sheet = Image.new("RGB", (3 * side, head + sum(tiles[0].height + head + 8 for _, _, tiles in rows)), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, title in enumerate(("image", "truth", "model")):
         draw.text((column * side + 6, 4), title, INK, font)
-    for row, (name, image, truth, labels, dice) in enumerate(cases):
-        grey = visible(image)
-        top = head + row * (side + head)
-        for column, picture in enumerate((grey, blend(grey, truth, classes), blend(grey, labels, classes))):
-            tile = Image.fromarray(picture)
-            tile.thumbnail((side - 4, side - 4))
-            sheet.paste(tile, (column * side + 2, top + 2))
-        draw.text((6, top + side), f"{name}   Dice {dice:.3f}", INK, font)
+    top = head
+    for name, dice, tiles in rows:
+        for column, tile in enumerate(tiles):
+            sheet.paste(tile, (column * side + 2, top))
+        draw.text((6, top + tiles[0].height + 3), f"{name}   Dice {dice:.3f}", INK, font)
+        top += tiles[0].height + head + 8
     return sheet
+
+
+def _row(
+    image: Array, truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo], side: int
+) -> list[Image.Image]:
+    grey = visible(image)
+    tiles = [Image.fromarray(p) for p in (grey, blend(grey, truth, classes), blend(grey, labels, classes))]
+    for tile in tiles:
+        tile.thumbnail((side - 4, side - 4))
+    return tiles
