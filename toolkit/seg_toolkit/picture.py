@@ -77,6 +77,7 @@ def _row(
 ) -> list[Image.Image]:
     grey = visible(image)
     tiles = [Image.fromarray(p) for p in (grey, blend(grey, truth, classes), blend(grey, labels, classes))]
-    for tile in tiles:
-        tile.thumbnail((side - 4, side - 4))
-    return tiles
+    factor = (side - 4) / max(tiles[0].size)
+    size = (max(1, round(tiles[0].width * factor)), max(1, round(tiles[0].height * factor)))
+    how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small images show their pixels
+    return [tile.resize(size, how) for tile in tiles]
