@@ -13,20 +13,37 @@ from typing import Any
 
 from .errors import ContractError
 
-VERSION = 1
+VERSION = 2
 METADATA_KEY = "seg_edge.contract"
 GEOMETRIES = ("tile", "fit", "stretch")
 PIXELS = ("integer", "float")
+FORMS = ("window", "host-ready")
+HOST_DTYPES = ("uint8", "uint16", "float32")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
 TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
 
 
 @dataclass(frozen=True)
+class Code:
+    """A coded concept as DICOM writes it, e.g. 10200004, SCT, Liver (PS3.3, section 8)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class ClassInfo:
-    """One class: its name and the RGB colour (0..255) that masks and overlays show it in."""
+    """One class: its name and the RGB colour (0..255) that masks and overlays show it in.
+
+    `category` and `property_type` say in codes what it is, e.g. (123037004, SCT, Anatomical Structure) and
+    (10200004, SCT, Liver): DICOM's segmented property category and type. None where nobody said.
+    """
 
     name: str
     color: tuple[int, int, int]
+    category: Code | None = None
+    property_type: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,10 @@ class Contract:
     """Probability from which a class counts, for the decision `threshold`."""
     pixels: str = "integer"
     """Kind of the training images' grey values: `integer` (unsigned, 8 or 16 bits) or `float`."""
+    form: str = "window"
+    """What the file takes: `window`, one normalised network input; `host-ready`, a whole image, the pipeline in the graph."""
+    host_dtype: str = ""
+    """Of a host-ready file's image: `uint8`, `uint16` or `float32`; empty for a window."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -112,6 +133,8 @@ class Contract:
             raise ContractError(f"contract version {version!r}", f"1 to {VERSION}", "export the model again")
         if version > VERSION:
             raise ContractError(f"contract version {version}", f"1 to {VERSION}", "upgrade seg-edge on this machine")
+        if version == 1:  # before host-ready files
+            raw = {"form": "window", "host_dtype": "", **raw, "version": VERSION}
         known = {f.name for f in fields(cls)}
         if odd := sorted(set(raw) ^ known):
             raise ContractError(
@@ -119,7 +142,7 @@ class Contract:
             )
         try:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
-            raw["classes"] = tuple(ClassInfo(str(c["name"]), _color(c["color"])) for c in raw["classes"])
+            raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -128,6 +151,11 @@ class Contract:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _class_info(raw: Mapping[str, Any]) -> ClassInfo:
+    codes = [None if (code := raw.get(key)) is None else Code(**code) for key in ("category", "property_type")]
+    return ClassInfo(str(raw["name"]), _color(raw["color"]), *codes)
 
 
 def _color(value: Any) -> tuple[int, int, int]:
@@ -152,6 +180,15 @@ def _check(c: Contract) -> None:
     )
     need(isinstance(c.parity, Mapping) and isinstance(c.provenance, Mapping), "a parity that is no object", "objects")
     need(c.pixels in PIXELS, f"pixels {c.pixels!r}", " or ".join(PIXELS))
+    need(c.form in FORMS, f"form {c.form!r}", " or ".join(FORMS))
+    dtypes = HOST_DTYPES if c.form == "host-ready" else ("",)
+    need(c.host_dtype in dtypes, f"form {c.form!r} of dtype {c.host_dtype!r}", " or ".join(map(repr, dtypes)))
+    codes = [code for k in c.classes for code in (k.category, k.property_type) if code]
+    need(
+        all(isinstance(v, str) and v for k in codes for v in asdict(k).values()),
+        "an empty code",
+        "value, scheme, meaning",
+    )
     need(c.task in TASKS, f"task {c.task!r}", " or ".join(TASKS))
     pair = (c.activation, c.decision)
     need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")

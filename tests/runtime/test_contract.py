@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from seg_runtime import ClassInfo, Contract, ContractError, Intensity
+from seg_runtime.contract import Code
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract((572, 572), (388, 388), 3, Intensity("scale"), TWO)
@@ -32,7 +33,7 @@ def changed(**values: object) -> str:
     [
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
-        (changed(version=2), "upgrade"),
+        (changed(version=3), "upgrade"),
         (changed(version=0), "version 0"),
         (changed(version="1"), "version '1'"),
         (changed(surprise=1), "surprise"),
@@ -88,3 +89,30 @@ def test_a_missing_field_is_named() -> None:
 def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object], word: str) -> None:
     with pytest.raises(ContractError, match=word):
         replace(PAPER, **change)  # type: ignore[arg-type]
+
+
+def test_a_contract_of_version_1_is_read_as_a_window_without_codes() -> None:
+    old = json.loads(PAPER.to_json())
+    for key in ("form", "host_dtype"):
+        del old[key]
+    old["version"] = 1
+    old["classes"] = [{"name": c["name"], "color": c["color"]} for c in old["classes"]]
+    assert Contract.from_json(json.dumps(old)) == PAPER
+
+
+def test_codes_of_a_class_come_back() -> None:
+    liver = ClassInfo(
+        "liver", (1, 2, 3), Code("123037004", "SCT", "Anatomical Structure"), Code("10200004", "SCT", "Liver")
+    )
+    coded = replace(PAPER, classes=(TWO[0], liver), form="host-ready", host_dtype="uint8")
+    assert Contract.from_json(coded.to_json()) == coded
+    with pytest.raises(ContractError, match="empty code"):
+        replace(coded, classes=(TWO[0], replace(liver, category=Code("", "SCT", "x"))))
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype"), [("window", "uint8"), ("host-ready", ""), ("host-ready", "int8"), ("x", "")]
+)
+def test_a_form_and_a_dtype_that_do_not_go_together_are_refused(form: str, dtype: str) -> None:
+    with pytest.raises(ContractError, match="form"):
+        replace(PAPER, form=form, host_dtype=dtype)
