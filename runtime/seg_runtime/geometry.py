@@ -13,6 +13,7 @@ from PIL import Image
 
 from .contract import Contract
 from .preprocess import Array
+from .resample import resize
 
 
 def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
@@ -26,7 +27,7 @@ def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
 
 
 def frame(image: Array, contract: Contract) -> Array:
-    """Resize `(H, W, C)` to what the network sees: bicubic, antialiased, in Pillow's arithmetic."""
+    """Resize `(H, W, C)` to what the network sees: bicubic, antialiased, in Pillow's arithmetic; see `resample.py`."""
     shape = framed_shape(image.shape[:-1], contract)
     return image if shape == image.shape[:-1] else _resize(image, shape)
 
@@ -56,15 +57,17 @@ def _centres(size: int, length: int) -> NDArray[np.intp]:
 
 
 def _resize(image: Array, shape: tuple[int, ...]) -> Array:
+    """`(H, W, C)` to `(*shape, C)`: the rows are resized first, then the columns.
+
+    Each axis in a call of its own, since Pillow's order of the two passes differs from version to version (13.0 begins
+    with the columns where they shrink more), and with it the grey values.
+    """
     height, width = shape
-    if image.dtype == np.uint8:
-        planes = [Image.fromarray(np.ascontiguousarray(image[..., c])) for c in range(image.shape[-1])]
-        done = [np.asarray(p.resize((width, height), Image.Resampling.BICUBIC)) for p in planes]
-        return np.stack(done, axis=-1)
-    # Pillow resizes 16 bit and float grey values in float32; integers are rounded back to keep their dtype's unit
-    planes = [Image.fromarray(np.ascontiguousarray(image[..., c], np.float32)) for c in range(image.shape[-1])]
-    result: Array = np.stack([np.asarray(p.resize((width, height), Image.Resampling.BICUBIC)) for p in planes], axis=-1)
-    if np.issubdtype(image.dtype, np.integer):
-        limits = np.iinfo(image.dtype)
-        result = np.clip(np.rint(result), limits.min, limits.max).astype(image.dtype)
-    return result
+    if image.dtype == np.uint16:
+        return resize(image, (height, width))
+    planes = []
+    for channel in range(image.shape[-1]):  # 8 bit, or float32 in Pillow's mode F
+        plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+        narrow = plane.resize((width, plane.height), Image.Resampling.BICUBIC)
+        planes.append(np.asarray(narrow.resize((width, height), Image.Resampling.BICUBIC)))
+    return np.stack(planes, axis=-1)

@@ -97,15 +97,22 @@ def dtype_maximum(dtype: np.dtype[Any]) -> float:
 def mean_std(image: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation per channel of an `(*spatial, C)` image, in units of its dtype's maximum.
 
-    Two passes in float64 over blocks of rows, so that a large image needs no float copy of itself.
+    In blocks of rows, so that a large image needs no copy of itself. The sums of integers and of their squares are
+    integers, hence the same in every language and on every device; floats take two passes in float64.
     """
     unit, count = dtype_maximum(image.dtype), image.size // image.shape[-1]
     axes = tuple(range(image.ndim - 1))
     rows = max(1, (1 << 20) // max(1, image[0].size))
     blocks = [image[i : i + rows] for i in range(0, len(image), rows)]
-    mean = sum(b.sum(axis=axes, dtype=np.float64) for b in blocks) / count
-    variance = sum(np.square(b - mean).sum(axis=axes) for b in blocks) / count
-    return np.asarray(mean / unit), np.asarray(np.sqrt(variance) / unit)
+    if np.issubdtype(image.dtype, np.integer):
+        wide = [(b.sum(axis=axes, dtype=np.int64), np.square(b, dtype=np.int64).sum(axis=axes)) for b in blocks]
+        first, second = (np.asarray(sum(part)).astype(np.float64) for part in zip(*wide, strict=True))
+        mean = first / count
+        variance = np.maximum(second / count - mean * mean, 0)
+    else:
+        mean = np.asarray(sum(b.sum(axis=axes, dtype=np.float64) for b in blocks) / count)
+        variance = np.asarray(sum(np.square(b - mean).sum(axis=axes) for b in blocks) / count)
+    return mean / unit, np.sqrt(variance) / unit
 
 
 def normaliser(image: Array, intensity: Intensity) -> Callable[[Array], Float]:
