@@ -35,7 +35,7 @@ def decide(logits: Float, contract: Contract) -> NDArray[np.uint8]:
         labels: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
         return labels
     best = (1 + logits[1:].argmax(axis=0)).astype(np.uint8)
-    return np.where(logits[1:].max(axis=0) >= _limit(contract), best, 0).astype(np.uint8)
+    return np.where(logits[1:].max(axis=0) >= threshold_logit(contract), best, 0).astype(np.uint8)
 
 
 def margins(logits: Float, contract: Contract) -> Float:
@@ -43,15 +43,15 @@ def margins(logits: Float, contract: Contract) -> Float:
     if contract.decision == "argmax":
         top = np.partition(logits, len(logits) - 2, axis=0)[-2:]
         return np.asarray(top[1] - top[0], np.float32)
-    first, gap = logits[1:].max(axis=0), np.abs(logits[1:].max(axis=0) - _limit(contract))
+    first, gap = logits[1:].max(axis=0), np.abs(logits[1:].max(axis=0) - threshold_logit(contract))
     if len(logits) > 2:
         top = np.partition(logits[1:], len(logits) - 3, axis=0)[-2:]
-        gap = np.where(first >= _limit(contract), np.minimum(gap, top[1] - top[0]), gap)
+        gap = np.where(first >= threshold_logit(contract), np.minimum(gap, top[1] - top[0]), gap)
     return np.asarray(gap, np.float32)
 
 
-def _limit(contract: Contract) -> np.float64:
-    """The threshold as a logit."""
+def threshold_logit(contract: Contract) -> np.float64:
+    """The threshold of the decision `threshold` as a logit, possibly infinite."""
     with np.errstate(divide="ignore"):
         return np.float64(np.log(contract.threshold) - np.log1p(-np.float64(contract.threshold)))
 

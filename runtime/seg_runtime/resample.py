@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 
 from .preprocess import Array
 
+Weights = NDArray[np.float64]
+
 PRECISION_BITS = 22  # of the weights; Pillow's 32 less 8 for the grey value and 2 for overshoot
 SUPPORT = 2.0  # half width of the cubic kernel, in px
 
 
-def cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+def cubic(distance: Weights) -> Weights:
     """Keys' cubic convolution kernel (1981) with a = -1/2, at non-negative distances in px."""
     near = (1.5 * distance - 2.5) * distance * distance + 1
     far = (((distance - 5) * distance + 8) * distance - 4) * -0.5
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
-def weights(size: int, length: int) -> NDArray[np.float64]:
+def weights(size: int, length: int) -> Weights:
     """Fixed-point weights `(length, size)` that resize an axis of `size` px to `length` px: integers held as float64.
 
     When shrinking, the kernel is widened by the scale (antialiasing).
@@ -38,7 +40,8 @@ def weights(size: int, length: int) -> NDArray[np.float64]:
     kernel = cubic(np.abs((place - centre + 0.5) * (1 / stretch)))
     kernel[(place < first) | (place >= end)] = 0
     total = kernel.cumsum(axis=1)[:, -1:]  # added from left to right, as Pillow does
-    return np.trunc(kernel / total * 2**PRECISION_BITS + np.copysign(0.5, kernel))
+    fixed: Weights = np.trunc(kernel / total * 2**PRECISION_BITS + np.copysign(0.5, kernel))
+    return fixed
 
 
 def resize(image: Array, shape: tuple[int, int]) -> Array:
@@ -57,6 +60,7 @@ def resize(image: Array, shape: tuple[int, int]) -> Array:
     return np.stack(planes, axis=-1).astype(image.dtype)
 
 
-def _rounded(sums: NDArray[np.float64], maximum: int) -> NDArray[np.float64]:
+def _rounded(sums: Weights, maximum: int) -> Weights:
     half = 2 ** (PRECISION_BITS - 1)
-    return np.clip(np.floor((sums + half) * 2.0**-PRECISION_BITS), 0, maximum)
+    grey: Weights = np.clip(np.floor((sums + half) * 2.0**-PRECISION_BITS), 0, maximum)
+    return grey

@@ -1,0 +1,1 @@
+"""The whole pipeline as one ONNX graph, for hosts that know nothing of seg-edge."""
