@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from seg_export.export import export, write
+from seg_export.hostready.prove import HostForm
 from seg_runtime.contract import ClassInfo, Contract, Intensity
 from seg_runtime.preprocess import Array, Float
 from seg_toolkit.checkpoint import Checkpoint, save
@@ -85,8 +86,10 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         intensity: Intensity = Intensity("scale"),  # noqa: B008 - frozen
         task: str = "multiclass",
         input_size: int = SMALL,
+        pixels: str = "integer",
+        host: HostForm | None = None,
     ) -> Made:
-        key = (skip, seed, channels, classes, geometry, intensity, task, input_size)
+        key = (skip, seed, channels, classes, geometry, intensity, task, input_size, pixels, host)
         if key not in made:
             net = mixed_network(channels, classes, 2, skip, input_size, seed)
             out = output_size(input_size) or 0
@@ -95,12 +98,12 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
                 (input_size,) * 2, (out,) * 2, channels, intensity,
                 tuple(ClassInfo(f"class {i}", COLORS[i]) for i in range(classes)), geometry,
                 task=task, activation="softmax" if multiclass else "sigmoid",
-                decision="argmax" if multiclass else "threshold",
+                decision="argmax" if multiclass else "threshold", pixels=pixels,
             )  # fmt: skip
             checkpoint = Checkpoint(net.arguments, net.state_dict(), contract, [])
             folder = tmp_path_factory.mktemp("model")
             save(checkpoint, folder / "model.pt")
-            exported = export(checkpoint)
+            exported = export(checkpoint, host=host)
             write(exported, folder / "model.onnx")
             made[key] = Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
         return made[key]

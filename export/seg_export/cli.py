@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from seg_runtime.atomic import check_writable, write_atomic
 from seg_runtime.commandline import Command
+from seg_runtime.contract import HOST_DTYPES
 from seg_runtime.errors import SegError
 from seg_toolkit.needs import require_extra
 
@@ -35,14 +37,26 @@ from seg_toolkit.needs import require_extra
     metavar="PX",
     help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
 )
+@click.option(
+    "--host-ready",
+    is_flag=True,
+    help="Put the whole pipeline into the graph: image of any size in, labels out, for hosts in any language.",
+)
+@click.option("--host-dtype", type=click.Choice(HOST_DTYPES), help="Grey values of its image. [default: uint8]")
+@click.option("--host-probabilities", is_flag=True, help="Give it a second output, the probabilities (K, H, W).")
 @click.version_option(package_name="seg-edge")
-def main(model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None) -> None:
+def main(
+    model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
+    host_ready: bool, host_dtype: str | None, host_probabilities: bool,
+) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
     When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
     """
     if target.suffix.lower() != ".onnx":
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
+    if (host_dtype or host_probabilities) and not host_ready:
+        raise SegError("--host-dtype or --host-probabilities", "--host-ready beside it", "add it, or leave these out")
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
@@ -52,24 +66,36 @@ def main(model: Path, target: Path, images: Path | None, report: Path | None, in
     from seg_toolkit.checkpoint import load  # torch is heavy: --help and wrong options answer without it
 
     from .export import export, report_dict, write
+    from .hostready.prove import HostForm
     from .parity import Limits, Parity
 
     limits = Limits()
     checkpoint = load(model)
+    host = HostForm(host_dtype or "uint8", host_probabilities) if host_ready else None
     click.echo("exporting the graph …", err=True)
-    with click.progressbar(length=1, label="comparing windows", file=sys.stderr) as bar:
 
-        def watch(done: int, total: int) -> None:
-            bar.length = total
-            bar.update(1)
+    def show(parity: Parity, contract: Any) -> None:
+        click.echo(parity.table(limits, "ONNX fp32"))
+        if report:
+            text = json.dumps(report_dict(contract, model, target), indent=2)
+            write_atomic(report, lambda file: file.write(text.encode()))
 
-        def show(parity: Parity, contract: Any) -> None:
-            bar.render_finish()
-            click.echo(parity.table(limits, "ONNX fp32"))
-            if report:
-                text = json.dumps(report_dict(contract, model, target), indent=2)
-                write_atomic(report, lambda file: file.write(text.encode()))
-
-        exported = export(checkpoint, images, input_size, limits, watch, show)
+    windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
+    exported = export(checkpoint, images, input_size, limits, host, windows, hosts, show)
     write(exported, target)
+    if figures := exported.contract.parity.get("host_ready"):
+        click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))
     click.echo(f"wrote {target} ({len(exported.content) / 1e6:.1f} MB)")
+
+
+def _bar(label: str) -> Callable[[int, int], None]:
+    """A progress bar, told how many are done of how many."""
+    bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
+
+    def watch(done: int, total: int) -> None:
+        bar.length = total
+        bar.update(1)
+        if done == total:
+            bar.render_finish()
+
+    return watch

@@ -19,6 +19,7 @@ from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.unet import UNet, check_input_size
 
 from .graph import to_onnx
+from .hostready.prove import HostForm, hosted
 from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
 from .stamp import stamped, with_export
 
@@ -37,7 +38,9 @@ class Exported:
 
 def export(
     checkpoint: Checkpoint, images: Path | None = None, input_size: int | None = None, limits: Limits | None = None,
-    watch: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
+    host: HostForm | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+    watch_host: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -46,11 +49,13 @@ def export(
         images: folder of real images to compare on; None compares on generated ones.
         input_size: side of the window in px, another than the checkpoint's.
         limits: of parity.
+        host: make a host-ready file, and of what kind.
         watch: called with windows compared and windows in all.
+        watch_host: called with images compared and images in all, for a host-ready file.
         report: called with the figures before they are judged.
 
     Raises:
-        ParityError: the file would not agree with torch.
+        ParityError: the file would not agree with torch, or the host-ready form with the runtime.
         SegError: an invalid input size, or a graph that cannot be made.
     """
     model, limits = checkpoint.build(), limits or Limits()
@@ -65,7 +70,10 @@ def export(
     report(parity, contract)
     require(parity, limits, "the ONNX model")
     content = stamped(graph, contract)
-    _same_answer(session, Session(content, provider="cpu"), samples[0])
+    proven = Session(content, provider="cpu")
+    _same_answer(session, proven, samples[0])
+    if host:
+        content, contract = hosted(graph, proven, host, images, watch_host)
     return Exported(content, contract, parity)
 
 

@@ -51,6 +51,7 @@ def make_record(
         },
         "model": {
             "sha256": session.sha256,
+            "form": session.contract.form,
             "geometry": session.contract.geometry,
             "intensity": session.contract.intensity.method,
         },

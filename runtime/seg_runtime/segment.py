@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .contract import Contract
-from .errors import ImageError, SegError
+from .errors import ImageError, ModelError, SegError
 from .geometry import frame, unframe
 from .image import MAX_PIXELS, decode, fitted, from_array, from_pil, read_bytes
 from .postprocess import activate, decide, stitch
@@ -122,15 +122,15 @@ class Segmentation:
     record: dict[str, Any]
     image: Array
     contract: Contract
-    _infer: Infer = field(repr=False)
+    _answer: Callable[[Array], Float] = field(repr=False)
+    """Probabilities of a fitted image."""
     _probabilities: Float | None = field(default=None, repr=False)
 
     @property
     def probabilities(self) -> Float:
         """`(K, H, W)` float32, 0..1. Runs the network again unless they were asked for at once."""
         if self._probabilities is None:
-            image = fitted(self.image, self.contract)
-            self._probabilities = segment_probabilities(image, self.contract, self._infer)[1]
+            self._probabilities = self._answer(fitted(self.image, self.contract))
         return self._probabilities
 
 
@@ -247,11 +247,44 @@ class Segmenter:
         timings = timings or Timings()
         session, contract = self.session, self.contract
         image = fitted(page, contract, name)
-        scores: Float | None = None
-        if probabilities:
-            labels, scores = segment_probabilities(image, contract, session.run, timings, progress)
-        else:
-            labels = segment_labels(image, contract, session.run, timings, progress)
+        answer = _whole if contract.form == "host-ready" else _by_windows
+        labels, scores = answer(session, image, name, probabilities, timings, progress)
         source = hashlib.sha256(page.tobytes() if data is None else data).hexdigest()
         record = make_record(session, Path(name).name, source, page, labels, timings.ms)
-        return Segmentation(labels, record, page, contract, session.run, scores)
+
+        def again(fitted_image: Array) -> Float:
+            later = answer(session, fitted_image, name, True, Timings(), None)[1]
+            assert later is not None  # they were asked for
+            return later
+
+        return Segmentation(labels, record, page, contract, again, scores)
+
+
+Answer = tuple[NDArray[np.uint8], "Float | None"]
+
+
+def _by_windows(
+    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
+) -> Answer:
+    if probabilities:
+        return segment_probabilities(image, session.contract, session.run, timings, progress)
+    return segment_labels(image, session.contract, session.run, timings, progress), None
+
+
+def _whole(
+    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
+) -> Answer:
+    """By a host-ready file, whose graph holds all four steps."""
+    dtype = session.contract.host_dtype
+    if image.dtype != dtype:
+        fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"
+        raise ImageError(f"{name} has dtype {image.dtype}", f"{dtype} as the model was exported", fix)
+    if probabilities and not session.has_probabilities:
+        fix = "export it with --host-ready --host-probabilities"
+        raise ModelError("this host-ready model gives labels only", "one with probabilities", fix)
+    start = time.perf_counter()
+    answer = session.run_image(image, probabilities)
+    timings.add("inference", start)
+    if progress:
+        progress(1, 1)
+    return answer

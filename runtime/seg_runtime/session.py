@@ -1,16 +1,18 @@
-"""model.onnx -> Session: its contract, and windows -> logits."""
+"""model.onnx -> Session: its contract, and windows -> logits, or whole images -> labels where the file is host-ready."""
 
 from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .contract import METADATA_KEY, Contract
 from .errors import ContractError, ModelError, ProviderError
-from .preprocess import Float
+from .preprocess import Array, Float
 from .providers import open_session, runtime_module
 
 _EXTERNAL = b"\x0a\x08location\x12"  # TensorProto.external_data: an entry whose key is `location`
@@ -78,17 +80,42 @@ class Session:
         Raises:
             ModelError: ONNX Runtime fails in the middle, for want of memory for example.
         """
+        logits: Float = self._run(["logits"], window)[0]
+        return logits
+
+    def run_image(self, image: Array, probabilities: bool = False) -> tuple[NDArray[np.uint8], Float | None]:
+        """Labels `(H, W)` uint8, and `(K, H, W)` float32 probabilities if asked for, of a whole image by a host-ready file.
+
+        Args:
+            image: `(H, W, C)` of the contract's `host_dtype`.
+            probabilities: the file must have that output, see `has_probabilities`.
+
+        Raises:
+            ModelError: ONNX Runtime fails in the middle.
+        """
+        answers = self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
+        return answers[0], answers[1] if probabilities else None
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether a host-ready file gives probabilities, too."""
+        return "probabilities" in [v.name for v in self._session.get_outputs()]
+
+    def _run(self, outputs: list[str], image: Array) -> list[Array]:
         try:
-            logits: Float = self._session.run(["logits"], {"image": window})[0]
+            return list(self._session.run(outputs, {"image": image}))
         except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
             raise ModelError(
                 f"ONNX Runtime failed while running the model ({error})", "", "free memory, or use --provider cpu"
             ) from error
-        return logits
 
     def warm_up(self) -> None:
         """Run one window of zeros, so that the first image does not pay for allocations and kernel choice."""
-        self.run(np.zeros((1, self.contract.channels, *self.contract.input_shape), np.float32))
+        c = self.contract
+        if c.form == "window":
+            self.run(np.zeros((1, c.channels, *c.input_shape), np.float32))
+        else:
+            self.run_image(np.zeros((1, 1, c.channels), c.host_dtype))
 
     def _prove_cuda(self, data: bytes) -> None:
         """Run once: a driver may load and yet have no kernels for this card. The first run is the slow one, too."""
@@ -103,13 +130,34 @@ class Session:
             self._session, self.provider, self.provider_reason = opened.session, "cpu", f"no CUDA: {error}"
 
     def _check_shapes(self, name: str) -> None:
-        c = self.contract
-        wanted = {"image": [1, c.channels, *c.input_shape], "logits": [1, len(c.classes), *c.output_shape]}
-        given = {v.name: v.shape for v in (*self._session.get_inputs(), *self._session.get_outputs())}
+        wanted = _values(self.contract)
+        given = {v.name: (v.type, [n if isinstance(n, int) else None for n in v.shape]) for v in self._ports()}
+        if "probabilities" not in given:  # a host-ready file may go without
+            wanted.pop("probabilities", None)
         if given != wanted:
             raise ModelError(
                 f"{name} has inputs and outputs {given}", f"{wanted} as its contract says", "export it again"
             )
+
+    def _ports(self) -> list[Any]:
+        return [*self._session.get_inputs(), *self._session.get_outputs()]
+
+
+def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
+    """Inputs and outputs of a file with this contract: ONNX type and shape, None for what differs from run to run."""
+    floats, classes = "tensor(float)", len(c.classes)
+    if c.form == "window":
+        return {
+            "image": (floats, [1, c.channels, *c.input_shape]),
+            "logits": (floats, [1, classes, *c.output_shape]),
+        }
+    dtype = floats if c.host_dtype == "float32" else f"tensor({c.host_dtype})"
+    any_size: list[int | None] = [None] * len(c.input_shape)
+    return {
+        "image": (dtype, [*any_size, c.channels]),
+        "labels": ("tensor(uint8)", any_size),
+        "probabilities": (floats, [classes, *any_size]),
+    }
 
 
 def _read(path: Path) -> bytes:

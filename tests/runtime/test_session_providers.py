@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from seg_export.stamp import stamped
 from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
-from seg_runtime.contract import METADATA_KEY
+from seg_runtime.contract import METADATA_KEY, VERSION
 from seg_runtime.providers import available_threads, check_wheels, wheels
 from seg_runtime.session import Session
 
@@ -81,9 +81,11 @@ def test_without_contract_the_file_is_refused_by_name(model_file: Path, tmp_path
 
 def test_a_newer_contract_is_refused(model_file: Path) -> None:
     graph = onnx.load(model_file)
-    text = next(p.value for p in graph.metadata_props if p.key == METADATA_KEY).replace('"version": 1', '"version": 2')
+    text = next(p.value for p in graph.metadata_props if p.key == METADATA_KEY).replace(
+        f'"version": {VERSION}', '"version": 99'
+    )
     onnx.helper.set_model_props(graph, {METADATA_KEY: text})
-    with pytest.raises(ContractError, match=r"version 2.*upgrade"):
+    with pytest.raises(ContractError, match=r"version 99.*upgrade"):
         Session(graph.SerializeToString(), "cpu")
 
 

@@ -31,7 +31,7 @@ def host_contract(contract: Contract, dtype: str) -> Contract:
         SegError: the graph could not repeat the runtime's arithmetic, or the model was not trained on that dtype.
     """
     wanted = "float" if dtype == "float32" else "integer"
-    if contract.pixels != wanted:
+    if contract.pixels != wanted and contract.intensity.method != "window":  # a window is in raw grey values
         fix = "choose uint8 or uint16" if contract.pixels == "integer" else "choose float32"
         raise SegError(
             f"--host-dtype {dtype}, and the model was trained on {contract.pixels} images", "the same kind", fix

@@ -1,0 +1,102 @@
+"""A host-ready file is written only if its labels are those of the Python runtime, on every pixel of every image compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from seg_runtime.contract import Contract
+from seg_runtime.errors import ImageError, ParityError
+from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.preprocess import Array, dtype_maximum
+from seg_runtime.segment import segment_labels
+from seg_runtime.session import Session
+
+from ..parity import evenly, generated_images, image_files
+from ..stamp import stamped
+from .graph import host_contract, host_ready
+
+IMAGES = 4  # of a folder, whole, evenly spaced
+
+
+@dataclass(frozen=True)
+class HostForm:
+    """What the host-ready file takes and gives."""
+
+    dtype: str = "uint8"
+    probabilities: bool = False
+
+
+def hosted(
+    network: onnx.ModelProto, proven: Session, host: HostForm, images: Path | None, watch: Callable[[int, int], None]
+) -> tuple[bytes, Contract]:
+    """Content and contract of a host-ready file that agrees with the runtime.
+
+    Args:
+        network: the window form's graph.
+        proven: the window form itself, compared with torch already.
+        host: of what kind.
+        images: folder of real images; None takes generated ones.
+        watch: called with images compared and images in all.
+
+    Raises:
+        ParityError: a pixel differs.
+        SegError: a dtype that the model was not trained on.
+    """
+    contract = host_contract(proven.contract, host.dtype)
+    graph = host_ready(network, contract, host.probabilities)
+    session = Session(stamped(graph, contract), provider="cpu")
+    samples = list(_samples(images, contract))
+    differing = pixels = 0
+    for done, image in enumerate(samples, 1):
+        wanted = segment_labels(image, proven.contract, proven.run)
+        differing += int((session.run_image(image)[0] != wanted).sum())
+        pixels += wanted.size
+        watch(done, len(samples))
+    figures = {"images": len(samples), "pixels": pixels, "differing": differing}
+    if differing:
+        came = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
+        raise ParityError(came, "none", "nothing was written; report this model")
+    contract = replace(contract, parity={**contract.parity, "host_ready": figures})
+    return stamped(graph, contract), contract
+
+
+def sizes(contract: Contract) -> list[tuple[int, int]]:
+    """Where seams, mirrors and resizing can go wrong: one pixel, less than a window, one pixel over, not square."""
+    (rows, columns), (step, _) = contract.output_shape, contract.step
+    return [(1, 1), (rows // 3, columns // 2 + 1), (rows, columns), (rows + 1, 7), (step + 1, columns + step + 5)]
+
+
+def _samples(images: Path | None, contract: Contract) -> Iterator[Array]:
+    """Whole images, and crops or mirrored extensions of them in the sizes that matter, `(H, W, C)` of the host's dtype."""
+    whole = list(generated_images(contract, 2)) if images is None else _real(images, contract)
+    cast = [_as_host(image, contract) for image in whole]
+    yield from cast
+    for place, shape in enumerate(sizes(contract)):
+        image = cast[place % len(cast)]
+        over = [(0, max(0, n - have)) for n, have in zip(shape, image.shape[:2], strict=True)]
+        yield np.pad(image, [*over, (0, 0)], "symmetric")[: shape[0], : shape[1]]
+
+
+def _real(folder: Path, contract: Contract) -> list[Array]:
+    paths = image_files(folder)
+    chosen = [paths[i] for i in evenly(len(paths), IMAGES)]
+    return [fitted(next(decode(read_bytes(path), str(path))), contract, str(path)) for path in chosen]
+
+
+def _as_host(image: Array, contract: Contract) -> Array:
+    """The image in the host's dtype, its grey values on that dtype's scale."""
+    dtype = np.dtype(contract.host_dtype)
+    if image.dtype == dtype:
+        return image
+    if contract.intensity.method == "window":
+        return image.astype(dtype)  # raw values keep their meaning
+    scale = dtype_maximum(dtype) / dtype_maximum(image.dtype)
+    if dtype.kind == "u" and scale < 1:
+        raise ImageError(
+            f"the images are {image.dtype}", f"{dtype} as --host-dtype says", f"pass --host-dtype {image.dtype}"
+        )
+    return (image * np.float64(scale)).astype(dtype)
