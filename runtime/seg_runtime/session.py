@@ -10,10 +10,9 @@ import numpy as np
 
 from .contract import METADATA_KEY, Contract
 from .errors import ContractError, ModelError, ProviderError
+from .onnxfile import MAX_BYTES, check, scan
 from .preprocess import Float
 from .providers import open_session, runtime_module
-
-_EXTERNAL = b"\x0a\x08location\x12"  # TensorProto.external_data: an entry whose key is `location`
 
 
 class Session:
@@ -50,12 +49,10 @@ class Session:
             reading = beside.submit(lambda: model if isinstance(model, bytes) else _read(Path(model)))
             runtime_module()
             data = reading.result()
-            checking = beside.submit(lambda: (hashlib.sha256(data).hexdigest(), _EXTERNAL in data))
+            check(scan(data, name), name)
+            digesting = beside.submit(lambda: hashlib.sha256(data).hexdigest())
             opened = open_session(data, provider, threads, fast_math)
-        self.sha256, external = checking.result()
-        if external:  # a second file, which no digest covers
-            came = f"{name} keeps weights in another file"
-            raise ModelError(came, "one file with everything inside", "export it with seg-export")
+        self.sha256 = digesting.result()
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
@@ -115,6 +112,8 @@ class Session:
 def _read(path: Path) -> bytes:
     fix = "name one with --model or $SEG_MODEL, or make one with seg-export"
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ModelError(f"model {path} has {size} bytes", f"at most {MAX_BYTES}", fix)
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise ModelError(f"model {path} does not exist", "an ONNX file made by seg-export", fix) from error
