@@ -1,4 +1,4 @@
-"""The contract goes into the ONNX file's metadata, where the runtime reads it back."""
+"""The contract goes into the ONNX file's metadata and a digest to its end, where the runtime reads them back."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 import onnx
 import torch
 from seg_runtime.contract import METADATA_KEY, Contract
+from seg_runtime.digest import sealed
 from seg_runtime.record import product_version
 
 
 def stamped(graph: onnx.ModelProto, contract: Contract) -> bytes:
-    """The file's content: the graph with the contract in its `metadata_props`."""
+    """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest."""
     onnx.helper.set_model_props(graph, {METADATA_KEY: contract.to_json()})
     graph.producer_name, graph.producer_version = "seg-edge", product_version()
     content: bytes = graph.SerializeToString(deterministic=True)
-    return content
+    return sealed(content)
 
 
 def with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str) -> Contract:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from .contract import METADATA_KEY, Contract
+from .digest import verified_sha256
 from .errors import ContractError, ModelError, ProviderError
 from .onnxfile import MAX_BYTES, check, scan
 from .preprocess import Float
@@ -49,17 +49,15 @@ class Session:
             reading = beside.submit(lambda: model if isinstance(model, bytes) else _read(Path(model)))
             runtime_module()
             data = reading.result()
-            check(scan(data, name), name)
-            digesting = beside.submit(lambda: hashlib.sha256(data).hexdigest())
+            found = scan(data, name)
+            check(found, name)
+            if METADATA_KEY not in found.metadata:
+                came = f"{name} carries no contract"
+                raise ContractError(came, "a file made by seg-export", "export the model with seg-export")
+            self.sha256 = verified_sha256(data, name)
+            self.contract = Contract.from_json(bytes(found.metadata[METADATA_KEY]).decode("utf-8", "replace"))
             opened = open_session(data, provider, threads, fast_math)
-        self.sha256 = digesting.result()
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
-            raise ContractError(
-                f"{name} carries no contract", "a file made by seg-export", "export the model with seg-export"
-            )
-        self.contract = Contract.from_json(metadata[METADATA_KEY])
         self._check_shapes(name)
         if self.provider == "cuda":
             self._prove_cuda(data)

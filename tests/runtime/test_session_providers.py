@@ -12,6 +12,7 @@ import pytest
 from seg_export.stamp import stamped
 from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
 from seg_runtime.contract import METADATA_KEY, VERSION
+from seg_runtime.digest import sealed
 from seg_runtime.providers import available_threads, check_wheels, wheels
 from seg_runtime.session import Session
 
@@ -85,7 +86,7 @@ def test_a_newer_contract_is_refused(model_file: Path) -> None:
     text = text.replace(f'"version": {VERSION}', f'"version": {VERSION + 1}')
     onnx.helper.set_model_props(graph, {METADATA_KEY: text})
     with pytest.raises(ContractError, match=rf"version {VERSION + 1}.*upgrade"):
-        Session(graph.SerializeToString(), "cpu")
+        Session(sealed(graph.SerializeToString()), "cpu")
 
 
 def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
