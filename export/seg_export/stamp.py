@@ -1,4 +1,4 @@
-"""The contract goes into the ONNX file's metadata, where the runtime reads it back."""
+"""The contract goes into the ONNX file's metadata and a digest to its end, where the runtime reads them back."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any
 import onnx
 import torch
 from seg_runtime.contract import METADATA_KEY, Contract
-from seg_runtime.record import product_version
+from seg_runtime.digest import sealed
+from seg_runtime.version import VERSION
 
 
 def stamped(graph: onnx.ModelProto, contract: Contract) -> bytes:
-    """The file's content: the graph with the contract in its `metadata_props`."""
+    """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest."""
     onnx.helper.set_model_props(graph, {METADATA_KEY: contract.to_json()})
-    graph.producer_name, graph.producer_version = "seg-edge", product_version()
+    graph.producer_name, graph.producer_version = "seg-edge", VERSION
     content: bytes = graph.SerializeToString(deterministic=True)
-    return content
+    return sealed(content)
 
 
 def with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str) -> Contract:
     """The contract with the versions that made the graph."""
     facts: dict[str, Any] = {
         "weights_sha256": weights_sha256,
-        "exported_with": {"seg-edge": product_version(), "torch": str(torch.__version__), "onnx": onnx.__version__},
+        "exported_with": {"seg-edge": VERSION, "torch": str(torch.__version__), "onnx": onnx.__version__},
         "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
         "ir_version": graph.ir_version,
     }

@@ -1,8 +1,12 @@
 """seg_runtime: run one exported model file on ONNX Runtime, without torch."""
 
-from .contract import ClassInfo, Contract, Intensity
-from .errors import ContractError, ImageError, ModelError, ProviderError, SegError
-from .segment import Segmentation, Segmenter
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .contract import ClassInfo, Contract, Intensity
+    from .errors import ContractError, ImageError, ModelError, ProviderError, SegError
+    from .segment import Segmentation, Segmenter
 
 __all__ = [
     "ClassInfo",
@@ -16,3 +20,23 @@ __all__ = [
     "Segmentation",
     "Segmenter",
 ]
+
+_ROOMS = {
+    "contract": ("ClassInfo", "Contract", "Intensity"),
+    "errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError"),
+    "segment": ("Segmentation", "Segmenter"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is first asked for (PEP 562): a command line starts reading the model before numpy."""
+    for room, names in _ROOMS.items():
+        if name in names:
+            value: object = getattr(import_module(f".{room}", __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,7 +19,8 @@ from PIL import Image
 
 from .atomic import write_atomic
 from .errors import ImageError, SegError
-from .image import MAX_PIXELS, SUFFIXES, decode, mask_image, read_bytes, write_pages
+from .image import SUFFIXES, decode, mask_image, read_bytes, write_pages
+from .limits import MAX_PIXELS
 from .overlay import overlay
 from .preprocess import Array
 from .record import stack_record

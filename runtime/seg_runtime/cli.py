@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .batch import Outcome, Task, Wishes, find_tasks, run
 from .commandline import Command
 from .errors import ImageError, SegError
-from .image import MAX_PIXELS
+from .limits import MAX_PIXELS
+from .modelfile import ModelFile
 from .providers import PROVIDERS, check_wheels
-from .segment import Segmenter
+
+if TYPE_CHECKING:
+    from .batch import Outcome, Task, Wishes
+    from .segment import Segmenter
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -66,9 +70,12 @@ def main(
     """
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
-    path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
+    reading = ModelFile(model or Path(os.environ.get("SEG_MODEL") or "model.onnx"))
+    from .batch import Wishes, find_tasks  # numpy and Pillow are imported while the model is read
+    from .segment import Segmenter
+
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
-    with Segmenter(path, provider, threads, fast_math) as segmenter:
+    with Segmenter(reading, provider, threads, fast_math) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         reason = segmenter.session.provider_reason
@@ -82,6 +89,8 @@ def main(
 
 
 def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
+    from .batch import Outcome, run
+
     outcome = Outcome()
     ticks = 1000  # of the bar per image
     with click.progressbar(length=ticks * max(1, len(tasks)), label="segmenting", file=sys.stderr) as bar:

@@ -18,11 +18,11 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from .contract import ClassInfo, Contract
 from .errors import ImageError
+from .limits import MAX_PIXELS
 from .preprocess import Array
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-MAX_PIXELS = 178_956_970  # the size from which Pillow itself calls an image a decompression bomb
 READABLE = "a PNG, JPEG, BMP or TIFF image"
 _BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # TIFF and EXIF tags
 

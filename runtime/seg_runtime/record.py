@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +11,10 @@ import PIL
 from numpy.typing import NDArray
 
 from .preprocess import Array
+from .version import VERSION
 
 if TYPE_CHECKING:
     from .session import Session
-
-
-def product_version() -> str:
-    """Version of seg-edge, `unknown` when it runs from a bare folder."""
-    try:
-        return version("seg-edge")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def make_record(
@@ -57,7 +49,7 @@ def make_record(
         },
         "provider": {"asked": session.provider_asked, "used": session.provider, "fast_math": session.fast_math},
         "versions": {
-            "seg-edge": product_version(),
+            "seg-edge": VERSION,
             "onnxruntime": session.runtime_version,
             "numpy": np.__version__,
             "pillow": PIL.__version__,

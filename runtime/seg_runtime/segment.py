@@ -18,7 +18,9 @@ from PIL import Image
 from .contract import Contract
 from .errors import ImageError, ModelError, SegError
 from .geometry import frame, unframe
-from .image import MAX_PIXELS, decode, fitted, from_array, from_pil, read_bytes
+from .image import decode, fitted, from_array, from_pil, read_bytes
+from .limits import MAX_PIXELS
+from .modelfile import ModelFile
 from .postprocess import activate, decide, stitch
 from .preprocess import Array, Float, Grid, plan, windows
 from .record import make_record
@@ -142,7 +144,11 @@ class Segmenter:
     """
 
     def __init__(
-        self, model: str | Path | bytes, provider: str = "auto", threads: int | None = None, fast_math: bool = False
+        self,
+        model: str | Path | bytes | ModelFile,
+        provider: str = "auto",
+        threads: int | None = None,
+        fast_math: bool = False,
     ) -> None:
         """Load a model made by seg-export; arguments and errors are those of `Session`."""
         self._session: Session | None = Session(model, provider, threads, fast_math)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contract import METADATA_KEY, Contract
-from .errors import ContractError, ModelError, ProviderError
+from .errors import ModelError, ProviderError
+from .modelfile import ModelFile
 from .preprocess import Array, Float
 from .providers import open_session, runtime_module
-
-_EXTERNAL = b"\x0a\x08location\x12"  # TensorProto.external_data: an entry whose key is `location`
 
 
 class Session:
@@ -31,43 +28,36 @@ class Session:
     """
 
     def __init__(
-        self, model: str | Path | bytes, provider: str = "auto", threads: int | None = None, fast_math: bool = False
+        self,
+        model: str | Path | bytes | ModelFile,
+        provider: str = "auto",
+        threads: int | None = None,
+        fast_math: bool = False,
     ) -> None:
         """Load a model.
 
         Args:
-            model: path of an ONNX file, or its content.
+            model: path of an ONNX file, its content, or a file that is being read.
             provider: `auto`, `cpu` or `cuda`; what is asked for is what is used, or an error.
             threads: for operators on CPU; None takes all that this process may use.
             fast_math: allow TF32 on CUDA.
 
         Raises:
-            ModelError: the file cannot be read or is not an ONNX model of the contract's shape.
+            ModelError: the file cannot be read, is damaged, or is not an ONNX model of the contract's shape.
             ContractError: the file carries no contract or one this version cannot follow.
             ProviderError: the provider cannot be had.
         """
-        name = "model" if isinstance(model, bytes) else str(model)
         self.provider_asked, self.fast_math, self._threads = provider, fast_math, threads
-        with ThreadPoolExecutor(1) as beside:  # 124 MB are read during the import and digested during the load
-            reading = beside.submit(lambda: model if isinstance(model, bytes) else _read(Path(model)))
-            runtime_module()
-            data = reading.result()
-            checking = beside.submit(lambda: (hashlib.sha256(data).hexdigest(), _EXTERNAL in data))
-            opened = open_session(data, provider, threads, fast_math)
-        self.sha256, external = checking.result()
-        if external:  # a second file, which no digest covers
-            came = f"{name} keeps weights in another file"
-            raise ModelError(came, "one file with everything inside", "export it with seg-export")
+        reading = model if isinstance(model, ModelFile) else ModelFile(model)
+        runtime_module()
+        content = reading.take()
+        self.sha256 = content.sha256
+        self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
+        opened = open_session(content.data, provider, threads, fast_math)
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
-            raise ContractError(
-                f"{name} carries no contract", "a file made by seg-export", "export the model with seg-export"
-            )
-        self.contract = Contract.from_json(metadata[METADATA_KEY])
-        self._check_shapes(name)
+        self._check_shapes(content.name)
         if self.provider == "cuda":
-            self._prove_cuda(data)
+            self._prove_cuda(content.data)
 
     @property
     def runtime_version(self) -> str:
@@ -158,22 +148,3 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
         "labels": ("tensor(uint8)", any_size),
         "probabilities": (floats, [classes, *any_size]),
     }
-
-
-def _read(path: Path) -> bytes:
-    fix = "name one with --model or $SEG_MODEL, or make one with seg-export"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"model {path} does not exist", "an ONNX file made by seg-export", fix) from error
-    except OSError as error:
-        raise ModelError(
-            f"model {path} cannot be read ({error.strerror})", "an ONNX file made by seg-export", fix
-        ) from error
-    if path.suffix.lower() in (".pt", ".pth"):
-        raise ModelError(
-            f"{path} is a torch checkpoint", "an ONNX file", f"seg-export {path} {path.with_suffix('.onnx')}"
-        )
-    if not data:
-        raise ModelError(f"model {path} is empty", "an ONNX file made by seg-export", "copy or export it again")
-    return data

@@ -20,7 +20,7 @@ from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Array, Float
-from seg_runtime.record import product_version
+from seg_runtime.version import VERSION
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -309,7 +309,7 @@ def _finished(
     network = model
     provenance = {
         "weights_sha256": weights_sha256(network),
-        "seg-edge": product_version(),
+        "seg-edge": VERSION,
         "torch": str(torch.__version__),
         "trained": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "network": network.arguments,
