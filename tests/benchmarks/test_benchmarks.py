@@ -31,6 +31,13 @@ def test_parity(tmp_path):
     assert all(r["holds"] for r in rows)
 
 
+def test_hostready(tmp_path):
+    benchmark("hostready", "--quick", "--json", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [r["differing"] for r in figures["speed"]] == [0, 0]
+    assert figures["megabytes"]["host"] > figures["megabytes"]["window"]
+
+
 def test_otsu_cuts_between_two_heaps():
     values = np.array([10] * 50 + [12] * 50 + [200] * 30, np.uint8)
     assert 12 <= otsu(values) < 200
