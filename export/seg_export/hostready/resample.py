@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 from seg_runtime.resample import PRECISION_BITS, SUPPORT
 
 from .builder import DOUBLE, INT64, ONNX_TYPES, Builder
-from .steps import BLOCK, UNITS, blocks
+from .steps import UNITS
+
+BAND = 32  # results at a time: they lean on a few neighbours only, and all other weights are 0
 
 
-def resample_weights(b: Builder, size: str, length: str) -> str:
-    """`resample.weights`: `(length, size)` float64."""
+@dataclass(frozen=True)
+class Kernel:
+    """Where the weights of an axis lie: names of float64 scalars and of `(length, 1)` float64 columns."""
+
+    stretch: str
+    centre: str
+    first: str
+    end: str
+
+
+def _kernel(b: Builder, size: str, length: str) -> Kernel:
     scale = b("Div", b.cast(size, DOUBLE), b.cast(length, DOUBLE))
     stretch = b("Max", scale, b.double(1))
     support, half = b("Mul", b.double(SUPPORT), stretch), b.double(0.5)
-    centre = b("Mul", b("Add", b.column(b.cast(b.count(length), DOUBLE)), half), scale)  # (length, 1)
-    place = b.cast(b.count(size), DOUBLE)  # (size,)
+    centre = b("Mul", b("Add", b.column(b.cast(b.count(length), DOUBLE)), half), scale)
     first = b("Floor", b("Max", b("Add", b("Sub", centre, support), half), b.double(0)))
     end = b("Min", b("Floor", b("Add", b("Add", centre, support), half)), b.cast(size, DOUBLE))
-    inside = b("And", b("GreaterOrEqual", place, first), b("Less", place, end))  # (length, size)
-    distance = b("Abs", b("Mul", b("Add", b("Sub", place, centre), half), b("Div", b.double(1), stretch)))
-    kernel = b("Where", inside, _cubic(b, distance), b.double(0))
-    sums = b("CumSum", kernel, b.integer(1))  # from left to right, as Pillow adds
-    total = b.slice(sums, b("Sub", size, b.integer(1)), size, 1)
-    scaled = b("Mul", b("Div", kernel, total), b.double(2**PRECISION_BITS))
-    away = b("Where", b("Less", kernel, b.double(0)), b.double(-0.5), half)
-    return b.cast(b.cast(b("Add", scaled, away), INT64), DOUBLE)  # a cast to integers cuts off the fraction
+    return Kernel(stretch, centre, first, end)
+
+
+def _weights(body: Builder, kernel: Kernel, rows: str, start: str, stop: str) -> str:
+    """`resample.weights` `(rows, stop - start)` of some rows, at the places where they are not all 0."""
+    half = body.double(0.5)
+    first, end, centre = (body("Gather", v, rows, axis=0) for v in (kernel.first, kernel.end, kernel.centre))
+    place = body.cast(body("Range", start, stop, body.integer(1)), DOUBLE)
+    inside = body("And", body("GreaterOrEqual", place, first), body("Less", place, end))
+    narrow = body("Div", body.double(1), kernel.stretch)
+    distance = body("Abs", body("Mul", body("Add", body("Sub", place, centre), half), narrow))
+    values = body("Where", inside, _cubic(body, distance), body.double(0))
+    sums = body("CumSum", values, body.integer(1))  # from left to right, as Pillow adds
+    count = body("Sub", stop, start)
+    total = body.slice(sums, body("Sub", count, body.integer(1)), count, 1)
+    scaled = body("Mul", body("Div", values, total), body.double(2**PRECISION_BITS))
+    away = body("Where", body("Less", values, body.double(0)), body.double(-0.5), half)
+    return body.cast(body.cast(body("Add", scaled, away), INT64), DOUBLE)  # a cast to integers cuts off the fraction
 
 
 def _cubic(b: Builder, d: str) -> str:
@@ -45,19 +68,27 @@ def _rounded(b: Builder, sums: str, maximum: float) -> str:
 
 
 def resize(b: Builder, image: str, shape: tuple[str, str], dtype: str) -> str:
-    """`resample.resize`: `(H, W, C)` -> `(*shape, C)`; the rows in blocks of them, then the columns."""
-    (rows, columns), kind = shape, ONNX_TYPES[dtype]
-    height, width, channels = (b.size(image, axis) for axis in range(3))
-    across = b("Transpose", resample_weights(b, width, columns), perm=[1, 0])  # (W, columns)
-    body = Builder(b.name())
-    places = body("Add", body.count(body.integer(BLOCK)), body("Mul", body.turn, body.integer(BLOCK)))
-    block = body(
-        "Gather", image, body("Min", places, body("Sub", height, body.integer(1))), axis=0
-    )  # beyond: the last row
-    planes = body("Transpose", body.cast(block, DOUBLE), perm=[2, 0, 1])  # (C, BLOCK, W)
-    narrow = body.cast(_rounded(body, body("MatMul", planes, across), UNITS[dtype]), kind)
-    strips = b.loop(blocks(b, height), body, [(narrow, kind, 3)])[0]  # (blocks, C, BLOCK, columns)
-    joined = b("Reshape", b("Transpose", strips, perm=[1, 0, 2, 3]), b.shape(channels, b.integer(-1), columns))
-    whole = b.cast(b.slice(joined, b.integer(0), height, 1), DOUBLE)  # (C, H, columns)
-    short = b("MatMul", resample_weights(b, height, rows), whole)  # (C, rows, columns)
-    return b("Transpose", b.cast(_rounded(b, short, UNITS[dtype]), kind), perm=[1, 2, 0])
+    """`resample.resize`: `(H, W, C)` -> `(*shape, C)`; the rows, then the columns."""
+    rows, columns = shape
+    planes = b("Transpose", image, perm=[2, 0, 1])  # (C, H, W)
+    narrow = _pass(b, planes, b.size(image, 1), columns, dtype)  # (C, H, columns)
+    turned = b("Transpose", narrow, perm=[0, 2, 1])  # (C, columns, H)
+    return b("Transpose", _pass(b, turned, b.size(image, 0), rows, dtype), perm=[2, 1, 0])  # (rows, columns, C)
+
+
+def _pass(b: Builder, planes: str, size: str, length: str, dtype: str) -> str:
+    """Resize the last axis of `(C, N, size)` to `length`, band by band of the results."""
+    kernel = _kernel(b, size, length)
+    body, kind = Builder(b.name()), ONNX_TYPES[dtype]
+    place = body("Add", body.const(range(BAND), np.int64), body("Mul", body.turn, body.integer(BAND)))
+    place = body("Min", place, body("Sub", length, body.integer(1)))  # beyond the end: the last one again
+    start = body.cast(body("ReduceMin", body("Gather", kernel.first, place, axis=0), keepdims=0), INT64)
+    stop = body.cast(body("ReduceMax", body("Gather", kernel.end, place, axis=0), keepdims=0), INT64)
+    band = _weights(body, kernel, place, start, stop)  # (BAND, n)
+    source = body.cast(body.slice(planes, start, stop, 2), DOUBLE)  # (C, N, n)
+    sums = body("MatMul", source, body("Transpose", band, perm=[1, 0]))
+    grey = body.cast(_rounded(body, sums, UNITS[dtype]), kind)  # (C, N, BAND)
+    bands = b("Div", b("Add", length, b.integer(BAND - 1)), b.integer(BAND))
+    strips = b("Transpose", b.loop(bands, body, [(grey, kind, 3)])[0], perm=[1, 2, 0, 3])  # (C, N, bands, BAND)
+    joined = b("Reshape", strips, b.shape(b.size(planes, 0), b.size(planes, 1), b.integer(-1)))
+    return b.slice(joined, b.integer(0), length, 2)  # (C, N, length)
