@@ -1,0 +1,49 @@
+// node serve.mjs [MODEL.onnx] [--port 8000]    then open the address that it prints
+//
+// Serves the page and ONNX Runtime's WASM from node_modules, to this machine alone. Any web server does as well; the three
+// headers below are what matters.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { parseArgs } from "node:util";
+
+const TYPES = { html: "text/html", css: "text/css", mjs: "text/javascript", wasm: "application/wasm" };
+const HEADERS = {
+  // Both together make the page "cross-origin isolated": only then may WASM use threads.
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  // The browser itself refuses to load or send anything elsewhere: images never leave this machine.
+  "Content-Security-Policy":
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; img-src 'self' blob: data:",
+  "Cache-Control": "no-store",
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { port: { type: "string", default: "8000" } },
+});
+
+/** The file behind a path of the page; null for everything else. */
+function fileOf(path) {
+  const library = /^\/ort\/(ort[\w.-]*\.(?:mjs|wasm))$/.exec(path);
+  if (library) return new URL(`node_modules/onnxruntime-web/dist/${library[1]}`, import.meta.url);
+  if (path === "/model.onnx") return positionals[0] ?? null;
+  if (path === "/host_ready.mjs") return new URL("../host_ready.mjs", import.meta.url);
+  if (path === "/") return new URL("index.html", import.meta.url);
+  return ["/page.mjs", "/page.css"].includes(path) ? new URL(`.${path}`, import.meta.url) : null;
+}
+
+const server = createServer(async (request, response) => {
+  const path = new URL(request.url, "http://localhost").pathname;
+  const file = fileOf(path);
+  const content = file && (await readFile(file).catch(() => null));
+  const type = TYPES[path === "/" ? "html" : path.split(".").pop()] ?? "application/octet-stream";
+  // No model beside the page is no error: it is then picked in the page.
+  response.writeHead(content ? 200 : path === "/model.onnx" ? 204 : 404, { ...HEADERS, "Content-Type": type });
+  response.end(content ?? "");
+});
+
+server.on("error", (error) => {
+  console.error(`error: cannot serve on port ${values.port} (${error.code}): choose another with --port`);
+  process.exitCode = 1;
+});
+server.listen(Number(values.port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/`));

@@ -1,0 +1,104 @@
+/* The part of ONNX Runtime's C API that segment.c calls.
+ *
+ * The Python wheel and the npm package bring the library without onnxruntime_c_api.h, so this file says what is needed of
+ * it. Where you have the header (it comes with ONNX Runtime's release archives), include that one instead: names and
+ * types are the same.
+ *
+ * Doing without is safe, because OrtApi is a table of function pointers that is only ever appended to: what its version 1
+ * holds, every later version holds in the same place, and every library answers GetApi(1). ONNX Runtime's own sources
+ * assert the size of version 1 (ReleaseCustomOpDomain at place 101); the assertions below hold each pointer to its place.
+ * The gaps are functions that are not called here. */
+#ifndef ORT_SUBSET_H
+#define ORT_SUBSET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ORT_API_VERSION 1
+
+typedef struct OrtStatus OrtStatus; /* NULL is success */
+typedef struct OrtEnv OrtEnv;
+typedef struct OrtSession OrtSession;
+typedef struct OrtSessionOptions OrtSessionOptions;
+typedef struct OrtRunOptions OrtRunOptions;
+typedef struct OrtMemoryInfo OrtMemoryInfo;
+typedef struct OrtValue OrtValue;
+typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
+typedef struct OrtTypeInfo OrtTypeInfo;
+
+typedef enum { ORT_LOGGING_LEVEL_FATAL = 4 } OrtLoggingLevel;
+typedef enum { ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 = 2 } ONNXTensorElementDataType;
+typedef enum { OrtArenaAllocator = 1 } OrtAllocatorType;
+typedef enum { OrtMemTypeDefault = 0 } OrtMemType;
+
+typedef struct OrtApi {
+  void *gap_0[2];
+  const char *(*GetErrorMessage)(const OrtStatus *);
+  OrtStatus *(*CreateEnv)(OrtLoggingLevel, const char *name, OrtEnv **);
+  void *gap_4[3];
+  OrtStatus *(*CreateSession)(const OrtEnv *, const char *path, const OrtSessionOptions *, OrtSession **);
+  void *gap_8[1];
+  OrtStatus *(*Run)(OrtSession *, const OrtRunOptions *, const char *const *input_names, const OrtValue *const *inputs,
+                    size_t input_count, const char *const *output_names, size_t output_count, OrtValue **outputs);
+  OrtStatus *(*CreateSessionOptions)(OrtSessionOptions **);
+  void *gap_11[22];
+  OrtStatus *(*SessionGetInputTypeInfo)(const OrtSession *, size_t index, OrtTypeInfo **);
+  void *gap_34[15];
+  OrtStatus *(*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *data, size_t bytes, const int64_t *shape,
+                                               size_t rank, ONNXTensorElementDataType, OrtValue **);
+  void *gap_50[1];
+  OrtStatus *(*GetTensorMutableData)(OrtValue *, void **data);
+  void *gap_52[3];
+  OrtStatus *(*CastTypeInfoToTensorInfo)(const OrtTypeInfo *, const OrtTensorTypeAndShapeInfo **);
+  void *gap_56[4];
+  OrtStatus *(*GetTensorElementType)(const OrtTensorTypeAndShapeInfo *, ONNXTensorElementDataType *);
+  OrtStatus *(*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo *, size_t *);
+  OrtStatus *(*GetDimensions)(const OrtTensorTypeAndShapeInfo *, int64_t *shape, size_t rank);
+  void *gap_63[1];
+  OrtStatus *(*GetTensorShapeElementCount)(const OrtTensorTypeAndShapeInfo *, size_t *);
+  OrtStatus *(*GetTensorTypeAndShape)(const OrtValue *, OrtTensorTypeAndShapeInfo **);
+  void *gap_66[3];
+  OrtStatus *(*CreateCpuMemoryInfo)(OrtAllocatorType, OrtMemType, OrtMemoryInfo **);
+  void *gap_70[22];
+  void (*ReleaseEnv)(OrtEnv *);
+  void (*ReleaseStatus)(OrtStatus *);
+  void (*ReleaseMemoryInfo)(OrtMemoryInfo *);
+  void (*ReleaseSession)(OrtSession *);
+  void (*ReleaseValue)(OrtValue *);
+  void *gap_97[1];
+  void (*ReleaseTypeInfo)(OrtTypeInfo *);
+  void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo *);
+  void (*ReleaseSessionOptions)(OrtSessionOptions *);
+} OrtApi;
+
+#define ORT_AT(function, place) _Static_assert(offsetof(OrtApi, function) == (place) * sizeof(void *), #function)
+ORT_AT(GetErrorMessage, 2);
+ORT_AT(CreateEnv, 3);
+ORT_AT(CreateSession, 7);
+ORT_AT(Run, 9);
+ORT_AT(CreateSessionOptions, 10);
+ORT_AT(SessionGetInputTypeInfo, 33);
+ORT_AT(CreateTensorWithDataAsOrtValue, 49);
+ORT_AT(GetTensorMutableData, 51);
+ORT_AT(CastTypeInfoToTensorInfo, 55);
+ORT_AT(GetTensorElementType, 60);
+ORT_AT(GetDimensionsCount, 61);
+ORT_AT(GetDimensions, 62);
+ORT_AT(GetTensorShapeElementCount, 64);
+ORT_AT(GetTensorTypeAndShape, 65);
+ORT_AT(CreateCpuMemoryInfo, 69);
+ORT_AT(ReleaseEnv, 92);
+ORT_AT(ReleaseStatus, 93);
+ORT_AT(ReleaseMemoryInfo, 94);
+ORT_AT(ReleaseSession, 95);
+ORT_AT(ReleaseValue, 96);
+ORT_AT(ReleaseTypeInfo, 98);
+ORT_AT(ReleaseTensorTypeAndShapeInfo, 99);
+ORT_AT(ReleaseSessionOptions, 100);
+
+typedef struct OrtApiBase {
+  const OrtApi *(*GetApi)(uint32_t version);
+  const char *(*GetVersionString)(void);
+} OrtApiBase;
+
+#endif
