@@ -64,7 +64,7 @@ async function segmentFile(file) {
 }
 
 /** The file's own grey values as RGBA: nothing premultiplied, no colour profile applied. */
-async function pixelsOf(file) {
+export async function pixelsOf(file) {
   const head = new DataView(await file.slice(0, 26).arrayBuffer());
   if (head.byteLength === 26 && head.getUint32(0) === 0x89504e47 && head.getUint8(24) > 8) {
     throw new Error(`${file.name} has 16 bits a channel, which a browser cuts to 8: save 8 bits`);

@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 SIZE = (1280, 800)
 FLAGS = [
@@ -44,9 +45,9 @@ class Chromium:
         os.close(theirs_in)
         os.close(theirs_out)
         self._ids, self._buffer, self._session = itertools.count(1), b"", ""
-        self.events: list[dict[str, Any]] = []
+        self.downloads, self.events = downloads, list[dict[str, Any]]()
         try:
-            self._open_page(downloads)
+            self._open_page()
         except BaseException:
             self.close()
             raise
@@ -64,13 +65,13 @@ class Chromium:
         self._process.terminate()
         self._process.wait(20)
 
-    def _open_page(self, downloads: Path) -> None:
+    def _open_page(self) -> None:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "DOM", "Network", "Log"):
             self.call(f"{domain}.enable")
         self.call("Page.setInterceptFileChooserDialog", enabled=True)
-        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads), eventsEnabled=True)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command; returns its result."""
@@ -103,6 +104,34 @@ class Chromium:
                     return dict(self.events.pop(index)["params"])
             self.events.append(self._read())
 
+    def open(self, address: str) -> None:
+        """Go to a page; what was seen of the last one is forgotten."""
+        self.events.clear()
+        self.call("Page.navigate", url=address)
+
+    def text(self) -> str:
+        """What the page says."""
+        return str(self.js("document.body.innerText"))
+
+    def shown_colors(self, canvas: str) -> int:
+        """How many different pixels a canvas has."""
+        pixels = (
+            f"(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data)(document.getElementById('{canvas}'))"
+        )
+        return int(self.js(f"new Set(new Uint32Array({pixels}.buffer)).size"))
+
+    def requested(self) -> set[str]:
+        """Origins that the page asked for anything, each with a slash at its end."""
+        urls = (
+            urlsplit(e["params"]["request"]["url"]) for e in self.events if e["method"] == "Network.requestWillBeSent"
+        )
+        return {f"{u.scheme}://{u.netloc}/" for u in urls if u.scheme not in ("blob", "data")}
+
+    def complaints(self) -> list[str]:
+        """What the console shows in red."""
+        entries = (e["params"]["entry"] for e in self.events if e["method"] == "Log.entryAdded")
+        return [e["text"] for e in entries if e["level"] == "error"]
+
     def js(self, expression: str) -> Any:
         """Value of a JavaScript expression; a promise is awaited."""
         answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
@@ -113,9 +142,7 @@ class Chromium:
         """Until an expression is true."""
         end = time.monotonic() + timeout_s
         while not self.js(expression):
-            assert time.monotonic() < end, (
-                f"{expression} stays false; the page says: {self.js('document.body.innerText')}"
-            )
+            assert time.monotonic() < end, f"{expression} stays false; the page says: {self.text()}"
             time.sleep(0.02)
 
     def click(self, selector: str) -> None:

@@ -1,0 +1,87 @@
+"""Segmentation beside the user interface: one job at a time, with progress, cancel, and errors as text."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QThreadPool, Signal
+from seg_runtime import SegError, Segmenter
+
+
+class CancelledError(SegError):
+    """The person pressed Cancel."""
+
+
+class Worker(QObject):
+    """Runs the slow calls on a thread of its own; its signals arrive on the thread of whoever connected to them.
+
+    Signals:
+        progressed: windows done, windows in all.
+        ended: the job is over; what became of it follows:
+        loaded: a Segmenter.
+        segmented: a Segmentation.
+        failed: one line, what came and what to do; empty after a cancel.
+    """
+
+    progressed = Signal(int, int)
+    loaded = Signal(object)
+    segmented = Signal(object)
+    failed = Signal(str)
+    ended = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cancel = threading.Event()
+        self._pool = QThreadPool()
+        self._pool.setMaxThreadCount(1)
+
+    def load(self, model: Path, provider: str) -> None:
+        """Load a model; `loaded` or `failed` follows."""
+        self._start(lambda: Segmenter(model, provider=provider), self.loaded)
+
+    def segment(self, segmenter: Segmenter, image: Path) -> None:
+        """Segment an image file; `segmented` or `failed` follows."""
+        self._start(lambda: segmenter(image, progress=self._tick), self.segmented)
+
+    def cancel(self) -> None:
+        """Stop the job in hand as soon as its present window is done; a result that still comes is dropped."""
+        self._cancel.set()
+
+    def wait(self) -> None:
+        """Until no job runs, as a closing window must."""
+        self._pool.waitForDone()
+
+    def _tick(self, done: int, total: int) -> None:
+        """Called by the Segmenter after each window; an exception from here ends its work."""
+        self._stop_if_cancelled()
+        self.progressed.emit(done, total)
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancel.is_set():
+            raise CancelledError("cancelled")
+
+    def _start(self, work: Callable[[], Any], result: Any) -> None:
+        self._cancel.clear()
+
+        def job() -> None:
+            signal, value = self._outcome(work, result)
+            self.ended.emit()  # first, since whoever takes the result may start the next job
+            signal.emit(value)
+
+        self._pool.start(job)
+
+    def _outcome(self, work: Callable[[], Any], result: Any) -> tuple[Any, Any]:
+        """The signal to give, and its value. Nothing is raised: an exception would end the thread without a word."""
+        try:
+            value = work()
+            self._stop_if_cancelled()
+        except CancelledError:
+            return self.failed, ""
+        except SegError as error:  # says itself what came, what was wanted and what to do
+            return self.failed, str(error)
+        except Exception as error:  # a bug, or no memory: told like the rest, and the window lives on
+            return self.failed, f"{type(error).__name__}: {error}"
+        return result, value

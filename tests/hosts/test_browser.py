@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import base64
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.conftest import noise_image
+
+from .chromium import Chromium, find_chromium
+from .conftest import Case, differing, missing, sample_with_packages
+
+IDLE = "document.body?.dataset.state !== undefined && document.body.dataset.state !== 'busy'"
+
+
+@contextmanager
+def served(*words: object) -> Iterator[str]:
+    """The sample's own server; gives the page's address."""
+    script = sample_with_packages("browser") / "serve.mjs"
+    command = ["node", script, "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    if not find_chromium():
+        missing("chromium is not installed")
+    sample_with_packages("browser")
+    with Chromium(tmp_path_factory.mktemp("profile"), tmp_path_factory.mktemp("downloads")) as browser:
+        yield browser
+
+
+def saved_mask(browser: Chromium) -> Path:
+    """Click on `Save the mask`; the file that the browser writes."""
+    browser.click("#save")
+    name = browser.event("Browser.downloadWillBegin")["suggestedFilename"]
+    while (state := browser.event("Browser.downloadProgress")["state"]) == "inProgress":
+        pass
+    assert state == "completed"
+    end = time.monotonic() + 10
+    while not (browser.downloads / name).exists():
+        assert time.monotonic() < end
+    return browser.downloads / name
+
+
+def test_its_mask_is_pythons(browser: Chromium, case: Case, tmp_path: Path) -> None:
+    with served() as address:
+        browser.open(address)
+        browser.wait(IDLE)
+        browser.choose_file("label[for=model]", case.model)
+        browser.wait("document.body.dataset.state === 'ready' && !document.getElementById('picker').disabled")
+        for picture, labels in case.pictures:
+            browser.choose_file("label[for=picker]", picture)
+            browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.name}')")
+            assert browser.js("document.body.dataset.state") == "ready", browser.text()
+            mask = saved_mask(browser)
+            assert differing(mask, labels) == 0, picture
+            mask.unlink()
+        assert browser.shown_colors("overlay") > 1
+        assert browser.js("crossOriginIsolated")  # WASM may use threads
+        assert browser.requested() <= {address}, "the page asked for something from elsewhere"
+        assert not browser.complaints()
+
+
+def test_a_served_model_is_loaded_at_once(browser: Chromium, make_case: Callable[[str], Case], tmp_path: Path) -> None:
+    case = make_case("rgb")
+    with served(case.model) as address:
+        browser.open(address)
+        browser.wait("document.body?.dataset.state === 'ready'")
+        browser.choose_file("label[for=picker]", case.pictures[-1][0])
+        browser.wait("!document.getElementById('result').hidden")
+        browser.screenshot(tmp_path / "page.png")
+        assert all(word in browser.text() for word in ("class 0", "class 2", "%", "Segmentation", " ms"))
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "page.png")).reshape(-1, 3), axis=0)) > 1000
+
+
+def test_what_does_not_fit_is_told_in_the_page(
+    browser: Chromium, make_case: Callable[[str], Case], bad_pictures: dict[str, Path]
+) -> None:
+    case = make_case("grey")
+    with served(case.model) as address:
+        browser.open(address)
+        browser.wait("document.body?.dataset.state === 'ready'")
+        for word, picture in bad_pictures.items():
+            browser.choose_file("label[for=picker]", picture)
+            browser.wait(f"document.querySelector('#message.error')?.innerText.includes('{word}')")
+            assert browser.js("document.getElementById('result').hidden")
+        for model, word in ((case.window_model, "--host-ready"), (bad_pictures["read"], "not an ONNX file")):
+            browser.choose_file("label[for=model]", model)
+            browser.wait(f"document.querySelector('#message.error')?.innerText.includes('{word}')")
+        browser.choose_file("label[for=picker]", case.pictures[1][0])  # and the page lives on
+        browser.wait("!document.getElementById('result').hidden")
+
+
+def test_decoded_pixels_are_the_files_own(browser: Chromium) -> None:
+    pixels = noise_image(64, 48, 3)
+    linear = PngImagePlugin.PngInfo()
+    linear.add(b"gAMA", struct.pack(">I", 100_000))  # a colour-managed browser would brighten every grey value
+    with served() as address:
+        browser.open(address)
+        browser.wait(IDLE)
+        for info in (None, linear):
+            file = BytesIO()
+            Image.fromarray(pixels).save(file, "PNG", pnginfo=info)
+            content = base64.b64encode(file.getvalue()).decode()
+            answer = browser.js(f"""(async () => {{
+                const {{ pixelsOf }} = await import("/page.mjs");
+                const bytes = Uint8Array.from(atob("{content}"), (c) => c.charCodeAt());
+                return Array.from((await pixelsOf(new File([bytes], "x.png"))).data);
+            }})()""")
+            assert (np.array(answer, np.uint8).reshape(64, 48, 4)[..., :3] == pixels).all()
