@@ -2,25 +2,32 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test hosts clean
 
 demo: .venv/ready
 	$(BIN)/python samples/demo.py
 
-test: .venv/ready
+test: .venv/ready hosts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+# The npm packages of the samples in Node and in the browser. Without npm their tests say so and skip.
+hosts: samples/node/node_modules/ready samples/browser/node_modules/ready
+
+samples/%/node_modules/ready: samples/%/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --no-audit --no-fund --prefix $(dir $<) && touch $@; \
+	  else echo "npm is not installed: the tests of $(dir $<) will be skipped"; fi
+
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "error: $$($(PYTHON) --version) came; wanted Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@# Debian's python3 may come without venv; virtualenv does the same there
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m pip install --quiet --target .venv-tool virtualenv && PYTHONPATH=.venv-tool $(PYTHON) -m virtualenv .venv; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,qt,dev]'
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-tool demo-out
+	rm -rf .venv .venv-tool demo-out samples/*/node_modules samples/c/segment

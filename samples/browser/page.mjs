@@ -36,10 +36,11 @@ function say(text, isError = false) {
 
 async function loadModel(bytes, name) {
   const contract = readContract(bytes);
+  const size = `${(bytes.length / 1e6).toFixed(1)} MB`; // before the bytes move on to the worker
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   await loaded?.session.release();
   loaded = { session, contract };
-  $("model-name").textContent = `${name}, ${(bytes.length / 1e6).toFixed(1)} MB`;
+  $("model-name").textContent = `${name}, ${size}`;
 }
 
 async function segmentFile(file) {

@@ -29,7 +29,6 @@ from PySide6.QtWidgets import (
 from seg_runtime import SegError, Segmentation, Segmenter
 from seg_runtime.atomic import write_atomic
 from seg_runtime.image import SUFFIXES, mask_image
-from seg_runtime.overlay import visible
 from view import PictureView
 from worker import Worker
 
@@ -49,6 +48,7 @@ class Window(QMainWindow):
         self._model_name = ""
         self._build()
         self.worker = Worker()
+        self.worker.decoded.connect(self.view.show_image)
         self.worker.progressed.connect(self._show_progress)
         self.worker.loaded.connect(self._take_model)
         self.worker.segmented.connect(self._take_result)
@@ -110,9 +110,8 @@ class Window(QMainWindow):
 
     def _take_result(self, result: Segmentation) -> None:
         self.segmentation = result
-        self.view.show_image(visible(result.image))
         self.view.show_labels(result.labels, result.contract.classes)
-        self.legend.clear()
+        self.save_button.setEnabled(True)
         for info, found in zip(result.contract.classes, result.record["classes"], strict=True):
             swatch = QPixmap(16, 16)
             swatch.fill(QColor(*info.color))
@@ -164,6 +163,9 @@ class Window(QMainWindow):
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.setWordWrap(True)
         self.legend.setFrameShape(QListWidget.Shape.NoFrame)
+        self.legend.setStyleSheet("background: transparent")
+        self.legend.setSelectionMode(QListWidget.SelectionMode.NoSelection)
+        self.legend.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
         self.model_button.clicked.connect(self._ask_model)
         self.image_button.clicked.connect(self._ask_image)

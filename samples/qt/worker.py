@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
-from seg_runtime import SegError, Segmenter
+from seg_runtime import SegError, Segmentation, Segmenter
+from seg_runtime.image import decode, read_bytes
+from seg_runtime.overlay import visible
 
 
 class CancelledError(SegError):
@@ -19,6 +21,7 @@ class Worker(QObject):
     """Runs the slow calls on a thread of its own; its signals arrive on the thread of whoever connected to them.
 
     Signals:
+        decoded: `(H, W, 3)` uint8, the image for the eye, before it is segmented.
         progressed: windows done, windows in all.
         ended: the job is over; what became of it follows:
         loaded: a Segmenter.
@@ -26,6 +29,7 @@ class Worker(QObject):
         failed: one line, what came and what to do; empty after a cancel.
     """
 
+    decoded = Signal(object)
     progressed = Signal(int, int)
     loaded = Signal(object)
     segmented = Signal(object)
@@ -43,16 +47,28 @@ class Worker(QObject):
         self._start(lambda: Segmenter(model, provider=provider), self.loaded)
 
     def segment(self, segmenter: Segmenter, image: Path) -> None:
-        """Segment an image file; `segmented` or `failed` follows."""
-        self._start(lambda: segmenter(image, progress=self._tick), self.segmented)
+        """Segment an image file; `decoded` and `segmented` follow, or `failed`."""
+        self._start(lambda: self._segment(segmenter, image), self.segmented)
 
     def cancel(self) -> None:
-        """Stop the job in hand as soon as its present window is done; a result that still comes is dropped."""
+        """Stop the job in hand as soon as its present window is done; a result that still comes is dropped.
+
+        A host-ready file answers in one piece, so there the whole image is finished first.
+        """
         self._cancel.set()
 
     def wait(self) -> None:
         """Until no job runs, as a closing window must."""
         self._pool.waitForDone()
+
+    def _segment(self, segmenter: Segmenter, image: Path) -> Segmentation:
+        """What `segmenter(image)` does, in two steps, so that the image can be seen at once."""
+        data = read_bytes(image)
+        pages = list(decode(data, image.name))
+        if len(pages) > 1:
+            raise SegError(f"{image.name} has {len(pages)} pages", "one", "save the one you want alone")
+        self.decoded.emit(visible(pages[0]))
+        return segmenter.segment_page(pages[0], image.name, data, progress=self._tick)
 
     def _tick(self, done: int, total: int) -> None:
         """Called by the Segmenter after each window; an exception from here ends its work."""

@@ -13,13 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from seg_export.export import export, write
 from seg_export.hostready.prove import HostForm
 from seg_runtime import Intensity, Segmenter
 from seg_runtime.postprocess import margins
 from seg_runtime.preprocess import Array
 from seg_runtime.segment import window_logits
-from seg_toolkit.checkpoint import load
 
 from tests.conftest import MakeModel, noise_image
 
@@ -86,8 +84,7 @@ def make_case(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -
     def make(name: str) -> Case:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            window = make_model(**MODELS[name])
-            write(export(load(window.checkpoint), host=HostForm("uint8")), folder / "host.onnx")
+            window, host = make_model(**MODELS[name]), make_model(**MODELS[name], host=HostForm("uint8"))
             channels = window.contract.channels
             pictures = []
             with Segmenter(window.path, provider="cpu") as segmenter:
@@ -97,7 +94,7 @@ def make_case(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -
                     Image.fromarray(pixels.squeeze(-1) if channels == 1 else pixels).save(picture)
                     pictures.append((picture, segmenter(picture).labels))
             assert len(np.unique(pictures[-1][1])) == len(window.contract.classes)
-            made[name] = Case(folder / "host.onnx", window.path, channels, pictures)
+            made[name] = Case(host.path, window.path, channels, pictures)
         return made[name]
 
     return make

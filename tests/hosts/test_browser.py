@@ -83,7 +83,8 @@ def test_a_served_model_is_loaded_at_once(browser: Chromium, make_case: Callable
         browser.choose_file("label[for=picker]", case.pictures[-1][0])
         browser.wait("!document.getElementById('result').hidden")
         browser.screenshot(tmp_path / "page.png")
-        assert all(word in browser.text() for word in ("class 0", "class 2", "%", "Segmentation", " ms"))
+        size = f"model.onnx, {case.model.stat().st_size / 1e6:.1f} MB"
+        assert all(word in browser.text() for word in ("class 0", "class 2", "%", "Segmentation", " ms", size))
     assert len(np.unique(np.asarray(Image.open(tmp_path / "page.png")).reshape(-1, 3), axis=0)) > 1000
 
 

@@ -78,6 +78,7 @@ def test_its_mask_is_pythons(window: Any, case: Case, form: str, tmp_path: Path)
     for picture, labels in case.pictures:
         window.open_image(picture)
         until(lambda: window.segmentation is not None)
+        assert window.save_button.isEnabled()
         window.save_mask(tmp_path / "mask.png")
         assert differing(tmp_path / "mask.png", labels) == 0, picture
     assert window.legend.count() == len(window.segmenter.contract.classes)
@@ -111,6 +112,7 @@ def test_cancel_ends_the_work_and_the_window_lives_on(
     window.open_image(large)
     until(lambda: window.bar.value() >= 2)
     assert window.bar.maximum() > 900
+    assert window.view.sceneRect().width() == 2000  # the image is there before its labels
     window.cancel_button.click()
     until(window.image_button.isEnabled, timeout_s=5)
     assert window.bar.value() < window.bar.maximum()
