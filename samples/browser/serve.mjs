@@ -2,6 +2,7 @@
 //
 // Serves the page and ONNX Runtime's WASM from node_modules, to this machine alone. Any web server does as well; the three
 // headers below are what matters.
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
@@ -16,6 +17,11 @@ const HEADERS = {
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; img-src 'self' blob: data:",
   "Cache-Control": "no-store",
 };
+
+process.on("uncaughtException", (error) => {
+  console.error(`error: ${error.message}`); // such as an unknown option, or a port in use
+  process.exit(1);
+});
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,8 +48,9 @@ const server = createServer(async (request, response) => {
   response.end(content ?? "");
 });
 
-server.on("error", (error) => {
-  console.error(`error: cannot serve on port ${values.port} (${error.code}): choose another with --port`);
-  process.exitCode = 1;
-});
+const library = new URL("node_modules/onnxruntime-web", import.meta.url);
+if (!existsSync(library)) throw new Error("onnxruntime-web is not installed: npm ci in samples/browser");
+for (const model of positionals) {
+  if (!existsSync(model)) throw new Error(`${model} does not exist: name a file made by seg-export --host-ready`);
+}
 server.listen(Number(values.port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/`));

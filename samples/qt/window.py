@@ -1,4 +1,4 @@
-"""A small workstation window around `Segmenter`: `python samples/qt/window.py [MODEL.onnx [IMAGE]]`.
+"""A small workstation window around `Segmenter`.
 
 Model and image are loaded and segmented on another thread (worker.py), so that the window stays alive, shows progress
 and can cancel. Errors appear in the message line.
@@ -211,7 +211,3 @@ def main(model: Path | None, image: Path | None, provider: str) -> None:
     if model:
         window.open_model(model)
     sys.exit(application.exec())
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -85,6 +87,13 @@ def test_a_served_model_is_loaded_at_once(browser: Chromium, make_case: Callable
         browser.screenshot(tmp_path / "page.png")
         size = f"model.onnx, {case.model.stat().st_size / 1e6:.1f} MB"
         assert all(word in browser.text() for word in ("class 0", "class 2", "%", "Segmentation", " ms", size))
+        other = make_case("grey")  # and another one takes its place
+        browser.choose_file("label[for=model]", other.model)
+        browser.wait("document.body.dataset.state === 'ready'")
+        picture, labels = other.pictures[1]
+        browser.choose_file("label[for=picker]", picture)
+        browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.name}')")
+        assert differing(saved_mask(browser), labels) == 0
     assert len(np.unique(np.asarray(Image.open(tmp_path / "page.png")).reshape(-1, 3), axis=0)) > 1000
 
 
@@ -104,6 +113,25 @@ def test_what_does_not_fit_is_told_in_the_page(
             browser.wait(f"document.querySelector('#message.error')?.innerText.includes('{word}')")
         browser.choose_file("label[for=picker]", case.pictures[1][0])  # and the page lives on
         browser.wait("!document.getElementById('result').hidden")
+
+
+def test_the_server_gives_the_page_alone_and_says_what_it_lacks(tmp_path: Path) -> None:
+    with served() as address:
+        for path in ("page.mjs", "ort/ort.wasm.min.mjs"):
+            assert urlopen(address + path).status == 200
+        for path in (
+            "serve.mjs",
+            "package.json",
+            "..%2f..%2fpyproject.toml",
+            "ort/../../package.json",
+            "ort/x%2f..%2fort.mjs",
+        ):
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(address + path)
+    script = sample_with_packages("browser") / "serve.mjs"
+    done = subprocess.run(["node", script, tmp_path / "none.onnx"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/none.onnx does not exist: name a file made by seg-export --host-ready\n"
 
 
 def test_decoded_pixels_are_the_files_own(browser: Chromium) -> None:

@@ -137,7 +137,7 @@ def test_a_window_may_be_closed_at_work(window: Any, make_case: Callable[[str], 
 def test_errors_are_a_line_in_the_window(
     window: Any, make_case: Callable[[str], Case], bad_pictures: dict[str, Path], tmp_path: Path
 ) -> None:
-    for path, words in ((tmp_path / "none.onnx", "does not exist"), (bad_pictures["read"], "refuses the model")):
+    for path, words in ((tmp_path / "none.onnx", "does not exist"), (bad_pictures["read"], "ONNX")):
         open_model(window, path)
         until(lambda words=words: words in window.message.text())
         assert window.segmenter is None

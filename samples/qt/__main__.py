@@ -1,0 +1,10 @@
+"""`python samples/qt [MODEL.onnx [IMAGE]]`."""
+
+import sys
+
+try:
+    from window import main
+except ImportError as error:  # PySide6, or a library of the system that it needs
+    sys.exit(f"error: {error}: pip install -c constraints.txt '.[cpu,qt]'")
+
+main()
