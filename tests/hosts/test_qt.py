@@ -17,6 +17,7 @@ from .conftest import SAMPLES, Case, differing, missing
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 try:
     from PySide6.QtCore import QEventLoop, QTimer
+    from PySide6.QtGui import QImage, QPainter
     from PySide6.QtWidgets import QApplication
 except ImportError as error:  # the package, or a library of the system that it needs
     missing_qt = f"PySide6 cannot be imported ({error}): pip install 'seg-edge[qt]'"
@@ -100,6 +101,22 @@ def test_the_slider_fades_the_overlay(window: Any, make_case: Callable[[str], Ca
     assert (looks[1] != looks[2]).any()
     assert window.grab().save(str(tmp_path / "window.png"))
     assert len(np.unique(np.asarray(Image.open(tmp_path / "window.png")).reshape(-1, 3), axis=0)) > 1000
+
+
+def test_what_is_shown_are_image_and_labels(window: Any, make_case: Callable[[str], Case]) -> None:
+    case = make_case("rgb")
+    open_model(window, case.model)
+    colors = np.array([c.color for c in window.segmenter.contract.classes])
+    for picture, labels in case.pictures[:3]:
+        window.open_image(picture)
+        until(lambda: window.segmentation is not None)
+        window.slider.setValue(100)
+        scene = QImage(labels.shape[1], labels.shape[0], QImage.Format.Format_RGB888)
+        with QPainter(scene) as painter:
+            window.view.scene().render(painter)
+        seen = np.frombuffer(scene.constBits(), np.uint8).reshape(len(labels), -1)[:, : 3 * labels.shape[1]]
+        wanted = np.where(labels[..., None] > 0, colors[labels], np.asarray(Image.open(picture)))
+        assert (seen.reshape(wanted.shape) == wanted).all()
 
 
 def test_cancel_ends_the_work_and_the_window_lives_on(
