@@ -35,8 +35,17 @@ from seg_toolkit.needs import require_extra
     metavar="PX",
     help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
 )
+@click.option(
+    "--golden",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep crops of real images in the file, too, for seg-run --self-test. Their pixels become part of the file: "
+    "whoever gets it can look at them. Made-up images are kept always.",
+)
 @click.version_option(package_name="seg-edge")
-def main(model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None) -> None:
+def main(
+    model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None, golden: Path | None
+) -> None:
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
     When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
@@ -70,6 +79,7 @@ def main(model: Path, target: Path, images: Path | None, report: Path | None, in
                 text = json.dumps(report_dict(contract, model, target), indent=2)
                 write_atomic(report, lambda file: file.write(text.encode()))
 
-        exported = export(checkpoint, images, input_size, limits, watch, show)
+        exported = export(checkpoint, images, input_size, limits, golden, watch, show)
     write(exported, target)
-    click.echo(f"wrote {target} ({len(exported.content) / 1e6:.1f} MB)")
+    sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
+    click.echo(f"wrote {target} ({sizes})")

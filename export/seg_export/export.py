@@ -13,11 +13,13 @@ from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Float
+from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.unet import UNet, check_input_size
 
+from .golden import golden
 from .graph import to_onnx
 from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
 from .stamp import stamped, with_export
@@ -33,11 +35,13 @@ class Exported:
     content: bytes
     contract: Contract
     parity: Parity
+    golden_bytes: int
+    """Of the content, for the golden samples."""
 
 
 def export(
     checkpoint: Checkpoint, images: Path | None = None, input_size: int | None = None, limits: Limits | None = None,
-    watch: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
+    golden_images: Path | None = None, watch: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -46,6 +50,7 @@ def export(
         images: folder of real images to compare on; None compares on generated ones.
         input_size: side of the window in px, another than the checkpoint's.
         limits: of parity.
+        golden_images: folder of real images of which crops go into the file as golden samples.
         watch: called with windows compared and windows in all.
         report: called with the figures before they are judged.
 
@@ -64,9 +69,11 @@ def export(
     contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if images else "generated"})
     report(parity, contract)
     require(parity, limits, "the ONNX model")
-    content = stamped(graph, contract)
-    _same_answer(session, Session(content, provider="cpu"), samples[0])
-    return Exported(content, contract, parity)
+    samples_text = golden(contract, reference, golden_images, limits.error_of_range).to_text()
+    content = stamped(graph, contract, samples_text)
+    with Segmenter(content, provider="cpu", self_test=True) as final:  # the very bytes, as a device will test them
+        _same_answer(session, final.session, samples[0])
+    return Exported(content, contract, parity, len(samples_text))
 
 
 def write(exported: Exported, target: Path) -> None:

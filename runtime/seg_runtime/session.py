@@ -8,9 +8,10 @@ import numpy as np
 
 from .contract import METADATA_KEY, Contract
 from .errors import ModelError, ProviderError
-from .modelfile import ModelFile
+from .golden import GOLDEN_KEY, Golden
+from .modelfile import Content, ModelFile
 from .preprocess import Float
-from .providers import open_session, runtime_module
+from .providers import open_session, placement, runtime_module
 
 
 class Session:
@@ -23,6 +24,7 @@ class Session:
         fast_math: whether TF32 was allowed.
         provider_reason: why `auto` did not take CUDA, empty otherwise.
         sha256: of the very bytes that ONNX Runtime was given.
+        golden: samples for the self-test, None unless asked for.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Session:
         provider: str = "auto",
         threads: int | None = None,
         fast_math: bool = False,
+        self_test: bool = False,
     ) -> None:
         """Load a model.
 
@@ -39,6 +42,7 @@ class Session:
             provider: `auto`, `cpu` or `cuda`; what is asked for is what is used, or an error.
             threads: for operators on CPU; None takes all that this process may use.
             fast_math: allow TF32 on CUDA.
+            self_test: keep the file's golden samples, and note which provider gets which node.
 
         Raises:
             ModelError: the file cannot be read, is damaged, or is not an ONNX model of the contract's shape.
@@ -51,7 +55,8 @@ class Session:
         content = reading.take()
         self.sha256 = content.sha256
         self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
-        opened = open_session(content.data, provider, threads, fast_math)
+        self.golden = _golden(content, self.contract) if self_test else None
+        opened = open_session(content.data, provider, threads, fast_math, record_placement=self_test)
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         self._check_shapes(content.name)
         if self.provider == "cuda":
@@ -61,6 +66,11 @@ class Session:
     def runtime_version(self) -> str:
         """Version of the ONNX Runtime in use."""
         return str(runtime_module().__version__)
+
+    @property
+    def placement(self) -> dict[str, int] | None:
+        """Nodes on each execution provider, None when not asked for or when ONNX Runtime cannot tell."""
+        return placement(self._session)
 
     def run(self, window: Float) -> Float:
         """Logits `(1, K, *output_shape)` float32 of one window `(1, C, *input_shape)` float32.
@@ -89,7 +99,7 @@ class Session:
                 raise ProviderError(
                     f"CUDA loads but cannot run the model ({error})", "", "use --provider cpu"
                 ) from error
-            opened = open_session(data, "cpu", self._threads, fast_math=False)
+            opened = open_session(data, "cpu", self._threads, False, record_placement=self.golden is not None)
             self._session, self.provider, self.provider_reason = opened.session, "cpu", f"no CUDA: {error}"
 
     def _check_shapes(self, name: str) -> None:
@@ -100,3 +110,9 @@ class Session:
             raise ModelError(
                 f"{name} has inputs and outputs {given}", f"{wanted} as its contract says", "export it again"
             )
+
+
+def _golden(content: Content, contract: Contract) -> Golden:
+    if GOLDEN_KEY not in content.onnx.metadata:
+        raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")
+    return Golden.from_text(content.onnx.metadata[GOLDEN_KEY], contract)
