@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .commandline import Command
-from .errors import ImageError, SegError, SelfTestError
+from .errors import ImageError, ProviderError, SegError, SelfTestError
 from .limits import MAX_PIXELS
 from .modelfile import ModelFile
 from .providers import PROVIDERS, check_wheels
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 @click.option(
     "--self-test", is_flag=True, help="Compare this device with torch on the model's golden samples, and end."
 )
+@click.option(
+    "--doctor", is_flag=True, help="Tell what this machine has and what is wrong with it, without a model, and end."
+)
 @click.version_option(VERSION)
 def main(
     images: tuple[Path, ...],
@@ -69,15 +72,19 @@ def main(
     jobs: int,
     max_pixels: int,
     self_test: bool,
+    doctor: bool,
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
     A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
-    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test needs
-    no IMAGES; it prints a table on stderr and JSON on stdout, and exits with 1 when the device answers otherwise.
+    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test and
+    --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
+    answers otherwise than torch, the second with 3 when the provider asked for does not work.
     """
-    if bool(images) == self_test:
-        raise click.UsageError("--self-test takes no IMAGES" if images else "Missing argument 'IMAGES...'")
+    if bool(images) + self_test + doctor != 1:
+        raise click.UsageError("IMAGES, --self-test or --doctor is wanted, one of them")
+    if doctor:
+        sys.exit(_doctor(provider))
     path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
     if self_test:
         _self_test(ModelFile(path), provider, threads, fast_math)
@@ -102,19 +109,29 @@ def main(
         sys.exit(ImageError.exit_code)
 
 
+def _doctor(provider: str) -> int:
+    from .doctor import examine, table
+
+    report = examine(provider)
+    _show(table(report), report)
+    return 0 if report["works"] else ProviderError.exit_code
+
+
+def _show(table: str, report: Mapping[str, Any]) -> None:
+    click.echo(table, err=True)
+    click.echo(json.dumps(report, indent=2))
+
+
 def _self_test(reading: ModelFile, provider: str, threads: int | None, fast_math: bool) -> None:
     from .segment import Segmenter
     from .selftest import table
 
-    def show(report: Mapping[str, Any] | None) -> None:
-        click.echo(table(report or {}), err=True)
-        click.echo(json.dumps(report, indent=2))
-
     try:
         with Segmenter(reading, provider, threads, fast_math, self_test=True) as segmenter:
-            show(segmenter.test_report)
+            report = segmenter.test_report or {}
+            _show(table(report), report)
     except SelfTestError as error:
-        show(error.report)
+        _show(table(error.report), error.report)
         raise
 
 

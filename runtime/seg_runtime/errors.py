@@ -18,6 +18,7 @@ class SegError(Exception):
     exit_code = 1
 
     def __init__(self, came: str, wanted: str = "", fix: str = "") -> None:
+        self.came, self.wanted, self.fix = came, wanted, fix
         text = came + (f"; wanted {wanted}" if wanted else "") + (f": {fix}" if fix else "")
         line = " ".join(text.split())  # one line, whatever a library put into `came`
         super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may hold any bytes
