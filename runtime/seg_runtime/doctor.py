@@ -77,8 +77,9 @@ def _findings(
             found.append({"problem": problem, "fix": fix})
     except SegError as error:
         found.append({"problem": error.came, "fix": error.fix})
+    two_wheels = len(wheels()) > 1  # told above; whatever does not load, this comes first
     for p in tried:
-        if not p.loads and (p.name in ("cpu", provider) or (p.name == "cuda" and nvidia["driver"])):
+        if not (p.loads or two_wheels) and (p.name in ("cpu", provider) or (p.name == "cuda" and nvidia["driver"])):
             found.append({"problem": p.problem, "fix": p.fix})
     quota, threads = _quota(), available_threads()
     if quota and quota < threads:

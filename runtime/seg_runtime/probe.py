@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import SegError
-from .providers import ORT_NAMES, open_session
+from .providers import ORT_NAMES, open_session, quiet
 
 SUM = 45.0  # of the weights 1..9, which a window of ones must give
 
@@ -50,13 +51,13 @@ def probe_other(ort: Any, name: str) -> Probe:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
             session = ort.InferenceSession(tiny_model(), options, providers=[name], enable_fallback=0)
         if session.get_providers()[0] != name:
             return Probe(name, False, "it was refused at start")
         return _computes(session, name)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
-        return Probe(name, False, " ".join(str(error).split()))
+        return Probe(name, False, _told(error))
 
 
 def others(ort: Any) -> list[str]:
@@ -68,10 +69,15 @@ def _computes(session: Any, name: str) -> Probe:
     try:
         answer = float(session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})[0].item())
     except Exception as error:  # as above
-        return Probe(name, False, f"it loads but cannot run ({' '.join(str(error).split())})", "update the driver")
+        return Probe(name, False, f"it loads but cannot run ({_told(error)})", "update the driver")
     if answer != SUM:
         return Probe(name, False, f"it loads but computes {answer} instead of {SUM}", "update the driver")
     return Probe(name, True)
+
+
+def _told(error: Exception) -> str:
+    """Its words in one line, without the place in ONNX Runtime's source."""
+    return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))
 
 
 def _value(name: bytes, side: int) -> bytes:

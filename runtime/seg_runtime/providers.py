@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
         chosen.insert(0, (ORT_NAMES["cuda"], settings))
     try:
         # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
-        session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
+        with quiet(ort):
+            session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
         if (
             type(error).__name__ in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")
@@ -162,6 +164,16 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
     session.disable_fallback()  # versions that do not know the argument know this
     session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good
     return session
+
+
+@contextlib.contextmanager
+def quiet(ort: Any) -> Iterator[None]:
+    """Keep ONNX Runtime's own lines off the screen: a library that does not load is told by us, in one line."""
+    ort.set_default_logger_severity(4)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(2)  # its default, warnings
 
 
 def _cuda_listed(ort: Any) -> bool:
