@@ -52,6 +52,12 @@ if TYPE_CHECKING:
 )
 @click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
 @click.option(
+    "--require-signature",
+    type=click.Path(path_type=Path),
+    metavar="KEY.pub",
+    help="Refuse a model that MODEL.sig beside it does not sign with this key (PEM).",
+)
+@click.option(
     "--self-test", is_flag=True, help="Compare this device with torch on the model's golden samples, and end."
 )
 @click.option(
@@ -71,6 +77,7 @@ def main(
     overwrite: bool,
     jobs: int,
     max_pixels: int,
+    require_signature: Path | None,
     self_test: bool,
     doctor: bool,
 ) -> None:
@@ -87,7 +94,7 @@ def main(
         sys.exit(_doctor(provider))
     path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
     if self_test:
-        _self_test(ModelFile(path), provider, threads, fast_math)
+        _self_test(ModelFile(path), provider, threads, fast_math, require_signature)
         return
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
@@ -96,7 +103,7 @@ def main(
     from .segment import Segmenter
 
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
-    with Segmenter(reading, provider, threads, fast_math) as segmenter:
+    with Segmenter(reading, provider, threads, fast_math, require_signature=require_signature) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         reason = segmenter.session.provider_reason
@@ -122,12 +129,14 @@ def _show(table: str, report: Mapping[str, Any]) -> None:
     click.echo(json.dumps(report, indent=2))
 
 
-def _self_test(reading: ModelFile, provider: str, threads: int | None, fast_math: bool) -> None:
+def _self_test(
+    reading: ModelFile, provider: str, threads: int | None, fast_math: bool, require_signature: Path | None
+) -> None:
     from .segment import Segmenter
     from .selftest import table
 
     try:
-        with Segmenter(reading, provider, threads, fast_math, self_test=True) as segmenter:
+        with Segmenter(reading, provider, threads, fast_math, True, require_signature) as segmenter:
             report = segmenter.test_report or {}
             _show(table(report), report)
     except SelfTestError as error:

@@ -24,7 +24,6 @@ from .modelfile import ModelFile
 from .postprocess import activate, decide, stitch
 from .preprocess import Array, Float, Grid, plan, windows
 from .record import make_record, test_report
-from .selftest import self_test
 from .session import Session
 
 Infer = Callable[[Float], Float]
@@ -151,6 +150,7 @@ class Segmenter:
         threads: int | None = None,
         fast_math: bool = False,
         self_test: bool = False,
+        require_signature: str | Path | None = None,
     ) -> None:
         """Load a model made by seg-export; arguments and errors are those of `Session`.
 
@@ -159,7 +159,7 @@ class Segmenter:
         Raises:
             SelfTestError: it answers otherwise than torch did at export.
         """
-        self._session: Session | None = Session(model, provider, threads, fast_math, self_test)
+        self._session: Session | None = Session(model, provider, threads, fast_math, self_test, require_signature)
         self.contract = self._session.contract
         self.provider = self._session.provider
         self.model_sha256 = self._session.sha256
@@ -168,6 +168,8 @@ class Segmenter:
 
     def _test(self, session: Session) -> dict[str, Any]:
         """The report of the self-test; raises SelfTestError when it fails."""
+        from .selftest import self_test
+
         assert session.golden is not None
         result = self_test(session.golden, self.contract, self._golden_answer)
         session.golden = None  # a megabyte that has done its work

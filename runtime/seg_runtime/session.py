@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .contract import METADATA_KEY, Contract
 from .errors import ModelError, ProviderError
-from .golden import GOLDEN_KEY, Golden
 from .modelfile import Content, ModelFile
 from .preprocess import Float
 from .providers import open_session, placement, runtime_module
+
+if TYPE_CHECKING:
+    from .golden import Golden
 
 
 class Session:
@@ -34,6 +37,7 @@ class Session:
         threads: int | None = None,
         fast_math: bool = False,
         self_test: bool = False,
+        require_signature: str | Path | None = None,
     ) -> None:
         """Load a model.
 
@@ -43,9 +47,10 @@ class Session:
             threads: for operators on CPU; None takes all that this process may use.
             fast_math: allow TF32 on CUDA.
             self_test: keep the file's golden samples, and note which provider gets which node.
+            require_signature: PEM file of a public key; see `signature.py`.
 
         Raises:
-            ModelError: the file cannot be read, is damaged, or is not an ONNX model of the contract's shape.
+            ModelError: the file cannot be read, is damaged, not signed as required, or is not an ONNX model of the contract's shape.
             ContractError: the file carries no contract or one this version cannot follow.
             ProviderError: the provider cannot be had.
         """
@@ -53,6 +58,12 @@ class Session:
         reading = model if isinstance(model, ModelFile) else ModelFile(model)
         runtime_module()
         content = reading.take()
+        if require_signature is not None:
+            if content.path is None:
+                raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
+            from .signature import check_signature
+
+            check_signature(content.path, content.sha256, Path(require_signature))
         self.sha256 = content.sha256
         self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
         self.golden = _golden(content, self.contract) if self_test else None
@@ -113,6 +124,8 @@ class Session:
 
 
 def _golden(content: Content, contract: Contract) -> Golden:
+    from .golden import GOLDEN_KEY, Golden  # only a self-test reads archives
+
     if GOLDEN_KEY not in content.onnx.metadata:
         raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")
     return Golden.from_text(content.onnx.metadata[GOLDEN_KEY], contract)
