@@ -38,6 +38,13 @@ from seg_toolkit.needs import require_extra
     help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
 )
 @click.option(
+    "--golden",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep crops of real images in the file, too, for seg-run --self-test. Their pixels become part of the file: "
+    "whoever gets it can look at them. Made-up images are kept always.",
+)
+@click.option(
     "--host-ready",
     is_flag=True,
     help="Put the whole pipeline into the graph: image of any size in, labels out, for hosts in any language.",
@@ -47,7 +54,7 @@ from seg_toolkit.needs import require_extra
 @click.version_option(package_name="seg-edge")
 def main(
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
-    host_ready: bool, host_dtype: str | None, host_probabilities: bool,
+    golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
 ) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
@@ -81,11 +88,12 @@ def main(
             write_atomic(report, lambda file: file.write(text.encode()))
 
     windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
-    exported = export(checkpoint, images, input_size, limits, host, windows, hosts, show)
+    exported = export(checkpoint, images, input_size, limits, host, golden, windows, hosts, show)
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
         click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))
-    click.echo(f"wrote {target} ({len(exported.content) / 1e6:.1f} MB)")
+    sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
+    click.echo(f"wrote {target} ({sizes})")
 
 
 def _bar(label: str) -> Callable[[int, int], None]:

@@ -13,11 +13,13 @@ from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Float
+from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.unet import UNet, check_input_size
 
+from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
 from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
@@ -34,11 +36,13 @@ class Exported:
     content: bytes
     contract: Contract
     parity: Parity
+    golden_bytes: int
+    """Of the content, for the golden samples."""
 
 
 def export(
     checkpoint: Checkpoint, images: Path | None = None, input_size: int | None = None, limits: Limits | None = None,
-    host: HostForm | None = None,
+    host: HostForm | None = None, golden_images: Path | None = None,
     watch: Callable[[int, int], None] = lambda done, total: None,
     watch_host: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
 ) -> Exported:  # fmt: skip
@@ -50,6 +54,7 @@ def export(
         input_size: side of the window in px, another than the checkpoint's.
         limits: of parity.
         host: make a host-ready file, and of what kind.
+        golden_images: folder of real images of which crops go into the file as golden samples.
         watch: called with windows compared and windows in all.
         watch_host: called with images compared and images in all, for a host-ready file.
         report: called with the figures before they are judged.
@@ -69,12 +74,14 @@ def export(
     contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if images else "generated"})
     report(parity, contract)
     require(parity, limits, "the ONNX model")
-    content = stamped(graph, contract)
-    proven = Session(content, provider="cpu")
-    _same_answer(session, proven, samples[0])
     if host:
-        content, contract = hosted(graph, proven, host, images, watch_host)
-    return Exported(content, contract, parity)
+        graph, contract = hosted(graph, session, contract, host, images, watch_host)
+    samples_text = golden(contract, reference, golden_images, limits.error_of_range).to_text()
+    content = stamped(graph, contract, samples_text)
+    with Segmenter(content, provider="cpu", self_test=True) as final:  # the very bytes, as a device will test them
+        if not host:
+            _same_answer(session, final.session, samples[0])
+    return Exported(content, contract, parity, len(samples_text))
 
 
 def write(exported: Exported, target: Path) -> None:

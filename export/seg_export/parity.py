@@ -12,12 +12,12 @@ import numpy as np
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, ParityError
 from seg_runtime.geometry import frame
+from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
 from seg_runtime.image import SUFFIXES, decode, fitted, read_bytes
 from seg_runtime.postprocess import decide, margins
 from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
 
-FP32_LIMIT = 1e-4  # of the logits' range: thirty times the rounding seen, a hundredth of what a wrong weight shows
 WINDOWS_PER_IMAGE = 2
 
 
@@ -27,7 +27,7 @@ class Limits:
 
     error_of_range: float = FP32_LIMIT
     """Largest logit error, as a share of the reference logits' range."""
-    flip_margin_errors: float = 2.0
+    flip_margin_errors: float = FLIP_MARGIN_ERRORS
     """A label may flip only where the reference was undecided by at most so many times the largest error."""
 
 
@@ -181,7 +181,7 @@ def generated_images(contract: Contract, count: int, seed: int = 0) -> Iterator[
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     for _ in range(count):
         field = 60 + 40 * rng.random() * rows / height + 30 * rng.random() * columns / width
-        for _ in range(30):
+        for _ in range(max(3, height * width // 5000)):  # 30 in 388 x 388 px; more would cover a small window
             y, x, radius = rng.random() * height, rng.random() * width, 6 + 24 * rng.random()
             field += (60 + 80 * rng.random()) * np.exp(-((((rows - y) ** 2 + (columns - x) ** 2) / radius**2) ** 2))
         noisy = field[..., None] * rng.uniform(0.7, 1, contract.channels) + rng.normal(

@@ -9,12 +9,20 @@ import onnx
 import torch
 from seg_runtime.contract import METADATA_KEY, Contract
 from seg_runtime.digest import sealed
+from seg_runtime.golden import GOLDEN_KEY
 from seg_runtime.version import VERSION
 
 
-def stamped(graph: onnx.ModelProto, contract: Contract) -> bytes:
-    """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest."""
-    onnx.helper.set_model_props(graph, {METADATA_KEY: contract.to_json()})
+def stamped(graph: onnx.ModelProto, contract: Contract, golden: str = "") -> bytes:
+    """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest.
+
+    Args:
+        graph: as made by `to_onnx`; its metadata is replaced.
+        contract: of the model.
+        golden: text of `Golden.to_text`; empty leaves the golden samples out.
+    """
+    props = {METADATA_KEY: contract.to_json(), **({GOLDEN_KEY: golden} if golden else {})}
+    onnx.helper.set_model_props(graph, props)
     graph.producer_name, graph.producer_version = "seg-edge", VERSION
     content: bytes = graph.SerializeToString(deterministic=True)
     return sealed(content)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .contract import ClassInfo, Contract, Intensity
-    from .errors import ContractError, ImageError, ModelError, ProviderError, SegError
+    from .errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
     from .segment import Segmentation, Segmenter
 
 __all__ = [
@@ -19,11 +19,12 @@ __all__ = [
     "SegError",
     "Segmentation",
     "Segmenter",
+    "SelfTestError",
 ]
 
 _ROOMS = {
     "contract": ("ClassInfo", "Contract", "Intensity"),
-    "errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError"),
+    "errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
     "segment": ("Segmentation", "Segmenter"),
 }
 

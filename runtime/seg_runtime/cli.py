@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .commandline import Command
-from .errors import ImageError, SegError
+from .errors import ImageError, ProviderError, SegError, SelfTestError
 from .limits import MAX_PIXELS
 from .modelfile import ModelFile
 from .providers import PROVIDERS, check_wheels
+from .version import VERSION
 
 if TYPE_CHECKING:
     from .batch import Outcome, Task, Wishes
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--model", type=click.Path(path_type=Path), help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]."
 )
@@ -48,7 +51,19 @@ if TYPE_CHECKING:
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Refuse larger files, all pages counted."
 )
 @click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
-@click.version_option(package_name="seg-edge")
+@click.option(
+    "--require-signature",
+    type=click.Path(path_type=Path),
+    metavar="KEY.pub",
+    help="Refuse a model that MODEL.sig beside it does not sign with this key (PEM).",
+)
+@click.option(
+    "--self-test", is_flag=True, help="Compare this device with torch on the model's golden samples, and end."
+)
+@click.option(
+    "--doctor", is_flag=True, help="Tell what this machine has and what is wrong with it, without a model, and end."
+)
+@click.version_option(VERSION)
 def main(
     images: tuple[Path, ...],
     model: Path | None,
@@ -62,20 +77,33 @@ def main(
     overwrite: bool,
     jobs: int,
     max_pixels: int,
+    require_signature: Path | None,
+    self_test: bool,
+    doctor: bool,
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
     A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
-    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had.
+    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test and
+    --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
+    answers otherwise than torch, the second with 3 when the provider asked for does not work.
     """
+    if bool(images) + self_test + doctor != 1:
+        raise click.UsageError("IMAGES, --self-test or --doctor is wanted, one of them")
+    if doctor:
+        sys.exit(_doctor(provider))
+    path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
+    if self_test:
+        _self_test(ModelFile(path), provider, threads, fast_math, require_signature)
+        return
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
-    reading = ModelFile(model or Path(os.environ.get("SEG_MODEL") or "model.onnx"))
+    reading = ModelFile(path)
     from .batch import Wishes, find_tasks  # numpy and Pillow are imported while the model is read
     from .segment import Segmenter
 
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
-    with Segmenter(reading, provider, threads, fast_math) as segmenter:
+    with Segmenter(reading, provider, threads, fast_math, require_signature=require_signature) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         reason = segmenter.session.provider_reason
@@ -86,6 +114,34 @@ def main(
     _report(outcome, out)
     if outcome.failed:
         sys.exit(ImageError.exit_code)
+
+
+def _doctor(provider: str) -> int:
+    from .doctor import examine, table
+
+    report = examine(provider)
+    _show(table(report), report)
+    return 0 if report["works"] else ProviderError.exit_code
+
+
+def _show(table: str, report: Mapping[str, Any]) -> None:
+    click.echo(table, err=True)
+    click.echo(json.dumps(report, indent=2))
+
+
+def _self_test(
+    reading: ModelFile, provider: str, threads: int | None, fast_math: bool, require_signature: Path | None
+) -> None:
+    from .segment import Segmenter
+    from .selftest import table
+
+    try:
+        with Segmenter(reading, provider, threads, fast_math, True, require_signature) as segmenter:
+            report = segmenter.test_report or {}
+            _show(table(report), report)
+    except SelfTestError as error:
+        _show(table(error.report), error.report)
+        raise
 
 
 def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class SegError(Exception):
     """Root of every error a person can cause. The command lines print it as one line and exit with `exit_code`.
@@ -15,6 +18,7 @@ class SegError(Exception):
     exit_code = 1
 
     def __init__(self, came: str, wanted: str = "", fix: str = "") -> None:
+        self.came, self.wanted, self.fix = came, wanted, fix
         text = came + (f"; wanted {wanted}" if wanted else "") + (f": {fix}" if fix else "")
         line = " ".join(text.split())  # one line, whatever a library put into `came`
         super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may hold any bytes
@@ -50,3 +54,15 @@ class InterruptedRunError(SegError):
 
 class ParityError(SegError):
     """A form of the model does not agree with the torch model."""
+
+
+class SelfTestError(SegError):
+    """The device does not answer the model file's golden samples as torch did.
+
+    Attributes:
+        report: all figures, as `seg-run --self-test` prints them.
+    """
+
+    def __init__(self, came: str, wanted: str, fix: str, report: Mapping[str, Any]) -> None:
+        super().__init__(came, wanted, fix)
+        self.report = report

@@ -20,6 +20,8 @@ class Content:
     """A model file that holds what a file of seg-export holds; ONNX Runtime is given these very bytes."""
 
     name: str
+    path: Path | None
+    """None of a content that came without a file."""
     data: bytes
     sha256: str
     """Of the whole file."""
@@ -65,14 +67,15 @@ class ModelFile:
 
 
 def _content(model: str | Path | bytes) -> Content:
-    name = "model" if isinstance(model, bytes) else str(model)
+    path = None if isinstance(model, bytes) else Path(model)
+    name = "model" if path is None else str(path)
     data = model if isinstance(model, bytes) else _bytes(Path(model))
     found = scan(data, name)
     check(found, name)
     if METADATA_KEY not in found.metadata:
         came = f"{name} carries no contract"
         raise ContractError(came, "a file made by seg-export", "export the model with seg-export")
-    return Content(name, data, verified_sha256(data, name), found)
+    return Content(name, path, data, verified_sha256(data, name), found)
 
 
 def _bytes(path: Path) -> bytes:

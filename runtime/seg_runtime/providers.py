@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,9 @@ class Opened:
     reason: str = ""
 
 
-def open_session(model: bytes, provider: str, threads: int | None, fast_math: bool) -> Opened:
+def open_session(
+    model: bytes, provider: str, threads: int | None, fast_math: bool, record_placement: bool = False
+) -> Opened:
     """An ONNX Runtime session on exactly the provider asked for.
 
     Args:
@@ -90,6 +93,7 @@ def open_session(model: bytes, provider: str, threads: int | None, fast_math: bo
         provider: `cpu`, `cuda`, or `auto` (CUDA when it really loads, else CPU).
         threads: inside one operator, for CPU; None takes all that this process may use.
         fast_math: allow TF32 on CUDA (errors near 1e-3 instead of 1e-5).
+        record_placement: let ONNX Runtime note which provider got which node, for `placement`.
 
     Raises:
         ProviderError: unknown provider, or CUDA asked for and not to be had.
@@ -102,12 +106,12 @@ def open_session(model: bytes, provider: str, threads: int | None, fast_math: bo
     check_wheels(provider)
     ort = runtime_module()
     if provider == "cpu":
-        return Opened(_create(ort, model, "cpu", threads, fast_math), "cpu")
+        return Opened(_create(ort, model, "cpu", threads, fast_math, record_placement), "cpu")
     if _cuda_listed(ort):
         if hasattr(ort, "preload_dlls"):
             _quiet_preload(ort)
         try:
-            session = _create(ort, model, "cuda", threads, fast_math)
+            session = _create(ort, model, "cuda", threads, fast_math, record_placement)
             if session.get_providers()[0] == ORT_NAMES["cuda"]:
                 return Opened(session, "cuda")
             problem = _missing_library(ort)  # ONNX Runtime itself goes on, on CPU
@@ -119,11 +123,25 @@ def open_session(model: bytes, provider: str, threads: int | None, fast_math: bo
         problem = f"the installed wheel ({', '.join(wheels()) or 'onnxruntime'}) is built without it"
     if provider == "cuda":
         raise ProviderError(f"CUDA cannot be used: {problem}", "", _cuda_fix(ort))
-    return Opened(_create(ort, model, "cpu", threads, fast_math), "cpu", f"no CUDA: {problem}")
+    return Opened(_create(ort, model, "cpu", threads, fast_math, record_placement), "cpu", f"no CUDA: {problem}")
 
 
-def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_math: bool) -> Any:
+def placement(session: Any) -> dict[str, int] | None:
+    """Nodes on each execution provider; None where ONNX Runtime is too old to tell."""
+    try:
+        subgraphs = session.get_provider_graph_assignment_info()
+    except (AttributeError, RuntimeError):
+        return None
+    counts: dict[str, int] = {}
+    for subgraph in subgraphs:
+        counts[subgraph.ep_name] = counts.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
+    return counts or None
+
+
+def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_math: bool, record_placement: bool) -> Any:
     options = ort.SessionOptions()
+    if record_placement:  # versions that do not know the entry pass over it
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     options.intra_op_num_threads = threads or available_threads()
     options.log_severity_level = 4  # what a log line would say is raised as an error here
     chosen: list[Any] = [ORT_NAMES["cpu"]]
@@ -132,7 +150,8 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
         chosen.insert(0, (ORT_NAMES["cuda"], settings))
     try:
         # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
-        session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
+        with quiet(ort):
+            session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
         if (
             type(error).__name__ in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")
@@ -145,6 +164,16 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
     session.disable_fallback()  # versions that do not know the argument know this
     session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good
     return session
+
+
+@contextlib.contextmanager
+def quiet(ort: Any) -> Iterator[None]:
+    """Keep ONNX Runtime's own lines off the screen: a library that does not load is told by us, in one line."""
+    ort.set_default_logger_severity(4)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(2)  # its default, warnings
 
 
 def _cuda_listed(ort: Any) -> bool:

@@ -48,18 +48,44 @@ def make_record(
             "intensity": session.contract.intensity.method,
         },
         "provider": {"asked": session.provider_asked, "used": session.provider, "fast_math": session.fast_math},
-        "versions": {
-            "seg-edge": VERSION,
-            "onnxruntime": session.runtime_version,
-            "numpy": np.__version__,
-            "pillow": PIL.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(session.runtime_version),
         "classes": [
             {"index": i, "name": c.name, "pixels": int(counts[i]), "share": float(counts[i] / labels.size)}
             for i, c in enumerate(session.contract.classes)
         ],
         "ms": {stage: round(value, 3) for stage, value in ms.items()},
+    }
+
+
+def test_report(session: Session, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What a machine reads about a self-test.
+
+    Args:
+        session: the model that was tested.
+        figures: of `SelfTest.as_dict`.
+    """
+    return {
+        "self_test": dict(figures),
+        "model": {"sha256": session.sha256, "form": session.contract.form},
+        "provider": {
+            "asked": session.provider_asked,
+            "used": session.provider,
+            "reason": session.provider_reason,
+            "fast_math": session.fast_math,
+        },
+        "placement": session.placement,
+        "versions": versions(session.runtime_version),
+    }
+
+
+def versions(onnxruntime: str) -> dict[str, str]:
+    """Versions of all that computes an answer."""
+    return {
+        "seg-edge": VERSION,
+        "onnxruntime": onnxruntime,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "python": platform.python_version(),
     }
 
 

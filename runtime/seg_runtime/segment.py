@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .contract import Contract
-from .errors import ImageError, ModelError, SegError
+from .errors import ImageError, ModelError, SegError, SelfTestError
 from .geometry import frame, unframe
 from .image import decode, fitted, from_array, from_pil, read_bytes
 from .limits import MAX_PIXELS
 from .modelfile import ModelFile
 from .postprocess import activate, decide, stitch
 from .preprocess import Array, Float, Grid, plan, windows
-from .record import make_record
+from .record import make_record, test_report
 from .session import Session
 
 Infer = Callable[[Float], Float]
@@ -149,13 +149,50 @@ class Segmenter:
         provider: str = "auto",
         threads: int | None = None,
         fast_math: bool = False,
+        self_test: bool = False,
+        require_signature: str | Path | None = None,
     ) -> None:
-        """Load a model made by seg-export; arguments and errors are those of `Session`."""
-        self._session: Session | None = Session(model, provider, threads, fast_math)
+        """Load a model made by seg-export; arguments and errors are those of `Session`.
+
+        With `self_test` the device first answers the file's golden samples; `test_report` says how.
+
+        Raises:
+            SelfTestError: it answers otherwise than torch did at export.
+        """
+        self._session: Session | None = Session(model, provider, threads, fast_math, self_test, require_signature)
         self.contract = self._session.contract
         self.provider = self._session.provider
         self.model_sha256 = self._session.sha256
         self._lock = threading.Lock()
+        self.test_report: dict[str, Any] | None = self._test(self._session) if self_test else None
+
+    def _test(self, session: Session) -> dict[str, Any]:
+        """The report of the self-test; raises SelfTestError when it fails."""
+        from .selftest import self_test
+
+        assert session.golden is not None
+        result = self_test(session.golden, self.contract, self._golden_answer)
+        session.golden = None  # a megabyte that has done its work
+        report = test_report(session, result.as_dict())
+        if found := result.failures():
+            came = f"{session.provider} does not answer the golden samples as torch did ({'; '.join(found)})"
+            fix = "leave out TF32, update the driver, or use --provider cpu"
+            raise SelfTestError(came, "the answers stored at export", fix, report)
+        return report
+
+    def _golden_answer(self, image: Array) -> tuple[NDArray[np.uint8], Float | None]:
+        """Labels by the way that every image takes, and the logits of its one window where the form gives them."""
+        if self.contract.form != "window":
+            return self.segment_page(image, "golden sample").labels, None
+        session = self.session
+        seen: list[Float] = []
+
+        def watched(window: Float) -> Float:
+            seen.append(session.run(window)[0])
+            return seen[-1][None]
+
+        labels = segment_labels(fitted(image, self.contract), self.contract, watched)
+        return labels, seen[0]
 
     def __enter__(self) -> Segmenter:
         """Return itself."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .contract import METADATA_KEY, Contract
 from .errors import ModelError, ProviderError
-from .modelfile import ModelFile
+from .modelfile import Content, ModelFile
 from .preprocess import Array, Float
-from .providers import open_session, runtime_module
+from .providers import open_session, placement, runtime_module
+
+if TYPE_CHECKING:
+    from .golden import Golden
 
 
 class Session:
@@ -25,6 +28,7 @@ class Session:
         fast_math: whether TF32 was allowed.
         provider_reason: why `auto` did not take CUDA, empty otherwise.
         sha256: of the very bytes that ONNX Runtime was given.
+        golden: samples for the self-test, None unless asked for.
     """
 
     def __init__(
@@ -33,6 +37,8 @@ class Session:
         provider: str = "auto",
         threads: int | None = None,
         fast_math: bool = False,
+        self_test: bool = False,
+        require_signature: str | Path | None = None,
     ) -> None:
         """Load a model.
 
@@ -41,9 +47,11 @@ class Session:
             provider: `auto`, `cpu` or `cuda`; what is asked for is what is used, or an error.
             threads: for operators on CPU; None takes all that this process may use.
             fast_math: allow TF32 on CUDA.
+            self_test: keep the file's golden samples, and note which provider gets which node.
+            require_signature: PEM file of a public key; see `signature.py`.
 
         Raises:
-            ModelError: the file cannot be read, is damaged, or is not an ONNX model of the contract's shape.
+            ModelError: the file cannot be read, is damaged, not signed as required, or is not an ONNX model of the contract's shape.
             ContractError: the file carries no contract or one this version cannot follow.
             ProviderError: the provider cannot be had.
         """
@@ -51,9 +59,16 @@ class Session:
         reading = model if isinstance(model, ModelFile) else ModelFile(model)
         runtime_module()
         content = reading.take()
+        if require_signature is not None:
+            if content.path is None:
+                raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
+            from .signature import check_signature
+
+            check_signature(content.path, content.sha256, Path(require_signature))
         self.sha256 = content.sha256
         self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
-        opened = open_session(content.data, provider, threads, fast_math)
+        self.golden = _golden(content, self.contract) if self_test else None
+        opened = open_session(content.data, provider, threads, fast_math, record_placement=self_test)
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         self._check_shapes(content.name)
         if self.provider == "cuda":
@@ -63,6 +78,11 @@ class Session:
     def runtime_version(self) -> str:
         """Version of the ONNX Runtime in use."""
         return str(runtime_module().__version__)
+
+    @property
+    def placement(self) -> dict[str, int] | None:
+        """Nodes on each execution provider, None when not asked for or when ONNX Runtime cannot tell."""
+        return placement(self._session)
 
     def run(self, window: Float) -> Float:
         """Logits `(1, K, *output_shape)` float32 of one window `(1, C, *input_shape)` float32.
@@ -116,7 +136,7 @@ class Session:
                 raise ProviderError(
                     f"CUDA loads but cannot run the model ({error})", "", "use --provider cpu"
                 ) from error
-            opened = open_session(data, "cpu", self._threads, fast_math=False)
+            opened = open_session(data, "cpu", self._threads, False, record_placement=self.golden is not None)
             self._session, self.provider, self.provider_reason = opened.session, "cpu", f"no CUDA: {error}"
 
     def _check_shapes(self, name: str) -> None:
@@ -148,3 +168,11 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
         "labels": ("tensor(uint8)", any_size),
         "probabilities": (floats, [classes, *any_size]),
     }
+
+
+def _golden(content: Content, contract: Contract) -> Golden:
+    from .golden import GOLDEN_KEY, Golden  # only a self-test reads archives
+
+    if GOLDEN_KEY not in content.onnx.metadata:
+        raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")
+    return Golden.from_text(content.onnx.metadata[GOLDEN_KEY], contract)

@@ -31,13 +31,15 @@ class HostForm:
 
 
 def hosted(
-    network: onnx.ModelProto, proven: Session, host: HostForm, images: Path | None, watch: Callable[[int, int], None]
-) -> tuple[bytes, Contract]:
-    """Content and contract of a host-ready file that agrees with the runtime.
+    network: onnx.ModelProto, proven: Session, contract: Contract, host: HostForm, images: Path | None,
+    watch: Callable[[int, int], None],
+) -> tuple[onnx.ModelProto, Contract]:  # fmt: skip
+    """Graph and contract of a host-ready file that agrees with the runtime.
 
     Args:
         network: the window form's graph.
         proven: the window form itself, compared with torch already.
+        contract: of the window form, with its parity.
         host: of what kind.
         images: folder of real images; None takes generated ones.
         watch: called with images compared and images in all.
@@ -46,7 +48,7 @@ def hosted(
         ParityError: a pixel differs.
         SegError: a dtype that the model was not trained on.
     """
-    contract = host_contract(proven.contract, host.dtype)
+    contract = host_contract(contract, host.dtype)
     graph = host_ready(network, contract, host.probabilities)
     session = Session(stamped(graph, contract), provider="cpu")
     samples = list(_samples(images, contract))
@@ -60,8 +62,7 @@ def hosted(
     if differing:
         came = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
         raise ParityError(came, "none", "nothing was written; report this model")
-    contract = replace(contract, parity={**contract.parity, "host_ready": figures})
-    return stamped(graph, contract), contract
+    return graph, replace(contract, parity={**contract.parity, "host_ready": figures})
 
 
 def sizes(contract: Contract) -> list[tuple[int, int]]:

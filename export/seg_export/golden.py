@@ -1,0 +1,137 @@
+"""The golden samples of a file: which images, and what the torch model says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from seg_runtime.contract import Contract
+from seg_runtime.errors import DataError
+from seg_runtime.geometry import unframe
+from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
+from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.postprocess import margins, stitch
+from seg_runtime.preprocess import Array, dtype_maximum
+from seg_runtime.segment import Infer, segment_labels, window_logits
+
+from .parity import evenly, generated_images, image_files
+
+COUNT = 2  # samples of each kind: made-up and, if asked for, real
+CANDIDATES = 6  # tried for them
+MIXED = 0.05  # share of pixels outside the commonest label from which a sample is good enough
+POSITIONS = 2048  # logits kept of each
+
+
+def golden(contract: Contract, infer: Infer, images: Path | None = None, limit: float = FP32_LIMIT) -> Golden:
+    """Samples for a file, with the answers of `infer`.
+
+    Args:
+        contract: of the file.
+        infer: the torch model, window -> logits.
+        images: folder of real images to take crops of, besides the made-up ones. Their pixels become part of the file.
+        limit: error that the file's form is allowed, as a share of the logits' range.
+
+    Raises:
+        DataError: no image in the folder.
+        ImageError: an image that does not fit the model.
+    """
+    kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, CANDIDATES, seed=1))]
+    if images is not None:
+        kinds.append(crops(images, contract))
+    samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
+    return Golden(tuple(samples), limit)
+
+
+def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
+    """A sample of an image that is one window: its answers come by the corridor that every image takes."""
+    image = fitted(pixels.image(), contract)
+    grid, answers = window_logits(image, contract, infer)
+    [logits] = answers
+    low, high = float(logits.min()), float(logits.max())
+    gaps = unframe(stitch([margins(logits, contract)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
+    chosen = np.random.default_rng(0).choice(logits.size, min(POSITIONS, logits.size), replace=False)
+    positions = np.sort(chosen).astype(np.int32)
+    return Sample(
+        pixels,
+        labels=segment_labels(image, contract, lambda window: logits[None]),
+        close=gaps <= FLIP_MARGIN_ERRORS * limit * (high - low),
+        positions=positions,
+        logits=logits.ravel()[positions],
+        low=low,
+        high=high,
+    )
+
+
+def generated(values: NDArray[np.uint8], contract: Contract) -> Pixels:
+    """A made-up image in the grey values that the contract's intensity was made for.
+
+    Args:
+        values: `(H, W, C)`, 0..255, stretched over the useful range.
+        contract: says which range that is, and of which dtype.
+    """
+    dtype = contract.host_dtype or ("float32" if contract.pixels == "float" else "uint8")
+    useful = _useful(contract, dtype_maximum(np.dtype(dtype)))
+    if dtype == "uint8" and useful and useful[1] > 255 and not contract.host_dtype:
+        dtype = "uint16"
+    unit = dtype_maximum(np.dtype(dtype))
+    if useful and dtype != "float32":
+        useful = max(0.0, useful[0]), min(unit, useful[1])
+    if not useful or useful[0] >= useful[1]:
+        return Pixels(values, dtype, unit / 255)
+    darkest, brightest = float(values.min()), float(values.max())
+    scale = (useful[1] - useful[0]) / max(1.0, brightest - darkest)
+    return Pixels(values, dtype, scale, useful[0] - darkest * scale)
+
+
+def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
+    """Grey values that the intensity was made for, for a window a little more, where it clips; None for all."""
+    i = contract.intensity
+    if i.method == "window":
+        return i.level - 0.55 * i.width, i.level + 0.55 * i.width
+    if i.method == "standardize":
+        ends = [unit * (m + sign * 2 * s) for m, s in zip(i.mean, i.std, strict=True) for sign in (-1, 1)]
+        return min(ends), max(ends)
+    return None
+
+
+def crops(folder: Path, contract: Contract) -> Iterator[Pixels]:
+    """The middle of real images, one output window each, at 8 bits between its own darkest and brightest value."""
+    paths = image_files(folder)
+    for path in (paths[i] for i in evenly(len(paths), CANDIDATES)):
+        image = fitted(next(decode(read_bytes(path), str(path))), contract, str(path))
+        if contract.host_dtype and image.dtype != contract.host_dtype:
+            fix = "name a folder of such images"
+            raise DataError(f"{path} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)
+        yield _quantised(_middle(image, contract.output_shape))
+
+
+def _middle(image: Array, shape: tuple[int, ...]) -> Array:
+    cut = tuple(slice(max(0, (n - o) // 2), max(0, (n - o) // 2) + o) for n, o in zip(image.shape, shape, strict=False))
+    return image[cut]
+
+
+def _quantised(image: Array) -> Pixels:
+    if image.dtype == np.uint8:
+        return Pixels(np.ascontiguousarray(image))
+    low, high = float(image.min()), float(image.max())
+    scale = (high - low) / 255 or 1.0
+    return Pixels(np.rint((image - low) / scale).astype(np.uint8), str(image.dtype), scale, low)
+
+
+def _mixed(samples: Iterable[Sample], count: int) -> list[Sample]:
+    """The first samples whose labels are mixed; where there are too few, the most mixed of the others."""
+    good: list[Sample] = []
+    others: list[Sample] = []
+    for sample in samples:
+        (good if _other_labels(sample) >= MIXED else others).append(sample)
+        if len(good) == count:
+            return good
+    others.sort(key=_other_labels, reverse=True)
+    return good + others[: count - len(good)]
+
+
+def _other_labels(sample: Sample) -> float:
+    """Share of pixels outside the commonest label."""
+    return 1 - float(np.bincount(sample.labels.ravel()).max()) / sample.labels.size

@@ -1,0 +1,202 @@
+"""The doctor: what this machine has, what really works, and the one line that mends what does not. Needs no model."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from .errors import SegError
+from .probe import Probe, others, probe, probe_other
+from .providers import ORT_NAMES, available_threads, check_wheels, runtime_module, wheels
+from .version import VERSION
+
+CPU_FEATURES = ("AVX2", "AVX512F", "AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # the last one is ARM's dot product
+CUDNN_MAJOR = 9  # of every CUDA wheel since ONNX Runtime 1.19
+
+
+def examine(provider: str) -> dict[str, Any]:
+    """Look at everything.
+
+    Args:
+        provider: `auto`, `cpu` or `cuda`; whether it can be had decides `works`.
+
+    Returns:
+        The report, ready for JSON.
+    """
+    try:
+        ort, problem = runtime_module(), None
+    except SegError as error:
+        ort, problem = None, error
+    tried = [probe(name) for name in ORT_NAMES] if ort else []
+    tried += [probe_other(ort, name) for name in others(ort)] if ort else []
+    loads = {p.name: p.loads for p in tried}
+    nvidia = _nvidia(ort)
+    return {
+        "works": loads.get("cpu" if provider == "auto" else provider, False),
+        "asked": provider,
+        "versions": _versions(ort),
+        "wheels": wheels(),
+        "built_in": list(ort.get_available_providers()) if ort else [],
+        "providers": [vars(p) for p in tried],
+        "nvidia": nvidia,
+        "cpu": {"name": _cpu_name(), "features": cpu_features()},
+        "threads": {"available": available_threads(), "processors": os.cpu_count(), "quota": _quota()},
+        "findings": _findings(provider, tried, problem, nvidia),
+    }
+
+
+def _versions(ort: Any) -> dict[str, str]:
+    return {
+        "seg-edge": VERSION,
+        "onnxruntime": str(ort.__version__) if ort else "missing",
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _findings(
+    provider: str, tried: list[Probe], missing: SegError | None, nvidia: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """What is wrong, each with its fix. That CUDA is absent is wrong only where it was asked for or a card is there."""
+    found = [{"problem": missing.came, "fix": missing.fix}] if missing else []
+    try:
+        if note := check_wheels("auto"):
+            problem, _, fix = note.partition(": ")
+            found.append({"problem": problem, "fix": fix})
+    except SegError as error:
+        found.append({"problem": error.came, "fix": error.fix})
+    two_wheels = len(wheels()) > 1  # told above; whatever does not load, this comes first
+    for p in tried:
+        if not (p.loads or two_wheels) and (p.name in ("cpu", provider) or (p.name == "cuda" and nvidia["driver"])):
+            found.append({"problem": p.problem, "fix": p.fix})
+    quota, threads = _quota(), available_threads()
+    if quota and quota < threads:
+        came = f"{threads} threads are seen, but this container may use {quota:g} processors"
+        found.append({"problem": came, "fix": f"--threads {max(1, int(quota))}"})
+    if cpu_features().get("AVX2") is False and platform.machine().lower() in ("x86_64", "amd64"):
+        found.append({"problem": "this processor has no AVX2", "fix": "expect CPU times several times longer"})
+    return found
+
+
+def _nvidia(ort: Any) -> dict[str, Any]:
+    """The driver, and the majors of CUDA and cuDNN that the wheel wants and that can be loaded here."""
+    wanted = str(getattr(ort, "cuda_version", "") or "")
+    return {
+        "driver": _driver(),
+        "driver_cuda": _called(("libcuda.so.1", "nvcuda.dll"), "cuDriverGetVersion"),
+        "cuda_wanted": wanted.split(".")[0] or None,
+        "cuda_found": _called(
+            [n for m in (13, 12, 11) for n in (f"libcudart.so.{m}", f"cudart64_{m}.dll")], "cudaRuntimeGetVersion"
+        ),
+        "cudnn_wanted": str(CUDNN_MAJOR) if wanted else None,
+        "cudnn_found": _cudnn(),
+    }
+
+
+def _driver() -> str | None:
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text()
+    except OSError:
+        return "present" if _library(("libcuda.so.1", "nvcuda.dll")) else None
+    match = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", text)
+    return match[1] if match else "present"
+
+
+def _called(names: list[str] | tuple[str, ...], function: str) -> str | None:
+    """The version that CUDA's driver or runtime tells (12080 is 12.8), None without the library."""
+    library, number = _library(names), ctypes.c_int()
+    if library is None or getattr(library, function)(ctypes.byref(number)):
+        return None
+    return f"{number.value // 1000}.{number.value % 1000 // 10}"
+
+
+def _cudnn() -> str | None:
+    library = _library([n for m in (9, 8) for n in (f"libcudnn.so.{m}", f"cudnn64_{m}.dll")])
+    if library is None:
+        return None
+    library.cudnnGetVersion.restype = ctypes.c_size_t
+    number = library.cudnnGetVersion()  # 90100 is 9.1.0, 8907 was 8.9.7
+    major, rest = divmod(number, 10000 if number >= 90000 else 1000)
+    return f"{major}.{rest // 100}.{rest % 100}"
+
+
+def _library(names: list[str] | tuple[str, ...]) -> ctypes.CDLL | None:
+    for name in names:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    return None
+
+
+def cpu_features() -> dict[str, bool | None]:
+    """Whether the processor has what ONNX Runtime's fast kernels use; None where it cannot be told."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+        match = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+        flags = set(match[1].upper().split()) if match else set()
+    except OSError:
+        flags = {name for name, has in _numpy_features().items() if has}
+    if not flags:
+        return dict.fromkeys(CPU_FEATURES, None)
+    return {name: name in flags for name in CPU_FEATURES}
+
+
+def _numpy_features() -> dict[str, bool]:
+    """As numpy detects them, in our spelling."""
+    for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):  # numpy 2 and 1
+        with contextlib.suppress(ImportError, AttributeError):
+            found: dict[str, bool] = import_module(module).__cpu_features__
+            return {**found, "AVX512_VNNI": bool(found.get("AVX512VNNI") or found.get("AVX512_ICL"))}
+    return {}
+
+
+def _cpu_name() -> str:
+    try:
+        match = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()
+
+
+def _quota() -> float | None:
+    """Processors' worth of time that this container may use, None without a limit (cgroup v2)."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # no such file, or `max`
+        return None
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """A report for a person."""
+    nvidia, threads = report["nvidia"], report["threads"]
+    rows = [("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items()))]
+    rows.append(("wheels", ", ".join(f"{name} {version}" for name, version in report["wheels"].items()) or "none"))
+    for p in report["providers"]:
+        rows.append((p["name"], "works" if p["loads"] else f"does not work: {p['problem']}"))
+    for what in ("cuda", "cudnn"):
+        if wanted := nvidia[f"{what}_wanted"]:
+            rows.append((f"{what} libraries", f"wheel wants {wanted}, found {nvidia[f'{what}_found'] or 'none'}"))
+    limit = f", driver for CUDA up to {nvidia['driver_cuda']}" if nvidia["driver_cuda"] else ""
+    rows.append(("NVIDIA driver", f"{nvidia['driver'] or 'none seen'}{limit}"))
+    has = [name for name, there in report["cpu"]["features"].items() if there]
+    rows.append(("processor", f"{report['cpu']['name']}; {', '.join(has) or 'no feature known'}"))
+    quota = f", quota {threads['quota']:g}" if threads["quota"] else ""
+    rows.append(("threads", f"{threads['available']} for this process, {threads['processors']} in the machine{quota}"))
+    rows += [("fix", f"{f['problem']}: {f['fix']}") for f in report["findings"]]
+    rows.append(("verdict", f"--provider {report['asked']} {'works' if report['works'] else 'does not work'}"))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)

@@ -1,0 +1,134 @@
+"""The self-test: what a device answers for the golden samples of a file against what torch answered at export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contract import Contract
+from .golden import Golden, Sample
+from .postprocess import margins
+from .preprocess import Array, Float
+
+Labels = NDArray[np.uint8]
+Answer = Callable[[Array], tuple[Labels, Float | None]]
+"""Image `(H, W, C)` -> labels `(H, W)` and, of forms that give them, the logits `(K, *output_shape)` of its one window."""
+
+
+@dataclass
+class SelfTest:
+    """Agreement of a device with the torch model over all golden samples."""
+
+    limit: float
+    """Error that is allowed, as a share of a sample's range of logits."""
+    samples: int = 0
+    logits: int = 0
+    """Compared; 0 for a form that gives labels only."""
+    pixels: int = 0
+    max_abs_error: float = 0.0
+    max_error_of_range: float = 0.0
+    not_finite: int = 0
+    flipped: int = 0
+    allowed: int = 0
+    """Of the flipped pixels those where torch itself was undecided within the limit."""
+    max_flip_margin: float | None = None
+    """Largest margin of this device, in logits, at a flipped pixel; None without a flip or without logits."""
+    ms: list[float] = field(default_factory=list)
+
+    def add(self, sample: Sample, labels: Labels, logits: Float | None, contract: Contract) -> None:
+        """Compare the answers for one sample."""
+        self.samples += 1
+        self.pixels += labels.size
+        flips = labels != sample.labels
+        self.flipped += int(flips.sum())
+        self.allowed += int((flips & sample.close).sum())
+        if logits is None:
+            return
+        self.not_finite += int((~np.isfinite(logits)).sum())
+        wanted = np.concatenate([sample.logits, [sample.low, sample.high]])
+        came = np.concatenate([logits.ravel()[sample.positions], [logits.min(), logits.max()]])
+        error = float(np.abs(came.astype(np.float64) - wanted).max())
+        self.logits += len(wanted)
+        self.max_abs_error = max(self.max_abs_error, error)
+        self.max_error_of_range = max(self.max_error_of_range, error / sample.logit_range)
+        gaps = margins(logits, contract)
+        if flips.any() and flips.shape == gaps.shape:  # an image resized for the network has no margin of its own
+            self.max_flip_margin = max(self.max_flip_margin or 0.0, float(gaps[flips].max()))
+
+    def failures(self) -> list[str]:
+        """What does not hold, in words; empty when the device passes."""
+        found = []
+        if not self.samples:
+            found.append("no sample was compared")
+        if self.not_finite:
+            found.append(f"{self.not_finite} logits are NaN or infinite")
+        elif not self.max_error_of_range <= self.limit:
+            found.append(f"error {self.max_error_of_range:.2e} of the logits' range, limit {self.limit:.0e}")
+        if wrong := self.flipped - self.allowed:
+            found.append(f"{wrong} of {self.pixels} px have another label where torch was sure")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """All figures for JSON, which has no NaN."""
+        finite = not self.not_finite
+        return {
+            "passed": not self.failures(),
+            "failures": self.failures(),
+            "samples": self.samples,
+            "logits_compared": self.logits,
+            "max_abs_error": self.max_abs_error if finite else None,
+            "max_error_of_range": self.max_error_of_range if finite else None,
+            "limit": self.limit,
+            "pixels": self.pixels,
+            "flipped": self.flipped,
+            "flipped_allowed": self.allowed,
+            "max_flip_margin": self.max_flip_margin if finite else None,
+            "ms": [round(v, 3) for v in self.ms],
+        }
+
+
+def self_test(golden: Golden, contract: Contract, answer: Answer) -> SelfTest:
+    """Let a device answer all golden samples."""
+    result = SelfTest(golden.limit)
+    for sample in golden.samples:
+        image, start = sample.pixels.image(), time.perf_counter()
+        labels, logits = answer(image)
+        result.ms.append((time.perf_counter() - start) * 1000)
+        result.add(sample, labels, logits, contract)
+    return result
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """A report for a person."""
+    test, provider = report["self_test"], report["provider"]
+
+    def number(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.3e}"
+
+    used = f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"
+    placement = report["placement"]
+    nodes = (
+        ", ".join(f"{n} on {name}" for name, n in placement.items()) if placement else "unknown to this ONNX Runtime"
+    )
+    has_logits = test["logits_compared"] > 0
+    rows = [
+        ("provider", used),
+        *([("", provider["reason"])] if provider["reason"] else []),
+        ("golden samples", f"{test['samples']} ({test['pixels']} px, {test['logits_compared']} logits)"),
+        ("largest error", number(test["max_abs_error"]) if has_logits else "no logits in this form"),
+        ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})" if has_logits else "-"),
+        ("flipped px", f"{test['flipped']}, of which {test['flipped_allowed']} where torch was undecided"),
+        ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
+        ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
+        ("nodes", nodes),
+        ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
+        ("model", report["model"]["sha256"]),
+        ("self-test", "; ".join(test["failures"]) or "passed"),
+    ]  # fmt: skip
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
