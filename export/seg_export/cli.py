@@ -11,7 +11,7 @@ import click
 from seg_runtime.atomic import check_writable, write_atomic
 from seg_runtime.commandline import Command
 from seg_runtime.errors import SegError
-from seg_toolkit.needs import require_extra
+from seg_runtime.needs import require_extra
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

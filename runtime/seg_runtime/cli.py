@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from .batch import Outcome, Task, Wishes, find_tasks, run
+from .batch import Outcome, run
 from .commandline import Command
 from .errors import ImageError, SegError
 from .image import MAX_PIXELS
 from .providers import PROVIDERS, check_wheels
 from .segment import Segmenter
+from .tasks import Task, Wishes, find_tasks
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -32,6 +33,12 @@ from .segment import Segmenter
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png, the image with its labels and a legend.")
 @click.option(
     "--probabilities", type=click.Choice(["npy", "tiff"]), help="Also write the probability of each class, float32."
+)
+@click.option(
+    "--dicom-seg",
+    type=click.Choice(["binary", "labelmap"]),
+    default="binary",
+    help="Form of the answer to DICOM images.",
 )
 @click.option("--overwrite", is_flag=True, help="Segment again what has results already.")
 @click.option(
@@ -55,19 +62,21 @@ def main(
     fast_math: bool,
     overlay: bool,
     probabilities: str | None,
+    dicom_seg: str,
     overwrite: bool,
     jobs: int,
     max_pixels: int,
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
-    A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
+    A mask is a palette picture: pixel value = class index. A folder of DICOM images is a study: each series gets one
+    DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had.
     """
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
     path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
-    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
+    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels, dicom_seg)
     with Segmenter(path, provider, threads, fast_math) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
@@ -97,11 +106,15 @@ def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
             if isinstance(result, SegError):
                 outcome.failed.append((task.source, result))
             else:
-                (outcome.done if result == "done" else outcome.skipped).append(task)
+                (outcome.skipped if result == "skipped" else outcome.done).append(task)
+                if result not in ("done", "skipped"):
+                    outcome.notes.append(result)
     return outcome
 
 
 def _report(outcome: Outcome, out: Path) -> None:
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
     for _, error in outcome.failed:
         click.echo(f"error: {error}", err=True)
     parts = [f"{len(outcome.done)} segmented"]

@@ -12,8 +12,7 @@ import click
 from seg_runtime.atomic import write_atomic
 from seg_runtime.commandline import Command
 from seg_runtime.errors import InterruptedRunError, SegError
-
-from .needs import require_extra
+from seg_runtime.needs import require_extra
 
 SHOWN_LOSSES = 20  # the bar shows the mean of so many
 
