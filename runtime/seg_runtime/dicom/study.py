@@ -82,8 +82,8 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
 
 def place(header: Dataset) -> Place | str:
     """Where the planes of a file lie, or why that is unknown, in words that tell nothing of the file."""
-    if missing := [word for word in _IDENTITY if not header.get(word)]:
-        return f"it has no {missing[0]}"
+    if reason := _unfit(header):
+        return reason
     planes = [_plane(header, index) for index in range(frame_count(header))]
     if not header.get("FrameOfReferenceUID") or not planes or None in planes:
         return "its frames have no position in the patient"
@@ -101,6 +101,16 @@ def place(header: Dataset) -> Place | str:
     identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
     grid = (int(header.Rows), int(header.Columns), *sides[0].round(4).tolist(), *spacings[0].round(4).tolist())
     return Place((*identity, str(header.SOPClassUID), *grid), float(heights[0]))
+
+
+def _unfit(header: Dataset) -> str:
+    """Why no DICOM SEG can reference a file, wherever it lies; empty where one can."""
+    if missing := [word for word in _IDENTITY if not header.get(word)]:
+        return f"it has no {missing[0]}"
+    kind = header.SOPClassUID
+    if kind.is_private or kind.is_retired or kind.name == str(kind):
+        return "its kind of image is not, or no longer, in the standard"
+    return ""
 
 
 def _plane(header: Dataset, index: int) -> tuple[list[float], list[float], list[float]] | None:
@@ -127,8 +137,8 @@ def _plane(header: Dataset, index: int) -> tuple[list[float], list[float], list[
 def _alone(path: Path, header: Dataset, frames: int, where: Place | str) -> Stack:
     if isinstance(where, Place):
         return Stack((path,), frames, True)
-    reason = where
-    if not any(not header.get(word) for word in _IDENTITY) and frames == 1:
+    reason = _unfit(header) or where
+    if frames == 1 and not _unfit(header):
         # PS3.3, A.51: a segmentation without a frame of reference lies on the pixels of the image that it references
         reason = "an image of its kind must have a frame of reference" if header.SOPClassUID in _NEEDS_FRAME else ""
     return Stack((path,), frames, False, reason)

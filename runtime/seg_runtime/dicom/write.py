@@ -29,6 +29,7 @@ _TYPE_2 = (  # must be there, may be empty; many a source lacks one
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
     "ReferringPhysicianName",
 )  # fmt: skip
+_PLACED_BY = ("FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient")
 _STAMPS = (("ContentDate", "ContentTime"), ("AcquisitionDate", "AcquisitionTime"), ("SeriesDate", "SeriesTime"),
            ("StudyDate", "StudyTime"))  # fmt: skip
 
@@ -106,12 +107,9 @@ def _usable(header: Dataset, placed: bool) -> Dataset:
     if plain.PatientSex not in ("M", "F", "O"):
         plain.PatientSex = ""
     if not placed:  # a frame of reference without positions says nothing, and asks for positions in the SEG
-        for word in (
-            "FrameOfReferenceUID",
-            "PositionReferenceIndicator",
-            "ImagePositionPatient",
-            "ImageOrientationPatient",
-        ):
+        spacing = plain.get("PixelSpacing")
+        odd = () if spacing and min(float(v) for v in spacing) > 0 else ("PixelSpacing",)
+        for word in (*_PLACED_BY, *odd):
             if word in plain:
                 delattr(plain, word)
     return plain
@@ -163,6 +161,8 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], sources: Sequence[str], mo
     del seg.InstanceCreationDate, seg.InstanceCreationTime
     if "ContentCreatorName" not in seg:
         seg.ContentCreatorName = ""  # type 2: nobody, a program
+    if "FrameOfReferenceUID" not in seg:
+        seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C where there are no positions
     seg.DeviceUID = derived_uid("device", model_sha256)
     for item in seg.get("ContributingEquipmentSequence", []):
         if "highdicom" in str(item.get("ManufacturerModelName", "")) and "ContributionDateTime" in item:
