@@ -52,6 +52,8 @@ class Place:
 def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack], list[tuple[Path, SegError]]]:
     """The stacks that DICOM files make up, in the order of their first files, and the files that are no images.
 
+    A copy, that is a file with the SOP Instance UID of an earlier one, is passed over.
+
     Args:
         files: DICOM files.
         apart: each file is a stack of its own, as when a person named it.
@@ -60,6 +62,7 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
     grouped: dict[tuple[Any, ...], list[tuple[float, int, Path]]] = {}
     found: dict[Path, Stack] = {}
     failed: list[tuple[Path, SegError]] = []
+    seen: set[str] = set()
     for path in files:
         try:
             header = read_dataset(path, str(path))
@@ -67,9 +70,13 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
             with discreet(str(path)):
                 frames, where = frame_count(header), place(header)
                 number = int(header.get("InstanceNumber") or 0)
+                uid = str(header.get("SOPInstanceUID") or "")
         except SegError as error:
             failed.append((path, error))
             continue
+        if uid and uid in seen:
+            continue  # a copy of an image that is there
+        seen.add(uid)
         if apart or isinstance(where, str) or frames > 1:
             found[path] = _alone(path, header, frames, where)
         else:
@@ -167,6 +174,8 @@ def read_headers(stack: Stack) -> list[Dataset]:
     headers = [read_dataset(path, str(path)) for path in stack.files]
     for path, header in zip(stack.files, headers, strict=True):
         check_image(header, str(path))
-    if len({(h.get("StudyInstanceUID"), h.get("SeriesInstanceUID")) for h in headers}) > 1:
-        raise ImageError(f"{stack.files[0].parent} has changed", "files that stay", "run it again")
+    with discreet(str(stack.files[0].parent)):
+        series = {(h.get("StudyInstanceUID"), h.get("SeriesInstanceUID")) for h in headers}
+        if len(series) > 1:
+            raise ImageError(f"{stack.files[0].parent} has changed", "files that stay", "run it again")
     return headers

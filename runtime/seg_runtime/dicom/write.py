@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import ClassInfo, Code, Contract
-from ..errors import ImageError
 from ..record import product_version
 from .library import Dataset, discreet, highdicom, pydicom
 
@@ -29,7 +28,9 @@ _TYPE_2 = (  # must be there, may be empty; many a source lacks one
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
     "ReferringPhysicianName",
 )  # fmt: skip
-_PLACED_BY = ("FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient")
+_PLACED_BY = (  # a frame of reference without positions says nothing, and asks for positions in the SEG
+    "FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+)  # fmt: skip
 _STAMPS = (("ContentDate", "ContentTime"), ("AcquisitionDate", "AcquisitionTime"), ("SeriesDate", "SeriesTime"),
            ("StudyDate", "StudyTime"))  # fmt: skip
 
@@ -60,11 +61,12 @@ def write_seg(
         SegError: highdicom is not installed.
     """
     hd = highdicom()
-    sources = [str(h.SOPInstanceUID) for h in headers]
     digest = hashlib.sha256(labels.tobytes()).hexdigest()
     version = f"seg-edge {product_version()}"
-    with discreet(name):
-        headers = [_usable(h, placed) for h in headers]
+    with discreet(name):  # elements are parsed, and complained about, when they are looked at
+        sources = [str(h.SOPInstanceUID) for h in headers]
+        thickness_mm = _thickness_mm(headers) if placed else 0.0
+        headers = [_usable(h, placed, thickness_mm) for h in headers]
         first = headers[0]
         seg = hd.seg.Segmentation(
             source_images=headers,
@@ -87,13 +89,13 @@ def write_seg(
             specific_character_set=None,
             transfer_syntax_uid="1.2.840.10008.1.2.1",
         )
-        _settle(seg, headers, sources, model_sha256)
+        _settle(seg, headers, model_sha256)
         file = io.BytesIO()
         seg.save_as(file)
         return file.getvalue()
 
 
-def _usable(header: Dataset, placed: bool) -> Dataset:
+def _usable(header: Dataset, placed: bool, thickness_mm: float) -> Dataset:
     """A copy that highdicom takes: empty where the source says nothing or nonsense."""
     plain = copy.copy(header)
     for word in _TYPE_2:
@@ -106,13 +108,27 @@ def _usable(header: Dataset, placed: bool) -> Dataset:
             setattr(plain, word, "")
     if plain.PatientSex not in ("M", "F", "O"):
         plain.PatientSex = ""
-    if not placed:  # a frame of reference without positions says nothing, and asks for positions in the SEG
-        spacing = plain.get("PixelSpacing")
-        odd = () if spacing and min(float(v) for v in spacing) > 0 else ("PixelSpacing",)
-        for word in (*_PLACED_BY, *odd):
+    if placed:
+        if not plain.get("SliceThickness") and "SharedFunctionalGroupsSequence" not in plain:
+            plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C of a SEG, may be empty in its source
+    else:
+        for word in _PLACED_BY:
             if word in plain:
                 delattr(plain, word)
+        plain.NumberOfFrames = 1
+        shared = pydicom("dataset").Dataset()  # highdicom wants it of every kind of image that may have frames
+        shared.PixelMeasuresSequence = [pydicom("dataset").Dataset()]
+        plain.SharedFunctionalGroupsSequence = [shared]
     return plain
+
+
+def _thickness_mm(headers: Sequence[Dataset]) -> float:
+    """What a slice that does not tell its thickness takes: the distance to the next one; alone, a row of pixels."""
+    if "ImagePositionPatient" not in headers[0]:
+        return 1.0  # a multi-frame object says it in its functional groups
+    places = np.array([[float(v) for v in h.ImagePositionPatient] for h in headers])
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    return float(np.median(steps)) if len(steps) else float(headers[0].PixelSpacing[0])
 
 
 def _segment(hd: Any, number: int, info: ClassInfo, contract: Contract, model_sha256: str) -> Any:
@@ -150,7 +166,7 @@ def _number(value: Any) -> int:
     return 0
 
 
-def _settle(seg: Dataset, headers: Sequence[Dataset], sources: Sequence[str], model_sha256: str) -> None:
+def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str) -> None:
     """Replace what highdicom draws from clock and chance by what follows from source and model."""
     first = headers[0]
     day, moment = next(
@@ -162,6 +178,8 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], sources: Sequence[str], mo
     if "ContentCreatorName" not in seg:
         seg.ContentCreatorName = ""  # type 2: nobody, a program
     if "FrameOfReferenceUID" not in seg:
+        for item in seg.SharedFunctionalGroupsSequence:
+            item.pop("PixelMeasuresSequence", None)
         seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C where there are no positions
     seg.DeviceUID = derived_uid("device", model_sha256)
     for item in seg.get("ContributingEquipmentSequence", []):
@@ -176,5 +194,3 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], sources: Sequence[str], mo
         seg.SpecificCharacterSet = "ISO_IR 192"
     elif charset:
         seg.SpecificCharacterSet = charset
-    if len(sources) != len(set(sources)):
-        raise ImageError("one image comes twice in the series", "each once", "remove the copy")

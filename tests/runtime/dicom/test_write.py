@@ -14,7 +14,7 @@ from seg_runtime.contract import Code
 from seg_runtime.dicom.study import find_stacks, read_headers
 from seg_runtime.dicom.write import write_seg
 
-from .craft_dicom import AXIAL, field, placed, save
+from .craft_dicom import AXIAL, SC, dataset, field, placed, save
 from .readers import by_dcmqi, by_highdicom, conforms
 
 LIVER = ClassInfo(
@@ -200,3 +200,31 @@ def test_long_and_odd_class_names_fit(tmp_path: Path) -> None:
     series(tmp_path, AXIAL)
     contract = replace(CONTRACT, classes=(CLASSES[0], *(ClassInfo(n, (9, 9, 9)) for n in ("x" * 90, "a\\b\n", "\t"))))
     conforms(write(tmp_path, phantom(4, 24, 32), "binary", contract)[0])
+
+
+XA, NM, US = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("12.1", "20", "6.1"))
+
+
+@pytest.mark.parametrize("kind", [SC, XA, NM, US])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_image_without_a_position_is_answered_on_its_pixels(tmp_path: Path, kind: str, form: str) -> None:
+    import pydicom
+
+    it = dataset(
+        field(24, 32), kind, PixelSpacing=["0", "0"], FrameOfReferenceUID="1.2.3", ImageType=["ORIGINAL", "PRIMARY"]
+    )
+    save(it, tmp_path / "a.dcm")
+    target, files = write(tmp_path, phantom(1, 24, 32), form)
+    conforms(target, labelmap=form == "labelmap")
+    np.testing.assert_array_equal(by_highdicom(target, files), phantom(1, 24, 32))
+    assert "FrameOfReferenceUID" not in pydicom.dcmread(target)
+
+
+def test_slices_of_no_thickness_take_the_distance_to_the_next(tmp_path: Path) -> None:
+    import pydicom
+
+    for k in range(3):
+        save(placed(field(24, 32, k), (0, 0, 4 * k), number=k + 1, SliceThickness=""), tmp_path / f"{k}.dcm")
+    target, files = write(tmp_path, phantom(3, 24, 32), "binary")
+    np.testing.assert_array_equal(by_highdicom(target, files), phantom(3, 24, 32))
+    assert pydicom.dcmread(target).SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 4
