@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,16 @@ from seg_runtime.needs import require_extra
     metavar="PX",
     help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
 )
+@click.option(
+    "--codes",
+    type=click.Path(path_type=Path),
+    metavar="FILE.JSON",
+    help="What each class is in DICOM's codes, by its name.",
+)
 @click.version_option(package_name="seg-edge")
-def main(model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None) -> None:
+def main(
+    model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None, codes: Path | None
+) -> None:
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
     When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
@@ -50,12 +59,14 @@ def main(model: Path, target: Path, images: Path | None, report: Path | None, in
         check_writable(report)
     check_writable(target)
     from seg_toolkit.checkpoint import load  # torch is heavy: --help and wrong options answer without it
+    from seg_toolkit.codes import with_codes
 
     from .export import export, report_dict, write
     from .parity import Limits, Parity
 
     limits = Limits()
     checkpoint = load(model)
+    checkpoint.contract = replace(checkpoint.contract, classes=with_codes(checkpoint.contract.classes, codes))
     click.echo("exporting the graph …", err=True)
     with click.progressbar(length=1, label="comparing windows", file=sys.stderr) as bar:
 

@@ -239,7 +239,7 @@ def _writers(
         seg = _dicom_seg(task, results, wishes)
         writers = {f"seg_{wishes.dicom_seg}": (".dcm", lambda file: file.write(seg))}
     if wishes.overlay:
-        pictures = (overlay(r.image, r.labels, classes) for r in results)
+        pictures = (overlay(r.image, r.labels, classes, r.contract.intensity) for r in results)
         writers["overlay"] = suffix, lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])
