@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ImageError, SegError
-from .library import Dataset, discreet, pydicom
+from ..needs import require_extra
+from .library import Dataset, discreet
 from .read import check_image, frame_count, read_dataset
 
 _MERGED = 1e-3  # mm: positions closer than that along the normal are one
@@ -58,7 +59,7 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
         files: DICOM files.
         apart: each file is a stack of its own, as when a person named it.
     """
-    pydicom()  # one error where it is missing, not one per file
+    require_extra("dicom", "pydicom", "highdicom")  # one error where they are missing, not one per file
     grouped: dict[tuple[Any, ...], list[tuple[float, int, Path]]] = {}
     found: dict[Path, Stack] = {}
     failed: list[tuple[Path, SegError]] = []

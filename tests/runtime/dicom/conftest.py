@@ -10,11 +10,14 @@ from seg_runtime.cli import main
 
 from ...conftest import Made, MakeModel
 
-pytest.importorskip("pydicom", reason="the extra 'dicom' is not installed")
-pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
-
 SegRun = Callable[..., Result]
 HU = Intensity("window", level=0, width=2000)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _extra() -> None:
+    for name in ("pydicom", "highdicom"):
+        pytest.importorskip(name, reason="the extra 'dicom' is not installed")
 
 
 @pytest.fixture(scope="session")
