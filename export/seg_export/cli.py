@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from seg_runtime.atomic import check_writable, write_atomic
 from seg_runtime.commandline import Command
 from seg_runtime.contract import HOST_DTYPES
 from seg_runtime.errors import SegError
-from seg_toolkit.needs import require_extra
+from seg_runtime.needs import require_extra
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -38,6 +39,12 @@ from seg_toolkit.needs import require_extra
     help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
 )
 @click.option(
+    "--codes",
+    type=click.Path(path_type=Path),
+    metavar="FILE.JSON",
+    help="What each class is in DICOM's codes, by its name.",
+)
+@click.option(
     "--golden",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -55,6 +62,7 @@ from seg_toolkit.needs import require_extra
 def main(
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
     golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
+    codes: Path | None,
 ) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
@@ -71,6 +79,7 @@ def main(
         check_writable(report)
     check_writable(target)
     from seg_toolkit.checkpoint import load  # torch is heavy: --help and wrong options answer without it
+    from seg_toolkit.codes import with_codes
 
     from .export import export, report_dict, write
     from .hostready.prove import HostForm
@@ -79,6 +88,7 @@ def main(
     limits = Limits()
     checkpoint = load(model)
     host = HostForm(host_dtype or "uint8", host_probabilities) if host_ready else None
+    checkpoint.contract = replace(checkpoint.contract, classes=with_codes(checkpoint.contract.classes, codes))
     click.echo("exporting the graph …", err=True)
 
     def show(parity: Parity, contract: Any) -> None:

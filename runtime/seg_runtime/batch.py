@@ -1,16 +1,16 @@
-"""Many images: which ones, what is already done, decode and encode beside the inference, one bad image at a time."""
+"""Many images: what is already done, decode and encode beside the inference, one bad image at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,55 +19,14 @@ from PIL import Image
 
 from .atomic import write_atomic
 from .errors import ImageError, SegError
-from .image import SUFFIXES, decode, mask_image, read_bytes, write_pages
-from .limits import MAX_PIXELS
+from .image import decode, mask_image, read_bytes, write_pages
 from .overlay import overlay
 from .preprocess import Array
 from .record import stack_record
-from .segment import Progress, Segmentation, Segmenter
+from .segment import Progress, Segmentation, Segmenter, Timings
+from .tasks import KEEP, Task, Wishes, read_record
 
-KINDS = ("mask", "overlay", "probabilities")  # of results: NAME_mask.png and so on
 CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
-KEEP = "pass --overwrite to replace it, or choose another --out"
-
-
-@dataclass(frozen=True)
-class Task:
-    """One input file and the stem of its results: `STEM_mask.png`, `STEM.json`, …"""
-
-    source: Path
-    stem: Path
-
-    @property
-    def record(self) -> Path:
-        """Where its record lies; `complete` in it says that the rest is whole."""
-        return self.stem.with_name(self.stem.name + ".json")
-
-    def result(self, kind: str, suffix: str) -> Path:
-        """Path of one result, such as `STEM_mask.png`; `probabilities_npy` is `STEM_probabilities.npy`."""
-        return self.stem.with_name(f"{self.stem.name}_{kind.partition('_')[0]}{suffix}")
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What to write, and how."""
-
-    overlay: bool = False
-    probabilities: str = ""
-    """Empty, `npy` or `tiff`."""
-    overwrite: bool = False
-    jobs: int = 2
-    max_pixels: int = MAX_PIXELS
-
-    def kinds(self) -> dict[str, tuple[str, ...]]:
-        """Kinds of results asked for, with the suffixes that each may have (one page or several)."""
-        pictures = (".png", ".tif")
-        asked: dict[str, tuple[str, ...]] = {"mask": pictures}
-        if self.overlay:
-            asked["overlay"] = pictures
-        if self.probabilities:
-            asked[f"probabilities_{self.probabilities}"] = (".npy",) if self.probabilities == "npy" else (".tif",)
-        return asked
 
 
 @dataclass
@@ -77,84 +36,23 @@ class Outcome:
     done: list[Task] = field(default_factory=list)
     skipped: list[Task] = field(default_factory=list)
     failed: list[tuple[Path, SegError]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """An input in memory."""
+    """An input, its pages in memory; those of a DICOM stack, which may be hundreds, are read one by one."""
 
-    data: bytes
-    pages: list[Array]
+    sha256: str
+    """Of the file's content, of a stack the digest of its files' digests."""
+    pages: Iterable[tuple[str, Array]]
+    """Each with the name of its file."""
+    count: int
+    data: bytes | None
+    """The file's content; None for a stack."""
     decode_ms: float
     same_origin: bool
     """Whether results that lie there already are of this very input and model."""
-
-
-def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list[Task], list[tuple[Path, SegError]]]:
-    """The files to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
-
-    What an earlier run wrote is never an input, so that `seg-run *.png` can be repeated.
-
-    Args:
-        inputs: files and folders.
-        out: where results go; a folder's own structure is kept below it.
-        recursive: look into folders of folders.
-    """
-    tasks: dict[Path, Task] = {}
-    failed: list[tuple[Path, SegError]] = []
-    for given in inputs:
-        inside = _is_folder(given)
-        found = list(_images(given, recursive)) if inside else [given]
-        if not found:
-            hint = "" if recursive else " or pass --recursive"
-            came = f"{given} has no images ({', '.join(SUFFIXES)})"
-            failed.append((given, ImageError(came, "", f"name another folder{hint}")))
-        for source in found:
-            if _is_result(source):
-                continue
-            inner = source.parent.relative_to(given) if inside else Path()
-            task = Task(source, out / inner / source.stem)
-            other = tasks.setdefault(task.stem, task)
-            if other.source.resolve() != source.resolve():
-                clash = f"{source} and {other.source} would write the same {task.stem.name}_mask"
-                failed.append((source, ImageError(clash, "one name each", "run one of them with another --out")))
-    sources = {os.path.realpath(task.source) for task in tasks.values()}
-    for task in list(tasks.values()):
-        targets = [task.record, *(task.result(kind, suffix) for kind in KINDS for suffix in (".png", ".tif", ".npy"))]
-        if hit := next((t for t in targets if os.path.realpath(t) in sources), None):
-            came = f"{task.source} would write over {hit}, which is an input of this run"
-            failed.append((task.source, ImageError(came, "results apart from the images", "choose another --out")))
-            del tasks[task.stem]
-    return list(tasks.values()), failed
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # such as a name that is too long
-        return False
-
-
-def _images(folder: Path, recursive: bool) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders.sort()
-        if not recursive:
-            folders.clear()
-        for name in sorted(files):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(place) / name
-
-
-def _is_result(path: Path) -> bool:
-    """Whether the record beside it says that an earlier run wrote this file."""
-    for what in KINDS:
-        if path.stem.endswith(f"_{what}"):
-            try:
-                record = _read_record(path.with_name(path.stem.removesuffix(f"_{what}") + ".json"))
-            except SegError:
-                return False
-            return record is not None and path.name in record["outputs"].values()
-    return False
 
 
 def run(
@@ -172,10 +70,11 @@ def run(
         progress: called with the task in hand and the share of it that is done.
 
     Yields:
-        Each task with `done`, `skipped` or the error that it met, in order of completion.
+        Each task with `done`, `skipped`, what is to be known about a task that is done, or the error that it met, in
+        order of completion.
     """
     ahead: deque[tuple[Task, Future[Loaded | None]]] = deque()
-    behind: deque[tuple[Task, Future[None]]] = deque()
+    behind: deque[tuple[Task, Future[str]]] = deque()
     waiting = iter(tasks)
     with ThreadPoolExecutor(wishes.jobs) as pool:
         try:
@@ -203,35 +102,52 @@ def run(
                 loading.cancel()
 
 
-def _outcome(task: Task, writing: Future[None]) -> tuple[Task, str | SegError]:
+def _outcome(task: Task, writing: Future[str]) -> tuple[Task, str | SegError]:
     try:
-        writing.result()
+        return task, writing.result()
     except Exception as error:
         return task, _told(task, error)
-    return task, "done"
 
 
 def _told(task: Task, error: Exception) -> SegError:
     """One image's trouble, whatever it is, must not end the run of all others."""
     if isinstance(error, SegError):
         return error
-    reason = "out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
+    text = (
+        type(error).__name__ if task.stack else f"{type(error).__name__}: {error}"
+    )  # a text may quote a patient's name
+    reason = "out of memory" if isinstance(error, MemoryError) else text
     return ImageError(f"{task.source} failed ({reason})", "", "try it alone, or report it")
 
 
 def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     """The input, or None where an earlier run has finished it."""
-    data = read_bytes(task.source)
-    digest = hashlib.sha256(data).hexdigest()
+    contents = {path: read_bytes(path) for path in task.files[:1]}  # of a stack only the digests are kept
+    digests = [_sha256(contents.get(path) or read_bytes(path)) for path in task.files]
+    digest = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
     if not wishes.overwrite and _finished(task, digest, segmenter, wishes):
         return None
     record = None
     with contextlib.suppress(SegError):
-        record = _read_record(task.record)
+        record = read_record(task.record)
     same = record is not None and _same_origin(record, digest, segmenter)
-    start = time.perf_counter()
-    pages = list(decode(data, str(task.source), wishes.max_pixels))
-    return Loaded(data, pages, (time.perf_counter() - start) * 1000, same)
+    if task.stack:
+        return Loaded(digest, _frames(task.files, digests, wishes), task.stack.frames, None, 0.0, same)
+    data, name, start = contents[task.source], str(task.source), time.perf_counter()
+    pages = [(task.source.name, page) for page in decode(data, name, wishes.max_pixels)]
+    return Loaded(digest, pages, len(pages), data, (time.perf_counter() - start) * 1000, same)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _frames(files: Sequence[Path], digests: Sequence[str], wishes: Wishes) -> Iterator[tuple[str, Array]]:
+    for path, digest in zip(files, digests, strict=True):
+        data = read_bytes(path)
+        if _sha256(data) != digest:
+            raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
+        yield from ((path.name, page) for page in decode(data, str(path), wishes.max_pixels))
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -240,40 +156,18 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishe
     Raises:
         SegError: something else lies there, which must not be lost.
     """
-    record = _read_record(task.record)
+    record = read_record(task.record)
     if record is not None and not _same_origin(record, input_sha256, segmenter):
         came = f"{task.record} holds the result of another model or another {task.source.name}"
         raise SegError(came, "a free place", KEEP)
     listed = {} if record is None else record["outputs"]
-    for what, suffixes in wishes.kinds().items():
+    for what, suffixes in task.kinds(wishes).items():
         for path in (task.result(what, suffix) for suffix in suffixes):
             if path.exists() and path.name not in listed.values():
                 raise SegError(f"{path} exists and no record of seg-run lists it", "a free place", KEEP)
     return bool(record and record.get("complete")) and all(
-        what in listed and (task.stem.parent / listed[what]).exists() for what in wishes.kinds()
+        what in listed and (task.stem.parent / listed[what]).exists() for what in task.kinds(wishes)
     )
-
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    """An earlier run's record, None where there is none.
-
-    Raises:
-        SegError: a file of that name that seg-run did not write, or that cannot be read.
-    """
-    try:
-        record = json.loads(path.read_bytes())
-        names = [record["input"]["sha256"], record["model"]["sha256"], *record["outputs"].values()]
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise SegError(
-            f"{path} cannot be read ({error.strerror})", "a readable folder", "choose another --out"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP) from error
-    if not all(isinstance(n, str) and n == Path(n).name for n in names):
-        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP)
-    return dict(record)
 
 
 def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
@@ -284,46 +178,68 @@ def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter
 def _segment(
     segmenter: Segmenter, task: Task, loaded: Loaded, wishes: Wishes, progress: Callable[[Task, float], None]
 ) -> list[Segmentation]:
-    pages = len(loaded.pages)
-
     def watch(page: int) -> Progress:
-        return lambda done, total: progress(task, (page + done / total) / pages)
+        return lambda done, total: progress(task, (page + done / total) / loaded.count)
 
-    return [
-        segmenter.segment_page(
-            page, task.source.name, loaded.data, probabilities=bool(wishes.probabilities), progress=watch(index)
-        )
-        for index, page in enumerate(loaded.pages)
-    ]
+    results: list[Segmentation] = []
+    pages = iter(loaded.pages)
+    while True:
+        timings, start = Timings(), time.perf_counter()
+        if (following := next(pages, None)) is None:
+            return results
+        name, page = following
+        if task.stack:
+            timings.add("decode", start)
+        result = segmenter.segment_page(
+            page, name, loaded.data,
+            probabilities=bool(wishes.probabilities), progress=watch(len(results)), timings=timings,
+        )  # fmt: skip
+        if task.stack and not wishes.overlay:
+            result.image = np.empty((0, 0, page.shape[-1]), page.dtype)  # hundreds of slices would fill the memory
+        results.append(result)
 
 
-def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: Wishes) -> None:
-    """Write all results of one input between two forms of its record: one that announces them, one that completes."""
+def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: Wishes) -> str:
+    """Write all results of one input between two forms of its record: one that announces them, one that completes.
+
+    Returns:
+        `done`, or what is to be known about it.
+    """
     start = time.perf_counter()
-    writers = _writers(results, wishes)
+    writers = _writers(task, results, wishes, loaded)
     targets = {what: task.result(what, suffix) for what, (suffix, _) in writers.items()}
-    before = _listed(task)
-    outputs = {**before, **{what: path.name for what, path in targets.items()}}
-    _write_record(task, results, {"decode": loaded.decode_ms}, outputs, complete=False)
+    new = {what: path.name for what, path in targets.items()}
+    before = {what: name for what, name in _listed(task).items() if name not in new.values()}
+    outputs = {**before, **new}
+    times = {"decode": loaded.decode_ms} if loaded.data is not None else {}
+    _write_record(task, results, loaded, times, outputs, complete=False)
     for what, (_, write) in writers.items():
         write_atomic(targets[what], write)
     if not loaded.same_origin:  # what another model said must not be taken for this one's
-        for name in set(before.values()) - {path.name for path in targets.values()}:
+        for name in before.values():
             (task.stem.parent / name).unlink(missing_ok=True)
-        outputs = {what: path.name for what, path in targets.items()}
-    times = {"decode": loaded.decode_ms, "encode": (time.perf_counter() - start) * 1000}
-    _write_record(task, results, times, outputs, complete=True)
+        outputs = new
+    times["encode"] = (time.perf_counter() - start) * 1000
+    _write_record(task, results, loaded, times, outputs, complete=True)
+    if task.stack and task.stack.no_seg:
+        return f"{task.source} got a plain mask and no DICOM SEG: {task.stack.no_seg}"
+    return "done"
 
 
-def _writers(results: Sequence[Segmentation], wishes: Wishes) -> dict[str, tuple[str, Callable[[BinaryIO], object]]]:
+def _writers(
+    task: Task, results: Sequence[Segmentation], wishes: Wishes, loaded: Loaded
+) -> dict[str, tuple[str, Callable[[BinaryIO], object]]]:
     """For each kind of result its suffix and what writes it."""
     classes = results[0].contract.classes
     suffix = ".png" if len(results) == 1 else ".tif"
     writers: dict[str, tuple[str, Callable[[BinaryIO], object]]] = {
         "mask": (suffix, lambda file: write_pages(file, [mask_image(r.labels, classes) for r in results]))
     }
+    if task.stack and not task.stack.no_seg:
+        seg = _dicom_seg(task, results, wishes)
+        writers = {f"seg_{wishes.dicom_seg}": (".dcm", lambda file: file.write(seg))}
     if wishes.overlay:
-        pictures = (overlay(r.image, r.labels, classes) for r in results)
+        pictures = (overlay(r.image, r.labels, classes, r.contract.intensity) for r in results)
         writers["overlay"] = suffix, lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])
@@ -334,11 +250,30 @@ def _writers(results: Sequence[Segmentation], wishes: Wishes) -> dict[str, tuple
     return writers
 
 
+def _dicom_seg(task: Task, results: Sequence[Segmentation], wishes: Wishes) -> bytes:
+    from .dicom.study import read_headers  # pydicom and highdicom are an extra
+    from .dicom.write import write_seg
+
+    assert task.stack
+    labels = np.stack([r.labels for r in results])
+    record, contract = results[0].record, results[0].contract
+    return write_seg(
+        read_headers(task.stack), labels, contract, record["model"]["sha256"], wishes.dicom_seg, task.stack.placed,
+        str(task.source), record["versions"]["onnxruntime"],
+    )  # fmt: skip
+
+
 def _write_record(
-    task: Task, results: Sequence[Segmentation], ms: Mapping[str, float], outputs: Mapping[str, str], complete: bool
-) -> None:
+    task: Task, results: Sequence[Segmentation], loaded: Loaded, ms: Mapping[str, float], outputs: Mapping[str, str],
+    complete: bool,
+) -> None:  # fmt: skip
     per_page = {stage: value / len(results) for stage, value in ms.items()}
     record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
+    if task.stack:  # digests and counts; nothing that the files say of a person
+        named = {"name": task.source.name or task.stem.name, "sha256": loaded.sha256}
+        record["input"] = {**record["input"], **named, "files": len(task.files)}
+        record["versions"] = {**record["versions"], **{name: version(name) for name in ("pydicom", "highdicom")}}
+        record["dicom"] = {"placed": task.stack.placed, "no_seg": task.stack.no_seg}
     text = json.dumps(record, indent=2) + "\n"
     write_atomic(task.record, lambda file: file.write(text.encode()))
 
@@ -346,7 +281,7 @@ def _write_record(
 def _listed(task: Task) -> dict[str, str]:
     """Results that the record of an earlier run lists, by kind."""
     try:
-        record = _read_record(task.record)
+        record = read_record(task.record)
     except SegError:
         return {}  # --overwrite on a file that is no record: ours replaces it
     return dict(record["outputs"]) if record else {}

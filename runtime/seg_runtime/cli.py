@@ -19,8 +19,9 @@ from .providers import PROVIDERS, check_wheels
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .batch import Outcome, Task, Wishes
+    from .batch import Outcome
     from .segment import Segmenter
+    from .tasks import Task, Wishes
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png, the image with its labels and a legend.")
 @click.option(
     "--probabilities", type=click.Choice(["npy", "tiff"]), help="Also write the probability of each class, float32."
+)
+@click.option(
+    "--dicom-seg",
+    type=click.Choice(["binary", "labelmap"]),
+    default="binary",
+    help="Form of the answer to DICOM images.",
 )
 @click.option("--overwrite", is_flag=True, help="Segment again what has results already.")
 @click.option(
@@ -74,6 +81,7 @@ def main(
     fast_math: bool,
     overlay: bool,
     probabilities: str | None,
+    dicom_seg: str,
     overwrite: bool,
     jobs: int,
     max_pixels: int,
@@ -83,7 +91,8 @@ def main(
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
-    A mask is a palette picture: pixel value = class index. Images that are done already are skipped. Exit codes:
+    A mask is a palette picture: pixel value = class index. A folder of DICOM images is a study: each series gets one
+    DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test and
     --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
     answers otherwise than torch, the second with 3 when the provider asked for does not work.
@@ -99,10 +108,10 @@ def main(
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
     reading = ModelFile(path)
-    from .batch import Wishes, find_tasks  # numpy and Pillow are imported while the model is read
-    from .segment import Segmenter
+    from .segment import Segmenter  # numpy and Pillow are imported while the model is read
+    from .tasks import Wishes, find_tasks
 
-    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels)
+    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels, dicom_seg)
     with Segmenter(reading, provider, threads, fast_math, require_signature=require_signature) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
@@ -162,11 +171,15 @@ def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
             if isinstance(result, SegError):
                 outcome.failed.append((task.source, result))
             else:
-                (outcome.done if result == "done" else outcome.skipped).append(task)
+                (outcome.skipped if result == "skipped" else outcome.done).append(task)
+                if result not in ("done", "skipped"):
+                    outcome.notes.append(result)
     return outcome
 
 
 def _report(outcome: Outcome, out: Path) -> None:
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
     for _, error in outcome.failed:
         click.echo(f"error: {error}", err=True)
     parts = [f"{len(outcome.done)} segmented"]

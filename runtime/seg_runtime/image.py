@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from .contract import ClassInfo, Contract
+from .dicom import SNIFFED, is_dicom
 from .errors import ImageError
 from .limits import MAX_PIXELS
 from .preprocess import Array
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-READABLE = "a PNG, JPEG, BMP or TIFF image"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm")
+READABLE = "a PNG, JPEG, BMP, TIFF or DICOM image"
 _BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # TIFF and EXIF tags
 
 
@@ -49,7 +50,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Iterator[Array]:
-    """Pages of an image file, one after the other: several for a TIFF stack, else one.
+    """Pages of an image file, one after the other: several for a TIFF stack or DICOM frames, else one.
 
     Args:
         data: the file's content.
@@ -63,7 +64,13 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
     Raises:
         ImageError: not an image of a known format, truncated, too large, or of a colour model that has no plain
             reading as grey or RGB.
+        SegError: a DICOM file, and the extra `dicom` is not installed.
     """
+    if is_dicom(data[:SNIFFED]):
+        from .dicom.read import decode_dicom  # pydicom is an extra
+
+        yield from decode_dicom(data, name, max_pixels)
+        return
     try:
         with _opened(data, name) as image:
             frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1

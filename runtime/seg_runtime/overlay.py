@@ -8,19 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .contract import ClassInfo
+from .contract import ClassInfo, Intensity
 from .preprocess import Array
 from .record import count_labels
 
 OPACITY = 0.35
 
 
-def visible(image: Array) -> NDArray[np.uint8]:
-    """`(H, W, C)` of any dtype -> `(H, W, 3)` uint8 for the eye: 8 bits as they are, others between 0.5 and 99.5 %."""
+def visible(image: Array, intensity: Intensity | None = None) -> NDArray[np.uint8]:
+    """`(H, W, C)` of any dtype -> `(H, W, 3)` uint8 for the eye.
+
+    8 bits as they are, others within the `window` that the model sees, or between 0.5 and 99.5 %.
+    """
     shown = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
     if shown.dtype == np.uint8:
         return np.ascontiguousarray(shown)
     low, high = np.percentile(shown[:: max(1, len(shown) // 512)], [0.5, 99.5])
+    if intensity and intensity.method == "window":
+        low, high = intensity.level - intensity.width / 2, intensity.level + intensity.width / 2
     scaled = (shown.astype(np.float32) - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
     clipped: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
     return clipped
@@ -55,9 +60,11 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
     return result
 
 
-def overlay(image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
+def overlay(
+    image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], intensity: Intensity | None = None
+) -> Image.Image:
     """The image with its labels and, below it, a legend with the share of each class."""
-    picture = Image.fromarray(blend(visible(image), labels, classes))
+    picture = Image.fromarray(blend(visible(image, intensity), labels, classes))
     shares = count_labels(labels, len(classes)) / labels.size
     return _with_legend(picture, [(c, float(s)) for c, s in zip(classes, shares, strict=True)])
 

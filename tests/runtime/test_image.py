@@ -130,7 +130,7 @@ def test_cmyk_is_refused_with_what_to_do() -> None:
 
 
 def test_gif_is_refused() -> None:
-    with pytest.raises(ImageError, match="PNG, JPEG, BMP or TIFF"):
+    with pytest.raises(ImageError, match="PNG, JPEG, BMP, TIFF or DICOM"):
         one(encoded(Image.new("L", (4, 4)), "GIF"))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
-from seg_runtime import ClassInfo, Segmenter
+from seg_runtime import ClassInfo, Intensity, Segmenter
 from seg_runtime.overlay import blend, outline, overlay, visible
 from seg_runtime.record import stack_record
 
@@ -122,3 +122,9 @@ def test_pages_are_listed() -> None:
     record = stack_record([page("a.tif", 5), page("a.tif", 7)], {"decode": 1}, {})
     assert record["input"]["pages"] == 2
     assert [p["ms"]["inference"] for p in record["pages"]] == [5, 7]
+
+
+def test_a_model_that_sees_a_window_shows_it() -> None:
+    image = np.array([[[-160.0], [40.0], [240.0], [3000.0]]], np.float32)
+    shown = visible(image, Intensity("window", level=40, width=400))
+    assert shown[0, :, 0].tolist() == [0, 127, 255, 255]

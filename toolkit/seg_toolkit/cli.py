@@ -12,8 +12,7 @@ import click
 from seg_runtime.atomic import write_atomic
 from seg_runtime.commandline import Command
 from seg_runtime.errors import InterruptedRunError, SegError
-
-from .needs import require_extra
+from seg_runtime.needs import require_extra
 
 SHOWN_LOSSES = 20  # the bar shows the mean of so many
 
@@ -37,6 +36,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     "--json", "json_path", type=click.Path(path_type=Path), help="With --evaluate: write the scores here too."
 )
 @click.option("--classes", help="NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.")
+@click.option(
+    "--codes",
+    type=click.Path(path_type=Path),
+    metavar="FILE.JSON",
+    help="What each class is in DICOM's codes, by its name.",
+)
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")

@@ -16,6 +16,7 @@ from seg_runtime.errors import DataError, SegError
 from seg_runtime.image import SUFFIXES
 
 from .checkpoint import Checkpoint, load
+from .codes import with_codes
 from .dataset import WindowStream
 from .folder import Case, ClassValues, find_cases, infer_classes, mask_values, parse_classes
 from .look import (
@@ -78,6 +79,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
     classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
+    infos = with_codes([c.info for c in classes], options.get("codes"))
     sights = look(cases, classes, output_px, bar("looking at the images", len(cases)))
     for line in describe(sights, classes):
         say(line)
@@ -88,7 +90,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     chosen = _choose(cases, sights, seen, output_px, options, say)
     contract = Contract(
         input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=chosen.channels,
-        intensity=chosen.intensity, classes=tuple(c.info for c in classes), pixels=choose_pixels(sights),
+        intensity=chosen.intensity, classes=infos, pixels=choose_pixels(sights),
         geometry=chosen.geometry, stride=1 << options["depth"],
     )  # fmt: skip
     model = _network(chosen.channels, len(classes), options)

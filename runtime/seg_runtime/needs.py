@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from seg_runtime.errors import SegError
+from .errors import SegError
 
 
 def require_extra(extra: str, *packages: str) -> None:

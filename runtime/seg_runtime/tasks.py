@@ -1,0 +1,221 @@
+"""What to segment and where its results go: files, folders opened, DICOM files gathered into stacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .dicom import SNIFFED, is_dicom
+from .errors import ImageError, SegError
+from .image import SUFFIXES
+from .limits import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from .dicom.study import Stack
+
+KINDS = ("mask", "overlay", "probabilities", "seg")  # of results: NAME_mask.png and so on
+KEEP = "pass --overwrite to replace it, or choose another --out"
+Failures = list[tuple[Path, SegError]]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What to write, and how."""
+
+    overlay: bool = False
+    probabilities: str = ""
+    """Empty, `npy` or `tiff`."""
+    overwrite: bool = False
+    jobs: int = 2
+    max_pixels: int = MAX_PIXELS
+    dicom_seg: str = "binary"
+    """Form of the answer to DICOM images: `binary` or `labelmap`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One input file, or one DICOM stack, and the stem of its results: `STEM_mask.png`, `STEM.json`, …"""
+
+    source: Path
+    """The file; of a stack the folder that was named, or its one file."""
+    stem: Path
+    stack: Stack | None = None
+
+    @property
+    def record(self) -> Path:
+        """Where its record lies; `complete` in it says that the rest is whole."""
+        return self.stem.with_name(self.stem.name + ".json")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is read."""
+        return self.stack.files if self.stack else (self.source,)
+
+    def result(self, kind: str, suffix: str) -> Path:
+        """Path of one result, such as `STEM_mask.png`; `probabilities_npy` is `STEM_probabilities.npy`."""
+        return self.stem.with_name(f"{self.stem.name}_{kind.partition('_')[0]}{suffix}")
+
+    def kinds(self, wishes: Wishes) -> dict[str, tuple[str, ...]]:
+        """Kinds of results asked for, with the suffixes that each may have (one page or several)."""
+        pictures = (".png", ".tif")
+        asked: dict[str, tuple[str, ...]] = {"mask": pictures}
+        if self.stack and not self.stack.no_seg:
+            asked = {f"seg_{wishes.dicom_seg}": (".dcm",)}
+        if wishes.overlay:
+            asked["overlay"] = pictures
+        if wishes.probabilities:
+            asked[f"probabilities_{wishes.probabilities}"] = (".npy",) if wishes.probabilities == "npy" else (".tif",)
+        return asked
+
+
+def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list[Task], Failures]:
+    """What to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
+
+    What an earlier run wrote is never an input, so that `seg-run *.png` can be repeated. DICOM files of a folder are
+    gathered into stacks, one task each; DICOM files that are named are tasks of their own.
+
+    Args:
+        inputs: files and folders.
+        out: where results go; a folder's own structure is kept below it.
+        recursive: look into folders of folders.
+    """
+    tasks: dict[Path, Task] = {}
+    failed: Failures = []
+    for given in inputs:
+        try:
+            found, odd = _open_folder(given, out, recursive) if _is_folder(given) else _open_file(given, out)
+        except SegError as error:  # the extra `dicom` is missing
+            found, odd = [], [(given, error)]
+        failed.extend(odd)
+        for task in found:
+            other = tasks.setdefault(task.stem, task)
+            if [os.path.realpath(f) for f in other.files] != [os.path.realpath(f) for f in task.files]:
+                clash = f"{task.source} and {other.source} would write the same {task.stem.name}_mask"
+                failed.append((task.source, ImageError(clash, "one name each", "run one of them with another --out")))
+    sources = {os.path.realpath(file) for task in tasks.values() for file in task.files}
+    suffixes = (".png", ".tif", ".npy", ".dcm")
+    for task in list(tasks.values()):
+        targets = [task.record, *(task.result(kind, suffix) for kind in KINDS for suffix in suffixes)]
+        if hit := next((t for t in targets if os.path.realpath(t) in sources), None):
+            came = f"{task.source} would write over {hit}, which is an input of this run"
+            failed.append((task.source, ImageError(came, "results apart from the images", "choose another --out")))
+            del tasks[task.stem]
+    return list(tasks.values()), failed
+
+
+def _open_file(given: Path, out: Path) -> tuple[list[Task], Failures]:
+    if _is_result(given):
+        return [], []
+    if not _holds_dicom(given):
+        return [Task(given, out / given.stem)], []
+    from .dicom.study import find_stacks
+
+    stacks, failed = find_stacks([given], apart=True)
+    return [Task(given, out / given.stem, stack) for stack in stacks], failed
+
+
+def _open_folder(folder: Path, out: Path, recursive: bool) -> tuple[list[Task], Failures]:
+    pictures: list[Path] = []
+    dicoms: list[Path] = []
+    seen = False
+    for path in _files(folder, recursive):
+        dicom = _holds_dicom(path)
+        if not dicom and path.suffix.lower() not in SUFFIXES:
+            continue
+        seen = True
+        if not _is_result(path):
+            (dicoms if dicom else pictures).append(path)
+    tasks = [Task(path, out / path.parent.relative_to(folder) / path.stem) for path in pictures]
+    failed: Failures = []
+    if dicoms:
+        found, failed = _stacks(folder, dicoms, out)
+        tasks += found
+    if not seen or (dicoms and not tasks and not failed):
+        hint = "" if recursive else " or pass --recursive"
+        came = f"{folder} has no images ({', '.join(SUFFIXES)})"
+        failed.append((folder, ImageError(came, "", f"name another folder{hint}")))
+    return tasks, failed
+
+
+def _stacks(folder: Path, dicoms: Sequence[Path], out: Path) -> tuple[list[Task], Failures]:
+    """Tasks of a study. Their names come from folder and files alone: what a DICOM file says never becomes a path."""
+    from .dicom.read import NoPictureError
+    from .dicom.study import find_stacks
+
+    stacks, failed = find_stacks(dicoms)
+    base = folder.resolve().name or "study"
+    several = sum(s.placed for s in stacks) > 1
+    tasks, number = [], 0
+    for stack in stacks:
+        if stack.placed:
+            number += 1
+            tasks.append(Task(folder, out / (f"{base}_series{number}" if several else base), stack))
+        else:
+            path = stack.files[0]
+            tasks.append(Task(path, out / path.parent.relative_to(folder) / path.stem, stack))
+    return tasks, [f for f in failed if not isinstance(f[1], NoPictureError)]  # reports and plans lie beside images
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _files(folder: Path, recursive: bool) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        if not recursive:
+            folders.clear()
+        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+
+
+def _holds_dicom(path: Path) -> bool:
+    """Whether a file is DICOM by its content; one that cannot be read is left to whoever reads it."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
+            return False
+        with path.open("rb") as file:
+            return is_dicom(file.read(SNIFFED))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_result(path: Path) -> bool:
+    """Whether the record beside it says that an earlier run wrote this file."""
+    for what in KINDS:
+        if path.stem.endswith(f"_{what}"):
+            try:
+                record = read_record(path.with_name(path.stem.removesuffix(f"_{what}") + ".json"))
+            except SegError:
+                return False
+            return record is not None and path.name in record["outputs"].values()
+    return False
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """An earlier run's record, None where there is none.
+
+    Raises:
+        SegError: a file of that name that seg-run did not write, or that cannot be read.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        names = [record["input"]["sha256"], record["model"]["sha256"], *record["outputs"].values()]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SegError(
+            f"{path} cannot be read ({error.strerror})", "a readable folder", "choose another --out"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP) from error
+    if not all(isinstance(n, str) and n == Path(n).name for n in names):
+        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP)
+    return dict(record)
