@@ -1,5 +1,6 @@
 """The wheel in empty environments: no torch, no onnx, no scipy, the oldest and the newest Python of this machine."""
 
+import json
 import os
 import re
 import shutil
@@ -98,6 +99,9 @@ def test_no_onnx_runtime_names_the_extra(wheel, work, tmp_path):
     assert done.returncode == 3
     assert "seg-edge[cpu]" in done.stderr
     assert "Traceback" not in done.stderr
+    done = run(folder, work, "seg-run", "--doctor")
+    assert done.returncode == 3
+    assert "seg-edge[cpu]" in json.loads(done.stdout)["findings"][0]["fix"]
 
 
 def test_cuda_without_its_libraries_is_refused_and_named(wheel, work, tmp_path):
@@ -111,7 +115,13 @@ def test_cuda_without_its_libraries_is_refused_and_named(wheel, work, tmp_path):
         return
     assert done.returncode == 3
     assert re.search(r"error: CUDA cannot be used: .*(lib\w+\.so|\.dll|driver)", done.stderr)
+    assert done.stderr.count("\n") == 1  # without ONNX Runtime's own lines
     assert not (tmp_path / "out").exists()
+    done = run(folder, work, "seg-run", "--provider", "cuda", "--doctor")
+    assert done.returncode == 3
+    finding = json.loads(done.stdout)["findings"][0]
+    assert re.search(r"lib\w+\.so|\.dll|driver", finding["problem"])
+    assert "onnxruntime-gpu[cuda,cudnn]" in finding["fix"]
     done = run(folder, work, "seg-run", "--provider", "auto", "picture.png", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert re.search(r"provider: cpu \(no CUDA: .*lib\w+\.so", done.stderr)
@@ -132,3 +142,9 @@ def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path):
     done = run(folder, work, "seg-run", "picture.png", "--provider", "cpu", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert '"onnxruntime": "1.18.1"' in (tmp_path / "out" / "picture.json").read_text()
+    done = run(folder, work, "seg-run", "--provider", "cpu", "--self-test")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["placement"] is None  # it cannot tell yet
+    done = run(folder, work, "seg-run", "--provider", "cpu", "--doctor")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["wheels"] == {"onnxruntime": "1.18.1"}
