@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from seg_export.export import export, write
-from seg_runtime import ClassInfo, Contract, Intensity
+from seg_export.hostready.prove import HostForm
+from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_toolkit.checkpoint import Checkpoint
 from seg_toolkit.unet import UNet
 
@@ -133,7 +135,7 @@ def test_cuda_without_its_libraries_is_refused_and_named(wheel, work, tmp_path):
     assert re.search(r"onnxruntime \S+ and onnxruntime-gpu \S+ are installed in one environment", done.stderr)
 
 
-def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path):
+def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path, make_model):
     """ONNX Runtime 1.18 with the numpy of its time."""
     oldest = ALL[min(ALL)]
     folder = environment(
@@ -148,3 +150,12 @@ def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path):
     done = run(folder, work, "seg-run", "--provider", "cpu", "--doctor")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["wheels"] == {"onnxruntime": "1.18.1"}
+    for geometry in ("tile", "fit"):  # a host-ready file keeps ONNX Runtime's optimizer busier
+        model, out = make_model(geometry=geometry, host=HostForm()).path, tmp_path / geometry
+        done = run(
+            folder, work, "seg-run", "picture.png", "--model", str(model), "--provider", "cpu", "--out", str(out)
+        )
+        assert done.returncode == 0, done.stderr
+        with Segmenter(model, "cpu") as here:
+            wanted = here(work / "picture.png").labels
+        assert (np.asarray(Image.open(out / "picture_mask.png")) == wanted).all()

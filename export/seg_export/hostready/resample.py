@@ -34,17 +34,22 @@ def _kernel(b: Builder, size: str, length: str) -> Kernel:
 
 
 def _weights(body: Builder, kernel: Kernel, rows: str, start: str, stop: str) -> str:
-    """`resample.weights` `(rows, stop - start)` of some rows, at the places where they are not all 0."""
+    """`resample.weights` of some rows, at the places where they are not all 0, turned: `(stop - start, rows)`.
+
+    Made turned, and not turned before the product: ONNX Runtime below 1.26 fuses such a pair into an operator that it
+    lacks for float64, and does not load the file.
+    """
     half = body.double(0.5)
-    first, end, centre = (body("Gather", v, rows, axis=0) for v in (kernel.first, kernel.end, kernel.centre))
-    place = body.cast(body("Range", start, stop, body.integer(1)), DOUBLE)
+    columns = (body("Gather", v, rows, axis=0) for v in (kernel.first, kernel.end, kernel.centre))
+    first, end, centre = (body("Transpose", v, perm=[1, 0]) for v in columns)  # (1, rows)
+    place = body.column(body.cast(body("Range", start, stop, body.integer(1)), DOUBLE))
     inside = body("And", body("GreaterOrEqual", place, first), body("Less", place, end))
     narrow = body("Div", body.double(1), kernel.stretch)
     distance = body("Abs", body("Mul", body("Add", body("Sub", place, centre), half), narrow))
     values = body("Where", inside, _cubic(body, distance), body.double(0))
-    sums = body("CumSum", values, body.integer(1))  # from left to right, as Pillow adds
+    sums = body("CumSum", values, body.integer(0))  # from the first to the last, as Pillow adds
     count = body("Sub", stop, start)
-    total = body.slice(sums, body("Sub", count, body.integer(1)), count, 1)
+    total = body.slice(sums, body("Sub", count, body.integer(1)), count, 0)
     scaled = body("Mul", body("Div", values, total), body.double(2**PRECISION_BITS))
     away = body("Where", body("Less", values, body.double(0)), body.double(-0.5), half)
     return body.cast(body.cast(body("Add", scaled, away), INT64), DOUBLE)  # a cast to integers cuts off the fraction
@@ -84,9 +89,9 @@ def _pass(b: Builder, planes: str, size: str, length: str, dtype: str) -> str:
     place = body("Min", place, body("Sub", length, body.integer(1)))  # beyond the end: the last one again
     start = body.cast(body("ReduceMin", body("Gather", kernel.first, place, axis=0), keepdims=0), INT64)
     stop = body.cast(body("ReduceMax", body("Gather", kernel.end, place, axis=0), keepdims=0), INT64)
-    band = _weights(body, kernel, place, start, stop)  # (BAND, n)
+    band = _weights(body, kernel, place, start, stop)  # (n, BAND)
     source = body.cast(body.slice(planes, start, stop, 2), DOUBLE)  # (C, N, n)
-    sums = body("MatMul", source, body("Transpose", band, perm=[1, 0]))
+    sums = body("MatMul", source, band)
     grey = body.cast(_rounded(body, sums, UNITS[dtype]), kind)  # (C, N, BAND)
     bands = b("Div", b("Add", length, b.integer(BAND - 1)), b.integer(BAND))
     strips = b("Transpose", b.loop(bands, body, [(grey, kind, 3)])[0], perm=[1, 2, 0, 3])  # (C, N, bands, BAND)
