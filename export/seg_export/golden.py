@@ -12,6 +12,7 @@ from seg_runtime.errors import DataError
 from seg_runtime.geometry import unframe
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.limits import PROBE_PACE
 from seg_runtime.postprocess import margins, stitch
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import Infer, segment_labels, window_logits
@@ -51,8 +52,7 @@ def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> 
     [logits] = answers
     low, high = float(logits.min()), float(logits.max())
     gaps = unframe(stitch([margins(logits, contract)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
-    chosen = np.random.default_rng(0).choice(logits.size, min(POSITIONS, logits.size), replace=False)
-    positions = np.sort(chosen).astype(np.int32)
+    positions = _positions(logits.shape, contract)
     return Sample(
         pixels,
         labels=segment_labels(image, contract, lambda window: logits[None]),
@@ -62,6 +62,15 @@ def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> 
         low=low,
         high=high,
     )
+
+
+def _positions(shape: tuple[int, ...], contract: Contract) -> NDArray[np.int32]:
+    """Of the logits that are kept, in the flattened `(K, *output_shape)`: a host-ready file gives those of its probe only."""
+    places = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+    if contract.form == "host-ready":
+        places = places[(slice(None), *(slice(None, None, PROBE_PACE) for _ in shape[1:]))]
+    chosen = np.random.default_rng(0).choice(places.ravel(), min(POSITIONS, places.size), replace=False)
+    return np.sort(chosen)
 
 
 def generated(values: NDArray[np.uint8], contract: Contract) -> Pixels:

@@ -180,11 +180,11 @@ class Segmenter:
             raise SelfTestError(came, "the answers stored at export", fix, report)
         return report
 
-    def _golden_answer(self, image: Array) -> tuple[NDArray[np.uint8], Float | None]:
-        """Labels by the way that every image takes, and the logits of its one window where the form gives them."""
-        if self.contract.form != "window":
-            return self.segment_page(image, "golden sample").labels, None
+    def _golden_answer(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
+        """Labels by the way that every image takes, and the logits of its one window, or the file's probe of them."""
         session = self.session
+        if self.contract.form != "window":
+            return session.run_probe(fitted(image, self.contract))
         seen: list[Float] = []
 
         def watched(window: Float) -> Float:

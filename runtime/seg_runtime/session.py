@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .contract import METADATA_KEY, Contract
 from .errors import ModelError, ProviderError
+from .limits import PROBE_PACE
 from .modelfile import Content, ModelFile
 from .preprocess import Array, Float
 from .providers import open_session, placement, runtime_module
@@ -106,6 +107,11 @@ class Session:
         answers = self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
         return answers[0], answers[1] if probabilities else None
 
+    def run_probe(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
+        """Labels `(H, W)` of an image of one window by a host-ready file, and its probe: every 16th logit `(K, h, w)`."""
+        labels, probe = self._run(["labels", "probe"], np.ascontiguousarray(image))
+        return labels, probe[0]
+
     @property
     def has_probabilities(self) -> bool:
         """Whether a host-ready file gives probabilities, too."""
@@ -166,6 +172,7 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     return {
         "image": (dtype, [*any_size, c.channels]),
         "labels": ("tensor(uint8)", any_size),
+        "probe": (floats, [None, classes, *(-(-n // PROBE_PACE) for n in c.output_shape)]),
         "probabilities": (floats, [classes, *any_size]),
     }
 

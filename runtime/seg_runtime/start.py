@@ -8,11 +8,13 @@ Whoever sets GLIBC_TUNABLES, be it to nothing, has said otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 TUNABLES = "GLIBC_TUNABLES"
+MARK = "SEG_EDGE_STARTED"  # once more is enough, even where something takes the tunable away again
 HUGE_PAGES = "glibc.malloc.hugetlb=1"  # malloc advises the kernel to use huge pages; since glibc 2.35
 SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
@@ -20,8 +22,9 @@ SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 def main() -> None:
     """Run `seg-run`."""
     if wants_huge_pages():
-        os.environ[TUNABLES] = HUGE_PAGES
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.environ |= {TUNABLES: HUGE_PAGES, MARK: "1"}
+        with contextlib.suppress(OSError):  # then without them
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     from .cli import main as seg_run
 
     seg_run()
@@ -29,7 +32,7 @@ def main() -> None:
 
 def wants_huge_pages(setting: Path = SETTING) -> bool:
     """Whether huge pages are there for who asks, and nobody has decided yet."""
-    if sys.platform != "linux" or TUNABLES in os.environ:
+    if sys.platform != "linux" or not sys.executable or {TUNABLES, MARK} & os.environ.keys():
         return False
     try:
         libc = os.confstr("CS_GNU_LIBC_VERSION") or ""

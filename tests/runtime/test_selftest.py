@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
+from seg_export.hostready.prove import HostForm
 from seg_export.stamp import stamped
 from seg_runtime import Contract, Intensity, ModelError, Segmenter, SelfTestError
 from seg_runtime.cli import main
@@ -39,7 +40,11 @@ def changed(path: Path, change: Callable[[onnx.ModelProto], None]) -> bytes:
 
 
 def spoil_one_weight(proto: onnx.ModelProto) -> None:
-    tensor = next(t for t in proto.graph.initializer if t.name == "head.weight")
+    spoil_one_weight_in(proto.graph)
+
+
+def spoil_one_weight_in(graph: onnx.GraphProto) -> None:
+    tensor = next(t for t in graph.initializer if t.name == "head.weight")
     values = onnx.numpy_helper.to_array(tensor).copy()
     values.flat[0] += 0.01 * np.abs(values).max()
     tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
@@ -203,14 +208,25 @@ def test_not_finite_fails(bad: float) -> None:
     json.dumps(result.as_dict(), allow_nan=False)
 
 
-def test_a_form_without_logits_is_judged_by_its_labels() -> None:
-    labels, _ = answer(-0.004)
-    result = SelfTest(limit=1e-3)
-    result.add(by_hand(close=True), labels, None, CONTRACT)
-    assert result.failures() == []
-    assert result.as_dict()["logits_compared"] == 0
-    result.add(by_hand(close=False), labels, None, CONTRACT)
-    assert result.failures() == ["1 of 32 px have another label where torch was sure"]
+def window_body(proto: onnx.ModelProto) -> onnx.GraphProto:
+    """The subgraph of a host-ready file that holds the network."""
+    bodies = [a.g for node in proto.graph.node for a in node.attribute if node.op_type == "Loop"]
+    return next(body for body in bodies if any(t.name == "head.weight" for t in body.initializer))
+
+
+@pytest.mark.parametrize("geometry", ["tile", "fit"])
+def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometry: str) -> None:
+    made = make_model(geometry=geometry, host=HostForm())
+    report = Segmenter(made.path, "cpu", self_test=True).test_report
+    assert report is not None
+    assert report["self_test"]["logits_compared"] == 2 * 2 * 5 * 5  # samples, classes, every 16th of 68 px each way
+    assert report["self_test"]["max_error_of_range"] < 1e-5
+
+    def spoil(proto: onnx.ModelProto) -> None:
+        spoil_one_weight_in(window_body(proto))
+
+    with pytest.raises(SelfTestError, match=r"error .* of the logits' range"):
+        Segmenter(changed(made.path, spoil), "cpu", self_test=True)
 
 
 def test_golden_text_of_another_shape_is_refused() -> None:

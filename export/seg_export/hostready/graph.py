@@ -8,6 +8,7 @@ import onnx
 from onnx import helper
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
+from seg_runtime.limits import PROBE_PACE
 
 from ..graph import IR_VERSION, OPSET
 from .builder import FLOAT, ONNX_TYPES, UINT8, Builder
@@ -31,7 +32,7 @@ def host_contract(contract: Contract, dtype: str) -> Contract:
         SegError: the graph could not repeat the runtime's arithmetic, or the model was not trained on that dtype.
     """
     wanted = "float" if dtype == "float32" else "integer"
-    if contract.pixels != wanted and contract.intensity.method != "window":  # a window is in raw grey values
+    if contract.pixels != wanted:
         fix = "choose uint8 or uint16" if contract.pixels == "integer" else "choose float32"
         raise SegError(
             f"--host-dtype {dtype}, and the model was trained on {contract.pixels} images", "the same kind", fix
@@ -55,7 +56,8 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
         probabilities: add the output `probabilities` `(K, H, W)` float32, 0..1.
 
     Returns:
-        Input `image` `(H, W, C)` of the contract's dtype, output `labels` `(H, W)` uint8.
+        Input `image` `(H, W, C)` of the contract's dtype, outputs `labels` `(H, W)` uint8 and `probe` `(windows, K, h, w)`
+        float32: every 16th logit of each window, by which a self-test sees more than labels tell.
     """
     b = Builder("host")
     own = b.size("image", 0), b.size("image", 1)
@@ -68,14 +70,17 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
     )
     counts = window_counts(b, area, contract)
     body, logits = _window(b, seen, framed, counts[1], network, contract)
-    scanned = [(decide(body, logits, contract), UINT8, 2)]
+    ends = body.ints(*contract.output_shape)
+    probe = body("Slice", logits, body.ints(0, 0), ends, body.ints(1, 2), body.ints(PROBE_PACE, PROBE_PACE))
+    scanned = [(decide(body, logits, contract), UINT8, 2), (probe, FLOAT, 3)]
     if probabilities:
         scanned.append((logits, FLOAT, 3))
     stacks = b.loop(b("Mul", *counts), body, scanned)
     labels = stitch(b, stacks[0], counts, area, contract, 0)
     _finish(b, labels, "labels", area, own, contract, 0)
+    b.node("Identity", [stacks[1]], ["probe"])
     if probabilities:
-        scores = activate(b, stitch(b, stacks[1], counts, area, contract, 1), contract)
+        scores = activate(b, stitch(b, stacks[2], counts, area, contract, 1), contract)
         _finish(b, scores, "probabilities", area, own, contract, 1)
     return _model(b, contract, probabilities)
 
@@ -128,7 +133,11 @@ def _finish(
 def _model(b: Builder, contract: Contract, probabilities: bool) -> onnx.ModelProto:
     info = helper.make_tensor_value_info
     image = info("image", ONNX_TYPES[contract.host_dtype], ["height", "width", contract.channels])
-    outputs = [info("labels", UINT8, ["height", "width"])]
+    grid = [-(-n // PROBE_PACE) for n in contract.output_shape]
+    outputs = [
+        info("labels", UINT8, ["height", "width"]),
+        info("probe", FLOAT, ["windows", len(contract.classes), *grid]),
+    ]
     if probabilities:
         outputs.append(info("probabilities", FLOAT, [len(contract.classes), "height", "width"]))
     graph = helper.make_graph(b.nodes, "seg-edge host-ready", [image], outputs, b.initializers)

@@ -93,8 +93,12 @@ def _as_host(image: Array, contract: Contract) -> Array:
     dtype = np.dtype(contract.host_dtype)
     if image.dtype == dtype:
         return image
-    if contract.intensity.method == "window":
-        return image.astype(dtype)  # raw values keep their meaning
+    if contract.intensity.method == "window":  # raw values keep their meaning
+        cast = image.astype(dtype)
+        if (cast != image).any():
+            came = f"the images have grey values of {image.dtype} that {dtype} cannot hold"
+            raise ImageError(came, "a dtype that holds them", f"pass --host-dtype {image.dtype}")
+        return cast
     scale = dtype_maximum(dtype) / dtype_maximum(image.dtype)
     if dtype.kind == "u" and scale < 1:
         raise ImageError(
