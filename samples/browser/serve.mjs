@@ -39,7 +39,7 @@ function fileOf(path) {
 }
 
 const server = createServer(async (request, response) => {
-  const path = new URL(request.url, "http://localhost").pathname;
+  const path = request.url.split("?")[0]; // compared with known ones, never opened itself
   const file = fileOf(path);
   const content = file && (await readFile(file).catch(() => null));
   const type = TYPES[path === "/" ? "html" : path.split(".").pop()] ?? "application/octet-stream";
