@@ -9,7 +9,7 @@ from scipy import ndimage
 from seg_runtime.preprocess import cut
 from seg_toolkit.augment import NONE, Augmentation, Draw, coordinates, draw, elastic_field, vary_grey, warp
 
-STILL = Draw(np.eye(2), np.zeros((2, 3, 3)), contrast=1.0, brightness=0.0, gamma=1.0, noise=0.0, noise_seed=0)
+STILL = Draw(np.eye(2), np.zeros((2, 3, 3)), contrast=1.0, brightness=0.0, gamma=1.0, colour=0.0, noise=0.0, seed=0)
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -24,7 +24,7 @@ def test_same_seed_draws_the_same() -> None:
     one, two = draw(generator(3), Augmentation()), draw(generator(3), Augmentation())
     np.testing.assert_array_equal(one.matrix, two.matrix)
     np.testing.assert_array_equal(one.displacement_px, two.displacement_px)
-    assert (one.contrast, one.gamma, one.noise_seed) == (two.contrast, two.gamma, two.noise_seed)
+    assert (one.contrast, one.gamma, one.seed) == (two.contrast, two.gamma, two.seed)
 
 
 def test_a_draw_takes_as_many_values_whatever_is_on() -> None:
@@ -165,6 +165,20 @@ def test_gamma_keeps_the_extremes() -> None:
 
 def test_noise_has_the_drawn_spread_and_seed() -> None:
     window = np.tile(np.array([-1.0, 1.0], np.float32), 5000).reshape(100, 100, 1)
-    one = vary_grey(window, replace(STILL, noise=0.2, noise_seed=4))
+    one = vary_grey(window, replace(STILL, noise=0.2, seed=4))
     assert float((one - window).std()) == pytest.approx(0.2, rel=0.05)
-    np.testing.assert_array_equal(one, vary_grey(window, replace(STILL, noise=0.2, noise_seed=4)))
+    np.testing.assert_array_equal(one, vary_grey(window, replace(STILL, noise=0.2, seed=4)))
+
+
+def test_colour_moves_each_channel_for_itself_and_leaves_grey_alone() -> None:
+    window = generator(5).random((50, 60, 3)).astype(np.float32)
+    moved = vary_grey(window, replace(STILL, colour=0.2, seed=7))
+    for channel in range(3):
+        slope, offset = np.polyfit(window[..., channel].ravel(), moved[..., channel].ravel(), 1)
+        assert np.exp(-0.2) <= slope <= np.exp(0.2)
+        np.testing.assert_allclose(moved[..., channel], window[..., channel] * slope + offset, atol=1e-5)
+    shifts = (moved - window).mean(axis=(0, 1)) / window.std(axis=(0, 1))
+    assert len(np.unique(shifts.round(3))) == 3
+    assert np.abs(shifts).max() <= 0.2 + 1e-5
+    grey = window[..., :1]
+    np.testing.assert_allclose(vary_grey(grey, replace(STILL, colour=0.2)), grey, atol=1e-6)

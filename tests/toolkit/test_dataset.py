@@ -154,7 +154,7 @@ def test_labels_move_with_the_image(tmp_path: Path) -> None:
     mask = np.where((rows // 18 + columns // 18) % 2, 255, 0).astype(np.uint8)
     put(tmp_path / "images" / "a.png", mask)
     put(tmp_path / "masks" / "a.png", mask)
-    quiet = Augmentation(contrast=0, brightness=0, gamma=0, noise=0)
+    quiet = Augmentation(contrast=0, brightness=0, gamma=0, colour=0, noise=0)
     source = stream(tmp_path, quiet)
     same = [((source[k][0][0, 92:112, 92:112] > 0.5) == (source[k][1] == 1)).float().mean() for k in range(6)]
     assert np.mean(same) > 0.97

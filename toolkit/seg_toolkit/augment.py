@@ -38,11 +38,14 @@ class Augmentation:
     """Offset of the normalised values, in units of the window's standard deviation."""
     gamma: float = 0.15
     """Exponent e^±gamma on the values between the window's minimum and maximum."""
+    colour: float = 0.2
+    """Contrast e^±colour and brightness ±colour of each channel for itself, in units of its standard deviation, for images
+    of several channels: another stain or lamp moves them apart, and a model that knows one hue only fails on the next."""
     noise: float = 0.0
     """Largest standard deviation of additive noise, in units of the window's."""
 
 
-NONE = Augmentation(0, 0, 0, 0, False, 0, 0, 0, 0)
+NONE = Augmentation(0, 0, 0, 0, False, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,11 @@ class Draw:
     contrast: float
     brightness: float
     gamma: float
+    colour: float
+    """Largest of the changes of a single channel."""
     noise: float
-    noise_seed: int
+    seed: int
+    """Of what has as many values as the window has channels or pixels: colour and noise."""
 
 
 def draw(rng: np.random.Generator, how: Augmentation) -> Draw:
@@ -72,8 +78,9 @@ def draw(rng: np.random.Generator, how: Augmentation) -> Draw:
         contrast=float(np.exp(rng.uniform(-how.contrast, how.contrast))),
         brightness=float(rng.uniform(-how.brightness, how.brightness)),
         gamma=float(np.exp(rng.uniform(-how.gamma, how.gamma))),
+        colour=how.colour,
         noise=float(rng.uniform(0, how.noise)),
-        noise_seed=int(rng.integers(1 << 31)),
+        seed=int(rng.integers(1 << 31)),
     )
 
 
@@ -126,7 +133,7 @@ def warp(image: Array, where: Coordinates, order: Literal[0, 1, 3]) -> Array:
 
 
 def vary_grey(window: Float, change: Draw) -> Float:
-    """Gamma, contrast, brightness and noise on a normalised window `(H, W, C)` float32."""
+    """Gamma, contrast, brightness, colour and noise on a normalised window `(H, W, C)` float32."""
     low, high = float(window.min()), float(window.max())
     spread = float(window.std())
     if high - low < 1e-6:
@@ -134,7 +141,12 @@ def vary_grey(window: Float, change: Draw) -> Float:
     values: Any = low + (high - low) * ((window - low) / (high - low)) ** np.float32(change.gamma)
     mean = float(values.mean())
     values = (values - mean) * change.contrast + mean + change.brightness * spread
+    rng = np.random.default_rng(change.seed)
+    if change.colour > 0 and window.shape[-1] > 1:
+        factor, offset = rng.uniform(-change.colour, change.colour, (2, window.shape[-1]))
+        means, spreads = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
+        values = (values - means) * np.exp(factor).astype(np.float32) + means + (offset * spreads).astype(np.float32)
     if change.noise > 0:
-        noise = np.random.default_rng(change.noise_seed).standard_normal(window.shape, np.float32)
+        noise = rng.standard_normal(window.shape, np.float32)
         values = values + np.float32(change.noise * spread) * noise
     return np.asarray(values, np.float32)
