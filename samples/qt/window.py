@@ -53,7 +53,6 @@ class Window(QMainWindow):
         self.worker.loaded.connect(self._take_model)
         self.worker.segmented.connect(self._take_result)
         self.worker.failed.connect(self._show_failure)
-        self.worker.ended.connect(lambda: self._set_busy(False))
         self._set_busy(False)
 
     def open_model(self, path: Path) -> None:
@@ -97,6 +96,7 @@ class Window(QMainWindow):
         super().closeEvent(event)
 
     def _take_model(self, segmenter: Segmenter) -> None:
+        self._set_busy(False)
         if self.segmenter is not None:
             self.segmenter.close()
         self.segmenter = segmenter
@@ -109,6 +109,7 @@ class Window(QMainWindow):
             self.open_image(self._image)
 
     def _take_result(self, result: Segmentation) -> None:
+        self._set_busy(False)
         self.segmentation = result
         self.view.show_labels(result.labels, result.contract.classes)
         self.save_button.setEnabled(True)
@@ -125,6 +126,7 @@ class Window(QMainWindow):
         self.bar.setValue(done)
 
     def _show_failure(self, text: str) -> None:
+        self._set_busy(False)
         self.say(text or "Cancelled.", RED if text else GREY)
 
     def _set_busy(self, busy: bool, text: str = "") -> None:

@@ -34,7 +34,6 @@ class Worker(QObject):
     loaded = Signal(object)
     segmented = Signal(object)
     failed = Signal(str)
-    ended = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,8 +83,7 @@ class Worker(QObject):
 
         def job() -> None:
             signal, value = self._outcome(work, result)
-            self.ended.emit()  # first, since whoever takes the result may start the next job
-            signal.emit(value)
+            signal.emit(value)  # the only one, so that nobody sees the job ended without its result
 
         self._pool.start(job)
 

@@ -93,7 +93,8 @@ def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[st
         + ", ".join(f"{n} × {size}" for size, n in sizes[:6])
         + (" …" if len(sizes) > 6 else ""),
         "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
-        f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f} of the full range",
+        f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
+        + (" of the full range" if all(np.dtype(s.dtype).kind == "u" for s in sights) else ", as they are"),
         "classes: " + ", ".join(f"{c.info.name} {s:.2%}" for c, s in zip(classes, shares(sights), strict=True)),
     ]
 
