@@ -7,6 +7,7 @@ of another phase of the heart, belongs to another stack.
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ class Place:
 def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack], list[tuple[Path, SegError]]]:
     """The stacks that DICOM files make up, in the order of their first files, and the files that are no images.
 
-    A copy, that is a file with the SOP Instance UID of an earlier one, is passed over.
+    A copy of an earlier file is passed over. Another image under the SOP Instance UID of an earlier one fails: no SEG
+    could tell the two apart.
 
     Args:
         files: DICOM files.
@@ -63,7 +65,7 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
     grouped: dict[tuple[Any, ...], list[tuple[float, int, Path]]] = {}
     found: dict[Path, Stack] = {}
     failed: list[tuple[Path, SegError]] = []
-    seen: set[str] = set()
+    seen: dict[str, Path] = {}
     for path in files:
         try:
             header = read_dataset(path, str(path))
@@ -72,12 +74,13 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
                 frames, where = frame_count(header), place(header)
                 number = int(header.get("InstanceNumber") or 0)
                 uid = str(header.get("SOPInstanceUID") or "")
+                if uid in seen and _is_copy(path, seen[uid]):
+                    continue
         except SegError as error:
             failed.append((path, error))
             continue
-        if uid and uid in seen:
-            continue  # a copy of an image that is there
-        seen.add(uid)
+        if uid:
+            seen[uid] = path
         if apart or isinstance(where, str) or frames > 1:
             found[path] = _alone(path, header, frames, where)
         else:
@@ -86,6 +89,18 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
         for paths in _layers(members):
             found[min(paths)] = Stack(tuple(paths), len(paths), True)
     return [found[path] for path in sorted(found)], failed
+
+
+def _is_copy(path: Path, earlier: Path) -> bool:
+    """True where two files of one SOP Instance UID hold the same bytes.
+
+    Raises:
+        ImageError: they do not.
+    """
+    if filecmp.cmp(path, earlier, shallow=False):
+        return True
+    came = f"{path}: another image carries the same SOP Instance UID"
+    raise ImageError(came, "one image per UID", "export the series again")
 
 
 def place(header: Dataset) -> Place | str:

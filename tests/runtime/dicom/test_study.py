@@ -17,7 +17,7 @@ from seg_runtime.dicom.study import find_stacks
 
 from ...conftest import Made, noise_image
 from .conftest import SegRun
-from .craft_dicom import AXIAL, SC, SECRETS, dataset, field, placed, save, write_series
+from .craft_dicom import AXIAL, SC, SECRETS, UID_ROOT, dataset, field, placed, save, write_series
 from .readers import by_dcmqi, by_highdicom, conforms, read_nrrd
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -60,6 +60,19 @@ def test_what_differs_in_grid_or_phase_lies_in_another_stack(tmp_path: Path) -> 
     stacks, failed = find_stacks(sorted(tmp_path.glob("*.dcm")))
     assert not failed
     assert [len(s.files) for s in stacks] == [3, 1, 1, 1, 1, 1]
+
+
+def test_other_images_under_one_uid_are_told_and_copies_are_not(
+    tmp_path: Path, ct_model: Made, seg_run: SegRun
+) -> None:
+    paths = write_series(tmp_path / "study", SPAN)
+    shutil.copy(paths[0], tmp_path / "study" / "im00_copy.dcm")
+    assert seg_run(ct_model, tmp_path / "study").exit_code == 0
+    write_series(tmp_path / "twins", SPAN, SOPInstanceUID=f"{UID_ROOT}.3.1.1")
+    done = seg_run(ct_model, tmp_path / "twins")
+    told = [line for line in done.output.splitlines() if "another image carries the same SOP Instance UID" in line]
+    assert (done.exit_code, len(told)) == (1, 2), done.output
+    assert not any(secret in done.output for secret in SECRETS)
 
 
 @pytest.mark.parametrize("form", ["binary", "labelmap"])
