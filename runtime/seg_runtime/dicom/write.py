@@ -89,7 +89,7 @@ def write_seg(
             specific_character_set=None,
             transfer_syntax_uid="1.2.840.10008.1.2.1",
         )
-        _settle(seg, headers, model_sha256)
+        _settle(seg, headers, model_sha256, _is_ascii(contract))
         file = io.BytesIO()
         seg.save_as(file)
         return file.getvalue()
@@ -166,7 +166,14 @@ def _number(value: Any) -> int:
     return 0
 
 
-def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str) -> None:
+def _is_ascii(contract: Contract) -> bool:
+    """Whether all that a contract puts into the object can be written in any character set."""
+    codes = [c for info in contract.classes for c in (info.category, info.property_type) if c]
+    texts = [_label(info.name) for info in contract.classes]
+    return all(text.isascii() for text in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
+
+
+def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str, is_ascii: bool) -> None:
     """Replace what highdicom draws from clock and chance by what follows from source and model."""
     first = headers[0]
     day, moment = next(
@@ -188,9 +195,8 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str) -> None
     organisation = derived_uid("dimensions", str(seg.SOPInstanceUID))
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = organisation
-    texts = " ".join(str(item.SegmentLabel) for item in seg.SegmentSequence)
     charset = first.get("SpecificCharacterSet")
-    if not texts.isascii():  # the source's own set may lack the letters
+    if not is_ascii:  # the source's own set may lack the letters
         seg.SpecificCharacterSet = "ISO_IR 192"
     elif charset:
         seg.SpecificCharacterSet = charset

@@ -188,6 +188,24 @@ def test_a_name_keeps_its_letters(tmp_path: Path, charset: Any, name: str, label
     assert (str(seg.PatientName), seg.SegmentSequence[0].SegmentLabel) == (name, label)
 
 
+@pytest.mark.parametrize("charset", [None, "ISO_IR 100"])
+@pytest.mark.parametrize("meaning", ["Größe", "肝臓"])
+def test_the_meaning_of_a_code_keeps_its_letters(tmp_path: Path, charset: str | None, meaning: str) -> None:
+    import pydicom
+
+    name = "Aeneas^Juergen" if charset is None else "Äneas^Jürgen"
+    it = placed(field(24, 32), (0, 0, 0), PatientName=name)
+    if charset:
+        it.SpecificCharacterSet = charset
+    save(it, tmp_path / "a.dcm")
+    codes = Code("1", "99X", meaning), Code("10200004", "SCT", "Liver")
+    contract = replace(CONTRACT, classes=(CLASSES[0], ClassInfo("liver", (1, 2, 3), *codes)))
+    target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", contract)
+    seg = pydicom.dcmread(target)
+    found = seg.SegmentSequence[0].SegmentedPropertyCategoryCodeSequence[0].CodeMeaning
+    assert (seg.SpecificCharacterSet, str(seg.PatientName), found) == ("ISO_IR 192", name, meaning)
+
+
 def test_an_image_that_says_little_still_gets_its_answer(tmp_path: Path) -> None:
     gaps = dict.fromkeys(("AccessionNumber", "StudyID", "PatientBirthDate", "ContentDate", "ContentTime", "StudyDate"))
     odd = {"PatientSex": "X", "StudyTime": "noon", "SeriesNumber": None}
