@@ -1,7 +1,7 @@
 """Labels -> DICOM SEG on the grid of the images that they answer, by highdicom.
 
-The object is a function of the source, the model and the labels alone: dates are those of the source, UIDs are
-hashes. So a retry makes the same bytes, and an archive that has them already can tell.
+The object is a function of the source, the model, the labels and the libraries' versions alone: dates are those of the
+source, UIDs are hashes, the versions among what they are hashed from. So a retry makes the same bytes, and an archive that has them already can tell.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def write_seg(
     """
     hd = highdicom()
     digest = hashlib.sha256(labels.tobytes()).hexdigest()
-    version = f"seg-edge {VERSION}"
+    versions = [  # of all that has a say in the bytes; the UID is another when one of them is
+        f"seg-edge {VERSION}", f"onnxruntime {runtime_version}", f"highdicom {hd.__version__}",
+        f"pydicom {pydicom().__version__}",
+    ]  # fmt: skip
     with discreet(name):  # elements are parsed, and complained about, when they are looked at
         sources = [str(h.SOPInstanceUID) for h in headers]
         thickness_mm = _thickness_mm(headers) if placed else 0.0
@@ -77,11 +80,11 @@ def write_seg(
             ],
             series_instance_uid=derived_uid("series", str(first.SeriesInstanceUID), model_sha256, form),
             series_number=1000 + _number(first.get("SeriesNumber")),
-            sop_instance_uid=derived_uid("instance", form, version, model_sha256, digest, *sources),
+            sop_instance_uid=derived_uid("instance", form, *versions, model_sha256, digest, *sources),
             instance_number=max(1, _number(first.get("InstanceNumber")) if len(headers) == 1 else 1),
             manufacturer="seg-edge",
             manufacturer_model_name="seg-edge",
-            software_versions=[version, f"onnxruntime {runtime_version}", f"highdicom {hd.__version__}"],
+            software_versions=versions,
             device_serial_number=model_sha256,
             content_label="SEG_EDGE",
             content_description="Segmentation by a neural network",

@@ -165,6 +165,22 @@ def test_the_same_again_is_the_same_object_and_another_is_not(tmp_path: Path) ->
     assert all(u.startswith("2.25.") and len(u) <= 64 for u in uids)
 
 
+def test_another_version_makes_another_object(tmp_path: Path) -> None:
+    import pydicom
+
+    series(tmp_path, AXIAL)
+    (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
+    uids = set()
+    for version in ("1.25.0", "1.25.1"):
+        headers = read_headers(stack)
+        content = write_seg(headers, phantom(4, 24, 32), CONTRACT, MODEL, "binary", True, "study", version)
+        (tmp_path / "x").write_bytes(content)
+        seg = pydicom.dcmread(tmp_path / "x")
+        assert f"onnxruntime {version}" in seg.SoftwareVersions
+        uids.add(seg.SOPInstanceUID)
+    assert len(uids) == 2
+
+
 def test_nothing_found_is_an_answer_too(tmp_path: Path) -> None:
     series(tmp_path, AXIAL)
     for form in FORMS:
