@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from ..preprocess import Array
 from .library import Dataset, discreet, pydicom
+from .unpack import BoundedFile, stream_sizes
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -57,23 +58,44 @@ def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[Array]:
         ImageError: damaged, truncated, no image, or compressed or coloured in a way that cannot be read.
         SegError: pydicom is not installed.
     """
-    dataset = read_dataset(io.BytesIO(data), name, pixels=True)
+    header = read_dataset(io.BytesIO(data), name)
+    dataset = read_dataset(io.BytesIO(data), name, _check_size(header, name, max_pixels))
+    _check_size(dataset, name, max_pixels)  # again: what lies behind the pixels may say otherwise
+    with discreet(name):
+        _check_pixels(dataset, name)
+        stored, sizes = pydicom("pixels").iter_pixels(dataset, raw=False), stream_sizes(dataset)
+    for index in range(frame_count(dataset)):
+        with discreet(name):
+            if next(sizes, None) not in (None, (int(dataset.Columns), int(dataset.Rows), int(dataset.SamplesPerPixel))):
+                came = f"{name}: a compressed frame has another size than the file says"
+                raise ImageError(came, "one size", "export it again")
+            frame = _frame(next(stored), dataset, index, name)
+        yield frame
+
+
+def _check_size(dataset: Dataset, name: str, max_pixels: int) -> int:
+    """The px of an image, all frames counted.
+
+    Raises:
+        ImageError: no image, or more than `max_pixels`.
+    """
     check_image(dataset, name)
     with discreet(name):
         pixels = int(dataset.Rows) * int(dataset.Columns) * frame_count(dataset)
         if pixels > max_pixels:
             fix = "crop it, or allow more (seg-run --max-pixels)"
             raise ImageError(f"{name} has {pixels} px", f"at most {max_pixels}", fix)
-        _check_pixels(dataset, name)
-        stored = pydicom("pixels").iter_pixels(dataset, raw=False)
-    for index in range(frame_count(dataset)):
-        with discreet(name):
-            frame = _frame(next(stored), dataset, index, name)
-        yield frame
+        return pixels
 
 
-def read_dataset(source: Path | BinaryIO, name: str, pixels: bool = False) -> Dataset:
-    """A file's elements; those of the pixels only where asked for.
+def read_dataset(source: Path | BinaryIO, name: str, pixels: int | None = None) -> Dataset:
+    """A file's elements.
+
+    Args:
+        source: the file.
+        name: what errors call it.
+        pixels: how many px the image has, which bounds what a deflated file may inflate to; None for the elements
+            before the pixels alone.
 
     Raises:
         ImageError: cannot be read or is no DICOM file.
@@ -82,7 +104,10 @@ def read_dataset(source: Path | BinaryIO, name: str, pixels: bool = False) -> Da
     library = pydicom()
     with discreet(name):
         try:
-            dataset = library.dcmread(source, force=True, stop_before_pixels=not pixels)
+            with BoundedFile(io.FileIO(source) if isinstance(source, Path) else source, name, pixels) as file:
+                dataset = library.dcmread(file, force=True, stop_before_pixels=pixels is None)
+                if file.cut and "Rows" not in dataset:
+                    raise file.too_large()
         except OSError as error:
             if error.errno is None:
                 raise

@@ -7,12 +7,14 @@ of another phase of the heart, belongs to another stack.
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ImageError, SegError
 from ..needs import require_extra
@@ -20,6 +22,7 @@ from .library import Dataset, discreet
 from .read import check_image, frame_count, read_dataset
 
 _MERGED = 1e-3  # mm: positions closer than that along the normal are one
+_SAME = 1e-4  # direction cosines, and mm of spacing: differences up to that are rounding
 _NEEDS_FRAME = frozenset(  # SOP classes whose images must have a frame of reference (PS3.3, A.1.4)
     f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "128", "128.1", "130")
 )
@@ -46,24 +49,32 @@ class Place:
 
     key: tuple[Any, ...]
     """The same for all images of a stack."""
+    grid: NDArray[np.float64]
+    """`(8,)` direction cosines of rows and columns, and spacing in mm; about the same for all images of a stack."""
     height_mm: float
     """Position along the normal, of the first frame."""
+
+    def joins(self, first: Place) -> bool:
+        """Whether it lies on the grid of a stack's first image. Writers round each slice's directions for itself."""
+        return self.key == first.key and bool(np.abs(self.grid - first.grid).max() <= _SAME)
 
 
 def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack], list[tuple[Path, SegError]]]:
     """The stacks that DICOM files make up, in the order of their first files, and the files that are no images.
 
-    A copy, that is a file with the SOP Instance UID of an earlier one, is passed over.
+    A copy of an earlier file is passed over. Another image under the SOP Instance UID of an earlier one fails: no SEG
+    could tell the two apart.
 
     Args:
         files: DICOM files.
         apart: each file is a stack of its own, as when a person named it.
     """
     require_extra("dicom", "pydicom", "highdicom")  # one error where they are missing, not one per file
-    grouped: dict[tuple[Any, ...], list[tuple[float, int, Path]]] = {}
+    grouped: list[tuple[Place, list[tuple[float, int, Path]]]] = []
+    patients: dict[str, str] = {}
     found: dict[Path, Stack] = {}
     failed: list[tuple[Path, SegError]] = []
-    seen: set[str] = set()
+    seen: dict[str, Path] = {}
     for path in files:
         try:
             header = read_dataset(path, str(path))
@@ -72,20 +83,55 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
                 frames, where = frame_count(header), place(header)
                 number = int(header.get("InstanceNumber") or 0)
                 uid = str(header.get("SOPInstanceUID") or "")
+                if uid in seen and _is_copy(path, seen[uid]):
+                    continue
+                _check_patient(path, header, patients)
         except SegError as error:
             failed.append((path, error))
             continue
-        if uid and uid in seen:
-            continue  # a copy of an image that is there
-        seen.add(uid)
+        if uid:
+            seen[uid] = path
         if apart or isinstance(where, str) or frames > 1:
             found[path] = _alone(path, header, frames, where)
         else:
-            grouped.setdefault(where.key, []).append((where.height_mm, number, path))
-    for members in grouped.values():
+            members = next((m for first, m in grouped if where.joins(first)), None)
+            if members is None:
+                grouped.append((where, members := []))
+            members.append((where.height_mm, number, path))
+    for _, members in grouped:
         for paths in _layers(members):
             found[min(paths)] = Stack(tuple(paths), len(paths), True)
     return [found[path] for path in sorted(found)], failed
+
+
+def _is_copy(path: Path, earlier: Path) -> bool:
+    """True where two files of one SOP Instance UID hold the same bytes.
+
+    Raises:
+        ImageError: they do not.
+    """
+    if filecmp.cmp(path, earlier, shallow=False):
+        return True
+    came = f"{path}: another image carries the same SOP Instance UID"
+    raise ImageError(came, "one image per UID", "export the series again")
+
+
+def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> None:
+    """Refuse an image of another patient than its series had before: a SEG takes its identity from one image.
+
+    Args:
+        path: the file.
+        header: of it.
+        patients: Patient ID by series; the file's is added.
+
+    Raises:
+        ImageError: names no patient.
+    """
+    series = header.get("SeriesInstanceUID")
+    patient = str(header.get("PatientID") or "").strip()
+    if series and patients.setdefault(str(series), patient) != patient:
+        came = f"{path} carries another Patient ID than an earlier image of its series"
+        raise ImageError(came, "one patient per series", "export the series again")
 
 
 def place(header: Dataset) -> Place | str:
@@ -101,14 +147,14 @@ def place(header: Dataset) -> Place | str:
     row, column = sides[0, :3], sides[0, 3:]
     if abs(np.linalg.norm(row) - 1) > 1e-2 or abs(np.linalg.norm(column) - 1) > 1e-2 or abs(row @ column) > 1e-2:
         return "its rows and columns are not at right angles"
-    if np.ptp(sides, axis=0).max() > 1e-4 or np.ptp(spacings, axis=0).max() > 1e-4:
+    if np.ptp(sides, axis=0).max() > _SAME or np.ptp(spacings, axis=0).max() > _SAME:
         return "its frames lie in planes of different directions or spacings"
     heights = positions @ np.cross(row, column)
     if len(heights) > 1 and np.diff(np.sort(heights)).min() < _MERGED:
         return "several of its frames lie at one position"
     identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
-    grid = (int(header.Rows), int(header.Columns), *sides[0].round(4).tolist(), *spacings[0].round(4).tolist())
-    return Place((*identity, str(header.SOPClassUID), *grid), float(heights[0]))
+    key = (*identity, str(header.SOPClassUID), int(header.Rows), int(header.Columns))
+    return Place(key, np.concatenate([sides[0], spacings[0]]), float(heights[0]))
 
 
 def _unfit(header: Dataset) -> str:
@@ -176,7 +222,8 @@ def read_headers(stack: Stack) -> list[Dataset]:
     for path, header in zip(stack.files, headers, strict=True):
         check_image(header, str(path))
     with discreet(str(stack.files[0].parent)):
-        series = {(h.get("StudyInstanceUID"), h.get("SeriesInstanceUID")) for h in headers}
+        words = ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
+        series = {tuple(str(h.get(word) or "").strip() for word in words) for h in headers}
         if len(series) > 1:
             raise ImageError(f"{stack.files[0].parent} has changed", "files that stay", "run it again")
     return headers

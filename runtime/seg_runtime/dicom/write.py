@@ -1,7 +1,7 @@
 """Labels -> DICOM SEG on the grid of the images that they answer, by highdicom.
 
-The object is a function of the source, the model and the labels alone: dates are those of the source, UIDs are
-hashes. So a retry makes the same bytes, and an archive that has them already can tell.
+The object is a function of the source, the model, the labels and the libraries' versions alone: dates are those of the
+source, UIDs are hashes, the versions among what they are hashed from. So a retry makes the same bytes, and an archive that has them already can tell.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def write_seg(
     """
     hd = highdicom()
     digest = hashlib.sha256(labels.tobytes()).hexdigest()
-    version = f"seg-edge {VERSION}"
+    versions = [  # of all that has a say in the bytes; the UID is another when one of them is
+        f"seg-edge {VERSION}", f"onnxruntime {runtime_version}", f"highdicom {hd.__version__}",
+        f"pydicom {pydicom().__version__}",
+    ]  # fmt: skip
     with discreet(name):  # elements are parsed, and complained about, when they are looked at
         sources = [str(h.SOPInstanceUID) for h in headers]
         thickness_mm = _thickness_mm(headers) if placed else 0.0
@@ -77,11 +80,11 @@ def write_seg(
             ],
             series_instance_uid=derived_uid("series", str(first.SeriesInstanceUID), model_sha256, form),
             series_number=1000 + _number(first.get("SeriesNumber")),
-            sop_instance_uid=derived_uid("instance", form, version, model_sha256, digest, *sources),
+            sop_instance_uid=derived_uid("instance", form, *versions, model_sha256, digest, *sources),
             instance_number=max(1, _number(first.get("InstanceNumber")) if len(headers) == 1 else 1),
             manufacturer="seg-edge",
             manufacturer_model_name="seg-edge",
-            software_versions=[version, f"onnxruntime {runtime_version}", f"highdicom {hd.__version__}"],
+            software_versions=versions,
             device_serial_number=model_sha256,
             content_label="SEG_EDGE",
             content_description="Segmentation by a neural network",
@@ -89,7 +92,7 @@ def write_seg(
             specific_character_set=None,
             transfer_syntax_uid="1.2.840.10008.1.2.1",
         )
-        _settle(seg, headers, model_sha256)
+        _settle(seg, headers, model_sha256, _is_ascii(contract))
         file = io.BytesIO()
         seg.save_as(file)
         return file.getvalue()
@@ -166,7 +169,14 @@ def _number(value: Any) -> int:
     return 0
 
 
-def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str) -> None:
+def _is_ascii(contract: Contract) -> bool:
+    """Whether all that a contract puts into the object can be written in any character set."""
+    codes = [c for info in contract.classes for c in (info.category, info.property_type) if c]
+    texts = [_label(info.name) for info in contract.classes]
+    return all(text.isascii() for text in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
+
+
+def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str, is_ascii: bool) -> None:
     """Replace what highdicom draws from clock and chance by what follows from source and model."""
     first = headers[0]
     day, moment = next(
@@ -188,9 +198,8 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str) -> None
     organisation = derived_uid("dimensions", str(seg.SOPInstanceUID))
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = organisation
-    texts = " ".join(str(item.SegmentLabel) for item in seg.SegmentSequence)
     charset = first.get("SpecificCharacterSet")
-    if not texts.isascii():  # the source's own set may lack the letters
+    if not is_ascii:  # the source's own set may lack the letters
         seg.SpecificCharacterSet = "ISO_IR 192"
     elif charset:
         seg.SpecificCharacterSet = charset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from seg_runtime import ImageError, SegError
 from seg_runtime.dicom import is_dicom
+from seg_runtime.dicom.study import find_stacks
 from seg_runtime.image import decode
 from seg_runtime.preprocess import Array
 
@@ -213,6 +215,47 @@ def test_a_large_image_is_refused_before_it_is_unpacked() -> None:
     it.compress("1.2.840.10008.1.2.5")
     it.Rows = it.Columns = 60000
     assert "has 3600000000 px; wanted at most" in refusal(it)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_deflated_file_inflates_to_what_its_image_takes(tmp_path: Path, behind: bool) -> None:
+    it = dataset(STORED, SC)
+    it.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    it.add_new(0xFFFCFFFC if behind else 0x00091010, "OB", bytes(200 << 20))  # padding behind, a private element before
+    data = content(it)
+    del it
+    assert len(data) < 1 << 20
+    (tmp_path / "bomb.dcm").write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="inflates to more than its image takes"):
+            list(decode(data, "image", 1000))
+        _, failed = find_stacks([tmp_path / "bomb.dcm"])
+        assert len(failed) == (0 if behind else 1)
+        assert tracemalloc.get_traced_memory()[1] < 150 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.50"])
+def test_a_stream_of_another_size_is_refused_before_it_is_unpacked(syntax: str) -> None:
+    from PIL import Image
+    from pydicom.encaps import encapsulate
+
+    grey = np.zeros((1500, 1500), np.uint8)
+    it, small = dataset(grey, SC), dataset(grey[:8, :8], SC)
+    if syntax.endswith(".50"):
+        file = io.BytesIO()
+        Image.fromarray(grey).save(file, "jpeg")
+        it.PixelData = encapsulate([file.getvalue()])
+        it.file_meta.TransferSyntaxUID = syntax
+        it["PixelData"].is_undefined_length = True
+    else:
+        it.compress(syntax)
+    assert read(it).shape == (1500, 1500, 1)
+    small.PixelData, small.file_meta.TransferSyntaxUID = it.PixelData, syntax
+    small["PixelData"].is_undefined_length = True
+    assert "a compressed frame has another size than the file says" in refusal(small)
 
 
 def test_dicom_is_known_by_its_content(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from seg_runtime.dicom.study import find_stacks
 
 from ...conftest import Made, noise_image
 from .conftest import SegRun
-from .craft_dicom import AXIAL, SC, SECRETS, dataset, field, placed, save, write_series
+from .craft_dicom import AXIAL, ID, SC, SECRETS, UID_ROOT, dataset, field, placed, save, write_series
 from .readers import by_dcmqi, by_highdicom, conforms, read_nrrd
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -60,6 +60,41 @@ def test_what_differs_in_grid_or_phase_lies_in_another_stack(tmp_path: Path) -> 
     stacks, failed = find_stacks(sorted(tmp_path.glob("*.dcm")))
     assert not failed
     assert [len(s.files) for s in stacks] == [3, 1, 1, 1, 1, 1]
+
+
+def test_rounding_does_not_tear_a_series_apart(tmp_path: Path) -> None:
+    for k in range(6):
+        tilt = 0.12345 + (1e-7 if k % 2 else -1e-7)
+        sides = (np.sqrt(1 - tilt**2), tilt, 0, -tilt, np.sqrt(1 - tilt**2), 0)
+        save(placed(field(40, 56), (0, 0, 5 * k), sides, number=k), tmp_path / f"{k}.dcm")
+    (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
+    assert len(stack.files) == 6
+
+
+def test_nobody_gets_the_answer_of_another_patient(tmp_path: Path, ct_model: Made, seg_run: SegRun) -> None:
+    import pydicom
+
+    write_series(tmp_path / "study", SPAN)
+    save(placed(field(40, 56), (0, 0, 20), number=9, PatientID="OTHER99"), tmp_path / "study" / "zz.dcm")
+    done = seg_run(ct_model, tmp_path / "study")
+    assert done.exit_code == 1
+    assert "zz.dcm carries another Patient ID than an earlier image of its series" in done.output
+    assert not any(secret in done.output for secret in (*SECRETS, "OTHER99"))
+    seg = pydicom.dcmread(tmp_path / "out" / "study_seg.dcm")
+    assert (seg.PatientID, len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence)) == (ID, 3)
+
+
+def test_other_images_under_one_uid_are_told_and_copies_are_not(
+    tmp_path: Path, ct_model: Made, seg_run: SegRun
+) -> None:
+    paths = write_series(tmp_path / "study", SPAN)
+    shutil.copy(paths[0], tmp_path / "study" / "im00_copy.dcm")
+    assert seg_run(ct_model, tmp_path / "study").exit_code == 0
+    write_series(tmp_path / "twins", SPAN, SOPInstanceUID=f"{UID_ROOT}.3.1.1")
+    done = seg_run(ct_model, tmp_path / "twins")
+    told = [line for line in done.output.splitlines() if "another image carries the same SOP Instance UID" in line]
+    assert (done.exit_code, len(told)) == (1, 2), done.output
+    assert not any(secret in done.output for secret in SECRETS)
 
 
 @pytest.mark.parametrize("form", ["binary", "labelmap"])

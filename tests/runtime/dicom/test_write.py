@@ -165,6 +165,22 @@ def test_the_same_again_is_the_same_object_and_another_is_not(tmp_path: Path) ->
     assert all(u.startswith("2.25.") and len(u) <= 64 for u in uids)
 
 
+def test_another_version_makes_another_object(tmp_path: Path) -> None:
+    import pydicom
+
+    series(tmp_path, AXIAL)
+    (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
+    uids = set()
+    for version in ("1.25.0", "1.25.1"):
+        headers = read_headers(stack)
+        content = write_seg(headers, phantom(4, 24, 32), CONTRACT, MODEL, "binary", True, "study", version)
+        (tmp_path / "x").write_bytes(content)
+        seg = pydicom.dcmread(tmp_path / "x")
+        assert f"onnxruntime {version}" in seg.SoftwareVersions
+        uids.add(seg.SOPInstanceUID)
+    assert len(uids) == 2
+
+
 def test_nothing_found_is_an_answer_too(tmp_path: Path) -> None:
     series(tmp_path, AXIAL)
     for form in FORMS:
@@ -186,6 +202,24 @@ def test_a_name_keeps_its_letters(tmp_path: Path, charset: Any, name: str, label
     target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", contract)
     seg = pydicom.dcmread(target)
     assert (str(seg.PatientName), seg.SegmentSequence[0].SegmentLabel) == (name, label)
+
+
+@pytest.mark.parametrize("charset", [None, "ISO_IR 100"])
+@pytest.mark.parametrize("meaning", ["Größe", "肝臓"])
+def test_the_meaning_of_a_code_keeps_its_letters(tmp_path: Path, charset: str | None, meaning: str) -> None:
+    import pydicom
+
+    name = "Aeneas^Juergen" if charset is None else "Äneas^Jürgen"
+    it = placed(field(24, 32), (0, 0, 0), PatientName=name)
+    if charset:
+        it.SpecificCharacterSet = charset
+    save(it, tmp_path / "a.dcm")
+    codes = Code("1", "99X", meaning), Code("10200004", "SCT", "Liver")
+    contract = replace(CONTRACT, classes=(CLASSES[0], ClassInfo("liver", (1, 2, 3), *codes)))
+    target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", contract)
+    seg = pydicom.dcmread(target)
+    found = seg.SegmentSequence[0].SegmentedPropertyCategoryCodeSequence[0].CodeMeaning
+    assert (seg.SpecificCharacterSet, str(seg.PatientName), found) == ("ISO_IR 192", name, meaning)
 
 
 def test_an_image_that_says_little_still_gets_its_answer(tmp_path: Path) -> None:
