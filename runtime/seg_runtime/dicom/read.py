@@ -142,7 +142,7 @@ def check_image(dataset: Dataset, name: str) -> None:
             listed = ", ".join((*GREY, *COLOUR, PALETTE))
             raise ImageError(f"{name} has another colour model", f"one of {listed}", "export it again")
         wanted = 1 if photometric in (*GREY, PALETTE) else 3
-        if dataset.get("SamplesPerPixel", 1) != wanted:
+        if dataset.get("SamplesPerPixel", wanted) != wanted:
             raise ImageError(
                 f"{name} says {photometric} with {int(dataset.SamplesPerPixel)} samples per pixel", f"{wanted}",
                 "export it again",
@@ -164,6 +164,11 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
     """Refuse what pydicom would refuse in words that may quote the file."""
     if not any(word in dataset for word in _PIXELS):
         raise ImageError(f"{name} has no pixel data", _WANTED, "copy or export it again")
+    for word in ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation"):
+        if dataset.get(word) is None and (word != "PixelRepresentation" or "PixelData" in dataset):
+            raise ImageError(f"{name} has no {word}", _WANTED, "export it again")
+    if str(dataset.PhotometricInterpretation) in COLOUR and dataset.get("PixelRepresentation") == 1:
+        raise ImageError(f"{name} has signed colours", "unsigned ones", "export it again")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise ImageError(f"{name} has an unknown transfer syntax", "one of the standard", "export it again")

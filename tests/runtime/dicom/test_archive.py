@@ -21,7 +21,7 @@ import pytest
 from ...conftest import Made
 from .conftest import SegRun
 from .craft_dicom import write_series
-from .readers import by_highdicom
+from .readers import by_highdicom, missing
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SECONDS = 40
@@ -32,7 +32,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DICOMweb address of an Orthanc with its own folder and port, ended with the tests."""
     program = shutil.which("Orthanc", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None or not PLUGIN.exists():
-        pytest.skip("Orthanc is not installed (Debian: orthanc, orthanc-dicomweb)")
+        missing("Orthanc is not installed (Debian: orthanc, orthanc-dicomweb)")
     folder = tmp_path_factory.mktemp("orthanc")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -199,6 +199,17 @@ def test_what_cannot_be_read_is_refused_with_its_reason(more: dict[str, Any], re
     assert reason in refusal(dataset(STORED, SC, **more))
 
 
+@pytest.mark.parametrize("word", ["SamplesPerPixel", "PixelRepresentation", "BitsStored"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_what_is_missing_is_named(word: str, colour: bool) -> None:
+    pixels = np.zeros((4, 5, 3), np.uint8) if colour else STORED
+    assert f"has no {word}" in refusal(dataset(pixels, SC, **{word: None}))
+
+
+def test_signed_colours_are_refused_as_such() -> None:
+    assert "has signed colours" in refusal(dataset(np.zeros((4, 5, 3), np.uint8), SC, PixelRepresentation=1))
+
+
 def test_an_unknown_compression_and_broken_streams_are_refused() -> None:
     it = dataset(STORED, SC)
     it.compress("1.2.840.10008.1.2.5")
