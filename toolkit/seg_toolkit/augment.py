@@ -38,7 +38,7 @@ class Augmentation:
     """Offset of the normalised values, in units of the window's standard deviation."""
     gamma: float = 0.15
     """Exponent e^±gamma on the values between the window's minimum and maximum."""
-    colour: float = 0.2
+    colour: float = 0.0
     """Contrast e^±colour and brightness ±colour of each channel for itself, in units of its standard deviation, for images
     of several channels: another stain or lamp moves them apart, and a model that knows one hue only fails on the next."""
     noise: float = 0.0

@@ -194,7 +194,7 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
 AUGMENTATIONS = {
     "none": NONE,
     "slight": Augmentation(),
-    "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, noise=0.1),
+    "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
 }
 
 
