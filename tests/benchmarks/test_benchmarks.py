@@ -35,7 +35,7 @@ def test_hostready(tmp_path):
     benchmark("hostready", "--quick", "--json", tmp_path / "figures.json")
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert [r["differing"] for r in figures["speed"]] == [0, 0]
-    assert figures["megabytes"]["host"] > figures["megabytes"]["window"]
+    assert 1 < figures["megabytes"]["host"] < 1.02 * figures["megabytes"]["window"]  # the weights are there once
 
 
 def test_otsu_cuts_between_two_heaps():
