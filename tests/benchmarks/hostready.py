@@ -1,4 +1,4 @@
-"""The host-ready form beside the Python pipeline: `python -m tests.benchmarks.hostready [--images DIR] [--json FILE] [--quick]`.
+"""The host-ready form beside the Python pipeline: `python -m tests.benchmarks.hostready [--images DIR] [--geometry fit] [--json FILE] [--quick]`.
 
 Speed in pairs on images of several sizes, file sizes, and the pixels that differ on real images of a folder.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from seg_export.export import Exported, export
 from seg_export.hostready.prove import HostForm
 from seg_export.parity import image_files
 from seg_runtime import Segmenter
+from seg_runtime.contract import GEOMETRIES
 from seg_runtime.errors import ImageError
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
@@ -57,17 +59,20 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, help="folder of real images")
+    parser.add_argument("--geometry", choices=GEOMETRIES, default="tile")
     parser.add_argument("--json")
     parser.add_argument("--quick", action="store_true", help="a narrow network: shows that it works")
     options = parser.parse_args()
     width, runs = (8, 3) if options.quick else (64, 7)
-    made = {
-        name: export(random_checkpoint(width), host=form) for name, form in (("window", None), ("host", HostForm()))
-    }
+    checkpoint = random_checkpoint(width)
+    checkpoint.contract = replace(checkpoint.contract, geometry=options.geometry)
+    sizes = [(388, 388), (700, 900)] if options.geometry == "tile" else [(600, 800), (2000, 3000)]
+    forms = {"window": None, "host": HostForm()}
+    made = {name: export(checkpoint, host=form) for name, form in forms.items()}
     with tempfile.TemporaryDirectory() as name:
         paths = {form: _write(exported, Path(name) / f"{form}.onnx") for form, exported in made.items()}
         with Segmenter(paths["window"], "cpu") as window, Segmenter(paths["host"], "cpu") as host:
-            rows = speed(window, host, [(388, 388), (700, 900)], runs)
+            rows = speed(window, host, sizes, runs)
             seen = real(window, host, options.images) if options.images else {}
     print(f"width {width}; {machine()}\n")
     shown = [[str(r["size"]), f"{r['ratio']:.3f}", "1.05", str(r["differing"])] for r in rows]
