@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import platform
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,12 @@ import numpy as np
 import PIL
 
 from .errors import SegError
+from .hardware import available_threads, cpu_features, cpu_name, cpu_quota
 from .probe import Probe, others, probe, probe_other
-from .providers import ORT_NAMES, available_threads, check_wheels, runtime_module, wheels
+from .providers import check_wheels, runtime_module, wheels
+from .tuning import ORT_NAMES
 from .version import VERSION
 
-CPU_FEATURES = ("AVX2", "AVX512F", "AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # the last one is ARM's dot product
 CUDNN_MAJOR = 9  # of every CUDA wheel since ONNX Runtime 1.19
 
 
@@ -28,7 +27,7 @@ def examine(provider: str) -> dict[str, Any]:
     """Look at everything.
 
     Args:
-        provider: `auto`, `cpu` or `cuda`; whether it can be had decides `works`.
+        provider: `auto` or one of `tuning.ORT_NAMES`; whether it can be had decides `works`.
 
     Returns:
         The report, ready for JSON.
@@ -37,7 +36,7 @@ def examine(provider: str) -> dict[str, Any]:
         ort, problem = runtime_module(), None
     except SegError as error:
         ort, problem = None, error
-    tried = [probe(name) for name in ORT_NAMES] if ort else []
+    tried = [probe(name) for name in ORT_NAMES if _concerns(name, provider, ort)] if ort else []
     tried += [probe_other(ort, name) for name in others(ort)] if ort else []
     loads = {p.name: p.loads for p in tried}
     nvidia = _nvidia(ort)
@@ -49,10 +48,15 @@ def examine(provider: str) -> dict[str, Any]:
         "built_in": list(ort.get_available_providers()) if ort else [],
         "providers": [vars(p) for p in tried],
         "nvidia": nvidia,
-        "cpu": {"name": _cpu_name(), "features": cpu_features()},
-        "threads": {"available": available_threads(), "processors": os.cpu_count(), "quota": _quota()},
+        "cpu": {"name": cpu_name(), "features": cpu_features()},
+        "threads": {"available": available_threads(), "processors": os.cpu_count(), "quota": cpu_quota()},
         "findings": _findings(provider, tried, problem, nvidia),
     }
+
+
+def _concerns(name: str, provider: str, ort: Any) -> bool:
+    """Whether a provider is worth a line: CPU and CUDA always, the others where they are asked for or built in."""
+    return name in ("cpu", "cuda", provider) or ORT_NAMES[name] in ort.get_available_providers()
 
 
 def _versions(ort: Any) -> dict[str, str]:
@@ -81,10 +85,6 @@ def _findings(
     for p in tried:
         if not (p.loads or two_wheels) and (p.name in ("cpu", provider) or (p.name == "cuda" and nvidia["driver"])):
             found.append({"problem": p.problem, "fix": p.fix})
-    quota, threads = _quota(), available_threads()
-    if quota and quota < threads:
-        came = f"{threads} threads are seen, but this container may use {quota:g} processors"
-        found.append({"problem": came, "fix": f"--threads {max(1, int(quota))}"})
     if cpu_features().get("AVX2") is False and platform.machine().lower() in ("x86_64", "amd64"):
         found.append({"problem": "this processor has no AVX2", "fix": "expect CPU times several times longer"})
     return found
@@ -139,45 +139,6 @@ def _library(names: list[str] | tuple[str, ...]) -> ctypes.CDLL | None:
         except OSError:
             continue
     return None
-
-
-def cpu_features() -> dict[str, bool | None]:
-    """Whether the processor has what ONNX Runtime's fast kernels use; None where it cannot be told."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-        match = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-        flags = set(match[1].upper().split()) if match else set()
-    except OSError:
-        flags = {name for name, has in _numpy_features().items() if has}
-    if not flags:
-        return dict.fromkeys(CPU_FEATURES, None)
-    return {name: name in flags for name in CPU_FEATURES}
-
-
-def _numpy_features() -> dict[str, bool]:
-    """As numpy detects them, in our spelling."""
-    for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):  # numpy 2 and 1
-        with contextlib.suppress(ImportError, AttributeError):
-            found: dict[str, bool] = import_module(module).__cpu_features__
-            return {**found, "AVX512_VNNI": bool(found.get("AVX512VNNI") or found.get("AVX512_ICL"))}
-    return {}
-
-
-def _cpu_name() -> str:
-    try:
-        match = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        match = None
-    return match[1] if match else platform.processor() or platform.machine()
-
-
-def _quota() -> float | None:
-    """Processors' worth of time that this container may use, None without a limit (cgroup v2)."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return int(quota) / int(period)
-    except (OSError, ValueError):  # no such file, or `max`
-        return None
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -5,6 +5,8 @@ Reading and digesting 124 MB leave Python's lock alone, so that the imports of a
 
 from __future__ import annotations
 
+import contextlib
+import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,13 @@ from .digest import verified_sha256
 from .errors import ContractError, ModelError, SegError
 from .onnxfile import MAX_BYTES, OnnxFile, check, scan
 
+Stamp = tuple[int, ...]
+"""Of a file: device, inode, size, times of the last change of content and of anything. Any writer changes it."""
+
 
 @dataclass(frozen=True)
 class Content:
-    """A model file that holds what a file of seg-export holds; ONNX Runtime is given these very bytes."""
+    """A model file that holds what a file of seg-export holds."""
 
     name: str
     path: Path | None
@@ -26,6 +31,8 @@ class Content:
     sha256: str
     """Of the whole file."""
     onnx: OnnxFile
+    stamp: Stamp | None = None
+    """Of the file before it was read; None of what is no regular file."""
 
 
 class ModelFile:
@@ -66,16 +73,28 @@ class ModelFile:
             self._outcome = error
 
 
+def stamp(path: Path) -> Stamp | None:
+    """The stamp of a file as it is now, None of what is no regular file. Raises OSError where it is not there."""
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        return None
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
 def _content(model: str | Path | bytes) -> Content:
     path = None if isinstance(model, bytes) else Path(model)
     name = "model" if path is None else str(path)
+    before = None
+    if path is not None:
+        with contextlib.suppress(OSError):  # told when it is read
+            before = stamp(path)
     data = model if isinstance(model, bytes) else _bytes(Path(model))
     found = scan(data, name)
     check(found, name)
     if METADATA_KEY not in found.metadata:
         came = f"{name} carries no contract"
         raise ContractError(came, "a file made by seg-export", "export the model with seg-export")
-    return Content(name, path, data, verified_sha256(data, name), found)
+    return Content(name, path, data, verified_sha256(data, name), found, before)
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .errors import SegError
-from .providers import ORT_NAMES, open_session, quiet
+from .providers import open_session, quiet
+from .tuning import ORT_NAMES, Setup
 
 SUM = 45.0  # of the weights 1..9, which a window of ones must give
 
@@ -38,9 +39,9 @@ def tiny_model() -> bytes:
 
 
 def probe(provider: str) -> Probe:
-    """Try one of ours, `cpu` or `cuda`."""
+    """Try one of ours, see `tuning.ORT_NAMES`."""
     try:
-        opened = open_session(tiny_model(), provider, 1, fast_math=False)
+        opened = open_session(tiny_model(), Setup(provider, threads=1))
         return _computes(opened.session, provider)
     except SegError as error:
         return Probe(provider, False, error.came, error.fix)

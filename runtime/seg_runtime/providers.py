@@ -6,15 +6,17 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .cache import Source, key, open_cached
 from .errors import ModelError, ProviderError, SegError
+from .hardware import available_threads as available_threads
+from .tuning import ORT_NAMES, Setup, provider_chain, session_options
 
-PROVIDERS = ("auto", "cpu", "cuda")
-ORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = ("auto", *ORT_NAMES)
 
 
 def runtime_module() -> Any:
@@ -36,7 +38,10 @@ def runtime_module() -> Any:
     return onnxruntime
 
 
-_REINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'seg-edge[gpu]' (or [cpu])"
+_UNINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu onnxruntime-openvino"
+_REINSTALL = f"{_UNINSTALL}, then pip install 'seg-edge[gpu]' (or [cpu], or [openvino])"
+_EXTRAS = {"cuda": "gpu", "tensorrt": "gpu", "openvino": "openvino"}
+_WORDS = {"cuda": "CUDA", "tensorrt": "TensorRT", "openvino": "OpenVINO"}
 
 
 def wheels() -> dict[str, str]:
@@ -52,24 +57,18 @@ def wheels() -> dict[str, str]:
 _WHEEL = re.compile(r"(onnxruntime(?:_gpu|_directml|_openvino)?)-([^-]+)\.dist-info")
 
 
-def available_threads() -> int:
-    """Processors that this process may use: its affinity, not the machine's size."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def check_wheels(provider: str) -> str:
     """A note about two ONNX Runtime wheels in one environment, empty where there is one.
 
     Raises:
-        ProviderError: two wheels and CUDA asked for: one overwrote files of the other, so CUDA may have vanished.
+        ProviderError: two wheels and another provider than the CPU asked for: one overwrote files of the other, so that
+            it may have vanished.
     """
     found = wheels()
     if len(found) < 2:
         return ""
     both = " and ".join(f"{name} {version}" for name, version in found.items())
-    if provider == "cuda":
+    if provider in _EXTRAS:
         raise ProviderError(f"{both} are installed in one environment", "exactly one", _REINSTALL)
     return f"{both} are installed in one environment and overwrite each other: {_REINSTALL}"
 
@@ -83,47 +82,60 @@ class Opened:
     reason: str = ""
 
 
-def open_session(
-    model: bytes, provider: str, threads: int | None, fast_math: bool, record_placement: bool = False
-) -> Opened:
+def open_session(model: Source, setup: Setup, sha256: str = "") -> Opened:
     """An ONNX Runtime session on exactly the provider asked for.
 
     Args:
-        model: content of an ONNX file.
-        provider: `cpu`, `cuda`, or `auto` (CUDA when it really loads, else CPU).
-        threads: inside one operator, for CPU; None takes all that this process may use.
-        fast_math: allow TF32 on CUDA (errors near 1e-3 instead of 1e-5).
-        record_placement: let ONNX Runtime note which provider got which node, for `placement`.
+        model: content or path of an ONNX file.
+        setup: the provider and all else; `auto` takes CUDA when it really loads, else CPU.
+        sha256: of the model, for the cache of optimised models; without it none is used.
 
     Raises:
-        ProviderError: unknown provider, or CUDA asked for and not to be had.
+        ProviderError: unknown provider, or one asked for and not to be had.
         ModelError: ONNX Runtime refuses the model.
     """
-    if provider not in PROVIDERS:
-        raise ProviderError(f"provider {provider!r}", " or ".join(PROVIDERS), "choose one of them")
-    if threads is not None and threads < 1:
-        raise SegError(f"{threads} threads", "1 or more", "leave it out to use all that this process may use")
-    check_wheels(provider)
+    asked = setup.provider
+    if asked not in PROVIDERS:
+        raise ProviderError(f"provider {asked!r}", " or ".join(PROVIDERS), "choose one of them")
+    if setup.threads is not None and setup.threads < 1:
+        raise SegError(f"{setup.threads} threads", "1 or more", "leave it out to use all that this process may use")
+    check_wheels(asked)
     ort = runtime_module()
-    if provider == "cpu":
-        return Opened(_create(ort, model, "cpu", threads, fast_math, record_placement), "cpu")
-    if _cuda_listed(ort):
-        if hasattr(ort, "preload_dlls"):
+    if asked == "cpu":
+        return Opened(_on_cpu(ort, model, setup, sha256), "cpu")
+    wanted = "cuda" if asked == "auto" else asked
+    try:
+        return Opened(_on(ort, model, setup, wanted), wanted)
+    except ProviderError as error:
+        if asked != "auto":
+            raise
+        reason = f"no CUDA: {error.came.removeprefix('CUDA cannot be used: ')}"
+        return Opened(_on_cpu(ort, model, setup, sha256), "cpu", reason)
+
+
+def _on(ort: Any, model: Source, setup: Setup, provider: str) -> Any:
+    """A session on one of the providers that may be missing; ProviderError says what is."""
+    word, problem = (
+        _WORDS[provider],
+        f"the installed wheel ({', '.join(wheels()) or 'onnxruntime'}) is built without it",
+    )
+    if _listed(ort, provider):
+        if provider != "openvino" and hasattr(ort, "preload_dlls"):
             _quiet_preload(ort)
-        try:
-            session = _create(ort, model, "cuda", threads, fast_math, record_placement)
-            if session.get_providers()[0] == ORT_NAMES["cuda"]:
-                return Opened(session, "cuda")
-            problem = _missing_library(ort)  # ONNX Runtime itself goes on, on CPU
-        except ProviderError as error:
-            if provider == "cuda":
-                raise
-            problem = str(error)
-    else:
-        problem = f"the installed wheel ({', '.join(wheels()) or 'onnxruntime'}) is built without it"
-    if provider == "cuda":
-        raise ProviderError(f"CUDA cannot be used: {problem}", "", _cuda_fix(ort))
-    return Opened(_create(ort, model, "cpu", threads, fast_math, record_placement), "cpu", f"no CUDA: {problem}")
+        session = _create(ort, model, setup, provider)
+        if session.get_providers()[0] == ORT_NAMES[provider]:
+            return session
+        problem = _missing_library(ort, provider)  # ONNX Runtime itself goes on, on CPU
+    raise ProviderError(f"{word} cannot be used: {problem}", "", _fix(ort, provider))
+
+
+def _on_cpu(ort: Any, model: Source, setup: Setup, sha256: str) -> Any:
+    def create(source: Source, change: Callable[[Any], None]) -> Any:
+        return _create(ort, source, setup, "cpu", change)
+
+    if setup.tuning.cache is None or not sha256:
+        return create(model, lambda options: None)
+    return open_cached(setup.tuning.cache, key(sha256, ort), ort, model, create)
 
 
 def placement(session: Any) -> dict[str, int] | None:
@@ -138,20 +150,15 @@ def placement(session: Any) -> dict[str, int] | None:
     return counts or None
 
 
-def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_math: bool, record_placement: bool) -> Any:
-    options = ort.SessionOptions()
-    if record_placement:  # versions that do not know the entry pass over it
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    options.intra_op_num_threads = threads or available_threads()
-    options.log_severity_level = 4  # what a log line would say is raised as an error here
-    chosen: list[Any] = [ORT_NAMES["cpu"]]
-    if provider == "cuda":
-        settings = {"use_tf32": str(int(fast_math)), "cudnn_conv_algo_search": "HEURISTIC"}
-        chosen.insert(0, (ORT_NAMES["cuda"], settings))
+def _create(
+    ort: Any, model: Source, setup: Setup, provider: str, change: Callable[[Any], None] = lambda options: None
+) -> Any:
+    options = session_options(ort, setup, provider)
+    change(options)
     try:
         # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
         with quiet(ort):
-            session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
+            session = ort.InferenceSession(model, options, providers=provider_chain(provider, setup), enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
         if (
             type(error).__name__ in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")
@@ -160,7 +167,7 @@ def _create(ort: Any, model: bytes, provider: str, threads: int | None, fast_mat
             raise ModelError(
                 f"ONNX Runtime {ort.__version__} refuses the model ({error})", "", "export it again"
             ) from error
-        raise ProviderError(f"CUDA failed to start ({error})", "", _cuda_fix(ort)) from error
+        raise ProviderError(f"{_WORDS[provider]} failed to start ({error})", "", _fix(ort, provider)) from error
     session.disable_fallback()  # versions that do not know the argument know this
     session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good
     return session
@@ -176,21 +183,22 @@ def quiet(ort: Any) -> Iterator[None]:
         ort.set_default_logger_severity(2)  # its default, warnings
 
 
-def _cuda_listed(ort: Any) -> bool:
-    return ORT_NAMES["cuda"] in ort.get_available_providers()
+def _listed(ort: Any, provider: str) -> bool:
+    return ORT_NAMES[provider] in ort.get_available_providers()
 
 
-def _missing_library(ort: Any) -> str:
-    """Why CUDA did not load, by the name of the first missing library."""
+def _missing_library(ort: Any, provider: str) -> str:
+    """Why a provider did not load, by the name of the first missing library."""
     import ctypes
 
     folder = Path(ort.__file__).parent / "capi"
-    for library in sorted(folder.glob("*onnxruntime_providers_shared*")) + sorted(folder.glob("*providers_cuda*")):
+    names = ("*onnxruntime_providers_shared*", f"*providers_{provider}*")
+    for library in [path for name in names for path in sorted(folder.glob(name))]:
         try:
             ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
             return str(error)
-    return "it was refused at start: no usable GPU or driver"
+    return f"it was refused at start{'' if provider == 'openvino' else ': no usable GPU or driver'}"
 
 
 def _quiet_preload(ort: Any) -> None:
@@ -201,11 +209,14 @@ def _quiet_preload(ort: Any) -> None:
         ort.preload_dlls()
 
 
-def _cuda_fix(ort: Any) -> str:
-    if not _cuda_listed(ort):
-        return "pip uninstall -y onnxruntime, then pip install 'seg-edge[gpu]'; or use --provider cpu"
+def _fix(ort: Any, provider: str) -> str:
+    if not _listed(ort, provider):
+        return f"{_UNINSTALL}, then pip install 'seg-edge[{_EXTRAS[provider]}]'; or use --provider cpu"
+    if provider == "openvino":
+        return "pip install --force-reinstall onnxruntime-openvino; or use --provider cpu"
     major = str(getattr(ort, "cuda_version", "") or "").split(".")[0]
+    brings = " and TensorRT 10 (pip install tensorrt-cu12)" if provider == "tensorrt" else ""
     return (
         f"install an NVIDIA driver{f', CUDA {major}' if major else ''} and cuDNN 9"
-        " (pip install 'onnxruntime-gpu[cuda,cudnn]' brings both libraries); or use --provider cpu"
+        f" (pip install 'onnxruntime-gpu[cuda,cudnn]' brings both libraries){brings}; or use --provider cpu"
     )

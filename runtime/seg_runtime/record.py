@@ -28,7 +28,7 @@ def make_record(
         input_sha256: of the file's content, or of the array's bytes where there was no file.
         image: `(H, W, C)` as decoded.
         labels: `(H, W)` uint8.
-        ms: milliseconds per stage.
+        ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
     """
     height, width, channels = image.shape
     counts = count_labels(labels, len(session.contract.classes))
@@ -45,9 +45,16 @@ def make_record(
             "sha256": session.sha256,
             "form": session.contract.form,
             "geometry": session.contract.geometry,
+            "window": list(session.contract.input_shape),
             "intensity": session.contract.intensity.method,
         },
-        "provider": {"asked": session.provider_asked, "used": session.provider, "fast_math": session.fast_math},
+        "provider": {
+            "asked": session.provider_asked,
+            "used": session.provider,
+            "fast_math": session.fast_math,
+            **({"cuda_graph": session.cuda_graph} if session.provider == "cuda" else {}),
+            **({"nodes": session.placement} if session.provider != "cpu" else {}),
+        },
         "versions": versions(session.runtime_version),
         "classes": [
             {"index": i, "name": c.name, "pixels": int(counts[i]), "share": float(counts[i] / labels.size)}

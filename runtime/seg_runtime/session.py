@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .binding import FixedBuffers
+from .cache import Source
 from .contract import METADATA_KEY, Contract
 from .errors import ModelError, ProviderError
 from .limits import PROBE_PACE
-from .modelfile import Content, ModelFile
+from .memory import give_back_memory
+from .modelfile import Content, ModelFile, Stamp, stamp
 from .preprocess import Array, Float
 from .providers import open_session, placement, runtime_module
+from .tuning import Setup, Tuning, run_options
 
 if TYPE_CHECKING:
     from .golden import Golden
@@ -24,11 +30,11 @@ class Session:
 
     Attributes:
         contract: read from the file's metadata.
-        provider: the one in use, `cpu` or `cuda`.
+        provider: the one in use, `cpu`, `cuda`, `tensorrt` or `openvino`.
         provider_asked: the one asked for.
         fast_math: whether TF32 was allowed.
         provider_reason: why `auto` did not take CUDA, empty otherwise.
-        sha256: of the very bytes that ONNX Runtime was given.
+        sha256: of the file that ONNX Runtime was given.
         golden: samples for the self-test, None unless asked for.
     """
 
@@ -40,26 +46,30 @@ class Session:
         fast_math: bool = False,
         self_test: bool = False,
         require_signature: str | Path | None = None,
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
         """Load a model.
 
         Args:
             model: path of an ONNX file, its content, or a file that is being read.
-            provider: `auto`, `cpu` or `cuda`; what is asked for is what is used, or an error.
+            provider: `auto`, `cpu`, `cuda`, `tensorrt` or `openvino`; what is asked for is what is used, or an error.
             threads: for operators on CPU; None takes all that this process may use.
             fast_math: allow TF32 on CUDA.
             self_test: keep the file's golden samples, and note which provider gets which node.
-            require_signature: PEM file of a public key; see `signature.py`.
+            require_signature: PEM file of a public key; see `signature.py`. No cache is used then.
+            tuning: of speed and memory.
 
         Raises:
             ModelError: the file cannot be read, is damaged, not signed as required, or is not an ONNX model of the contract's shape.
             ContractError: the file carries no contract or one this version cannot follow.
             ProviderError: the provider cannot be had.
         """
-        self.provider_asked, self.fast_math, self._threads = provider, fast_math, threads
+        start = time.perf_counter()
+        self.provider_asked, self.fast_math = provider, fast_math
         reading = model if isinstance(model, ModelFile) else ModelFile(model)
         runtime_module()
         content = reading.take()
+        signed = require_signature is not None
         if require_signature is not None:
             if content.path is None:
                 raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
@@ -69,11 +79,33 @@ class Session:
         self.sha256 = content.sha256
         self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
         self.golden = _golden(content, self.contract) if self_test else None
-        opened = open_session(content.data, provider, threads, fast_math, record_placement=self_test)
+        half = getattr(self.contract, "precision", "") == "fp16"
+        noted = self_test or provider != "cpu"  # which provider gets which node
+        self._setup = Setup(provider, threads, fast_math, noted, half, tuning)
+        source = _Source.of(content, keep=signed)
+        del content, reading  # the file's bytes must not lie beside ONNX Runtime's own copies of them
+        self._take(source)
+        self._check_shapes(source.name)
+        self.ms = {"load": (time.perf_counter() - start) * 1000}
+        if self.provider in ("cuda", "tensorrt"):
+            self._prove_gpu(source)
+        give_back_memory()
+
+    def _take(self, source: _Source) -> None:
+        """Open the model."""
+        sha256 = "" if source.signed else self.sha256
+        try:
+            opened = open_session(source.model, self._setup, sha256)
+        except ProviderError:
+            if not self._setup.tuning.cuda_graph:
+                raise
+            self._drop_graph()  # the reason may be another one: then it is told now
+            opened = open_session(source.model, self._setup, sha256)
+        source.check_unchanged()
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
-        self._check_shapes(content.name)
-        if self.provider == "cuda":
-            self._prove_cuda(content.data)
+        self._run_options = run_options(runtime_module(), self._setup, self.provider)
+        wanted = self._setup.tuning.cuda_graph and self.provider == "cuda" and self.contract.form == "window"
+        self._fixed = FixedBuffers(runtime_module(), self._session, self.contract) if wanted else None
 
     @property
     def runtime_version(self) -> str:
@@ -93,6 +125,16 @@ class Session:
         """
         logits: Float = self._run(["logits"], window)[0]
         return logits
+
+    @property
+    def cuda_graph(self) -> bool:
+        """Whether windows are replayed from a CUDA graph."""
+        return self._fixed is not None
+
+    def take_ms(self) -> dict[str, float]:
+        """Milliseconds of `load` and `warm_up` that no record has told yet; told once."""
+        ms, self.ms = self.ms, {}
+        return ms
 
     def run_image(self, image: Array, probabilities: bool = False) -> tuple[NDArray[np.uint8], Float | None]:
         """Labels `(H, W)` uint8, and `(K, H, W)` float32 probabilities if asked for, of a whole image by a host-ready file.
@@ -119,7 +161,9 @@ class Session:
 
     def _run(self, outputs: list[str], image: Array) -> list[Array]:
         try:
-            return list(self._session.run(outputs, {"image": image}))
+            if self._fixed is not None:
+                return [self._fixed.run(image)]
+            return list(self._session.run(outputs, {"image": image}, self._run_options))
         except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
             raise ModelError(
                 f"ONNX Runtime failed while running the model ({error})", "", "free memory, or use --provider cpu"
@@ -127,23 +171,31 @@ class Session:
 
     def warm_up(self) -> None:
         """Run one window of zeros, so that the first image does not pay for allocations and kernel choice."""
-        c = self.contract
+        c, start = self.contract, time.perf_counter()
         if c.form == "window":
             self.run(np.zeros((1, c.channels, *c.input_shape), np.float32))
         else:
             self.run_image(np.zeros((1, 1, c.channels), c.host_dtype))
+        self.ms["warm_up"] = self.ms.get("warm_up", 0.0) + (time.perf_counter() - start) * 1000
 
-    def _prove_cuda(self, data: bytes) -> None:
+    def _prove_gpu(self, source: _Source) -> None:
         """Run once: a driver may load and yet have no kernels for this card. The first run is the slow one, too."""
         try:
             self.warm_up()
         except ModelError as error:
-            if self.provider_asked == "cuda":
-                raise ProviderError(
-                    f"CUDA loads but cannot run the model ({error})", "", "use --provider cpu"
-                ) from error
-            opened = open_session(data, "cpu", self._threads, False, record_placement=self.golden is not None)
-            self._session, self.provider, self.provider_reason = opened.session, "cpu", f"no CUDA: {error}"
+            if self._fixed is not None:  # a graph that cannot be recorded is given up, CUDA is not
+                self._drop_graph()
+                self._take(source)
+                return self._prove_gpu(source)
+            if self.provider_asked != "auto":
+                came = f"{self.provider_asked} loads but cannot run the model ({error})"
+                raise ProviderError(came, "", "use --provider cpu") from error
+            self._setup = replace(self._setup, provider="cpu")
+            self._take(source)
+            self.provider_reason = f"no CUDA: {error}"
+
+    def _drop_graph(self) -> None:
+        self._setup = replace(self._setup, tuning=replace(self._setup.tuning, cuda_graph=False))
 
     def _check_shapes(self, name: str) -> None:
         wanted = _values(self.contract)
@@ -157,6 +209,39 @@ class Session:
 
     def _ports(self) -> list[Any]:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where ONNX Runtime takes a model from that was read and digested."""
+
+    name: str
+    model: Source
+    stamp: Stamp | None
+    signed: bool
+
+    @classmethod
+    def of(cls, content: Content, keep: bool) -> _Source:
+        """The file itself, which costs no copy of its bytes in memory; the bytes where there is none, or if they are to be kept.
+
+        Args:
+            content: of the model.
+            keep: nothing but the bytes that were signed will do.
+        """
+        if keep or content.stamp is None or content.path is None:
+            return cls(content.name, content.data, None, keep)
+        return cls(content.name, content.path, content.stamp, keep)
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that was written to after it was digested; ONNX Runtime may have read something else."""
+        if self.stamp is None or not isinstance(self.model, Path):
+            return
+        try:
+            now = stamp(self.model)
+        except OSError:
+            now = None
+        if now != self.stamp:
+            raise ModelError(f"{self.name} changed while it was loaded", "a file that stays", "run it again")
 
 
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_runtime.doctor import _numpy_features, cpu_features, examine, table
+from seg_runtime.doctor import examine, table
+from seg_runtime.hardware import _numpy_features, cpu_features
 from seg_runtime.probe import SUM, probe, probe_other, tiny_model
 from seg_runtime.providers import available_threads
 

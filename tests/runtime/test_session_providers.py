@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +16,10 @@ from seg_export.stamp import stamped
 from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
 from seg_runtime.contract import METADATA_KEY, VERSION
 from seg_runtime.digest import sealed
+from seg_runtime.modelfile import ModelFile
 from seg_runtime.providers import available_threads, check_wheels, wheels
 from seg_runtime.session import Session
+from seg_runtime.tuning import ORT_NAMES, Setup, Tuning, provider_chain
 
 from ..conftest import Made, noise_image
 
@@ -175,3 +180,95 @@ def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:
     session = Session(breaking_model(model), "cpu")
     with pytest.raises(SegError):
         session.warm_up()
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "extra"), [("tensorrt", "TensorRT", "gpu"), ("openvino", "OpenVINO", "openvino")]
+)
+def test_other_providers_by_name_are_had_or_refused_with_the_fix(
+    name: str, word: str, extra: str, model_file: Path
+) -> None:
+    if ORT_NAMES[name] in onnxruntime.get_available_providers():
+        pytest.skip("this machine's wheel has it")
+    with pytest.raises(ProviderError, match=rf"{word} cannot be used.*built without it.*seg-edge\[{extra}\]") as caught:
+        Session(model_file, name)
+    assert caught.value.exit_code == 3
+
+
+def chain(provider: str, **setup: object) -> dict[str, dict[str, str]]:
+    given = provider_chain(provider, Setup(provider, **setup))
+    assert given[-1] == "CPUExecutionProvider"
+    return dict(given[:-1])
+
+
+def test_the_options_of_cuda() -> None:
+    strict = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    assert chain("cuda") == {"CUDAExecutionProvider": strict}
+    fast = chain("cuda", fast_math=True, tuning=Tuning(cuda_graph=True, prefer_nhwc=True))["CUDAExecutionProvider"]
+    assert fast == {**strict, "use_tf32": "1", "enable_cuda_graph": "1", "prefer_nhwc": "1"}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_tensorrt_takes_half_precision_only_where_the_model_has_it(half: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    given = chain("tensorrt", half=half)
+    assert list(given) == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+    assert given["TensorrtExecutionProvider"] == {"trt_fp16_enable": str(int(half))}
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    chain("tensorrt", fast_math=True)
+    assert "NVIDIA_TF32_OVERRIDE" not in os.environ
+
+
+def test_openvino_stays_in_the_models_precision() -> None:
+    given = chain("openvino", threads=3)["OpenVINOExecutionProvider"]
+    assert given == {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": "3"}
+
+
+@pytest.mark.parametrize("tuning", [Tuning(shrink_memory=True), Tuning(process_arena=True), Tuning(None, True, True)])
+def test_memory_may_be_saved_without_changing_a_bit(model: Made, tuning: Tuning) -> None:
+    window = noise_image(252, 252).astype(np.float32).transpose(2, 0, 1)[None] / 255
+    wanted, session = Session(model.path, "cpu").run(window), Session(model.path, "cpu", tuning=tuning)
+    for _ in range(3):
+        np.testing.assert_array_equal(session.run(window), wanted)
+
+
+def test_load_and_warm_up_are_timed_apart_and_told_once(model_file: Path) -> None:
+    session = Session(model_file, "cpu")
+    session.warm_up()
+    told = session.take_ms()
+    assert set(told) == {"load", "warm_up"}
+    assert all(ms > 0 for ms in told.values())
+    assert session.take_ms() == {}
+
+
+def test_a_file_that_is_written_to_while_it_is_loaded(
+    model: Made, make_model: Callable[..., Made], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.path.read_bytes())
+    reading = ModelFile(path)
+    reading._thread.join()
+    path.write_bytes(make_model(seed=3).path.read_bytes())
+    with pytest.raises(ModelError, match=r"model.onnx changed while it was loaded.*run it again"):
+        Session(reading, "cpu")
+
+
+def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.path.read_bytes())
+    reading = ModelFile(path)
+    reading._thread.join()
+    path.unlink()
+    with pytest.raises(ModelError):
+        Session(reading, "cpu")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_model_from_a_pipe(model: Made, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.onnx"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(model.path.read_bytes()))
+    writer.start()
+    assert Session(pipe, "cpu").sha256 == Session(model.path, "cpu").sha256
+    writer.join()
