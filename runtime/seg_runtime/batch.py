@@ -171,8 +171,9 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishe
 
 
 def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
-    then = [record["input"]["sha256"], record["model"]["sha256"], record.get("provider", {}).get("fast_math")]
-    return then == [input_sha256, segmenter.model_sha256, segmenter.session.fast_math]
+    then = [record["input"]["sha256"], record.get("provider", {}).get("fast_math")]
+    now = [input_sha256, segmenter.session.fast_math]
+    return then == now and record["model"]["sha256"] in segmenter.model_sha256s  # any file of the same model
 
 
 def _segment(

@@ -16,10 +16,12 @@ from .errors import ImageError, ProviderError, SegError, SelfTestError
 from .limits import MAX_PIXELS
 from .modelfile import ModelFile
 from .providers import PROVIDERS, check_wheels
+from .tuning import Tuning
 from .version import VERSION
 
 if TYPE_CHECKING:
     from .batch import Outcome
+    from .ensemble import Model
     from .segment import Segmenter
     from .tasks import Task, Wishes
 
@@ -27,13 +29,19 @@ if TYPE_CHECKING:
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--model", type=click.Path(path_type=Path), help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]."
+    "--model",
+    "models",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    show_default=False,
+    help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]. Several files of one model, exported with"
+    " different --input-size, may be given: each image goes to the one that costs it least.",
 )
 @click.option(
     "--provider",
     type=click.Choice(PROVIDERS),
     default="auto",
-    help="cuda means CUDA or exit code 3; auto takes it when it loads.",
+    help="What is named is what is used, or exit code 3; auto takes CUDA when it loads, else CPU.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=".", help="Folder for the results.")
 @click.option("--recursive", is_flag=True, help="Look into folders of folders.")
@@ -57,6 +65,19 @@ if TYPE_CHECKING:
 @click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Refuse larger files, all pages counted."
 )
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    envvar="SEG_CACHE",
+    metavar="DIR",
+    help="Keep optimised models there for a sooner start on CPU, each as large as its file [default: $SEG_CACHE, else none].",
+)
+@click.option("--warm-up", is_flag=True, help="Run a window of zeros first; the first record tells its time apart.")
+@click.option(
+    "--shrink-memory", is_flag=True, help="Give memory back after every window, for a machine that others use, too."
+)
+@click.option("--cuda-graph", is_flag=True, help="Record a window's kernels once and replay them on CUDA.")
+@click.option("--prefer-nhwc", is_flag=True, help="Convolutions with the channels last on CUDA.")
 @click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
 @click.option(
     "--require-signature",
@@ -73,11 +94,16 @@ if TYPE_CHECKING:
 @click.version_option(VERSION)
 def main(
     images: tuple[Path, ...],
-    model: Path | None,
+    models: tuple[Path, ...],
     provider: str,
     out: Path,
     recursive: bool,
     threads: int | None,
+    cache: Path | None,
+    warm_up: bool,
+    shrink_memory: bool,
+    cuda_graph: bool,
+    prefer_nhwc: bool,
     fast_math: bool,
     overlay: bool,
     probabilities: str | None,
@@ -101,28 +127,43 @@ def main(
         raise click.UsageError("IMAGES, --self-test or --doctor is wanted, one of them")
     if doctor:
         sys.exit(_doctor(provider))
-    path = model or Path(os.environ.get("SEG_MODEL") or "model.onnx")
+    paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
+    tuning = Tuning(cache, shrink_memory, True, cuda_graph, prefer_nhwc)
     if self_test:
-        _self_test(ModelFile(path), provider, threads, fast_math, require_signature)
+        if len(paths) > 1:
+            raise click.UsageError("--self-test takes one --model")
+        _self_test(ModelFile(paths[0]), provider, threads, fast_math, require_signature, tuning)
         return
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
-    reading = ModelFile(path)
+    reading: list[Model] = [ModelFile(paths[0]), *paths[1:]]
     from .segment import Segmenter  # numpy and Pillow are imported while the model is read
     from .tasks import Wishes, find_tasks
 
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels, dicom_seg)
-    with Segmenter(reading, provider, threads, fast_math, require_signature=require_signature) as segmenter:
+    with Segmenter(reading, provider, threads, fast_math, False, require_signature, tuning) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
-        reason = segmenter.session.provider_reason
-        click.echo(f"provider: {segmenter.provider}{f' ({reason})' if reason else ''}", err=True)
+        click.echo(f"provider: {segmenter.provider}{_told(segmenter)}", err=True)
+        if warm_up:
+            segmenter.warm_up()
         tasks, failed = find_tasks(images, out, recursive)
         outcome = _run(segmenter, tasks, wishes)
     outcome.failed.extend(failed)
     _report(outcome, out)
     if outcome.failed:
         sys.exit(ImageError.exit_code)
+
+
+def _told(segmenter: Segmenter) -> str:
+    """Why `auto` took the CPU, or how many of the model's nodes the provider really got."""
+    session = segmenter.session
+    if session.provider_reason:
+        return f" ({session.provider_reason})"
+    nodes = session.placement if session.provider != "cpu" else None
+    if not nodes:
+        return ""
+    return f" ({', '.join(f'{count} nodes on {name}' for name, count in nodes.items())})"
 
 
 def _doctor(provider: str) -> int:
@@ -139,13 +180,14 @@ def _show(table: str, report: Mapping[str, Any]) -> None:
 
 
 def _self_test(
-    reading: ModelFile, provider: str, threads: int | None, fast_math: bool, require_signature: Path | None
-) -> None:
+    reading: ModelFile, provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
+    tuning: Tuning,
+) -> None:  # fmt: skip
     from .segment import Segmenter
     from .selftest import table
 
     try:
-        with Segmenter(reading, provider, threads, fast_math, True, require_signature) as segmenter:
+        with Segmenter(reading, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
             report = segmenter.test_report or {}
             _show(table(report), report)
     except SelfTestError as error:

@@ -65,8 +65,13 @@ def stitch(pieces: Iterable[Array], grid: Grid, into: Array) -> Array:
         into: `(..., *grid.shape)`; filled and returned.
     """
     for origin, piece in zip(grid.origins(), pieces, strict=True):
-        where, inside = grid.core(origin)
-        target: tuple[Any, ...] = (..., *where)
-        source: tuple[Any, ...] = (..., *inside)
-        into[target] = piece[source]
+        place(piece, grid, origin, into)
     return into
+
+
+def place(piece: Array, grid: Grid, origin: tuple[int, ...], into: Array) -> None:
+    """Place the answer `(..., *output_shape)` of the window at `origin` into `(..., *grid.shape)`."""
+    where, inside = grid.core(origin)
+    target: tuple[Any, ...] = (..., *where)
+    source: tuple[Any, ...] = (..., *inside)
+    into[target] = piece[source]

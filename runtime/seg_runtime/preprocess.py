@@ -8,7 +8,7 @@ stitched logits equal those of one pass over the whole padded image.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,10 +115,33 @@ def mean_std(image: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return mean / unit, np.sqrt(variance) / unit
 
 
-def normaliser(image: Array, intensity: Intensity) -> Callable[[Array], Float]:
-    """The map from this image's grey values to network input, as a function of any box cut from it.
+@dataclass(frozen=True)
+class Normaliser:
+    """The map from one image's grey values to network input: `(x - shift) * factor` per channel in float32."""
 
-    Every method is `(x - shift) * factor` per channel in float32, `window` clips it to 0..1 afterwards.
+    shift: Float
+    """One value, or one for each channel."""
+    factor: Float
+    clip: bool
+    """To 0..1, afterwards."""
+
+    def __call__(self, box: Array) -> Float:
+        """Network input `(*spatial, C)` of any box `(*spatial, C)` cut from the image."""
+        values: Float = (box.astype(np.float32) - self.shift) * self.factor
+        return np.clip(values, 0, 1) if self.clip else values
+
+    def into(self, box: Array, planes: Float) -> Float:
+        """The same with the channels first, `(C, *spatial)`, written into an array of that shape, which is returned."""
+        along = (-1, *(1,) * (box.ndim - 1))
+        np.copyto(planes, np.moveaxis(box, -1, 0), casting="unsafe")  # one pass makes floats and moves the channels
+        if self.shift.any():
+            planes -= self.shift.reshape(along)
+        planes *= self.factor.reshape(along)
+        return np.clip(planes, 0, 1, out=planes) if self.clip else planes
+
+
+def normaliser(image: Array, intensity: Intensity) -> Normaliser:
+    """How this image's grey values become network input.
 
     Args:
         image: `(*spatial, C)`; only `zscore` looks at its values.
@@ -134,13 +157,7 @@ def normaliser(image: Array, intensity: Intensity) -> Callable[[Array], Float]:
         shift, factor = mean * unit, 1 / (np.maximum(std, intensity.std_floor) * unit)
     else:
         shift, factor = np.array([intensity.level - intensity.width / 2]), np.array([1 / intensity.width])
-    shift32, factor32 = shift.astype(np.float32), factor.astype(np.float32)
-
-    def apply(box: Array) -> Float:
-        values: Float = (box.astype(np.float32) - shift32) * factor32
-        return np.clip(values, 0, 1) if intensity.method == "window" else values
-
-    return apply
+    return Normaliser(shift.astype(np.float32), factor.astype(np.float32), intensity.method == "window")
 
 
 def plan(shape: tuple[int, ...], contract: Contract) -> Grid:
@@ -152,16 +169,20 @@ def plan(shape: tuple[int, ...], contract: Contract) -> Grid:
     return Grid(shape, inp, out, contract.margin, step)
 
 
-def windows(image: Array, grid: Grid, intensity: Intensity) -> Iterator[Float]:
+def windows(image: Array, grid: Grid, intensity: Intensity, reuse: bool = False) -> Iterator[Float]:
     """Network inputs `(1, C, *input_shape)` float32, contiguous, one per `grid.origins()`, made when asked for.
 
     Args:
         image: `(*spatial, C)`, framed.
         grid: its plan.
         intensity: how grey values become floats.
+        reuse: give two arrays in turn, so that a window is good until the second one after it is asked for.
     """
     normalise = normaliser(image, intensity)
+    shape = (1, image.shape[-1], *grid.input_shape)
+    kept = itertools.cycle([np.empty(shape, np.float32), np.empty(shape, np.float32)]) if reuse else None
     for origin in grid.origins():
         start = tuple(o - m for o, m in zip(origin, grid.margin, strict=True))
-        box = normalise(cut(image, start, grid.input_shape))
-        yield np.ascontiguousarray(np.moveaxis(box, -1, 0)[None])
+        window = next(kept) if kept else np.empty(shape, np.float32)
+        normalise.into(cut(image, start, grid.input_shape), window[0])
+        yield window

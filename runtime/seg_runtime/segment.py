@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,97 +16,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .contract import Contract
+from .ensemble import Ensemble, Model
 from .errors import ImageError, ModelError, SegError, SelfTestError
-from .geometry import frame, unframe
 from .image import decode, fitted, from_array, from_pil, read_bytes
 from .limits import MAX_PIXELS
 from .modelfile import ModelFile
-from .postprocess import activate, decide, stitch
-from .preprocess import Array, Float, Grid, plan, windows
+from .preprocess import Array, Float
 from .record import make_record, test_report
 from .session import Session
-
-Infer = Callable[[Float], Float]
-Progress = Callable[[int, int], None]
-
-
-@dataclass
-class Timings:
-    """Milliseconds spent per stage on one image."""
-
-    ms: dict[str, float] = field(default_factory=dict)
-
-    def add(self, stage: str, start: float) -> float:
-        """Book the time since `start` on `stage`; returns now."""
-        now = time.perf_counter()
-        self.ms[stage] = self.ms.get(stage, 0.0) + (now - start) * 1000
-        return now
-
-
-def window_logits(
-    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
-) -> tuple[Grid, Iterator[Float]]:
-    """The answers of a model for one image, window by window: the corridor that training, export and runtime share.
-
-    Args:
-        image: `(H, W, C)` with the contract's channels.
-        contract: how to cut and normalise.
-        infer: `(1, C, *input_shape)` float32 -> `(1, K, *output_shape)` float32.
-        timings: receives `preprocess` and `inference`.
-        progress: called with windows done and windows in all.
-
-    Returns:
-        The Grid, and an iterator over logits `(K, *output_shape)` in the order of its origins.
-    """
-    times = timings or Timings()
-    start = time.perf_counter()
-    framed = frame(image, contract)
-    grid = plan(framed.shape[:-1], contract)
-    total = len(grid.origins())
-
-    def answers(start: float) -> Iterator[Float]:
-        for done, window in enumerate(windows(framed, grid, contract.intensity), 1):
-            start = times.add("preprocess", start)
-            logits = infer(window)[0]
-            times.add("inference", start)
-            yield logits
-            if progress:
-                progress(done, total)
-            start = time.perf_counter()
-
-    return grid, answers(start)
-
-
-def segment_labels(
-    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
-) -> NDArray[np.uint8]:
-    """Labels `(H, W)` uint8 of an image `(H, W, C)`; see `window_logits`. Memory for logits: one window."""
-    times = timings or Timings()
-    grid, answers = window_logits(image, contract, infer, times, progress)
-
-    def pieces() -> Iterator[NDArray[np.uint8]]:
-        for logits in answers:
-            start = time.perf_counter()
-            labels = decide(logits, contract)
-            times.add("postprocess", start)
-            yield labels
-
-    labels = stitch(pieces(), grid, np.zeros(grid.shape, np.uint8))
-    return unframe(labels, image.shape[:-1])
-
-
-def segment_probabilities(
-    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
-) -> tuple[NDArray[np.uint8], Float]:
-    """Labels `(H, W)` uint8 and probabilities `(K, H, W)` float32, 0..1, of an image `(H, W, C)`."""
-    times = timings or Timings()
-    grid, answers = window_logits(image, contract, infer, times, progress)
-    logits = stitch(answers, grid, np.zeros((len(contract.classes), *grid.shape), np.float32))
-    start = time.perf_counter()
-    labels = unframe(decide(logits, contract), image.shape[:-1])
-    probabilities = unframe(activate(logits, contract), image.shape[:-1])
-    times.add("postprocess", start)
-    return labels, probabilities
+from .tuning import Tuning
+from .walk import Infer as Infer
+from .walk import Progress as Progress
+from .walk import Timings as Timings
+from .walk import segment_labels as segment_labels
+from .walk import segment_probabilities as segment_probabilities
+from .walk import window_logits as window_logits
 
 
 @dataclass
@@ -145,33 +69,46 @@ class Segmenter:
 
     def __init__(
         self,
-        model: str | Path | bytes | ModelFile,
+        model: Model | Sequence[Model],
         provider: str = "auto",
         threads: int | None = None,
         fast_math: bool = False,
         self_test: bool = False,
         require_signature: str | Path | None = None,
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
         """Load a model made by seg-export; arguments and errors are those of `Session`.
 
-        With `self_test` the device first answers the file's golden samples; `test_report` says how.
+        Several files of one model, for windows of different sizes, are opened when an image needs them; each image goes
+        to the one that costs it least, and its record names that one.
+
+        With `self_test` the device first answers a file's golden samples; `test_report` says how.
 
         Raises:
             SelfTestError: it answers otherwise than torch did at export.
         """
-        self._session: Session | None = Session(model, provider, threads, fast_math, self_test, require_signature)
-        self.contract = self._session.contract
-        self.provider = self._session.provider
-        self.model_sha256 = self._session.sha256
         self._lock = threading.Lock()
-        self.test_report: dict[str, Any] | None = self._test(self._session) if self_test else None
+        self.test_report: dict[str, Any] | None = None
+
+        def opened(file: Model) -> Session:
+            session = Session(file, provider, threads, fast_math, self_test, require_signature, tuning)
+            if self_test:
+                report = self._test(session)
+                self.test_report = self.test_report or report
+            return session
+
+        models = [model] if isinstance(model, (str, Path, bytes, ModelFile)) else list(model)
+        self._files: Ensemble | None = Ensemble(models, opened)
+        session = self.session
+        self.contract, self.provider, self.model_sha256 = session.contract, session.provider, session.sha256
+        self.model_sha256s = frozenset(member.sha256 for member in self._files.members)
 
     def _test(self, session: Session) -> dict[str, Any]:
         """The report of the self-test; raises SelfTestError when it fails."""
         from .selftest import self_test
 
         assert session.golden is not None
-        result = self_test(session.golden, self.contract, self._golden_answer)
+        result = self_test(session.golden, session.contract, lambda image: _golden_answer(session, image))
         session.golden = None  # a megabyte that has done its work
         report = test_report(session, result.as_dict())
         if found := result.failures():
@@ -179,20 +116,6 @@ class Segmenter:
             fix = "leave out TF32, update the driver, or use --provider cpu"
             raise SelfTestError(came, "the answers stored at export", fix, report)
         return report
-
-    def _golden_answer(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
-        """Labels by the way that every image takes, and the logits of its one window, or the file's probe of them."""
-        session = self.session
-        if self.contract.form != "window":
-            return session.run_probe(fitted(image, self.contract))
-        seen: list[Float] = []
-
-        def watched(window: Float) -> Float:
-            seen.append(session.run(window)[0])
-            return seen[-1][None]
-
-        labels = segment_labels(fitted(image, self.contract), self.contract, watched)
-        return labels, seen[0]
 
     def __enter__(self) -> Segmenter:
         """Return itself."""
@@ -210,19 +133,31 @@ class Segmenter:
         A Segmentation whose probabilities may still be asked for keeps the model in memory, too.
         """
         with self._lock:
-            self._session = None
+            self._files = None
 
     @property
     def session(self) -> Session:
-        """The loaded model.
+        """The loaded model; of several files the first.
 
         Raises:
             SegError: after `close`.
         """
+        session = self._opened().members[0].session
+        assert session is not None  # the first file is opened at once
+        return session
+
+    def _opened(self) -> Ensemble:
         with self._lock:
-            if self._session is None:
+            if self._files is None:
                 raise SegError("this Segmenter is closed", "", "make a new one, or segment inside its with block")
-            return self._session
+            return self._files
+
+    def warm_up(self) -> None:
+        """Run one window of zeros, so that the first image does not pay for allocations and kernel choice.
+
+        The next record tells its time as `warm_up`.
+        """
+        self.session.warm_up()
 
     def __call__(
         self,
@@ -288,10 +223,14 @@ class Segmenter:
             timings: of stages that are done.
         """
         timings = timings or Timings()
-        session, contract = self.session, self.contract
-        image = fitted(page, contract, name)
+        files = self._opened()
+        image = fitted(page, self.contract, name)
+        session = files.session_for(image.shape[:-1])
+        contract = session.contract
+        timings.ms |= session.take_ms()
         answer = _whole if contract.form == "host-ready" else _by_windows
         labels, scores = answer(session, image, name, probabilities, timings, progress)
+        files.measured(session, image.shape[:-1], timings.ms["inference"])
         source = hashlib.sha256(page.tobytes() if data is None else data).hexdigest()
         record = make_record(session, Path(name).name, source, page, labels, timings.ms)
 
@@ -301,6 +240,21 @@ class Segmenter:
             return later
 
         return Segmentation(labels, record, page, contract, again, scores)
+
+
+def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8], Float]:
+    """Labels by the way that every image takes, and the logits of its one window, or the file's probe of them."""
+    contract = session.contract
+    if contract.form != "window":
+        return session.run_probe(fitted(image, contract))
+    seen: list[Float] = []
+
+    def watched(window: Float) -> Float:
+        seen.append(session.run(window)[0])
+        return seen[-1][None]
+
+    labels = segment_labels(fitted(image, contract), contract, watched)
+    return labels, seen[0]
 
 
 Answer = tuple[NDArray[np.uint8], "Float | None"]

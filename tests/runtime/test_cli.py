@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from seg_runtime import Segmenter
 from seg_runtime.cli import main
+from seg_runtime.tuning import ORT_NAMES
 
 from ..conftest import Made, MakeModel, noise_image
 from .craft import png_header_only, tiff
@@ -307,3 +308,37 @@ def test_a_whole_run_as_a_person_starts_it(model_file: Path) -> None:
     assert done.returncode == 0
     assert "provider: cpu" in done.stderr
     assert listing() == ["a.json", "a_mask.png"]
+
+
+def test_warm_up_is_told_apart_in_the_first_record(model_file: Path) -> None:
+    images = [save("a.png"), save("b.png", seed=1)]
+    assert seg_run("--model", model_file, "--out", "out", "--warm-up", "--shrink-memory", *images).exit_code == 0
+    first, second = (json.loads(Path(f"out/{name}.json").read_bytes())["ms"] for name in ("a", "b"))
+    assert {"load", "warm_up", "inference"} <= set(first)
+    assert not {"load", "warm_up"} & set(second)
+
+
+def test_the_cache_is_off_unless_asked_for(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEG_CACHE", raising=False)
+    words = ["--model", model_file, "--provider", "cpu", "--out", "out", "--overwrite", save("a.png")]
+    seg_run(*words)
+    assert not Path("cache").exists()
+    masks = [Path("out/a_mask.png").read_bytes()]
+    for _ in range(2):
+        assert seg_run(*words, "--cache", "cache").exit_code == 0
+        masks.append(Path("out/a_mask.png").read_bytes())
+    assert len(list(Path("cache/seg-edge").iterdir())) == 1
+    monkeypatch.setenv("SEG_CACHE", "other")
+    seg_run(*words)
+    assert len(list(Path("other/seg-edge").iterdir())) == 1
+    assert len(set(masks)) == 1
+
+
+@pytest.mark.parametrize("provider", ["tensorrt", "openvino"])
+def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) -> None:
+    if ORT_NAMES[provider] in onnxruntime.get_available_providers():
+        pytest.skip("this machine's wheel has it")
+    result = seg_run("--model", model_file, "--provider", provider, "--out", "out", save("a.png"))
+    assert result.exit_code == 3
+    assert "cannot be used" in errors(result.stderr)[0]
+    assert not Path("out").exists()

@@ -14,6 +14,7 @@ import pytest
 from seg_runtime import ModelError, SegError, Segmenter
 from seg_runtime.modelfile import ModelFile
 from seg_runtime.signature import check_signature
+from seg_runtime.tuning import Tuning
 
 from ..conftest import Made
 from .test_cli import save, seg_run
@@ -158,3 +159,11 @@ def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "seg-edge[sign]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_must_be_signed_takes_no_cache(copy: Path, tmp_path: Path) -> None:
+    tuning = Tuning(cache=tmp_path / "cache")
+    Segmenter(copy / "model.onnx", "cpu", require_signature=copy / "ours.pub", tuning=tuning)
+    assert not (tmp_path / "cache").exists()
+    Segmenter(copy / "model.onnx", "cpu", tuning=tuning)
+    assert (tmp_path / "cache").exists()

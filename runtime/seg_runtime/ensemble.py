@@ -1,0 +1,129 @@
+"""Several files of one model, exported for windows of different sizes: each image goes to the one that costs it least.
+
+A larger window shares its margin among more output: 92 px of ring on 388 px of output cost 2.2 times the network's work on
+those pixels, on 900 px 1.45 times. A small image, though, would fill a large window with its own reflection.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .contract import METADATA_KEY, Contract
+from .errors import ModelError
+from .modelfile import ModelFile
+from .preprocess import plan
+from .session import Session
+
+Model = str | Path | bytes | ModelFile
+OWN = ("input_shape", "output_shape", "parity", "provenance")  # what files of one model may differ in
+
+
+@dataclass
+class Member:
+    """One file, opened when an image needs it first."""
+
+    model: Model
+    contract: Contract
+    sha256: str
+    session: Session | None = None
+    ms: list[float] = field(default_factory=list)
+    """A window, one figure for each image that it answered."""
+
+    def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
+        """Of an image of `shape` px, windows times what one costs."""
+        return len(plan(shape, self.contract).origins()) * ms(self)
+
+
+class Ensemble:
+    """The files of one model, the first of them open."""
+
+    def __init__(self, models: Sequence[Model], open_session: Callable[[Model], Session]) -> None:
+        """Open the first file and look at the others.
+
+        Args:
+            models: one or more files.
+            open_session: opens one.
+
+        Raises:
+            ModelError: the files are not of one model.
+        """
+        if not models:
+            raise ModelError("no model", "one file or more", "name one made by seg-export")
+        first = open_session(models[0])
+        self._open, self._lock = open_session, threading.Lock()
+        self.members = [Member(models[0], first.contract, first.sha256, first)]
+        for model in models[1:]:
+            content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
+            contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
+            check_same(first.contract, contract, content.name)
+            again = content.path if content.path is not None else content.data
+            self.members.append(Member(again, contract, content.sha256))
+
+    def session_for(self, shape: tuple[int, ...]) -> Session:
+        """The session of the file that answers an image of `shape` px at the least cost.
+
+        Raises:
+            ModelError: it changed since it was looked at.
+        """
+        with self._lock:
+            member = self.choose(shape)
+            if member.session is None:
+                session = self._open(member.model)
+                if session.sha256 != member.sha256:
+                    name = member.model if isinstance(member.model, (str, Path)) else "the model"
+                    raise ModelError(f"{name} changed since the start", "a file that stays", "run it again")
+                member.session = session
+            return member.session
+
+    def choose(self, shape: tuple[int, ...]) -> Member:
+        """The file for an image of `shape` px: of geometry `tile` the cheapest one, else the first.
+
+        A window costs its input pixels, or its measured milliseconds where every file has been measured twice.
+        """
+        if len(self.members) == 1 or self.members[0].contract.geometry != "tile":
+            return self.members[0]
+        measured = all(len(member.ms) > 1 for member in self.members)
+
+        def ms(member: Member) -> float:
+            return min(member.ms) if measured else math.prod(member.contract.input_shape)
+
+        return min(self.members, key=lambda member: member.cost(shape, ms))
+
+    def measured(self, session: Session, shape: tuple[int, ...], ms: float) -> None:
+        """Note the milliseconds of inference that a session took for an image of `shape` px."""
+        with self._lock:
+            for member in self.members:
+                if member.session is session:
+                    windows = len(plan(shape, member.contract).origins())
+                    member.ms = [*member.ms[-8:], ms / windows]
+
+
+def check_same(first: Contract, other: Contract, name: str) -> None:
+    """Refuse a file that is not of the same model as the first one, window size apart.
+
+    Raises:
+        ModelError: it names the first difference.
+    """
+    fix = "name files that seg-export made of one checkpoint, of different --input-size only"
+    ours, theirs = asdict(first), asdict(other)
+    mine, came = (c.provenance.get("weights_sha256") for c in (first, other))
+    differ: list[tuple[str, Any, Any]] = [
+        (f, ours[f], theirs[f]) for f in ours if f not in OWN and ours[f] != theirs[f]
+    ]
+    if mine != came or not mine:
+        differ.insert(0, ("weights_sha256", mine, came))
+    if first.form != "window" and not differ:
+        differ.append(("form", first.form, "window"))
+    if first.margin != other.margin:
+        differ.append(("margin", first.margin, other.margin))
+    if isinstance(network := first.provenance.get("network"), Mapping) and network.get("skip", "crop") != "crop":
+        came = f"a network of --skip {network['skip']} answers otherwise in windows of another size"
+        raise ModelError(came, "one file", "leave the other files out")
+    if differ:
+        field_name, mine, came = differ[0]
+        raise ModelError(f"{name} is not of the same model: its {field_name} is {came!r}", f"{mine!r}", fix)

@@ -1,0 +1,158 @@
+"""One image through a model, window by window: the corridor that training, export and runtime share.
+
+While a window is in the network, one helper thread decides and places the answer of the window before it and prepares
+the one after it. Order, values and memory (two windows, two answers) are those of doing one thing after the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contract import Contract
+from .geometry import frame, unframe
+from .postprocess import activate, decide, place
+from .preprocess import Array, Float, Grid, plan, windows
+
+Infer = Callable[[Float], Float]
+Progress = Callable[[int, int], None]
+Finish = Callable[[tuple[int, ...], Float], None]
+"""Takes the origin of a window and its logits `(K, *output_shape)`."""
+
+
+@dataclass
+class Timings:
+    """Milliseconds spent per stage on one image; those of stages that overlap add up to more than the clock's."""
+
+    ms: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, start: float) -> float:
+        """Book the time since `start` on `stage`; returns now."""
+        now = time.perf_counter()
+        self.ms[stage] = self.ms.get(stage, 0.0) + (now - start) * 1000
+        return now
+
+
+def window_logits(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> tuple[Grid, Iterator[Float]]:
+    """The answers of a model for one image, one at a time when asked for, without a helper.
+
+    Args:
+        image: `(H, W, C)` with the contract's channels.
+        contract: how to cut and normalise.
+        infer: `(1, C, *input_shape)` float32 -> `(1, K, *output_shape)` float32.
+        timings: receives `preprocess` and `inference`.
+        progress: called with windows done and windows in all.
+
+    Returns:
+        The Grid, and an iterator over logits `(K, *output_shape)` in the order of its origins.
+    """
+    times = timings or Timings()
+    start = time.perf_counter()
+    framed = frame(image, contract)
+    grid = plan(framed.shape[:-1], contract)
+    total = len(grid.origins())
+
+    def answers(start: float) -> Iterator[Float]:
+        for done, window in enumerate(windows(framed, grid, contract.intensity), 1):
+            start = times.add("preprocess", start)
+            logits = infer(window)[0]
+            times.add("inference", start)
+            yield logits
+            if progress:
+                progress(done, total)
+            start = time.perf_counter()
+
+    return grid, answers(start)
+
+
+def segment_labels(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> NDArray[np.uint8]:
+    """Labels `(H, W)` uint8 of an image `(H, W, C)`; arguments are those of `window_logits`. Memory for logits: two windows."""
+    times = timings or Timings()
+    start = time.perf_counter()
+    framed = frame(image, contract)
+    grid = plan(framed.shape[:-1], contract)
+    times.add("preprocess", start)
+    labels = np.zeros(grid.shape, np.uint8)
+
+    def finish(origin: tuple[int, ...], logits: Float) -> None:
+        start = time.perf_counter()
+        place(decide(logits, contract), grid, origin, labels)
+        times.add("postprocess", start)
+
+    _overlapped(framed, grid, contract, infer, finish, times, progress)
+    return unframe(labels, image.shape[:-1])
+
+
+def segment_probabilities(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> tuple[NDArray[np.uint8], Float]:
+    """Labels `(H, W)` uint8 and probabilities `(K, H, W)` float32, 0..1, of an image `(H, W, C)`."""
+    times = timings or Timings()
+    start = time.perf_counter()
+    framed = frame(image, contract)
+    grid = plan(framed.shape[:-1], contract)
+    times.add("preprocess", start)
+    logits = np.zeros((len(contract.classes), *grid.shape), np.float32)
+
+    def finish(origin: tuple[int, ...], piece: Float) -> None:
+        start = time.perf_counter()
+        place(piece, grid, origin, logits)
+        times.add("postprocess", start)
+
+    _overlapped(framed, grid, contract, infer, finish, times, progress)
+    start = time.perf_counter()
+    labels = unframe(decide(logits, contract), image.shape[:-1])
+    probabilities = unframe(activate(logits, contract), image.shape[:-1])
+    times.add("postprocess", start)
+    return labels, probabilities
+
+
+def _overlapped(
+    framed: Array, grid: Grid, contract: Contract, infer: Infer, finish: Finish, times: Timings,
+    progress: Progress | None,
+) -> None:  # fmt: skip
+    """Run all windows of a framed image; `infer` and `progress` are called in the caller's thread only."""
+    origins = grid.origins()
+    made = _timed(windows(framed, grid, contract.intensity, reuse=True), times)
+
+    def beside(number: int, before: Float | None) -> Float | None:
+        """What the helper does during the inference of window `number`: finish the last one, prepare the next one."""
+        if before is not None:
+            finish(origins[number - 1], before)
+        return next(made, None)
+
+    window: Float | None = next(made)
+    logits: Float | None = None
+    # an error or Ctrl-C leaves the block when the helper has ended what it is at, and passes on as it came
+    with ThreadPoolExecutor(1) as helper:
+        for number in range(len(origins)):
+            alone = len(origins) == 1  # needs no thread
+            job = None if alone else helper.submit(beside, number, logits)
+            assert window is not None  # there is one for every origin
+            start = time.perf_counter()
+            logits = infer(window)[0]
+            times.add("inference", start)
+            window = job.result() if job else None
+            if number == len(origins) - 1:
+                finish(origins[number], logits)
+            if progress:
+                progress(number + 1, len(origins))
+
+
+def _timed(made: Iterator[Float], times: Timings) -> Iterator[Float]:
+    while True:
+        start = time.perf_counter()
+        window = next(made, None)
+        times.add("preprocess", start)
+        if window is None:
+            return
+        yield window
