@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .contract import ClassInfo, Contract, Intensity
     from .errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
     from .segment import Segmentation, Segmenter
+    from .tuning import Tuning
 
 __all__ = [
     "ClassInfo",
@@ -20,12 +21,14 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "SelfTestError",
+    "Tuning",
 ]
 
 _ROOMS = {
     "contract": ("ClassInfo", "Contract", "Intensity"),
     "errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
     "segment": ("Segmentation", "Segmenter"),
+    "tuning": ("Tuning",),
 }
 
 

@@ -14,11 +14,11 @@ from .preprocess import Float
 class FixedBuffers:
     """One input and one output of a session on the GPU. Windows take turns, since a replay reads and writes these buffers."""
 
-    def __init__(self, ort: Any, session: Any, contract: Contract) -> None:
+    def __init__(self, ort: Any, session: Any, contract: Contract, device: str = "cuda") -> None:
         shapes = [1, contract.channels, *contract.input_shape], [1, len(contract.classes), *contract.output_shape]
         self._session, self._lock = session, threading.Lock()
         self._image, self._logits = (
-            ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0) for shape in shapes
+            ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, device, 0) for shape in shapes
         )
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input("image", self._image)
@@ -29,5 +29,4 @@ class FixedBuffers:
         with self._lock:
             self._image.update_inplace(np.ascontiguousarray(window, np.float32))
             self._session.run_with_iobinding(self._binding)
-            logits: Float = self._logits.numpy()
-            return logits
+            return np.array(self._logits.numpy())  # which may be a view of the buffer that the next window fills

@@ -15,7 +15,7 @@ from typing import Any
 
 from .contract import METADATA_KEY, Contract
 from .errors import ModelError
-from .modelfile import ModelFile
+from .modelfile import Content, ModelFile
 from .preprocess import plan
 from .session import Session
 
@@ -42,12 +42,18 @@ class Member:
 class Ensemble:
     """The files of one model, the first of them open."""
 
-    def __init__(self, models: Sequence[Model], open_session: Callable[[Model], Session]) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        open_session: Callable[[Model], Session],
+        check: Callable[[Content], None] = lambda content: None,
+    ) -> None:
         """Open the first file and look at the others.
 
         Args:
             models: one or more files.
             open_session: opens one.
+            check: refuses one of the others by an error, before anything is segmented.
 
         Raises:
             ModelError: the files are not of one model.
@@ -60,6 +66,7 @@ class Ensemble:
         for model in models[1:]:
             content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
             contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
+            check(content)
             check_same(first.contract, contract, content.name)
             again = content.path if content.path is not None else content.data
             self.members.append(Member(again, contract, content.sha256))

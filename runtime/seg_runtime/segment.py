@@ -20,10 +20,10 @@ from .ensemble import Ensemble, Model
 from .errors import ImageError, ModelError, SegError, SelfTestError
 from .image import decode, fitted, from_array, from_pil, read_bytes
 from .limits import MAX_PIXELS
-from .modelfile import ModelFile
+from .modelfile import Content, ModelFile
 from .preprocess import Array, Float
 from .record import make_record, test_report
-from .session import Session
+from .session import Session, check_signed
 from .tuning import Tuning
 from .walk import Infer as Infer
 from .walk import Progress as Progress
@@ -97,8 +97,12 @@ class Segmenter:
                 self.test_report = self.test_report or report
             return session
 
+        def check(content: Content) -> None:
+            if require_signature is not None:
+                check_signed(content, require_signature)
+
         models = [model] if isinstance(model, (str, Path, bytes, ModelFile)) else list(model)
-        self._files: Ensemble | None = Ensemble(models, opened)
+        self._files: Ensemble | None = Ensemble(models, opened, check)
         session = self.session
         self.contract, self.provider, self.model_sha256 = session.contract, session.provider, session.sha256
         self.model_sha256s = frozenset(member.sha256 for member in self._files.members)

@@ -71,11 +71,7 @@ class Session:
         content = reading.take()
         signed = require_signature is not None
         if require_signature is not None:
-            if content.path is None:
-                raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
-            from .signature import check_signature
-
-            check_signature(content.path, content.sha256, Path(require_signature))
+            check_signed(content, require_signature)
         self.sha256 = content.sha256
         self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
         self.golden = _golden(content, self.contract) if self_test else None
@@ -209,6 +205,19 @@ class Session:
 
     def _ports(self) -> list[Any]:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
+
+
+def check_signed(content: Content, public_key: str | Path) -> None:
+    """Refuse a model that the file beside it does not sign with this key; see `signature.py`.
+
+    Raises:
+        ModelError: no signature, that of another file, or a model without a file.
+    """
+    if content.path is None:
+        raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
+    from .signature import check_signature
+
+    check_signature(content.path, content.sha256, Path(public_key))
 
 
 @dataclass(frozen=True)

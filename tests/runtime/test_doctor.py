@@ -92,3 +92,15 @@ def test_the_table_tells_every_finding() -> None:
     report["findings"] = [{"problem": "a problem", "fix": "the fix"}]
     assert "a problem: the fix" in table(report)
     assert errors(table(report)) == []
+
+
+def test_a_provider_that_was_asked_for_is_tried() -> None:
+    if "OpenVINOExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine's wheel has it")
+    result = seg_run("--doctor", "--provider", "openvino")
+    assert result.exit_code == 3
+    report = json.loads(result.stdout)
+    assert "openvino" in {p["name"] for p in report["providers"]}
+    assert any("seg-edge[openvino]" in finding["fix"] for finding in report["findings"])
+    names = {p["name"] for p in json.loads(seg_run("--doctor", "--provider", "cpu").stdout)["providers"]}
+    assert not {"openvino", "tensorrt"} & names  # nobody asked, and no wheel has them

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import onnxruntime
 import pytest
 from seg_export.stamp import stamped
 from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
+from seg_runtime.binding import FixedBuffers
 from seg_runtime.contract import METADATA_KEY, VERSION
 from seg_runtime.digest import sealed
 from seg_runtime.modelfile import ModelFile
@@ -231,6 +233,17 @@ def test_memory_may_be_saved_without_changing_a_bit(model: Made, tuning: Tuning)
     wanted, session = Session(model.path, "cpu").run(window), Session(model.path, "cpu", tuning=tuning)
     for _ in range(3):
         np.testing.assert_array_equal(session.run(window), wanted)
+
+
+def test_fixed_buffers_answer_as_fresh_ones_do(model: Made) -> None:
+    """On the CPU, whose memory they can be in, too; with threads that want them at once."""
+    session = Session(model.path, "cpu")
+    fixed = FixedBuffers(onnxruntime, session._session, session.contract, "cpu")
+    images = [noise_image(252, 252, seed=s).astype(np.float32).transpose(2, 0, 1)[None] / 255 for s in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(fixed.run, images * 2))
+    for answer, image in zip(answers, images * 2, strict=True):
+        np.testing.assert_array_equal(answer, session.run(image))
 
 
 def test_load_and_warm_up_are_timed_apart_and_told_once(model_file: Path) -> None:

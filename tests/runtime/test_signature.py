@@ -167,3 +167,10 @@ def test_a_model_that_must_be_signed_takes_no_cache(copy: Path, tmp_path: Path) 
     assert not (tmp_path / "cache").exists()
     Segmenter(copy / "model.onnx", "cpu", tuning=tuning)
     assert (tmp_path / "cache").exists()
+
+
+def test_every_one_of_several_files_must_be_signed_before_anything_is_done(copy: Path, model: Made) -> None:
+    key = copy / "ours.pub"
+    with pytest.raises(ModelError, match="signature"):
+        Segmenter([copy / "model.onnx", model.path], "cpu", require_signature=key)
+    Segmenter([copy / "model.onnx", copy / "model.onnx"], "cpu", require_signature=key)
