@@ -99,11 +99,7 @@ def main(
     out: Path,
     recursive: bool,
     threads: int | None,
-    cache: Path | None,
     warm_up: bool,
-    shrink_memory: bool,
-    cuda_graph: bool,
-    prefer_nhwc: bool,
     fast_math: bool,
     overlay: bool,
     probabilities: str | None,
@@ -114,6 +110,7 @@ def main(
     require_signature: Path | None,
     self_test: bool,
     doctor: bool,
+    **tuning_options: Any,
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
@@ -128,7 +125,7 @@ def main(
     if doctor:
         sys.exit(_doctor(provider))
     paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
-    tuning = Tuning(cache, shrink_memory, True, cuda_graph, prefer_nhwc)
+    tuning = Tuning(process_arena=True, **tuning_options)  # --cache and so on have the names of its fields
     if self_test:
         if len(paths) > 1:
             raise click.UsageError("--self-test takes one --model")
