@@ -72,7 +72,11 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Keep optimised models there for a sooner start on CPU, each as large as its file [default: $SEG_CACHE, else none].",
 )
-@click.option("--warm-up", is_flag=True, help="Run a window of zeros first; the first record tells its time apart.")
+@click.option(
+    "--warm-up",
+    is_flag=True,
+    help="Run a window of zeros first, timed apart; of several models each, to choose by measured times.",
+)
 @click.option(
     "--shrink-memory", is_flag=True, help="Give memory back after every window, for a machine that others use, too."
 )

@@ -1,13 +1,15 @@
 """Several files of one model, exported for windows of different sizes: each image goes to the one that costs it least.
 
 A larger window shares its margin among more output: 92 px of ring on 388 px of output cost 2.2 times the network's work on
-those pixels, on 900 px 1.45 times. A small image, though, would fill a large window with its own reflection.
+those pixels, on 900 px 1.45 times. That holds for wide networks; a narrow one may leave the processor's caches and be slower,
+which only measuring tells, see `Ensemble.warm_up`. A small image, though, would fill a large window with its own reflection.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -78,14 +80,28 @@ class Ensemble:
             ModelError: it changed since it was looked at.
         """
         with self._lock:
-            member = self.choose(shape)
-            if member.session is None:
-                session = self._open(member.model)
-                if session.sha256 != member.sha256:
-                    name = member.model if isinstance(member.model, (str, Path)) else "the model"
-                    raise ModelError(f"{name} changed since the start", "a file that stays", "run it again")
-                member.session = session
-            return member.session
+            return self._opened(self.choose(shape))
+
+    def warm_up(self) -> None:
+        """Run every file on zeros; where there are several, which opens all, measure them for the choice."""
+        with self._lock:
+            for member in self.members:
+                session = self._opened(member)
+                session.warm_up()
+                if len(self.members) > 1:
+                    for _ in range(2):
+                        start = time.perf_counter()
+                        session.warm_up()
+                        member.ms.append((time.perf_counter() - start) * 1000)
+
+    def _opened(self, member: Member) -> Session:
+        if member.session is None:
+            session = self._open(member.model)
+            if session.sha256 != member.sha256:
+                name = member.model if isinstance(member.model, (str, Path)) else "the model"
+                raise ModelError(f"{name} changed since the start", "a file that stays", "run it again")
+            member.session = session
+        return member.session
 
     def choose(self, shape: tuple[int, ...]) -> Member:
         """The file for an image of `shape` px: of geometry `tile` the cheapest one, else the first.

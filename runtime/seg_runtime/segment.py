@@ -159,9 +159,9 @@ class Segmenter:
     def warm_up(self) -> None:
         """Run one window of zeros, so that the first image does not pay for allocations and kernel choice.
 
-        The next record tells its time as `warm_up`.
+        Of several files each is run, and measured for the choice among them. The next record tells the time as `warm_up`.
         """
-        self.session.warm_up()
+        self._opened().warm_up()
 
     def __call__(
         self,

@@ -15,6 +15,7 @@ from seg_runtime import Intensity, ModelError, Segmenter
 from seg_runtime.contract import Contract
 from seg_runtime.ensemble import check_same
 from seg_runtime.postprocess import margins, stitch
+from seg_runtime.preprocess import plan
 from seg_runtime.session import Session
 from seg_runtime.walk import segment_labels, window_logits
 from seg_toolkit.checkpoint import load
@@ -99,6 +100,16 @@ def test_milliseconds_count_once_every_file_has_been_measured(model: Made, large
     assert segmenter._files.choose((132, 132)) is small  # 4 windows of 1 ms against 1 of 5 ms
     large.ms = [5.0, 3.0]
     assert segmenter._files.choose((132, 132)) is large
+
+
+def test_warming_up_measures_every_file(model: Made, larger: Path) -> None:
+    segmenter = Segmenter([model.path, larger], "cpu")
+    segmenter.warm_up()
+    members = segmenter._files.members
+    assert [len(member.ms) for member in members] == [2, 2]
+    assert {"load", "warm_up"} <= set(segmenter(noise_image(60, 60)).record["ms"])
+    cheapest = min(members, key=lambda m: min(m.ms) * len(plan((400, 400), m.contract).origins()))
+    assert segmenter._files.choose((400, 400)) is cheapest
 
 
 def test_a_file_that_changed_meanwhile(model: Made, larger: Path, make_model: MakeModel, tmp_path: Path) -> None:
