@@ -63,7 +63,7 @@ def _network(path: Path, threads: int, channels_last: bool) -> Any:
 
 
 def _torch(channels_last: bool = False, compiled: bool = False) -> Callable[[Path, Contract, int], Running]:
-    """Torch itself, in the memory layout that is named."""
+    """Torch on CPU, in the memory layout that is named."""
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
         import torch
@@ -83,6 +83,23 @@ def _torch(channels_last: bool = False, compiled: bool = False) -> Callable[[Pat
         return by_windows(infer, contract)
 
     return opened
+
+
+def _torch_cuda(path: Path, contract: Contract, threads: int) -> Running:
+    """Compiled torch in fp16 on CUDA: what our fp16 form is compared with there."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise MissingError("needs CUDA")
+    model = torch.compile(_network(path, threads, channels_last=True).half().cuda())
+
+    @torch.inference_mode()
+    def infer(window: Float) -> Float:
+        x = torch.from_numpy(window).cuda().half().contiguous(memory_format=torch.channels_last)
+        answer: Float = model(x).float().cpu().numpy()
+        return answer
+
+    return by_windows(infer, contract)
 
 
 def _openvino(precision: str) -> Callable[[Path, Contract, int], Running]:
@@ -148,6 +165,7 @@ PEERS = (
     Form("torch", "torch eager", checkpoint_file, _torch()),
     Form("torch-last", "torch channels_last", checkpoint_file, _torch(channels_last=True)),
     Form("torch-compile", "torch.compile, channels_last", checkpoint_file, _torch(channels_last=True, compiled=True)),
+    Form("torch-cuda", "torch.compile, channels_last, fp16 on CUDA", checkpoint_file, _torch_cuda),
     Form("openvino", "OpenVINO fp32", plain_export, _openvino("f32"), "openvino"),
     Form("openvino-bf16", "OpenVINO bf16", plain_export, _openvino("bf16"), "openvino"),
     Form("openvino-int8", "OpenVINO int8, ONNX Runtime's int8 file", quantized, _openvino("f32"), "openvino"),

@@ -117,6 +117,7 @@ def _measure(options: argparse.Namespace, folder: Path, found: dict[str, Any]) -
         row = measure(FORMS[key], bench, options.parts, options.pairs, options.large, options.large_pairs)
         _add_dice(row, key, scored)
         _join_row(rows, key, row)
+        save_json(options.json, found)  # an hour's figures survive an interruption
     if options.growth:
         try:
             found["growth"][options.growth] = growth(FORMS[options.growth], bench, options.pairs, options.quick)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime import SegError, Segmenter
+from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.providers import available_threads, runtime_module
@@ -58,6 +59,7 @@ class Form:
         package: what has to be installed.
         ours: `seg-run` runs its file, so that this is its whole process; else `one.py` or the ten-line script.
         only_large: measured on the large image, since its window is not one of 572 px.
+        provider: for `seg-run`.
     """
 
     key: str
@@ -67,6 +69,7 @@ class Form:
     package: str = ""
     ours: bool = False
     only_large: bool = False
+    provider: str = "cpu"
 
 
 @dataclass
@@ -109,12 +112,12 @@ class Bench:
         path = self.folder / name
         if not path.exists():
             made = content()
-            path.write_bytes(made)
+            write_atomic(path, lambda file: file.write(made))
         return path
 
 
 def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threads: int | None = None) -> Bench:
-    """A bench in a folder of its own below `root`, named by the weights and by our source, so that no old file is taken.
+    """A bench in a folder of its own below `root`, named by the weights, our source and `data`, so that no old file is taken.
 
     Args:
         checkpoint: of the network.
@@ -122,28 +125,45 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
         data: training folder; its training part calibrates int8. None: generated images.
         threads: of every form; None takes all that this process may use.
     """
-    from seg_export.parity import evenly, generated_images
     from seg_toolkit.checkpoint import save, weights_sha256
 
     name = f"{weights_sha256(checkpoint.build())[:12]}-{_source()[:12]}"
-    folder = root / name
+    folder = root / (f"{name}-{data.resolve().name}" if data else name)
     calibration = folder / "calibration"
     if not calibration.exists():
-        (calibration / "images").mkdir(parents=True)
+        unfinished = folder / "unfinished"
+        (unfinished / "images").mkdir(parents=True, exist_ok=True)
         if data is None:
-            for place, image in enumerate(generated_images(checkpoint.contract, 4)):
-                pixels = image[..., 0] if image.shape[-1] == 1 else image
-                Image.fromarray(pixels).save(calibration / "images" / f"{place}.png")
+            _generate(unfinished / "images", checkpoint.contract)
         else:
-            training, _ = parts(data)
-            for case in (training[i] for i in evenly(len(training), CALIBRATION)):
-                for path in filter(None, (case.image, case.mask, case.instances)):
-                    target = calibration / path.parent.name / path.name
-                    target.parent.mkdir(exist_ok=True)
-                    target.write_bytes(path.read_bytes())
+            _copy(data, unfinished)
+        unfinished.rename(calibration)
     save(checkpoint, folder / "checkpoint.pt")
     (folder / "contract.json").write_text(checkpoint.contract.to_json())
     return Bench(checkpoint, folder, calibration, data is not None, threads or available_threads())
+
+
+def save_picture(pixels: Array, path: Path) -> None:
+    """Write an image `(H, W, 1 or 3)` uint8 as PNG."""
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)
+
+
+def _generate(target: Path, contract: Contract) -> None:
+    from seg_export.parity import generated_images
+
+    for place, image in enumerate(generated_images(contract, 4)):
+        save_picture(image, target / f"{place}.png")
+
+
+def _copy(data: Path, target: Path) -> None:
+    """Some training cases of a training folder, spread over it."""
+    from seg_export.parity import evenly
+
+    training, _ = parts(data)
+    for case in (training[i] for i in evenly(len(training), CALIBRATION)):
+        for path in filter(None, (case.image, case.mask, case.instances)):
+            (target / path.parent.name).mkdir(exist_ok=True)
+            (target / path.parent.name / path.name).write_bytes(path.read_bytes())
 
 
 def parts(data: Path) -> tuple[list[Any], list[Any]]:
@@ -240,7 +260,7 @@ OURS = (
         "int8", "ours, int8", _exported("int8.onnx", precision="int8", calibration=lambda bench: bench.calibration),
         _segmenter(), ours=True,
     ),
-    Form("fp16", "ours, fp16 on CUDA", _fp16, _segmenter("cuda"), ours=True),
+    Form("fp16", "ours, fp16 on CUDA", _fp16, _segmenter("cuda"), ours=True, provider="cuda"),
     Form("host", "ours, host-ready", _exported("host.onnx", host=_host), _segmenter(), ours=True),
     Form(
         "unrewritten", "ours, fp32 without rewrites", _exported("unrewritten.onnx"), _segmenter(), ours=True,

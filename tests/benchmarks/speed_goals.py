@@ -49,6 +49,8 @@ def goals(rows: Rows) -> Iterator[Goal]:
         spoiled = f"error {error:.0e} of the range" if error and error > FP32_ERROR else ""
         yield Goal(f"{what}, error ≤ 1e-4", _get(rows, key, "window", "ratio"), 0.75, condition=spoiled)
     yield Goal("int8 window", _get(rows, "int8", "window", "ratio"), 0.26)
+    fp16, compiled = (_get(rows, key, "window", "ms") for key in ("fp16", "torch-cuda"))
+    yield Goal("fp16 window on CUDA, of torch.compile fp16", fp16 / compiled if fp16 and compiled else None, 1.0)
     for name in sorted({name for row in rows.values() for name in row.get("dice", {})}):
         yield Goal(f"int8, points of Dice lost on {name}", dice_drop(rows, "int8", name), 0.3)
     if not any("dice" in row for row in rows.values()):

@@ -7,10 +7,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from .measure import command, milliseconds, pairs, process, table
-from .speed_forms import PLAIN, Bench, Form
+from .speed_forms import PLAIN, Bench, Form, save_picture
 from .speed_rows import say, start
 
 MEGAPIXELS = (1.0, 4.0, 16.0, 64.0)
@@ -103,7 +101,6 @@ def _seg_run(path: Path, bench: Bench, sides: list[int]) -> tuple[float, float]:
     for old in place.iterdir():
         old.unlink()
     for number, side in enumerate(sides):
-        pixels = bench.picture(side)
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(place / f"{number:03}.png")
+        save_picture(bench.picture(side), place / f"{number:03}.png")
     words = ["--model", path, "--provider", "cpu", "--threads", bench.threads, "--overwrite", "--out", "grown"]
     return process([command("seg-run"), *words, place], bench.folder)

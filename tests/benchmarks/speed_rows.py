@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .measure import Pair, command, milliseconds, pairs, processes
 from .peers import PEERS
 from .pipeline import TEN_LINES
-from .speed_forms import OURS, PLAIN, Bench, Form, MissingError, Running, parts
+from .speed_forms import OURS, PLAIN, Bench, Form, MissingError, Running, parts, save_picture
 
 ROOT = Path(__file__).parents[2]
 FORMS = {form.key: form for form in (*OURS, PLAIN, *PEERS)}
@@ -124,11 +123,20 @@ def whole_process(form: Form, path: Path, bench: Bench, runs: int) -> Row:
 
     Ours is `seg-run`; a form of plain ONNX Runtime is that script on its own file; another peer is `one.py`.
     """
-    pixels = bench.picture(388)
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(bench.folder / "window.png")
+    save_picture(bench.picture(388), bench.folder / "window.png")
     plain = _ten_lines(bench, bench.folder / "plain.onnx")
     if form.ours:
-        words = ["--model", path, "--provider", "cpu", "--threads", bench.threads, "--overwrite", "--out", "out"]
+        words = [
+            "--model",
+            path,
+            "--provider",
+            form.provider,
+            "--threads",
+            bench.threads,
+            "--overwrite",
+            "--out",
+            "out",
+        ]
         ours, place = [command("seg-run"), *words, "window.png"], bench.folder
     elif form.key.startswith("plain"):
         ours, place = _ten_lines(bench, path), bench.folder
