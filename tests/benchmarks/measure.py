@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -12,12 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from seg_export.export import export, write
-from seg_runtime import ClassInfo, Contract, Intensity
-from seg_toolkit.checkpoint import Checkpoint
-from seg_toolkit.unet import UNet
+if TYPE_CHECKING:
+    from seg_toolkit.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,19 @@ def process(words: Sequence[object], cwd: Path) -> tuple[float, float]:
     return seconds, peak_mb
 
 
+def processes(ours: Sequence[object], baseline: Sequence[object], cwd: Path, runs: int) -> tuple[Pair, Pair]:
+    """Seconds and peak MB of two whole processes in turn."""
+    memory: list[list[float]] = [[], []]
+
+    def run(words: Sequence[object], place: int) -> float:
+        seconds, peak_mb = process(words, cwd)
+        memory[place].append(peak_mb)
+        return seconds
+
+    seconds = pairs(lambda: run(ours, 0), lambda: run(baseline, 1), runs)
+    return seconds, Pair(memory[0][1:], memory[1][1:])
+
+
 def command(name: str) -> Path:
     """A console script of this environment."""
     return Path(sys.executable).with_name(name)
@@ -84,6 +96,11 @@ def random_checkpoint(
     width: int = 64, skip: str = "crop", channels: int = 3, classes: int = 2, seed: int = 2
 ) -> Checkpoint:
     """An untrained network: speed and rounding do not ask what was learned."""
+    import torch  # not at the top: a process of another form would hold it, too
+    from seg_runtime import ClassInfo, Contract, Intensity
+    from seg_toolkit.checkpoint import Checkpoint
+    from seg_toolkit.unet import UNet
+
     torch.manual_seed(seed)
     model = UNet(channels, classes, width=width, skip=skip)
     infos = tuple(ClassInfo(f"class{i}", (i * 90, 200 - i * 90, 60)) for i in range(classes))
@@ -93,6 +110,8 @@ def random_checkpoint(
 
 def random_model(folder: Path, **network: int) -> Path:
     """A random network as an exported file in `folder`."""
+    from seg_export.export import export, write
+
     path = folder / "model.onnx"
     write(export(random_checkpoint(**network)), path)  # type: ignore[arg-type]
     return path
@@ -111,6 +130,17 @@ def machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = f"onnxruntime {onnxruntime.__version__}, numpy {numpy.__version__}, Python {platform.python_version()}"
     return f"{name}, {cores} cores, {versions}"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in packages:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from seg_runtime import Segmenter
 from seg_runtime.providers import available_threads
 
-from .measure import Pair, command, machine, milliseconds, pairs, process, random_model, save_json, table
+from .measure import Pair, command, machine, milliseconds, pairs, process, processes, random_model, save_json, table
 
 TEN_LINES = """
 import sys
@@ -23,8 +23,8 @@ import onnxruntime
 from PIL import Image
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = {threads}
-session = onnxruntime.InferenceSession("model.onnx", options, providers=["CPUExecutionProvider"])
-image = np.pad(np.asarray(Image.open("window.png")), ((92, 92), (92, 92), (0, 0)), "reflect")
+session = onnxruntime.InferenceSession("{model}", options, providers=["CPUExecutionProvider"])
+image = np.pad(np.asarray(Image.open("window.png")).reshape(388, 388, -1), ((92, 92), (92, 92), (0, 0)), "reflect")
 window = image.astype(np.float32).transpose(2, 0, 1)[None] / 255
 logits = session.run(["logits"], {{"image": window}})[0]
 Image.fromarray((logits[0].argmax(0) * 255).astype(np.uint8)).save("baseline.png")
@@ -52,17 +52,9 @@ def whole_process(folder: Path, runs: int) -> tuple[Pair, Pair]:
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (388, 388, 3), dtype=np.uint8)).save(folder / "window.png")
     script = folder / "ten_lines.py"
-    script.write_text(TEN_LINES.format(threads=available_threads()))
+    script.write_text(TEN_LINES.format(model="model.onnx", threads=available_threads()))
     ours = [command("seg-run"), "--provider", "cpu", "--overwrite", "--out", "out", "window.png"]
-    memory: list[list[float]] = [[], []]
-
-    def run(words: list[object], place: int) -> float:
-        seconds, peak = process(words, folder)
-        memory[place].append(peak)
-        return seconds
-
-    seconds = pairs(lambda: run([*ours], 0), lambda: run([sys.executable, script], 1), runs)
-    return seconds, Pair(memory[0][1:], memory[1][1:])
+    return processes(ours, [sys.executable, script], folder, runs)
 
 
 def large_image(folder: Path, side: int) -> dict[str, float]:

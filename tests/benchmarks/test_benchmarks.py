@@ -6,8 +6,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
+from seg_toolkit.checkpoint import save
+from seg_toolkit.folder import json_values, parse_classes
 
+from tests.benchmarks import chart
 from tests.benchmarks.accuracy import otsu
+from tests.benchmarks.measure import random_checkpoint
+from tests.benchmarks.speed_goals import dice_drop, goals, speed_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,3 +48,96 @@ def test_hostready(tmp_path):
 def test_otsu_cuts_between_two_heaps():
     values = np.array([10] * 50 + [12] * 50 + [200] * 30, np.uint8)
     assert 12 <= otsu(values) < 200
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A network and a training folder of its kind, for the column of Dice."""
+    checkpoint = random_checkpoint(width=4)
+    checkpoint.classes = json_values(parse_classes("background=0,cell=255"))
+    save(checkpoint, tmp_path / "scored.pt")
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (tmp_path / "cells" / part).mkdir(parents=True)
+    for place in range(3):
+        bright = rng.integers(0, 2, (90, 110), dtype=np.uint8) * np.uint8(255)
+        Image.fromarray(bright).save(tmp_path / "cells" / "masks" / f"{place}.png")
+        Image.fromarray(np.stack([bright] * 3, -1)).save(tmp_path / "cells" / "images" / f"{place}.png")
+    return tmp_path / "scored.pt", tmp_path / "cells"
+
+
+def test_speed(tmp_path, scored):
+    first, second, picture = tmp_path / "first.json", tmp_path / "second.json", tmp_path / "chart.png"
+    words = ["--quick", "--folder", tmp_path / "forms", "--scored", *scored]
+    benchmark("speed", *words, "--forms", "unrewritten,plain,fp16", "--growth", "unrewritten", "--json", first)
+    forms = "plain-int8,torch-last,openvino,monai"
+    shown = benchmark("speed", *words, "--forms", forms, "--join", first, "--json", second, "--chart", picture)
+    assert "peak memory of that process" in shown
+    assert "times as fast as 1" in shown
+    figures = json.loads(second.read_text())
+    rows = figures["rows"]
+    assert set(rows) == {"unrewritten", "plain", "fp16", *forms.split(",")}
+    for key in ("unrewritten", "plain", "plain-int8", "torch-last"):
+        row = rows[key]
+        assert min(row["window"]["ratio"], row["large"]["seconds"], row["process"]["peak_mb"], row["file_mb"]) > 0
+        assert 0 < row["dice"]["cells"] < 1
+    assert rows["torch-last"]["window"]["error_of_range"] < 1e-4  # the same network, by another library
+    assert rows["torch-last"]["large"]["flipped_per_million"] < 10
+    assert "missing" not in rows["unrewritten"]
+    for key, package in (("openvino", "openvino"), ("monai", "monai")):
+        assert (
+            rows[key].get("missing") == f"{package} is not installed" or rows[key]["large"]["flipped_per_million"] < 10
+        )
+    assert [r["images"] for r in figures["growth"]["unrewritten"]["folder"]] == [1, 3]
+    with Image.open(picture) as image:
+        assert image.width == chart.WIDTH
+
+
+def test_speed_refuses_to_join_another_machine(tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps({"rows": {}, "growth": {}, "machine": "an abacus", "network": ""}))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        benchmark("speed", "--join", tmp_path / "other.json")
+    assert "an abacus" in refused.value.stderr
+
+
+def measured(ratio: float, error: float, peak_mb: float, dice: float) -> dict[str, object]:
+    return {
+        "title": "a form", "file_mb": 1.0, "window": {"ratio": ratio, "ms": 1.0, "error_of_range": error},
+        "process": {"ratio": 0.5, "cold_s": 1.0, "peak_mb": peak_mb}, "dice": {"em": dice},
+    }  # fmt: skip
+
+
+def test_goals_are_reached_missed_or_not_measured():
+    rows = {"fp32": measured(0.7, 1e-6, 501, 0.950), "int8": measured(0.3, 0.1, 300, 0.948)}
+    verdicts = {goal.what: goal.reached for goal in goals(rows)}
+    assert verdicts["fp32 window, error ≤ 1e-4"] is True
+    assert verdicts["fp32 window, tuned on this machine, error ≤ 1e-4"] is None
+    assert verdicts["int8 window"] is False
+    assert verdicts["int8, points of Dice lost on em"] is True  # 0.2
+    assert verdicts["peak memory of that process, fp32 window"] is False
+    assert dice_drop(rows, "int8", "em") == pytest.approx(0.2)
+    rows["fp32"] = measured(0.7, 2e-4, 500, 0.952)
+    verdicts = {goal.what: goal.reached for goal in goals(rows)}
+    assert verdicts["fp32 window, error ≤ 1e-4"] is False  # fast, and wrong
+    assert verdicts["int8, points of Dice lost on em"] is False
+    assert verdicts["peak memory of that process, fp32 window"] is True
+
+
+def test_table_says_why_a_form_is_missing():
+    shown = speed_table({"monai": {"title": "MONAI", "missing": "monai is not installed"}})
+    assert "| MONAI | not measured: monai is not installed |" in shown
+
+
+def test_chart_draws_bars_to_scale_with_the_goal_on_them():
+    bars = (chart.Bar("half", 1.0, "1", True, goal=1.5), chart.Bar("whole", 2.0, "2", False))
+    pixels = np.asarray(chart.draw("title", "", [chart.Panel("panel", bars, 1.0)]))[170:]  # below the legend
+    color = {
+        name: np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)])
+        for name, c in vars(chart).items()
+        if str(c)[:1] == "#"
+    }
+    columns = {name: np.flatnonzero((pixels == color[name]).all(-1).any(0)) for name in ("OURS", "OTHERS", "GOAL")}
+    start = chart.EDGE + chart.LABELS
+    ours, others, goal = (columns[name].max() - start for name in ("OURS", "OTHERS", "GOAL"))
+    assert others == pytest.approx(2 * ours, abs=3)
+    assert goal == pytest.approx(1.5 * ours, abs=4)

@@ -1,0 +1,158 @@
+"""What the figures of `speed` say: the table, the goals, and the panels of the chart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .chart import Bar, Panel
+from .measure import table
+from .speed_rows import FORMS
+
+Rows = Mapping[str, Mapping[str, Any]]
+NONE = "–"
+FP32_ERROR = 1e-4  # of the logits' range
+LARGE_SIDE = 4096
+FP32_LARGE = ("fp32", "fp32-1084", "fp32-1596", "unrewritten-1596")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure, the limit it should keep, and what it is; None where it was not measured."""
+
+    what: str
+    figure: float | None
+    limit: float
+    unit: str = ""
+    condition: str = ""
+    """Why the figure does not count although it keeps the limit; empty where it counts."""
+
+    @property
+    def reached(self) -> bool | None:
+        """None where it was not measured."""
+        return None if self.figure is None else self.figure <= self.limit and not self.condition
+
+    def line(self) -> list[str]:
+        """A row of the table of goals."""
+        if self.figure is None:
+            return [self.what, f"≤ {self.limit:g}{self.unit}", "not measured", ""]
+        verdict = "reached" if self.reached else f"missed{f' ({self.condition})' if self.condition else ''}"
+        digits = 0 if self.unit == " MB" else 2
+        return [self.what, f"≤ {self.limit:g}{self.unit}", f"{self.figure:.{digits}f}{self.unit}", verdict]
+
+
+def goals(rows: Rows) -> Iterator[Goal]:
+    """The goals on 2 CPU cores, as ratios to a plain torch export in an ONNX Runtime fp32 session of the same run."""
+    for key, what in (("fp32", "fp32 window"), ("tuned", "fp32 window, tuned on this machine")):
+        error = _get(rows, key, "window", "error_of_range")
+        spoiled = f"error {error:.0e} of the range" if error and error > FP32_ERROR else ""
+        yield Goal(f"{what}, error ≤ 1e-4", _get(rows, key, "window", "ratio"), 0.75, condition=spoiled)
+    yield Goal("int8 window", _get(rows, "int8", "window", "ratio"), 0.26)
+    fp16, compiled = (_get(rows, key, "window", "ms") for key in ("fp16", "torch-cuda"))
+    yield Goal("fp16 window on CUDA, of torch.compile fp16", fp16 / compiled if fp16 and compiled else None, 1.0)
+    for name in sorted({name for row in rows.values() for name in row.get("dice", {})}):
+        yield Goal(f"int8, points of Dice lost on {name}", dice_drop(rows, "int8", name), 0.3)
+    if not any("dice" in row for row in rows.values()):
+        yield Goal("int8, points of Dice lost", None, 0.3)
+    large = {key: ratio for key in FP32_LARGE if (ratio := _large(rows, key)) is not None}
+    best = min(large, key=lambda key: large[key], default="")
+    named = f" ({FORMS[best].title})" if best else ""
+    yield Goal(f"{LARGE_SIDE}×{LARGE_SIDE} image, fp32{named}", large.get(best), 0.60)
+    yield Goal("whole process, of the ten-line script", _get(rows, "fp32", "process", "ratio"), 0.80)
+    yield Goal("peak memory of that process, fp32 window", _get(rows, "fp32", "process", "peak_mb"), 500, " MB")
+
+
+def dice_drop(rows: Rows, key: str, name: str) -> float | None:
+    """Points of mean Dice that a form loses against our fp32, or against the plain export where that is not there."""
+    reference = _get(rows, "fp32", "dice", name) or _get(rows, "plain", "dice", name)
+    score = _get(rows, key, "dice", name)
+    return None if score is None or reference is None else 100 * (reference - score)
+
+
+def speed_table(rows: Rows) -> str:
+    """One row a form; the reason where it could not be measured."""
+    sets = sorted({name for row in rows.values() for name in row.get("dice", {})})
+    head = [
+        "form", "a window / plain", "ratio", "error of the range", "large image, MPixel/s", "ratio", "whole process / script", "ratio",
+        "peak memory", "file", *(f"Dice, {name}" for name in sets),
+    ]  # fmt: skip
+    lines = []
+    for key, row in rows.items():
+        if "missing" in row:
+            lines.append([row["title"], f"not measured: {row['missing']}", *[""] * (len(head) - 2)])
+            continue
+
+        def cell(form: str, *path: str, key: str = key) -> str:
+            value = _get(rows, key, *path)
+            return NONE if value is None else form.format(value)
+
+        lines.append([
+            row["title"], _beside(_get(rows, key, "window"), 0, "ms"), cell("{:.2f}", "window", "ratio"),
+            cell("{:.0e}", "window", "error_of_range"), cell("{:.3f}", "large", "megapixel_per_s"),
+            cell("{:.2f}", "large", "ratio"), _beside(_get(rows, key, "process", "seconds"), 2, "s"),
+            cell("{:.2f}", "process", "ratio"), cell("{:.0f} MB", "process", "peak_mb"), cell("{:.1f} MB", "file_mb"),
+            *(cell("{:.4f}", "dice", name) for name in sets),
+        ])  # fmt: skip
+    return table(head, lines)
+
+
+def goal_table(rows: Rows) -> str:
+    """The goals, reached or missed."""
+    return table(["goal", "limit", "measured", ""], [goal.line() for goal in goals(rows)])
+
+
+def panels(rows: Rows) -> list[Panel]:
+    """The chart: shorter bars are better; goals stand at our own bars."""
+    side = next((row["large"]["side"] for row in rows.values() if "large" in row), LARGE_SIDE)
+    whole_goal = {key: 0.60 for key in FP32_LARGE} if side == LARGE_SIDE else {}
+    found = [
+        _panel(
+            rows, "One window of 572 px, time of plain ONNX Runtime fp32 = 1", ("window", "ratio"),
+            {"fp32": 0.75, "tuned": 0.75, "int8": 0.26},
+            lambda r: f"{r['window']['ratio']:.2f}  ({_beside(r['window'], 0, 'ms')})",
+        ),
+        _panel(
+            rows, f"An image of {side} x {side} px, time of plain ONNX Runtime fp32 = 1", ("large", "ratio"), whole_goal,
+            lambda r: f"{r['large']['ratio']:.2f}  ({r['large']['megapixel_per_s']:.2f} MPixel/s)",
+        ),
+        _panel(
+            rows, "Whole process on one image, time of a ten-line ONNX Runtime script = 1", ("process", "ratio"),
+            {"fp32": 0.80}, lambda r: f"{r['process']['ratio']:.2f}  ({_beside(r['process']['seconds'], 2, 's')})",
+        ),
+        _panel(
+            rows, "Peak memory of that process, MB", ("process", "peak_mb"), {"fp32": 500.0},
+            lambda r: f"{r['process']['peak_mb']:.0f} MB",
+        ),
+    ]  # fmt: skip
+    return [panel for panel in found if panel.bars]
+
+
+def _panel(
+    rows: Rows, title: str, path: tuple[str, str], limits: Mapping[str, float], text: Callable[[Mapping[str, Any]], str]
+) -> Panel:
+    bars = []
+    for key, row in rows.items():
+        if (value := _get(rows, key, *path)) is not None:
+            bars.append(Bar(row["title"], value, text(row), FORMS[key].ours, limits.get(key)))
+    return Panel(title, tuple(sorted(bars, key=lambda bar: bar.value)), 1.0 if path[1] == "ratio" else None)
+
+
+def _beside(figures: Mapping[str, Any] | None, digits: int, unit: str) -> str:
+    """Medians of a form and of what ran beside it: a shared machine has fast and slow minutes, and each row is of its own."""
+    if figures is None:
+        return NONE
+    ours, baseline = (statistics.median(figures[name]) for name in ("ours", "baseline"))
+    return f"{ours:.{digits}f} / {baseline:.{digits}f} {unit}"
+
+
+def _large(rows: Rows, key: str) -> float | None:
+    return _get(rows, key, "large", "ratio") if _get(rows, key, "large", "side") == LARGE_SIDE else None
+
+
+def _get(rows: Rows, key: str, *path: str) -> Any:
+    found: Any = rows.get(key)
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found

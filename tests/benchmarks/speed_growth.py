@@ -1,0 +1,106 @@
+"""How the cost of our form grows: with the image, with threads, with a folder. Called by `speed --growth`."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from .measure import command, milliseconds, pairs, process, table
+from .speed_forms import PLAIN, Bench, Form, save_picture
+from .speed_rows import say, start
+
+MEGAPIXELS = (1.0, 4.0, 16.0, 64.0)
+FOLDERS = (1, 10, 100)
+Figures = list[dict[str, Any]]
+
+
+def by_size(path: Path, bench: Bench, megapixels: tuple[float, ...]) -> Figures:
+    """Seconds and peak MB of `seg-run` on square images."""
+    rows = []
+    for size in megapixels:
+        side = round(math.sqrt(size * 1024 * 1024))
+        say(f"growth: an image of {side}×{side} px")
+        seconds, peak_mb = _seg_run(path, bench, [side])
+        rows.append({
+            "side": side, "seconds": seconds, "megapixel_per_s": side * side / 1e6 / seconds, "peak_mb": peak_mb,
+        })  # fmt: skip
+    return rows
+
+
+def by_folder(path: Path, bench: Bench, counts: tuple[int, ...]) -> Figures:
+    """Seconds and peak MB of `seg-run` on folders of images of one window each."""
+    rows = []
+    for count in counts:
+        say(f"growth: a folder of {count} images")
+        seconds, peak_mb = _seg_run(path, bench, [388] * count)
+        rows.append({"images": count, "seconds": seconds, "seconds_per_image": seconds / count, "peak_mb": peak_mb})
+    return rows
+
+
+def by_threads(form: Form, bench: Bench, runs: int) -> Figures:
+    """Milliseconds of one window with 1 thread and with all, against the plain export with as many."""
+    rows, window = [], bench.window()
+    for threads in sorted({1, bench.threads}):
+        say(f"growth: {threads} threads")
+        limited = Bench(bench.checkpoint, bench.folder, bench.calibration, bench.real, threads)
+        infer, plain = start(form, limited)[1].infer, start(PLAIN, limited)[1].infer
+        assert infer is not None
+        assert plain is not None
+        pair = pairs(
+            lambda infer=infer: milliseconds(lambda: infer(window)),  # type: ignore[misc]
+            lambda plain=plain: milliseconds(lambda: plain(window)),  # type: ignore[misc]
+            runs,
+        )
+        rows.append({"threads": threads, "ms": statistics.median(pair.ours), "ratio": pair.ratio, **vars(pair)})
+    return rows
+
+
+def growth(form: Form, bench: Bench, runs: int, quick: bool) -> dict[str, Any]:
+    """All three.
+
+    Raises:
+        MissingError: the form cannot be had here.
+    """
+    path, _ = start(form, bench)
+    return {
+        "form": form.key,
+        "size": by_size(path, bench, (0.25, 1.0) if quick else MEGAPIXELS),
+        "folder": by_folder(path, bench, (1, 3) if quick else FOLDERS),
+        "threads": [] if form.only_large else by_threads(form, bench, runs),
+    }
+
+
+def growth_tables(found: dict[str, Any]) -> str:
+    """The figures of `growth` in Markdown."""
+    size = [
+        [f"{r['side']}×{r['side']}", f"{r['seconds']:.1f} s", f"{r['megapixel_per_s']:.3f}", f"{r['peak_mb']:.0f} MB"]
+        for r in found["size"]
+    ]
+    folder = [
+        [str(r["images"]), f"{r['seconds']:.1f} s", f"{r['seconds_per_image']:.2f} s", f"{r['peak_mb']:.0f} MB"]
+        for r in found["folder"]
+    ]
+    threads = [
+        [str(r["threads"]), f"{r['ms']:.0f} ms", f"{found['threads'][0]['ms'] / r['ms']:.2f}", f"{r['ratio']:.2f}"]
+        for r in found["threads"]
+    ]
+    shown = [
+        (["one image, whole process", "time", "MPixel/s", "peak memory"], size),
+        (["images of one window, whole process", "time", "time an image", "peak memory"], folder),
+        (["threads", "a window", "times as fast as 1", "of plain ONNX Runtime with as many"], threads),
+    ]
+    return "\n\n".join(table(head, rows) for head, rows in shown if rows)
+
+
+def _seg_run(path: Path, bench: Bench, sides: list[int]) -> tuple[float, float]:
+    """Seconds and peak MB of `seg-run` on new square images, one a side."""
+    place = bench.folder / "growing"
+    place.mkdir(exist_ok=True)
+    for old in place.iterdir():
+        old.unlink()
+    for number, side in enumerate(sides):
+        save_picture(bench.picture(side), place / f"{number:03}.png")
+    words = ["--model", path, "--provider", "cpu", "--threads", bench.threads, "--overwrite", "--out", "grown"]
+    return process([command("seg-run"), *words, place], bench.folder)
