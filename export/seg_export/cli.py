@@ -12,7 +12,7 @@ from typing import Any
 import click
 from seg_runtime.atomic import check_writable, write_atomic
 from seg_runtime.commandline import Command
-from seg_runtime.contract import HOST_DTYPES
+from seg_runtime.contract import HOST_DTYPES, PRECISIONS
 from seg_runtime.errors import SegError
 from seg_runtime.needs import require_extra
 
@@ -58,11 +58,30 @@ from seg_runtime.needs import require_extra
 )
 @click.option("--host-dtype", type=click.Choice(HOST_DTYPES), help="Grey values of its image. [default: uint8]")
 @click.option("--host-probabilities", is_flag=True, help="Give it a second output, the probabilities (K, H, W).")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    help="Compute in int8 (CPU) or fp16 (CUDA): written only if its masks agree with those of fp32 on real images.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Real images that int8 or fp16 is fitted to, and judged by where --images names no others; masks beside them, "
+    "as seg-train has them, are used.",
+)
+@click.option(
+    "--reduce-range/--no-reduce-range",
+    default=None,
+    show_default=False,
+    help="Weights of int8 in 7 bits, for processors without VNNI or dot product. [default: as this processor needs]",
+)
 @click.version_option(package_name="seg-edge")
 def main(
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
     golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
-    codes: Path | None,
+    codes: Path | None, precision: str, calibration: Path | None, reduce_range: bool | None,
 ) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
@@ -72,6 +91,7 @@ def main(
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
     if (host_dtype or host_probabilities) and not host_ready:
         raise SegError("--host-dtype or --host-probabilities", "--host-ready beside it", "add it, or leave these out")
+    _check_precision(precision, calibration, reduce_range)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
@@ -84,26 +104,59 @@ def main(
     from .export import export, report_dict, write
     from .hostready.prove import HostForm
     from .parity import Limits, Parity
+    from .precision.make import Precision
 
     limits = Limits()
     checkpoint = load(model)
+    other = Precision(precision, calibration, images, reduce_range) if calibration else None
     host = HostForm(host_dtype or "uint8", host_probabilities) if host_ready else None
     checkpoint.contract = replace(checkpoint.contract, classes=with_codes(checkpoint.contract.classes, codes))
     click.echo("exporting the graph …", err=True)
 
     def show(parity: Parity, contract: Any) -> None:
         click.echo(parity.table(limits, "ONNX fp32"))
+        save(contract)
+
+    def show_precision(table: str, contract: Any) -> None:
+        click.echo(table)
+        save(contract)
+
+    def save(contract: Any) -> None:
         if report:
             text = json.dumps(report_dict(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
     windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
-    exported = export(checkpoint, images, input_size, limits, host, golden, windows, hosts, show)
+    exported = export(
+        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, _bars(), show_precision
+    )
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
         click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))
     sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
     click.echo(f"wrote {target} ({sizes})")
+
+
+def _check_precision(precision: str, calibration: Path | None, reduce_range: bool | None) -> None:
+    if precision == "fp32" and (calibration or reduce_range is not None):
+        raise SegError(
+            "--calibration or --reduce-range for fp32", "--precision beside it", "add it, or leave these out"
+        )
+    if precision != "fp32" and not calibration:
+        fix = "add --calibration DIR, a folder of images like those that the model will see"
+        raise SegError(f"--precision {precision} without --calibration", "real images", fix)
+    if precision == "fp16" and reduce_range is not None:
+        raise SegError("--reduce-range for fp16", "int8", "leave it out")
+
+
+def _bars() -> Callable[[str, int, int], None]:
+    """A progress bar for each thing that is done."""
+    known: dict[str, Callable[[int, int], None]] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        known.setdefault(what, _bar(what))(done, total)
+
+    return watch
 
 
 def _bar(label: str) -> Callable[[int, int], None]:

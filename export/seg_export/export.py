@@ -23,6 +23,7 @@ from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
 from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
+from .precision.make import Precision, Tolerance, Watch, in_precision
 from .stamp import stamped, with_export
 
 GENERATED = 4  # windows compared when no images are given
@@ -45,6 +46,8 @@ def export(
     host: HostForm | None = None, golden_images: Path | None = None,
     watch: Callable[[int, int], None] = lambda done, total: None,
     watch_host: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
+    precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
+    report_precision: Callable[[str, Contract], None] = lambda table, c: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -58,6 +61,9 @@ def export(
         watch: called with windows compared and windows in all.
         watch_host: called with images compared and images in all, for a host-ready file.
         report: called with the figures before they are judged.
+        precision: make the network one of int8 or fp16, and from what; None for fp32.
+        watch_precision: called with what is being done for it, how many are done and how many in all.
+        report_precision: called with its figures before they are judged.
 
     Raises:
         ParityError: the file would not agree with torch, or the host-ready form with the runtime.
@@ -74,9 +80,14 @@ def export(
     contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if images else "generated"})
     report(parity, contract)
     require(parity, limits, "the ONNX model")
+    answers, tolerance = reference, Tolerance(limits.error_of_range)
+    if precision:
+        form = in_precision(graph, session, contract, precision, checkpoint, watch_precision, report_precision)
+        graph, session, contract, tolerance = form.graph, form.session, form.contract, form.tolerance
+        answers = form.reference or reference
     if host:
         graph, contract = hosted(graph, session, contract, host, images, watch_host)
-    samples_text = golden(contract, reference, golden_images, limits.error_of_range).to_text()
+    samples_text = golden(contract, answers, golden_images, tolerance.limit, tolerance.rms_limit).to_text()
     content = stamped(graph, contract, samples_text)
     with Segmenter(content, provider="cpu", self_test=True) as final:  # the very bytes, as a device will test them
         if not host:

@@ -25,14 +25,18 @@ MIXED = 0.05  # share of pixels outside the commonest label from which a sample 
 POSITIONS = 2048  # logits kept of each
 
 
-def golden(contract: Contract, infer: Infer, images: Path | None = None, limit: float = FP32_LIMIT) -> Golden:
+def golden(
+    contract: Contract, infer: Infer, images: Path | None = None, limit: float = FP32_LIMIT,
+    rms_limit: float | None = None,
+) -> Golden:  # fmt: skip
     """Samples for a file, with the answers of `infer`.
 
     Args:
         contract: of the file.
-        infer: the torch model, window -> logits.
+        infer: the torch model, or the int8 graph operator by operator, window -> logits.
         images: folder of real images to take crops of, besides the made-up ones. Their pixels become part of the file.
         limit: error that the file's form is allowed, as a share of the logits' range.
+        rms_limit: the same of the root of the mean squared error; None for no limit of its own.
 
     Raises:
         DataError: no image in the folder.
@@ -42,7 +46,7 @@ def golden(contract: Contract, infer: Infer, images: Path | None = None, limit: 
     if images is not None:
         kinds.append(crops(images, contract))
     samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
-    return Golden(tuple(samples), limit)
+    return Golden(tuple(samples), limit, rms_limit)
 
 
 def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:

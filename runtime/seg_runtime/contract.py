@@ -13,14 +13,17 @@ from typing import Any
 
 from .errors import ContractError
 
-VERSION = 2
+VERSION = 3
 METADATA_KEY = "seg_edge.contract"
 GEOMETRIES = ("tile", "fit", "stretch")
 PIXELS = ("integer", "float")
 FORMS = ("window", "host-ready")
+PRECISIONS = ("fp32", "int8", "fp16")
 HOST_DTYPES = ("uint8", "uint16", "float32")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
 TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
+
+_ADDED = {2: {"form": "window", "host_dtype": ""}, 3: {"precision": "fp32"}}  # version -> what older files mean
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Contract:
     """What the file takes: `window`, one normalised network input; `host-ready`, a whole image, the pipeline in the graph."""
     host_dtype: str = ""
     """Of a host-ready file's image: `uint8`, `uint16` or `float32`; empty for a window."""
+    precision: str = "fp32"
+    """What the network computes in: `fp32`, `int8` or `fp16`; a window and its logits are float32 always."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -133,8 +138,8 @@ class Contract:
             raise ContractError(f"contract version {version!r}", f"1 to {VERSION}", "export the model again")
         if version > VERSION:
             raise ContractError(f"contract version {version}", f"1 to {VERSION}", "upgrade seg-edge on this machine")
-        if version == 1:  # before host-ready files
-            raw = {"form": "window", "host_dtype": "", **raw, "version": VERSION}
+        for later in range(version + 1, VERSION + 1):
+            raw = {**_ADDED[later], **raw, "version": VERSION}
         known = {f.name for f in fields(cls)}
         if odd := sorted(set(raw) ^ known):
             raise ContractError(
@@ -183,6 +188,7 @@ def _check(c: Contract) -> None:
     need(c.form in FORMS, f"form {c.form!r}", " or ".join(FORMS))
     dtypes = HOST_DTYPES if c.form == "host-ready" else ("",)
     need(c.host_dtype in dtypes, f"form {c.form!r} of dtype {c.host_dtype!r}", " or ".join(map(repr, dtypes)))
+    need(c.precision in PRECISIONS, f"precision {c.precision!r}", " or ".join(PRECISIONS))
     codes = [code for k in c.classes for code in (k.category, k.property_type) if code]
     need(
         all(isinstance(v, str) and v for k in codes for v in asdict(k).values()),

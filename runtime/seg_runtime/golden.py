@@ -1,4 +1,7 @@
-"""Golden samples: small images and the torch model's answers, kept in the model file itself.
+"""Golden samples: small images and their right answers, kept in the model file itself.
+
+The answers are the torch model's. Those of an int8 file are its own graph's, computed operator by operator: its cost
+beside torch is judged at export, on real images, and what a device owes is the file's arithmetic.
 
 In the metadata entry `seg_edge.golden` as base64 of an npz archive: `info` (JSON) and, of each sample i, `image_i`,
 `labels_i`, `close_i`, `positions_i` and `logits_i`. A device that answers otherwise computes something else.
@@ -52,13 +55,13 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of at most one output window, and what the torch model says about it."""
+    """One image of at most one output window, and the right answers for it."""
 
     pixels: Pixels
     labels: NDArray[np.uint8]
     """`(H, W)`."""
     close: NDArray[np.bool_]
-    """`(H, W)`: where torch itself was so undecided that an error within the limit may flip the label."""
+    """`(H, W)`: where the right answer is so undecided that an error within the limit may flip the label."""
     positions: NDArray[np.int32]
     """`(P,)` into the flattened logits `(K, *output_shape)`."""
     logits: Float
@@ -75,10 +78,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Golden:
-    """The samples of a file and the error that its form is allowed, as a share of the logits' range."""
+    """The samples of a file and the errors that its form is allowed, as shares of the logits' range."""
 
     samples: tuple[Sample, ...]
     limit: float = FP32_LIMIT
+    """Of any logit."""
+    rms_limit: float | None = None
+    """Of the root of the mean square over a sample's logits; None for no other than `limit`."""
 
     def to_text(self) -> str:
         """For the file's metadata; the same samples give the same text."""
@@ -89,7 +95,8 @@ class Golden:
             arrays |= {f"positions_{i}": s.positions, f"logits_{i}": s.logits}
             p = s.pixels
             told.append({"dtype": p.dtype, "scale": p.scale, "offset": p.offset, "low": s.low, "high": s.high})
-        info = json.dumps({"version": VERSION, "limit": self.limit, "samples": told}, allow_nan=False)
+        limits = {"limit": self.limit, **({} if self.rms_limit is None else {"rms_limit": self.rms_limit})}
+        info = json.dumps({"version": VERSION, **limits, "samples": told}, allow_nan=False)
         file = io.BytesIO()
         np.savez_compressed(file, info=np.frombuffer(info.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
         return base64.b64encode(file.getvalue()).decode()
@@ -109,7 +116,9 @@ class Golden:
                 raise ModelError(came, f"{VERSION}", "upgrade seg-edge on this machine")
             samples = tuple(_sample(arrays, i, told, contract) for i, told in enumerate(info["samples"]))
             _need(0 < info["limit"] < 1 and bool(samples), "no samples or no limit")
-            return cls(samples, float(info["limit"]))
+            rms_limit = info.get("rms_limit")
+            _need(rms_limit is None or 0 < rms_limit < 1, "a strange limit")
+            return cls(samples, float(info["limit"]), None if rms_limit is None else float(rms_limit))
         except _DAMAGE as error:
             raise ModelError(f"the golden samples cannot be read ({error})", "", "copy or export it again") from error
 

@@ -44,6 +44,7 @@ def make_record(
         "model": {
             "sha256": session.sha256,
             "form": session.contract.form,
+            "precision": session.contract.precision,
             "geometry": session.contract.geometry,
             "window": list(session.contract.input_shape),
             "intensity": session.contract.intensity.method,
@@ -73,7 +74,7 @@ def test_report(session: Session, figures: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "self_test": dict(figures),
-        "model": {"sha256": session.sha256, "form": session.contract.form},
+        "model": {"sha256": session.sha256, "form": session.contract.form, "precision": session.contract.precision},
         "provider": {
             "asked": session.provider_asked,
             "used": session.provider,

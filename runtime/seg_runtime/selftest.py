@@ -37,10 +37,13 @@ class SelfTest:
     not_finite: int = 0
     flipped: int = 0
     allowed: int = 0
-    """Of the flipped pixels those where torch itself was undecided within the limit."""
+    """Of the flipped pixels those where the right label is undecided within the limit."""
     max_flip_margin: float | None = None
     """Largest margin of this device, in logits, at a flipped pixel; None without a flip or without logits."""
     ms: list[float] = field(default_factory=list)
+    rms_limit: float | None = None
+    """Of the root of the mean squared error, as such a share, too; None where only `limit` counts."""
+    max_rms_of_range: float = 0.0
 
     def add(self, sample: Sample, labels: Labels, logits: Float, contract: Contract) -> None:
         """Compare the answers for one sample."""
@@ -56,10 +59,13 @@ class SelfTest:
         came, wanted = logits[(classes, *(place // pace for place in places))], sample.logits
         if whole:
             came, wanted = np.append(came, [logits.min(), logits.max()]), np.append(wanted, [sample.low, sample.high])
-        error = float(np.abs(came.astype(np.float64) - wanted).max())
+        errors = came.astype(np.float64) - wanted
+        error = float(np.abs(errors).max())
         self.logits += len(wanted)
         self.max_abs_error = max(self.max_abs_error, error)
         self.max_error_of_range = max(self.max_error_of_range, error / sample.logit_range)
+        rms = float(np.sqrt(np.mean(errors**2)))
+        self.max_rms_of_range = max(self.max_rms_of_range, rms / sample.logit_range)
         gaps = margins(logits, contract) if whole else logits[0]
         if flips.any() and flips.shape == gaps.shape:  # an image resized for the network has no margin of its own
             self.max_flip_margin = max(self.max_flip_margin or 0.0, float(gaps[flips].max()))
@@ -73,8 +79,10 @@ class SelfTest:
             found.append(f"{self.not_finite} logits are NaN or infinite")
         elif not self.max_error_of_range <= self.limit:
             found.append(f"error {self.max_error_of_range:.2e} of the logits' range, limit {self.limit:.0e}")
+        if self.rms_limit is not None and not self.not_finite and not self.max_rms_of_range <= self.rms_limit:
+            found.append(f"error {self.max_rms_of_range:.2e} of the range on average, limit {self.rms_limit:.0e}")
         if wrong := self.flipped - self.allowed:
-            found.append(f"{wrong} of {self.pixels} px have another label where torch was sure")
+            found.append(f"{wrong} of {self.pixels} px have another label where the right one is sure")
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,6 +96,8 @@ class SelfTest:
             "max_abs_error": self.max_abs_error if finite else None,
             "max_error_of_range": self.max_error_of_range if finite else None,
             "limit": self.limit,
+            "rms_error_of_range": self.max_rms_of_range if finite else None,
+            "rms_limit": self.rms_limit,
             "pixels": self.pixels,
             "flipped": self.flipped,
             "flipped_allowed": self.allowed,
@@ -98,7 +108,7 @@ class SelfTest:
 
 def self_test(golden: Golden, contract: Contract, answer: Answer) -> SelfTest:
     """Let a device answer all golden samples."""
-    result = SelfTest(golden.limit)
+    result = SelfTest(golden.limit, rms_limit=golden.rms_limit)
     for sample in golden.samples:
         image, start = sample.pixels.image(), time.perf_counter()
         labels, logits = answer(image)
@@ -125,12 +135,13 @@ def table(report: Mapping[str, Any]) -> str:
         ("golden samples", f"{test['samples']} ({test['pixels']} px, {test['logits_compared']} logits)"),
         ("largest error", number(test["max_abs_error"])),
         ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
-        ("flipped px", f"{test['flipped']}, of which {test['flipped_allowed']} where torch was undecided"),
+        *([("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})")] if test["rms_limit"] else []),
+        ("flipped px", f"{test['flipped']}, of which {test['flipped_allowed']} where the right label is undecided"),
         ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
         ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
         ("nodes", nodes),
         ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
-        ("model", report["model"]["sha256"]),
+        ("model", f"{report['model']['sha256']} ({report['model']['precision']})"),
         ("self-test", "; ".join(test["failures"]) or "passed"),
     ]  # fmt: skip
     width = max(len(name) for name, _ in rows)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from seg_runtime import ClassInfo, Contract, ContractError, Intensity
-from seg_runtime.contract import Code
+from seg_runtime.contract import VERSION, Code
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract((572, 572), (388, 388), 3, Intensity("scale"), TWO)
@@ -33,7 +33,7 @@ def changed(**values: object) -> str:
     [
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
-        (changed(version=3), "upgrade"),
+        (changed(version=VERSION + 1), "upgrade"),
         (changed(version=0), "version 0"),
         (changed(version="1"), "version '1'"),
         (changed(surprise=1), "surprise"),
@@ -93,11 +93,31 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
 
 def test_a_contract_of_version_1_is_read_as_a_window_without_codes() -> None:
     old = json.loads(PAPER.to_json())
-    for key in ("form", "host_dtype"):
+    for key in ("form", "host_dtype", "precision"):
         del old[key]
     old["version"] = 1
     old["classes"] = [{"name": c["name"], "color": c["color"]} for c in old["classes"]]
     assert Contract.from_json(json.dumps(old)) == PAPER
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_contracts_from_before_precisions_are_fp32(version: int) -> None:
+    old = json.loads(PAPER.to_json())
+    for key in ("form", "host_dtype", "precision") if version == 1 else ("precision",):
+        del old[key]
+    assert Contract.from_json(json.dumps({**old, "version": version})) == PAPER
+    assert PAPER.precision == "fp32"
+    if version == 2:
+        del old["form"]
+        with pytest.raises(ContractError, match="form"):
+            Contract.from_json(json.dumps({**old, "version": version}))
+
+
+def test_precisions() -> None:
+    for name in ("int8", "fp16"):
+        assert Contract.from_json(replace(PAPER, precision=name).to_json()).precision == name
+    with pytest.raises(ContractError, match=r"precision 'int4'; wanted fp32 or int8 or fp16"):
+        replace(PAPER, precision="int4")
 
 
 def test_codes_of_a_class_come_back() -> None:

@@ -180,7 +180,7 @@ def test_figures_by_hand() -> None:
 def test_a_flip_where_torch_was_sure_fails() -> None:
     result = SelfTest(limit=1e-3)
     result.add(by_hand(close=False), *answer(-0.004), CONTRACT)
-    assert result.failures() == ["1 of 16 px have another label where torch was sure"]
+    assert result.failures() == ["1 of 16 px have another label where the right one is sure"]
 
 
 def test_an_error_over_the_limit_fails_even_without_a_flip() -> None:
@@ -188,6 +188,14 @@ def test_an_error_over_the_limit_fails_even_without_a_flip() -> None:
     result.add(by_hand(close=False), *answer(0.002), CONTRACT)
     assert result.flipped == 0
     assert result.failures() == ["error 1.00e-04 of the logits' range, limit 1e-05"]
+
+
+def test_an_error_on_average_over_its_own_limit_fails() -> None:
+    result = SelfTest(limit=1e-3, rms_limit=1e-4)
+    result.add(by_hand(close=False), *answer(0.004), CONTRACT)
+    assert result.max_rms_of_range == pytest.approx(0.003 / 10 / np.sqrt(5))  # of three logits and the two ends
+    assert result.failures() == ["error 1.34e-04 of the range on average, limit 1e-04"]
+    assert SelfTest(limit=1e-3, rms_limit=2e-4, samples=1, max_rms_of_range=1.34e-4).failures() == []
 
 
 def test_an_extreme_between_the_sampled_positions_is_seen() -> None:

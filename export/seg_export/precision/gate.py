@@ -1,0 +1,212 @@
+"""The gate: what a precision costs in labels, on whole real images, by the corridor that every image takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from seg_runtime.contract import Contract
+from seg_runtime.errors import DataError, ParityError
+from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.preprocess import Array, Float
+from seg_runtime.segment import Infer, segment_labels
+from seg_toolkit.folder import Case, ClassValues, find_cases, read_case
+from seg_toolkit.metrics import Confusion, confusion, dice, iou
+
+from ..parity import evenly, image_files
+
+IMAGES = 8  # of a folder, whole, evenly spaced
+GOAL = 0.3  # points of Dice
+LIMIT = 1.0  # points of Dice from which nothing is written
+BLANK = 0.01  # share of an image's pixels outside the commonest label, above which one label only is a blank
+
+
+@dataclass
+class Cost:
+    """Labels of a form beside those of fp32, counted over all pixels of all images."""
+
+    classes: int
+    images: int = 0
+    not_finite: int = 0
+    blank: int = 0
+    """Images where the form finds one class and fp32 several."""
+    counts: Confusion = field(init=False)
+    """`(K, K)`: rows are fp32's labels, columns the form's."""
+    truth: tuple[Confusion, Confusion] | None = None
+    """Against the masks, where there are any: fp32's counts and the form's, rows are true classes."""
+
+    def __post_init__(self) -> None:
+        """Start at zero."""
+        self.counts = np.zeros((self.classes, self.classes), np.int64)
+
+    def add(
+        self, reference: NDArray[np.uint8], answer: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Count one image or window: labels of equal shape."""
+        self.images += 1
+        counts = confusion(reference, answer, self.classes)
+        self.counts += counts
+        others = 1 - counts.sum(axis=1).max() / counts.sum()
+        self.blank += int((counts.sum(axis=0) > 0).sum() == 1 and others > BLANK)
+        if truth is not None:
+            before = self.truth or (np.zeros_like(self.counts), np.zeros_like(self.counts))
+            both = [confusion(truth, labels, self.classes) for labels in (reference, answer)]
+            self.truth = before[0] + both[0], before[1] + both[1]
+
+    @property
+    def drop(self) -> float:
+        """Points of Dice lost against fp32: 100 less the mean over classes of the Dice of both forms' labels."""
+        return 100 * (1 - float(np.nanmean(dice(self.counts))))
+
+    @property
+    def truth_drop(self) -> float | None:
+        """Points of Dice, mean over classes, that fp32 reaches on the masks and the form does not; None without masks."""
+        if self.truth is None:
+            return None
+        fp32, form = (float(np.nanmean(dice(counts))) for counts in self.truth)
+        return 100 * (fp32 - form)
+
+    @property
+    def deciding(self) -> float:
+        """The drop that decides: against the masks where there are any, else against fp32's labels."""
+        return self.drop if self.truth_drop is None else self.truth_drop
+
+    def failures(self) -> list[str]:
+        """What forbids to write the file, in words."""
+        found = []
+        if self.not_finite:
+            found.append(f"{self.not_finite} logits are NaN or infinite")
+        if self.blank:
+            found.append(f"{self.blank} of {self.images} images are blank where fp32 finds several classes")
+        if (self.counts.sum(axis=1) > 0).sum() < 2:
+            found.append("fp32 finds one class only on these images, so that nothing can be proven")
+        elif not self.deciding <= LIMIT:
+            found.append(f"a drop of {self.deciding:.2f} points of Dice, limit {LIMIT:.2f}")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """All figures for JSON."""
+        figures: dict[str, Any] = {
+            "images": self.images,
+            "pixels": int(self.counts.sum()),
+            "label_agreement": float(np.trace(self.counts) / max(1, self.counts.sum())),
+            "not_finite": self.not_finite,
+            "blank": self.blank,
+            "drop": self.deciding,
+            "decided_by": "masks" if self.truth else "fp32",
+            "limits": {"drop": LIMIT, "goal": GOAL},
+        }
+        against = {"dice": _json(dice(self.counts)), "iou": _json(iou(self.counts)), "drop": self.drop}
+        figures["against_fp32"] = against
+        if self.truth:
+            for name, counts in zip(("fp32", "form"), self.truth, strict=True):
+                figures[f"{name}_against_masks"] = {"dice": _json(dice(counts)), "iou": _json(iou(counts))}
+        return figures
+
+    def table(self, form: str, names: Sequence[str]) -> str:
+        """The figures for a person."""
+        rows = [("images", f"{self.images} ({self.counts.sum()} px)")]
+        told = [("against fp32", self.counts)]
+        if self.truth:
+            told += [("fp32 against masks", self.truth[0]), (f"{form} against masks", self.truth[1])]
+        for what, counts in told:
+            scores = zip(names, dice(counts), iou(counts), strict=True)
+            rows += [(what, f"{name}: Dice {d:.4f}, IoU {i:.4f}") for name, d, i in scores if not math.isnan(d)]
+        rows.append(("px of another label", f"{1e6 * (1 - np.trace(self.counts) / self.counts.sum()):.0f} per million"))
+        rows.append(("drop against fp32", f"{self.drop:.3f} points of Dice"))
+        if self.truth_drop is not None:
+            rows.append(("drop against masks", f"{self.truth_drop:.3f} points of Dice"))
+        met = "reached" if self.deciding <= GOAL else "missed"
+        rows.append(("goal", f"{GOAL:.1f} {met} (limit {LIMIT:.1f}), by {'the masks' if self.truth else 'fp32'}"))
+        width = max(len(name) for name, _ in rows)
+        return "\n".join([f"{form} beside fp32", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of a folder and, where known, its mask."""
+
+    path: Path
+    case: Case | None = None
+
+    def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
+        """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
+        if self.case is None:
+            return fitted(next(decode(read_bytes(self.path), str(self.path))), contract, str(self.path)), None
+        raw, truth, _ = read_case(self.case, classes)
+        return fitted(raw, contract, str(self.path)), truth
+
+
+def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
+    """At most `count` images of a folder, evenly spaced, with their masks where it is one of seg-train's.
+
+    Raises:
+        DataError: no images.
+    """
+    paths = image_files(folder)
+    if not any((folder / part).is_dir() for part in ("masks", "instances")):
+        return [Picture(paths[i]) for i in evenly(len(paths), count)]
+    cases = find_cases(folder, lambda note: None)
+    return [Picture(cases[i].image, cases[i]) for i in evenly(len(cases), count)]
+
+
+def judge(
+    chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer, form: Infer,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> Cost:  # fmt: skip
+    """Segment whole images by both and count.
+
+    Args:
+        chosen: of `pictures`.
+        classes: of the checkpoint, to read masks.
+        contract: of both.
+        reference: fp32, window -> logits.
+        form: the other precision.
+        watch: called with images done and images in all.
+
+    Raises:
+        ImageError, DataError: an image or mask that does not fit the model.
+    """
+    cost = Cost(len(contract.classes))
+
+    def watched(window: Float) -> Float:
+        logits = form(window)
+        cost.not_finite += int((~np.isfinite(logits)).sum())
+        return logits
+
+    for done, picture in enumerate(chosen, 1):
+        image, truth = picture.read(contract, classes)
+        cost.add(segment_labels(image, contract, reference), segment_labels(image, contract, watched), truth)
+        watch(done, len(chosen))
+    return cost
+
+
+def require(cost: Cost, form: str) -> None:
+    """Raise where the precision costs too much.
+
+    Raises:
+        ParityError: with every limit that was passed.
+    """
+    if found := cost.failures():
+        fix = "nothing was written; calibrate on more and other images, or export fp32"
+        raise ParityError(f"{form} does not answer as fp32 does ({'; '.join(found)})", "the same masks", fix)
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Refuse what is no folder, before the long work.
+
+    Raises:
+        DataError: no such folder, or no images in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{option} {folder} is no folder", "a folder of images", "check the path")
+    image_files(folder)
+
+
+def _json(scores: NDArray[np.float64]) -> list[float | None]:
+    return [None if math.isnan(s) else float(s) for s in scores]
