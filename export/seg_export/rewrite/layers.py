@@ -1,0 +1,147 @@
+"""The places of a network that can be computed in more than one way, by the name that a table of forms gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+Table = Mapping[str, str]
+"""Name of a layer -> its form."""
+
+FORMS = {
+    "conv": ("direct", "split", "winograd", "padded"),
+    "up": ("transposed", "shuffled", "woven"),
+    "crop": ("slices", "slice", "dilated"),
+}
+"""Kind -> its forms; the first is what torch exports."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One place of a network.
+
+    Attributes:
+        name: of its weight; of a crop, of the value that it gives.
+        kind: `conv` (3×3, valid, stride 1), `up` (transposed 2×2, stride 2) or `crop`.
+        channels: of its input.
+        maps: of its output.
+        size: of its input in px.
+        parts: channels of each map that a Concat before it joins; one where there is none.
+        taken: px that a crop takes away at the top and at the left.
+        left: px that it leaves.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    maps: int
+    size: tuple[int, int]
+    parts: tuple[int, ...] = ()
+    taken: tuple[int, int] = (0, 0)
+    left: tuple[int, int] = (0, 0)
+
+
+def find_layers(model: ir.Model) -> list[Layer]:
+    """All layers of a network in the order in which they run; sizes must be known (`onnx.shape_inference`)."""
+    return [layer for node in model.graph if (layer := layer_of(node))]
+
+
+def layer_of(node: ir.Node) -> Layer | None:
+    """The layer that a node computes, None for a node that has one form only."""
+    if node.op_type == "Conv" and is_valid_conv(node, 3, 1):
+        return _conv(node)
+    if node.op_type == "ConvTranspose" and is_valid_conv(node, 2, 2):
+        return _up(node)
+    if node.op_type == "Slice":
+        return _crop(node)
+    return None
+
+
+def is_valid_conv(node: ir.Node, side: int, stride: int) -> bool:
+    """Whether a Conv or ConvTranspose is `side`×`side` of that stride without padding, dilation and groups, on known shapes."""
+    if shape_of(node.inputs[0]) is None or weight_of(node) is None:
+        return False
+    plain = {"group": 1, "auto_pad": "NOTSET"}
+    wanted = {
+        "strides": [stride] * 2,
+        "kernel_shape": [side] * 2,
+        "dilations": [1, 1],
+        "pads": [0] * 4,
+        "output_padding": [0, 0],
+    }
+    return all(
+        attribute.value == plain.get(name, attribute.value) and list_of(attribute) == wanted.get(name, list_of(attribute))
+        for name, attribute in node.attributes.items()
+    )  # fmt: skip
+
+
+def list_of(attribute: ir.Attr) -> list[int]:
+    """The value of an attribute of integers, empty for others."""
+    return list(attribute.as_ints()) if attribute.type == ir.AttributeType.INTS else []
+
+
+def shape_of(value: ir.Value | None) -> tuple[int, int, int, int] | None:
+    """`(N, C, H, W)` where all four are known."""
+    if value is None or value.shape is None or len(value.shape) != 4:
+        return None
+    sizes = [n for n in value.shape if isinstance(n, int)]
+    return (sizes[0], sizes[1], sizes[2], sizes[3]) if len(sizes) == 4 else None
+
+
+def weight_of(node: ir.Node) -> ir.Value | None:
+    """The weight of a Conv or ConvTranspose where it is an initializer."""
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    return weight if weight is not None and weight.const_value is not None and weight.name else None
+
+
+def parts_of(value: ir.Value) -> list[ir.Value]:
+    """What a Concat over channels joins into a value; the value itself where no Concat made it."""
+    producer = value.producer()
+    if producer is None or producer.op_type != "Concat" or producer.attributes["axis"].as_int() != 1:
+        return [value]
+    parts = [part for part in producer.inputs if part is not None]
+    return parts if all(shape_of(part) for part in parts) else [value]
+
+
+def _conv(node: ir.Node) -> Layer | None:
+    source, weight, shape = node.inputs[0], shape_of(weight_of(node)), shape_of(node.inputs[0])
+    if source is None or weight is None or shape is None:
+        return None
+    parts = tuple(s[1] for part in parts_of(source) if (s := shape_of(part)))
+    return Layer(_name(node.inputs[1]), "conv", shape[1], weight[0], shape[2:], parts)
+
+
+def _up(node: ir.Node) -> Layer | None:
+    weight, shape = shape_of(weight_of(node)), shape_of(node.inputs[0])
+    if weight is None or shape is None:
+        return None
+    return Layer(_name(node.inputs[1]), "up", shape[1], weight[1], shape[2:])
+
+
+def _name(value: ir.Value | None) -> str:
+    return value.name or "" if value is not None else ""
+
+
+def _crop(node: ir.Node) -> Layer | None:
+    """A crop is a Slice of columns on a Slice of rows."""
+    rows = node.inputs[0].producer() if node.inputs[0] is not None else None
+    if rows is None or rows.op_type != "Slice":
+        return None
+    before, after = shape_of(rows.inputs[0]), shape_of(node.outputs[0])
+    spans = list(_spans(rows)), list(_spans(node))
+    if before is None or after is None or [axis for span in spans for axis, _, _ in span] != [2, 3]:
+        return None
+    taken = spans[0][0][1], spans[1][0][1]
+    return Layer(_name(node.outputs[0]), "crop", before[1], before[1], before[2:], taken=taken, left=after[2:])
+
+
+def _spans(node: ir.Node) -> Iterator[tuple[int, int, int]]:
+    """Axis, start and end of each axis that a Slice of step 1 cuts; nothing where they are not constant."""
+    given = [v.const_value.numpy() if v is not None and v.const_value is not None else None for v in node.inputs[1:]]
+    if len(given) < 3 or any(v is None for v in given) or (len(given) > 3 and (given[3] != 1).any()):  # type: ignore[union-attr]
+        return
+    starts, ends, axes = given[:3]
+    for axis, start, end in zip(axes, starts, ends, strict=True):  # type: ignore[arg-type]
+        yield int(axis), int(start), int(end)
