@@ -1,0 +1,55 @@
+"""A table of forms applied to a graph."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes import common
+from onnxscript.optimizer import fold_constants
+from onnxscript.rewriter import RewriteRuleSet
+
+from .concat import Split
+from .constants import Constants
+from .crop import Crop
+from .layers import Layer, Table, find_layers
+from .pad import Pad
+from .upconv import Upconv
+from .winograd import Winograd
+
+RULES = (Winograd, Split, Pad, Upconv, Crop)
+FOLDED = 1 << 31  # largest constant that `fold` computes, in elements
+
+
+def layers_of(graph: onnx.ModelProto) -> list[Layer]:
+    """The layers of a graph that `to_onnx` made; see `find_layers`."""
+    return find_layers(_read(graph))
+
+
+def rewritten(graph: onnx.ModelProto, table: Table, fold: bool = False) -> onnx.ModelProto:
+    """The same function with each layer in the form that a table names.
+
+    Args:
+        graph: as `to_onnx` makes it; its sizes are fixed.
+        table: layers that it does not name stay as they are.
+        fold: compute what follows from weights alone, for tools that want each weight as a constant. Else the graph
+            keeps the weights of training and their transforms, which ONNX Runtime folds at load.
+
+    Returns:
+        A checked graph of standard operators; opset, IR version, inputs and outputs are those of `graph`.
+    """
+    model, constants = _read(graph), Constants()
+    rules = [kind.rule(table, constants) for kind in RULES]  # type: ignore[no-untyped-call]
+    RewriteRuleSet(rules).apply_to_model(model)
+    if fold:
+        fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
+    common.RemoveUnusedNodesPass()(model)
+    common.NameFixPass()(model)
+    found: onnx.ModelProto = ir.serde.serialize_model(model)
+    found.ir_version = graph.ir_version
+    del found.graph.value_info[:]  # shapes of values that are gone
+    onnx.checker.check_model(found, full_check=True)
+    return found
+
+
+def _read(graph: onnx.ModelProto) -> ir.Model:
+    return ir.serde.deserialize_model(onnx.shape_inference.infer_shapes(graph))
