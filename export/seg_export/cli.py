@@ -77,11 +77,18 @@ from seg_runtime.needs import require_extra
     show_default=False,
     help="Weights of int8 in 7 bits, for processors without VNNI or dot product. [default: as this processor needs]",
 )
+@click.option(
+    "--optimize",
+    is_flag=True,
+    help="Rewrite the graph into operators that ONNX Runtime computes faster on CPU; int8 always is.",
+)
+@click.option("--tune", is_flag=True, help="Rewrite it by what is fastest on this very machine: a minute of measuring.")
 @click.version_option(package_name="seg-edge")
-def main(
+def main(  # noqa: C901 - one check of options after the other
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
     golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
     codes: Path | None, precision: str, calibration: Path | None, reduce_range: bool | None,
+    optimize: bool, tune: bool,
 ) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
@@ -92,6 +99,9 @@ def main(
     if (host_dtype or host_probabilities) and not host_ready:
         raise SegError("--host-dtype or --host-probabilities", "--host-ready beside it", "add it, or leave these out")
     _check_precision(precision, calibration, reduce_range)
+    if precision != "fp32" and (optimize or tune):
+        fix = "leave it out: int8 is rewritten in any case, and CUDA is best off with torch's own graph"
+        raise SegError(f"--optimize or --tune for {precision}", "fp32", fix)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
@@ -128,8 +138,9 @@ def main(
 
     windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
     exported = export(
-        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, _bars(), show_precision
-    )
+        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, _bars(), show_precision,
+        optimize, tune, _bar("measuring forms"),
+    )  # fmt: skip
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
         click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))

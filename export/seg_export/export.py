@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
@@ -24,6 +25,9 @@ from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
 from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
 from .precision.make import Precision, Tolerance, Watch, in_precision
+from .rewrite.apply import layers_of, rewritten
+from .rewrite.default import default_table
+from .rewrite.tune import tuned
 from .stamp import stamped, with_export
 
 GENERATED = 4  # windows compared when no images are given
@@ -48,6 +52,7 @@ def export(
     watch_host: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
     precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
     report_precision: Callable[[str, Contract], None] = lambda table, c: None,
+    optimize: bool = False, tune: bool = False, watch_tune: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -64,6 +69,9 @@ def export(
         precision: make the network one of int8 or fp16, and from what; None for fp32.
         watch_precision: called with what is being done for it, how many are done and how many in all.
         report_precision: called with its figures before they are judged.
+        optimize: rewrite the graph by the default table, see `rewrite`; int8 always is, by a table of its own.
+        tune: rewrite it by what is fastest on this machine.
+        watch_tune: called with measurements done and measurements in all.
 
     Raises:
         ParityError: the file would not agree with torch, or the host-ready form with the runtime.
@@ -71,8 +79,10 @@ def export(
     """
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
-    graph = to_onnx(model, contract)
-    contract = with_export(contract, graph, weights_sha256(model))
+    graph, forms = _rewritten(
+        to_onnx(model, contract), precision.name if precision else "fp32", optimize, tune, watch_tune
+    )
+    contract = with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(images, contract))
     session = Session(stamped(graph, contract), provider="cpu")
     reference = torch_infer(model, torch.device("cpu"))
@@ -93,6 +103,19 @@ def export(
         if not host:
             _same_answer(session, final.session, samples[0])
     return Exported(content, contract, parity, len(samples_text))
+
+
+def _rewritten(
+    graph: onnx.ModelProto, precision: str, optimize: bool, tune: bool, watch: Callable[[int, int], None]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """The graph in the forms that were asked for, and the table of them."""
+    if precision == "int8":
+        table = default_table(layers_of(graph), "int8")
+        return rewritten(graph, table, fold=True), table
+    if not (optimize or tune):
+        return graph, {}
+    table = tuned(graph, watch).table if tune else default_table(layers_of(graph), precision)
+    return rewritten(graph, table), table
 
 
 def write(exported: Exported, target: Path) -> None:

@@ -11,8 +11,8 @@ import onnx
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-from seg_runtime.doctor import cpu_features
 from seg_runtime.errors import SegError
+from seg_runtime.hardware import cpu_features
 
 from .calibrate import Ranges
 
