@@ -109,10 +109,7 @@ def _rewritten(
     graph: onnx.ModelProto, precision: str, optimize: bool, tune: bool, watch: Callable[[int, int], None]
 ) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The graph in the forms that were asked for, and the table of them."""
-    if precision == "int8":
-        table = default_table(layers_of(graph), "int8")
-        return rewritten(graph, table, fold=True), table
-    if not (optimize or tune):
+    if not (optimize or tune or precision == "int8"):
         return graph, {}
     table = tuned(graph, watch).table if tune else default_table(layers_of(graph), precision)
     return rewritten(graph, table), table

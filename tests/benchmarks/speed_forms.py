@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,8 +191,6 @@ def _exported(name: str, **options: Any) -> Callable[[Bench], Path]:
     def make(bench: Bench) -> Path:
         from seg_export.export import export
 
-        if odd := set(options) - set(inspect.signature(export).parameters):
-            raise MissingError(f"not available in this version ({', '.join(sorted(odd))})")
         given = {k: v(bench) if callable(v) else v for k, v in options.items()}
         images = bench.calibration if bench.real else None
         try:
@@ -210,10 +207,19 @@ def _host(bench: Bench) -> Any:
     return HostForm()
 
 
+def _precision(name: str) -> Callable[[Bench], Any]:
+    def wanted(bench: Bench) -> Any:
+        from seg_export.precision.make import Precision
+
+        return Precision(name, bench.calibration)
+
+    return wanted
+
+
 def _fp16(bench: Bench) -> Path:
     if "CUDAExecutionProvider" not in runtime_module().get_available_providers():
         raise MissingError("needs CUDA")
-    return _exported("fp16.onnx", precision="fp16", calibration=lambda b: b.calibration)(bench)
+    return _exported("fp16.onnx", precision=_precision("fp16"))(bench)
 
 
 def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running]:
@@ -257,11 +263,11 @@ OURS = (
     Form("fp32", "ours, fp32", _exported("fp32.onnx", optimize=True), _segmenter(), ours=True),
     Form("tuned", "ours, fp32, tuned here", _exported("tuned.onnx", optimize=True, tune=True), _segmenter(), ours=True),
     Form(
-        "int8", "ours, int8", _exported("int8.onnx", precision="int8", calibration=lambda bench: bench.calibration),
+        "int8", "ours, int8", _exported("int8.onnx", precision=_precision("int8")),
         _segmenter(), ours=True,
     ),
     Form("fp16", "ours, fp16 on CUDA", _fp16, _segmenter("cuda"), ours=True, provider="cuda"),
-    Form("host", "ours, host-ready", _exported("host.onnx", host=_host), _segmenter(), ours=True),
+    Form("host", "ours, host-ready", _exported("host.onnx", host=_host, optimize=True), _segmenter(), ours=True),
     Form(
         "unrewritten", "ours, fp32 without rewrites", _exported("unrewritten.onnx"), _segmenter(), ours=True,
     ),

@@ -17,7 +17,7 @@ from .upconv import Upconv
 from .winograd import Winograd
 
 RULES = (Winograd, Split, Pad, Upconv, Crop)
-FOLDED = 1 << 31  # largest constant that `fold` computes, in elements
+FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session
 
 
 def layers_of(graph: onnx.ModelProto) -> list[Layer]:
@@ -25,23 +25,20 @@ def layers_of(graph: onnx.ModelProto) -> list[Layer]:
     return find_layers(_read(graph))
 
 
-def rewritten(graph: onnx.ModelProto, table: Table, fold: bool = False) -> onnx.ModelProto:
+def rewritten(graph: onnx.ModelProto, table: Table) -> onnx.ModelProto:
     """The same function with each layer in the form that a table names.
 
     Args:
         graph: as `to_onnx` makes it; its sizes are fixed.
         table: layers that it does not name stay as they are.
-        fold: compute what follows from weights alone, for tools that want each weight as a constant. Else the graph
-            keeps the weights of training and their transforms, which ONNX Runtime folds at load.
 
     Returns:
-        A checked graph of standard operators; opset, IR version, inputs and outputs are those of `graph`.
+        A checked graph of standard operators, its weights constants, as a quantizer wants them; opset, IR version, inputs and outputs are those of `graph`.
     """
     model, constants = _read(graph), Constants()
     rules = [kind.rule(table, constants) for kind in RULES]  # type: ignore[no-untyped-call]
     RewriteRuleSet(rules).apply_to_model(model)
-    if fold:
-        fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
+    fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
     common.RemoveUnusedNodesPass()(model)
     common.NameFixPass()(model)
     found: onnx.ModelProto = ir.serde.serialize_model(model)
