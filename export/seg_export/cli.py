@@ -84,7 +84,7 @@ from seg_runtime.needs import require_extra
 )
 @click.option("--tune", is_flag=True, help="Rewrite it by what is fastest on this very machine: a minute of measuring.")
 @click.version_option(package_name="seg-edge")
-def main(  # noqa: C901 - one check of options after the other
+def main(
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
     golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
     codes: Path | None, precision: str, calibration: Path | None, reduce_range: bool | None,
@@ -98,10 +98,7 @@ def main(  # noqa: C901 - one check of options after the other
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
     if (host_dtype or host_probabilities) and not host_ready:
         raise SegError("--host-dtype or --host-probabilities", "--host-ready beside it", "add it, or leave these out")
-    _check_precision(precision, calibration, reduce_range)
-    if precision != "fp32" and (optimize or tune):
-        fix = "leave it out: int8 is rewritten in any case, and CUDA is best off with torch's own graph"
-        raise SegError(f"--optimize or --tune for {precision}", "fp32", fix)
+    _check_precision(precision, calibration, reduce_range, optimize or tune)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
@@ -148,7 +145,7 @@ def main(  # noqa: C901 - one check of options after the other
     click.echo(f"wrote {target} ({sizes})")
 
 
-def _check_precision(precision: str, calibration: Path | None, reduce_range: bool | None) -> None:
+def _check_precision(precision: str, calibration: Path | None, reduce_range: bool | None, rewrite: bool) -> None:
     if precision == "fp32" and (calibration or reduce_range is not None):
         raise SegError(
             "--calibration or --reduce-range for fp32", "--precision beside it", "add it, or leave these out"
@@ -158,6 +155,9 @@ def _check_precision(precision: str, calibration: Path | None, reduce_range: boo
         raise SegError(f"--precision {precision} without --calibration", "real images", fix)
     if precision == "fp16" and reduce_range is not None:
         raise SegError("--reduce-range for fp16", "int8", "leave it out")
+    if precision != "fp32" and rewrite:
+        fix = "leave it out: int8 is rewritten in any case, and CUDA is best off with torch's own graph"
+        raise SegError(f"--optimize or --tune for {precision}", "fp32", fix)
 
 
 def _bars() -> Callable[[str, int, int], None]:

@@ -5,6 +5,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from click.testing import CliRunner
+from seg_export.cli import main
 from seg_export.export import export
 from seg_export.graph import to_onnx
 from seg_export.hostready.prove import HostForm
@@ -184,3 +186,20 @@ def test_export(make_model, option, host):
 
 def test_a_plain_export_says_that_nothing_was_rewritten(model):
     assert model.contract.provenance["rewritten"] == {}
+
+
+@pytest.mark.parametrize("option", ["--optimize", "--tune"])
+def test_options_that_contradict_each_other(model, tmp_path, option):
+    words = [
+        str(model.checkpoint),
+        str(tmp_path / "m.onnx"),
+        option,
+        "--precision",
+        "int8",
+        "--calibration",
+        str(tmp_path),
+    ]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1
+    assert "--optimize or --tune for int8; wanted fp32" in done.output
+    assert not (tmp_path / "m.onnx").exists()
