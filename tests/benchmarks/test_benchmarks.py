@@ -69,15 +69,15 @@ def scored(tmp_path):
 def test_speed(tmp_path, scored):
     first, second, picture = tmp_path / "first.json", tmp_path / "second.json", tmp_path / "chart.png"
     words = ["--quick", "--folder", tmp_path / "forms", "--scored", *scored]
-    benchmark("speed", *words, "--forms", "unrewritten,plain,fp16", "--growth", "unrewritten", "--json", first)
+    benchmark("speed", *words, "--forms", "unrewritten,fp32,plain,fp16", "--growth", "unrewritten", "--json", first)
     forms = "plain-int8,torch-last,openvino,monai"
     shown = benchmark("speed", *words, "--forms", forms, "--join", first, "--json", second, "--chart", picture)
     assert "peak memory of that process" in shown
     assert "times as fast as 1" in shown
     figures = json.loads(second.read_text())
     rows = figures["rows"]
-    assert set(rows) == {"unrewritten", "plain", "fp16", *forms.split(",")}
-    for key in ("unrewritten", "plain", "plain-int8", "torch-last"):
+    assert set(rows) == {"unrewritten", "fp32", "plain", "fp16", *forms.split(",")}
+    for key in ("unrewritten", "fp32", "plain", "plain-int8", "torch-last"):
         row = rows[key]
         assert min(row["window"]["ratio"], row["large"]["seconds"], row["process"]["peak_mb"], row["file_mb"]) > 0
         assert 0 < row["dice"]["cells"] < 1
