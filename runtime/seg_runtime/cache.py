@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import stat
 import time
@@ -35,6 +36,7 @@ GRAPH, WEIGHTS, SEAL = "graph.onnx", "weights.bin", "seal.json"
 APART = 1024  # bytes from which an initialiser goes to WEIGHTS
 PIECE = 8 << 20  # bytes that one thread digests at a time
 ABANDONED = 3600  # seconds after which a half-written entry belongs to nobody
+ENTRY, UNFINISHED = re.compile("[0-9a-f]{64}"), re.compile(r"\.[0-9a-f]{32}")  # names of folders here
 Source = bytes | Path
 Create = Callable[[Source, Callable[[Any], None]], Any]
 """Makes a session of a model, after a function has changed its SessionOptions."""
@@ -48,7 +50,9 @@ def key(model_sha256: str, ort: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def open_cached(folder: Path, name: str, ort: Any, model: Source, create: Create) -> Any:
+def open_cached(
+    folder: Path, name: str, ort: Any, model: Source, create: Create, check_unchanged: Callable[[], None]
+) -> Any:
     """A session from the entry `name`, or of `model` itself, which then leaves that entry behind.
 
     Args:
@@ -57,6 +61,8 @@ def open_cached(folder: Path, name: str, ort: Any, model: Source, create: Create
         ort: the module onnxruntime.
         model: content or path of the ONNX file.
         create: makes a session and raises ModelError.
+        check_unchanged: raises ModelError where the file is no longer the one that `name` stands for: ONNX Runtime may
+            have read another, whose entry would answer for this one ever after.
     """
     place = _private(folder / "seg-edge")
     if place is None:
@@ -74,6 +80,7 @@ def open_cached(folder: Path, name: str, ort: Any, model: Source, create: Create
         except (OSError, ModelError):  # the disk, or the model itself, which is told without saving
             return create(model, _as_it_is)
         with contextlib.suppress(OSError, SegError):  # another process was faster, or the disk is full
+            check_unchanged()
             _seal(fresh, name)
             fresh.rename(entry)
             _tidy(place, entry)
@@ -156,14 +163,17 @@ def _piece(path: Path, start: int) -> bytes:
 
 
 def _tidy(place: Path, newest: Path) -> None:
-    """Remove the entries used longest ago until the rest is within the bounds, and what a killed process left."""
+    """Remove the entries used longest ago until the rest is within the bounds, and what a killed process left.
+
+    Only what has the name of an entry: the folder may be somebody's for something else, too.
+    """
     used: list[tuple[float, int, Path]] = []
     for folder in place.iterdir():
         with contextlib.suppress(OSError):
-            if folder.name.startswith("."):
+            if UNFINISHED.fullmatch(folder.name):
                 if time.time() - folder.stat().st_mtime > ABANDONED:
                     _remove(folder)
-            elif folder != newest:
+            elif ENTRY.fullmatch(folder.name) and folder != newest:
                 size = sum(path.stat().st_size for path in folder.iterdir())
                 seal = folder / SEAL
                 used.append((seal.stat().st_mtime if seal.exists() else 0.0, size, folder))

@@ -82,13 +82,16 @@ class Opened:
     reason: str = ""
 
 
-def open_session(model: Source, setup: Setup, sha256: str = "") -> Opened:
+def open_session(
+    model: Source, setup: Setup, sha256: str = "", check_unchanged: Callable[[], None] = lambda: None
+) -> Opened:
     """An ONNX Runtime session on exactly the provider asked for.
 
     Args:
         model: content or path of an ONNX file.
         setup: the provider and all else; `auto` takes CUDA when it really loads, else CPU.
         sha256: of the model, for the cache of optimised models; without it none is used.
+        check_unchanged: raises ModelError where a path holds no longer what `sha256` is of; the cache asks.
 
     Raises:
         ProviderError: unknown provider, or one asked for and not to be had.
@@ -102,7 +105,7 @@ def open_session(model: Source, setup: Setup, sha256: str = "") -> Opened:
     check_wheels(asked)
     ort = runtime_module()
     if asked == "cpu":
-        return Opened(_on_cpu(ort, model, setup, sha256), "cpu")
+        return Opened(_on_cpu(ort, model, setup, sha256, check_unchanged), "cpu")
     wanted = "cuda" if asked == "auto" else asked
     try:
         return Opened(_on(ort, model, setup, wanted), wanted)
@@ -110,7 +113,7 @@ def open_session(model: Source, setup: Setup, sha256: str = "") -> Opened:
         if asked != "auto":
             raise
         reason = f"no CUDA: {error.came.removeprefix('CUDA cannot be used: ')}"
-        return Opened(_on_cpu(ort, model, setup, sha256), "cpu", reason)
+        return Opened(_on_cpu(ort, model, setup, sha256, check_unchanged), "cpu", reason)
 
 
 def _on(ort: Any, model: Source, setup: Setup, provider: str) -> Any:
@@ -129,13 +132,13 @@ def _on(ort: Any, model: Source, setup: Setup, provider: str) -> Any:
     raise ProviderError(f"{word} cannot be used: {problem}", "", _fix(ort, provider))
 
 
-def _on_cpu(ort: Any, model: Source, setup: Setup, sha256: str) -> Any:
+def _on_cpu(ort: Any, model: Source, setup: Setup, sha256: str, check_unchanged: Callable[[], None]) -> Any:
     def create(source: Source, change: Callable[[Any], None]) -> Any:
         return _create(ort, source, setup, "cpu", change)
 
     if setup.tuning.cache is None or not sha256:
         return create(model, lambda options: None)
-    return open_cached(setup.tuning.cache, key(sha256, ort), ort, model, create)
+    return open_cached(setup.tuning.cache, key(sha256, ort), ort, model, create, check_unchanged)
 
 
 def placement(session: Any) -> dict[str, int] | None:
@@ -154,8 +157,8 @@ def _create(
     ort: Any, model: Source, setup: Setup, provider: str, change: Callable[[Any], None] = lambda options: None
 ) -> Any:
     options = session_options(ort, setup, provider)
-    change(options)
     try:
+        change(options)
         # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
         with quiet(ort):
             session = ort.InferenceSession(model, options, providers=provider_chain(provider, setup), enable_fallback=0)

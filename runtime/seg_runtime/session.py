@@ -91,12 +91,12 @@ class Session:
         """Open the model."""
         sha256 = "" if source.signed else self.sha256
         try:
-            opened = open_session(source.model, self._setup, sha256)
+            opened = open_session(source.model, self._setup, sha256, source.check_unchanged)
         except ProviderError:
             if not self._setup.tuning.cuda_graph:
                 raise
             self._drop_graph()  # the reason may be another one: then it is told now
-            opened = open_session(source.model, self._setup, sha256)
+            opened = open_session(source.model, self._setup, sha256, source.check_unchanged)
         source.check_unchanged()
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         self._run_options = run_options(runtime_module(), self._setup, self.provider)
@@ -237,7 +237,7 @@ class _Source:
             content: of the model.
             keep: nothing but the bytes that were signed will do.
         """
-        if keep or content.stamp is None or content.path is None:
+        if keep or content.stamp is None or content.path is None or not _named_for_onnxruntime(content.path):
             return cls(content.name, content.data, None, keep)
         return cls(content.name, content.path, content.stamp, keep)
 
@@ -251,6 +251,15 @@ class _Source:
             now = None
         if now != self.stamp:
             raise ModelError(f"{self.name} changed while it was loaded", "a file that stays", "run it again")
+
+
+def _named_for_onnxruntime(path: Path) -> bool:
+    """Whether ONNX Runtime can open a path: it takes UTF-8 only, and what ends in .ort for another format."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return path.suffix.lower() != ".ort"
 
 
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:

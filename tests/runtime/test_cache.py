@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from seg_export.hostready.prove import HostForm
 from seg_runtime import Segmenter
 from seg_runtime import cache as cache_module
 from seg_runtime.cache import GRAPH, MAX_ENTRIES, SEAL, WEIGHTS, key
+from seg_runtime.errors import ModelError
+from seg_runtime.modelfile import ModelFile
 from seg_runtime.session import Session
 from seg_runtime.tuning import Tuning
 
@@ -207,13 +210,17 @@ def test_the_entries_used_longest_ago_go(model_file: Path, filled: Path) -> None
     for number in range(MAX_ENTRIES + 2):
         shutil.copytree(mine, place / f"{number:064}")
         os.utime(place / f"{number:064}" / SEAL, (1000 + number,) * 2)
-    (place / ".abandoned").mkdir()
-    os.utime(place / ".abandoned", (1, 1))
-    (place / ".young").mkdir()
+    abandoned, young = f".{0:032}", f".{1:032}"
+    (place / abandoned).mkdir()
+    os.utime(place / abandoned, (1, 1))
+    (place / young).mkdir()
+    for foreign in (".git", "work"):  # of somebody who uses the folder for something else
+        (place / foreign).mkdir()
+        os.utime(place / foreign, (1, 1))
     shutil.rmtree(mine)
     opened(model_file, filled)
     kept = [f"{number:064}" for number in range(3, MAX_ENTRIES + 2)]
-    assert {path.name for path in entries(filled)} == {*kept, mine.name, ".young"}
+    assert {path.name for path in entries(filled)} == {*kept, mine.name, young, ".git", "work"}
 
 
 def test_bytes_are_bounded(model_file: Path, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,13 +234,41 @@ def test_bytes_are_bounded(model_file: Path, filled: Path, monkeypatch: pytest.M
 
 
 def test_a_model_that_onnx_runtime_refuses_is_told_as_without_a_cache(tmp_path: Path) -> None:
-    from seg_runtime.errors import ModelError
     from seg_runtime.providers import open_session
     from seg_runtime.tuning import Setup
 
     with pytest.raises(ModelError, match="refuses the model"):
         open_session(b"no model", Setup("cpu", tuning=Tuning(cache=tmp_path)), "0" * 64)
     assert entries(tmp_path) == []
+
+
+def test_a_file_replaced_while_it_is_loaded_leaves_no_entry(model: Made, make_model: MakeModel, tmp_path: Path) -> None:
+    """Else the other model would answer under this one's digest ever after."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.path.read_bytes())
+    reading = ModelFile(path)
+    reading._thread.join()
+    path.write_bytes(make_model(seed=3).path.read_bytes())
+    with pytest.raises(ModelError, match="changed while it was loaded"):
+        Session(reading, "cpu", tuning=Tuning(cache=tmp_path / "cache"))
+    assert entries(tmp_path / "cache") == []
+    path.write_bytes(model.path.read_bytes())
+    np.testing.assert_array_equal(logits(opened(path, tmp_path / "cache")), logits(Session(path, "cpu")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("name", [os.fsdecode(b"m\xff.onnx"), "m.ort"])
+def test_names_that_onnx_runtime_cannot_open(model: Made, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(model.path.read_bytes())
+    np.testing.assert_array_equal(logits(Session(path, "cpu")), logits(Session(model.path, "cpu")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_folder_that_onnx_runtime_cannot_name(model: Made, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff")
+    np.testing.assert_array_equal(logits(opened(model.path, odd)), logits(Session(model.path, "cpu")))
+    assert entries(odd) == []
 
 
 def test_a_key_names_all_that_matters() -> None:
