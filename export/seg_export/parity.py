@@ -174,10 +174,17 @@ def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WI
         yield from _some_windows(fitted(page, contract, str(path)), contract, per_image)
 
 
-def generated_images(contract: Contract, count: int, seed: int = 0) -> Iterator[Array]:
-    """Made-up fields of blobs on a shaded, noisy ground, `(H, W, C)` uint8, for a parity check without real images."""
+def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
+    """Made-up fields of blobs on a shaded, noisy ground, `(H, W, C)` uint8, for a parity check without real images.
+
+    Args:
+        contract: of the model; an image fills its output window.
+        count: of images.
+        seed: of their random numbers.
+        most: px of a side, where the window is larger.
+    """
     rng = np.random.default_rng(seed)
-    height, width = contract.output_shape
+    height, width = (min(n, most or n) for n in contract.output_shape)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     for _ in range(count):
         field = 60 + 40 * rng.random() * rows / height + 30 * rng.random() * columns / width
