@@ -1,8 +1,9 @@
 """Every way to run this network, beside each other: `python -m tests.benchmarks.speed [--forms a,b] [--json FILE] [--chart FILE.png]`.
 
 Each form is measured in pairs with the plain torch export in an ONNX Runtime fp32 session, in turn, in one run. All of it takes more
-than an hour on two cores; `--forms`, `--parts` and `--join` take it to pieces. Peers: constraints-bench.txt; those that are
-not installed are named. `--scored CHECKPOINT DATA` adds Dice on the validation images of a training folder.
+than an hour on two cores; `--forms`, `--parts` and `--join` take it to pieces, and `speed_all` does so for what the README quotes.
+Peers: constraints-bench.txt; those that are not installed are named. `--scored CHECKPOINT DATA` adds Dice on the validation images of
+a training folder. What each rewrite of the graph buys alone is in `rewrites`.
 """
 
 from __future__ import annotations

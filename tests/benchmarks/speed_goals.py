@@ -128,7 +128,7 @@ def panels(rows: Rows) -> list[Panel]:
             {"fp32": 0.80, "cached": 0.80}, lambda r: f"{r['process']['ratio']:.2f}  ({_beside(r['process']['seconds'], 2, 's')})",
         ),
         _panel(
-            rows, "Peak memory of that process, MB", ("process", "peak_mb"), {"fp32": 500.0},
+            rows, "Peak memory of that process, MB", ("process", "peak_mb"), {"fp32": 500.0, "cached": 500.0, "unrewritten": 500.0},
             lambda r: f"{r['process']['peak_mb']:.0f} MB",
         ),
     ]  # fmt: skip
