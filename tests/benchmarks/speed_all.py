@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 TIMED = "window,process"
 PIECES = (  # name, options of `speed`, minutes
     ("ours", ("--forms", "plain,fp32,cached,unrewritten,int8-ungated", "--parts", TIMED, "--pairs", "7"), 5),
-    ("large-1596", ("--forms", "fp32-1596", "--parts", "large"), 5),
-    ("large-1084", ("--forms", "fp32-1084", "--parts", "large", "--large-share", "0.4"), 4),
-    ("large-572", ("--forms", "fp32", "--parts", "large", "--large-share", "0.4"), 3),
-    ("peers", ("--forms", "plain-int8,torch-last,torch-compile,torch-cuda", "--parts", TIMED, "--pairs", "3"), 4),
-    ("openvino", ("--forms", "openvino,openvino-bf16,openvino-int8", "--parts", TIMED, "--pairs", "3"), 3),
-    ("growth", ("--forms", "none", "--growth", "fp32", "--pairs", "3"), 12),
-    ("int8-large", ("--forms", "int8-ungated", "--parts", "large", "--large-share", "0.2"), 2),
+    ("large-1596", ("--forms", "fp32-1596", "--parts", "large"), 4),
+    ("large-1084", ("--forms", "fp32-1084", "--parts", "large", "--large-share", "0.4"), 3),
+    ("large-572", ("--forms", "fp32", "--parts", "large", "--large-share", "0.4"), 2),
+    ("peers", ("--forms", "plain-int8,torch-last,torch-compile,torch-cuda", "--parts", TIMED, "--pairs", "3"), 3),
+    ("openvino", ("--forms", "openvino,openvino-bf16,openvino-int8", "--parts", TIMED, "--pairs", "3"), 2),
+    ("growth", ("--forms", "none", "--growth", "fp32", "--pairs", "3"), 8),
+    ("int8-large", ("--forms", "int8-ungated", "--parts", "large", "--large-share", "0.2"), 1),
     ("monai", ("--forms", "monai", "--parts", "large", "--large", "1540"), 1),
     ("torch", ("--forms", "torch", "--parts", TIMED, "--pairs", "3"), 1),
 )
