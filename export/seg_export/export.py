@@ -23,7 +23,7 @@ from seg_toolkit.unet import UNet, check_input_size
 from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
-from .parity import Limits, Parity, compare, evenly, generated_windows, image_files, image_windows, require
+from .parity import Limits, Parity, compare, enough, evenly, generated_windows, image_files, image_windows, require
 from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
@@ -134,7 +134,7 @@ def resized(contract: Contract, model: UNet, input_size: int | None) -> Contract
 
 def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
     if images is None:
-        return generated_windows(contract, GENERATED)
+        return generated_windows(contract, enough(GENERATED, 1, contract))
     paths = image_files(images)
     return image_windows([paths[i] for i in evenly(len(paths), MAX_IMAGES)], contract)
 

@@ -17,13 +17,13 @@ from seg_runtime.postprocess import margins, stitch
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import Infer, segment_labels, window_logits
 
-from .parity import evenly, generated_images, image_files
+from .parity import PAPER_OUTPUT, enough, evenly, generated_images, image_files
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
 MIXED = 0.05  # share of pixels outside the commonest label from which a sample is good enough
 POSITIONS = 2048  # logits kept of each
-SIDE = 388  # px of an image at most: a larger window is filled by its mirror images, and the file stays small
+SIDE = PAPER_OUTPUT  # of an image at most: a larger window is filled by its mirror images, and the file stays small
 
 
 def golden(
@@ -43,7 +43,8 @@ def golden(
         DataError: no image in the folder.
         ImageError: an image that does not fit the model.
     """
-    kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, CANDIDATES, 1, SIDE))]
+    tried = enough(CANDIDATES, COUNT, contract)
+    kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
     if images is not None:
         kinds.append(crops(images, contract))
     samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
