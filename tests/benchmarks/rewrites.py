@@ -111,7 +111,7 @@ def rows_table(rows: list[dict[str, Any]]) -> str:
         "form",
         "of",
         "precision",
-        "layers (channels → maps, px)",
+        "layers (channels → maps)",
         "a window / plain",
         "ratio",
         "error of the range",
@@ -129,8 +129,8 @@ def rows_table(rows: list[dict[str, Any]]) -> str:
 
 def _told(layer: Layer) -> str:
     if layer.kind == "crop":
-        return f"{layer.channels}, {layer.size[0]} → {layer.left[0]}"
-    return f"{layer.channels} → {layer.maps}, {layer.size[0]}"
+        return f"{layer.channels} maps, {layer.size[0]} → {layer.left[0]} px"
+    return f"{layer.channels} → {layer.maps} at {layer.size[0]} px"
 
 
 def main() -> None:
