@@ -84,7 +84,7 @@ def test_speed(tmp_path, scored):
     )
     forms = "plain-int8,torch-last,openvino,monai"
     shown = benchmark("speed", *words, "--forms", forms, "--join", first, "--json", second, "--chart", picture)
-    assert "peak memory of that process" in shown
+    assert "peak memory of a process" in shown
     assert "times as fast as 1" in shown
     figures = json.loads(second.read_text())
     rows = figures["rows"]
