@@ -18,7 +18,7 @@ from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
-from seg_toolkit.unet import UNet, check_input_size
+from seg_toolkit.networks import Network
 
 from .golden import golden
 from .graph import to_onnx
@@ -120,7 +120,7 @@ def write(exported: Exported, target: Path) -> None:
     write_atomic(target, lambda file: file.write(exported.content))
 
 
-def resized(contract: Contract, model: UNet, input_size: int | None) -> Contract:
+def resized(contract: Contract, model: Network, input_size: int | None) -> Contract:
     """The contract for a window of another size.
 
     Raises:
@@ -128,8 +128,8 @@ def resized(contract: Contract, model: UNet, input_size: int | None) -> Contract
     """
     if input_size is None:
         return contract
-    output = check_input_size(input_size, model.depth)
-    return replace(contract, input_shape=(input_size,) * 2, output_shape=(output,) * 2)
+    shape = (input_size,) * model.axes
+    return replace(contract, input_shape=shape, output_shape=model.output_shape(shape))
 
 
 def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .augment import Augmentation, coordinates, draw, vary_grey, warp
-from .folder import Case, ClassValues, read_case
+from .case import Case
+from .folder import ClassValues
 from .weightmap import border_term, split_touching, weight_map
 
 CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
@@ -121,9 +122,9 @@ class WindowStream(Dataset["Item | SegError"]):
 
     def _read(self, place: int) -> Framed:
         case = self.cases[place]
-        raw, labels, instances = read_case(case, self.classes)
-        image = frame(fitted(raw, self.contract, case.name), self.contract)
-        labels = frame_labels(labels, self.contract)
+        example = case.read(self.classes)
+        image = frame(fitted(example.image, self.contract, case.name), self.contract)
+        labels, instances = frame_labels(example.labels, self.contract), example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.border_weight:
             cells = split_touching(labels) if instances is None else frame_labels(instances, self.contract)
@@ -131,6 +132,8 @@ class WindowStream(Dataset["Item | SegError"]):
             if instances is None:
                 labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
         weights = (weight_map(labels, self.class_weights, w0=0.0) + border).astype(np.float32)
+        if example.known is not None:
+            weights[~frame_labels(example.known, self.contract)] = 0
         return Framed(image, labels, weights)
 
     def _centre(self, case: Framed, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -14,7 +14,8 @@ from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from torch import nn
 
-from .folder import Case, ClassValues, read_case
+from .case import Case
+from .folder import ClassValues
 from .metrics import Confusion, confusion
 
 
@@ -47,7 +48,7 @@ def score(
 ) -> Iterator[Scored]:  # fmt: skip
     """Segment each case and count, one at a time."""
     for case in progress(cases):
-        raw, expected, _ = read_case(case, classes)
-        image = fitted(raw, contract, str(case.image))
+        example = case.read(classes)
+        image, expected = fitted(example.image, contract, case.name), example.labels
         labels = segment_labels(image, contract, infer)
         yield Scored(case.name, image, expected, labels, confusion(expected, labels, len(classes)))

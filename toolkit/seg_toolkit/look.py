@@ -15,7 +15,8 @@ from seg_runtime.image import has_opaque_alpha, is_grey
 from seg_runtime.preprocess import dtype_maximum, mean_std
 
 from .augment import NONE, Augmentation
-from .folder import Case, ClassValues, read_case
+from .case import Case
+from .folder import ClassValues
 
 Choice = tuple[str, str]  # what was chosen, why
 
@@ -54,7 +55,8 @@ def look(
 
 
 def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
-    image, labels, _ = read_case(case, classes)
+    example = case.read(classes)
+    image, labels = example.image, example.labels
     if has_opaque_alpha(image):
         image = image[..., :-1]
     if image.shape[-1] == 3 and is_grey(image):
