@@ -22,15 +22,21 @@ class Example:
 
     Attributes:
         image: `(*spatial, C)` as the runtime reads it.
-        labels: `(*spatial)` uint8 class indices.
+        truth: `(*spatial)` uint8 class indices, or what a regression is to find, `(*spatial, K)` float32.
         instances: `(*spatial)` int32, ids from 1; None where nobody told objects apart.
         known: `(*spatial)` bool, where somebody annotated; None for everywhere. The rest has weight 0.
     """
 
     image: Array
-    labels: NDArray[np.uint8]
+    truth: Array
     instances: NDArray[np.int32] | None = None
     known: NDArray[np.bool_] | None = None
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """`(*spatial)` class indices."""
+        assert self.truth.dtype == np.uint8  # of a task with classes
+        return self.truth
 
     def checked(self, name: str) -> Example:
         """Itself.
@@ -39,9 +45,9 @@ class Example:
             DataError: image and ground truth differ in size.
         """
         shape = self.image.shape[:-1]
-        for what, got in (("mask", self.labels), ("instances", self.instances), ("annotation", self.known)):
-            if got is not None and got.shape != shape:
-                came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape)} px"
+        for what, got in (("mask", self.truth), ("instances", self.instances), ("annotation", self.known)):
+            if got is not None and got.shape[: len(shape)] != shape:
+                came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape[: len(shape)])} px"
                 raise DataError(came, "one size", "export them again")
         return self
 

@@ -17,6 +17,7 @@ from torch import nn
 from .case import Case
 from .folder import ClassValues
 from .metrics import Confusion, confusion
+from .networks.network import LAYOUT
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def torch_infer(model: nn.Module, device: torch.device) -> Infer:
 
     @torch.inference_mode()
     def infer(window: Float) -> Float:
-        x = torch.from_numpy(window).to(device, memory_format=torch.channels_last)
+        x = torch.from_numpy(window).to(device, memory_format=LAYOUT[window.ndim - 2])
         answer: Float = model(x).float().cpu().numpy()
         return answer
 

@@ -32,6 +32,7 @@ from .folder import ClassValues, json_values
 from .loss import dice_loss, weighted_cross_entropy
 from .metrics import Confusion, dice, summary
 from .networks import Network, described
+from .networks.network import LAYOUT
 from .picture import curves, preview
 
 PREVIEWS = 4  # validation images shown in the preview picture
@@ -137,7 +138,7 @@ class _Run:
     """All that changes from step to step, and all that `--resume` must find again."""
 
     def __init__(self, model: Network, settings: Settings, device: torch.device) -> None:
-        model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        model.to(device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
         self.model, self.settings, self.device = model, settings, device
         self.average = _average(model, settings.average)
         self.optimizer = _optimizer(model, settings)
@@ -237,7 +238,7 @@ def _step(
     model.train()
     image, labels, weights = (part.to(device, non_blocking=True) for part in batch)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
-        logits = model(image.to(memory_format=torch.channels_last))
+        logits = model(image.to(memory_format=LAYOUT[image.ndim - 2]))
     loss = weighted_cross_entropy(logits, labels, weights)
     if settings.dice_weight:
         loss = loss + settings.dice_weight * dice_loss(logits, labels)

@@ -43,4 +43,4 @@ def from_options(kind: str, channels: int, classes: int, options: Mapping[str, A
         raise SegError(f"--network {kind}", ", ".join(NETWORKS), "choose one of them")
     taken = inspect.signature(NETWORKS[kind].__init__).parameters
     chosen = {name: value for name, value in options.items() if name in taken and value is not None}
-    return NETWORKS[kind](in_channels=channels, classes=classes, **chosen)
+    return NETWORKS[kind](**{**chosen, "in_channels": channels, "classes": classes})

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from seg_runtime.errors import SegError
 from torch import Tensor, nn
+
+LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
+"""By spatial axes: what torch's convolutions are fastest in."""
 
 
 class Network(nn.Module):
