@@ -93,9 +93,8 @@ from seg_runtime.needs import require_extra
 @click.version_option(package_name="seg-edge")
 def main(
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
-    golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
-    codes: Path | None, precision: str, calibration: Path | None, reduce_range: bool | None,
-    optimize: bool, tune: bool, batch: int,
+    golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool, codes: Path | None,
+    precision: str, calibration: Path | None, reduce_range: bool | None, optimize: bool, tune: bool, batch: int,
 ) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
@@ -173,7 +172,7 @@ def _check_batch(batch: int, host_ready: bool, rewrite: bool) -> None:
         fix = "leave one of the two out: the graph of a host-ready file takes its windows one by one"
         raise SegError("--batch and --host-ready", "one of them", fix)
     if batch > 1 and rewrite:
-        fix = "leave one of the two out: Winograd's layers lay out one window, and on CPU batches gain nothing"
+        fix = "leave one of the two out: Winograd's layers lay out one window"
         raise SegError("--batch and --optimize or --tune", "one of them", fix)
 
 

@@ -1,8 +1,9 @@
 """Several files of one model, exported for windows of different sizes or in batches: each image goes to the one that costs it least.
 
 A larger window shares its margin among more output: 92 px of ring on 388 px of output cost 2.2 times the network's work on
-those pixels, on 900 px 1.45 times. That holds for wide networks; a narrow one may leave the processor's caches and be slower,
-which only measuring tells, see `Ensemble.warm_up`. A small image, though, would fill a large window with its own reflection.
+those pixels, on 900 px 1.45 times. A small image, though, would fill a large window with its own reflection. By how much a
+window's time grows with it depends on the network and the machine; the figure used here is that of width 64, and a narrow
+network may be better off with larger windows than it says. Measuring tells, see `Ensemble.warm_up`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .session import Session
 Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
 """Power of its pixels that a window costs where nothing was measured: on 2 cores at width 64, 1084² took 4.5 times as long
-as 572², not 3.6, and 1596² 10.7 times, not 7.8."""
+as 572², not 3.6, and 1596² 10.7 times, not 7.8. At widths 32, 16 and 8 the powers of 1084² are 1.15, 1.13 and 0.92."""
 OWN = ("input_shape", "output_shape", "batch", "parity", "provenance")  # what files of one model may differ in
 
 
