@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test hosts clean
+.PHONY: demo test gallery hosts clean
 
 demo: .venv/ready
 	$(BIN)/python samples/demo.py
+
+# Every recipe trained for half a minute on samples: docs/gallery.md
+gallery: .venv/ready
+	$(BIN)/python -m samples.gallery
 
 test: .venv/ready hosts
 	$(BIN)/ruff check .

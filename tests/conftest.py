@@ -15,7 +15,7 @@ from seg_export.hostready.prove import HostForm
 from seg_runtime.contract import ClassInfo, Contract, Intensity
 from seg_runtime.preprocess import Array, Float
 from seg_toolkit.checkpoint import Checkpoint, save
-from seg_toolkit.unet import UNet, output_size
+from seg_toolkit.networks.unet import UNet, output_size
 
 SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64
 COLORS = [(0, 0, 0), (230, 60, 60), (60, 120, 230), (250, 200, 40)]

@@ -16,7 +16,7 @@ from seg_export.export import export, write
 from seg_export.hostready.prove import HostForm
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_toolkit.checkpoint import Checkpoint
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks.unet import UNet
 
 ROOT = Path(__file__).parent.parent
 

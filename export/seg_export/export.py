@@ -18,8 +18,9 @@ from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
-from seg_toolkit.unet import UNet, check_input_size
+from seg_toolkit.networks import Network
 
+from .batched import check_batch, in_batches
 from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
@@ -53,6 +54,7 @@ def export(
     precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
     report_precision: Callable[[str, Contract], None] = lambda table, c: None,
     optimize: bool = False, tune: bool = False, watch_tune: Callable[[int, int], None] = lambda done, total: None,
+    batch: int = 1, watch_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -72,13 +74,16 @@ def export(
         optimize: rewrite the graph by the default table, see `rewrite`; int8 always is, by a table of its own.
         tune: rewrite it by what is fastest on this machine.
         watch_tune: called with measurements done and measurements in all.
+        batch: windows that the file takes in one call.
+        watch_batch: called with windows compared and windows in all, for a batch of several.
 
     Raises:
-        ParityError: the file would not agree with torch, or the host-ready form with the runtime.
-        SegError: an invalid input size, or a graph that cannot be made.
+        ParityError: the file would not agree with torch, or the host-ready form or a batch with the runtime of one window.
+        SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
+    check_batch(batch, contract, host is not None)
     graph, forms = _rewritten(
         to_onnx(model, contract), precision.name if precision else "fp32", optimize, tune, watch_tune
     )
@@ -95,13 +100,13 @@ def export(
         form = in_precision(graph, session, contract, precision, checkpoint, watch_precision, report_precision)
         graph, session, contract, tolerance = form.graph, form.session, form.contract, form.tolerance
         answers = form.reference or reference
+    if batch > 1:
+        graph, session, contract = in_batches(graph, session, contract, batch, samples, limits, watch_batch)
     if host:
         graph, contract = hosted(graph, session, contract, host, images, watch_host)
     samples_text = golden(contract, answers, golden_images, tolerance.limit, tolerance.rms_limit).to_text()
     content = stamped(graph, contract, samples_text)
-    with Segmenter(content, provider="cpu", self_test=True) as final:  # the very bytes, as a device will test them
-        if not host:
-            _same_answer(session, final.session, samples[0])
+    _test(content, None if host else session, samples[0])
     return Exported(content, contract, parity, len(samples_text))
 
 
@@ -120,7 +125,7 @@ def write(exported: Exported, target: Path) -> None:
     write_atomic(target, lambda file: file.write(exported.content))
 
 
-def resized(contract: Contract, model: UNet, input_size: int | None) -> Contract:
+def resized(contract: Contract, model: Network, input_size: int | None) -> Contract:
     """The contract for a window of another size.
 
     Raises:
@@ -128,8 +133,8 @@ def resized(contract: Contract, model: UNet, input_size: int | None) -> Contract
     """
     if input_size is None:
         return contract
-    output = check_input_size(input_size, model.depth)
-    return replace(contract, input_shape=(input_size,) * 2, output_shape=(output,) * 2)
+    shape = (input_size,) * model.axes
+    return replace(contract, input_shape=shape, output_shape=model.output_shape(shape))
 
 
 def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
@@ -139,10 +144,11 @@ def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
     return image_windows([paths[i] for i in evenly(len(paths), MAX_IMAGES)], contract)
 
 
-def _same_answer(compared: Session, final: Session, window: Float) -> None:
-    """The stamp must not have touched the graph that was compared."""
-    if not np.array_equal(compared.run(window), final.run(window)):
-        raise SegError("the stamped file answers otherwise than the compared one", "the same bits", "report this")
+def _test(content: bytes, compared: Session | None, window: Float) -> None:
+    """The very bytes, as a device will test them; the stamp must not have touched the graph that was compared, if any."""
+    with Segmenter(content, provider="cpu", self_test=True) as final:
+        if compared and not np.array_equal(compared.run(window), final.session.run(window)):
+            raise SegError("the stamped file answers otherwise than the compared one", "the same bits", "report this")
 
 
 def report_dict(exported_contract: Contract, model: Path, target: Path) -> dict[str, Any]:

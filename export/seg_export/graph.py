@@ -11,13 +11,13 @@ import onnx
 import torch
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks import Network
 
 OPSET = 18
 IR_VERSION = 9  # ONNX Runtime 1.18 loads IR up to 10
 
 
-def to_onnx(model: UNet, contract: Contract) -> onnx.ModelProto:
+def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
     """The network as a checked ONNX model.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     multiple=True,
     show_default=False,
     help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]. Several files of one model, exported with"
-    " different --input-size, may be given: each image goes to the one that costs it least.",
+    " different --input-size or --batch, may be given: each image goes to the one that costs it least.",
 )
 @click.option(
     "--provider",
@@ -122,7 +122,7 @@ def main(
     DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test and
     --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
-    answers otherwise than torch, the second with 3 when the provider asked for does not work.
+    answers otherwise than torch (several models are tested one by one, and one failure fails), the second with 3 when the provider asked for does not work.
     """
     if bool(images) + self_test + doctor != 1:
         raise click.UsageError("IMAGES, --self-test or --doctor is wanted, one of them")
@@ -131,9 +131,7 @@ def main(
     paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
     tuning = Tuning(process_arena=True, **tuning_options)  # --cache and so on have the names of its fields
     if self_test:
-        if len(paths) > 1:
-            raise click.UsageError("--self-test takes one --model")
-        _self_test(ModelFile(paths[0]), provider, threads, fast_math, require_signature, tuning)
+        _self_test(paths, provider, threads, fast_math, require_signature, tuning)
         return
     if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
         raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
@@ -146,6 +144,7 @@ def main(
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         click.echo(f"provider: {segmenter.provider}{_told(segmenter)}", err=True)
+        _tell_idle(segmenter, tuning)
         if warm_up:
             segmenter.warm_up()
         tasks, failed = find_tasks(images, out, recursive)
@@ -167,6 +166,19 @@ def _told(segmenter: Segmenter) -> str:
     return f" ({', '.join(f'{count} nodes on {name}' for name, count in nodes.items())})"
 
 
+def _tell_idle(segmenter: Segmenter, tuning: Tuning) -> None:
+    """Say once which options for the GPU do nothing in this session."""
+    session = segmenter.session
+    idle = ["--cuda-graph"] if tuning.cuda_graph and not session.cuda_graph else []
+    if tuning.prefer_nhwc and session.provider not in ("cuda", "tensorrt"):
+        idle.append("--prefer-nhwc")
+    if session.fast_math and session.provider not in ("cuda", "tensorrt"):
+        idle.append("--fast-math")
+    if idle:
+        form = "" if session.contract.form == "window" else f" with a {session.contract.form} file"
+        click.echo(f"note: without effect on {session.provider}{form}: {', '.join(idle)}", err=True)
+
+
 def _doctor(provider: str) -> int:
     from .doctor import examine, table
 
@@ -181,19 +193,31 @@ def _show(table: str, report: Mapping[str, Any]) -> None:
 
 
 def _self_test(
-    reading: ModelFile, provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
+    paths: Sequence[Path], provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
     tuning: Tuning,
 ) -> None:  # fmt: skip
+    """Test each file; of several the JSON is a list. Raises what the first failure was, at the end."""
     from .segment import Segmenter
     from .selftest import table
 
-    try:
-        with Segmenter(reading, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
-            report = segmenter.test_report or {}
-            _show(table(report), report)
-    except SelfTestError as error:
-        _show(table(error.report), error.report)
-        raise
+    reports: list[Mapping[str, Any]] = []
+    failed: list[SelfTestError] = []
+    for path in paths:
+        try:
+            with Segmenter(path, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
+                _tell_idle(segmenter, tuning)
+                report: Mapping[str, Any] = segmenter.test_report or {}
+        except SelfTestError as error:
+            report = error.report
+            failed.append(error)
+        if len(paths) > 1:
+            click.echo(click.format_filename(path), err=True)
+            report = {"file": str(path), **report}
+        click.echo(table(report), err=True)
+        reports.append(report)
+    click.echo(json.dumps(reports if len(paths) > 1 else reports[0], indent=2))
+    if failed:
+        raise failed[0]
 
 
 def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from seg_export.export import export
 from seg_runtime.segment import Infer
 from seg_runtime.session import Session
+from seg_toolkit.case import Case
 from seg_toolkit.checkpoint import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.evaluate import score, torch_infer
-from seg_toolkit.folder import Case, find_cases, read_image, stored_classes, truth
+from seg_toolkit.folder import find_cases, stored_classes
 from seg_toolkit.metrics import confusion, summary
 from seg_toolkit.plan import split
 
@@ -97,11 +98,11 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def _floor(chosen: Set, cases: list[Case], classes: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+def _floor(chosen: Set, cases: Sequence[Case], classes: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     counts = []
     for case in cases:
-        labels = chosen.threshold(read_image(case.image))
-        counts.append(confusion(truth(case, stored_classes(classes))[0], labels, len(names)))
+        example = case.read(stored_classes(classes))
+        counts.append(confusion(example.labels, chosen.threshold(example.image), len(names)))
     return summary(counts, names)
 
 

@@ -99,7 +99,7 @@ def random_checkpoint(
     import torch  # not at the top: a process of another form would hold it, too
     from seg_runtime import ClassInfo, Contract, Intensity
     from seg_toolkit.checkpoint import Checkpoint
-    from seg_toolkit.unet import UNet
+    from seg_toolkit.networks.unet import UNet
 
     torch.manual_seed(seed)
     model = UNet(channels, classes, width=width, skip=skip)

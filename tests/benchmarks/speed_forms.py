@@ -167,7 +167,7 @@ def _copy(data: Path, target: Path) -> None:
 
     training, _ = parts(data)
     for case in (training[i] for i in evenly(len(training), CALIBRATION)):
-        for path in filter(None, (case.image, case.mask, case.instances)):
+        for path in filter(None, (case.image_file, case.mask_file, case.instances_file)):
             (target / path.parent.name).mkdir(exist_ok=True)
             (target / path.parent.name / path.name).write_bytes(path.read_bytes())
 

@@ -230,7 +230,7 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
         MissingError: the form cannot be had here.
     """
     from seg_runtime.image import fitted
-    from seg_toolkit.folder import read_case, stored_classes
+    from seg_toolkit.folder import stored_classes
     from seg_toolkit.metrics import confusion, summary
 
     _, validation = parts(data)
@@ -239,7 +239,7 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
     say(f"{form.title}: Dice on {len(validation)} images of {data.name}")
     _, running = start(form, bench)
     for case in validation:
-        raw, expected, _ = read_case(case, classes)
-        labels = running.labels(fitted(raw, bench.contract, str(case.image)), None)
-        counts.append(confusion(expected, labels, len(classes)))
+        example = case.read(classes)
+        labels = running.labels(fitted(example.image, bench.contract, case.name), None)
+        counts.append(confusion(example.labels, labels, len(classes)))
     return summary(counts, [c.info.name for c in classes])

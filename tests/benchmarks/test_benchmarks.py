@@ -48,6 +48,13 @@ def test_hostready(tmp_path):
     assert 1 < figures["megabytes"]["host"] < 1.02 * figures["megabytes"]["window"]  # the weights are there once
 
 
+def test_batch(tmp_path):
+    benchmark("batch", "--quick", "--json", tmp_path / "figures.json")
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [r["batch"] for r in rows] == [2, 4]
+    assert all(r["ratio"] > 0 and r["error_of_range"] < 1e-5 for r in rows)
+
+
 def test_otsu_cuts_between_two_heaps():
     values = np.array([10] * 50 + [12] * 50 + [200] * 30, np.uint8)
     assert 12 <= otsu(values) < 200

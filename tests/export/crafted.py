@@ -10,7 +10,7 @@ from PIL import Image
 from seg_runtime.contract import ClassInfo, Contract, Intensity
 from seg_runtime.preprocess import Array
 from seg_toolkit.checkpoint import Checkpoint
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks.unet import UNet
 
 SIZE, OUT = 252, 68
 

@@ -16,7 +16,7 @@ from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.errors import ModelError, ParityError, SegError
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import Checkpoint, save
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks.unet import UNet
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 

@@ -18,7 +18,7 @@ from seg_export.rewrite.tune import tuned
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.golden import FP32_LIMIT
 from seg_toolkit.checkpoint import load
-from seg_toolkit.unet import UNet, output_size
+from seg_toolkit.networks.unet import UNet, output_size
 
 BOUND = {"winograd": FP32_LIMIT / 4}  # of the logits' range; the others only add in another order
 EXACT = 1e-6

@@ -11,7 +11,7 @@ import torch
 from seg_runtime.errors import ContractError, ModelError, SegError
 from seg_toolkit.checkpoint import FORMAT, Checkpoint, load, save, weights_sha256
 from seg_toolkit.folder import json_values
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks.unet import UNet
 
 from .conftest import TWO, contract
 

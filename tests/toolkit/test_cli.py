@@ -13,7 +13,7 @@ from click.testing import Result
 from PIL import Image
 from seg_toolkit.checkpoint import Checkpoint, load, save
 from seg_toolkit.folder import json_values
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks.unet import UNet
 
 from .conftest import SMALL, TWO, SegTrain, contract, disc, put, write_pairs
 

@@ -11,8 +11,9 @@ from seg_runtime.contract import Contract, Intensity
 from seg_runtime.geometry import frame, frame_labels, nearest
 from seg_runtime.preprocess import normaliser, plan, windows
 from seg_toolkit.augment import NONE, Augmentation, coordinates, draw, warp
+from seg_toolkit.case import Case
 from seg_toolkit.dataset import StreamOrder, WindowStream
-from seg_toolkit.folder import Case, find_cases, read_image
+from seg_toolkit.folder import FolderCase, find_cases, read_mask
 from seg_toolkit.plan import split
 from torch.utils.data import DataLoader
 
@@ -45,7 +46,7 @@ def centred(root: Path, **of: Any) -> WindowStream:
 
 
 def runtime_windows(case: Case, how: Contract) -> list[NDArray[np.float32]]:
-    image = frame(read_image(case.image), how)
+    image = frame(case.image(), how)
     return [w[0] for w in windows(image, plan(image.shape[:-1], how), how.intensity)]
 
 
@@ -94,7 +95,7 @@ def test_labels_of_a_tile_are_those_of_its_output_window(tmp_path: Path) -> None
 def test_labels_of_a_stretched_picture_are_the_squeezed_mask(tmp_path: Path) -> None:
     root = write_pairs(tmp_path, 1)
     source = centred(root, geometry="stretch")
-    mask = (np.asarray(read_image(source.cases[0].mask or Path()))[..., 0] > 0).astype(np.int64)
+    mask = (read_mask(root / "masks" / f"{source.cases[0].name}.png") > 0).astype(np.int64)
     squeezed = nearest(frame_labels(mask, source.contract), (20, 20))
     np.testing.assert_array_equal(source[0][1].numpy(), squeezed)
 
@@ -102,7 +103,7 @@ def test_labels_of_a_stretched_picture_are_the_squeezed_mask(tmp_path: Path) -> 
 def test_labels_of_a_fitted_picture_are_the_fitted_mask(tmp_path: Path) -> None:
     root = write_pairs(tmp_path, 1)  # square: it fills the output window
     source = centred(root, geometry="fit")
-    mask = (np.asarray(read_image(source.cases[0].mask or Path()))[..., 0] > 0).astype(np.int64)
+    mask = (read_mask(root / "masks" / f"{source.cases[0].name}.png") > 0).astype(np.int64)
     np.testing.assert_array_equal(source[0][1].numpy(), frame_labels(mask, source.contract))
 
 
@@ -186,7 +187,7 @@ def test_order_counts_from_a_given_index() -> None:
 
 
 def cases(count: int) -> list[Case]:
-    return [Case(f"a{i}", Path(f"{i}.png"), Path(f"m{i}.png"), None) for i in range(count)]
+    return [FolderCase(f"a{i}", Path(f"{i}.png"), Path(f"m{i}.png"), None) for i in range(count)]
 
 
 def names(part: list[Case]) -> list[str]:
@@ -220,7 +221,7 @@ def test_split_by_list(tmp_path: Path, text: str) -> None:
 
 def test_split_by_list_knows_names_with_dots(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("field.7\n")
-    dotted = [Case(f"field.{i}", Path("i.png"), None, None) for i in (6, 7)]
+    dotted = [FolderCase(f"field.{i}", Path("i.png"), None, None) for i in (6, 7)]
     assert names(split(dotted, 0.2, tmp_path / "list.txt", 0)[1]) == ["field.7"]
 
 

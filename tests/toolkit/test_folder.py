@@ -8,7 +8,7 @@ from PIL import Image
 from seg_runtime.contract import ClassInfo
 from seg_runtime.errors import DataError, SegError
 from seg_toolkit.folder import (
-    Case,
+    FolderCase,
     default_color,
     find_cases,
     infer_classes,
@@ -19,7 +19,6 @@ from seg_toolkit.folder import (
     read_mask,
     stored_classes,
     to_labels,
-    truth,
 )
 
 from .conftest import TWO, disc, put, write_pairs
@@ -38,7 +37,7 @@ def names(root: Path, told: list[str] | None = None) -> list[str]:
 
 def test_images_and_masks_are_matched_by_name(tmp_path: Path) -> None:
     first = find_cases(write_pairs(tmp_path), silent)[0]
-    assert first == Case("a0", tmp_path / "images" / "a0.png", tmp_path / "masks" / "a0.png", None)
+    assert first == FolderCase("a0", tmp_path / "images" / "a0.png", tmp_path / "masks" / "a0.png", None)
 
 
 def test_image_and_mask_may_have_different_formats(tmp_path: Path) -> None:
@@ -278,7 +277,7 @@ def test_labels_are_class_indices() -> None:
 
 def test_truth_of_instances_alone(tmp_path: Path) -> None:
     ids = np.array([[0, 300], [7, 0]], np.uint16)
-    labels, instances = truth(Case("a", tmp_path, None, put(tmp_path / "a.png", ids)), TWO)
+    labels, instances = FolderCase("a", tmp_path, None, put(tmp_path / "a.png", ids)).truth(TWO)
     assert labels.tolist() == [[0, 1], [1, 0]]
     assert instances is not None
     assert instances.tolist() == [[0, 2], [1, 0]]  # renumbered without gaps

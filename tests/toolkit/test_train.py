@@ -32,7 +32,7 @@ def planned(data: Path, out: Path, *options: str) -> Plan:
 
 def run(plan: Plan, out: Path, workers: int = 0, watch: Callable[[News], None] = lambda news: None) -> Any:
     return train(
-        plan.model, plan.contract, plan.recipe, plan.stream, plan.validation, plan.classes, out,
+        plan.model, plan.contract, plan.settings, plan.stream, plan.validation, plan.classes, out,
         device=plan.device, workers=workers, resume=plan.state, watch=watch,
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def test_sgd_trains_too(tmp_path: Path) -> None:
 
 def test_epochs_count_passes_over_the_training_images(tmp_path: Path) -> None:
     plan = planned(write_pairs(tmp_path, 5), tmp_path / "model.pt", "--epochs", "3", "--batch-size", "2")
-    assert plan.recipe.steps == 6  # 4 images, 3 times, 2 at a time
+    assert plan.settings.steps == 6  # 4 images, 3 times, 2 at a time
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -95,7 +95,7 @@ def test_best_checkpoint_says_how_it_was_made(unbroken: Path) -> None:
     best = load(unbroken)
     provenance = best.contract.provenance
     assert provenance["weights_sha256"] == weights_sha256(best.build())
-    assert provenance["recipe"]["steps"] == 80
+    assert provenance["settings"]["steps"] == 80
     assert best.training == {}
 
 
@@ -104,7 +104,7 @@ def test_best_checkpoint_is_the_best_of_the_log(unbroken: Path) -> None:
     provenance = load(unbroken).contract.provenance
     best = max(rows, key=lambda row: float(row["dice"]))
     assert provenance["validation"]["mean_dice"] == pytest.approx(float(best["dice"]))
-    assert provenance["recipe"]["best_step"] == int(best["step"])
+    assert provenance["settings"]["best_step"] == int(best["step"])
 
 
 def test_log_has_a_row_per_evaluation(unbroken: Path) -> None:

@@ -124,7 +124,7 @@ def test_border_equals_a_distance_transform_per_cell(seed: int) -> None:
 @pytest.mark.parametrize(
     ("cells", "arguments"),
     [
-        (np.zeros((3, 4, 5), np.int32), {}),
+        (np.zeros(4, np.int32), {}),
         (np.zeros((3, 4), np.float32), {}),
         (np.full((3, 4), -1), {}),
         (np.zeros((3, 4), np.int32), {"sigma_px": 0.0}),
@@ -133,3 +133,11 @@ def test_border_equals_a_distance_transform_per_cell(seed: int) -> None:
 def test_what_is_no_mask_is_refused(cells: NDArray[np.generic], arguments: dict[str, float]) -> None:
     with pytest.raises(SegError):
         weight_map(cells, [1.0, 1.0], **arguments)
+
+
+def test_the_gap_between_two_boxes_of_a_volume() -> None:
+    cells = np.zeros((5, 9, 20), np.int32)
+    cells[:, :, :6], cells[:, :, 9:15] = 1, 2  # a straight gap of 3 px
+    term = border_term(cells, 10.0, 5.0)
+    np.testing.assert_allclose(term[:, :, 6:9], 7.261490, atol=1e-6)
+    assert not term[cells > 0].any()

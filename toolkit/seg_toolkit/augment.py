@@ -1,7 +1,8 @@
 """Random augmentation: drawn once, then applied to image, labels and weights alike.
 
 After Ronneberger et al. 2015, section 3.1: shift, rotation, elastic deformation from random displacements on a coarse
-3×3 grid with a standard deviation of 10 px, grey-value variation; flips and scale on top. Space beyond the image is
+3×3 grid with a standard deviation of 10 px, grey-value variation; flips and scale on top. Volumes are rotated and displaced
+within their slices, which lie further apart than their pixels do, and flipped along every axis. Space beyond the image is
 filled by the runtime's own mirroring, so that no training window shows what no window at run time can show.
 """
 
@@ -53,9 +54,9 @@ class Draw:
     """One random change, drawn, not yet applied."""
 
     matrix: NDArray[np.float64]
-    """`(2, 2)` from window to image directions: rotation, zoom, flip."""
+    """`(A, A)` from window to image directions, A spatial axes: rotation, zoom, flip."""
     displacement_px: NDArray[np.float64]
-    """`(2, 3, 3)` on a grid whose corners are the window's."""
+    """`(2, 3, 3)`, of the last two axes, on a grid whose corners are the window's."""
     contrast: float
     brightness: float
     gamma: float
@@ -66,12 +67,13 @@ class Draw:
     """Of what has as many values as the window has channels or pixels: colour and noise."""
 
 
-def draw(rng: np.random.Generator, how: Augmentation) -> Draw:
-    """Draw one change; takes the same number of random values whatever `how` says."""
+def draw(rng: np.random.Generator, how: Augmentation, axes: int = 2) -> Draw:
+    """Draw one change of a window with 2 or 3 spatial axes; takes the same number of random values whatever `how` says."""
     angle = np.deg2rad(rng.uniform(-how.rotation_deg, how.rotation_deg))
     zoom = 1 + rng.uniform(-how.scale, how.scale)
-    flips = np.where(rng.random(2) < 0.5, -1.0, 1.0) if how.flips else np.ones(2)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    flips = np.where(rng.random(axes) < 0.5, -1.0, 1.0) if how.flips else np.ones(axes)
+    rotation = np.eye(axes)
+    rotation[-2:, -2:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     return Draw(
         matrix=rotation @ np.diag(flips) / zoom,
         displacement_px=rng.normal(0, 1, (2, 3, 3)) * how.elastic_px,
@@ -84,21 +86,23 @@ def draw(rng: np.random.Generator, how: Augmentation) -> Draw:
     )
 
 
-def coordinates(change: Draw, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
+def coordinates(change: Draw, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, ...]) -> Coordinates:
     """Where each pixel of a window comes from.
 
     Args:
         change: the draw.
         centre: point of the image, in px, that the window's centre shows when nothing displaces it.
-        shape: `(H, W)` of the window.
+        shape: `(H, W)` or `(D, H, W)` of the window.
 
     Returns:
-        `(2, H, W)` float64 image coordinates (row, column), possibly beyond the image.
+        `(A, *shape)` float64 image coordinates, for two axes (row, column), possibly beyond the image.
     """
     axes = [np.arange(n) - (n - 1) / 2 for n in shape]
-    offsets = np.stack(np.meshgrid(*axes, indexing="ij"))  # (2, H, W)
-    offsets = offsets + elastic_field(change.displacement_px, shape)
-    return np.tensordot(change.matrix, offsets, axes=1) + np.asarray(centre, np.float64)[:, None, None]
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"))  # (A, *shape)
+    field = elastic_field(change.displacement_px, (shape[-2], shape[-1]))  # (2, H, W)
+    offsets[-2:] += field.reshape(2, *(1,) * (len(shape) - 2), *field.shape[1:])
+    middle = np.asarray(centre, np.float64).reshape(-1, *(1,) * len(shape))
+    return np.tensordot(change.matrix, offsets, axes=1) + middle
 
 
 def elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
@@ -111,19 +115,19 @@ def elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) 
 
 
 def warp(image: Array, where: Coordinates, order: Literal[0, 1, 3]) -> Array:
-    """Read `(H, W, C)` at `where` `(2, h, w)`: spline of `order` (0 keeps values, 3 is bicubic), mirrored beyond it.
+    """Read `(*spatial, C)` at `where` `(A, *shape)`: spline of `order` (0 keeps values, 3 is bicubic), mirrored beyond it.
 
     Returns:
-        `(h, w, C)`; float32 for orders above 0, else the image's dtype.
+        `(*shape, C)`; float32 for orders above 0, else the image's dtype.
     """
     reach = 0 if order == 0 else 3  # neighbours that a cubic spline leans on before its prefilter has decayed
-    first = np.floor(where.min(axis=(1, 2))).astype(int) - reach
-    last = np.ceil(where.max(axis=(1, 2))).astype(int) + reach + 1
+    inner = tuple(range(1, where.ndim))
+    first = np.floor(where.min(axis=inner)).astype(int) - reach
+    last = np.ceil(where.max(axis=inner)).astype(int) + reach + 1
     patch = cut(image, tuple(first), tuple(last - first))
-    local = where - first[:, None, None]
+    local = where - first.reshape(-1, *(1,) * len(inner))
     if order == 0:
-        rows, columns = np.rint(local).astype(np.intp)
-        exact: Array = patch[rows, columns]
+        exact: Array = patch[tuple(np.rint(local).astype(np.intp))]
         return exact
     channels = [
         ndimage.map_coordinates(patch[..., c].astype(np.float32), local, order=order, mode="mirror", output=np.float32)
@@ -133,7 +137,7 @@ def warp(image: Array, where: Coordinates, order: Literal[0, 1, 3]) -> Array:
 
 
 def vary_grey(window: Float, change: Draw) -> Float:
-    """Gamma, contrast, brightness, colour and noise on a normalised window `(H, W, C)` float32."""
+    """Gamma, contrast, brightness, colour and noise on a normalised window `(*spatial, C)` float32."""
     low, high = float(window.min()), float(window.max())
     spread = float(window.std())
     if high - low < 1e-6:
@@ -144,7 +148,8 @@ def vary_grey(window: Float, change: Draw) -> Float:
     rng = np.random.default_rng(change.seed)
     if change.colour > 0 and window.shape[-1] > 1:
         factor, offset = rng.uniform(-change.colour, change.colour, (2, window.shape[-1]))
-        means, spreads = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
+        spatial = tuple(range(values.ndim - 1))
+        means, spreads = values.mean(axis=spatial), values.std(axis=spatial)
         values = (values - means) * np.exp(factor).astype(np.float32) + means + (offset * spreads).astype(np.float32)
     if change.noise > 0:
         noise = rng.standard_normal(window.shape, np.float32)

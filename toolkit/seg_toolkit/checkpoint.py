@@ -13,7 +13,7 @@ from seg_runtime.contract import Contract
 from seg_runtime.errors import ModelError
 from torch import Tensor, nn
 
-from .unet import UNet
+from .networks import Network, build
 
 FORMAT = "seg-edge checkpoint 1"
 WANTED = "a checkpoint made by seg-train"
@@ -24,10 +24,11 @@ class Checkpoint:
     """What `seg-train` writes.
 
     Attributes:
-        network: arguments of `UNet`.
+        network: `kind` and arguments of the network, for `networks.build`.
         state: its state dict.
         contract: all that makes pre- and post-processing identical, provenance included.
         classes: names, colours and mask values, to read the masks of a data set again.
+        reader: of the data set, to score it again.
         training: what `--resume` needs; empty in a finished model.
     """
 
@@ -36,11 +37,12 @@ class Checkpoint:
     contract: Contract
     classes: list[dict[str, Any]]
     training: dict[str, Any] = field(default_factory=dict)
+    reader: str = "pairs"
 
-    def build(self) -> UNet:
+    def build(self) -> Network:
         """The network with its weights, in evaluation mode."""
         try:
-            model = UNet(**self.network)
+            model = build(self.network)
             model.load_state_dict(self.state)
         except (TypeError, RuntimeError) as error:
             raise ModelError(
@@ -58,6 +60,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "contract": checkpoint.contract.to_json(),
         "classes": checkpoint.classes,
         "training": checkpoint.training,
+        "reader": checkpoint.reader,
     }
     write_atomic(path, lambda file: torch.save(content, file))
 
@@ -83,7 +86,8 @@ def load(path: Path) -> Checkpoint:
     keys = ("network", "state", "classes", "training")
     if missing := [k for k in (*keys, "contract") if k not in content]:
         raise ModelError(f"{path} lacks {missing}", WANTED, "train it again")
-    return Checkpoint(contract=Contract.from_json(content["contract"]), **{k: content[k] for k in keys})
+    contract, reader = Contract.from_json(content["contract"]), content.get("reader", "pairs")
+    return Checkpoint(contract=contract, reader=reader, **{k: content[k] for k in keys})
 
 
 def weights_sha256(model: nn.Module) -> str:

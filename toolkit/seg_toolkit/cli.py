@@ -42,6 +42,8 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     metavar="FILE.JSON",
     help="What each class is in DICOM's codes, by its name.",
 )
+@click.option("--network", default="unet", help="Of the family; --list-recipes shows what each task takes.")
+@click.option("--reader", default="pairs", help="How the data set lies in DATA: pairs is images/ and masks/.")
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
@@ -53,7 +55,7 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 )
 @click.option("--width", type=click.IntRange(1), default=64, help="Maps of the first level.")
 @click.option("--depth", type=click.IntRange(1, 6), default=4, help="Poolings.")
-@click.option("--input-size", type=int, default=572, help="Side of a window: 16k + 60 at depth 4.")
+@click.option("--input-size", help="Side of a window: 16k + 60 at depth 4 [default: the network's own, 572].")
 @click.option("--skip", type=click.Choice(["crop", "resize"]), default="crop", help="What the skips carry.")
 @click.option(
     "--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.1, help="At the end of the contracting path."
@@ -88,6 +90,20 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare windows.")
 @click.option("--overwrite", is_flag=True, help="Replace the model, or the unfinished run, that lies at --out.")
 @click.option("--resume", is_flag=True, help="Continue the run that left its state beside --out.")
+@click.option(
+    "--recipe",
+    is_eager=True,
+    callback=lambda context, option, name: _take_recipe(context, name),
+    help="Defaults that suit a task; options beside it go before them.",
+)
+@click.option(
+    "--list-recipes",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, option, asked: _list_recipes(context, asked),
+    help="Show them, a line each, and end.",
+)
 @click.version_option(package_name="seg-edge")
 def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, **options: Any) -> None:
     """Train a U-Net on DATA/images with DATA/masks or DATA/instances, and write the best checkpoint.
@@ -103,18 +119,39 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
     _train(data, out, options)
 
 
+def _take_recipe(context: click.Context, name: str | None) -> str | None:
+    """Make a recipe's options the defaults of this call."""
+    if name is not None:
+        from .recipes import load
+
+        known = {str(option.name) for option in context.command.params} - {"recipe", "list_recipes", "data", "out"}
+        context.default_map = load(name, known).options
+    return name
+
+
+def _list_recipes(context: click.Context, asked: bool) -> None:
+    if asked:
+        from .recipes import load, names
+
+        known = {str(option.name) for option in context.command.params}
+        width = max(map(len, names()))
+        for name in names():
+            click.echo(f"{name:<{width}}  {load(name, known).title}")
+        context.exit()
+
+
 def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
     from .plan import make_plan  # torch is heavy: --help and wrong options answer without it
     from .train import resume_path, train
 
     say = _say
     plan = make_plan(data, out, options, say, _bar)
-    say(f"training on {plan.device}: {plan.recipe.steps} steps of {plan.recipe.batch_size}, resumed from {plan.first_step}" if plan.first_step
-        else f"training on {plan.device}: {plan.recipe.steps} steps of {plan.recipe.batch_size}")  # fmt: skip
+    say(f"training on {plan.device}: {plan.settings.steps} steps of {plan.settings.batch_size}, resumed from {plan.first_step}" if plan.first_step
+        else f"training on {plan.device}: {plan.settings.steps} steps of {plan.settings.batch_size}")  # fmt: skip
     recent: list[float] = []
     best = [0.0]
     with click.progressbar(
-        length=plan.recipe.steps,
+        length=plan.settings.steps,
         label="training",
         file=sys.stderr,
         item_show_func=lambda text: text,
@@ -134,7 +171,7 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
 
         try:
             kept = train(
-                plan.model, plan.contract, plan.recipe, plan.stream, plan.validation, plan.classes, out,
+                plan.model, plan.contract, plan.settings, plan.stream, plan.validation, plan.classes, out,
                 device=plan.device, workers=options["workers"], resume=plan.state, watch=watch,
             )  # fmt: skip
         except RuntimeError as error:  # torch has no class of its own for this on CPU
@@ -158,9 +195,10 @@ def _interrupted(state: Path) -> SegError:
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
     from .checkpoint import load
     from .evaluate import score, torch_infer
-    from .folder import find_cases, parse_classes, recolored, stored_classes
+    from .folder import parse_classes, recolored, stored_classes
     from .metrics import summary
     from .plan import pick_device, split
+    from .readers import find_cases
 
     if json_path and json_path.resolve() == model.resolve():
         raise SegError(f"--json {json_path} is the model", "a file of its own", "choose another name")
@@ -173,7 +211,7 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
         classes = recolored(given, checkpoint.contract.classes)
     device = pick_device(options["device"])
     infer = torch_infer(checkpoint.build().to(device), device)
-    cases = find_cases(data, _say)
+    cases = find_cases(checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
     counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]

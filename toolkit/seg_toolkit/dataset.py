@@ -17,19 +17,27 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .augment import Augmentation, coordinates, draw, vary_grey, warp
-from .folder import Case, ClassValues, read_case
+from .case import Case, Example
+from .folder import ClassValues
 from .weightmap import border_term, split_touching, weight_map
 
 CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
 SIGMA_PX = 5.0  # width of the border term, as in the paper
+UNKNOWN = 256  # beyond every class: a pixel that nobody annotated
 
 
 @dataclass(frozen=True)
 class Framed:
-    """One case as the network sees it: `(H, W, C)` raw grey values, `(H, W)` uint8 labels, `(H, W)` float32 weights."""
+    """One case as the network sees it.
+
+    Attributes:
+        image: `(*spatial, C)` raw grey values.
+        truth: `(*spatial)` uint8 class indices, or `(*spatial, K)` float32 of a regression.
+        weights: `(*spatial)` float32.
+    """
 
     image: Array
-    labels: NDArray[np.uint8]
+    truth: Array
     weights: NDArray[np.float32]
 
 
@@ -45,7 +53,10 @@ def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
 
 
 class WindowStream(Dataset["Item | SegError"]):
-    """Windows `(C, H, W)` float32 with labels `(h, w)` int64 and weights `(h, w)` float32 of their output windows.
+    """Windows `(C, *input_shape)` float32 with the truth and the weights of their output windows.
+
+    The truth is `(*output_shape)` int64 class indices, or `(K, *output_shape)` float32 of a regression; weights are
+    `(*output_shape)` float32.
 
     Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
     evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
@@ -84,16 +95,15 @@ class WindowStream(Dataset["Item | SegError"]):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
-        change = draw(rng, self.augmentation)
-        where = coordinates(change, self._centre(case, rng), self._input())
+        change = draw(rng, self.augmentation, len(self.contract.input_shape))
+        where = coordinates(change, self._centre(case, rng), self.contract.input_shape)
         image = normaliser(case.image, self.contract.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
         answered = self._answered(where)
-        labels = warp(case.labels[..., None], answered, 0)[..., 0]
         weights = warp(case.weights[..., None], answered, 0)[..., 0]
         return (
             torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))),
-            torch.from_numpy(labels.astype(np.int64)),
+            torch.from_numpy(_truth(case.truth, answered)),
             torch.from_numpy(np.ascontiguousarray(weights)),
         )
 
@@ -106,24 +116,22 @@ class WindowStream(Dataset["Item | SegError"]):
         places = self.scarce[int(rng.choice(sorted(self.scarce)))]
         return int(rng.choice(places))
 
-    def _input(self) -> tuple[int, int]:
-        height, width = self.contract.input_shape
-        return height, width
-
     def _framed(self, place: int) -> Framed:
         if place in self._kept:
             return self._kept[place]
         case = self._read(place)
-        size = case.image.nbytes + case.labels.nbytes + case.weights.nbytes
+        size = case.image.nbytes + case.truth.nbytes + case.weights.nbytes
         if size <= self._room:
             self._kept[place], self._room = case, self._room - size
         return case
 
     def _read(self, place: int) -> Framed:
         case = self.cases[place]
-        raw, labels, instances = read_case(case, self.classes)
-        image = frame(fitted(raw, self.contract, case.name), self.contract)
-        labels = frame_labels(labels, self.contract)
+        example = case.read(self.classes)
+        image = frame(fitted(example.image, self.contract, case.name), self.contract)
+        if self.contract.task == "regression":
+            return Framed(image, example.truth, self._known(example, np.ones(image.shape[:-1], np.float32)))
+        labels, instances = frame_labels(example.labels, self.contract), example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.border_weight:
             cells = split_touching(labels) if instances is None else frame_labels(instances, self.contract)
@@ -131,22 +139,32 @@ class WindowStream(Dataset["Item | SegError"]):
             if instances is None:
                 labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
         weights = (weight_map(labels, self.class_weights, w0=0.0) + border).astype(np.float32)
-        return Framed(image, labels, weights)
+        return Framed(image, labels, self._known(example, weights))
+
+    def _known(self, example: Example, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The weights, 0 where nobody annotated."""
+        if example.known is not None:
+            weights[~frame_labels(example.known, self.contract)] = 0
+        return weights
 
     def _centre(self, case: Framed, rng: np.random.Generator) -> NDArray[np.float64]:
-        shape = np.array(case.labels.shape)
+        shape = np.array(case.image.shape[:-1])
+        axes = len(shape)
         anywhere: NDArray[np.float64]
         middle: NDArray[np.float64]
-        anywhere, rare = rng.random(2) * (shape - 1), rng.random() < self.balance
+        anywhere, rare = rng.random(axes) * (shape - 1), rng.random() < self.balance
         if self.contract.geometry != "tile":  # the network always sees the whole image; shift it a little
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
-            middle += (rng.random(2) - 0.5) * 2 * self.augmentation.shift * shape
+            middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
-        if not rare:
+        if not rare or self.contract.task == "regression":
             return anywhere
-        present = np.flatnonzero(np.bincount(case.labels.ravel()))
-        pixels = np.flatnonzero(case.labels.ravel() == rng.choice(present))
-        hit = np.array(np.unravel_index(rng.choice(pixels), case.labels.shape), np.float64)
+        known = np.where(case.weights > 0, case.truth, UNKNOWN) if (case.weights == 0).any() else case.truth
+        present = np.flatnonzero(np.bincount(known.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN])
+        if not len(present):
+            return anywhere
+        pixels = np.flatnonzero(known.ravel() == rng.choice(present))
+        hit = np.array(np.unravel_index(rng.choice(pixels), known.shape), np.float64)
         half = np.array(self.contract.output_shape) / 2
         hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
         return hit
@@ -156,15 +174,20 @@ class WindowStream(Dataset["Item | SegError"]):
         return self.contract.input_shape if self.contract.geometry == "stretch" else self.contract.output_shape
 
     def _answered(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Coordinates `(2, h, w)` of the pixels that the network answers for."""
-        if self.contract.geometry == "stretch":  # the answer is taken for the whole squeezed image
-            rows, columns = (
-                np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
-                for i, o in zip(self.contract.input_shape, self.contract.output_shape, strict=True)
-            )
-            return where[:, rows][:, :, columns]
-        (top, left), (height, width) = self.contract.margin, self.contract.output_shape
-        return where[:, top : top + height, left : left + width]
+        """Coordinates `(A, *output_shape)` of the pixels that the network answers for."""
+        for axis, (i, o) in enumerate(zip(self.contract.input_shape, self.contract.output_shape, strict=True), 1):
+            places = (i - o) // 2 + np.arange(o)
+            if self.contract.geometry == "stretch":  # the answer is taken for the whole squeezed image
+                places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
+            where = where.take(places, axis=axis)
+        return where
+
+
+def _truth(truth: Array, where: NDArray[np.float64]) -> Array:
+    """Class indices of the nearest pixel, int64, or values between pixels, channels first, float32."""
+    if truth.dtype == np.uint8:
+        return np.asarray(warp(truth[..., None], where, 0)[..., 0], np.int64)
+    return np.ascontiguousarray(np.moveaxis(warp(truth, where, 1), -1, 0))
 
 
 class StreamOrder:

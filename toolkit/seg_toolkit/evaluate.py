@@ -14,8 +14,10 @@ from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from torch import nn
 
-from .folder import Case, ClassValues, read_case
+from .case import Case
+from .folder import ClassValues
 from .metrics import Confusion, confusion
+from .networks.network import LAYOUT
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def torch_infer(model: nn.Module, device: torch.device) -> Infer:
 
     @torch.inference_mode()
     def infer(window: Float) -> Float:
-        x = torch.from_numpy(window).to(device, memory_format=torch.channels_last)
+        x = torch.from_numpy(window).to(device, memory_format=LAYOUT[window.ndim - 2])
         answer: Float = model(x).float().cpu().numpy()
         return answer
 
@@ -47,7 +49,7 @@ def score(
 ) -> Iterator[Scored]:  # fmt: skip
     """Segment each case and count, one at a time."""
     for case in progress(cases):
-        raw, expected, _ = read_case(case, classes)
-        image = fitted(raw, contract, str(case.image))
+        example = case.read(classes)
+        image, expected = fitted(example.image, contract, case.name), example.labels
         labels = segment_labels(image, contract, infer)
         yield Scored(case.name, image, expected, labels, confusion(expected, labels, len(classes)))

@@ -16,6 +16,8 @@ from seg_runtime.errors import DataError
 from seg_runtime.image import SUFFIXES, decode, read_bytes
 from seg_runtime.preprocess import Array
 
+from .case import Case, Example
+
 BACKGROUND = (0, 0, 0)
 COLORS = (  # Okabe and Ito's palette, told apart by colour-blind readers too
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
@@ -23,13 +25,42 @@ COLORS = (  # Okabe and Ito's palette, told apart by colour-blind readers too
 
 
 @dataclass(frozen=True)
-class Case:
-    """One image with its ground truth."""
+class FolderCase(Case):
+    """A case whose image, mask and instances are files of one name."""
 
     name: str
-    image: Path
-    mask: Path | None
-    instances: Path | None
+    image_file: Path
+    mask_file: Path | None
+    instances_file: Path | None
+
+    @property
+    def instances_only(self) -> bool:
+        """Whether there is no mask."""
+        return self.mask_file is None
+
+    def image(self) -> Array:
+        """`(H, W, C)`."""
+        return read_image(self.image_file)
+
+    def values(self) -> dict[int, str]:
+        """Of the mask; 0 and 1 where there are only instances."""
+        if self.mask_file is None:
+            return {value: str(self.instances_file) for value in (0, 1)}
+        return {int(v): str(self.mask_file) for v in np.unique(read_mask(self.mask_file))}
+
+    def read(self, classes: Sequence[ClassValues]) -> Example:
+        """Image and ground truth; see `Case.read`."""
+        labels, instances = self.truth(classes)
+        return Example(self.image(), labels, instances).checked(self.name)
+
+    def truth(self, classes: Sequence[ClassValues]) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+        """Labels `(H, W)` uint8 and, where the folder has them, instances `(H, W)` int32."""
+        instances = None if self.instances_file is None else _ids(self.instances_file)
+        if self.mask_file is not None:
+            return to_labels(read_mask(self.mask_file), classes, str(self.mask_file)), instances
+        if instances is None:
+            raise DataError(f"{self.name} has no mask", "a mask or instances", "add one")
+        return (instances > 0).astype(np.uint8), instances
 
 
 @dataclass(frozen=True)
@@ -40,7 +71,7 @@ class ClassValues:
     values: tuple[int, ...]
 
 
-def find_cases(root: Path, report: Callable[[str], None]) -> list[Case]:
+def find_cases(root: Path, report: Callable[[str], None]) -> list[FolderCase]:
     """The matched cases of `root`: `images/NAME.*` with `masks/NAME.*` or `instances/NAME.*`, sorted by name.
 
     Args:
@@ -70,7 +101,7 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[Case]:
             report(f"{len(odd)} in {name} without a match in {' and '.join(set(filled) - {name})}, left out: {named}")
     if not matched:
         raise DataError(f"no image in {root} has the name of a mask", "images/NAME.* with masks/NAME.*", "rename them")
-    return [Case(n, images[n], masks.get(n), instances.get(n)) for n in matched]
+    return [FolderCase(n, images[n], masks.get(n), instances.get(n)) for n in matched]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -113,22 +144,6 @@ def _one_page(path: Path, indices: bool) -> Array:
     if next(pages, None) is not None:
         raise DataError(f"{path} has several pages", "one image per file", "split the stack")
     return page
-
-
-def read_case(case: Case, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8], NDArray[np.int32] | None]:
-    """Image `(H, W, C)`, labels `(H, W)` uint8 and, where known, instances `(H, W)` int32 of a case.
-
-    Raises:
-        DataError: they differ in size, or a mask value that no class lists.
-    """
-    image, (labels, instances) = read_image(case.image), truth(case, classes)
-    for what, got in (("mask", labels), ("instances", instances)):
-        if got is not None and got.shape != image.shape[:2]:
-            came = (
-                f"{case.name}: image of {image.shape[1]}×{image.shape[0]}, {what} of {got.shape[1]}×{got.shape[0]} px"
-            )
-            raise DataError(came, "one size", "export them again")
-    return image, labels, instances
 
 
 def parse_classes(text: str) -> tuple[ClassValues, ...]:
@@ -212,16 +227,6 @@ def to_labels(mask: NDArray[np.int64], classes: Sequence[ClassValues], name: str
     return labels.astype(np.uint8)
 
 
-def truth(case: Case, classes: Sequence[ClassValues]) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
-    """Labels `(H, W)` uint8 and, where the folder has them, instances `(H, W)` int32 of a case."""
-    instances = None if case.instances is None else _ids(case.instances)
-    if case.mask is not None:
-        return to_labels(read_mask(case.mask), classes, str(case.mask)), instances
-    if instances is None:
-        raise DataError(f"{case.name} has no mask", "a mask or instances", "add one")
-    return (instances > 0).astype(np.uint8), instances
-
-
 def _ids(path: Path) -> NDArray[np.int32]:
     """Instance ids 0..n of a file, renumbered without gaps, since some programs count in millions."""
     values = read_mask(path)
@@ -237,12 +242,10 @@ def recolored(classes: Sequence[ClassValues], infos: Sequence[ClassInfo]) -> tup
 
 
 def mask_values(cases: Sequence[Case]) -> dict[int, str]:
-    """All values that occur in the masks, each with a file that holds it; 0 and 1 where there are only instances."""
+    """All values that occur in the masks, each with a file that holds it."""
     found: dict[int, str] = {}
     for case in cases:
-        values = [0, 1] if case.mask is None else [int(v) for v in np.unique(read_mask(case.mask))]
-        for value in values:
-            found.setdefault(value, str(case.mask or case.instances))
+        found = {**case.values(), **found}
     return found
 
 

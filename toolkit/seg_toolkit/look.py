@@ -15,7 +15,8 @@ from seg_runtime.image import has_opaque_alpha, is_grey
 from seg_runtime.preprocess import dtype_maximum, mean_std
 
 from .augment import NONE, Augmentation
-from .folder import Case, ClassValues, read_case
+from .case import Case, sized
+from .folder import ClassValues
 
 Choice = tuple[str, str]  # what was chosen, why
 
@@ -54,7 +55,9 @@ def look(
 
 
 def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
-    image, labels, _ = read_case(case, classes)
+    example = case.read(classes)
+    image, labels = example.image, example.labels
+    known = labels if example.known is None else labels[example.known]
     if has_opaque_alpha(image):
         image = image[..., :-1]
     if image.shape[-1] == 3 and is_grey(image):
@@ -62,8 +65,8 @@ def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
     mean, std = mean_std(image)
     low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
     return Sight(
-        case.name, image.shape[:2], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
-        (float(low), float(high)), np.bincount(labels.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
+        case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
+        (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
     )  # fmt: skip
 
 
@@ -85,7 +88,7 @@ def shares(sights: Sequence[Sight]) -> NDArray[np.float64]:
 
 def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[str]:
     """What was found, a line each."""
-    sizes = Counter(f"{s.shape[1]}×{s.shape[0]}" for s in sights).most_common()
+    sizes = Counter(sized(s.shape) for s in sights).most_common()
     kinds = Counter(f"{s.dtype}, {s.channels} channel{'s' * (s.channels > 1)}" for s in sights).most_common()
     stds = [float(np.mean(s.std)) for s in sights]
     return [

@@ -15,10 +15,11 @@ from seg_runtime.contract import Contract, Intensity
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.image import SUFFIXES
 
+from .case import Case
 from .checkpoint import Checkpoint, load
 from .codes import with_codes
 from .dataset import WindowStream
-from .folder import Case, ClassValues, find_cases, infer_classes, mask_values, parse_classes
+from .folder import ClassValues, infer_classes, mask_values, parse_classes
 from .look import (
     AUGMENTATIONS,
     Sight,
@@ -33,8 +34,9 @@ from .look import (
     look,
     scarce_classes,
 )
-from .train import Recipe, resume_path
-from .unet import UNet, check_input_size
+from .networks import Network, described, from_options
+from .readers import find_cases
+from .train import Settings, resume_path
 
 STEPS = 3000
 MAX_LR = 100.0
@@ -46,9 +48,9 @@ Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
 class Plan:
     """A training run, ready to start."""
 
-    model: UNet
+    model: Network
     contract: Contract
-    recipe: Recipe
+    settings: Settings
     stream: WindowStream
     validation: list[Case]
     classes: tuple[ClassValues, ...]
@@ -71,11 +73,12 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
         say: told every choice.
         bar: makes a progress bar of a label and a length.
     """
-    output_px = check_input_size(options["input_size"], options["depth"])
+    input_shape, output_shape = window_shapes(options)
+    output_px = min(output_shape)
     device = pick_device(options["device"])
     state = _state(out, options)
     _check_numbers(options)
-    cases = find_cases(data, say)
+    cases = find_cases(options["reader"], data, say)
     check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
     classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
@@ -88,23 +91,22 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     seen = [s for s in sights if s.name in known]
 
     chosen = _choose(cases, sights, seen, output_px, options, say)
-    contract = Contract(
-        input_shape=(options["input_size"],) * 2, output_shape=(output_px,) * 2, channels=chosen.channels,
-        intensity=chosen.intensity, classes=infos, pixels=choose_pixels(sights),
-        geometry=chosen.geometry, stride=1 << options["depth"],
-    )  # fmt: skip
     model = _network(chosen.channels, len(classes), options)
-    recipe = replace(
-        _recipe(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,
+    contract = Contract(
+        input_shape=input_shape, output_shape=output_shape, channels=chosen.channels, intensity=chosen.intensity,
+        classes=infos, pixels=choose_pixels(sights), geometry=chosen.geometry, stride=model.stride,
+    )  # fmt: skip
+    settings = replace(
+        _settings(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,
         augment=chosen.augment, balance=chosen.balance, validation=tuple(c.name for c in validation),
     )  # fmt: skip
     stream = WindowStream(
-        training, classes, contract, recipe.class_weights, recipe.border_weight, AUGMENTATIONS[recipe.augment],
-        recipe.seed, recipe.balance, scarce_classes(seen),
+        training, classes, contract, settings.class_weights, settings.border_weight, AUGMENTATIONS[settings.augment],
+        settings.seed, settings.balance, scarce_classes(seen),
     )  # fmt: skip
     if state:
-        _check_same(state, recipe, model, contract)
-    return Plan(model, contract, recipe, stream, validation, classes, device, state)
+        _check_same(state, settings, model, contract)
+    return Plan(model, contract, settings, stream, validation, classes, device, state)
 
 
 @dataclass(frozen=True)
@@ -139,13 +141,31 @@ def _choose(
     return _Chosen(channels, intensity, geometry, weights, border, balance, augment)
 
 
-def _network(channels: int, classes: int, options: dict[str, Any]) -> UNet:
-    torch.manual_seed(options["seed"])
-    width = options["width"]
+def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Input and output shape of a window, as `--input-size` or else the network says.
+
+    Raises:
+        SegError: not a size that the network can take.
+    """
+    with torch.device("meta"):  # nothing is computed: only its sizes are asked for
+        network = from_options(options["network"], 1, 2, options)
+    asked = options["input_size"]
+    if not asked:
+        return network.default_input, network.output_shape(network.default_input)
     try:
-        return UNet(channels, classes, width, options["depth"], options["skip"], options["dropout"])
+        sides = tuple(int(side) for side in str(asked).split(","))
+    except ValueError as error:
+        raise SegError(f"--input-size {asked}", "a number, or one for each axis", "572, or 116,132,132") from error
+    shape = sides * network.axes if len(sides) == 1 else sides
+    return shape, network.output_shape(shape)
+
+
+def _network(channels: int, classes: int, options: dict[str, Any]) -> Network:
+    torch.manual_seed(options["seed"])
+    try:
+        return from_options(options["network"], channels, classes, options)
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
-        came = f"a network of width {width} does not fit into memory"
+        came = f"a network of width {options['width']} does not fit into memory"
         raise SegError(came, "a smaller one", "lower --width") from error
 
 
@@ -205,12 +225,12 @@ def choose_border(asked: float | None, cases: Sequence[Case]) -> tuple[float, st
         if asked < 0:
             raise SegError(f"--border-weight {asked}", "0 or more", "correct it")
         return asked, "as asked"
-    if all(c.mask is None for c in cases):
+    if all(c.instances_only for c in cases):
         return 10.0, "there are only instances, so the gaps between them are what matters"
     return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"
 
 
-def _recipe(options: dict[str, Any], training: int) -> Recipe:
+def _settings(options: dict[str, Any], training: int) -> Settings:
     if options["steps"] and options["epochs"]:
         raise SegError("--steps and --epochs", "one of them", "leave one out")
     steps = options["steps"] or STEPS
@@ -219,9 +239,9 @@ def _recipe(options: dict[str, Any], training: int) -> Recipe:
     lr = options["lr"] if options["lr"] is not None else (1e-3 if options["optimizer"] == "adamw" else 1e-4)
     if not 0 < lr <= MAX_LR:
         raise SegError(f"--lr {lr}", f"a number above 0 and up to {MAX_LR:g}", "1e-3 suits adamw, 1e-4 sgd")
-    return Recipe(
+    return Settings(
         steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
-        dice_weight=options["dice_weight"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+        dice_weight=options["dice_weight"], recipe=options["recipe"] or "", reader=options["reader"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
     )  # fmt: skip
 
 
@@ -250,11 +270,11 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _check_same(state: Checkpoint, recipe: Recipe, model: UNet, contract: Contract) -> None:
-    then, now = state.training["recipe"], asdict(recipe)
+def _check_same(state: Checkpoint, settings: Settings, model: Network, contract: Contract) -> None:
+    then, now = state.training["settings"], asdict(settings)
     odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
     odd += [
-        f"{k} {state.network.get(k)} then, {v} now" for k, v in model.arguments.items() if state.network.get(k) != v
+        f"{k} {state.network.get(k)} then, {v} now" for k, v in described(model).items() if state.network.get(k) != v
     ]
     if state.contract.to_json() != contract.to_json():
         odd.append("the data or the options that shape the contract differ")

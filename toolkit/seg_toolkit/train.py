@@ -24,20 +24,22 @@ from seg_runtime.version import VERSION
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from .case import Case
 from .checkpoint import Checkpoint, load, save, weights_sha256
 from .dataset import StreamOrder, WindowStream, collate
 from .evaluate import score, torch_infer
-from .folder import Case, ClassValues, json_values
+from .folder import ClassValues, json_values
 from .loss import dice_loss, weighted_cross_entropy
 from .metrics import Confusion, dice, summary
+from .networks import Network, described
+from .networks.network import LAYOUT
 from .picture import curves, preview
-from .unet import UNet
 
 PREVIEWS = 4  # validation images shown in the preview picture
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Settings:
     """The numbers of one training run; stored in the checkpoint, compared on `--resume`."""
 
     steps: int = 700
@@ -57,6 +59,10 @@ class Recipe:
     balance: float = 0.5
     validation: tuple[str, ...] = ()
     """Names of the cases that are never trained on."""
+    recipe: str = ""
+    """Name of the recipe that it began with."""
+    reader: str = "pairs"
+    """Of the data set."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class News:
 
 
 def train(
-    model: UNet, contract: Contract, recipe: Recipe, stream: WindowStream, validation: Sequence[Case],
+    model: Network, contract: Contract, settings: Settings, stream: WindowStream, validation: Sequence[Case],
     classes: Sequence[ClassValues], out: Path, *, device: torch.device, workers: int = 0,
     resume: Checkpoint | None = None, watch: Callable[[News], None] = lambda news: None,
 ) -> Checkpoint:  # fmt: skip
@@ -78,7 +84,7 @@ def train(
     Args:
         model: initialised network.
         contract: of the model to be.
-        recipe: the numbers.
+        settings: the numbers.
         stream: training windows.
         validation: cases that are scored, never trained on.
         classes: with their mask values.
@@ -96,15 +102,15 @@ def train(
         KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
             stops at once, with the state of the last evaluation.
     """
-    run = _Run(model, recipe, device)
-    kept = Checkpoint(model.arguments, {}, contract, json_values(classes))
-    torch.manual_seed(recipe.seed)
+    run = _Run(model, settings, device)
+    kept = Checkpoint(described(model), {}, contract, json_values(classes), reader=settings.reader)
+    torch.manual_seed(settings.seed)
     if resume:
         run.restore(resume.training)
         kept = load(out) if run.best >= 0 else kept
-    order = StreamOrder(run.step * recipe.batch_size, recipe.steps * recipe.batch_size)
+    order = StreamOrder(run.step * settings.batch_size, settings.steps * settings.batch_size)
     loader = DataLoader(
-        stream, recipe.batch_size, sampler=order, num_workers=workers, collate_fn=collate, worker_init_fn=_ignore_ctrl_c,
+        stream, settings.batch_size, sampler=order, num_workers=workers, collate_fn=collate, worker_init_fn=_ignore_ctrl_c,
         generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
     )  # fmt: skip
     with _CtrlC() as ctrl_c:
@@ -113,11 +119,11 @@ def train(
                 raise batch
             loss = run.advance(batch)
             watch(News(run.step, loss, None))
-            if run.step % recipe.eval_every == 0 or run.step == recipe.steps:
+            if run.step % settings.eval_every == 0 or run.step == settings.steps:
                 answer = run.average.module  # the running average is what is judged and kept
                 result = _evaluate(answer, contract, validation, classes, device, out)
                 if run.note(result["mean_dice"]):
-                    kept = _finished(answer, contract, recipe, classes, run.step, result)
+                    kept = _finished(answer, contract, settings, classes, run.step, result)
                     save(kept, out)
                 run.remember(contract, classes, out)
                 _write_log(run.rows, out)
@@ -131,12 +137,12 @@ def train(
 class _Run:
     """All that changes from step to step, and all that `--resume` must find again."""
 
-    def __init__(self, model: UNet, recipe: Recipe, device: torch.device) -> None:
-        model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        self.model, self.recipe, self.device = model, recipe, device
-        self.average = _average(model, recipe.average)
-        self.optimizer = _optimizer(model, recipe)
-        steps = recipe.steps
+    def __init__(self, model: Network, settings: Settings, device: torch.device) -> None:
+        model.to(device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
+        self.model, self.settings, self.device = model, settings, device
+        self.average = _average(model, settings.average)
+        self.optimizer = _optimizer(model, settings)
+        steps = settings.steps
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _cosine(step, steps))
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
         self.step, self.best = 0, -1.0
@@ -148,7 +154,7 @@ class _Run:
 
     def advance(self, batch: Sequence[Tensor]) -> float:
         """One optimizer step; its loss."""
-        loss = _step(self.model, batch, self.optimizer, self.scaler, self.recipe, self.device)
+        loss = _step(self.model, batch, self.optimizer, self.scaler, self.settings, self.device)
         _check_finite(loss, f"the loss became {loss} at step {self.step + 1}")
         self.schedule.step()
         self.average.update_parameters(self.model)
@@ -169,8 +175,8 @@ class _Run:
         """Write the state beside the model."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
-        training = {**state, **numbers, "rng": torch.get_rng_state(), "recipe": asdict(self.recipe)}
-        save(Checkpoint(self.model.arguments, {}, contract, json_values(classes), training), resume_path(out))
+        training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
+        save(Checkpoint(described(self.model), {}, contract, json_values(classes), training), resume_path(out))
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go back to a state."""
@@ -227,15 +233,15 @@ def resume_path(out: Path) -> Path:
 
 def _step(
     model: nn.Module, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
-    recipe: Recipe, device: torch.device,
+    settings: Settings, device: torch.device,
 ) -> float:  # fmt: skip
     model.train()
     image, labels, weights = (part.to(device, non_blocking=True) for part in batch)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
-        logits = model(image.to(memory_format=torch.channels_last))
+        logits = model(image.to(memory_format=LAYOUT[image.ndim - 2]))
     loss = weighted_cross_entropy(logits, labels, weights)
-    if recipe.dice_weight:
-        loss = loss + recipe.dice_weight * dice_loss(logits, labels)
+    if settings.dice_weight:
+        loss = loss + settings.dice_weight * dice_loss(logits, labels)
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)
@@ -245,10 +251,10 @@ def _step(
     return value
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum)
-    return torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=settings.momentum)
+    return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
 
 
 def _cosine(step: int, steps: int) -> float:
@@ -300,24 +306,25 @@ def _evaluate(
 def _finished(
     model: nn.Module,
     contract: Contract,
-    recipe: Recipe,
+    settings: Settings,
     classes: Sequence[ClassValues],
     step: int,
     result: dict[str, Any],
 ) -> Checkpoint:
-    assert isinstance(model, UNet)  # what the average wraps
+    assert isinstance(model, Network)  # what the average wraps
     network = model
     provenance = {
         "weights_sha256": weights_sha256(network),
         "seg-edge": VERSION,
         "torch": str(torch.__version__),
         "trained": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "network": network.arguments,
-        "recipe": {**asdict(recipe), "best_step": step},
+        "network": described(network),
+        "recipe": settings.recipe,
+        "settings": {**asdict(settings), "best_step": step},
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    return Checkpoint(network.arguments, state, replace(contract, provenance=provenance), json_values(classes))
+    return Checkpoint(described(network), state, replace(contract, provenance=provenance), json_values(classes))
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.errors import SegError
 
-EIGHT = np.ones((3, 3), bool)  # a pixel touches its eight neighbours
+
+def touching(axes: int) -> NDArray[np.bool_]:
+    """A pixel and what it touches, its eight neighbours in an image, 26 in a volume."""
+    return np.ones((3,) * axes, bool)
 
 
 def weight_map(
@@ -22,7 +25,7 @@ def weight_map(
     0 everywhere when there are fewer than two cells.
 
     Args:
-        instances_or_labels: `(H, W)` integers, 0 is the background. Values all below `len(class_weights)` are read as
+        instances_or_labels: `(*spatial)` integers, 0 is the background. Values all below `len(class_weights)` are read as
             class indices: cells are then the connected parts of a class, and touching cells are told apart by
             morphology (`split_touching`). Otherwise they are ids, one per cell, all of class 1.
         class_weights: weight w_c per class, the background first.
@@ -30,15 +33,15 @@ def weight_map(
         sigma_px: its width.
 
     Returns:
-        `(H, W)` float32.
+        `(*spatial)` float32.
 
     Raises:
-        SegError: not a 2-D integer array, negative values, or sigma_px not positive.
+        SegError: not an array of integers, negative values, or sigma_px not positive.
     """
     cells = np.asarray(instances_or_labels)
-    if cells.ndim != 2 or cells.dtype.kind not in "iub" or (cells.size and cells.min() < 0):
+    if cells.ndim < 2 or cells.dtype.kind not in "iub" or (cells.size and cells.min() < 0):
         raise SegError(
-            f"cells of shape {cells.shape}, {cells.dtype}", "(H, W) integers from 0", "pass ids or class indices"
+            f"cells of shape {cells.shape}, {cells.dtype}", "(*spatial) integers from 0", "pass ids or class indices"
         )
     if sigma_px <= 0 or len(class_weights) < 2:
         raise SegError(
@@ -53,7 +56,7 @@ def weight_map(
 
 
 def border_term(instances: NDArray[Any], w0: float, sigma_px: float) -> NDArray[np.float64]:
-    """w0 · exp(-(d1 + d2)² / (2σ²)) outside cells, 0 inside; `(H, W)` ids -> `(H, W)` float64.
+    """w0 · exp(-(d1 + d2)² / (2σ²)) outside cells, 0 inside; `(*spatial)` ids -> `(*spatial)` float64.
 
     Each distance is computed near its cell only: beyond 6σ the term is under 2e-8 · w0 and taken as 0.
     """
@@ -72,7 +75,7 @@ def border_term(instances: NDArray[Any], w0: float, sigma_px: float) -> NDArray[
 
 
 def split_touching(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Cells of a semantic mask: `(H, W)` class indices -> `(H, W)` int32 ids, 0 on the background.
+    """Cells of a semantic mask: `(*spatial)` class indices -> `(*spatial)` int32 ids, 0 on the background.
 
     Connected parts of a class are cells. A part with a neck, narrower than three quarters of the width of what lies on
     either side, is two touching cells: each pixel goes to the nearest side, and the seam becomes background.
@@ -81,10 +84,10 @@ def split_touching(labels: NDArray[Any]) -> NDArray[np.int32]:
     for value in np.unique(labels):
         if value == 0:
             continue
-        parts, _ = ndimage.label(labels == value, EIGHT)
+        parts, _ = ndimage.label(labels == value, touching(labels.ndim))
         for index, box in enumerate(ndimage.find_objects(parts), 1):
             part = np.pad(parts[box] == index, 1)
-            pieces = _pieces(part)[1:-1, 1:-1]
+            pieces = _pieces(part)[(slice(1, -1),) * part.ndim]
             target = instances[box]
             target[pieces > 0] = pieces[pieces > 0] + instances.max()
     return instances
@@ -95,11 +98,11 @@ NECK = 0.75  # of the depth of both sides: shallower than that, a connection is 
 
 def _pieces(part: NDArray[np.bool_]) -> NDArray[np.int32]:
     depth = ndimage.distance_transform_edt(part)
-    cores, count = ndimage.label(_cores(depth), EIGHT)
+    cores, count = ndimage.label(_cores(depth), touching(part.ndim))
     if count == 1:
         return part.astype(np.int32)
-    rows, columns = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
-    owner = np.where(part, cores[rows, columns], 0).astype(np.int32)
+    nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+    owner = np.where(part, cores[tuple(nearest)], 0).astype(np.int32)
     return np.where(seams(owner), 0, owner)
 
 
@@ -110,7 +113,7 @@ def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
     while waiting:
         area = waiting.pop()
         for level in np.arange(1.0, depth[area].max(), 0.5):
-            pieces, count = ndimage.label(area & (depth > level), EIGHT)
+            pieces, count = ndimage.label(area & (depth > level), touching(depth.ndim))
             tops = ndimage.maximum(depth, pieces, np.arange(1, count + 1))
             cells = [i for i, top in enumerate(np.atleast_1d(tops), 1) if level <= NECK * top]
             if len(cells) > 1:
@@ -122,6 +125,6 @@ def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def seams(instances: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels of a cell that touch another cell of a higher id (8 neighbours): `(H, W)` ids -> `(H, W)` bool."""
-    highest = ndimage.maximum_filter(instances, footprint=EIGHT, mode="nearest")
+    """Pixels of a cell that touch another cell of a higher id (see `touching`): `(*spatial)` ids -> `(*spatial)` bool."""
+    highest = ndimage.maximum_filter(instances, footprint=touching(instances.ndim), mode="nearest")
     return (instances > 0) & (highest > instances)

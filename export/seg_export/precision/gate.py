@@ -15,7 +15,8 @@ from seg_runtime.errors import DataError, ParityError
 from seg_runtime.image import decode, fitted, read_bytes
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
-from seg_toolkit.folder import Case, ClassValues, find_cases, read_case
+from seg_toolkit.case import Case
+from seg_toolkit.folder import ClassValues, find_cases
 from seg_toolkit.metrics import Confusion, confusion, dice, iou
 
 from ..parity import evenly, image_files
@@ -138,8 +139,8 @@ class Picture:
         """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
         if self.case is None:
             return fitted(next(decode(read_bytes(self.path), str(self.path))), contract, str(self.path)), None
-        raw, truth, _ = read_case(self.case, classes)
-        return fitted(raw, contract, str(self.path)), truth
+        example = self.case.read(classes)
+        return fitted(example.image, contract, str(self.path)), example.labels
 
 
 def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
@@ -152,7 +153,7 @@ def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
     if not any((folder / part).is_dir() for part in ("masks", "instances")):
         return [Picture(paths[i]) for i in evenly(len(paths), count)]
     cases = find_cases(folder, lambda note: None)
-    return [Picture(cases[i].image, cases[i]) for i in evenly(len(cases), count)]
+    return [Picture(cases[i].image_file, cases[i]) for i in evenly(len(cases), count)]
 
 
 def judge(

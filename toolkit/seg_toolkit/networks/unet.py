@@ -9,6 +9,8 @@ from seg_runtime.errors import SegError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .network import Network
+
 SKIPS = ("crop", "resize")
 
 
@@ -29,25 +31,6 @@ def output_size(size: int, depth: int = 4) -> int | None:
     return size if size > 0 else None
 
 
-def check_input_size(size: int, depth: int = 4) -> int:
-    """The output window for an input of `size` px.
-
-    Raises:
-        SegError: not a valid size; names the nearest valid ones (16k + 60 from 188 on for a depth of 4).
-    """
-    out = output_size(size, depth)
-    if out is None:
-        below = next((n for n in range(size, 0, -1) if output_size(n, depth)), None)
-        above = next(n for n in range(max(size, 1), max(size, 1) + (16 << depth)) if output_size(n, depth))
-        near = " or ".join(str(n) for n in (below, above) if n)
-        raise SegError(
-            f"input size {size}",
-            f"{1 << depth}k + const so that every pooling meets an even size",
-            f"the nearest valid: {near}",
-        )
-    return out
-
-
 class DoubleConv(nn.Sequential):
     """Two valid 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`."""
 
@@ -58,7 +41,7 @@ class DoubleConv(nn.Sequential):
         )
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """U-Net, 572 -> 388 px at depth 4; 31,031,810 parameters with 3 channels, 2 classes, width 64.
 
     Args:
@@ -71,6 +54,8 @@ class UNet(nn.Module):
             variant does.
         dropout: probability at the end of the contracting path.
     """
+
+    kind = "unet"
 
     def __init__(
         self,
@@ -117,6 +102,10 @@ class UNet(nn.Module):
             x = merge(torch.cat([x, self._fitted(carried.pop(), x)], dim=1))
             # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
         return self.head(x)  # type: ignore[no-any-return]  # (N, K, 388, 388)
+
+    def output_side(self, side: int) -> int | None:
+        """Side in px of the output window: 16k + 60 -> 16k - 124 at depth 4."""
+        return output_size(side, self.depth)
 
     def _fitted(self, skip: Tensor, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]

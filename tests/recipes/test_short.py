@@ -1,0 +1,24 @@
+"""Each recipe, from samples in its data set's own layout to a file that the runtime runs, better than a trivial answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from seg_toolkit.recipes import names
+
+from samples import generators
+from samples.gallery import show
+
+
+def test_every_recipe_has_a_generator() -> None:
+    assert generators.names() == names()
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("recipe", generators.names())
+def test_a_short_training_beats_the_trivial_answer(tmp_path: Path, recipe: str) -> None:
+    shown, picture = show(recipe, tmp_path)
+    assert shown.score > shown.baseline_score + 0.02, shown
+    assert shown.parity_error <= 1e-4
+    assert min(picture.size) > 50

@@ -1,0 +1,88 @@
+"""A case: one image with its ground truth, however a data set keeps them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from seg_runtime.errors import DataError
+from seg_runtime.preprocess import Array
+
+if TYPE_CHECKING:
+    from .folder import ClassValues
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case in memory, at the image's own size. `spatial` is `(H, W)` or `(D, H, W)`.
+
+    Attributes:
+        image: `(*spatial, C)` as the runtime reads it.
+        truth: `(*spatial)` uint8 class indices, or what a regression is to find, `(*spatial, K)` float32.
+        instances: `(*spatial)` int32, ids from 1; None where nobody told objects apart.
+        known: `(*spatial)` bool, where somebody annotated; None for everywhere. The rest has weight 0.
+    """
+
+    image: Array
+    truth: Array
+    instances: NDArray[np.int32] | None = None
+    known: NDArray[np.bool_] | None = None
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """`(*spatial)` class indices."""
+        assert self.truth.dtype == np.uint8  # of a task with classes
+        return self.truth
+
+    def checked(self, name: str) -> Example:
+        """Itself.
+
+        Raises:
+            DataError: image and ground truth differ in size.
+        """
+        shape = self.image.shape[:-1]
+        for what, got in (("mask", self.truth), ("instances", self.instances), ("annotation", self.known)):
+            if got is not None and got.shape[: len(shape)] != shape:
+                came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape[: len(shape)])} px"
+                raise DataError(came, "one size", "export them again")
+        return self
+
+
+class Case(ABC):
+    """One image with its ground truth; nothing is read before it is asked for. Cases travel to worker processes.
+
+    Attributes:
+        name: unique in its data set.
+    """
+
+    name: str
+
+    @property
+    def instances_only(self) -> bool:
+        """Whether the ground truth is objects told apart, without a mask."""
+        return False
+
+    @abstractmethod
+    def image(self) -> Array:
+        """`(*spatial, C)` as the runtime reads it, without the ground truth."""
+
+    @abstractmethod
+    def values(self) -> dict[int, str]:
+        """All values of the mask, each with a file that holds it."""
+
+    @abstractmethod
+    def read(self, classes: Sequence[ClassValues]) -> Example:
+        """Image and ground truth.
+
+        Raises:
+            DataError: they differ in size, or a mask value that no class lists.
+        """
+
+
+def sized(shape: Sequence[int]) -> str:
+    """A size as people write it: width first, 512×300."""
+    return "×".join(str(n) for n in reversed(shape))

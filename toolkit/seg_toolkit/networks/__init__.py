@@ -1,0 +1,46 @@
+"""The family: one network a file, each from a window to the logits of its centre."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from seg_runtime.errors import ModelError, SegError
+
+from .network import Network as Network
+from .unet import UNet
+
+NETWORKS: dict[str, type[Network]] = {network.kind: network for network in (UNet,)}
+
+
+def build(arguments: Mapping[str, Any]) -> Network:
+    """A network of what a checkpoint says of it: `kind` and the arguments of that kind.
+
+    Raises:
+        ModelError: a kind that this version does not know.
+        TypeError: arguments that the kind does not take.
+    """
+    rest = dict(arguments)
+    kind = rest.pop("kind", UNet.kind)  # the first checkpoints knew one kind
+    if kind not in NETWORKS:
+        raise ModelError(f"a network of the kind {kind!r}", ", ".join(NETWORKS), "upgrade seg-edge on this machine")
+    return NETWORKS[kind](**rest)
+
+
+def described(network: Network) -> dict[str, Any]:
+    """What `build` takes."""
+    return {"kind": network.kind, **network.arguments}
+
+
+def from_options(kind: str, channels: int, classes: int, options: Mapping[str, Any]) -> Network:
+    """A network with new weights, as seg-train's options wish it; those that its kind has no use for are left out.
+
+    Raises:
+        SegError: an unknown kind, or arguments that contradict each other.
+    """
+    if kind not in NETWORKS:
+        raise SegError(f"--network {kind}", ", ".join(NETWORKS), "choose one of them")
+    taken = inspect.signature(NETWORKS[kind].__init__).parameters
+    chosen = {name: value for name, value in options.items() if name in taken and value is not None}
+    return NETWORKS[kind](**{**chosen, "in_channels": channels, "classes": classes})

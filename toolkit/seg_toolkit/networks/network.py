@@ -1,0 +1,75 @@
+"""What every network of the family offers: to training, to export, and to the checkpoint that rebuilds it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from seg_runtime.errors import SegError
+from torch import Tensor, nn
+
+LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
+"""By spatial axes: what torch's convolutions are fastest in."""
+
+
+class Network(nn.Module):
+    """A network from one window of fixed size to the logits of its centre.
+
+    Attributes:
+        kind: its name for `--network` and in checkpoints.
+        axes: spatial axes, 2 or 3.
+        default_input: the window that it is trained with unless `--input-size` says otherwise.
+        arguments: what rebuilds it, all of them plain values.
+        depth: poolings.
+    """
+
+    kind: ClassVar[str]
+    axes: ClassVar[int] = 2
+    default_input: ClassVar[tuple[int, ...]] = (572, 572)
+    arguments: dict[str, Any]
+    depth: int
+
+    @property
+    def stride(self) -> int:
+        """Shifts by a multiple of so many px move the answer and change nothing else."""
+        return 1 << self.depth
+
+    def output_side(self, side: int) -> int | None:
+        """Side in px of the answer to a window of `side` px, None where a pooling would meet an odd size."""
+        raise NotImplementedError
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The centre that the network answers for.
+
+        Args:
+            input_shape: of a window, one number for each of `axes`.
+
+        Raises:
+            SegError: of another rank, or a size that some pooling cannot halve; names the nearest that are valid.
+        """
+        if len(input_shape) != self.axes:
+            wanted = f"{self.axes} numbers" if self.axes > 2 else "one number, or two"
+            raise SegError(f"input size {_listed(input_shape)}", f"{wanted} for the network {self.kind}", "correct it")
+        return tuple(self._output_side(side) for side in input_shape)
+
+    def supervised(self, x: Tensor) -> list[Tensor]:
+        """Logits `(N, K, *output_shape)` that the loss judges in training, the answer first; others are helpers of training."""
+        return [self(x)]
+
+    def _output_side(self, side: int) -> int:
+        out = self.output_side(side)
+        if out is None:
+            below = next((n for n in range(side, 0, -1) if self.output_side(n)), None)
+            reach = max(side, 1) + (64 << self.depth)
+            above = next((n for n in range(max(side, 1), reach) if self.output_side(n)), None)
+            near = " or ".join(str(n) for n in (below, above) if n)
+            raise SegError(
+                f"input size {side}",
+                f"{self.stride}k + const so that every pooling meets an even size",
+                f"the nearest valid: {near}",
+            )
+        return out
+
+
+def _listed(shape: tuple[int, ...]) -> str:
+    return ",".join(map(str, shape))
