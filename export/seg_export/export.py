@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
+from seg_runtime.version import VERSION
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.unet import UNet, check_input_size
@@ -28,7 +29,7 @@ from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
 from .rewrite.tune import tuned
-from .stamp import stamped, with_export
+from .stamp import stamped
 
 GENERATED = 4  # windows compared when no images are given
 MAX_IMAGES = 8  # of a folder, evenly spaced
@@ -82,7 +83,7 @@ def export(
     graph, forms = _rewritten(
         to_onnx(model, contract), precision.name if precision else "fp32", optimize, tune, watch_tune
     )
-    contract = with_export(contract, graph, weights_sha256(model), forms)
+    contract = _with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(images, contract))
     session = Session(stamped(graph, contract), provider="cpu")
     reference = torch_infer(model, torch.device("cpu"))
@@ -113,6 +114,18 @@ def _rewritten(
         return graph, {}
     table = tuned(graph, watch).table if tune else default_table(layers_of(graph), precision)
     return rewritten(graph, table), table
+
+
+def _with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str, forms: Mapping[str, str]) -> Contract:
+    """The contract with the versions that made the graph, and the forms of layers that were rewritten."""
+    facts: dict[str, Any] = {
+        "weights_sha256": weights_sha256,
+        "exported_with": {"seg-edge": VERSION, "torch": str(torch.__version__), "onnx": onnx.__version__},
+        "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
+        "ir_version": graph.ir_version,
+        "rewritten": dict(forms),
+    }
+    return replace(contract, provenance={**contract.provenance, **facts})
 
 
 def write(exported: Exported, target: Path) -> None:
