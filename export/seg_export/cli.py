@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from seg_runtime.atomic import check_writable, write_atomic
-from seg_runtime.commandline import Command
+from seg_runtime.commandline import Command, progress_bar, progress_bars
 from seg_runtime.contract import HOST_DTYPES, PRECISIONS
 from seg_runtime.errors import SegError
 from seg_runtime.needs import require_extra
@@ -133,10 +131,10 @@ def main(
             text = json.dumps(report_dict(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
-    windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
+    windows, hosts = progress_bar("comparing windows"), progress_bar("comparing host-ready labels")
     exported = export(
-        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, _bars(), show_precision,
-        optimize, tune, _bar("measuring forms"),
+        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, progress_bars(), show_precision,
+        optimize, tune, progress_bar("measuring forms"), click.echo,
     )  # fmt: skip
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
@@ -158,26 +156,3 @@ def _check_precision(precision: str, calibration: Path | None, reduce_range: boo
     if precision != "fp32" and rewrite:
         fix = "leave it out: int8 is rewritten in any case, and CUDA is best off with torch's own graph"
         raise SegError(f"--optimize or --tune for {precision}", "fp32", fix)
-
-
-def _bars() -> Callable[[str, int, int], None]:
-    """A progress bar for each thing that is done."""
-    known: dict[str, Callable[[int, int], None]] = {}
-
-    def watch(what: str, done: int, total: int) -> None:
-        known.setdefault(what, _bar(what))(done, total)
-
-    return watch
-
-
-def _bar(label: str) -> Callable[[int, int], None]:
-    """A progress bar, told how many are done of how many."""
-    bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
-
-    def watch(done: int, total: int) -> None:
-        bar.length = total
-        bar.update(1)
-        if done == total:
-            bar.render_finish()
-
-    return watch

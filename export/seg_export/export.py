@@ -28,7 +28,7 @@ from .parity import Limits, Parity, compare, evenly, generated_windows, image_fi
 from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
-from .rewrite.tune import tuned
+from .rewrite.fastest import fastest
 from .stamp import stamped
 
 GENERATED = 4  # windows compared when no images are given
@@ -54,6 +54,7 @@ def export(
     precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
     report_precision: Callable[[str, Contract], None] = lambda table, c: None,
     optimize: bool = False, tune: bool = False, watch_tune: Callable[[int, int], None] = lambda done, total: None,
+    report_tune: Callable[[str], None] = lambda table: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -73,6 +74,7 @@ def export(
         optimize: rewrite the graph by the default table, see `rewrite`; int8 always is, by a table of its own.
         tune: rewrite it by what is fastest on this machine.
         watch_tune: called with measurements done and measurements in all.
+        report_tune: called with what was measured, for a person.
 
     Raises:
         ParityError: the file would not agree with torch, or the host-ready form with the runtime.
@@ -80,9 +82,13 @@ def export(
     """
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
-    graph, forms = _rewritten(
-        to_onnx(model, contract), precision.name if precision else "fp32", optimize, tune, watch_tune
-    )
+    graph = to_onnx(model, contract)
+    if tune:
+        best = fastest(graph, watch_tune)
+        report_tune(best.table())
+        graph, forms = best.graph, best.provenance()
+    else:
+        graph, forms = _rewritten(graph, precision.name if precision else "fp32", optimize)
     contract = _with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(images, contract))
     session = Session(stamped(graph, contract), provider="cpu")
@@ -106,24 +112,22 @@ def export(
     return Exported(content, contract, parity, len(samples_text))
 
 
-def _rewritten(
-    graph: onnx.ModelProto, precision: str, optimize: bool, tune: bool, watch: Callable[[int, int], None]
-) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The graph in the forms that were asked for, and the table of them."""
-    if not (optimize or tune or precision == "int8"):
-        return graph, {}
-    table = tuned(graph, watch).table if tune else default_table(layers_of(graph), precision)
-    return rewritten(graph, table), table
+def _rewritten(graph: onnx.ModelProto, precision: str, optimize: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the forms of the default table where they were asked for, and what provenance says of them."""
+    if not (optimize or precision == "int8"):
+        return graph, {"rewritten": {}}
+    table = default_table(layers_of(graph), precision)
+    return rewritten(graph, table), {"rewritten": table}
 
 
-def _with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str, forms: Mapping[str, str]) -> Contract:
-    """The contract with the versions that made the graph, and the forms of layers that were rewritten."""
+def _with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str, forms: Mapping[str, Any]) -> Contract:
+    """The contract with the versions that made the graph, and what is known of layers that were rewritten."""
     facts: dict[str, Any] = {
         "weights_sha256": weights_sha256,
         "exported_with": {"seg-edge": VERSION, "torch": str(torch.__version__), "onnx": onnx.__version__},
         "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
         "ir_version": graph.ir_version,
-        "rewritten": dict(forms),
+        **forms,
     }
     return replace(contract, provenance={**contract.provenance, **facts})
 
