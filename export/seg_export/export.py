@@ -82,13 +82,8 @@ def export(
     """
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
-    graph = to_onnx(model, contract)
-    if tune:
-        best = fastest(graph, watch_tune)
-        report_tune(best.table())
-        graph, forms = best.graph, best.provenance()
-    else:
-        graph, forms = _rewritten(graph, precision.name if precision else "fp32", optimize)
+    graph, name = to_onnx(model, contract), precision.name if precision else "fp32"
+    graph, forms = _tuned(graph, watch_tune, report_tune) if tune else _rewritten(graph, name, optimize)
     contract = _with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(images, contract))
     session = Session(stamped(graph, contract), provider="cpu")
@@ -110,6 +105,15 @@ def export(
         if not host:
             _same_answer(session, final.session, samples[0])
     return Exported(content, contract, parity, len(samples_text))
+
+
+def _tuned(
+    graph: onnx.ModelProto, watch: Callable[[int, int], None], report: Callable[[str], None]
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the forms that are fastest here, and what provenance says of them."""
+    best = fastest(graph, watch)
+    report(best.table())
+    return best.graph, best.provenance()
 
 
 def _rewritten(graph: onnx.ModelProto, precision: str, optimize: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:

@@ -143,17 +143,13 @@ def main(
         sys.exit(_doctor(provider))
     paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
     if tune:
-        _tune(images + models or paths, provider, out, overwrite, threads, require_signature)
-        return
-    out = out or Path()
+        return _tune(images + models or paths, provider, out, overwrite, threads, require_signature)
     tuning = Tuning(process_arena=True, **tuning_options)  # --cache and so on have the names of its fields
     if self_test:
         if len(paths) > 1:
             raise click.UsageError("--self-test takes one --model")
-        _self_test(ModelFile(paths[0]), provider, threads, fast_math, require_signature, tuning)
-        return
-    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
-        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
+        return _self_test(ModelFile(paths[0]), provider, threads, fast_math, require_signature, tuning)
+    out = _folder(out or Path())
     reading: list[Model] = [ModelFile(paths[0]), *paths[1:]]
     from .segment import Segmenter  # numpy and Pillow are imported while the model is read
     from .tasks import Wishes, find_tasks
@@ -171,6 +167,12 @@ def main(
     _report(outcome, out)
     if outcome.failed:
         sys.exit(ImageError.exit_code)
+
+
+def _folder(out: Path) -> Path:
+    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
+        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
+    return out
 
 
 def _told(segmenter: Segmenter) -> str:
