@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from seg_runtime.atomic import check_writable, write_atomic
-from seg_runtime.commandline import Command
+from seg_runtime.commandline import Command, progress_bar, progress_bars
 from seg_runtime.contract import HOST_DTYPES, PRECISIONS
 from seg_runtime.errors import SegError
 from seg_runtime.needs import require_extra
@@ -140,10 +138,10 @@ def main(
             text = json.dumps(report_dict(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
-    windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
+    windows, hosts = progress_bar("comparing windows"), progress_bar("comparing host-ready labels")
     exported = export(
-        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, _bars(), show_precision,
-        optimize, tune, _bar("measuring forms"), batch, _bar(f"comparing batches of {batch}"),
+        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, progress_bars(), show_precision,
+        optimize, tune, progress_bar("measuring forms"), click.echo, batch, progress_bar(f"comparing batches of {batch}"),
     )  # fmt: skip
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
@@ -174,26 +172,3 @@ def _check_batch(batch: int, host_ready: bool, rewrite: bool) -> None:
     if batch > 1 and rewrite:
         fix = "leave one of the two out: Winograd's layers lay out one window"
         raise SegError("--batch and --optimize or --tune", "one of them", fix)
-
-
-def _bars() -> Callable[[str, int, int], None]:
-    """A progress bar for each thing that is done."""
-    known: dict[str, Callable[[int, int], None]] = {}
-
-    def watch(what: str, done: int, total: int) -> None:
-        known.setdefault(what, _bar(what))(done, total)
-
-    return watch
-
-
-def _bar(label: str) -> Callable[[int, int], None]:
-    """A progress bar, told how many are done of how many."""
-    bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
-
-    def watch(done: int, total: int) -> None:
-        bar.length = total
-        bar.update(1)
-        if done == total:
-            bar.render_finish()
-
-    return watch

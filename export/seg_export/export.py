@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
+from seg_runtime.version import VERSION
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.networks import Network
@@ -28,8 +29,8 @@ from .parity import Limits, Parity, compare, enough, evenly, generated_windows, 
 from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
-from .rewrite.tune import tuned
-from .stamp import stamped, with_export
+from .rewrite.fastest import fastest
+from .stamp import stamped
 
 GENERATED = 4  # windows compared when no images are given
 MAX_IMAGES = 8  # of a folder, evenly spaced
@@ -54,6 +55,7 @@ def export(
     precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
     report_precision: Callable[[str, Contract], None] = lambda table, c: None,
     optimize: bool = False, tune: bool = False, watch_tune: Callable[[int, int], None] = lambda done, total: None,
+    report_tune: Callable[[str], None] = lambda table: None,
     batch: int = 1, watch_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
@@ -74,6 +76,7 @@ def export(
         optimize: rewrite the graph by the default table, see `rewrite`; int8 always is, by a table of its own.
         tune: rewrite it by what is fastest on this machine.
         watch_tune: called with measurements done and measurements in all.
+        report_tune: called with what was measured, for a person.
         batch: windows that the file takes in one call.
         watch_batch: called with windows compared and windows in all, for a batch of several.
 
@@ -84,10 +87,9 @@ def export(
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
     check_batch(batch, contract, host is not None)
-    graph, forms = _rewritten(
-        to_onnx(model, contract), precision.name if precision else "fp32", optimize, tune, watch_tune
-    )
-    contract = with_export(contract, graph, weights_sha256(model), forms)
+    graph, name = to_onnx(model, contract), precision.name if precision else "fp32"
+    graph, forms = _tuned(graph, watch_tune, report_tune) if tune else _rewritten(graph, name, optimize)
+    contract = _with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(images, contract))
     session = Session(stamped(graph, contract), provider="cpu")
     reference = torch_infer(model, torch.device("cpu"))
@@ -110,14 +112,33 @@ def export(
     return Exported(content, contract, parity, len(samples_text))
 
 
-def _rewritten(
-    graph: onnx.ModelProto, precision: str, optimize: bool, tune: bool, watch: Callable[[int, int], None]
-) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The graph in the forms that were asked for, and the table of them."""
-    if not (optimize or tune or precision == "int8"):
-        return graph, {}
-    table = tuned(graph, watch).table if tune else default_table(layers_of(graph), precision)
-    return rewritten(graph, table), table
+def _tuned(
+    graph: onnx.ModelProto, watch: Callable[[int, int], None], report: Callable[[str], None]
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the forms that are fastest here, and what provenance says of them."""
+    best = fastest(graph, watch)
+    report(best.table())
+    return best.graph, best.provenance()
+
+
+def _rewritten(graph: onnx.ModelProto, precision: str, optimize: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the forms of the default table where they were asked for, and what provenance says of them."""
+    if not (optimize or precision == "int8"):
+        return graph, {"rewritten": {}}
+    table = default_table(layers_of(graph), precision)
+    return rewritten(graph, table), {"rewritten": table}
+
+
+def _with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str, forms: Mapping[str, Any]) -> Contract:
+    """The contract with the versions that made the graph, and what is known of layers that were rewritten."""
+    facts: dict[str, Any] = {
+        "weights_sha256": weights_sha256,
+        "exported_with": {"seg-edge": VERSION, "torch": str(torch.__version__), "onnx": onnx.__version__},
+        "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
+        "ir_version": graph.ir_version,
+        **forms,
+    }
+    return replace(contract, provenance={**contract.provenance, **facts})
 
 
 def write(exported: Exported, target: Path) -> None:

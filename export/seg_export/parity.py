@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass
 class Parity:
-    """Agreement of a form with the torch model over all windows seen."""
+    """Agreement of a form with the reference, the torch model as a rule, over all windows seen."""
 
     windows: int = 0
     pixels: int = 0
@@ -85,7 +85,7 @@ class Parity:
         if self.not_finite:
             found.append(f"{self.not_finite} logits are NaN or infinite")
         if self.windows and self.logit_range == 0:
-            found.append("the torch model answers the same everywhere, so that nothing can be proven")
+            found.append("the reference answers the same everywhere, so that nothing can be proven")
         elif not self.relative_error <= limits.error_of_range:
             found.append(f"error {self.relative_error:.2e} of the logits' range, limit {limits.error_of_range:.0e}")
         allowed = limits.flip_margin_errors * self.max_abs_error
@@ -106,7 +106,7 @@ class Parity:
         }
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
-    def table(self, limits: Limits, form: str) -> str:
+    def table(self, limits: Limits, form: str, reference: str = "torch") -> str:
         """The figures for a person."""
         rows = [
             ("windows compared", f"{self.windows} ({self.pixels} px)"),
@@ -120,7 +120,9 @@ class Parity:
             ("parity", "; ".join(self.failures(limits)) or "holds"),
         ]  # fmt: skip
         width = max(len(name) for name, _ in rows)
-        return "\n".join([f"parity of {form} with torch", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        return "\n".join(
+            [f"parity of {form} with {reference}", *(f"  {name:<{width}}  {value}" for name, value in rows)]
+        )
 
 
 def compare(
@@ -138,7 +140,7 @@ def compare(
     return result
 
 
-def require(result: Parity, limits: Limits, form: str) -> None:
+def require(result: Parity, limits: Limits, form: str, reference: str = "torch") -> None:
     """Raise unless parity holds.
 
     Raises:
@@ -146,7 +148,9 @@ def require(result: Parity, limits: Limits, form: str) -> None:
     """
     if found := result.failures(limits):
         raise ParityError(
-            f"{form} does not agree with torch ({'; '.join(found)})", "parity", "nothing was written; report this model"
+            f"{form} does not agree with {reference} ({'; '.join(found)})",
+            "parity",
+            "nothing was written; report this model",
         )
 
 
