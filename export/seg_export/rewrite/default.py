@@ -10,7 +10,7 @@ from .pad import PACK
 WIDE = 128  # channels and maps from which Winograd's transforms along columns cost less than the products they save
 WIDER = 256  # and those along both axes
 AREA = 1600  # px; below so many results the weights weigh more than the time they save
-SHARE = 16  # weights a result, at most, that may grow fourfold; of those that grow twofold the whole stays below 500 MB
+SHARE = 16  # weights a result, at most, that may grow fourfold; heavier layers get twofold ones, for the sake of memory
 
 
 def default_table(layers: Sequence[Layer], precision: str = "fp32") -> dict[str, str]:
