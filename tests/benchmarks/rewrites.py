@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 from seg_export.graph import to_onnx
-from seg_export.precision.calibrate import ranges
+from seg_export.precision.calibrate import spread
 from seg_export.precision.int8 import quantised, saturates
 from seg_export.rewrite.apply import RULES, layers_of, rewritten
 from seg_export.rewrite.constants import Constants
@@ -85,7 +85,7 @@ class Plain:
     def opened(self, graph: onnx.ModelProto, precision: str) -> Infer:
         """A graph, made int8 where that is wanted, in a session as `seg-run` opens it."""
         if precision == "int8":
-            graph = quantised(graph, ranges(graph, self.calibration), (), saturates())
+            graph = quantised(graph, spread(graph, self.calibration).ranges(), (), saturates())
         session = open_session(graph.SerializeToString(), Setup("cpu")).session
         return lambda window: session.run(["logits"], {"image": window})[0]  # type: ignore[no-any-return]
 

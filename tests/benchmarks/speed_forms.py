@@ -239,20 +239,18 @@ def _ungated(bench: Bench) -> Path:
     def content() -> bytes:
         from seg_export.graph import to_onnx
         from seg_export.parity import image_files, image_windows
-        from seg_export.precision.calibrate import ranges
+        from seg_export.precision.calibrate import spread
         from seg_export.precision.int8 import quantised, saturates
         from seg_export.rewrite.apply import layers_of, rewritten
         from seg_export.rewrite.default import default_table
-        from seg_export.stamp import stamped, with_export
-        from seg_toolkit.checkpoint import weights_sha256
+        from seg_export.stamp import stamped
 
         model = bench.checkpoint.build()
         graph = to_onnx(model, bench.contract)
-        table = default_table(layers_of(graph), "int8")
-        graph = rewritten(graph, table)
-        found = ranges(graph, image_windows(image_files(bench.calibration), bench.contract, 1))
-        contract = with_export(replace(bench.contract, precision="int8"), graph, weights_sha256(model), table)
-        return stamped(quantised(graph, found, (), saturates()), contract)
+        graph = rewritten(graph, default_table(layers_of(graph), "int8"))
+        found = spread(graph, image_windows(image_files(bench.calibration), bench.contract, 1))
+        contract = replace(bench.contract, precision="int8")
+        return stamped(quantised(graph, found.ranges(), (), saturates()), contract)
 
     return bench.file("int8-ungated.onnx", content)
 

@@ -42,8 +42,8 @@ def summary(per_image: Sequence[Confusion], names: Sequence[str]) -> dict[str, A
         `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...]}`; a class that
         occurs nowhere has None.
     """
-    dices = _mean([dice(c) for c in per_image])
-    ious = _mean([iou(c) for c in per_image])
+    dices = over_images([dice(c) for c in per_image])
+    ious = over_images([iou(c) for c in per_image])
     return {
         "images": len(per_image),
         "pixel_error": float(np.mean([pixel_error(c) for c in per_image])),
@@ -60,7 +60,8 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Score:
     return ratio
 
 
-def _mean(rows: Sequence[Score]) -> Score:
+def over_images(rows: Sequence[Score]) -> Score:
+    """Mean of scores per class, each image counting the same, a class counting where it has a score; NaN where it has none."""
     table = np.stack(rows)
     seen = ~np.isnan(table)
     return _ratio(np.where(seen, table, 0).sum(axis=0), seen.sum(axis=0))

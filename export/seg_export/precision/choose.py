@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import onnx
 
@@ -19,17 +18,8 @@ Layer = tuple[str, ...]
 Make = Callable[[float, Layer], onnx.ModelProto]
 
 
-class Loss(NamedTuple):
-    """Points of Dice on whole images; see `Cost`."""
-
-    drop: float
-    """Against fp32's labels: what is compared, since masks reward errors that happen to fit."""
-    off: float
-    """Against the masks where there are any: what the goal is about."""
-
-
 def choose(
-    candidates: Sequence[Layer], make: Make, measure: Callable[[onnx.ModelProto], Loss],
+    candidates: Sequence[Layer], make: Make, lost_by: Callable[[onnx.ModelProto], float],
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[float, Layer]:  # fmt: skip
     """The tail of the ranges, and the names of nodes to keep in float.
@@ -41,27 +31,27 @@ def choose(
     Args:
         candidates: layers, each the names of its nodes.
         make: tail, names to keep -> graph.
-        measure: of a graph.
+        lost_by: points of Dice that a graph is off by on whole images, see `Cost.off`.
         watch: called with graphs measured and graphs in all.
     """
     losses = {}
     for done, tail in enumerate(TAILS, 1):
-        losses[tail] = measure(make(tail, ()))
+        losses[tail] = lost_by(make(tail, ()))
         watch(done, len(TAILS))
-    tail = min(TAILS, key=lambda tail: losses[tail].drop)
+    tail = min(TAILS, key=losses.__getitem__)
     lost = everything = losses[tail]
-    if lost.off <= GOAL:
+    if lost <= GOAL:
         return tail, ()
-    alone: dict[Layer, Loss] = {}
+    alone: dict[Layer, float] = {}
     for done, layer in enumerate(candidates, 1):
-        alone[layer] = measure(make(tail, layer))
+        alone[layer] = lost_by(make(tail, layer))
         watch(done, len(candidates))
     kept, idle = Layer(), 0
-    for layer in sorted(candidates, key=lambda layer: alone[layer].drop):
-        if lost.off <= GOAL or idle == PATIENCE:
+    for layer in sorted(candidates, key=alone.__getitem__):
+        if lost <= GOAL or idle == PATIENCE:
             break
-        now = alone[layer] if lost is everything else measure(make(tail, _joined(kept, layer)))
-        if lost.drop - now.drop >= GAIN:
+        now = alone[layer] if lost is everything else lost_by(make(tail, _joined(kept, layer)))
+        if lost - now >= GAIN:
             kept, lost, idle = _joined(kept, layer), now, 0
         else:
             idle += 1

@@ -17,7 +17,7 @@ from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from seg_toolkit.case import Case
 from seg_toolkit.folder import ClassValues, find_cases
-from seg_toolkit.metrics import Confusion, confusion, dice, iou
+from seg_toolkit.metrics import Confusion, confusion, dice, iou, over_images
 
 from ..parity import evenly, image_files
 
@@ -29,7 +29,11 @@ BLANK = 0.01  # share of an image's pixels outside the commonest label, above wh
 
 @dataclass
 class Cost:
-    """Labels of a form beside those of fp32, counted over all pixels of all images."""
+    """Labels of a form beside those of fp32.
+
+    Dice and IoU are means over images, as seg-train scores: in sums over all pixels a single image that fp32 fails on may
+    hide what happens to all others.
+    """
 
     classes: int
     images: int = 0
@@ -37,9 +41,11 @@ class Cost:
     blank: int = 0
     """Images where the form finds one class and fp32 several."""
     counts: Confusion = field(init=False)
-    """`(K, K)`: rows are fp32's labels, columns the form's."""
-    truth: tuple[Confusion, Confusion] | None = None
-    """Against the masks, where there are any: fp32's counts and the form's, rows are true classes."""
+    """`(K, K)` of all pixels: rows are fp32's labels, columns the form's."""
+    each: list[Confusion] = field(default_factory=list)
+    """The same of each image."""
+    truth: list[tuple[Confusion, Confusion]] = field(default_factory=list)
+    """Of each image with a mask: fp32's counts and the form's, rows are true classes."""
 
     def __post_init__(self) -> None:
         """Start at zero."""
@@ -52,24 +58,23 @@ class Cost:
         self.images += 1
         counts = confusion(reference, answer, self.classes)
         self.counts += counts
+        self.each.append(counts)
         others = 1 - counts.sum(axis=1).max() / counts.sum()
         self.blank += int((counts.sum(axis=0) > 0).sum() == 1 and others > BLANK)
         if truth is not None:
-            before = self.truth or (np.zeros_like(self.counts), np.zeros_like(self.counts))
-            both = [confusion(truth, labels, self.classes) for labels in (reference, answer)]
-            self.truth = before[0] + both[0], before[1] + both[1]
+            self.truth.append((confusion(truth, reference, self.classes), confusion(truth, answer, self.classes)))
 
     @property
     def drop(self) -> float:
         """Points of Dice lost against fp32: 100 less the mean over classes of the Dice of both forms' labels."""
-        return 100 * (1 - float(np.nanmean(dice(self.counts))))
+        return 100 * (1 - float(np.nanmean(_mean(dice, self.each))))
 
     @property
     def truth_drop(self) -> float | None:
         """Points of Dice, mean over classes, that fp32 reaches on the masks and the form does not; None without masks."""
-        if self.truth is None:
+        if not self.truth:
             return None
-        fp32, form = (float(np.nanmean(dice(counts))) for counts in self.truth)
+        fp32, form = (float(np.nanmean(_mean(dice, counts))) for counts in zip(*self.truth, strict=True))
         return 100 * (fp32 - form)
 
     @property
@@ -107,21 +112,22 @@ class Cost:
             "decided_by": "masks" if self.truth else "fp32",
             "limits": {"drop": LIMIT, "goal": GOAL},
         }
-        against = {"dice": _json(dice(self.counts)), "iou": _json(iou(self.counts)), "drop": self.drop}
+        against = {**_scores(self.each), "drop": self.drop}
         figures["against_fp32"] = against
         if self.truth:
-            for name, counts in zip(("fp32", "form"), self.truth, strict=True):
-                figures[f"{name}_against_masks"] = {"dice": _json(dice(counts)), "iou": _json(iou(counts))}
+            for name, counts in zip(("fp32", "form"), zip(*self.truth, strict=True), strict=True):
+                figures[f"{name}_against_masks"] = _scores(counts)
         return figures
 
     def table(self, form: str, names: Sequence[str]) -> str:
         """The figures for a person."""
         rows = [("images", f"{self.images} ({self.counts.sum()} px)")]
-        told = [("against fp32", self.counts)]
+        told: list[tuple[str, Sequence[Confusion]]] = [("against fp32", self.each)]
         if self.truth:
-            told += [("fp32 against masks", self.truth[0]), (f"{form} against masks", self.truth[1])]
+            both = zip(*self.truth, strict=True)
+            told += zip(("fp32 against masks", f"{form} against masks"), both, strict=True)
         for what, counts in told:
-            scores = zip(names, dice(counts), iou(counts), strict=True)
+            scores = zip(names, _mean(dice, counts), _mean(iou, counts), strict=True)
             rows += [(what, f"{name}: Dice {d:.4f}, IoU {i:.4f}") for name, d, i in scores if not math.isnan(d)]
         rows.append(("px of another label", f"{1e6 * (1 - np.trace(self.counts) / self.counts.sum()):.0f} per million"))
         rows.append(("drop against fp32", f"{self.drop:.3f} points of Dice"))
@@ -236,6 +242,15 @@ def check_folder(folder: Path, option: str) -> None:
     if not folder.is_dir():
         raise DataError(f"{option} {folder} is no folder", "a folder of images", "check the path")
     image_files(folder)
+
+
+def _mean(score: Callable[[Confusion], NDArray[np.float64]], each: Sequence[Confusion]) -> NDArray[np.float64]:
+    """Of each class, over images."""
+    return over_images([score(counts) for counts in each])
+
+
+def _scores(each: Sequence[Confusion]) -> dict[str, list[float | None]]:
+    return {"dice": _json(_mean(dice, each)), "iou": _json(_mean(iou, each))}
 
 
 def _json(scores: NDArray[np.float64]) -> list[float | None]:

@@ -23,7 +23,7 @@ from ..parity import evenly, generated_images, image_files, image_windows
 from ..stamp import stamped
 from . import fp16, int8
 from .calibrate import Spread, inferring, meaning, spread
-from .choose import TAILS, Loss, choose
+from .choose import TAILS, choose
 from .gate import Cost, Known, answered, check_folder, counted, judge, pictures, require
 
 CALIBRATION_IMAGES = 16  # of a folder, evenly spaced, two windows of each
@@ -135,9 +135,9 @@ def _made(
     def make(tail: float, keep: tuple[str, ...]) -> onnx.ModelProto:
         return int8.quantised(graph, ranges[tail], keep, reduce_range)
 
-    def measure(form: onnx.ModelProto) -> Loss:
+    def measure(form: onnx.ModelProto) -> float:
         *_, cost = counted(images, contract, inferring(form))
-        return Loss(cost.drop, cost.off)
+        return cost.off
 
     def told(done: int, total: int) -> None:
         watch("measuring ranges" if total == len(TAILS) else "measuring layers", done, total)
