@@ -10,7 +10,7 @@ from seg_export.cli import main
 from seg_export.export import export
 from seg_export.graph import to_onnx
 from seg_export.hostready.prove import HostForm
-from seg_export.rewrite import winograd, winograd1d
+from seg_export.rewrite import winograd, winograd1d, winograd2
 from seg_export.rewrite.apply import layers_of, rewritten
 from seg_export.rewrite.default import default_table
 from seg_export.rewrite.layers import FORMS, Layer
@@ -23,6 +23,7 @@ from seg_toolkit.networks.unet import UNet, output_size
 BOUND = {
     "winograd": FP32_LIMIT / 4,
     "winograd1d": FP32_LIMIT / 20,
+    "winograd2": FP32_LIMIT / 50,
 }  # of the logits' range; the others only add in another order
 EXACT = 1e-6
 SIZES = (76, 92)  # tiles of 4 px that fit some layers, and reach beyond others
@@ -94,13 +95,14 @@ def test_equals_the_original(graphs, size, form):
 @pytest.mark.parametrize(
     ("form", "gone", "come"),
     [("shuffled", "ConvTranspose", "DepthToSpace"), ("woven", "ConvTranspose", "Transpose"), ("dilated", "Slice", "Conv"),
-     ("split", "Concat", "Add"), ("padded", "", "Pad"), ("winograd", "Concat", "Gemm"), ("winograd1d", "", "Gemm")],
+     ("split", "Concat", "Add"), ("padded", "", "Pad"), ("winograd", "Concat", "Gemm"), ("winograd1d", "", "Gemm"),
+     ("winograd2", "Concat", "Gemm")],
 )  # fmt: skip
 def test_operators(graphs, form, gone, come):
     graph = graphs[76]
     kept = operators(rewritten(graph, whole(graph, form)))
     assert come in kept
-    assert form == "winograd" or gone not in kept  # Winograd joins its products
+    assert form in ("winograd", "winograd2") or gone not in kept  # Winograd joins its products
 
 
 def test_one_slice_for_two(graphs):
@@ -124,7 +126,7 @@ def test_skip_of_the_keras_variant():
     assert error(graph, other) <= BOUND["winograd"]
 
 
-@pytest.mark.parametrize("module", [winograd, winograd1d])
+@pytest.mark.parametrize("module", [winograd, winograd1d, winograd2])
 @pytest.mark.parametrize("constant", ["G", "A_T", "B_T"])
 def test_a_wrong_transform_is_seen(graphs, monkeypatch, module, constant):
     spoiled = getattr(module, constant).copy()
@@ -134,7 +136,7 @@ def test_a_wrong_transform_is_seen(graphs, monkeypatch, module, constant):
     assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], form))) > 10 * FP32_LIMIT
 
 
-@pytest.mark.parametrize("module", [winograd, winograd1d])
+@pytest.mark.parametrize("module", [winograd, winograd1d, winograd2])
 def test_a_bias_added_in_the_wrong_place_is_seen(graphs, monkeypatch, module):
     monkeypatch.setattr(module, "ONES", 2)
     form = module.__name__.rpartition(".")[2]

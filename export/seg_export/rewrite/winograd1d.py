@@ -15,7 +15,7 @@ from typing import Any
 import onnx_ir as ir
 
 from .layers import parts_of
-from .winograd import A_T, B_T, ONES, G, M, N, Relued, along
+from .winograd import A_T, B_T, ONES, G, Relued, along
 
 
 class Winograd1d(Relued):
@@ -27,19 +27,20 @@ class Winograd1d(Relued):
         """The layer with its ReLU."""
         (node, layer), k = self.at(place), self.constants
         height, width = layer.size[0] - 2, layer.size[1] - 2
-        tiles = -(-width // M)
+        m, n = A_T.shape
+        tiles = -(-width // m)
         weights = k.weights_of_parts(op, w, layer.parts)
         products = []
         for number, (column, transform) in enumerate(zip(B_T, G, strict=True)):
             total: ir.Value | None = None
             for part, weight, channels in zip(parts_of(x), weights, layer.parts, strict=True):
-                maps = along(k, op, part, column, 1, channels, layer.size[1], tiles)  # (1, C, H, tiles)
+                maps = along(k, op, part, column, m, 1, channels, layer.size[1], tiles)  # (1, C, H, tiles)
                 taps = op.MatMul(weight, k.floats(op, transform.reshape(3, 1)))  # (K, C, 3, 1)
                 bias = list(node.inputs[2:]) if number == ONES and total is None else []
                 product = op.Conv(maps, taps, *bias)
                 total = product if total is None else op.Add(total, product)
             products.append(total)
-        joined = op.Reshape(op.Concat(*products, axis=1), k.ints(op, N, layer.maps * height * tiles))
+        joined = op.Reshape(op.Concat(*products, axis=1), k.ints(op, n, layer.maps * height * tiles))
         results = op.Relu(op.Gemm(joined, k.floats(op, A_T.T), transA=1))  # (K H tiles, 4)
-        whole: ir.Value = op.Reshape(results, k.ints(op, 1, layer.maps, height, M * tiles))
-        return whole if M * tiles == width else op.Slice(whole, k.ints(op, 0), k.ints(op, width), k.ints(op, 3))
+        whole: ir.Value = op.Reshape(results, k.ints(op, 1, layer.maps, height, m * tiles))
+        return whole if m * tiles == width else op.Slice(whole, k.ints(op, 0), k.ints(op, width), k.ints(op, 3))
