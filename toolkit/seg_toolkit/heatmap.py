@@ -23,7 +23,7 @@ from .networks.attention import AttentionUNet
 
 RAMP = np.array([(24, 20, 92), (150, 30, 110), (235, 105, 50), (255, 240, 150)], np.float32)  # dark is little
 OPACITY = 0.6
-BAR_PX, HEAD_PX = 120, 30
+SIDE_PX, BAR_PX, HEAD_PX = 300, 120, 30  # smaller images are enlarged to about that side
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
@@ -71,7 +71,7 @@ def write_pictures(folder: Path, name: str, image: Array, maps: Float, contract:
     grey = visible(image, contract.intensity)
     for number, alpha in enumerate(maps, 1):
         pace = 1 << (len(maps) - number + 1)
-        picture = heat_map(grey, alpha, f"gate {number} of {len(maps)}, one value for {pace}×{pace} px")
+        picture = heat_map(grey, alpha, f"gate {number} of {len(maps)}, one value for {pace} by {pace} px")
         path = folder / f"{name}_gate{number}.png"
         write_atomic(path, lambda file, picture=picture: picture.save(file, "PNG"))  # type: ignore[misc]
         yield path
@@ -89,6 +89,8 @@ def heat_map(picture: NDArray[np.uint8], alpha: Float, title: str) -> Image.Imag
     colors = _ramp((alpha - low) / max(high - low, 1e-6))
     grey = picture.mean(axis=-1, keepdims=True)  # its own colours would mix with those of the map
     laid = Image.fromarray(np.rint((1 - OPACITY) * grey + OPACITY * colors).astype(np.uint8))
+    factor = max(1, SIDE_PX // max(laid.size))
+    laid = laid.resize((factor * laid.width, factor * laid.height), Image.Resampling.NEAREST)
     font = ImageFont.load_default(13)
     sheet = Image.new("RGB", (max(laid.width, BAR_PX + 200), laid.height + 2 * HEAD_PX), PAPER)
     sheet.paste(laid, (0, 0))
