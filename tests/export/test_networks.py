@@ -18,12 +18,9 @@ from .crafted import bright, folder
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 FAMILY = {  # name -> its options, a small window, geometry
-    "padded": ({"kind": "unet", "padding": "same", "depth": 2}, 96, "tile"),
-    "batch norm": ({"kind": "unet", "norm": "batch", "depth": 2}, 100, "tile"),
     "padded, batch norm": ({"kind": "unet", "padding": "same", "norm": "batch", "depth": 2}, 96, "tile"),
     "instance norm, whole": ({"kind": "unet", "padding": "same", "norm": "instance", "margin": 0, "depth": 2}, 64, "fit"),
     "attention": ({"kind": "attention", "depth": 2}, 100, "tile"),
-    "attention, padded": ({"kind": "attention", "padding": "same", "depth": 2}, 96, "tile"),
     "multiscale": ({"kind": "multiscale", "depth": 2}, 100, "tile"),
     "ternaus": ({"kind": "ternaus"}, 384, "tile"),
     "ternaus, whole": ({"kind": "ternaus", "margin": 0}, 64, "fit"),

@@ -81,7 +81,7 @@ def test_the_pooled_image_lies_on_the_pixels_of_the_maps() -> None:
                 convolution.weight[0, 0, 1, 1] = 1
             level.register_forward_hook(lambda module, given, out: seen.append(given[0]))
         slope = torch.arange(100.0).tile(100, 1)[None, None]
-        network.contract(slope)
+        network.contracting(slope)
     for pace, given in zip((2, 4), seen[1:], strict=True):
         steps = given[:, 0] - given[:, -1]  # the largest of so many px, and their mean
         assert float(steps.max()) == float(steps.min()) == (pace - 1) / 2

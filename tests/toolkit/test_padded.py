@@ -11,10 +11,11 @@ from seg_toolkit.checkpoint import load
 from seg_toolkit.networks import build, described
 from seg_toolkit.networks.padded import reach_px
 from seg_toolkit.networks.unet import UNet
+from seg_toolkit.train import resume_path
 from torch import nn
 from torch.nn import functional as F
 
-from .conftest import SegTrain, write_pairs
+from .conftest import SMALL, SegTrain, write_pairs
 from .tiles import EXACT, seam, sees
 
 
@@ -154,3 +155,18 @@ def test_seg_train_takes_the_options(tmp_path: Path, seg_train: SegTrain) -> Non
     assert whole.exit_code == 0, whole.stderr
     assert load(out).contract.output_shape == load(out).contract.input_shape == (40, 40)
     assert "--margin" in seg_train(*words, "--margin", "24").stderr
+
+
+def test_a_state_of_before_there_were_these_options_goes_on(tmp_path: Path, seg_train: SegTrain) -> None:
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    words = [data, *SMALL, "--steps", "2", "-o", out]
+    assert seg_train(*words).exit_code == 0
+    state = torch.load(resume_path(out), weights_only=True)
+    for name in ("padding", "norm", "margin"):
+        del state["network"][name]
+    del state["training"]["settings"]["pretrained"]
+    torch.save(state, resume_path(out))
+    told = seg_train(*words, "--resume")
+    assert told.exit_code == 0, told.stderr
+    told = seg_train(*words, "--resume", "--norm", "batch")
+    assert "norm none then, batch now" in told.stderr

@@ -278,7 +278,7 @@ def _plain(value: Any) -> Any:
 
 
 def _check_same(state: Checkpoint, settings: Settings, model: Network, contract: Contract) -> None:
-    then, now = state.training["settings"], asdict(settings)
+    then, now = {**asdict(Settings()), **state.training["settings"]}, asdict(settings)
     odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
     built = described(build(state.network))  # a state of an older version lacks arguments that came later
     odd += [f"{k} {built.get(k)} then, {v} now" for k, v in described(model).items() if built.get(k) != v]

@@ -76,7 +76,7 @@ class AttentionUNet(UNet):
 
     def _gated(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits, and alpha `(N, 1, h, w)` of each gate at the size of its skip, the coarsest first."""
-        carried, x = self.contract(x)
+        carried, x = self.contracting(x)
         maps = []
         for gate, up, merge, wide in zip(self.gates, self.up, self.merge, reversed(carried), strict=True):
             coarse, x = x, up(x)  # (N, 1024, 28, 28) -> (N, 512, 56, 56) …

@@ -41,7 +41,7 @@ class MultiScaleUNet(UNet):
         self.helpers = nn.ModuleList(nn.Conv2d(width << level, classes, 1) for level in reversed(range(1, depth)))
         self.helpers.apply(he_normal)
 
-    def contract(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """What the skips carry, from the top, and the map of the bottom.
 
         The image loses the same ring as the maps before it is pooled, so that both lie on the same pixels.
@@ -56,7 +56,7 @@ class MultiScaleUNet(UNet):
 
     def supervised(self, x: Tensor) -> list[Tensor]:
         """Logits `(N, K, *output_shape)` of every level, the answer first and the coarsest last, laid out by the nearest pixel."""
-        *others, top = self.expand(*self.contract(x))
+        *others, top = self.expanding(*self.contracting(x))
         answer = self._answer(top)
         found = [answer]
         for level, (head, maps) in enumerate(zip(reversed(self.helpers), reversed(others), strict=True), 1):

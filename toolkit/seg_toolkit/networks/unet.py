@@ -104,9 +104,9 @@ class UNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4; 192 instead of 184 where padded."""
-        return self._answer(self.expand(*self.contract(x))[-1])  # (N, K, 388, 388)
+        return self._answer(self.expanding(*self.contracting(x))[-1])  # (N, K, 388, 388)
 
-    def contract(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """What the skips carry, from the top, and the map of the bottom."""
         carried = []
         for level in self.down:
@@ -115,7 +115,7 @@ class UNet(Network):
             carried.append(before if self.skip == "crop" else x)
         return carried, self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
 
-    def expand(self, carried: list[Tensor], x: Tensor) -> list[Tensor]:
+    def expanding(self, carried: list[Tensor], x: Tensor) -> list[Tensor]:
         """The maps of the expanding path, the top one last."""
         maps = []
         for up, merge, skip in zip(self.up, self.merge, reversed(carried), strict=True):
