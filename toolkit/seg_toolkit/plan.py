@@ -20,6 +20,7 @@ from .checkpoint import Checkpoint, load
 from .codes import with_codes
 from .dataset import WindowStream
 from .folder import ClassValues, infer_classes, mask_values, parse_classes
+from .foreign import digest_of, read_state
 from .look import (
     AUGMENTATIONS,
     Sight,
@@ -34,7 +35,7 @@ from .look import (
     look,
     scarce_classes,
 )
-from .networks import Network, described, from_options
+from .networks import Network, build, described, from_options
 from .readers import find_cases
 from .train import Settings, resume_path
 
@@ -92,6 +93,8 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
 
     chosen = _choose(cases, sights, seen, output_px, options, say)
     model = _network(chosen.channels, len(classes), options)
+    if chosen.geometry == "tile":
+        model.check_tiling()
     contract = Contract(
         input_shape=input_shape, output_shape=output_shape, channels=chosen.channels, intensity=chosen.intensity,
         classes=infos, pixels=choose_pixels(sights), geometry=chosen.geometry, stride=model.stride,
@@ -163,10 +166,13 @@ def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, 
 def _network(channels: int, classes: int, options: dict[str, Any]) -> Network:
     torch.manual_seed(options["seed"])
     try:
-        return from_options(options["network"], channels, classes, options)
+        network = from_options(options["network"], channels, classes, options)
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
         came = f"a network of width {options['width']} does not fit into memory"
         raise SegError(came, "a smaller one", "lower --width") from error
+    if options["pretrained"]:
+        network.begin_from(read_state(options["pretrained"]))
+    return network
 
 
 def pick_device(asked: str) -> torch.device:
@@ -242,6 +248,7 @@ def _settings(options: dict[str, Any], training: int) -> Settings:
     return Settings(
         steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
         dice_weight=options["dice_weight"], recipe=options["recipe"] or "", reader=options["reader"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+        pretrained=digest_of(options["pretrained"]) if options["pretrained"] else "",
     )  # fmt: skip
 
 
@@ -271,11 +278,10 @@ def _plain(value: Any) -> Any:
 
 
 def _check_same(state: Checkpoint, settings: Settings, model: Network, contract: Contract) -> None:
-    then, now = state.training["settings"], asdict(settings)
+    then, now = {**asdict(Settings()), **state.training["settings"]}, asdict(settings)
     odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
-    odd += [
-        f"{k} {state.network.get(k)} then, {v} now" for k, v in described(model).items() if state.network.get(k) != v
-    ]
+    built = described(build(state.network))  # a state of an older version lacks arguments that came later
+    odd += [f"{k} {built.get(k)} then, {v} now" for k, v in described(model).items() if built.get(k) != v]
     if state.contract.to_json() != contract.to_json():
         odd.append("the data or the options that shape the contract differ")
     if odd:

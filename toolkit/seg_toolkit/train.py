@@ -29,7 +29,7 @@ from .checkpoint import Checkpoint, load, save, weights_sha256
 from .dataset import StreamOrder, WindowStream, collate
 from .evaluate import score, torch_infer
 from .folder import ClassValues, json_values
-from .loss import dice_loss, weighted_cross_entropy
+from .loss import deeply_supervised, dice_loss, weighted_cross_entropy
 from .metrics import Confusion, dice, summary
 from .networks import Network, described
 from .networks.network import LAYOUT
@@ -63,6 +63,8 @@ class Settings:
     """Name of the recipe that it began with."""
     reader: str = "pairs"
     """Of the data set."""
+    pretrained: str = ""
+    """Digest (SHA-256) of the file of weights that it began with."""
 
 
 @dataclass(frozen=True)
@@ -232,16 +234,14 @@ def resume_path(out: Path) -> Path:
 
 
 def _step(
-    model: nn.Module, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
+    model: Network, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
     settings: Settings, device: torch.device,
 ) -> float:  # fmt: skip
     model.train()
     image, labels, weights = (part.to(device, non_blocking=True) for part in batch)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
-        logits = model(image.to(memory_format=LAYOUT[image.ndim - 2]))
-    loss = weighted_cross_entropy(logits, labels, weights)
-    if settings.dice_weight:
-        loss = loss + settings.dice_weight * dice_loss(logits, labels)
+        answers = model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
+    loss = deeply_supervised([_judged(logits, labels, weights, settings) for logits in answers])
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)
@@ -249,6 +249,11 @@ def _step(
         scaler.step(optimizer)
         scaler.update()
     return value
+
+
+def _judged(logits: Tensor, labels: Tensor, weights: Tensor, settings: Settings) -> Tensor:
+    loss = weighted_cross_entropy(logits, labels, weights)
+    return loss + settings.dice_weight * dice_loss(logits, labels) if settings.dice_weight else loss
 
 
 def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:

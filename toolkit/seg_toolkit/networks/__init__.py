@@ -8,10 +8,15 @@ from typing import Any
 
 from seg_runtime.errors import ModelError, SegError
 
+from .attention import AttentionUNet
+from .multiscale import MultiScaleUNet
 from .network import Network as Network
+from .ternaus import TernausNet
 from .unet import UNet
 
-NETWORKS: dict[str, type[Network]] = {network.kind: network for network in (UNet,)}
+NETWORKS: dict[str, type[Network]] = {
+    network.kind: network for network in (UNet, AttentionUNet, MultiScaleUNet, TernausNet)
+}
 
 
 def build(arguments: Mapping[str, Any]) -> Network:
