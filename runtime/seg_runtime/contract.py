@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import ContractError
 
-VERSION = 3
+VERSION = 4
 METADATA_KEY = "seg_edge.contract"
 GEOMETRIES = ("tile", "fit", "stretch")
 PIXELS = ("integer", "float")
@@ -23,7 +23,11 @@ HOST_DTYPES = ("uint8", "uint16", "float32")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
 TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
 
-_ADDED = {2: {"form": "window", "host_dtype": ""}, 3: {"precision": "fp32"}}  # version -> what older files mean
+_ADDED: Mapping[int, Mapping[str, Any]] = {
+    2: {"form": "window", "host_dtype": ""},
+    3: {"precision": "fp32"},
+    4: {"channel_files": []},
+}  # version -> what older files mean
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class Contract:
     """Of a host-ready file's image: `uint8`, `uint16` or `float32`; empty for a window."""
     precision: str = "fp32"
     """What the network computes in: `fp32`, `int8` or `fp16`; a window and its logits are float32 always."""
+    channel_files: tuple[str, ...] = ()
+    """How the names of a case's files end, one a channel, such as ("_dapi", "_actin"); empty: one file holds all channels."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -148,6 +154,7 @@ class Contract:
         try:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
             raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
+            raw["channel_files"] = _tuple(raw["channel_files"])
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -199,6 +206,13 @@ def _check(c: Contract) -> None:
     pair = (c.activation, c.decision)
     need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")
     need(c.channels >= 1, f"{c.channels} channels", "1 or more")
+    endings = c.channel_files
+    need(
+        all(isinstance(e, str) and e and e == e.replace("/", "") for e in endings), "an odd name of a channel", "names"
+    )
+    need(
+        len(set(endings)) == len(endings) in (0, c.channels), f"{len(endings)} channel files", f"{c.channels}, or none"
+    )
     need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
     need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")
