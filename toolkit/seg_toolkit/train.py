@@ -63,6 +63,8 @@ class Settings:
     """Name of the recipe that it began with."""
     reader: str = "pairs"
     """Of the data set."""
+    empty_dice: str = "skip"
+    """What a class counts that neither the image nor the answer holds."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def train(
             watch(News(run.step, loss, None))
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
                 answer = run.average.module  # the running average is what is judged and kept
-                result = _evaluate(answer, contract, validation, classes, device, out)
+                result = _evaluate(answer, contract, validation, classes, device, out, settings.empty_dice)
                 if run.note(result["mean_dice"]):
                     kept = _finished(answer, contract, settings, classes, run.step, result)
                     save(kept, out)
@@ -282,6 +284,7 @@ def _evaluate(
     classes: Sequence[ClassValues],
     device: torch.device,
     out: Path,
+    empty_dice: str,
 ) -> dict[str, Any]:
     model.eval()
     counts: list[Confusion] = []
@@ -300,7 +303,7 @@ def _evaluate(
             shown.append((scored.name, scored.image, scored.truth, scored.labels, mean))
     picture = preview(shown, contract.classes)
     write_atomic(beside(out, ".preview.png"), lambda file: picture.save(file, "PNG"))
-    return summary(counts, [c.info.name for c in classes])
+    return summary(counts, [c.info.name for c in classes], empty_dice)
 
 
 def _finished(
