@@ -76,6 +76,7 @@ def show(recipe: str, folder: Path) -> tuple[Shown, Image.Image]:
     write(exported, file)
     contract, classes = exported.contract, stored_classes(checkpoint.classes)
     titles = [c.info.name for c in classes]
+    empty = contract.provenance["settings"]["empty_dice"]
     kept = set(contract.provenance["settings"]["validation"])
     cases = [case for case in find_cases(checkpoint.reader, data, lambda text: None) if case.name in kept]
     ours, trivial, rows = [], [], []
@@ -86,13 +87,15 @@ def show(recipe: str, folder: Path) -> tuple[Shown, Image.Image]:
             ours.append(confusion(example.labels, labels, len(classes)))
             trivial.append(confusion(example.labels, short.guess(example.image), len(classes)))
             if not rows:
-                rows.append((case.name, example.image, example.labels, labels, summary(ours, titles)["mean_dice"]))
+                rows.append(
+                    (case.name, example.image, example.labels, labels, summary(ours, titles, empty)["mean_dice"])
+                )
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
         f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
         float(contract.parity["relative_error"]), "Dice", short.baseline,
-        summary(trivial, titles)["mean_dice"], summary(ours, titles)["mean_dice"],
+        summary(trivial, titles, empty)["mean_dice"], summary(ours, titles, empty)["mean_dice"],
     )  # fmt: skip
     return shown, preview(rows, contract.classes)
 

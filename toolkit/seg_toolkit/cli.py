@@ -83,8 +83,8 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option(
     "--empty-dice",
     type=click.Choice(["skip", "one"]),
-    default="skip",
-    help="Score of a class that an image lacks and the model does not find: skip counts it not at all.",
+    help="Score of a class that an image lacks and the model does not find; skip counts it not at all [default: skip; with"
+    " --evaluate the model's own].",
 )
 @click.option(
     "--val-fraction",
@@ -224,8 +224,11 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
+    settings = checkpoint.contract.provenance.get("settings", {})
     counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
-    result = summary(counts, [c.info.name for c in classes], options["empty_dice"])
+    result = summary(
+        counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
+    )
     click.echo(_table(result))
     text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
     click.echo(text)

@@ -246,7 +246,7 @@ def _settings(options: dict[str, Any], training: int) -> Settings:
     return Settings(
         steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
         dice_weight=options["dice_weight"], recipe=options["recipe"] or "",
-        reader=options["reader"] or PAIRS, empty_dice=options["empty_dice"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+        reader=options["reader"] or PAIRS, empty_dice=options["empty_dice"] or "skip", eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
     )  # fmt: skip
 
 

@@ -1,0 +1,53 @@
+"""Sections of cells packed side by side, as the two stacks of the ISBI 2012 challenge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from ..shapes import bytes_of, texture
+from .short import Short, brighter_than_the_middle
+
+SIZE = 128
+SHORT = Short(
+    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "80", "--batch-size", "4", "--lr", "0.004"),
+    10,
+    brighter_than_the_middle,
+    "brighter than the middle",
+)
+
+
+def section(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A picture and its labels `(SIZE, SIZE)`, 0 where a membrane lies between two cells."""
+    places = np.indices((SIZE, SIZE)) + 4 * np.stack([texture(SIZE, 6.0, rng) for _ in range(2)])
+    seeds = rng.uniform(-10, SIZE + 10, (45, 2, 1, 1))
+    distances = np.sort(np.hypot(*np.moveaxis(places - seeds, 1, 0)), axis=0)
+    gap = distances[1] - distances[0]
+    membrane = gap < 3.0
+    light = 170 + 16 * texture(SIZE, 1.5, rng) + 12 * texture(SIZE, 20.0, rng)
+    dark = ndimage.gaussian_filter(membrane.astype(float), 1.0)
+    for y, x in rng.uniform(0, SIZE, (14, 2)):  # mitochondria, as dark as membranes
+        inside = (np.hypot(*(np.indices((SIZE, SIZE)) - np.array([y, x])[:, None, None])) < rng.uniform(3, 6)) & (
+            gap > 7
+        )
+        light[inside] -= rng.uniform(50, 80)
+    picture = light - 110 * dark + rng.normal(0, 12, light.shape)
+    return bytes_of(picture), np.where(membrane, 0, 255).astype(np.uint8)
+
+
+def write(root: Path, count: int, seed: int) -> None:
+    """Write stacks of `count` pages, and a test volume without labels."""
+    rng = np.random.default_rng(seed)
+    pages = [section(rng) for _ in range(count)]
+    root.mkdir(parents=True, exist_ok=True)
+    for name, stack in (
+        ("train-volume.tif", [picture for picture, _ in pages]),
+        ("train-labels.tif", [labels for _, labels in pages]),
+        ("test-volume.tif", [section(rng)[0]]),
+    ):
+        first, *more = [Image.fromarray(page) for page in stack]
+        first.save(root / name, save_all=True, append_images=more)
