@@ -19,6 +19,7 @@ from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
 
 WINDOWS_PER_IMAGE = 2
+PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Limits:
 
 @dataclass
 class Parity:
-    """Agreement of a form with the torch model over all windows seen."""
+    """Agreement of a form with the reference, the torch model as a rule, over all windows seen."""
 
     windows: int = 0
     pixels: int = 0
@@ -84,7 +85,7 @@ class Parity:
         if self.not_finite:
             found.append(f"{self.not_finite} logits are NaN or infinite")
         if self.windows and self.logit_range == 0:
-            found.append("the torch model answers the same everywhere, so that nothing can be proven")
+            found.append("the reference answers the same everywhere, so that nothing can be proven")
         elif not self.relative_error <= limits.error_of_range:
             found.append(f"error {self.relative_error:.2e} of the logits' range, limit {limits.error_of_range:.0e}")
         allowed = limits.flip_margin_errors * self.max_abs_error
@@ -105,7 +106,7 @@ class Parity:
         }
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
-    def table(self, limits: Limits, form: str) -> str:
+    def table(self, limits: Limits, form: str, reference: str = "torch") -> str:
         """The figures for a person."""
         rows = [
             ("windows compared", f"{self.windows} ({self.pixels} px)"),
@@ -119,7 +120,9 @@ class Parity:
             ("parity", "; ".join(self.failures(limits)) or "holds"),
         ]  # fmt: skip
         width = max(len(name) for name, _ in rows)
-        return "\n".join([f"parity of {form} with torch", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        return "\n".join(
+            [f"parity of {form} with {reference}", *(f"  {name:<{width}}  {value}" for name, value in rows)]
+        )
 
 
 def compare(
@@ -137,7 +140,7 @@ def compare(
     return result
 
 
-def require(result: Parity, limits: Limits, form: str) -> None:
+def require(result: Parity, limits: Limits, form: str, reference: str = "torch") -> None:
     """Raise unless parity holds.
 
     Raises:
@@ -145,7 +148,9 @@ def require(result: Parity, limits: Limits, form: str) -> None:
     """
     if found := result.failures(limits):
         raise ParityError(
-            f"{form} does not agree with torch ({'; '.join(found)})", "parity", "nothing was written; report this model"
+            f"{form} does not agree with {reference} ({'; '.join(found)})",
+            "parity",
+            "nothing was written; report this model",
         )
 
 
@@ -174,16 +179,25 @@ def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WI
         yield from _some_windows(fitted(page, contract, str(path)), contract, per_image)
 
 
-def generated_images(contract: Contract, count: int, seed: int = 0) -> Iterator[Array]:
-    """Made-up fields of blobs on a shaded, noisy ground, `(H, W, C)` uint8, for a parity check without real images."""
+def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
+    """Made-up fields of blobs on a shaded, noisy ground, `(H, W, C)` uint8, for a parity check without real images.
+
+    Args:
+        contract: of the model; an image fills its output window.
+        count: of images.
+        seed: of their random numbers.
+        most: px of a side, where the window is larger.
+    """
     rng = np.random.default_rng(seed)
-    height, width = contract.output_shape
+    height, width = (min(n, most or n) for n in contract.output_shape)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     for _ in range(count):
         field = 60 + 40 * rng.random() * rows / height + 30 * rng.random() * columns / width
         for _ in range(max(3, height * width // 5000)):  # 30 in 388 x 388 px; more would cover a small window
             y, x, radius = rng.random() * height, rng.random() * width, 6 + 24 * rng.random()
-            field += (60 + 80 * rng.random()) * np.exp(-((((rows - y) ** 2 + (columns - x) ** 2) / radius**2) ** 2))
+            near = tuple(slice(max(0, int(c - 3 * radius)), int(c + 3 * radius) + 1) for c in (y, x))  # e^-81 beyond
+            square = (rows[near] - y) ** 2 + (columns[near] - x) ** 2
+            field[near] += (60 + 80 * rng.random()) * np.exp(-((square / radius**2) ** 2))
         noisy = field[..., None] * rng.uniform(0.7, 1, contract.channels) + rng.normal(
             0, 8, (height, width, contract.channels)
         )
@@ -194,6 +208,18 @@ def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
     """Windows of `generated_images`."""
     for image in generated_images(contract, count):
         yield from _some_windows(image, contract, 1)
+
+
+def enough(count: int, least: int, contract: Contract) -> int:
+    """How many windows hold as many px as `count` of the paper's: a larger one takes torch many times as long.
+
+    Args:
+        count: wanted at 388 px of output, and at less.
+        least: in any case.
+        contract: of the model.
+    """
+    share = PAPER_OUTPUT**2 / np.prod(contract.output_shape)
+    return max(least, min(count, math.ceil(count * share)))
 
 
 def evenly(total: int, count: int) -> list[int]:

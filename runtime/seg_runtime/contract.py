@@ -23,11 +23,12 @@ HOST_DTYPES = ("uint8", "uint16", "float32")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
 TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
 
-_ADDED: Mapping[int, Mapping[str, Any]] = {
+# version -> what older files mean
+_ADDED: dict[int, dict[str, Any]] = {
     2: {"form": "window", "host_dtype": ""},
     3: {"precision": "fp32"},
-    4: {"channel_files": []},
-}  # version -> what older files mean
+    4: {"batch": 1, "channel_files": []},
+}
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Contract:
     """Of a host-ready file's image: `uint8`, `uint16` or `float32`; empty for a window."""
     precision: str = "fp32"
     """What the network computes in: `fp32`, `int8` or `fp16`; a window and its logits are float32 always."""
+    batch: int = 1
+    """Windows that the file takes in one call, always so many: `(batch, C, *input_shape)`."""
     channel_files: tuple[str, ...] = ()
     """How the names of a case's files end, one a channel, such as ("_dapi", "_actin"); empty: one file holds all channels."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -182,7 +185,7 @@ def _check(c: Contract) -> None:
 
     need(c.geometry in GEOMETRIES, f"geometry {c.geometry!r}", " or ".join(GEOMETRIES))
     need(c.intensity.method in INTENSITIES, f"intensity {c.intensity.method!r}", " or ".join(INTENSITIES))
-    whole = (*c.input_shape, *c.output_shape, c.channels, c.stride, *(v for k in c.classes for v in k.color))
+    whole = (*c.input_shape, *c.output_shape, c.channels, c.stride, c.batch, *(v for k in c.classes for v in k.color))
     need(all(type(v) is int for v in whole), "sizes that are no integers", "integers")
     i = c.intensity
     need(
@@ -196,6 +199,10 @@ def _check(c: Contract) -> None:
     dtypes = HOST_DTYPES if c.form == "host-ready" else ("",)
     need(c.host_dtype in dtypes, f"form {c.form!r} of dtype {c.host_dtype!r}", " or ".join(map(repr, dtypes)))
     need(c.precision in PRECISIONS, f"precision {c.precision!r}", " or ".join(PRECISIONS))
+    need(c.batch >= 1, f"a batch of {c.batch}", "1 or more")
+    several = c.form == "window" and c.geometry == "tile"
+    came = f"a batch of {c.batch} windows, form {c.form!r} and geometry {c.geometry!r}"
+    need(c.batch == 1 or several, came, "windows of geometry 'tile': others answer an image by one")
     codes = [code for k in c.classes for code in (k.category, k.property_type) if code]
     need(
         all(isinstance(v, str) and v for k in codes for v in asdict(k).values()),

@@ -41,6 +41,7 @@ def names(reader: str, root: Path) -> list[str]:
 def test_the_lists_say_what_is_trained_on(pets: Path) -> None:
     assert names("pets", pets) == ["Abyssinian_1", "beagle_2"]
     assert names("pets:split=test", pets) == ["pug_3"]
+    assert names("pets:test", pets) == ["pug_3"]
     assert names("pets:split=all", pets) == ["Abyssinian_1", "beagle_2", "pug_3"]
 
 

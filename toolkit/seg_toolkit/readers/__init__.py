@@ -1,7 +1,7 @@
 """Data sets in their public layouts: one reader a file, each from a folder to its cases.
 
-A reader is asked for by its name, with options of its own after a colon: `pairs`, `pets:split=test`. Every reader of
-images with a mask takes `ring`, see `ring.py`.
+A reader is asked for by its name, with options of its own after a colon: `pairs`, `pets:split=test`, or `pets:test`, as
+`split` is its first. Every reader of images with a mask takes `ring`, see `ring.py`.
 """
 
 from __future__ import annotations
@@ -62,12 +62,14 @@ def find_cases(reader: str, root: Path, report: Report) -> list[Case]:
 
 
 def _options(reader: str, text: str, found: Reader) -> dict[str, Any]:
-    """`a=1,b=2` as keyword arguments of a reader."""
+    """`a=1,b=2` as keyword arguments of a reader; a value alone is that of its first."""
     known = [*list(inspect.signature(found).parameters)[2:], "ring"]
     options: dict[str, Any] = {}
     for part in text.split(",") if text else ():
         key, equals, value = part.partition("=")
-        if not equals or key not in known or key in options:
+        if not equals and len(known) > 1:
+            key, value = known[0], part
+        if key not in known or key in options:
             raise SegError(f"--reader {reader}", f"options of it, each once: {', '.join(known)}", "NAME:OPTION=VALUE")
         options[key] = value
     return options
