@@ -27,7 +27,7 @@ def blob(
     rows, columns = np.mgrid[:size, :size] / size
     y, x = rows - centre[0], columns - centre[1]
     around = np.arctan2(y, x)
-    outline = 1 + sum(wobble * rng.uniform(-1, 1) * np.sin(k * around + rng.uniform(0, 6)) for k in (2, 3, 5))
+    outline = 1 + sum(2 * wobble * rng.uniform(-1, 1) * np.sin(k * around + rng.uniform(0, 6)) / k for k in (2, 3, 4))
     return np.asarray(np.hypot(y, x) / (radius * outline))
 
 

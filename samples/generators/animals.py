@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..shapes import bytes_of, ellipse, put, shading, texture
-from .short import Array, Short
+from .short import TINY, Array, Short
 
 SIZE = 112
 BREEDS = ("Abyssinian", "beagle")
@@ -25,7 +25,7 @@ def in_the_middle(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "100", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "172", "--steps", "220"),
     20,
     in_the_middle,
     "a disc in the middle",

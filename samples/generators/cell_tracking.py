@@ -8,12 +8,12 @@ import numpy as np
 
 from ..cells import field
 from ..shapes import bytes_of, put
-from .short import Short, brighter_than_the_middle
+from .short import TINY, Short, brighter_than_the_middle
 
 SIZE = 128
 SEQUENCES = ("01", "02")
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "60", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "156", "--steps", "150"),
     12,
     brighter_than_the_middle,
     "brighter than the middle",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..shapes import bytes_of, ellipse, put, shading
-from .short import Array, Short
+from .short import TINY, Array, Short
 
 SIZE = 96
 LAYERS = (1.0, 0.68, 0.36)  # of the outer half axes
@@ -21,7 +21,7 @@ def four_levels(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "156", "--steps", "80", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "156", "--steps", "250"),
     15,
     four_levels,
     "four equal levels of grey",

@@ -10,11 +10,11 @@ from PIL import Image
 from scipy import ndimage
 
 from ..shapes import bytes_of, texture
-from .short import Short, brighter_than_the_middle
+from .short import TINY, Short, brighter_than_the_middle
 
 SIZE = 128
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "80", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "156", "--steps", "200"),
     10,
     brighter_than_the_middle,
     "brighter than the middle",
@@ -23,7 +23,7 @@ SHORT = Short(
 
 def section(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A picture and its labels `(SIZE, SIZE)`, 0 where a membrane lies between two cells."""
-    places = np.indices((SIZE, SIZE)) + 4 * np.stack([texture(SIZE, 6.0, rng) for _ in range(2)])
+    places = np.indices((SIZE, SIZE)) + 3 * np.stack([texture(SIZE, 9.0, rng) for _ in range(2)])
     seeds = rng.uniform(-10, SIZE + 10, (45, 2, 1, 1))
     distances = np.sort(np.hypot(*np.moveaxis(places - seeds, 1, 0)), axis=0)
     gap = distances[1] - distances[0]

@@ -9,7 +9,7 @@ from scipy import ndimage
 from seg_toolkit.readers.ring import ring
 
 from ..shapes import blob, bytes_of, put, shading, texture
-from .short import Array, Short, brighter_than_the_middle
+from .short import TINY, Array, Short, brighter_than_the_middle
 
 SIZE = 112
 
@@ -21,7 +21,7 @@ def threshold_with_ring(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "80", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "172", "--steps", "220"),
     15,
     threshold_with_ring,
     "brighter than the middle, with its ring",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..shapes import blob, put, texture
-from .short import Array, Short
+from .short import TINY, Array, Short
 
 SIZE = 112
 CHANNELS = ("dapi", "actin", "tubulin")
@@ -24,7 +24,7 @@ def two_thresholds(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "80", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "156", "--steps", "200"),
     12,
     two_thresholds,
     "a threshold for dapi, one for the others",

@@ -11,11 +11,11 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 from scipy import ndimage
 
 from ..shapes import bytes_of, ellipse, shading, texture
-from .short import Short, nothing
+from .short import TINY, Short, nothing
 
 SIZE = 128
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "120", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "172", "--steps", "250"),
     24,
     nothing,
     "nothing in anybody",

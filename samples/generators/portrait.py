@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..shapes import bytes_of, ellipse, put, shading, texture
-from .short import Array, Short
+from .short import TINY, Array, Short
 
 SIZE = 112
 SKIN, HAIR, CLOTHES = 1, 2, 3
@@ -34,7 +34,7 @@ def the_same_everywhere(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "100", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "172", "--steps", "250"),
     20,
     the_same_everywhere,
     "the same silhouette everywhere",

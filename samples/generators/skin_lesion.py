@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..shapes import blob, bytes_of, put, shading, texture
-from .short import Array, Short
+from .short import TINY, Array, Short
 
 SIZE = 112
 IMAGES, MASKS = "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"
@@ -22,7 +22,7 @@ def darker_than_the_middle(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "6", "--depth", "3", "--input-size", "172", "--steps", "70", "--batch-size", "4", "--lr", "0.004"),
+    (*TINY, "--input-size", "172", "--steps", "150"),
     15,
     darker_than_the_middle,
     "darker than the middle",

@@ -12,9 +12,7 @@ from samples.generators import generator
 from ..conftest import SMALL, SegTrain, disc, put, write_pairs
 
 
-@pytest.mark.parametrize(
-    "reader", ["pets:fold=1", "pairs:3", "pets:split=test,split=all", "pairs:split=test", "siim:"]
-)
+@pytest.mark.parametrize("reader", ["pets:fold=1", "pairs:3", "pets:split=test,split=all", "pairs:split=test", "siim:"])
 def test_an_odd_option_names_the_known_ones(tmp_path: Path, reader: str) -> None:
     with pytest.raises(SegError) as caught:
         find_cases(reader, tmp_path, print)
