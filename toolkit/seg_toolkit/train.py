@@ -327,7 +327,8 @@ def _finished(
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    return Checkpoint(described(network), state, replace(contract, provenance=provenance), json_values(classes))
+    stamped = replace(contract, provenance=provenance)
+    return Checkpoint(described(network), state, stamped, json_values(classes), reader=settings.reader)
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
