@@ -25,7 +25,7 @@ def in_the_middle(image: Array) -> Array:
 
 
 SHORT = Short(
-    (*TINY, "--input-size", "172", "--steps", "220"),
+    (*TINY, "--steps", "250"),
     20,
     in_the_middle,
     "a disc in the middle",

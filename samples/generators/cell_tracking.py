@@ -13,7 +13,7 @@ from .short import TINY, Short, brighter_than_the_middle
 SIZE = 128
 SEQUENCES = ("01", "02")
 SHORT = Short(
-    (*TINY, "--input-size", "156", "--steps", "150"),
+    (*TINY, "--steps", "120"),
     12,
     brighter_than_the_middle,
     "brighter than the middle",

@@ -21,7 +21,7 @@ def four_levels(image: Array) -> Array:
 
 
 SHORT = Short(
-    (*TINY, "--input-size", "156", "--steps", "250"),
+    (*TINY, "--geometry", "fit", "--steps", "300"),
     15,
     four_levels,
     "four equal levels of grey",
@@ -40,6 +40,6 @@ def write(root: Path, count: int, seed: int) -> None:
             inside = ellipse(SIZE, (off[0], off[1]), (axes[0] * share, axes[1] * share), angle) < 1
             labels[inside] = layer
             light[inside] += rng.uniform(25, 50)
-        picture = light + 70 * shading(SIZE, rng) + rng.normal(0, 12, light.shape)
+        picture = light + 45 * shading(SIZE, rng) + rng.normal(0, 12, light.shape)
         put(root / "images" / f"{number:03}.png", bytes_of(picture))
         put(root / "masks" / f"{number:03}.png", labels)

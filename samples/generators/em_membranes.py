@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ..shapes import bytes_of, texture
+from ..shapes import bytes_of, ellipse, shading, texture
 from .short import TINY, Short, brighter_than_the_middle
 
 SIZE = 128
 SHORT = Short(
-    (*TINY, "--input-size", "156", "--steps", "200"),
+    (*TINY, "--steps", "300"),
     10,
     brighter_than_the_middle,
     "brighter than the middle",
@@ -30,12 +30,10 @@ def section(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uin
     membrane = gap < 3.0
     light = 170 + 16 * texture(SIZE, 1.5, rng) + 12 * texture(SIZE, 20.0, rng)
     dark = ndimage.gaussian_filter(membrane.astype(float), 1.0)
-    for y, x in rng.uniform(0, SIZE, (14, 2)):  # mitochondria, as dark as membranes
-        inside = (np.hypot(*(np.indices((SIZE, SIZE)) - np.array([y, x])[:, None, None])) < rng.uniform(3, 6)) & (
-            gap > 7
-        )
-        light[inside] -= rng.uniform(50, 80)
-    picture = light - 110 * dark + rng.normal(0, 12, light.shape)
+    for y, x in rng.uniform(0, 1, (30, 2)):  # mitochondria, as dark as membranes
+        inside = ellipse(SIZE, (y, x), (rng.uniform(0.02, 0.07), rng.uniform(0.02, 0.07))) < 1
+        light[inside & (gap > 6)] -= rng.uniform(60, 90)
+    picture = light - 110 * dark + 50 * shading(SIZE, rng) + rng.normal(0, 18, light.shape)
     return bytes_of(picture), np.where(membrane, 0, 255).astype(np.uint8)
 
 

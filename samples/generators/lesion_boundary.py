@@ -21,7 +21,7 @@ def threshold_with_ring(image: Array) -> Array:
 
 
 SHORT = Short(
-    (*TINY, "--input-size", "172", "--steps", "220"),
+    (*TINY, "--steps", "320"),
     15,
     threshold_with_ring,
     "brighter than the middle, with its ring",
@@ -36,7 +36,7 @@ def write(root: Path, count: int, seed: int) -> None:
         for _ in range(int(rng.integers(1, 4))):
             centre = rng.uniform(0.2, 0.8, 2)
             inside |= blob(SIZE, (centre[0], centre[1]), rng.uniform(0.1, 0.2), rng, wobble=0.15) < 1
-        light = 90 + 45 * ndimage.gaussian_filter(inside.astype(float), 1.2)
+        light = 85 + 60 * ndimage.gaussian_filter(inside.astype(float), 1.2)
         picture = light + 8 * texture(SIZE, 2.0, rng) + 60 * shading(SIZE, rng) + rng.normal(0, 6, light.shape)
         put(root / "images" / f"{number:03}.png", bytes_of(picture))
         put(root / "masks" / f"{number:03}.png", (inside * 255).astype(np.uint8))

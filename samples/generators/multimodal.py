@@ -24,7 +24,7 @@ def two_thresholds(image: Array) -> Array:
 
 
 SHORT = Short(
-    (*TINY, "--input-size", "156", "--steps", "200"),
+    (*TINY, "--steps", "150"),
     12,
     two_thresholds,
     "a threshold for dapi, one for the others",

@@ -15,7 +15,7 @@ from .short import TINY, Short, nothing
 
 SIZE = 128
 SHORT = Short(
-    (*TINY, "--input-size", "172", "--steps", "250"),
+    (*TINY, "--steps", "250"),
     24,
     nothing,
     "nothing in anybody",

@@ -34,8 +34,8 @@ def the_same_everywhere(image: Array) -> Array:
 
 
 SHORT = Short(
-    (*TINY, "--input-size", "172", "--steps", "250"),
-    20,
+    (*TINY, "--steps", "320", "--augment", "slight,rotation=15,flips=horizontal"),
+    30,
     the_same_everywhere,
     "the same silhouette everywhere",
 )
@@ -49,7 +49,9 @@ def write(root: Path, count: int, seed: int) -> None:
         labels = person(centre, top, scale, rng.uniform(-0.02, 0.26), rng.uniform(0.3, 0.44))
         skin = rng.uniform(0.45, 1) * np.array([235, 185, 155])
         hair = rng.uniform(0.2, 1) * np.array([150, 105, 60])
-        colours = np.array([rng.uniform(60, 200, 3) * [0.8, 0.9, 1.0], skin, hair, rng.uniform(20, 220, 3)])
+        colours = np.array(
+            [rng.uniform([90, 140, 170], [150, 200, 240]), skin, hair, rng.uniform([10, 20, 40], [90, 110, 160])]
+        )
         picture = colours[labels] + np.array([12, 4, 9, 14])[labels][..., None] * texture(SIZE, 1.5, rng)[..., None]
         picture = picture + 60 * shading(SIZE, rng)[..., None] + rng.normal(0, 5, picture.shape)
         put(root / "images" / f"person{number:03}.jpg", bytes_of(picture))

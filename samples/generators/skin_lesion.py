@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..shapes import blob, bytes_of, put, shading, texture
+from ..shapes import blob, bytes_of, ellipse, put, shading, texture
 from .short import TINY, Array, Short
 
 SIZE = 112
@@ -22,7 +22,7 @@ def darker_than_the_middle(image: Array) -> Array:
 
 
 SHORT = Short(
-    (*TINY, "--input-size", "172", "--steps", "150"),
+    (*TINY, "--steps", "300"),
     15,
     darker_than_the_middle,
     "darker than the middle",
@@ -52,8 +52,9 @@ def photograph(inside: NDArray[np.float64], rng: np.random.Generator) -> NDArray
     patches = texture(SIZE, 3.0, rng)[..., None]
     colour = inside[..., None] * (spot + 14 * patches) + (1 - inside[..., None]) * (skin + 5 * patches)
     colour = colour + 90 * shading(SIZE, rng)[..., None] + rng.normal(0, 4, colour.shape)
-    hair = hairs(int(rng.integers(3, 14)), rng)[..., None]
-    return bytes_of(colour * (1 - hair) + hair * rng.uniform(20, 60))
+    hair = hairs(int(rng.integers(5, 18)), rng)[..., None]
+    tube = np.clip(8 * (rng.uniform(1.0, 1.25) - ellipse(SIZE, (0.5, 0.5), (0.5, 0.5))), 0, 1)[..., None]
+    return bytes_of((colour * (1 - hair) + hair * rng.uniform(20, 60)) * tube)  # beyond the dermatoscope it is dark
 
 
 def write(root: Path, count: int, seed: int) -> None:
