@@ -20,7 +20,7 @@ from seg_runtime.errors import ParityError
 from seg_runtime.golden import FP32_LIMIT
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import load
-from seg_toolkit.unet import UNet
+from seg_toolkit.networks.unet import UNet
 
 from ..conftest import Made, MakeModel, noise_image
 from .crafted import bright, folder, two_tone

@@ -43,6 +43,7 @@ def test_masks_decide_where_there_are_any():
     assert cost.drop > 5
     assert cost.truth_drop < -5  # the form is better than fp32
     assert cost.deciding == cost.truth_drop
+    assert cost.off == -cost.truth_drop  # a gain by luck is no reason to stop choosing
     assert cost.as_dict()["decided_by"] == "masks"
     require(cost, "int8")
     worse = Cost(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ class Cost:
             return None
         fp32, form = (float(np.nanmean(dice(counts))) for counts in self.truth)
         return 100 * (fp32 - form)
+
+    @property
+    def off(self) -> float:
+        """Points of Dice that lie between the forms, whichever is better: a gain is luck, and may be a loss elsewhere."""
+        return self.drop if self.truth_drop is None else abs(self.truth_drop)
 
     @property
     def deciding(self) -> float:
@@ -156,6 +161,38 @@ def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
     return [Picture(cases[i].image_file, cases[i]) for i in evenly(len(cases), count)]
 
 
+@dataclass(frozen=True)
+class Known:
+    """An image that fp32 has answered."""
+
+    image: Array
+    truth: NDArray[np.uint8] | None
+    labels: NDArray[np.uint8]
+
+
+def answered(
+    chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer
+) -> Iterator[Known]:
+    """Images, true labels and fp32's labels; arguments and errors are those of `judge`."""
+    for picture in chosen:
+        image, truth = picture.read(contract, classes)
+        yield Known(image, truth, segment_labels(image, contract, reference))
+
+
+def counted(known: Iterable[Known], contract: Contract, form: Infer) -> Iterator[Cost]:
+    """What a form costs, after each image."""
+    cost = Cost(len(contract.classes))
+
+    def watched(window: Float) -> Float:
+        logits = form(window)
+        cost.not_finite += int((~np.isfinite(logits)).sum())
+        return logits
+
+    for case in known:
+        cost.add(case.labels, segment_labels(case.image, contract, watched), case.truth)
+        yield cost
+
+
 def judge(
     chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer, form: Infer,
     watch: Callable[[int, int], None] = lambda done, total: None,
@@ -174,15 +211,7 @@ def judge(
         ImageError, DataError: an image or mask that does not fit the model.
     """
     cost = Cost(len(contract.classes))
-
-    def watched(window: Float) -> Float:
-        logits = form(window)
-        cost.not_finite += int((~np.isfinite(logits)).sum())
-        return logits
-
-    for done, picture in enumerate(chosen, 1):
-        image, truth = picture.read(contract, classes)
-        cost.add(segment_labels(image, contract, reference), segment_labels(image, contract, watched), truth)
+    for done, cost in enumerate(counted(answered(chosen, classes, contract, reference), contract, form), 1):  # noqa: B007
         watch(done, len(chosen))
     return cost
 

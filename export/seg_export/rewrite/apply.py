@@ -15,8 +15,9 @@ from .layers import Layer, Table, find_layers
 from .pad import Pad
 from .upconv import Upconv
 from .winograd import Winograd
+from .winograd1d import Winograd1d
 
-RULES = (Winograd, Split, Pad, Upconv, Crop)
+RULES = (Winograd, Winograd1d, Split, Pad, Upconv, Crop)
 FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session
 
 

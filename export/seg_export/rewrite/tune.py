@@ -16,7 +16,8 @@ from seg_runtime.tuning import Setup
 
 from .apply import layers_of, rewritten
 from .default import default_table
-from .layers import Layer, Table
+from .layers import FORMS, Layer, Table
+from .pad import PACK
 
 LAYER_RUNS, NETWORK_RUNS = 5, 3  # the shortest counts: noise only ever adds
 
@@ -55,7 +56,7 @@ def tuned(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, threa
     found = Tuned()
     total = len(convs) + len(_tables(layers, {}))
     for layer in convs:
-        found.layer_ms[layer.name] = {form: _layer_ms(layer, form, threads) for form in ("direct", "winograd")}
+        found.layer_ms[layer.name] = {form: _layer_ms(layer, form, threads) for form in _forms(layer)}
         watch(len(found.layer_ms), total)
     best = {name: min(ms, key=ms.__getitem__) for name, ms in found.layer_ms.items()}
     tables = _tables(layers, best)
@@ -64,6 +65,14 @@ def tuned(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, threa
         watch(len(convs) + len(found.network_ms), total)
     found.table = tables[min(found.network_ms, key=found.network_ms.__getitem__)]
     return found
+
+
+def _forms(layer: Layer) -> list[str]:
+    """The forms of a convolution that differ from torch's for this layer."""
+    idle = set() if len(layer.parts) > 1 else {"split"}
+    return [
+        form for form in FORMS["conv"] if form not in idle and not (form == "padded" and layer.channels % PACK == 0)
+    ]
 
 
 def _tables(layers: list[Layer], convs: Table) -> dict[str, dict[str, str]]:

@@ -39,15 +39,19 @@ A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0
 ONES = 1  # the column of A_T that is all ones
 
 
-class Winograd(Rule):
-    """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`."""
-
-    forms = ("winograd",)
+class Relued(Rule):
+    """A rewrite of a convolution together with its ReLU."""
 
     def pattern(self, op: Any, x: Any, w: Any) -> Any:
         """A Conv, with or without bias, and its ReLU."""
         conv = op.Conv(x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["place"])
         return op.Relu(conv)
+
+
+class Winograd(Relued):
+    """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`."""
+
+    forms = ("winograd",)
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
         """The layer with its ReLU."""
@@ -70,12 +74,12 @@ def _transformed(
     """Bᵀ d B of all tiles: 36 maps `(1, C, *tiles)`, the row's index outermost."""
     found = []
     for row in B_T:
-        rows = _along(k, op, part, row, 0, channels, size[0], tiles[0])
-        found += [_along(k, op, rows, column, 1, channels, size[1], tiles[1]) for column in B_T]
+        rows = along(k, op, part, row, 0, channels, size[0], tiles[0])
+        found += [along(k, op, rows, column, 1, channels, size[1], tiles[1]) for column in B_T]
     return found
 
 
-def _along(
+def along(
     k: Constants, op: Any, x: ir.Value, row: NDArray[np.float64], axis: int, channels: int, size: int, tiles: int
 ) -> ir.Value:
     """One row of Bᵀ along one axis, as a depthwise convolution of stride 4; tiles that reach beyond the map read zeros."""
