@@ -33,7 +33,7 @@ def section(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uin
     for y, x in rng.uniform(0, 1, (30, 2)):  # mitochondria, as dark as membranes
         inside = ellipse(SIZE, (y, x), (rng.uniform(0.02, 0.07), rng.uniform(0.02, 0.07))) < 1
         light[inside & (gap > 6)] -= rng.uniform(60, 90)
-    picture = light - 110 * dark + 50 * shading(SIZE, rng) + rng.normal(0, 18, light.shape)
+    picture = light - 110 * dark + 90 * shading(SIZE, rng) + rng.normal(0, 18, light.shape)
     return bytes_of(picture), np.where(membrane, 0, 255).astype(np.uint8)
 
 

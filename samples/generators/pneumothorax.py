@@ -15,7 +15,7 @@ from .short import TINY, Short, nothing
 
 SIZE = 128
 SHORT = Short(
-    (*TINY, "--steps", "250"),
+    (*TINY, "--steps", "350"),
     24,
     nothing,
     "nothing in anybody",
