@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from .atomic import write_atomic
+from .channels import stacked
 from .errors import ImageError, SegError
 from .image import decode, mask_image, read_bytes, write_pages
 from .overlay import overlay
@@ -49,7 +51,7 @@ class Loaded:
     """Each with the name of its file."""
     count: int
     data: bytes | None
-    """The file's content; None for a stack."""
+    """The file's content; None where there are several files."""
     decode_ms: float
     same_origin: bool
     """Whether results that lie there already are of this very input and model."""
@@ -133,6 +135,10 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     same = record is not None and _same_origin(record, digest, segmenter)
     if task.stack:
         return Loaded(digest, _frames(task.files, digests, wishes), task.stack.frames, None, 0.0, same)
+    if task.channels:
+        start = time.perf_counter()
+        page = _channels(task, digests, wishes)
+        return Loaded(digest, [(task.stem.name, page)], 1, None, (time.perf_counter() - start) * 1000, same)
     data, name, start = contents[task.source], str(task.source), time.perf_counter()
     pages = [(task.source.name, page) for page in decode(data, name, wishes.max_pixels)]
     return Loaded(digest, pages, len(pages), data, (time.perf_counter() - start) * 1000, same)
@@ -148,6 +154,17 @@ def _frames(files: Sequence[Path], digests: Sequence[str], wishes: Wishes) -> It
         if _sha256(data) != digest:
             raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
         yield from ((path.name, page) for page in decode(data, str(path), wishes.max_pixels))
+
+
+def _channels(task: Task, digests: Sequence[str], wishes: Wishes) -> Array:
+    """`(H, W, C)` of files with a channel each."""
+    planes = []
+    for path, pages in groupby(_frames(task.files, digests, wishes), key=lambda page: page[0]):
+        (_, plane), *more = pages
+        if more:
+            raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
+        planes.append(plane)
+    return stacked(planes, [path.name for path in task.files])
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -212,7 +229,7 @@ def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: 
     new = {what: path.name for what, path in targets.items()}
     before = {what: name for what, name in _listed(task).items() if name not in new.values()}
     outputs = {**before, **new}
-    times = {"decode": loaded.decode_ms} if loaded.data is not None else {}
+    times = {} if task.stack else {"decode": loaded.decode_ms}
     _write_record(task, results, loaded, times, outputs, complete=False)
     for what, (_, write) in writers.items():
         write_atomic(targets[what], write)
@@ -270,6 +287,9 @@ def _write_record(
 ) -> None:  # fmt: skip
     per_page = {stage: value / len(results) for stage, value in ms.items()}
     record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
+    if task.channels:
+        named = {"name": task.stem.name, "sha256": loaded.sha256, "files": [path.name for path in task.channels]}
+        record["input"] = {**record["input"], **named}
     if task.stack:  # digests and counts; nothing that the files say of a person
         named = {"name": task.source.name or task.stem.name, "sha256": loaded.sha256}
         record["input"] = {**record["input"], **named, "files": len(task.files)}

@@ -131,7 +131,8 @@ def main(
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
     A mask is a palette picture: pixel value = class index. A folder of DICOM images is a study: each series gets one
-    DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. Images that are done already are skipped. Exit codes:
+    DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
+    NAME_dapi.tif, NAME_actin.tif and so on as one image. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test, --tune
     and --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
     answers otherwise than torch (several models are tested one by one, and one failure fails), the second when it writes
@@ -161,7 +162,7 @@ def main(
         _tell_idle(segmenter, tuning)
         if warm_up:
             segmenter.warm_up()
-        tasks, failed = find_tasks(images, out, recursive)
+        tasks, failed = find_tasks(images, out, recursive, segmenter.contract.channel_files)
         outcome = _run(segmenter, tasks, wishes)
     outcome.failed.extend(failed)
     _report(outcome, out)

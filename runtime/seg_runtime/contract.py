@@ -27,7 +27,7 @@ TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "thresho
 _ADDED: dict[int, dict[str, Any]] = {
     2: {"form": "window", "host_dtype": ""},
     3: {"precision": "fp32"},
-    4: {"batch": 1},
+    4: {"batch": 1, "channel_files": []},
 }
 
 
@@ -105,6 +105,8 @@ class Contract:
     """What the network computes in: `fp32`, `int8` or `fp16`; a window and its logits are float32 always."""
     batch: int = 1
     """Windows that the file takes in one call, always so many: `(batch, C, *input_shape)`."""
+    channel_files: tuple[str, ...] = ()
+    """How the names of a case's files end, one a channel, such as ("_dapi", "_actin"); empty: one file holds all channels."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -155,6 +157,7 @@ class Contract:
         try:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
             raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
+            raw["channel_files"] = _tuple(raw["channel_files"])
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -210,6 +213,13 @@ def _check(c: Contract) -> None:
     pair = (c.activation, c.decision)
     need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")
     need(c.channels >= 1, f"{c.channels} channels", "1 or more")
+    endings = c.channel_files
+    need(
+        all(isinstance(e, str) and e and e == e.replace("/", "") for e in endings), "an odd name of a channel", "names"
+    )
+    need(
+        len(set(endings)) == len(endings) in (0, c.channels), f"{len(endings)} channel files", f"{c.channels}, or none"
+    )
     need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
     need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")

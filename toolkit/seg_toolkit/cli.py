@@ -49,7 +49,11 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     help="What each class is in DICOM's codes, by its name.",
 )
 @click.option("--network", default="unet", help="Of the family; --list-recipes shows what each task takes.")
-@click.option("--reader", default="pairs", help="How the data set lies in DATA: pairs is images/ and masks/.")
+@click.option(
+    "--reader",
+    help="How the data set lies in DATA, with options as in pairs:ring=3 [default: pairs, which is images/ and masks/; with"
+    " --evaluate the model's own].",
+)
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
@@ -108,6 +112,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     "--balance",
     type=click.FloatRange(0, 1),
     help="Share of windows laid on a class drawn evenly; chosen from the data.",
+)
+@click.option(
+    "--empty-dice",
+    type=click.Choice(["skip", "one"]),
+    help="Score of a class that an image lacks and the model does not find; skip counts it not at all [default: skip; with"
+    " --evaluate the model's own].",
 )
 @click.option(
     "--val-fraction",
@@ -259,11 +269,14 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     device = pick_device(options["device"])
     network = checkpoint.build().to(device)
     infer = torch_infer(network, device)
-    cases = find_cases(checkpoint.reader, data, _say)
+    cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
+    settings = checkpoint.contract.provenance.get("settings", {})
     counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
-    result = summary(counts, [c.info.name for c in classes])
+    result = summary(
+        counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
+    )
     if options["attention"]:
         _show_attention(network, cases, checkpoint.contract, device, options["attention"])
     click.echo(_table(result))

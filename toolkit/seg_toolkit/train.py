@@ -65,6 +65,8 @@ class Settings:
     """Of the data set."""
     pretrained: str = ""
     """Digest (SHA-256) of the file of weights that it began with."""
+    empty_dice: str = "skip"
+    """What a class counts that neither the image nor the answer holds."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def train(
             watch(News(run.step, loss, None))
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
                 answer = run.average.module  # the running average is what is judged and kept
-                result = _evaluate(answer, contract, validation, classes, device, out)
+                result = _evaluate(answer, contract, validation, classes, device, out, settings.empty_dice)
                 if run.note(result["mean_dice"]):
                     kept = _finished(answer, contract, settings, classes, run.step, result)
                     save(kept, out)
@@ -287,6 +289,7 @@ def _evaluate(
     classes: Sequence[ClassValues],
     device: torch.device,
     out: Path,
+    empty_dice: str,
 ) -> dict[str, Any]:
     model.eval()
     counts: list[Confusion] = []
@@ -305,7 +308,7 @@ def _evaluate(
             shown.append((scored.name, scored.image, scored.truth, scored.labels, mean))
     picture = preview(shown, contract.classes)
     write_atomic(beside(out, ".preview.png"), lambda file: picture.save(file, "PNG"))
-    return summary(counts, [c.info.name for c in classes])
+    return summary(counts, [c.info.name for c in classes], empty_dice)
 
 
 def _finished(
@@ -329,7 +332,8 @@ def _finished(
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    return Checkpoint(described(network), state, replace(contract, provenance=provenance), json_values(classes))
+    stamped = replace(contract, provenance=provenance)
+    return Checkpoint(described(network), state, stamped, json_values(classes), reader=settings.reader)
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
