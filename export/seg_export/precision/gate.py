@@ -16,14 +16,16 @@ from seg_runtime.image import decode, fitted, read_bytes
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from seg_toolkit.case import Case
-from seg_toolkit.folder import ClassValues, find_cases
+from seg_toolkit.folder import ClassValues
 from seg_toolkit.metrics import Confusion, confusion, dice, iou, over_images
+from seg_toolkit.readers import PAIRS, find_cases
 
 from ..parity import evenly, image_files
 
 IMAGES = 8  # of a folder, whole, evenly spaced
 GOAL = 0.3  # points of Dice
 LIMIT = 1.0  # points of Dice from which nothing is written
+SPECK = 1e-3  # share of an image
 BLANK = 0.01  # share of an image's pixels outside the commonest label, above which one label only is a blank
 
 
@@ -31,8 +33,9 @@ BLANK = 0.01  # share of an image's pixels outside the commonest label, above wh
 class Cost:
     """Labels of a form beside those of fp32.
 
-    Dice and IoU are means over images, as seg-train scores: in sums over all pixels a single image that fp32 fails on may
-    hide what happens to all others.
+    Scores are means over images, as seg-train's are: in sums over all pixels a single image that fp32 fails on may hide what
+    happens to all others. A class counts in the images that anybody finds it in. What decides is Dice with `SPECK` added
+    to both sides, since a single stray pixel would make a Dice of 0 where nobody else finds the class.
     """
 
     classes: int
@@ -67,15 +70,18 @@ class Cost:
     @property
     def drop(self) -> float:
         """Points of Dice lost against fp32: 100 less the mean over classes of the Dice of both forms' labels."""
-        return 100 * (1 - float(np.nanmean(_mean(dice, self.each))))
+        scores = [np.where(_held(counts), _smooth(counts), np.nan) for counts in self.each]
+        return 100 * (1 - float(np.nanmean(over_images(scores))))
 
     @property
     def truth_drop(self) -> float | None:
         """Points of Dice, mean over classes, that fp32 reaches on the masks and the form does not; None without masks."""
         if not self.truth:
             return None
-        fp32, form = (float(np.nanmean(_mean(dice, counts))) for counts in zip(*self.truth, strict=True))
-        return 100 * (fp32 - form)
+        losses = [
+            np.where(_held(fp32) | _held(form), _smooth(fp32) - _smooth(form), np.nan) for fp32, form in self.truth
+        ]
+        return 100 * float(np.nanmean(over_images(losses)))
 
     @property
     def off(self) -> float:
@@ -143,28 +149,34 @@ class Cost:
 class Picture:
     """An image of a folder and, where known, its mask."""
 
-    path: Path
-    case: Case | None = None
+    name: str
+    source: Path | Case
 
     def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
         """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
-        if self.case is None:
-            return fitted(next(decode(read_bytes(self.path), str(self.path))), contract, str(self.path)), None
-        example = self.case.read(classes)
-        return fitted(example.image, contract, str(self.path)), example.labels
+        if isinstance(self.source, Path):
+            return fitted(next(decode(read_bytes(self.source), self.name)), contract, self.name), None
+        example = self.source.read(classes)
+        return fitted(example.image, contract, self.name), example.labels
 
 
-def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
-    """At most `count` images of a folder, evenly spaced, with their masks where it is one of seg-train's.
+def pictures(folder: Path, reader: str = PAIRS, count: int = IMAGES) -> list[Picture]:
+    """At most `count` images of a folder, evenly spaced, with their masks where it is a data set.
+
+    Args:
+        folder: in the reader's layout, or of images alone.
+        reader: of the checkpoint, so that masks mean what they meant in training.
+        count: of images, at most.
 
     Raises:
         DataError: no images.
     """
-    paths = image_files(folder)
-    if not any((folder / part).is_dir() for part in ("masks", "instances")):
-        return [Picture(paths[i]) for i in evenly(len(paths), count)]
-    cases = find_cases(folder, lambda note: None)
-    return [Picture(cases[i].image_file, cases[i]) for i in evenly(len(cases), count)]
+    pairs = reader.partition(":")[0] == PAIRS
+    if pairs and not any((folder / part).is_dir() for part in ("masks", "instances")):
+        paths = image_files(folder)
+        return [Picture(str(paths[i]), paths[i]) for i in evenly(len(paths), count)]
+    cases = find_cases(reader, folder, lambda note: None)
+    return [Picture(cases[i].name, cases[i]) for i in evenly(len(cases), count)]
 
 
 @dataclass(frozen=True)
@@ -242,6 +254,18 @@ def check_folder(folder: Path, option: str) -> None:
     if not folder.is_dir():
         raise DataError(f"{option} {folder} is no folder", "a folder of images", "check the path")
     image_files(folder)
+
+
+def _held(counts: Confusion) -> NDArray[np.bool_]:
+    """Classes that either side finds."""
+    found: NDArray[np.bool_] = counts.sum(axis=0) + counts.sum(axis=1) > 0
+    return found
+
+
+def _smooth(counts: Confusion) -> NDArray[np.float64]:
+    """Dice of each class, with a speck that both sides find; 1 where neither finds more."""
+    speck = SPECK * counts.sum()
+    return np.asarray((2 * np.diag(counts) + speck) / (counts.sum(axis=0) + counts.sum(axis=1) + speck))
 
 
 def _mean(score: Callable[[Confusion], NDArray[np.float64]], each: Sequence[Confusion]) -> NDArray[np.float64]:

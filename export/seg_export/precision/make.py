@@ -16,7 +16,7 @@ from seg_runtime.preprocess import Float
 from seg_runtime.segment import Infer, window_logits
 from seg_runtime.session import Session
 from seg_toolkit.checkpoint import Checkpoint
-from seg_toolkit.folder import ClassValues, stored_classes
+from seg_toolkit.folder import stored_classes
 
 from ..golden import CANDIDATES, generated
 from ..parity import evenly, generated_images, image_files, image_windows
@@ -24,7 +24,7 @@ from ..stamp import stamped
 from . import fp16, int8
 from .calibrate import Spread, inferring, meaning, spread
 from .choose import TAILS, choose
-from .gate import Cost, Known, answered, check_folder, counted, judge, pictures, require
+from .gate import Known, answered, check_folder, counted, judge, pictures, require
 
 CALIBRATION_IMAGES = 16  # of a folder, evenly spaced, two windows of each
 KERNEL_IMAGES = 2  # on windows of which kernels are compared with their meaning
@@ -102,13 +102,15 @@ def in_precision(
     paths = image_files(wanted.calibration)
     chosen = [paths[i] for i in evenly(len(paths), CALIBRATION_IMAGES)]
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
-    known = answered(pictures(wanted.calibration), classes, contract, proven.run)
+    known = answered(pictures(wanted.calibration, checkpoint.reader), classes, contract, proven.run)
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, precision=wanted.name)
     session = Session(stamped(made, contract), provider="cpu")
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
-    cost = _cost(wanted, classes, contract, proven, form, watch)
+    judged = pictures(wanted.images or wanted.calibration, checkpoint.reader)
+    what = f"comparing {wanted.name} labels"
+    cost = judge(judged, classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
     figures = {**cost.as_dict(), **facts, "calibration": {"images": len(chosen)}}
     contract = replace(contract, parity={**contract.parity, wanted.name: figures})
     report(cost.table(wanted.name, [c.name for c in contract.classes]) + _told(facts), contract)
@@ -144,14 +146,6 @@ def _made(
 
     tail, kept = choose(int8.layers(graph), make, measure, told)
     return make(tail, kept), {"in_float": list(kept), "reduce_range": reduce_range, "tail": tail}
-
-
-def _cost(
-    wanted: Precision, classes: Sequence[ClassValues], contract: Contract, proven: Session, form: Infer, watch: Watch
-) -> Cost:  # fmt: skip
-    what = f"comparing {wanted.name} labels"
-    chosen = pictures(wanted.images or wanted.calibration)
-    return judge(chosen, classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
 
 
 def _watched(windows: Any, total: int, watch: Watch) -> Any:
