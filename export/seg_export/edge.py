@@ -124,7 +124,7 @@ def plain_contract(content: Content) -> Contract:
     """The contract of a file that can be tuned.
 
     Raises:
-        ModelError: it is host-ready, not of fp32, or rewritten already.
+        ModelError: it is host-ready, takes a batch, is not of fp32, or rewritten already.
     """
     contract, name = (
         Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace")),
@@ -133,6 +133,9 @@ def plain_contract(content: Content) -> Contract:
     if contract.form != "window":
         fix = "export it without --host-ready, or on this machine with --host-ready --tune"
         raise ModelError(f"{name} is {contract.form}", "a window file", fix)
+    if contract.batch != 1:
+        came = f"{name} takes {contract.batch} windows in one call"
+        raise ModelError(came, "one", "tune the file that was exported without --batch")
     if contract.precision != "fp32":
         came = f"{name} computes in {contract.precision}"
         raise ModelError(came, "fp32", "tune the fp32 file of this model; what is int8 was rewritten at export")

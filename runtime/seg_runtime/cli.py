@@ -250,6 +250,11 @@ def _tune(
         raise click.UsageError("--tune takes one model")
     if provider not in ("auto", "cpu"):
         raise click.UsageError(f"--tune measures the processors that CPU means, not {provider}")
+    context = click.get_current_context()
+    known = {"images", "models", "provider", "out", "overwrite", "threads", "require_signature", "tune"}
+    given = [p for p in context.params if context.get_parameter_source(p) is click.core.ParameterSource.COMMANDLINE]
+    if idle := [f"--{p.replace('_', '-')}" for p in given if p not in known]:
+        raise click.UsageError(f"{', '.join(sorted(idle))} beside --tune, which segments nothing")
     [model] = models
     told, report = find_tool("tune")(
         TuneWishes(model, tuned_name(model, out), overwrite, threads, key), progress_bars()

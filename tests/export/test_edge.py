@@ -250,6 +250,7 @@ def foreign(model: Made) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        (changed(batch=2), "takes 2 windows in one call; wanted one"),
         (changed(precision="int8"), "computes in int8; wanted fp32"),
         (changed(precision="fp16"), "computes in fp16; wanted fp32"),
         (changed(provenance={"rewritten": {"a": "winograd"}}), "was rewritten before; .* export it without --optimize"),
@@ -344,3 +345,9 @@ def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callab
     provenance = told(target)[0].provenance
     assert provenance["rewritten"] == table(onnx.load(model.path), "dilated")
     assert set(provenance["tuned_on"]) == {"processor", "threads", "onnxruntime"}
+
+
+def test_options_that_would_do_nothing_are_refused(here: Path) -> None:
+    result = seg_run("--tune", "model.onnx", "--overlay", "--warm-up")
+    assert result.exit_code == 2
+    assert "--overlay, --warm-up beside --tune" in result.stderr
