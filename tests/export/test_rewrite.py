@@ -225,3 +225,15 @@ def test_options_that_contradict_each_other(model, tmp_path, option):
     assert done.exit_code == 1
     assert "--optimize or --tune for int8; wanted fp32" in done.output
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_convolution_without_relu_is_no_layer(graphs):
+    """The forms are those of a convolution and its ReLU: a table must not name what it cannot change."""
+    graph = onnx.ModelProto()
+    graph.CopyFrom(graphs[76])
+    name = "bottom.2.weight"
+    assert name in {layer.name for layer in layers_of(graph)}
+    conv = next(n for n in graph.graph.node if name in n.input)
+    relu = next(n for n in graph.graph.node if conv.output[0] in n.input)
+    relu.op_type = "Sigmoid"
+    assert name not in {layer.name for layer in layers_of(graph)}

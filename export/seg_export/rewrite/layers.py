@@ -24,7 +24,7 @@ class Layer:
 
     Attributes:
         name: of its weight; of a crop, of the value that it gives.
-        kind: `conv` (3×3, valid, stride 1), `up` (transposed 2×2, stride 2) or `crop`.
+        kind: `conv` (3×3, valid, stride 1, a ReLU behind it), `up` (transposed 2×2, stride 2) or `crop`.
         channels: of its input.
         maps: of its output.
         size: of its input in px.
@@ -109,6 +109,8 @@ def _conv(node: ir.Node) -> Layer | None:
     source, weight, shape = node.inputs[0], shape_of(weight_of(node)), shape_of(node.inputs[0])
     if source is None or weight is None or shape is None:
         return None
+    if [use.op_type for use in node.outputs[0].consumers()] != ["Relu"]:
+        return None  # the forms are those of a convolution and its ReLU
     parts = tuple(s[1] for part in parts_of(source) if (s := shape_of(part)))
     return Layer(_name(node.inputs[1]), "conv", shape[1], weight[0], shape[2:], parts)
 
