@@ -114,13 +114,13 @@ def main(recipes: tuple[str, ...], out: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             shown, picture = show(recipe, Path(folder))
         picture.save(out / "gallery" / f"{recipe}.png", optimize=True)
-        (out / "gallery" / f"{recipe}.json").write_text(json.dumps(asdict(shown), indent=2) + "\n")
+        (out / "gallery" / f"{recipe}.json").write_text(json.dumps(asdict(shown), indent=2) + "\n", "utf-8")
         click.echo(shown.row())
-    (out / "gallery.md").write_text(_page(out))
+    (out / "gallery.md").write_text(_page(out), "utf-8")
 
 
 def _page(out: Path) -> str:
-    rows = [Shown(**json.loads(path.read_text())) for path in sorted((out / "gallery").glob("*.json"))]
+    rows = [Shown(**json.loads(path.read_text("utf-8"))) for path in sorted((out / "gallery").glob("*.json"))]
     lines = [
         "# Gallery", "",
         "Every recipe, trained for half a minute on made-up samples, exported with parity and run by the runtime on cases that",

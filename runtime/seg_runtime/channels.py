@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ImageError, SegError
+from .image import has_opaque_alpha
 from .preprocess import Array
 
 
@@ -71,8 +72,8 @@ def stacked(pages: Sequence[Array], names: Sequence[str]) -> Array:
 
 def _plane(page: Array, name: str) -> Array:
     colour = page[..., :3] if page.shape[-1] >= 3 else page[..., :1]
-    opaque = page.shape[-1] in (1, 3) or bool((page[..., -1] == page[..., -1].max()).all())
-    if not opaque or (colour != colour[..., :1]).any():
+    plain = page.shape[-1] in (1, 3) or (page.shape[-1] in (2, 4) and has_opaque_alpha(page))
+    if not plain or (colour != colour[..., :1]).any():
         raise ImageError(f"{name} has {page.shape[-1]} channels", "one channel a file", "split it")
     plane: Array = colour[..., 0]
     return plane

@@ -84,7 +84,7 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[FolderCase]:
     layout = "DATA/images with DATA/masks or DATA/instances"
     if not (root / "images").is_dir():
         raise DataError(f"{root} has no folder images", layout, "point to the folder that holds them")
-    images, masks, instances = (_by_stem(root / part) for part in ("images", "masks", "instances"))
+    images, masks, instances = (by_stem(root / part) for part in ("images", "masks", "instances"))
     if not masks and not instances:
         raise DataError(f"{root} has neither masks nor instances", layout, "add the ground truth")
     if not images:
@@ -104,7 +104,8 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[FolderCase]:
     return [FolderCase(n, images[n], masks.get(n), instances.get(n)) for n in matched]
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def by_stem(folder: Path) -> dict[str, Path]:
+    """Images of a folder by their names without suffix, empty where there is no folder; raises DataError for two of one name."""
     found: dict[str, Path] = {}
     try:
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -182,7 +183,7 @@ def infer_classes(values: Mapping[int, str]) -> tuple[ClassValues, ...]:
     Raises:
         DataError: any other set of values; the message holds the option to give.
     """
-    found = sorted(values)
+    found = sorted(values, key=lambda value: (value < 0, abs(value)))  # a ring made by a reader is no background
     if found in ([0, 255], [255], [0], [0, 1], [1]):
         numbers: tuple[int, ...] = (0, 255) if 255 in found else (0, 1)
         names: tuple[str, ...] = ("background", "foreground")

@@ -80,3 +80,9 @@ def test_a_list_of_other_names_is_refused(pets: Path) -> None:
     (pets / "annotations" / "trainval.txt").write_text("cat_1 1 1 1\n")
     with pytest.raises(DataError, match="nothing that"):
         find_cases("pets", pets, lambda text: None)
+
+
+def test_a_list_never_leaves_the_folder(pets: Path) -> None:
+    (pets / "annotations" / "trainval.txt").write_text("../../etc/passwd 1 1 1\n")
+    with pytest.raises(DataError, match=r"names '\.\./\.\./etc/passwd'"):
+        find_cases("pets", pets, print)

@@ -16,7 +16,7 @@ from seg_runtime.image import SUFFIXES
 from seg_runtime.preprocess import Array
 
 from ..case import Case, Example
-from ..folder import ClassValues, read_image, read_mask, to_labels
+from ..folder import ClassValues, by_stem, read_image, read_mask, to_labels
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def find_channels(root: Path, report: Callable[[str], None], files: str = "") ->
     if failed:
         raise failed[0][1]
     images = {case.name: paths for case, paths in found.items()}
-    masks = {path.stem: path for path in _pictures(root / "masks")}
+    masks = by_stem(root / "masks")
     both = sorted(images.keys() & masks.keys())
     for names, what in ((images.keys(), "cases without a mask"), (masks.keys(), "masks without a case")):
         if odd := sorted(names - set(both)):

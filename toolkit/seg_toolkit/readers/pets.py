@@ -64,4 +64,7 @@ def _names(path: Path) -> list[str]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error})", LAYOUT, "unpack the annotations") from error
-    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    if odd := [name for name in names if "/" in name or "\\" in name]:
+        raise DataError(f"{path} names {odd[0]!r}", "files of the folder images", "correct the list")
+    return names

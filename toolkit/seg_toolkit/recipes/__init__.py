@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_runtime.errors import SegError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from seg_runtime.needs import require_extra
 
 FOLDER = Path(__file__).parent
 
@@ -54,9 +50,18 @@ def load(name: str, known: Iterable[str]) -> Recipe:
     """
     if name not in names():
         raise SegError(f"--recipe {name}", ", ".join(names()), "choose one of them; --list-recipes tells what they are")
-    content = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    content = _parsed((FOLDER / f"{name}.toml").read_text("utf-8"))
     title = content.pop("title")
     options = {key.replace("-", "_"): value for table in content.values() for key, value in table.items()}
     if odd := sorted(options.keys() - set(known)):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
     return Recipe(name, title, options)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        require_extra("train", "tomli")
+        import tomli as tomllib
+    return tomllib.loads(text)
