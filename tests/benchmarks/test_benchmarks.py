@@ -217,3 +217,10 @@ def test_chart_draws_bars_to_scale_with_the_goal_on_them():
     ours, others, goal = (columns[name].max() - start for name in ("OURS", "OTHERS", "GOAL"))
     assert others == pytest.approx(2 * ours, abs=3)
     assert goal == pytest.approx(1.5 * ours, abs=4)
+
+
+def test_files_apart(model_file, tmp_path):
+    shown = benchmark("apart", model_file, model_file, "--rounds", 1, "--json", tmp_path / "figures.json")
+    assert shown.count("\n| ") == 3
+    [figures] = json.loads((tmp_path / "figures.json").read_text())["ms_and_peak_mb"].values()
+    assert all(value > 0 for value in figures[0])
