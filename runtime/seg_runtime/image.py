@@ -107,22 +107,23 @@ def from_pil(image: Image.Image, name: str = "image") -> Array:
     return from_array(np.asarray(image), name)
 
 
-def from_array(array: Any, name: str = "array") -> Array:
-    """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`.
+def from_array(array: Any, name: str = "array", axes: int = 2) -> Array:
+    """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`; with three `axes` a D before the H.
 
     Booleans become 0 and 255; signed integers and float64 become float32 with their values kept.
 
     Raises:
         ImageError: another rank, no pixels, another dtype, NaN or infinity, or integers beyond float32's 2**24.
     """
+    wanted = "(H, W) or (H, W, C)" if axes == 2 else "(D, H, W) or (D, H, W, C)"
     try:
         values = np.asarray(array)
     except ValueError as error:
-        raise ImageError(f"{name} is no array ({error})", "(H, W) or (H, W, C)", "pass one image") from error
-    if values.ndim == 2:
+        raise ImageError(f"{name} is no array ({error})", wanted, "pass one image") from error
+    if values.ndim == axes:
         values = values[..., None]
-    if values.ndim != 3 or values.shape[-1] > 64:
-        raise ImageError(f"{name} has shape {np.shape(array)}", "(H, W) or (H, W, C)", "pass one image, channels last")
+    if values.ndim != axes + 1 or values.shape[-1] > 64:
+        raise ImageError(f"{name} has shape {np.shape(array)}", wanted, "pass one image, channels last")
     if values.size == 0:
         raise ImageError(f"{name} has no pixels (shape {values.shape})", "at least 1×1", "check where it comes from")
     if values.dtype == bool:
@@ -131,7 +132,7 @@ def from_array(array: Any, name: str = "array") -> Array:
         return values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype.kind not in "if":
         raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
-    if values.dtype.kind == "i" and np.abs(values, dtype=np.int64).max() > 1 << 24:
+    if values.dtype.kind == "i" and max(int(values.max()), -int(values.min())) > 1 << 24:
         raise ImageError(f"{name} has integers beyond 2**24", "values that float32 holds exactly", "scale it down")
     with np.errstate(over="ignore"):
         floats = values.astype(np.float32, copy=False)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from seg_export.export import Exported, export
 from seg_export.hostready.prove import HostForm
-from seg_export.parity import image_files
 from seg_runtime import Segmenter
 from seg_runtime.contract import GEOMETRIES
 from seg_runtime.errors import ImageError
+from seg_runtime.opening import image_files
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 

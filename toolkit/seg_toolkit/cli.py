@@ -53,8 +53,8 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     type=float,
     help="w0 of the weight map between cells, 10 in the paper [default: 10 with instances and no masks, else 0].",
 )
-@click.option("--width", type=click.IntRange(1), default=64, help="Maps of the first level.")
-@click.option("--depth", type=click.IntRange(1, 6), default=4, help="Poolings.")
+@click.option("--width", type=click.IntRange(1), help="Maps of the first level [default: the network's, 64 of unet].")
+@click.option("--depth", type=click.IntRange(1, 6), help="Poolings [default: the network's, 4 of unet].")
 @click.option("--input-size", help="Side of a window: 16k + 60 at depth 4 [default: the network's own, 572].")
 @click.option("--skip", type=click.Choice(["crop", "resize"]), default="crop", help="What the skips carry.")
 @click.option(

@@ -241,7 +241,7 @@ def _step(
         logits = model(image.to(memory_format=LAYOUT[image.ndim - 2]))
     loss = weighted_cross_entropy(logits, labels, weights)
     if settings.dice_weight:
-        loss = loss + settings.dice_weight * dice_loss(logits, labels)
+        loss = loss + settings.dice_weight * dice_loss(logits, labels, known=weights > 0)
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, ParityError
-from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.image import fitted, read_bytes
+from seg_runtime.opening import image_files, images_of
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from seg_toolkit.case import Case
 from seg_toolkit.folder import ClassValues, find_cases
 from seg_toolkit.metrics import Confusion, confusion, dice, iou
 
-from ..parity import evenly, image_files
+from ..parity import evenly
 
 IMAGES = 8  # of a folder, whole, evenly spaced
 GOAL = 0.3  # points of Dice
@@ -138,7 +139,8 @@ class Picture:
     def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
         """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
         if self.case is None:
-            return fitted(next(decode(read_bytes(self.path), str(self.path))), contract, str(self.path)), None
+            image = next(images_of(read_bytes(self.path), str(self.path), len(contract.input_shape)))
+            return fitted(image, contract, str(self.path)), None
         example = self.case.read(classes)
         return fitted(example.image, contract, str(self.path)), example.labels
 

@@ -12,6 +12,7 @@ import onnx
 from seg_runtime.contract import PRECISIONS, Contract
 from seg_runtime.errors import ParityError, SegError
 from seg_runtime.golden import FP32_LIMIT
+from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Infer, window_logits
 from seg_runtime.session import Session
@@ -19,7 +20,7 @@ from seg_toolkit.checkpoint import Checkpoint
 from seg_toolkit.folder import ClassValues, stored_classes
 
 from ..golden import CANDIDATES, generated
-from ..parity import evenly, generated_images, image_files, image_windows
+from ..parity import evenly, generated_images, image_windows
 from ..stamp import stamped
 from . import fp16, int8
 from .calibrate import Ranges, inferring, meaning, ranges

@@ -10,8 +10,9 @@ from seg_runtime.errors import ModelError, SegError
 
 from .network import Network as Network
 from .unet import UNet
+from .unet3d import UNet3D
 
-NETWORKS: dict[str, type[Network]] = {network.kind: network for network in (UNet,)}
+NETWORKS: dict[str, type[Network]] = {network.kind: network for network in (UNet, UNet3D)}
 
 
 def build(arguments: Mapping[str, Any]) -> Network:

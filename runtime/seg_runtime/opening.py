@@ -1,0 +1,96 @@
+"""What is an image or a volume, by name, and its arrays as a model wants them: for seg-run, training and export alike.
+
+A model of slices, two spatial axes, takes pictures, and a volume slice by slice. A model of volumes, three, takes NIfTI
+files and the pages of a TIFF as one volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .errors import DataError, ImageError
+from .image import SUFFIXES as PICTURES
+from .image import decode, read_bytes
+from .limits import MAX_PIXELS
+from .nifti import SUFFIXES as VOLUMES
+from .nifti import is_nifti, read_volume
+from .preprocess import Array
+
+SUFFIXES = (*PICTURES, *VOLUMES)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file has the name of an image or a volume."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def stem_of(path: Path) -> str:
+    """The name without its suffix, `.nii.gz` being one."""
+    return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def images_of(data: bytes, name: str, axes: int, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
+    """The arrays of a file, one after the other.
+
+    Args:
+        data: the file's content.
+        name: its path or name, which errors quote.
+        axes: spatial axes of the model, 2 or 3.
+        max_pixels: refuse a file with more px.
+
+    Yields:
+        `(H, W, C)` for each page of a picture; `(D, H, W, C)` of a NIfTI volume, for any model; and of a TIFF of several
+        pages for a model of volumes.
+
+    Raises:
+        ImageError: the file cannot be read, or is a single picture and the model wants volumes.
+        SegError: a package that reads it is not installed.
+    """
+    if is_nifti(name):
+        yield read_volume(data, name, max_pixels)[0]
+    elif axes == 2:
+        yield from decode(data, name, max_pixels)
+    else:
+        yield stacked(decode(data, name, max_pixels), name)
+
+
+def stacked(pages: Iterator[Array], name: str) -> Array:
+    """The pages `(H, W, C)` of a TIFF as one volume `(D, H, W, C)`.
+
+    Raises:
+        ImageError: a single page, or pages that differ in size or type.
+    """
+    planes = list(pages)
+    if len(planes) == 1:
+        fix = "name a NIfTI file or a TIFF of several pages"
+        raise ImageError(f"{name} is a single picture", "a volume as the model was trained", fix)
+    if odd := next((p for p in planes if (p.shape, p.dtype) != (planes[0].shape, planes[0].dtype)), None):
+        came = f"{name} has pages of {planes[0].shape} {planes[0].dtype} and of {odd.shape} {odd.dtype}"
+        raise ImageError(came, "one size and type for a volume", "export the stack again")
+    return np.stack(planes)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Images and volumes in a folder, or in its subfolder `images`, sorted.
+
+    Raises:
+        DataError: no such folder or none in it.
+    """
+    inner = folder / "images"
+    place = inner if inner.is_dir() else folder
+    found = sorted(p for p in place.iterdir() if is_readable(p) and p.name[0] != ".") if place.is_dir() else []
+    if not found:
+        raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
+    return found
+
+
+def first_image(path: Path, axes: int) -> Array:
+    """The first array of a file with a model's number of spatial axes; of a volume, for a model of slices, the middle one.
+
+    What export looks at: parity, calibration and golden samples need a part of each file.
+    """
+    image = next(images_of(read_bytes(path), str(path), axes))
+    return image[len(image) // 2] if image.ndim - 1 > axes else image
