@@ -149,7 +149,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
-    """Bring `(H, W, C)` to the channel count of the model where nothing is lost by it.
+    """Bring `(*spatial, C)` to the channel count of the model where nothing is lost by it.
 
     An opaque alpha is dropped, grey becomes three equal channels, three equal channels become grey.
 
@@ -159,7 +159,7 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
     have = image.shape[-1]
     if have == channels:
         return image
-    if have in (2, 4) and channels in (1, 3):
+    if have in (2, 4) and channels in (1, 3) and image.ndim == 3:  # of a volume they are scans, none is alpha
         if (image[..., -1] != _opaque(image.dtype)).any():
             raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it on a background first")
         return fit_channels(image[..., :-1], channels, name)
@@ -177,7 +177,7 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
 
 
 def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
-    """Bring `(H, W, C)` to what the model was trained on, where nothing is lost by it.
+    """Bring `(*spatial, C)` to what the model was trained on, where nothing is lost by it.
 
     Raises:
         ImageError: other channels, or floats where the model knows integers (and the other way round), whose unit
@@ -192,13 +192,13 @@ def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
 
 
 def is_grey(image: Array) -> bool:
-    """Whether the first three channels of `(H, W, 3 or 4)` are the same everywhere."""
+    """Whether the first three channels of `(*spatial, 3 or 4)` are the same everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
 
 
 def has_opaque_alpha(image: Array) -> bool:
-    """Whether `(H, W, C)` has a last channel that is alpha and says nothing."""
-    return image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
+    """Whether a picture `(H, W, C)` has a last channel that is alpha and says nothing."""
+    return image.ndim == 3 and image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
 
 
 def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:

@@ -67,8 +67,9 @@ def stacked(pages: Iterator[Array], name: str) -> Array:
     if len(planes) == 1:
         fix = "name a NIfTI file or a TIFF of several pages"
         raise ImageError(f"{name} is a single picture", "a volume as the model was trained", fix)
-    if odd := next((p for p in planes if (p.shape, p.dtype) != (planes[0].shape, planes[0].dtype)), None):
-        came = f"{name} has pages of {planes[0].shape} {planes[0].dtype} and of {odd.shape} {odd.dtype}"
+    kinds = list(dict.fromkeys((p.shape, str(p.dtype)) for p in planes))
+    if len(kinds) > 1:
+        came = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
         raise ImageError(came, "one size and type for a volume", "export the stack again")
     return np.stack(planes)
 

@@ -74,7 +74,9 @@ def test_it_is_rebuilt_from_its_description() -> None:
         assert torch.equal(net(x), again.eval()(x))
 
 
-@pytest.mark.parametrize(("depth", "window", "size"), [(3, (100, 100, 100), (12, 20, 12)), (1, (20, 28, 24), (9, 23, 20))])
+@pytest.mark.parametrize(
+    ("depth", "window", "size"), [(3, (100, 100, 100), (12, 20, 12)), (1, (20, 28, 24), (9, 23, 20))]
+)
 def test_tiles_of_a_volume_equal_one_pass_over_all_of_it(
     depth: int, window: tuple[int, int, int], size: tuple[int, int, int]
 ) -> None:

@@ -324,7 +324,8 @@ def _finished(
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    return Checkpoint(described(network), state, replace(contract, provenance=provenance), json_values(classes))
+    contract, listed = replace(contract, provenance=provenance), json_values(classes)
+    return Checkpoint(described(network), state, contract, listed, reader=settings.reader)
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
