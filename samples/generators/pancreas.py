@@ -40,8 +40,9 @@ def case(rng: np.random.Generator) -> tuple[Volume, Volume]:
     ):  # fmt: skip
         scan[ellipsoid(SHAPE, middle + offset, np.array(radii) * wide) + bend < 1] = value
     labels = np.zeros(SHAPE, np.uint8)
-    organ = ellipsoid(SHAPE, middle + (0, 4 + rng.uniform(-2, 2), 6), (5, 6, 16)) + 2 * bend < 1
-    place = middle + (rng.uniform(-1, 1), 4, 6 + rng.uniform(-7, 7))
+    lower = np.array([0, 4 + rng.uniform(-2, 2), 6])
+    organ = ellipsoid(SHAPE, middle + lower, (5, 6, 16)) + 2 * bend < 1
+    place = middle + np.array([rng.uniform(-1, 1), 4, 6 + rng.uniform(-7, 7)])
     labels[organ] = 1
     labels[organ & (ellipsoid(SHAPE, place, (3, 5, 5)) < 1)] = 2
     scan[labels == 1], scan[labels == 2] = PANCREAS, TUMOUR

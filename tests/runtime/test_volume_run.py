@@ -167,8 +167,8 @@ def test_the_pages_of_a_tiff_are_one_volume_for_a_model_of_volumes(tmp_path: Pat
     assert seg_run(*words, tmp_path / "a.tif").exit_code == 0
     with Segmenter(solid.path, provider="cpu") as segmenter:
         wanted = segmenter(volume()).labels
+        planes[0].save(tmp_path / "one.tif")
         with pytest.raises(ImageError, match="single picture"):
-            planes[0].save(tmp_path / "one.tif")
             segmenter(tmp_path / "one.tif")
         with pytest.raises(ImageError, match=r"wanted \(D, H, W\)"):
             segmenter(volume()[0, ..., 0])

@@ -57,7 +57,7 @@ def test_channels_double_before_each_pooling() -> None:
 
 
 def test_wrong_windows_name_the_nearest() -> None:
-    with pytest.raises(SegError, match="input size 117.*116 or 124"):
+    with pytest.raises(SegError, match=r"input size 117.*116 or 124"):
         UNet3D(1, 2, 1).output_shape((117, 132, 132))
     with pytest.raises(SegError, match="3 numbers for the network unet3d"):
         UNet3D(1, 2, 1).output_shape((132, 132))

@@ -99,7 +99,7 @@ def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     image = nibabel.load(path)
     moved = image.affine + np.outer([0, 0, 5, 0], [0, 0, 0, 1])
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), moved), path)
-    with pytest.raises(DataError, match="t1ce.nii.gz has another affine"):
+    with pytest.raises(DataError, match=r"t1ce\.nii\.gz has another affine"):
         find_cases("brats", tmp_path, quiet)[0].read(BRATS)
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj)[1:], image.affine), path)
     with pytest.raises(DataError, match="48×48×24"):
