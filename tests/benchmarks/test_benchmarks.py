@@ -11,7 +11,7 @@ from PIL import Image
 from seg_toolkit.checkpoint import save
 from seg_toolkit.folder import json_values, parse_classes
 
-from tests.benchmarks import chart
+from tests.benchmarks import chart, volume
 from tests.benchmarks.accuracy import otsu
 from tests.benchmarks.measure import random_checkpoint
 from tests.benchmarks.speed_goals import dice_drop, goals, speed_table
@@ -141,3 +141,9 @@ def test_chart_draws_bars_to_scale_with_the_goal_on_them():
     ours, others, goal = (columns[name].max() - start for name in ("OURS", "OTHERS", "GOAL"))
     assert others == pytest.approx(2 * ours, abs=3)
     assert goal == pytest.approx(1.5 * ours, abs=4)
+
+
+def test_a_volume_is_measured_in_a_process_of_its_own() -> None:
+    rows = volume.measure((20, 48, 64))
+    assert [row["network"] for row in rows] == ["unet3d", "unet"]
+    assert all(0.03 < float(str(row["peak_gb"])) < volume.GOAL_GB for row in rows)

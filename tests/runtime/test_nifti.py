@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
 import sys
 
 import nibabel
@@ -176,3 +177,8 @@ def test_without_nibabel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("seg_runtime.needs.find_spec", lambda name: None)
     with pytest.raises(SegError, match=r"nibabel not installed.*pip install 'seg-edge\[volume\]'"):
         read_volume(bytes(352), "a.nii")
+
+
+def test_nobody_who_has_pictures_only_needs_nibabel() -> None:
+    code = "import sys, seg_runtime.batch, seg_runtime.opening; sys.exit('nibabel' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

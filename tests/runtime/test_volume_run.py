@@ -234,3 +234,15 @@ def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Mad
     words = [str(flat.checkpoint), str(tmp_path / "m.onnx"), "--images", str(tmp_path), "--golden", str(tmp_path)]
     assert CliRunner().invoke(seg_export, words, catch_exceptions=False).exit_code == 0
     assert read_grid((tmp_path / "a.nii.gz").read_bytes(), "a").affine == pytest.approx(affine_of("RAS"))
+
+
+def test_a_host_ready_model_of_slices_answers_a_volume_too(tmp_path: Path, flat: Made) -> None:
+    from seg_export.hostready.prove import HostForm
+    from seg_toolkit.checkpoint import load
+
+    write(export(load(flat.checkpoint), host=HostForm("float32", probabilities=True)), tmp_path / "host.onnx")
+    put(tmp_path / "a.nii", nifti(volume(2), "PIR"))
+    with Segmenter(tmp_path / "host.onnx", provider="cpu") as host, Segmenter(flat.path, provider="cpu") as plain:
+        ours, wanted = host(tmp_path / "a.nii"), plain(tmp_path / "a.nii")
+        np.testing.assert_array_equal(ours.labels, wanted.labels)
+        np.testing.assert_allclose(ours.probabilities, wanted.probabilities, atol=1e-5)

@@ -43,7 +43,11 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     help="What each class is in DICOM's codes, by its name.",
 )
 @click.option("--network", default="unet", help="Of the family; --list-recipes shows what each task takes.")
-@click.option("--reader", default="pairs", help="How the data set lies in DATA: pairs is images/ and masks/.")
+@click.option(
+    "--reader",
+    default="pairs",
+    help="How the data set lies in DATA: pairs is images/ and masks/; nifti, brats and sparse are volumes.",
+)
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
