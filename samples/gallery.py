@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 from click.testing import CliRunner
 from PIL import Image
 from seg_export.export import export, write
@@ -76,6 +77,7 @@ def show(recipe: str, folder: Path) -> tuple[Shown, Image.Image]:
     write(exported, file)
     contract, classes = exported.contract, stored_classes(checkpoint.classes)
     titles = [c.info.name for c in classes]
+    empty = contract.provenance["settings"]["empty_dice"]
     kept = set(contract.provenance["settings"]["validation"])
     cases = [case for case in find_cases(checkpoint.reader, data, lambda text: None) if case.name in kept]
     ours, trivial, rows = [], [], []
@@ -87,16 +89,17 @@ def show(recipe: str, folder: Path) -> tuple[Shown, Image.Image]:
             known = slice(None) if example.known is None else example.known
             ours.append(confusion(example.labels[known], labels[known], len(classes)))
             trivial.append(confusion(example.labels[known], short.guess(example.image)[known], len(classes)))
-            if not rows:
-                rows.append((case.name, example.image, example.labels, labels, summary(ours, titles)["mean_dice"]))
+            dice = summary(ours[-1:], titles, empty)["mean_dice"]
+            rows.append((case.name, example.image, example.labels, labels, dice))
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
         f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
         float(contract.parity["relative_error"]), "Dice", short.baseline,
-        summary(trivial, titles)["mean_dice"], summary(ours, titles)["mean_dice"],
+        summary(trivial, titles, empty)["mean_dice"], summary(ours, titles, empty)["mean_dice"],
     )  # fmt: skip
-    return shown, preview(rows, contract.classes)
+    telling = max(rows, key=lambda row: len(np.unique(row[2])))  # the first of those that hold the most classes
+    return shown, preview([telling], contract.classes)
 
 
 def _sized(shape: tuple[int, ...]) -> str:

@@ -88,11 +88,51 @@ def test_runtime_alone(version, wheel, work, tmp_path):
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in out.iterdir()) == ["picture.json", "picture_mask.png", "picture_overlay.png"]
     assert Image.open(out / "picture_mask.png").size == (500, 300)
-    for command in ("seg-train", "seg-export"):  # installed with it, but their extras are not
-        done = run(folder, work, command, "x", *(["y.onnx"] if command == "seg-export" else []))
+    # installed with it, but their extras are not
+    for words in (["seg-train", "x"], ["seg-export", "x", "y.onnx"], ["seg-run", "--tune", "model.onnx"]):
+        done = run(folder, work, *words)
         assert done.returncode == 1
         assert "pip install 'seg-edge[" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+TUNE = """
+import sys
+from pathlib import Path
+from seg_export import edge
+from seg_export.rewrite.apply import layers_of, rewritten
+from seg_export.rewrite.default import default_table
+from seg_runtime.modelfile import ModelFile
+content = ModelFile("model.onnx").take()
+source = edge.read_source(content, edge.plain_contract(content))
+table = default_table(layers_of(source.graph))
+made = edge.proven(source, rewritten(source.graph, table), {"rewritten": table})
+Path(sys.argv[1]).write_bytes(made.content)
+"""
+
+
+def test_tuning_without_torch(wheel, work, tmp_path):
+    """Measured for real, whatever comes of it here, and with a table that is given, so that a file is written."""
+    folder = environment(
+        sys.executable, tmp_path / "env", "-c", str(ROOT / "constraints.txt"), f"seg-edge[cpu,tune] @ {wheel.as_uri()}"
+    )
+    installed = run(folder, work, "python", "-m", "pip", "list", "--format=freeze").stdout.lower()
+    assert not re.search(r"^(torch|scipy)==", installed, re.MULTILINE)
+    target = tmp_path / "tuned.onnx"
+    done = run(folder, work, "seg-run", "--tune", "model.onnx", "--out", str(target))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert target.exists() == bool(report["forms"])
+    assert report["layer_ms"]
+    given = tmp_path / "given.onnx"
+    done = run(folder, work, "python", "-c", TUNE, str(given))
+    assert done.returncode == 0, done.stderr
+    for made in (path for path in (given, target) if path.exists()):
+        done = run(folder, work, "seg-run", "--self-test", "--model", str(made), "--provider", "cpu")
+        assert done.returncode == 0, done.stderr
+        with Segmenter(made, "cpu") as ours, Segmenter(work / "model.onnx", "cpu") as theirs:
+            pictures = [s(work / "picture.png").labels for s in (ours, theirs)]
+        assert (pictures[0] != pictures[1]).mean() < 1e-3
 
 
 def test_no_onnx_runtime_names_the_extra(wheel, work, tmp_path):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from seg_runtime.atomic import check_writable, write_atomic
-from seg_runtime.commandline import Command
+from seg_runtime.commandline import Command, progress_bar, progress_bars
 from seg_runtime.contract import HOST_DTYPES, PRECISIONS
 from seg_runtime.errors import SegError
 from seg_runtime.needs import require_extra
@@ -81,13 +79,19 @@ from seg_runtime.needs import require_extra
     is_flag=True,
     help="Rewrite the graph into operators that ONNX Runtime computes faster on CPU; int8 always is.",
 )
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Windows that the file takes in one call, always N, for providers that gain from it; images of fewer pay for N.",
+)
 @click.option("--tune", is_flag=True, help="Rewrite it by what is fastest on this very machine: a minute of measuring.")
 @click.version_option(package_name="seg-edge")
 def main(
     model: Path, target: Path, images: Path | None, report: Path | None, input_size: str | None,
-    golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool,
-    codes: Path | None, precision: str, calibration: Path | None, reduce_range: bool | None,
-    optimize: bool, tune: bool,
+    golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool, codes: Path | None,
+    precision: str, calibration: Path | None, reduce_range: bool | None, optimize: bool, tune: bool, batch: int,
 ) -> None:  # fmt: skip
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
@@ -98,6 +102,7 @@ def main(
     if (host_dtype or host_probabilities) and not host_ready:
         raise SegError("--host-dtype or --host-probabilities", "--host-ready beside it", "add it, or leave these out")
     _check_precision(precision, calibration, reduce_range, optimize or tune)
+    _check_batch(batch, host_ready, optimize or tune)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
@@ -132,10 +137,10 @@ def main(
             text = json.dumps(report_dict(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
-    windows, hosts = _bar("comparing windows"), _bar("comparing host-ready labels")
+    windows, hosts = progress_bar("comparing windows"), progress_bar("comparing host-ready labels")
     exported = export(
-        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, _bars(), show_precision,
-        optimize, tune, _bar("measuring forms"),
+        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, progress_bars(), show_precision,
+        optimize, tune, progress_bar("measuring forms"), click.echo, batch, progress_bar(f"comparing batches of {batch}"),
     )  # fmt: skip
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
@@ -159,24 +164,10 @@ def _check_precision(precision: str, calibration: Path | None, reduce_range: boo
         raise SegError(f"--optimize or --tune for {precision}", "fp32", fix)
 
 
-def _bars() -> Callable[[str, int, int], None]:
-    """A progress bar for each thing that is done."""
-    known: dict[str, Callable[[int, int], None]] = {}
-
-    def watch(what: str, done: int, total: int) -> None:
-        known.setdefault(what, _bar(what))(done, total)
-
-    return watch
-
-
-def _bar(label: str) -> Callable[[int, int], None]:
-    """A progress bar, told how many are done of how many."""
-    bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
-
-    def watch(done: int, total: int) -> None:
-        bar.length = total
-        bar.update(1)
-        if done == total:
-            bar.render_finish()
-
-    return watch
+def _check_batch(batch: int, host_ready: bool, rewrite: bool) -> None:
+    if batch > 1 and host_ready:
+        fix = "leave one of the two out: the graph of a host-ready file takes its windows one by one"
+        raise SegError("--batch and --host-ready", "one of them", fix)
+    if batch > 1 and rewrite:
+        fix = "leave one of the two out: Winograd's layers lay out one window"
+        raise SegError("--batch and --optimize or --tune", "one of them", fix)

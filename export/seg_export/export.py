@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,21 @@ from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
+from seg_runtime.version import VERSION
 from seg_toolkit.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.networks import Network
 
+from .batched import check_batch, in_batches
 from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
-from .parity import Limits, Parity, compare, evenly, generated_windows, image_windows, require
+from .parity import Limits, Parity, compare, enough, evenly, generated_windows, image_windows, require
 from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
-from .rewrite.tune import tuned
-from .stamp import stamped, with_export
+from .rewrite.fastest import fastest
+from .stamp import stamped
 
 GENERATED = 4  # windows compared when no images are given
 MAX_IMAGES = 8  # of a folder, evenly spaced
@@ -54,6 +56,8 @@ def export(
     precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
     report_precision: Callable[[str, Contract], None] = lambda table, c: None,
     optimize: bool = False, tune: bool = False, watch_tune: Callable[[int, int], None] = lambda done, total: None,
+    report_tune: Callable[[str], None] = lambda table: None,
+    batch: int = 1, watch_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
@@ -73,18 +77,21 @@ def export(
         optimize: rewrite the graph by the default table, see `rewrite`; int8 always is, by a table of its own.
         tune: rewrite it by what is fastest on this machine.
         watch_tune: called with measurements done and measurements in all.
+        report_tune: called with what was measured, for a person.
+        batch: windows that the file takes in one call.
+        watch_batch: called with windows compared and windows in all, for a batch of several.
 
     Raises:
-        ParityError: the file would not agree with torch, or the host-ready form with the runtime.
-        SegError: an invalid input size, or a graph that cannot be made.
+        ParityError: the file would not agree with torch, or the host-ready form or a batch with the runtime of one window.
+        SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
-    _check_axes(checkpoint.contract, host, precision, optimize or tune)
+    _check_axes(checkpoint.contract, host, precision, optimize or tune, batch)
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
-    graph, forms = _rewritten(
-        to_onnx(model, contract), precision.name if precision else "fp32", optimize, tune, watch_tune
-    )
-    contract = with_export(contract, graph, weights_sha256(model), forms)
+    check_batch(batch, contract, host is not None)
+    graph, name = to_onnx(model, contract), precision.name if precision else "fp32"
+    graph, forms = _tuned(graph, watch_tune, report_tune) if tune else _rewritten(graph, name, optimize)
+    contract = _with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(images, contract))
     session = Session(stamped(graph, contract), provider="cpu")
     reference = torch_infer(model, torch.device("cpu"))
@@ -97,17 +104,19 @@ def export(
         form = in_precision(graph, session, contract, precision, checkpoint, watch_precision, report_precision)
         graph, session, contract, tolerance = form.graph, form.session, form.contract, form.tolerance
         answers = form.reference or reference
+    if batch > 1:
+        graph, session, contract = in_batches(graph, session, contract, batch, samples, limits, watch_batch)
     if host:
         graph, contract = hosted(graph, session, contract, host, images, watch_host)
     samples_text = golden(contract, answers, golden_images, tolerance.limit, tolerance.rms_limit).to_text()
     content = stamped(graph, contract, samples_text)
-    with Segmenter(content, provider="cpu", self_test=True) as final:  # the very bytes, as a device will test them
-        if not host:
-            _same_answer(session, final.session, samples[0])
+    _test(content, None if host else session, samples[0])
     return Exported(content, contract, parity, len(samples_text))
 
 
-def _check_axes(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
+def _check_axes(
+    contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool, batch: int
+) -> None:
     """Refuse what there is for images only.
 
     Raises:
@@ -115,19 +124,38 @@ def _check_axes(contract: Contract, host: HostForm | None, precision: Precision 
     """
     if len(contract.input_shape) < 3:
         return
-    asked = {"--host-ready": host, "--precision": precision, "--optimize or --tune": rewrite}
+    asked = {"--host-ready": host, "--precision": precision, "--optimize or --tune": rewrite, "--batch": batch > 1}
     if odd := [option for option, wish in asked.items() if wish]:
         raise SegError(f"{' and '.join(odd)} for a model of volumes", "a plain fp32 export", "leave it out")
 
 
-def _rewritten(
-    graph: onnx.ModelProto, precision: str, optimize: bool, tune: bool, watch: Callable[[int, int], None]
-) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The graph in the forms that were asked for, and the table of them."""
-    if not (optimize or tune or precision == "int8"):
-        return graph, {}
-    table = tuned(graph, watch).table if tune else default_table(layers_of(graph), precision)
-    return rewritten(graph, table), table
+def _tuned(
+    graph: onnx.ModelProto, watch: Callable[[int, int], None], report: Callable[[str], None]
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the forms that are fastest here, and what provenance says of them."""
+    best = fastest(graph, watch)
+    report(best.table())
+    return best.graph, best.provenance()
+
+
+def _rewritten(graph: onnx.ModelProto, precision: str, optimize: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the forms of the default table where they were asked for, and what provenance says of them."""
+    if not (optimize or precision == "int8"):
+        return graph, {"rewritten": {}}
+    table = default_table(layers_of(graph), precision)
+    return rewritten(graph, table), {"rewritten": table}
+
+
+def _with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str, forms: Mapping[str, Any]) -> Contract:
+    """The contract with the versions that made the graph, and what is known of layers that were rewritten."""
+    facts: dict[str, Any] = {
+        "weights_sha256": weights_sha256,
+        "exported_with": {"seg-edge": VERSION, "torch": str(torch.__version__), "onnx": onnx.__version__},
+        "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
+        "ir_version": graph.ir_version,
+        **forms,
+    }
+    return replace(contract, provenance={**contract.provenance, **facts})
 
 
 def write(exported: Exported, target: Path) -> None:
@@ -149,15 +177,16 @@ def resized(contract: Contract, model: Network, input_size: int | str | None) ->
 
 def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
     if images is None:
-        return generated_windows(contract, GENERATED)
+        return generated_windows(contract, enough(GENERATED, 1, contract))
     paths = image_files(images)
     return image_windows([paths[i] for i in evenly(len(paths), MAX_IMAGES)], contract)
 
 
-def _same_answer(compared: Session, final: Session, window: Float) -> None:
-    """The stamp must not have touched the graph that was compared."""
-    if not np.array_equal(compared.run(window), final.run(window)):
-        raise SegError("the stamped file answers otherwise than the compared one", "the same bits", "report this")
+def _test(content: bytes, compared: Session | None, window: Float) -> None:
+    """The very bytes, as a device will test them; the stamp must not have touched the graph that was compared, if any."""
+    with Segmenter(content, provider="cpu", self_test=True) as final:
+        if compared and not np.array_equal(compared.run(window), final.session.run(window)):
+            raise SegError("the stamped file answers otherwise than the compared one", "the same bits", "report this")
 
 
 def report_dict(exported_contract: Contract, model: Path, target: Path) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from seg_runtime.postprocess import margins, stitch
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import Infer, segment_labels, window_logits
 
-from .parity import evenly, generated_images
+from .parity import PAPER_OUTPUT, enough, evenly, generated_images
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
 MIXED = 0.05  # share of pixels outside the commonest label from which a sample is good enough
 POSITIONS = 2048  # logits kept of each
+SIDE = PAPER_OUTPUT  # of an image at most: a larger window is filled by its mirror images, and the file stays small
 
 
 def golden(
@@ -43,7 +44,8 @@ def golden(
         DataError: no image in the folder.
         ImageError: an image that does not fit the model.
     """
-    kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, CANDIDATES, seed=1))]
+    tried = enough(CANDIDATES, COUNT, contract)
+    kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
     if images is not None:
         kinds.append(crops(images, contract))
     samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
@@ -111,14 +113,14 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
 
 
 def crops(folder: Path, contract: Contract) -> Iterator[Pixels]:
-    """The middle of real images, one output window each, at 8 bits between its own darkest and brightest value."""
+    """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
     paths = image_files(folder)
     for path in (paths[i] for i in evenly(len(paths), CANDIDATES)):
         image = fitted(first_image(path, len(contract.input_shape)), contract, str(path))
         if contract.host_dtype and image.dtype != contract.host_dtype:
             fix = "name a folder of such images"
             raise DataError(f"{path} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)
-        yield _quantised(_middle(image, contract.output_shape))
+        yield _quantised(_middle(image, tuple(min(n, SIDE) for n in contract.output_shape)))
 
 
 def _middle(image: Array, shape: tuple[int, ...]) -> Array:

@@ -20,6 +20,7 @@ from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
 
 WINDOWS_PER_IMAGE = 2
+PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Limits:
 
 @dataclass
 class Parity:
-    """Agreement of a form with the torch model over all windows seen."""
+    """Agreement of a form with the reference, the torch model as a rule, over all windows seen."""
 
     windows: int = 0
     pixels: int = 0
@@ -85,7 +86,7 @@ class Parity:
         if self.not_finite:
             found.append(f"{self.not_finite} logits are NaN or infinite")
         if self.windows and self.logit_range == 0:
-            found.append("the torch model answers the same everywhere, so that nothing can be proven")
+            found.append("the reference answers the same everywhere, so that nothing can be proven")
         elif not self.relative_error <= limits.error_of_range:
             found.append(f"error {self.relative_error:.2e} of the logits' range, limit {limits.error_of_range:.0e}")
         allowed = limits.flip_margin_errors * self.max_abs_error
@@ -106,7 +107,7 @@ class Parity:
         }
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
-    def table(self, limits: Limits, form: str) -> str:
+    def table(self, limits: Limits, form: str, reference: str = "torch") -> str:
         """The figures for a person."""
         rows = [
             ("windows compared", f"{self.windows} ({self.pixels} px)"),
@@ -120,7 +121,9 @@ class Parity:
             ("parity", "; ".join(self.failures(limits)) or "holds"),
         ]  # fmt: skip
         width = max(len(name) for name, _ in rows)
-        return "\n".join([f"parity of {form} with torch", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        return "\n".join(
+            [f"parity of {form} with {reference}", *(f"  {name:<{width}}  {value}" for name, value in rows)]
+        )
 
 
 def compare(
@@ -138,7 +141,7 @@ def compare(
     return result
 
 
-def require(result: Parity, limits: Limits, form: str) -> None:
+def require(result: Parity, limits: Limits, form: str, reference: str = "torch") -> None:
     """Raise unless parity holds.
 
     Raises:
@@ -146,7 +149,9 @@ def require(result: Parity, limits: Limits, form: str) -> None:
     """
     if found := result.failures(limits):
         raise ParityError(
-            f"{form} does not agree with torch ({'; '.join(found)})", "parity", "nothing was written; report this model"
+            f"{form} does not agree with {reference} ({'; '.join(found)})",
+            "parity",
+            "nothing was written; report this model",
         )
 
 
@@ -157,20 +162,28 @@ def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WI
         yield from _some_windows(fitted(image, contract, str(path)), contract, per_image)
 
 
-def generated_images(contract: Contract, count: int, seed: int = 0) -> Iterator[Array]:
-    """Made-up fields of blobs on a shaded, noisy ground, `(*spatial, C)` uint8, for a parity check without real images."""
+def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
+    """Made-up fields of blobs on a shaded, noisy ground, `(*spatial, C)` uint8, for a parity check without real images.
+
+    Args:
+        contract: of the model; an image fills its output window.
+        count: of images.
+        seed: of their random numbers.
+        most: px of a side, where the window is larger.
+    """
     rng = np.random.default_rng(seed)
-    shape = contract.output_shape
+    shape = tuple(min(n, most or n) for n in contract.output_shape)
     places = np.mgrid[tuple(slice(n) for n in shape)].astype(np.float32)
     slopes = (20, 40, 30)[-len(shape) :]
     for _ in range(count):
         field = np.full(shape, 60, np.float32)
         for slope, place, n in zip(slopes, places, shape, strict=True):
-            field = field + slope * rng.random() * place / n
+            field += slope * rng.random() * place / n
         for _ in range(max(3, math.prod(shape) // 5000)):  # 30 in 388 x 388 px; more would cover a small window
-            middle, radius = [rng.random() * n for n in shape], 6 + 24 * rng.random()
-            distance = sum((place - m) ** 2 for place, m in zip(places, middle, strict=True))
-            field += (60 + 80 * rng.random()) * np.exp(-((distance / radius**2) ** 2))
+            centre, radius = [rng.random() * n for n in shape], 6 + 24 * rng.random()
+            near = tuple(slice(max(0, int(c - 3 * radius)), int(c + 3 * radius) + 1) for c in centre)  # e^-81 beyond
+            square = sum((place[near] - c) ** 2 for place, c in zip(places, centre, strict=True))
+            field[near] += (60 + 80 * rng.random()) * np.exp(-((square / radius**2) ** 2))
         noisy = field[..., None] * rng.uniform(0.7, 1, contract.channels) + rng.normal(
             0, 8, (*shape, contract.channels)
         )
@@ -181,6 +194,18 @@ def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
     """Windows of `generated_images`."""
     for image in generated_images(contract, count):
         yield from _some_windows(image, contract, 1)
+
+
+def enough(count: int, least: int, contract: Contract) -> int:
+    """How many windows hold as many px as `count` of the paper's: a larger one takes torch many times as long.
+
+    Args:
+        count: wanted at 388 px of output, and at less.
+        least: in any case.
+        contract: of the model.
+    """
+    share = PAPER_OUTPUT**2 / np.prod(contract.output_shape)
+    return max(least, min(count, math.ceil(count * share)))
 
 
 def evenly(total: int, count: int) -> list[int]:

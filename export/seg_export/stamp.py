@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
-
 import onnx
-import torch
 from seg_runtime.contract import METADATA_KEY, Contract
 from seg_runtime.digest import sealed
 from seg_runtime.golden import GOLDEN_KEY
@@ -27,15 +22,3 @@ def stamped(graph: onnx.ModelProto, contract: Contract, golden: str = "") -> byt
     graph.producer_name, graph.producer_version = "seg-edge", VERSION
     content: bytes = graph.SerializeToString(deterministic=True)
     return sealed(content)
-
-
-def with_export(contract: Contract, graph: onnx.ModelProto, weights_sha256: str, forms: Mapping[str, str]) -> Contract:
-    """The contract with the versions that made the graph, and the forms of layers that were rewritten."""
-    facts: dict[str, Any] = {
-        "weights_sha256": weights_sha256,
-        "exported_with": {"seg-edge": VERSION, "torch": str(torch.__version__), "onnx": onnx.__version__},
-        "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
-        "ir_version": graph.ir_version,
-        "rewritten": dict(forms),
-    }
-    return replace(contract, provenance={**contract.provenance, **facts})

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from .atomic import write_atomic
+from .channels import stacked
 from .errors import ImageError, SegError
 from .image import mask_image, read_bytes, write_pages
 from .nifti import read_grid, write_labels
@@ -140,24 +142,38 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     axes = len(segmenter.contract.input_shape)
     if task.volume or task.stack:
         count = task.stack.frames if task.stack and axes == 2 else 1
-        return Loaded(digest, _later(task.files, digests, axes, wishes), count, None, same)
-    data, name, start = contents[task.source], str(task.source), time.perf_counter()
-    pages = [(task.source.name, page) for page in images_of(data, name, axes, wishes.max_pixels)]
-    return Loaded(digest, pages, len(pages), (time.perf_counter() - start) * 1000, same)
+        pages = (_channels if task.channels else _later)(task, digests, axes, wishes)
+        return Loaded(digest, pages, count, None, same)
+    start = time.perf_counter()
+    if task.channels:
+        found = list(_channels(task, digests, axes, wishes))
+    else:
+        images = images_of(contents[task.source], str(task.source), axes, wishes.max_pixels)
+        found = [(task.source.name, image) for image in images]
+    return Loaded(digest, found, len(found), (time.perf_counter() - start) * 1000, same)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _later(
-    files: Sequence[Path], digests: Sequence[str], axes: int, wishes: Wishes
-) -> Iterator[tuple[str, Array]]:  # fmt: skip
-    for path, digest in zip(files, digests, strict=True):
+def _later(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
+    for path, digest in zip(task.files, digests, strict=True):
         data = read_bytes(path)
         if _sha256(data) != digest:
             raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
         yield from ((path.name, page) for page in images_of(data, str(path), axes, wishes.max_pixels))
+
+
+def _channels(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
+    """`(*spatial, C)` of files with a channel each."""
+    planes = []
+    for path, pages in groupby(_later(task, digests, axes, wishes), key=lambda page: page[0]):
+        (_, plane), *more = pages
+        if more:
+            raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
+        planes.append(plane)
+    yield task.stem.name, stacked(planes, [path.name for path in task.files])
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -294,6 +310,9 @@ def _write_record(
 ) -> None:  # fmt: skip
     per_page = {stage: value / len(results) for stage, value in ms.items()}
     record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
+    if task.channels:
+        named = {"name": task.stem.name, "sha256": loaded.sha256, "files": [path.name for path in task.channels]}
+        record["input"] = {**record["input"], **named}
     if task.stack:  # digests and counts; nothing that the files say of a person
         named = {"name": task.source.name or task.stem.name, "sha256": loaded.sha256}
         record["input"] = {**record["input"], **named, "files": len(task.files)}

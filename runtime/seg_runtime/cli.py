@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .commandline import Command
+from .commandline import Command, progress_bars
 from .errors import ImageError, ProviderError, SegError, SelfTestError
 from .limits import MAX_PIXELS
 from .modelfile import ModelFile
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     multiple=True,
     show_default=False,
     help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]. Several files of one model, exported with"
-    " different --input-size, may be given: each image goes to the one that costs it least.",
+    " different --input-size or --batch, may be given: each image goes to the one that costs it least.",
 )
 @click.option(
     "--provider",
@@ -43,7 +43,12 @@ if TYPE_CHECKING:
     default="auto",
     help="What is named is what is used, or exit code 3; auto takes CUDA when it loads, else CPU.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=".", help="Folder for the results.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    show_default=False,
+    help="Folder for the results [default: .]; of --tune the file or its folder [default: the model's].",
+)
 @click.option("--recursive", is_flag=True, help="Look into folders of folders.")
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png, the image with its labels and a legend.")
 @click.option(
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
     default="binary",
     help="Form of the answer to DICOM images.",
 )
-@click.option("--overwrite", is_flag=True, help="Segment again what has results already.")
+@click.option("--overwrite", is_flag=True, help="Segment again what has results already; replace a tuned file.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=2, help="Threads that decode and encode beside the inference."
 )
@@ -93,6 +98,12 @@ if TYPE_CHECKING:
     "--self-test", is_flag=True, help="Compare this device with torch on the model's golden samples, and end."
 )
 @click.option(
+    "--tune",
+    is_flag=True,
+    help="Measure which form of each layer is fastest on this machine's processors, and write the model in these:"
+    " seg-run --tune MODEL.onnx writes MODEL.tuned.onnx. Takes a minute or two, and the extra 'tune'.",
+)
+@click.option(
     "--doctor", is_flag=True, help="Tell what this machine has and what is wrong with it, without a model, and end."
 )
 @click.version_option(VERSION)
@@ -100,7 +111,7 @@ def main(
     images: tuple[Path, ...],
     models: tuple[Path, ...],
     provider: str,
-    out: Path,
+    out: Path | None,
     recursive: bool,
     threads: int | None,
     warm_up: bool,
@@ -113,31 +124,32 @@ def main(
     max_pixels: int,
     require_signature: Path | None,
     self_test: bool,
+    tune: bool,
     doctor: bool,
     **tuning_options: Any,
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
-    A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid.
-    A folder of DICOM images is a study: each series gets one
-    DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. Images that are done already are skipped. Exit codes:
-    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test and
-    --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
-    answers otherwise than torch, the second with 3 when the provider asked for does not work.
+    A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid. A
+    folder of DICOM images is a study: each series gets one DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
+    NAME_dapi.tif, NAME_actin.tif and so on as one image. Images that are done already are skipped. Exit codes:
+    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test, --tune
+    and --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
+    answers otherwise than torch (several models are tested one by one, and one failure fails), the second when it writes
+    nothing because of an error, the third with 3 when the provider asked for does not work. Where nothing is faster,
+    --tune says so, writes nothing and exits with 0.
     """
-    if bool(images) + self_test + doctor != 1:
-        raise click.UsageError("IMAGES, --self-test or --doctor is wanted, one of them")
+    if bool(images and not tune) + self_test + tune + doctor != 1:
+        raise click.UsageError("IMAGES, --self-test, --tune or --doctor is wanted, one of them")
     if doctor:
         sys.exit(_doctor(provider))
     paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
+    if tune:
+        return _tune(images + models or paths, provider, out, overwrite, threads, require_signature)
     tuning = Tuning(process_arena=True, **tuning_options)  # --cache and so on have the names of its fields
     if self_test:
-        if len(paths) > 1:
-            raise click.UsageError("--self-test takes one --model")
-        _self_test(ModelFile(paths[0]), provider, threads, fast_math, require_signature, tuning)
-        return
-    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
-        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
+        return _self_test(paths, provider, threads, fast_math, require_signature, tuning)
+    out = _folder(out or Path())
     reading: list[Model] = [ModelFile(paths[0]), *paths[1:]]
     from .segment import Segmenter  # numpy and Pillow are imported while the model is read
     from .tasks import Wishes, find_tasks
@@ -147,14 +159,21 @@ def main(
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         click.echo(f"provider: {segmenter.provider}{_told(segmenter)}", err=True)
+        _tell_idle(segmenter, tuning)
         if warm_up:
             segmenter.warm_up()
-        tasks, failed = find_tasks(images, out, recursive)
+        tasks, failed = find_tasks(images, out, recursive, segmenter.contract.channel_files)
         outcome = _run(segmenter, tasks, wishes)
     outcome.failed.extend(failed)
     _report(outcome, out)
     if outcome.failed:
         sys.exit(ImageError.exit_code)
+
+
+def _folder(out: Path) -> Path:
+    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
+        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
+    return out
 
 
 def _told(segmenter: Segmenter) -> str:
@@ -166,6 +185,19 @@ def _told(segmenter: Segmenter) -> str:
     if not nodes:
         return ""
     return f" ({', '.join(f'{count} nodes on {name}' for name, count in nodes.items())})"
+
+
+def _tell_idle(segmenter: Segmenter, tuning: Tuning) -> None:
+    """Say once which options for the GPU do nothing in this session."""
+    session = segmenter.session
+    idle = ["--cuda-graph"] if tuning.cuda_graph and not session.cuda_graph else []
+    if tuning.prefer_nhwc and session.provider not in ("cuda", "tensorrt"):
+        idle.append("--prefer-nhwc")
+    if session.fast_math and session.provider not in ("cuda", "tensorrt"):
+        idle.append("--fast-math")
+    if idle:
+        form = "" if session.contract.form == "window" else f" with a {session.contract.form} file"
+        click.echo(f"note: without effect on {session.provider}{form}: {', '.join(idle)}", err=True)
 
 
 def _doctor(provider: str) -> int:
@@ -182,19 +214,47 @@ def _show(table: str, report: Mapping[str, Any]) -> None:
 
 
 def _self_test(
-    reading: ModelFile, provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
+    paths: Sequence[Path], provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
     tuning: Tuning,
 ) -> None:  # fmt: skip
+    """Test each file; of several the JSON is a list. Raises what the first failure was, at the end."""
     from .segment import Segmenter
     from .selftest import table
 
-    try:
-        with Segmenter(reading, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
-            report = segmenter.test_report or {}
-            _show(table(report), report)
-    except SelfTestError as error:
-        _show(table(error.report), error.report)
-        raise
+    reports: list[Mapping[str, Any]] = []
+    failed: list[SelfTestError] = []
+    for path in paths:
+        try:
+            with Segmenter(path, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
+                _tell_idle(segmenter, tuning)
+                report: Mapping[str, Any] = segmenter.test_report or {}
+        except SelfTestError as error:
+            report = error.report
+            failed.append(error)
+        if len(paths) > 1:
+            click.echo(click.format_filename(path), err=True)
+            report = {"file": str(path), **report}
+        click.echo(table(report), err=True)
+        reports.append(report)
+    click.echo(json.dumps(reports if len(paths) > 1 else reports[0], indent=2))
+    if failed:
+        raise failed[0]
+
+
+def _tune(
+    models: tuple[Path, ...], provider: str, out: Path | None, overwrite: bool, threads: int | None, key: Path | None
+) -> None:
+    from .tools import TuneWishes, find_tool, tuned_name
+
+    if len(models) > 1:
+        raise click.UsageError("--tune takes one model")
+    if provider not in ("auto", "cpu"):
+        raise click.UsageError(f"--tune measures the processors that CPU means, not {provider}")
+    [model] = models
+    told, report = find_tool("tune")(
+        TuneWishes(model, tuned_name(model, out), overwrite, threads, key), progress_bars()
+    )
+    _show(told, report)
 
 
 def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:

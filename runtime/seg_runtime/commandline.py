@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -45,6 +45,31 @@ class Command(click.Command):
         except (KeyboardInterrupt, click.Abort):
             _fail("interrupted", INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def progress_bars() -> Callable[[str, int, int], None]:
+    """A progress bar on stderr for each thing that is done, told its name, how many are done and how many in all."""
+    known: dict[str, Callable[[int, int], None]] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        if what not in known:
+            known[what] = progress_bar(what)
+        known[what](done, total)
+
+    return watch
+
+
+def progress_bar(label: str) -> Callable[[int, int], None]:
+    """A progress bar on stderr, told one by one how many are done of how many."""
+    bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
+
+    def watch(done: int, total: int) -> None:
+        bar.length = total
+        bar.update(1)
+        if done == total:
+            bar.render_finish()
+
+    return watch
 
 
 def _fail(message: str, code: int) -> NoReturn:

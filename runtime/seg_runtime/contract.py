@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import ContractError
 
-VERSION = 3
+VERSION = 4
 METADATA_KEY = "seg_edge.contract"
 GEOMETRIES = ("tile", "fit", "stretch")
 PIXELS = ("integer", "float")
@@ -23,7 +23,12 @@ HOST_DTYPES = ("uint8", "uint16", "float32")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
 TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
 
-_ADDED = {2: {"form": "window", "host_dtype": ""}, 3: {"precision": "fp32"}}  # version -> what older files mean
+# version -> what older files mean
+_ADDED: dict[int, dict[str, Any]] = {
+    2: {"form": "window", "host_dtype": ""},
+    3: {"precision": "fp32"},
+    4: {"batch": 1, "channel_files": []},
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ class Contract:
     """Of a host-ready file's image: `uint8`, `uint16` or `float32`; empty for a window."""
     precision: str = "fp32"
     """What the network computes in: `fp32`, `int8` or `fp16`; a window and its logits are float32 always."""
+    batch: int = 1
+    """Windows that the file takes in one call, always so many: `(batch, C, *input_shape)`."""
+    channel_files: tuple[str, ...] = ()
+    """How the names of a case's files end, one a channel, such as ("_dapi", "_actin"); empty: one file holds all channels."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -148,6 +157,7 @@ class Contract:
         try:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
             raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
+            raw["channel_files"] = _tuple(raw["channel_files"])
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -175,7 +185,7 @@ def _check(c: Contract) -> None:
 
     need(c.geometry in GEOMETRIES, f"geometry {c.geometry!r}", " or ".join(GEOMETRIES))
     need(c.intensity.method in INTENSITIES, f"intensity {c.intensity.method!r}", " or ".join(INTENSITIES))
-    whole = (*c.input_shape, *c.output_shape, c.channels, c.stride, *(v for k in c.classes for v in k.color))
+    whole = (*c.input_shape, *c.output_shape, c.channels, c.stride, c.batch, *(v for k in c.classes for v in k.color))
     need(all(type(v) is int for v in whole), "sizes that are no integers", "integers")
     i = c.intensity
     need(
@@ -189,6 +199,10 @@ def _check(c: Contract) -> None:
     dtypes = HOST_DTYPES if c.form == "host-ready" else ("",)
     need(c.host_dtype in dtypes, f"form {c.form!r} of dtype {c.host_dtype!r}", " or ".join(map(repr, dtypes)))
     need(c.precision in PRECISIONS, f"precision {c.precision!r}", " or ".join(PRECISIONS))
+    need(c.batch >= 1, f"a batch of {c.batch}", "1 or more")
+    several = c.form == "window" and c.geometry == "tile"
+    came = f"a batch of {c.batch} windows, form {c.form!r} and geometry {c.geometry!r}"
+    need(c.batch == 1 or several, came, "windows of geometry 'tile': others answer an image by one")
     codes = [code for k in c.classes for code in (k.category, k.property_type) if code]
     need(
         all(isinstance(v, str) and v for k in codes for v in asdict(k).values()),
@@ -199,6 +213,13 @@ def _check(c: Contract) -> None:
     pair = (c.activation, c.decision)
     need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")
     need(c.channels >= 1, f"{c.channels} channels", "1 or more")
+    endings = c.channel_files
+    need(
+        all(isinstance(e, str) and e and e == e.replace("/", "") for e in endings), "an odd name of a channel", "names"
+    )
+    need(
+        len(set(endings)) == len(endings) in (0, c.channels), f"{len(endings)} channel files", f"{c.channels}, or none"
+    )
     need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
     need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")

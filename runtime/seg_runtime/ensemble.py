@@ -1,8 +1,9 @@
-"""Several files of one model, exported for windows of different sizes: each image goes to the one that costs it least.
+"""Several files of one model, exported for windows of different sizes or in batches: each image goes to the one that costs it least.
 
 A larger window shares its margin among more output: 92 px of ring on 388 px of output cost 2.2 times the network's work on
-those pixels, on 900 px 1.45 times. That holds for wide networks; a narrow one may leave the processor's caches and be slower,
-which only measuring tells, see `Ensemble.warm_up`. A small image, though, would fill a large window with its own reflection.
+those pixels, on 900 px 1.45 times. A small image, though, would fill a large window with its own reflection. By how much a
+window's time grows with it depends on the network and the machine; the figure used here is that of width 64, and a narrow
+network may be better off with larger windows than it says. Measuring tells, see `Ensemble.warm_up`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .session import Session
 Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
 """Power of its pixels that a window costs where nothing was measured: on 2 cores at width 64, 1084² took 4.5 times as long
-as 572², not 3.6, and 1596² 10.7 times, not 7.8."""
-OWN = ("input_shape", "output_shape", "parity", "provenance")  # what files of one model may differ in
+as 572², not 3.6, and 1596² 10.7 times, not 7.8. At widths 32, 16 and 8 the powers of 1084² are 1.15, 1.13 and 0.92."""
+OWN = ("input_shape", "output_shape", "batch", "parity", "provenance")  # what files of one model may differ in
 
 
 @dataclass
@@ -37,11 +38,15 @@ class Member:
     sha256: str
     session: Session | None = None
     ms: list[float] = field(default_factory=list)
-    """A window, one figure for each image that it answered."""
+    """A call, one figure for each image that it answered."""
+
+    def calls(self, shape: tuple[int, ...]) -> int:
+        """How often the file is run for an image of `shape` px."""
+        return math.ceil(len(plan(shape, self.contract).origins()) / self.contract.batch)
 
     def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
-        """Of an image of `shape` px, windows times what one costs."""
-        return len(plan(shape, self.contract).origins()) * ms(self)
+        """Of an image of `shape` px: calls times what one costs, be its batch full or not."""
+        return self.calls(shape) * ms(self)
 
 
 class Ensemble:
@@ -109,14 +114,16 @@ class Ensemble:
     def choose(self, shape: tuple[int, ...]) -> Member:
         """The file for an image of `shape` px: of geometry `tile` the cheapest one, else the first.
 
-        A window costs a power of its input pixels, or its measured milliseconds where every file has been measured twice.
+        A window costs a power of its input pixels and a batch as much as its windows do; or a call costs its measured
+        milliseconds, where every file has been measured twice.
         """
         if len(self.members) == 1 or self.members[0].contract.geometry != "tile":
             return self.members[0]
         measured = all(len(member.ms) > 1 for member in self.members)
 
         def ms(member: Member) -> float:
-            return min(member.ms) if measured else math.prod(member.contract.input_shape) ** GROWTH
+            c = member.contract
+            return min(member.ms) if measured else c.batch * math.prod(c.input_shape) ** GROWTH
 
         return min(self.members, key=lambda member: member.cost(shape, ms))
 
@@ -125,8 +132,7 @@ class Ensemble:
         with self._lock:
             for member in self.members:
                 if member.session is session:
-                    windows = len(plan(shape, member.contract).origins())
-                    member.ms = [*member.ms[-8:], ms / windows]
+                    member.ms = [*member.ms[-8:], ms / member.calls(shape)]
 
 
 def check_same(first: Contract, other: Contract, name: str) -> None:
@@ -135,7 +141,7 @@ def check_same(first: Contract, other: Contract, name: str) -> None:
     Raises:
         ModelError: it names the first difference.
     """
-    fix = "name files that seg-export made of one checkpoint, of different --input-size only"
+    fix = "name files that seg-export made of one checkpoint, of different --input-size or --batch only"
     ours, theirs = asdict(first), asdict(other)
     mine, came = (c.provenance.get("weights_sha256") for c in (first, other))
     differ: list[tuple[str, Any, Any]] = [

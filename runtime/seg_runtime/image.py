@@ -188,6 +188,9 @@ def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
         wanted = "uint8 or uint16" if contract.pixels == "integer" else "floats"
         fix = "convert it to the scale of the training images"
         raise ImageError(f"{name} has {image.dtype} grey values", f"{wanted} as the model was trained", fix)
+    if contract.channel_files and image.shape[-1] != contract.channels:  # grey for all of them would be a wrong answer
+        wanted = f"{contract.channels}: {', '.join(f'CASE{ending}' for ending in contract.channel_files)}"
+        raise ImageError(f"{name} has {image.shape[-1]} channels", wanted, "pass one array of all, or use seg-run")
     return fit_channels(image, contract.channels, name)
 
 

@@ -169,20 +169,24 @@ def plan(shape: tuple[int, ...], contract: Contract) -> Grid:
     return Grid(shape, inp, out, contract.margin, step)
 
 
-def windows(image: Array, grid: Grid, intensity: Intensity, reuse: bool = False) -> Iterator[Float]:
-    """Network inputs `(1, C, *input_shape)` float32, contiguous, one per `grid.origins()`, made when asked for.
+def windows(image: Array, grid: Grid, intensity: Intensity, reuse: bool = False, batch: int = 1) -> Iterator[Float]:
+    """Network inputs `(n, C, *input_shape)` float32, contiguous, one for each of `grid.origins()`, made when asked for.
 
     Args:
         image: `(*spatial, C)`, framed.
         grid: its plan.
         intensity: how grey values become floats.
-        reuse: give two arrays in turn, so that a window is good until the second one after it is asked for.
+        reuse: give two arrays in turn, so that a group is good until the second one after it is asked for.
+        batch: windows of a group, `n`; the last group holds what is left.
     """
     normalise = normaliser(image, intensity)
-    shape = (1, image.shape[-1], *grid.input_shape)
+    origins = grid.origins()
+    shape = (min(batch, len(origins)), image.shape[-1], *grid.input_shape)
     kept = itertools.cycle([np.empty(shape, np.float32), np.empty(shape, np.float32)]) if reuse else None
-    for origin in grid.origins():
-        start = tuple(o - m for o, m in zip(origin, grid.margin, strict=True))
-        window = next(kept) if kept else np.empty(shape, np.float32)
-        normalise.into(cut(image, start, grid.input_shape), window[0])
-        yield window
+    for first in range(0, len(origins), batch):
+        group = next(kept) if kept else np.empty(shape, np.float32)
+        some = origins[first : first + batch]
+        for origin, window in zip(some, group, strict=False):
+            start = tuple(o - m for o, m in zip(origin, grid.margin, strict=True))
+            normalise.into(cut(image, start, grid.input_shape), window)
+        yield group[: len(some)]

@@ -14,7 +14,7 @@ from typing import Any
 from .cache import Source, key, open_cached
 from .errors import ModelError, ProviderError, SegError
 from .hardware import available_threads as available_threads
-from .tuning import ORT_NAMES, Setup, provider_chain, session_options
+from .tuning import ORT_NAMES, Setup, provider_chain, session_options, settle_tf32
 
 PROVIDERS = ("auto", *ORT_NAMES)
 
@@ -94,7 +94,7 @@ def open_session(
         check_unchanged: raises ModelError where a path holds no longer what `sha256` is of; the cache asks.
 
     Raises:
-        ProviderError: unknown provider, or one asked for and not to be had.
+        ProviderError: unknown provider, one asked for and not to be had, or a contradiction about TF32 in this process.
         ModelError: ONNX Runtime refuses the model.
     """
     asked = setup.provider
@@ -107,6 +107,8 @@ def open_session(
     if asked == "cpu":
         return Opened(_on_cpu(ort, model, setup, sha256, check_unchanged), "cpu")
     wanted = "cuda" if asked == "auto" else asked
+    if _listed(ort, wanted):
+        settle_tf32(wanted, setup)  # before any of its libraries is loaded
     try:
         return Opened(_on(ort, model, setup, wanted), wanted)
     except ProviderError as error:

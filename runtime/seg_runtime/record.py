@@ -48,6 +48,7 @@ def make_record(
             "precision": session.contract.precision,
             "geometry": session.contract.geometry,
             "window": list(session.contract.input_shape),
+            "batch": session.contract.batch,
             "intensity": session.contract.intensity.method,
         },
         "provider": {

@@ -113,14 +113,22 @@ class Session:
         """Nodes on each execution provider, None when not asked for or when ONNX Runtime cannot tell."""
         return placement(self._session)
 
-    def run(self, window: Float) -> Float:
-        """Logits `(1, K, *output_shape)` float32 of one window `(1, C, *input_shape)` float32.
+    def run(self, windows: Float) -> Float:
+        """Logits `(n, K, *output_shape)` float32 of `n` windows `(n, C, *input_shape)` float32.
+
+        The file always takes as many as its contract's `batch` says: zeros fill it up to that, and their answers are dropped.
+
+        Args:
+            windows: 1 up to that many.
 
         Raises:
             ModelError: ONNX Runtime fails in the middle, for want of memory for example.
         """
-        logits: Float = self._run(["logits"], window)[0]
-        return logits
+        count = len(windows)
+        if (missing := self.contract.batch - count) > 0:
+            windows = np.concatenate([windows, np.zeros((missing, *windows.shape[1:]), np.float32)])
+        logits: Float = self._run(["logits"], windows)[0]
+        return logits[:count]
 
     @property
     def cuda_graph(self) -> bool:
@@ -166,10 +174,10 @@ class Session:
             ) from error
 
     def warm_up(self) -> None:
-        """Run one window of zeros, so that the first image does not pay for allocations and kernel choice."""
+        """Run zeros through it, so that the first image does not pay for allocations and kernel choice."""
         c, start = self.contract, time.perf_counter()
         if c.form == "window":
-            self.run(np.zeros((1, c.channels, *c.input_shape), np.float32))
+            self.run(np.zeros((c.batch, c.channels, *c.input_shape), np.float32))
         else:
             self.run_image(np.zeros((1, 1, c.channels), c.host_dtype))
         self.ms["warm_up"] = self.ms.get("warm_up", 0.0) + (time.perf_counter() - start) * 1000
@@ -267,8 +275,8 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     floats, classes = "tensor(float)", len(c.classes)
     if c.form == "window":
         return {
-            "image": (floats, [1, c.channels, *c.input_shape]),
-            "logits": (floats, [1, classes, *c.output_shape]),
+            "image": (floats, [c.batch, c.channels, *c.input_shape]),
+            "logits": (floats, [c.batch, classes, *c.output_shape]),
         }
     dtype = floats if c.host_dtype == "float32" else f"tensor({c.host_dtype})"
     any_size: list[int | None] = [None] * len(c.input_shape)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .channels import group
 from .dicom import SNIFFED, is_dicom
 from .errors import ImageError, SegError
 from .limits import MAX_PIXELS
@@ -43,9 +44,11 @@ class Task:
     """One input file, or one DICOM stack, and the stem of its results: `STEM_mask.png`, `STEM.json`, …"""
 
     source: Path
-    """The file; of a stack the folder that was named, or its one file."""
+    """The file; of a stack the folder that was named, or its one file; of channels the first one's file."""
     stem: Path
     stack: Stack | None = None
+    channels: tuple[Path, ...] = ()
+    """Files of one image's channels, in order; empty where one file holds them all."""
 
     @property
     def record(self) -> Path:
@@ -60,7 +63,7 @@ class Task:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is read."""
-        return self.stack.files if self.stack else (self.source,)
+        return self.stack.files if self.stack else self.channels or (self.source,)
 
     def result(self, kind: str, suffix: str) -> Path:
         """Path of one result, such as `STEM_mask.png`; `probabilities_npy` is `STEM_probabilities.npy`."""
@@ -81,7 +84,9 @@ class Task:
         return asked
 
 
-def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list[Task], Failures]:
+def find_tasks(
+    inputs: Sequence[Path], out: Path, recursive: bool, channel_files: Sequence[str] = ()
+) -> tuple[list[Task], Failures]:
     """What to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
 
     What an earlier run wrote is never an input, so that `seg-run *.png` can be repeated. DICOM files of a folder are
@@ -91,20 +96,26 @@ def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list
         inputs: files and folders.
         out: where results go; a folder's own structure is kept below it.
         recursive: look into folders of folders.
+        channel_files: of the contract.
     """
     tasks: dict[Path, Task] = {}
     failed: Failures = []
+    opened: list[Task] = []
     for given in inputs:
         try:
             found, odd = _open_folder(given, out, recursive) if _is_folder(given) else _open_file(given, out)
         except SegError as error:  # the extra `dicom` is missing
             found, odd = [], [(given, error)]
         failed.extend(odd)
-        for task in found:
-            other = tasks.setdefault(task.stem, task)
-            if [os.path.realpath(f) for f in other.files] != [os.path.realpath(f) for f in task.files]:
-                clash = f"{task.source} and {other.source} would write the same {task.stem.name}_mask"
-                failed.append((task.source, ImageError(clash, "one name each", "run one of them with another --out")))
+        opened.extend(found)
+    if channel_files:
+        opened, odd = _by_case(opened, channel_files)
+        failed.extend(odd)
+    for task in opened:
+        other = tasks.setdefault(task.stem, task)
+        if [os.path.realpath(f) for f in other.files] != [os.path.realpath(f) for f in task.files]:
+            clash = f"{task.source} and {other.source} would write the same {task.stem.name}_mask"
+            failed.append((task.source, ImageError(clash, "one name each", "run one of them with another --out")))
     sources = {os.path.realpath(file) for task in tasks.values() for file in task.files}
     suffixes = (".png", ".tif", ".npy", ".dcm", ".nii.gz")
     for task in list(tasks.values()):
@@ -114,6 +125,14 @@ def find_tasks(inputs: Sequence[Path], out: Path, recursive: bool) -> tuple[list
             failed.append((task.source, ImageError(came, "results apart from the images", "choose another --out")))
             del tasks[task.stem]
     return list(tasks.values()), failed
+
+
+def _by_case(tasks: Sequence[Task], channel_files: Sequence[str]) -> tuple[list[Task], Failures]:
+    """Files of one case as one task, which is named and placed like them without the channel."""
+    places = {task.source: task.stem.parent for task in tasks if not task.stack}
+    cases, failed = group(list(places), channel_files)
+    grouped = [Task(files[0], places[files[0]] / case.name, channels=files) for case, files in cases.items()]
+    return [task for task in tasks if task.stack] + grouped, failed
 
 
 def _open_file(given: Path, out: Path) -> tuple[list[Task], Failures]:

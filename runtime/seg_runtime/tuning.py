@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .errors import ProviderError
 from .hardware import available_threads
 
 ORT_NAMES = {
@@ -77,8 +78,6 @@ def provider_chain(provider: str, setup: Setup) -> list[Any]:
             cuda["enable_cuda_graph"] = "1"
         chosen.insert(0, (ORT_NAMES["cuda"], cuda))
     if provider == "tensorrt":
-        if not setup.fast_math:  # TensorRT has no option for it here; its libraries read this when they start
-            os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         chosen.insert(0, (ORT_NAMES["tensorrt"], {"trt_fp16_enable": str(int(setup.half))}))
     if provider == "openvino":
         threads = str(setup.threads or available_threads())
@@ -86,6 +85,40 @@ def provider_chain(provider: str, setup: Setup) -> list[Any]:
         settings = {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": threads}
         chosen.insert(0, (ORT_NAMES["openvino"], settings))
     return chosen
+
+
+TF32_SWITCH = "NVIDIA_TF32_OVERRIDE"
+_tf32_allowed: list[str] = []  # providers of this process whose sessions were opened with TF32
+
+
+def settle_tf32(provider: str, setup: Setup) -> None:
+    """Make sure that a session on the GPU gets the TF32 that was asked for, or none.
+
+    CUDA has an option for it. ONNX Runtime's TensorRT has none (microsoft/onnxruntime#26029): there only an environment
+    variable forbids it, which NVIDIA's libraries read when they start, for the whole process. So one process cannot have
+    TensorRT without TF32 and another session with it; and torch beside such a TensorRT goes without, too.
+
+    Raises:
+        ProviderError: the process, or its environment, is settled otherwise.
+    """
+    if provider not in ("cuda", "tensorrt"):
+        return
+    now, apart = os.environ.get(TF32_SWITCH), "open one of them in a process of its own"
+    if setup.fast_math:
+        if now == "0":
+            came = f"fast math (TF32) on {provider}, and {TF32_SWITCH}=0 forbids it in this process"
+            raise ProviderError(
+                came, "one of both", f"leave out fast math, or unset it; after a TensorRT session, {apart}"
+            )
+        _tf32_allowed.append(provider)
+    elif provider == "tensorrt":
+        if _tf32_allowed:
+            came = f"TensorRT without TF32 after a session on {_tf32_allowed[0]} with it (fast math)"
+            raise ProviderError(came, "one answer to TF32 in a process", apart)
+        if now not in (None, "0"):
+            came = f"TensorRT without TF32, and {TF32_SWITCH}={now} in the environment"
+            raise ProviderError(came, "0", "unset it, or allow fast math")
+        os.environ[TF32_SWITCH] = "0"
 
 
 def run_options(ort: Any, setup: Setup, provider: str) -> Any:

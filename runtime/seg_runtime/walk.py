@@ -2,6 +2,7 @@
 
 While a window is in the network, one helper thread decides and places the answer of the window before it and prepares
 the one after it. Order, values and memory (two windows, two answers) are those of doing one thing after the other.
+A file that takes several windows in one call gets them in groups, which take the place of single windows in all this.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .postprocess import activate, decide, place
 from .preprocess import Array, Float, Grid, plan, windows
 
 Infer = Callable[[Float], Float]
+"""Windows `(n, C, *input_shape)` -> logits `(n, K, *output_shape)`, both float32; `n` is at most the contract's `batch`."""
 Progress = Callable[[int, int], None]
 Finish = Callable[[tuple[int, ...], Float], None]
 """Takes the origin of a window and its logits `(K, *output_shape)`."""
@@ -46,7 +48,7 @@ def window_logits(
     Args:
         image: `(H, W, C)` with the contract's channels.
         contract: how to cut and normalise.
-        infer: `(1, C, *input_shape)` float32 -> `(1, K, *output_shape)` float32.
+        infer: see `Infer`; it gets one window at a time here.
         timings: receives `preprocess` and `inference`.
         progress: called with windows done and windows in all.
 
@@ -75,7 +77,7 @@ def window_logits(
 def segment_labels(
     image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
 ) -> NDArray[np.uint8]:
-    """Labels `(*spatial)` uint8 of an image `(*spatial, C)`; arguments are those of `window_logits`. Memory for logits: two windows.
+    """Labels `(*spatial)` uint8 of an image `(*spatial, C)`; arguments are those of `window_logits`. Memory for logits: two calls.
 
     A model of slices answers a volume slice by slice.
     """
@@ -144,37 +146,42 @@ def _overlapped(
 ) -> None:  # fmt: skip
     """Run all windows of a framed image; `infer` and `progress` are called in the caller's thread only."""
     origins = grid.origins()
-    made = _timed(windows(framed, grid, contract.intensity, reuse=True), times)
+    groups = [origins[i : i + contract.batch] for i in range(0, len(origins), contract.batch)]
+    made = _timed(windows(framed, grid, contract.intensity, reuse=True, batch=contract.batch), times)
 
     def beside(number: int, before: Float | None) -> Float | None:
-        """What the helper does during the inference of window `number`: finish the last one, prepare the next one."""
+        """What the helper does during the inference of group `number`: finish the last one, prepare the next one."""
         if before is not None:
-            finish(origins[number - 1], before)
+            finish_all(number - 1, before)
         return next(made, None)
 
-    window: Float | None = next(made)
+    def finish_all(number: int, logits: Float) -> None:
+        for origin, piece in zip(groups[number], logits, strict=True):
+            finish(origin, piece)
+
+    group: Float | None = next(made)
     logits: Float | None = None
     # an error or Ctrl-C leaves the block when the helper has ended what it is at, and passes on as it came
     with ThreadPoolExecutor(1) as helper:
-        for number in range(len(origins)):
-            alone = len(origins) == 1  # needs no thread
+        for number in range(len(groups)):
+            alone = len(groups) == 1  # needs no thread
             job = None if alone else helper.submit(beside, number, logits)
-            assert window is not None  # there is one for every origin
+            assert group is not None  # there is one for every number
             start = time.perf_counter()
-            logits = infer(window)[0]
+            logits = infer(group)
             times.add("inference", start)
-            window = job.result() if job else None
-            if number == len(origins) - 1:
-                finish(origins[number], logits)
+            group = job.result() if job else None
+            if number == len(groups) - 1:
+                finish_all(number, logits)
             if progress:
-                progress(number + 1, len(origins))
+                progress(min((number + 1) * contract.batch, len(origins)), len(origins))
 
 
 def _timed(made: Iterator[Float], times: Timings) -> Iterator[Float]:
     while True:
         start = time.perf_counter()
-        window = next(made, None)
+        group = next(made, None)
         times.add("preprocess", start)
-        if window is None:
+        if group is None:
             return
-        yield window
+        yield group

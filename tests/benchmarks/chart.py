@@ -9,10 +9,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.atomic import write_atomic
 
-WIDTH, EDGE, BAR, GAP = 1600, 40, 26, 12  # px
-LABELS = 560  # px for the names of bars
-TEXTS = 260  # px for the values right of the longest bar
-PAPER, INK, FAINT, LINE = "#ffffff", "#1c2430", "#5d6778", "#8791a1"
+WIDTH, EDGE, BAR, GAP = 1600, 40, 28, 10  # px
+LABELS = 570  # px for the names of bars
+TEXTS = 350  # px for the values right of the longest bar
+PLAIN = 22  # px of letters; the README shows the picture at about half its size
+PAPER, INK, FAINT, LINE = "#ffffff", "#1c2430", "#5d6778", "#c3cad5"
 OURS, OTHERS, GOAL = (
     "#0072b2",
     "#b4bcc9",
@@ -46,7 +47,7 @@ def draw(title: str, subtitle: str, panels: Sequence[Panel]) -> Image.Image:
     image = Image.new("RGB", (WIDTH, height), PAPER)
     pen = ImageDraw.Draw(image)
     pen.text((EDGE, 32), title, INK, _font(36))
-    pen.text((EDGE, 82), subtitle, FAINT, _font(19))
+    pen.text((EDGE, 82), subtitle, FAINT, _fitting(pen, subtitle))
     _legend(pen, 116)
     top = 168
     for panel in panels:
@@ -60,7 +61,7 @@ def save(image: Image.Image, target: Path) -> None:
 
 
 def _legend(pen: ImageDraw.ImageDraw, top: int) -> None:
-    left, font = EDGE, _font(19)
+    left, font = EDGE, _font(PLAIN)
     for color, name in ((OURS, "seg-edge"), (OTHERS, "other ways to run the same weights")):
         pen.rectangle((left, top + 4, left + 18, top + 22), color)
         pen.text((left + 28, top), name, INK, font)
@@ -73,8 +74,8 @@ def _legend(pen: ImageDraw.ImageDraw, top: int) -> None:
 
 def _panel(pen: ImageDraw.ImageDraw, panel: Panel, top: int) -> int:
     """Draw a panel and return where the next begins."""
-    pen.text((EDGE, top), panel.title, INK, _font(23))
-    start, font = EDGE + LABELS, _font(19)
+    pen.text((EDGE, top), panel.title, INK, _font(26))
+    start, font = EDGE + LABELS, _font(PLAIN)
     longest = max(max(b.value, b.goal or 0, panel.reference or 0) for b in panel.bars)
     scale = (WIDTH - EDGE - TEXTS - start) / longest
     y = top + 42
@@ -92,11 +93,15 @@ def _panel(pen: ImageDraw.ImageDraw, panel: Panel, top: int) -> int:
             pen.rectangle((x - 2, y - 5, x + 2, y + BAR + 5), GOAL)
             if end <= x + 2 < text + pen.textlength(bar.text, font) + 12:  # the mark would stand in the text
                 text = x + 14
-        box = pen.textbbox((text, y + BAR / 2), bar.text, font, anchor="lm")
-        pen.rectangle((box[0] - 4, y, box[2] + 4, y + BAR), PAPER)
         pen.text((text, y + BAR / 2), bar.text, INK, font, anchor="lm")
         y += BAR + GAP
     return y + 38
+
+
+def _fitting(pen: ImageDraw.ImageDraw, text: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Letters of a size at which a text fits into the picture's width, as far as it can still be read."""
+    sizes = range(PLAIN, 11, -1)
+    return _font(next((n for n in sizes if pen.textlength(text, _font(n)) <= WIDTH - 2 * EDGE), sizes[-1]))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

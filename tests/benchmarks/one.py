@@ -22,7 +22,7 @@ def main() -> None:
     peer = next(form for form in PEERS if form.key == key)
     running = peer.open(path, contract, threads)
     pixels = np.asarray(Image.open(path.parent / "window.png"))
-    labels = running.labels(pixels.reshape(*pixels.shape[:2], -1))
+    labels = running.labels(pixels.reshape(*pixels.shape[:2], -1), None)
     Image.fromarray(labels * np.uint8(255)).save(path.parent / "one.png")
 
 

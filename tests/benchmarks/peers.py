@@ -12,6 +12,7 @@ import numpy as np
 from seg_runtime.contract import Contract
 from seg_runtime.postprocess import decide
 from seg_runtime.preprocess import Array, Float, cut, normaliser
+from seg_runtime.segment import Progress
 
 from .speed_forms import Bench, Form, Labels, MissingError, Running, bare, by_windows, plain_export
 
@@ -148,7 +149,7 @@ def _monai(path: Path, contract: Contract, threads: int) -> Running:
         return torch.nn.functional.pad(model(x.contiguous(memory_format=torch.channels_last)), ring)
 
     @torch.inference_mode()
-    def labels(image: Array) -> Labels:
+    def labels(image: Array, progress: Progress | None) -> Labels:
         shape = image.shape[:-1]
         # up to where the last window ends: MONAI moves it back to the image's edge otherwise, out of the pooling's phase
         whole = [-(-max(0, n - o) // s) * s + i for n, o, s, i in zip(shape, out, contract.step, size, strict=True)]
@@ -170,5 +171,5 @@ PEERS = (
     Form("openvino", "OpenVINO fp32", plain_export, _openvino("f32"), "openvino"),
     Form("openvino-bf16", "OpenVINO bf16", plain_export, _openvino("bf16"), "openvino"),
     Form("openvino-int8", "OpenVINO int8, ONNX Runtime's int8 file", quantized, _openvino("f32"), "openvino"),
-    Form("monai", "MONAI SlidingWindowInferer, torch channels_last", checkpoint_file, _monai, "monai", only_large=True),
+    Form("monai", "MONAI SlidingWindowInferer, torch channels_last", checkpoint_file, _monai, "monai", only="large"),
 )

@@ -1,8 +1,9 @@
 """Every way to run this network, beside each other: `python -m tests.benchmarks.speed [--forms a,b] [--json FILE] [--chart FILE.png]`.
 
 Each form is measured in pairs with the plain torch export in an ONNX Runtime fp32 session, in turn, in one run. All of it takes more
-than an hour on two cores; `--forms`, `--parts` and `--join` take it to pieces. Peers: constraints-bench.txt; those that are
-not installed are named. `--scored CHECKPOINT DATA` adds Dice on the validation images of a training folder.
+than an hour on two cores; `--forms`, `--parts` and `--join` take it to pieces, and `speed_all` does so for what the README quotes.
+Peers: constraints-bench.txt; those that are not installed are named. `--scored CHECKPOINT DATA` adds Dice on the validation images of
+a training folder. What each rewrite of the graph buys alone is in `rewrites`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .measure import machine, random_checkpoint, save_json, versions
 from .speed_forms import Bench, MissingError, prepared
 from .speed_goals import goal_table, panels, speed_table
 from .speed_growth import growth, growth_tables
-from .speed_rows import FORMS, PARTS, dice, measure, say
+from .speed_rows import FORMS, PARTS, Effort, dice, measure, say
 
 PEERS = ("torch", "openvino", "monai")
 QUICK = 8  # maps of the first level
@@ -59,6 +60,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, help="of a window and of a process [default: 9]")
     parser.add_argument("--large", type=int, help="side of the large image in px [default: 4096]")
     parser.add_argument("--large-pairs", type=int, default=1)
+    parser.add_argument(
+        "--large-share", type=float, default=1.0, metavar="0..1",
+        help="of the plain export's windows of the large image that are run, evenly spaced [default: all]",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, help="of every form [default: all that this process may use]")
     parser.add_argument("--checkpoint", type=Path, help="the network to time [default: random weights]")
     parser.add_argument("--width", type=int, help="of random weights [default: 64]")
@@ -112,9 +117,10 @@ def _measure(options: argparse.Namespace, folder: Path, found: dict[str, Any]) -
     if "dice" in options.parts:
         scored = [(prepared(load(c), folder, data, options.threads), data) for c, data in options.scored]
     rows = found["rows"]
+    effort = Effort(options.parts, options.pairs, options.large, options.large_pairs, options.large_share)
     for place, key in enumerate(options.forms, 1):
         say(f"form {place} of {len(options.forms)}")
-        row = measure(FORMS[key], bench, options.parts, options.pairs, options.large, options.large_pairs)
+        row = measure(FORMS[key], bench, effort)
         _add_dice(row, key, scored)
         _join_row(rows, key, row)
         save_json(options.json, found)  # an hour's figures survive an interruption
@@ -126,6 +132,8 @@ def _measure(options: argparse.Namespace, folder: Path, found: dict[str, Any]) -
 
 
 def _add_dice(row: dict[str, Any], key: str, scored: list[tuple[Bench, Path]]) -> None:
+    if FORMS[key].only:  # the labels of another form
+        return
     for bench, data in scored:
         try:
             figures = dice(FORMS[key], bench, data)

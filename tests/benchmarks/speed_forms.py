@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.providers import available_threads, runtime_module
-from seg_runtime.segment import Infer, segment_labels
+from seg_runtime.segment import Infer, Progress, segment_labels
 
 if TYPE_CHECKING:
     from seg_toolkit.checkpoint import Checkpoint
@@ -38,11 +38,11 @@ class Running:
     """A form that is open.
 
     Attributes:
-        labels: image `(H, W, C)` -> labels `(H, W)` uint8.
+        labels: image `(H, W, C)` -> labels `(H, W)` uint8; a Progress is called after each window, where there is one.
         infer: window -> logits; None for a form that takes whole images only.
     """
 
-    labels: Callable[[Array], Labels]
+    labels: Callable[[Array, Progress | None], Labels]
     infer: Infer | None = None
 
 
@@ -57,8 +57,9 @@ class Form:
         open: file, contract and threads -> Running; the contract only serves forms whose file has none.
         package: what has to be installed.
         ours: `seg-run` runs its file, so that this is its whole process; else `one.py` or the ten-line script.
-        only_large: measured on the large image, since its window is not one of 572 px.
+        only: the one part that it is measured in: `large` where its window is not one of 572 px.
         provider: for `seg-run`.
+        words: more options of `seg-run`.
     """
 
     key: str
@@ -67,8 +68,9 @@ class Form:
     open: Callable[[Path, Contract, int], Running]
     package: str = ""
     ours: bool = False
-    only_large: bool = False
+    only: str = ""
     provider: str = "cpu"
+    words: tuple[str, ...] = ()
 
 
 @dataclass
@@ -93,6 +95,11 @@ class Bench:
     def contract(self) -> Contract:
         """Of the 572 px window."""
         return self.checkpoint.contract
+
+    @property
+    def trained(self) -> bool:
+        """Whether the network has learned anything: a random one has no classes that were read from masks."""
+        return bool(self.checkpoint.classes)
 
     def picture(self, side: int) -> Array:
         """A square image `(side, side, C)` uint8: a random tile again and again, the same for every form."""
@@ -211,6 +218,8 @@ def _precision(name: str) -> Callable[[Bench], Any]:
     def wanted(bench: Bench) -> Any:
         from seg_export.precision.make import Precision
 
+        if not bench.trained:
+            raise MissingError("the gate refuses random weights")
         return Precision(name, bench.calibration)
 
     return wanted
@@ -222,20 +231,46 @@ def _fp16(bench: Bench) -> Path:
     return _exported("fp16.onnx", precision=_precision("fp16"))(bench)
 
 
+def _ungated(bench: Bench) -> Path:
+    """int8 as the exporter makes it of the rewritten graph, for weights whose masks mean nothing: the gate is not asked."""
+    if bench.trained:
+        raise MissingError("trained weights go through the gate")
+
+    def content() -> bytes:
+        from seg_export.graph import to_onnx
+        from seg_export.parity import image_windows
+        from seg_export.precision.calibrate import spread
+        from seg_export.precision.int8 import quantised, saturates
+        from seg_export.rewrite.apply import layers_of, rewritten
+        from seg_export.rewrite.default import default_table
+        from seg_export.stamp import stamped
+        from seg_runtime.opening import image_files
+
+        model = bench.checkpoint.build()
+        graph = to_onnx(model, bench.contract)
+        graph = rewritten(graph, default_table(layers_of(graph), "int8"))
+        found = spread(graph, image_windows(image_files(bench.calibration), bench.contract, 1))
+        contract = replace(bench.contract, precision="int8")
+        return stamped(quantised(graph, found.ranges(), (), saturates()), contract)
+
+    return bench.file("int8-ungated.onnx", content)
+
+
 def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running]:
     """Our runtime, whole: it plans, cuts, runs and stitches."""
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
         segmenter = Segmenter(path, provider, threads)
         windows = segmenter.contract.form == "window"
-        return Running(lambda image: segmenter(image).labels, segmenter.session.run if windows else None)
+        infer = segmenter.session.run if windows else None
+        return Running(lambda image, progress: segmenter(image, progress=progress).labels, infer)
 
     return opened
 
 
 def by_windows(infer: Infer, contract: Contract) -> Running:
     """A peer that answers windows: our corridor cuts and stitches for it."""
-    return Running(lambda image: segment_labels(image, contract, infer), infer)
+    return Running(lambda image, progress: segment_labels(image, contract, infer, progress=progress), infer)
 
 
 def bare(path: Path, contract: Contract, threads: int) -> Running:
@@ -266,6 +301,13 @@ OURS = (
         "int8", "ours, int8", _exported("int8.onnx", precision=_precision("int8")),
         _segmenter(), ours=True,
     ),
+    Form(
+        "int8-ungated", "ours, int8, random weights, gate not asked", _ungated, _segmenter(), ours=True,
+    ),
+    Form(
+        "cached", "ours, fp32, seg-run --cache, second start", _exported("fp32.onnx", optimize=True), _segmenter(),
+        ours=True, only="process", words=("--cache", "kept"),
+    ),
     Form("fp16", "ours, fp16 on CUDA", _fp16, _segmenter("cuda"), ours=True, provider="cuda"),
     Form("host", "ours, host-ready", _exported("host.onnx", host=_host, optimize=True), _segmenter(), ours=True),
     Form(
@@ -273,14 +315,14 @@ OURS = (
     ),
     Form(
         "fp32-1084", "ours, fp32, windows of 1084", _exported("fp32-1084.onnx", optimize=True, input_size=1084),
-        _segmenter(), ours=True, only_large=True,
+        _segmenter(), ours=True, only="large",
     ),
     Form(
         "fp32-1596", "ours, fp32, windows of 1596", _exported("fp32-1596.onnx", optimize=True, input_size=1596),
-        _segmenter(), ours=True, only_large=True,
+        _segmenter(), ours=True, only="large",
     ),
     Form(
         "unrewritten-1596", "ours, without rewrites, windows of 1596", _exported("unrewritten-1596.onnx", input_size=1596),
-        _segmenter(), ours=True, only_large=True,
+        _segmenter(), ours=True, only="large",
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ NONE = "–"
 FP32_ERROR = 1e-4  # of the logits' range
 LARGE_SIDE = 4096
 FP32_LARGE = ("fp32", "fp32-1084", "fp32-1596", "unrewritten-1596")
+INT8 = ("int8", "int8-ungated")
+STARTS = ("fp32", "cached", "unrewritten")
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,21 @@ def goals(rows: Rows) -> Iterator[Goal]:
         error = _get(rows, key, "window", "error_of_range")
         spoiled = f"error {error:.0e} of the range" if error and error > FP32_ERROR else ""
         yield Goal(f"{what}, error ≤ 1e-4", _get(rows, key, "window", "ratio"), 0.75, condition=spoiled)
-    yield Goal("int8 window", _get(rows, "int8", "window", "ratio"), 0.26)
+    best, ratio = _least(rows, INT8, "window")
+    yield Goal(f"int8 window{best}", ratio, 0.26)
     fp16, compiled = (_get(rows, key, "window", "ms") for key in ("fp16", "torch-cuda"))
     yield Goal("fp16 window on CUDA, of torch.compile fp16", fp16 / compiled if fp16 and compiled else None, 1.0)
     for name in sorted({name for row in rows.values() for name in row.get("dice", {})}):
         yield Goal(f"int8, points of Dice lost on {name}", dice_drop(rows, "int8", name), 0.3)
     if not any("dice" in row for row in rows.values()):
         yield Goal("int8, points of Dice lost", None, 0.3)
-    large = {key: ratio for key in FP32_LARGE if (ratio := _large(rows, key)) is not None}
-    best = min(large, key=lambda key: large[key], default="")
-    named = f" ({FORMS[best].title})" if best else ""
-    yield Goal(f"{LARGE_SIDE}×{LARGE_SIDE} image, fp32{named}", large.get(best), 0.60)
-    yield Goal("whole process, of the ten-line script", _get(rows, "fp32", "process", "ratio"), 0.80)
-    yield Goal("peak memory of that process, fp32 window", _get(rows, "fp32", "process", "peak_mb"), 500, " MB")
+    sized = {key: row for key, row in rows.items() if _get(rows, key, "large", "side") == LARGE_SIDE}
+    best, ratio = _least(sized, FP32_LARGE, "large")
+    yield Goal(f"{LARGE_SIDE}×{LARGE_SIDE} image, fp32{best}", ratio, 0.60)
+    best, ratio = _least(rows, STARTS, "process")
+    yield Goal(f"whole process, of the ten-line script{best}", ratio, 0.80)
+    best, peak_mb = _least(rows, STARTS, "process", "peak_mb")
+    yield Goal(f"peak memory of a process, fp32 window{best}", peak_mb, 500, " MB")
 
 
 def dice_drop(rows: Rows, key: str, name: str) -> float | None:
@@ -75,25 +79,28 @@ def speed_table(rows: Rows) -> str:
     """One row a form; the reason where it could not be measured."""
     sets = sorted({name for row in rows.values() for name in row.get("dice", {})})
     head = [
-        "form", "a window / plain", "ratio", "error of the range", "large image, MPixel/s", "ratio", "whole process / script", "ratio",
+        "form", "a window / plain", "ratio", "error of the range", "square image, px", "MPixel/s", "ratio", "whole process / script", "ratio",
         "peak memory", "file", *(f"Dice, {name}" for name in sets),
     ]  # fmt: skip
     lines = []
     for key, row in rows.items():
-        if "missing" in row:
-            lines.append([row["title"], f"not measured: {row['missing']}", *[""] * (len(head) - 2)])
-            continue
 
         def cell(form: str, *path: str, key: str = key) -> str:
             value = _get(rows, key, *path)
             return NONE if value is None else form.format(value)
 
+        scores = [cell("{:.4f}", "dice", name) for name in sets]
+        if "missing" in row:
+            lines.append(
+                [row["title"], f"not measured: {row['missing']}", *[""] * (len(head) - 2 - len(sets)), *scores]
+            )
+            continue
         lines.append([
             row["title"], _beside(_get(rows, key, "window"), 0, "ms"), cell("{:.2f}", "window", "ratio"),
-            cell("{:.0e}", "window", "error_of_range"), cell("{:.3f}", "large", "megapixel_per_s"),
+            cell("{:.0e}", "window", "error_of_range"), cell("{:.0f}", "large", "side"), cell("{:.3f}", "large", "megapixel_per_s"),
             cell("{:.2f}", "large", "ratio"), _beside(_get(rows, key, "process", "seconds"), 2, "s"),
             cell("{:.2f}", "process", "ratio"), cell("{:.0f} MB", "process", "peak_mb"), cell("{:.1f} MB", "file_mb"),
-            *(cell("{:.4f}", "dice", name) for name in sets),
+            *scores,
         ])  # fmt: skip
     return table(head, lines)
 
@@ -105,24 +112,23 @@ def goal_table(rows: Rows) -> str:
 
 def panels(rows: Rows) -> list[Panel]:
     """The chart: shorter bars are better; goals stand at our own bars."""
-    side = next((row["large"]["side"] for row in rows.values() if "large" in row), LARGE_SIDE)
-    whole_goal = {key: 0.60 for key in FP32_LARGE} if side == LARGE_SIDE else {}
+    sized = {key for key in FP32_LARGE if _get(rows, key, "large", "side") == LARGE_SIDE}
     found = [
         _panel(
             rows, "One window of 572 px, time of plain ONNX Runtime fp32 = 1", ("window", "ratio"),
-            {"fp32": 0.75, "tuned": 0.75, "int8": 0.26},
+            {"fp32": 0.75, "tuned": 0.75, "int8": 0.26, "int8-ungated": 0.26},
             lambda r: f"{r['window']['ratio']:.2f}  ({_beside(r['window'], 0, 'ms')})",
         ),
         _panel(
-            rows, f"An image of {side} x {side} px, time of plain ONNX Runtime fp32 = 1", ("large", "ratio"), whole_goal,
-            lambda r: f"{r['large']['ratio']:.2f}  ({r['large']['megapixel_per_s']:.2f} MPixel/s)",
+            rows, "A large square image, time of plain ONNX Runtime fp32 = 1", ("large", "ratio"), dict.fromkeys(sized, 0.60),
+            lambda r: f"{r['large']['ratio']:.2f}  ({r['large']['side']} px, {r['large']['megapixel_per_s']:.2f} MPixel/s)",
         ),
         _panel(
             rows, "Whole process on one image, time of a ten-line ONNX Runtime script = 1", ("process", "ratio"),
-            {"fp32": 0.80}, lambda r: f"{r['process']['ratio']:.2f}  ({_beside(r['process']['seconds'], 2, 's')})",
+            {"fp32": 0.80, "cached": 0.80}, lambda r: f"{r['process']['ratio']:.2f}  ({_beside(r['process']['seconds'], 2, 's')})",
         ),
         _panel(
-            rows, "Peak memory of that process, MB", ("process", "peak_mb"), {"fp32": 500.0},
+            rows, "Peak memory of that process, MB", ("process", "peak_mb"), {"fp32": 500.0, "cached": 500.0, "unrewritten": 500.0},
             lambda r: f"{r['process']['peak_mb']:.0f} MB",
         ),
     ]  # fmt: skip
@@ -147,8 +153,11 @@ def _beside(figures: Mapping[str, Any] | None, digits: int, unit: str) -> str:
     return f"{ours:.{digits}f} / {baseline:.{digits}f} {unit}"
 
 
-def _large(rows: Rows, key: str) -> float | None:
-    return _get(rows, key, "large", "ratio") if _get(rows, key, "large", "side") == LARGE_SIDE else None
+def _least(rows: Rows, keys: Sequence[str], part: str, figure: str = "ratio") -> tuple[str, float | None]:
+    """The best of some forms, and its title in brackets; empty and None where none was measured."""
+    found = {key: value for key in keys if (value := _get(rows, key, part, figure)) is not None}
+    best = min(found, key=lambda key: found[key], default="")
+    return (f" ({FORMS[best].title})", found[best]) if best else ("", None)
 
 
 def _get(rows: Rows, key: str, *path: str) -> Any:

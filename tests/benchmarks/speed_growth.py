@@ -68,7 +68,7 @@ def growth(form: Form, bench: Bench, runs: int, quick: bool) -> dict[str, Any]:
         "form": form.key,
         "size": by_size(path, bench, (0.25, 1.0) if quick else MEGAPIXELS),
         "folder": by_folder(path, bench, (1, 3) if quick else FOLDERS),
-        "threads": [] if form.only_large else by_threads(form, bench, runs),
+        "threads": [] if form.only else by_threads(form, bench, runs),
     }
 
 

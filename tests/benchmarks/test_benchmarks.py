@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from seg_export.rewrite.layers import FORMS
 from seg_toolkit.checkpoint import save
 from seg_toolkit.folder import json_values, parse_classes
 
 from tests.benchmarks import chart, volume
 from tests.benchmarks.accuracy import otsu
 from tests.benchmarks.measure import random_checkpoint
+from tests.benchmarks.speed_forms import Bench, Running, by_windows
 from tests.benchmarks.speed_goals import dice_drop, goals, speed_table
+from tests.benchmarks.speed_rows import Effort, large_image
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +48,13 @@ def test_hostready(tmp_path):
     assert 1 < figures["megabytes"]["host"] < 1.02 * figures["megabytes"]["window"]  # the weights are there once
 
 
+def test_batch(tmp_path):
+    benchmark("batch", "--quick", "--json", tmp_path / "figures.json")
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [r["batch"] for r in rows] == [2, 4]
+    assert all(r["ratio"] > 0 and r["error_of_range"] < 1e-5 for r in rows)
+
+
 def test_otsu_cuts_between_two_heaps():
     values = np.array([10] * 50 + [12] * 50 + [200] * 30, np.uint8)
     assert 12 <= otsu(values) < 200
@@ -69,18 +79,29 @@ def scored(tmp_path):
 def test_speed(tmp_path, scored):
     first, second, picture = tmp_path / "first.json", tmp_path / "second.json", tmp_path / "chart.png"
     words = ["--quick", "--folder", tmp_path / "forms", "--scored", *scored]
-    benchmark("speed", *words, "--forms", "unrewritten,fp32,plain,fp16", "--growth", "unrewritten", "--json", first)
+    benchmark(
+        "speed",
+        *words,
+        "--forms",
+        "unrewritten,fp32,plain,fp16,int8-ungated,int8",
+        "--growth",
+        "unrewritten",
+        "--json",
+        first,
+    )
     forms = "plain-int8,torch-last,openvino,monai"
     shown = benchmark("speed", *words, "--forms", forms, "--join", first, "--json", second, "--chart", picture)
-    assert "peak memory of that process" in shown
+    assert "peak memory of a process" in shown
     assert "times as fast as 1" in shown
     figures = json.loads(second.read_text())
     rows = figures["rows"]
-    assert set(rows) == {"unrewritten", "fp32", "plain", "fp16", *forms.split(",")}
-    for key in ("unrewritten", "fp32", "plain", "plain-int8", "torch-last"):
+    assert set(rows) == {"unrewritten", "fp32", "plain", "fp16", "int8-ungated", "int8", *forms.split(",")}
+    for key in ("unrewritten", "fp32", "plain", "plain-int8", "torch-last", "int8-ungated"):
         row = rows[key]
         assert min(row["window"]["ratio"], row["large"]["seconds"], row["process"]["peak_mb"], row["file_mb"]) > 0
-        assert 0 < row["dice"]["cells"] < 1
+        assert key == "int8-ungated" or 0 < row["dice"]["cells"] < 1
+    assert rows["int8"]["missing"] == "the gate refuses random weights"
+    assert 0 < rows["int8-ungated"]["window"]["error_of_range"] < 0.2
     assert rows["torch-last"]["window"]["error_of_range"] < 1e-4  # the same network, by another library
     assert rows["torch-last"]["large"]["flipped_per_million"] < 10
     assert "missing" not in rows["unrewritten"]
@@ -91,6 +112,61 @@ def test_speed(tmp_path, scored):
     assert [r["images"] for r in figures["growth"]["unrewritten"]["folder"]] == [1, 3]
     with Image.open(picture) as image:
         assert image.width == chart.WIDTH
+
+
+def test_large_image_keeps_the_baseline_in_step_and_finds_flipped_labels(tmp_path):
+    checkpoint = random_checkpoint(width=4)
+    bench = Bench(checkpoint, tmp_path, tmp_path)
+    calls = []
+
+    def infer(window):
+        calls.append("plain")
+        middle = window[:, :2, 92:-92, 92:-92]
+        return np.concatenate([middle[:, :1], middle[:, :1] + np.float32(1)], 1)
+
+    def labels(image, progress):  # two windows of its own; a corner is wrong
+        for done in (1, 2):
+            calls.append("ours")
+            progress(done, 2)
+        answer = np.ones(image.shape[:2], np.uint8)
+        answer[:100, :10] = 0
+        return answer
+
+    plain = by_windows(infer, bench.contract)
+    row = large_image(Running(labels), plain, bench, Effort(("large",), 1, 1000))  # 9 windows of the baseline
+    assert calls == ["ours", *["plain"] * 4, "ours", *["plain"] * 5]
+    assert row["flipped_per_million"] == pytest.approx(1000)
+    calls.clear()
+    row = large_image(Running(labels), plain, bench, Effort(("large",), 1, 1000, large_share=0.34))
+    assert calls == ["ours", "plain", "ours", "plain", "plain"]
+    assert row["baseline"][0] > 0
+    assert row["flipped_per_million"] > 1000  # the corner's window is among a third of them
+
+
+def test_cached_start_is_measured_as_a_process_only(tmp_path):
+    benchmark("speed", "--quick", "--forms", "cached", "--parts", "window,process", "--json", tmp_path / "figures.json")
+    row = json.loads((tmp_path / "figures.json").read_text())["rows"]["cached"]
+    assert row["process"]["cold_s"] > 0
+    assert "window" not in row
+
+
+def test_every_rewrite_has_a_row(tmp_path):
+    shown = benchmark("rewrites", "--quick", "--json", tmp_path / "figures.json")
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert {r["form"] for r in rows} == {form for forms in FORMS.values() for form in forms[1:]}
+    assert all(r["ratio"] > 0 and r["layers"] for r in rows)
+    assert max(r["error_of_range"] for r in rows if r["precision"] == "fp32") < 1e-4
+    assert shown.count("\n| ") == len(rows) + 2
+
+
+def test_speed_all_goes_on_where_it_was_stopped(tmp_path):
+    words = [tmp_path / "all", "--quick", "--until", 1]
+    benchmark("speed_all", *words)
+    made = (tmp_path / "all" / "ours.json").stat().st_mtime_ns
+    shown = benchmark("speed_all", *words)
+    assert (tmp_path / "all" / "ours.json").stat().st_mtime_ns == made
+    assert "int8, random weights" in shown
+    assert (tmp_path / "all" / "speed.png").exists()
 
 
 def test_speed_refuses_to_join_another_machine(tmp_path):
@@ -112,15 +188,15 @@ def test_goals_are_reached_missed_or_not_measured():
     verdicts = {goal.what: goal.reached for goal in goals(rows)}
     assert verdicts["fp32 window, error ≤ 1e-4"] is True
     assert verdicts["fp32 window, tuned on this machine, error ≤ 1e-4"] is None
-    assert verdicts["int8 window"] is False
+    assert verdicts["int8 window (ours, int8)"] is False
     assert verdicts["int8, points of Dice lost on em"] is True  # 0.2
-    assert verdicts["peak memory of that process, fp32 window"] is False
+    assert verdicts["peak memory of a process, fp32 window (ours, fp32)"] is False
     assert dice_drop(rows, "int8", "em") == pytest.approx(0.2)
     rows["fp32"] = measured(0.7, 2e-4, 500, 0.952)
     verdicts = {goal.what: goal.reached for goal in goals(rows)}
     assert verdicts["fp32 window, error ≤ 1e-4"] is False  # fast, and wrong
     assert verdicts["int8, points of Dice lost on em"] is False
-    assert verdicts["peak memory of that process, fp32 window"] is True
+    assert verdicts["peak memory of a process, fp32 window (ours, fp32)"] is True
 
 
 def test_table_says_why_a_form_is_missing():

@@ -10,19 +10,22 @@ from PIL import Image
 from seg_runtime.contract import ClassInfo, Contract, Intensity
 from seg_runtime.preprocess import Array
 from seg_toolkit.checkpoint import Checkpoint
+from seg_toolkit.networks import described
+from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 
 SIZE, OUT = 252, 68
 
 
-def bright(gain: float = 1.0) -> Checkpoint:
+def bright(gain: float = 1.0, kind: type[UNet] = UNet) -> Checkpoint:
     """Labels: is a pixel brighter than the middle grey? By the topmost skip; all other weights are small and random.
 
     Args:
         gain: of the pixel's brightness on its way, so that activations become as large as wanted.
+        kind: a U-Net, or one with gates, of which the topmost then stands open.
     """
     torch.manual_seed(0)
-    net = UNet(1, 2, 4).eval()
+    net = kind(1, 2, 4).eval()
     with torch.inference_mode():
         for value in net.parameters():
             value.mul_(0.1)
@@ -32,13 +35,15 @@ def bright(gain: float = 1.0) -> Checkpoint:
             state[f"{name}.weight"][0] = 0
             state[f"{name}.weight"][0, source, 1, 1] = factor
             state[f"{name}.bias"][0] = 0
+        if isinstance(net, AttentionUNet):
+            state["gates.3.psi.bias"][:] = 20
         state["head.weight"][:] = 0
         state["head.weight"][:, 0, 0, 0] = torch.tensor([-8.0, 8.0])
         state["head.bias"][:] = torch.tensor([4.0, -4.0])
     classes = (ClassInfo("dark", (0, 0, 0)), ClassInfo("bright", (255, 0, 0)))
     stored = [{"name": c.name, "color": list(c.color), "values": [255 * i]} for i, c in enumerate(classes)]
     contract = Contract((SIZE,) * 2, (OUT,) * 2, 1, Intensity("scale"), classes)
-    return Checkpoint(net.arguments, net.state_dict(), contract, stored)
+    return Checkpoint(described(net), net.state_dict(), contract, stored)
 
 
 def two_tone(seed: int, height: int = 130, width: int = 100) -> Array:

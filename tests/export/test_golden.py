@@ -69,6 +69,14 @@ def test_close_pixels_are_those_that_an_error_within_the_limit_may_flip(make_mod
         assert not (flips & ~sample.close).any()
 
 
+def test_a_large_window_keeps_small_images_and_logits_of_all_of_it(make_model):
+    contract = dataclasses.replace(make_model().contract, input_shape=(700, 700), output_shape=(516, 516))
+    found = golden(contract, brightness)
+    for sample in Golden.from_text(found.to_text(), contract).samples:
+        assert sample.labels.shape == (388, 388)
+        assert sample.positions.max() > 0.99 * 2 * 516 * 516
+
+
 def test_text_and_back(make_model):
     made = make_model()
     samples = kept(made.path)

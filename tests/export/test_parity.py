@@ -1,9 +1,10 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from seg_export.parity import Limits, Parity, compare, require
+from seg_export.parity import Limits, Parity, compare, enough, require
 from seg_runtime import ClassInfo, Contract, Intensity
 from seg_runtime.errors import ParityError
 
@@ -66,7 +67,14 @@ def test_a_blank_network_has_no_range_and_fails():
     blank = np.zeros((2, 4, 4), np.float32)
     result = Parity()
     result.add(blank, blank, CONTRACT)
-    assert result.failures(LIMITS) == ["the torch model answers the same everywhere, so that nothing can be proven"]
+    assert result.failures(LIMITS) == ["the reference answers the same everywhere, so that nothing can be proven"]
+
+
+@pytest.mark.parametrize(("side", "windows"), [(188, 4), (572, 4), (748, 2), (1084, 1), (1596, 1)])
+def test_as_many_px_are_compared_in_fewer_large_windows(side, windows):
+    contract = replace(CONTRACT, input_shape=(side, side), output_shape=(side - 184, side - 184))
+    assert enough(4, 1, contract) == windows
+    assert enough(6, 2, contract) >= 2
 
 
 def test_nothing_compared_is_not_parity():

@@ -16,6 +16,7 @@ from seg_export.hostready.prove import HostForm
 from seg_export.precision import make
 from seg_export.precision.make import Precision
 from seg_runtime import Segmenter, SelfTestError
+from seg_runtime.contract import VERSION
 from seg_runtime.digest import sealed
 from seg_runtime.errors import ParityError, SegError
 from seg_toolkit.checkpoint import save
@@ -196,4 +197,4 @@ def test_unknown_precision(data):
     with pytest.raises(SegError, match="precision 'fp8'; wanted int8 or fp16"):
         Precision("fp8", data)
     source = dataclasses.replace(bright().contract, precision="int8")
-    assert source.version == 3
+    assert source.version == VERSION

@@ -30,11 +30,20 @@ def test_drop_against_fp32_is_one_less_the_mean_dice_of_the_classes():
     assert cost.as_dict()["against_fp32"]["iou"] == pytest.approx([1 / 2, 2 / 3])
 
 
-def test_pixels_are_pooled_over_images():
+def test_each_image_counts_the_same():
     cost = Cost(2)
     cost.add(labels(0, 1), labels(0, 1))
     cost.add(labels(0, 0, 0, 1, 1, 1), labels(0, 0, 1, 1, 1, 1))
-    assert cost.drop == pytest.approx(100 * (1 - (2 * 3 / 7 + 2 * 4 / 9) / 2))
+    assert cost.drop == pytest.approx(100 * (1 - ((1 + 4 / 5) / 2 + (1 + 6 / 7) / 2) / 2))
+
+
+def test_an_image_that_fp32_fails_on_does_not_hide_the_others():
+    """In sums over all pixels the form would be the better one by far."""
+    cost = Cost(2)
+    cost.add(half(0), half(60), truth=half(0))
+    cost.add(half(450, of=100_000), half(20_000, of=100_000), truth=half(20_000, of=100_000))
+    cost.add(half(0), half(450), truth=half(0))
+    assert cost.truth_drop > 1
 
 
 def test_masks_decide_where_there_are_any():
@@ -43,6 +52,7 @@ def test_masks_decide_where_there_are_any():
     assert cost.drop > 5
     assert cost.truth_drop < -5  # the form is better than fp32
     assert cost.deciding == cost.truth_drop
+    assert cost.off == -cost.truth_drop  # a gain by luck is no reason to stop choosing
     assert cost.as_dict()["decided_by"] == "masks"
     require(cost, "int8")
     worse = Cost(2)

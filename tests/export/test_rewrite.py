@@ -10,7 +10,7 @@ from seg_export.cli import main
 from seg_export.export import export
 from seg_export.graph import to_onnx
 from seg_export.hostready.prove import HostForm
-from seg_export.rewrite import winograd
+from seg_export.rewrite import winograd, winograd1d, winograd2
 from seg_export.rewrite.apply import layers_of, rewritten
 from seg_export.rewrite.default import default_table
 from seg_export.rewrite.layers import FORMS, Layer
@@ -20,7 +20,11 @@ from seg_runtime.golden import FP32_LIMIT
 from seg_toolkit.checkpoint import load
 from seg_toolkit.networks.unet import UNet, output_size
 
-BOUND = {"winograd": FP32_LIMIT / 4}  # of the logits' range; the others only add in another order
+BOUND = {
+    "winograd": FP32_LIMIT / 4,
+    "winograd1d": FP32_LIMIT / 20,
+    "winograd2": FP32_LIMIT / 50,
+}  # of the logits' range; the others only add in another order
 EXACT = 1e-6
 SIZES = (76, 92)  # tiles of 4 px that fit some layers, and reach beyond others
 
@@ -91,13 +95,14 @@ def test_equals_the_original(graphs, size, form):
 @pytest.mark.parametrize(
     ("form", "gone", "come"),
     [("shuffled", "ConvTranspose", "DepthToSpace"), ("woven", "ConvTranspose", "Transpose"), ("dilated", "Slice", "Conv"),
-     ("split", "Concat", "Add"), ("padded", "", "Pad"), ("winograd", "Concat", "Gemm")],
+     ("split", "Concat", "Add"), ("padded", "", "Pad"), ("winograd", "Concat", "Gemm"), ("winograd1d", "", "Gemm"),
+     ("winograd2", "Concat", "Gemm")],
 )  # fmt: skip
 def test_operators(graphs, form, gone, come):
     graph = graphs[76]
     kept = operators(rewritten(graph, whole(graph, form)))
     assert come in kept
-    assert form == "winograd" or gone not in kept  # Winograd joins its products
+    assert form in ("winograd", "winograd2") or gone not in kept  # Winograd joins its products
 
 
 def test_one_slice_for_two(graphs):
@@ -121,20 +126,34 @@ def test_skip_of_the_keras_variant():
     assert error(graph, other) <= BOUND["winograd"]
 
 
+@pytest.mark.parametrize("module", [winograd, winograd1d, winograd2])
 @pytest.mark.parametrize("constant", ["G", "A_T", "B_T"])
-def test_a_wrong_transform_is_seen(graphs, monkeypatch, constant):
-    spoiled = getattr(winograd, constant).copy()
+def test_a_wrong_transform_is_seen(graphs, monkeypatch, module, constant):
+    spoiled = getattr(module, constant).copy()
     spoiled[1, 1] *= 1.01
-    monkeypatch.setattr(winograd, constant, spoiled)
-    assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], "winograd"))) > 10 * FP32_LIMIT
+    monkeypatch.setattr(module, constant, spoiled)
+    form = module.__name__.rpartition(".")[2]
+    assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], form))) > 10 * FP32_LIMIT
 
 
-def test_a_bias_added_in_the_wrong_place_is_seen(graphs, monkeypatch):
-    monkeypatch.setattr(winograd, "ONES", 2)
-    assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], "winograd"))) > 10 * FP32_LIMIT
+@pytest.mark.parametrize("module", [winograd, winograd1d, winograd2])
+def test_a_bias_added_in_the_wrong_place_is_seen(graphs, monkeypatch, module):
+    monkeypatch.setattr(module, "ONES", 2)
+    form = module.__name__.rpartition(".")[2]
+    assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], form))) > 10 * FP32_LIMIT
 
 
-@pytest.mark.parametrize("form", ["woven", "split", "padded", "winograd"])
+def test_winograd_along_columns_grows_the_weights_twofold(graphs):
+    assert weights(rewritten(graphs[76], {"bottom.2.weight": "winograd1d"})) - weights(graphs[76]) == pytest.approx(
+        64 * 64 * 9 * 4, rel=0.1
+    )
+
+
+def weights(graph: onnx.ModelProto) -> int:
+    return sum(len(t.raw_data) for t in graph.graph.initializer)
+
+
+@pytest.mark.parametrize("form", ["woven", "split", "padded", "winograd", "winograd1d"])
 def test_weights_are_constants(graphs, form):
     """For quantizers, and because ONNX Runtime would compute them at every start."""
     graph = rewritten(graphs[76], whole(graphs[76], form))
@@ -151,12 +170,15 @@ def test_the_same_graph_gives_the_same_bytes(graphs):
 def test_default_table():
     deep = Layer("deep", "conv", 256, 256, (138, 138), (256,))
     narrow = Layer("narrow", "conv", 64, 64, (570, 570), (64,))
+    shallow = Layer("shallow", "conv", 128, 128, (282, 282), (128,))
+    heavy = Layer("heavy", "conv", 512, 512, (66, 66), (512,))
     small = Layer("small", "conv", 1024, 1024, (30, 30), (1024,))  # 49 tiles read 150 MB of weights
     joined = Layer("joined", "conv", 128, 64, (392, 392), (64, 64))
     crop, up = Layer("crop", "crop", 64, 64, (568, 568)), Layer("up", "up", 128, 64, (196, 196))
     first = Layer("first", "conv", 3, 64, (572, 572), (3,))
-    layers = [deep, narrow, small, joined, crop, up, first]
-    assert default_table(layers) == {"deep": "winograd", "joined": "split", "crop": "dilated"}
+    layers = [deep, shallow, heavy, narrow, small, joined, crop, up, first]
+    columns = {"shallow": "winograd1d", "heavy": "winograd1d"}
+    assert default_table(layers) == {"deep": "winograd", **columns, "joined": "split", "crop": "dilated"}
     assert default_table(layers, "int8") == {"crop": "slice", "up": "woven", "first": "padded"}
     assert default_table(layers, "fp16") == {}
 

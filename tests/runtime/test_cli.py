@@ -342,3 +342,16 @@ def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) 
     assert result.exit_code == 3
     assert "cannot be used" in errors(result.stderr)[0]
     assert not Path("out").exists()
+
+
+@no_cuda
+def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
+    words = ["--model", model.path, "--cuda-graph", "--prefer-nhwc"]
+    for provider in ("cpu", "auto"):
+        result = seg_run(save("a.png"), *words, "--provider", provider, "--overwrite")
+        assert result.exit_code == 0
+        notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+        assert notes == ["note: without effect on cpu: --cuda-graph, --prefer-nhwc"]
+    tested = seg_run("--self-test", *words, "--fast-math", "--provider", "cpu")
+    assert tested.stderr.count("note: without effect on cpu: --cuda-graph, --prefer-nhwc, --fast-math") == 1
+    assert "without effect" not in seg_run("b.png", save("a.png"), *words[:2], "--provider", "cpu").stderr

@@ -93,7 +93,7 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
 
 def test_a_contract_of_version_1_is_read_as_a_window_without_codes() -> None:
     old = json.loads(PAPER.to_json())
-    for key in ("form", "host_dtype", "precision"):
+    for key in ("form", "host_dtype", "precision", "batch"):
         del old[key]
     old["version"] = 1
     old["classes"] = [{"name": c["name"], "color": c["color"]} for c in old["classes"]]
@@ -103,7 +103,7 @@ def test_a_contract_of_version_1_is_read_as_a_window_without_codes() -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_contracts_from_before_precisions_are_fp32(version: int) -> None:
     old = json.loads(PAPER.to_json())
-    for key in ("form", "host_dtype", "precision") if version == 1 else ("precision",):
+    for key in ("form", "host_dtype", "precision", "batch") if version == 1 else ("precision", "batch"):
         del old[key]
     assert Contract.from_json(json.dumps({**old, "version": version})) == PAPER
     assert PAPER.precision == "fp32"
@@ -111,6 +111,29 @@ def test_contracts_from_before_precisions_are_fp32(version: int) -> None:
         del old["form"]
         with pytest.raises(ContractError, match="form"):
             Contract.from_json(json.dumps({**old, "version": version}))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_contracts_from_before_batches_take_one_window_a_call(version: int) -> None:
+    old = json.loads(PAPER.to_json())
+    later = {1: ("form", "host_dtype", "precision", "batch"), 2: ("precision", "batch"), 3: ("batch",)}
+    for key in later[version]:
+        del old[key]
+    came = Contract.from_json(json.dumps({**old, "version": version}))
+    assert (came, came.batch, came.version) == (PAPER, 1, VERSION)
+    with pytest.raises(ContractError, match=r"version 5; wanted 1 to 4: upgrade seg-edge"):
+        Contract.from_json(json.dumps({**old, "version": 5}))
+
+
+def test_batches() -> None:
+    assert Contract.from_json(replace(PAPER, batch=4).to_json()).batch == 4
+    for wrong, word in ((0, "a batch of 0"), (1.5, "no integers"), (True, "no integers")):
+        with pytest.raises(ContractError, match=word):
+            replace(PAPER, batch=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ContractError, match="geometry 'fit'"):
+        replace(PAPER, batch=2, geometry="fit")
+    with pytest.raises(ContractError, match="form 'host-ready'"):
+        replace(PAPER, batch=2, form="host-ready", host_dtype="uint8")
 
 
 def test_precisions() -> None:

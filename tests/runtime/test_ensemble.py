@@ -22,6 +22,7 @@ from seg_toolkit.checkpoint import load
 
 from ..conftest import Made, MakeModel, noise_image
 from .test_cli import errors, save, seg_run
+from .test_selftest import changed, spoil_one_weight
 
 LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and steps by 64
 
@@ -189,7 +190,46 @@ def test_on_the_command_line(model: Made, larger: Path, tmp_path: Path, monkeypa
     assert "2 finished before" in seg_run(*words, *images).stdout
     refused = seg_run("--model", model.path, images[1], "--out", "out")
     assert "another model" in errors(refused.stderr)[0]
-    assert seg_run(*words, "--self-test").exit_code == 2
+
+
+def test_the_self_test_tests_every_file(
+    model: Made, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = seg_run("--model", model.path, "--model", larger, "--provider", "cpu", "--self-test")
+    assert done.exit_code == 0, done.stderr
+    reports = json.loads(done.stdout)
+    assert [r["file"] for r in reports] == [str(model.path), str(larger)]
+    assert [r["self_test"]["passed"] for r in reports] == [True, True]
+    Path("spoiled.onnx").write_bytes(changed(larger, spoil_one_weight))
+    for order in (["spoiled.onnx", model.path], [model.path, "spoiled.onnx"]):
+        failed = seg_run(*(w for path in order for w in ("--model", path)), "--provider", "cpu", "--self-test")
+        assert failed.exit_code == 1
+        passed = {Path(r["file"]).name: r["self_test"]["passed"] for r in json.loads(failed.stdout)}
+        assert passed == {"spoiled.onnx": False, model.path.name: True}
+        assert "does not answer the golden samples" in errors(failed.stderr)[0]
+
+
+@pytest.fixture(scope="module")
+def four(model: Made) -> bytes:
+    """The quick model again, four windows a call."""
+    return export(load(model.checkpoint), batch=4).content
+
+
+def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: bytes) -> None:
+    segmenter = Segmenter([model.path, four], "cpu")
+    one, batch = segmenter._files.members
+    assert [m.calls((132, 132)) for m in (one, batch)] == [4, 1]
+    assert [m.calls((132, 196)) for m in (one, batch)] == [6, 2]
+    for size in ((68, 68), (132, 132), (132, 196)):  # by pixels a batch never wins, be it full
+        assert segmenter._files.choose(size) is one
+    one.ms, batch.ms = [2.0, 2.0], [5.0, 5.0]
+    chosen = [segmenter._files.choose(size) is batch for size in ((68, 68), (132, 132), (132, 196))]
+    assert chosen == [False, True, True]  # 2 against 5 ms, 8 against 5, 12 against 10
+    result = segmenter(noise_image(132, 196, seed=5))
+    assert result.contract.batch == 4
+    np.testing.assert_array_equal(result.labels, Segmenter(model.path, "cpu")(noise_image(132, 196, seed=5)).labels)
+    assert len(batch.ms) == 3
 
 
 def test_the_contract_of_an_odd_second_file(model: Made) -> None:

@@ -14,14 +14,14 @@ import onnx
 import onnxruntime
 import pytest
 from seg_export.stamp import stamped
-from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
+from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError, tuning
 from seg_runtime.binding import FixedBuffers
 from seg_runtime.contract import METADATA_KEY, VERSION
 from seg_runtime.digest import sealed
 from seg_runtime.modelfile import ModelFile
 from seg_runtime.providers import available_threads, check_wheels, wheels
 from seg_runtime.session import Session
-from seg_runtime.tuning import ORT_NAMES, Setup, Tuning, provider_chain
+from seg_runtime.tuning import ORT_NAMES, TF32_SWITCH, Setup, Tuning, provider_chain, settle_tf32
 
 from ..conftest import Made, noise_image
 
@@ -211,15 +211,52 @@ def test_the_options_of_cuda() -> None:
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_tensorrt_takes_half_precision_only_where_the_model_has_it(half: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+def test_tensorrt_takes_half_precision_only_where_the_model_has_it(half: bool) -> None:
     given = chain("tensorrt", half=half)
     assert list(given) == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
     assert given["TensorrtExecutionProvider"] == {"trt_fp16_enable": str(int(half))}
-    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
-    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
-    chain("tensorrt", fast_math=True)
-    assert "NVIDIA_TF32_OVERRIDE" not in os.environ
+
+
+STRICT, FAST = Setup(), Setup(fast_math=True)
+
+
+@pytest.fixture
+def unsettled(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A process in which nothing has been said about TF32."""
+    monkeypatch.setenv(TF32_SWITCH, "")  # so that it is put back as it was, afterwards
+    monkeypatch.delenv(TF32_SWITCH)
+    monkeypatch.setattr(tuning, "_tf32_allowed", [])
+    return monkeypatch
+
+
+def test_tf32_of_tensorrt_is_switched_off_for_the_process(unsettled: pytest.MonkeyPatch) -> None:
+    for provider in ("cpu", "cuda", "openvino"):
+        settle_tf32(provider, STRICT)
+    settle_tf32("cpu", FAST)
+    assert TF32_SWITCH not in os.environ
+    settle_tf32("tensorrt", STRICT)
+    assert os.environ[TF32_SWITCH] == "0"
+    settle_tf32("tensorrt", STRICT)
+    settle_tf32("cuda", STRICT)
+    for provider in ("cuda", "tensorrt"):
+        with pytest.raises(ProviderError, match=f"on {provider}, and NVIDIA_TF32_OVERRIDE=0 forbids it"):
+            settle_tf32(provider, FAST)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_tensorrt_without_tf32_is_refused_after_a_session_with_it(provider: str, unsettled: pytest.MonkeyPatch) -> None:
+    settle_tf32(provider, FAST)
+    settle_tf32("cuda", STRICT)  # has an option of its own
+    with pytest.raises(ProviderError, match=rf"after a session on {provider} with it.*a process of its own"):
+        settle_tf32("tensorrt", STRICT)
+
+
+def test_an_environment_that_forces_tf32_is_refused(unsettled: pytest.MonkeyPatch) -> None:
+    unsettled.setenv(TF32_SWITCH, "1")
+    settle_tf32("tensorrt", FAST)
+    unsettled.setattr(tuning, "_tf32_allowed", [])
+    with pytest.raises(ProviderError, match="NVIDIA_TF32_OVERRIDE=1"):
+        settle_tf32("tensorrt", STRICT)
 
 
 def test_openvino_stays_in_the_models_precision() -> None:
@@ -227,10 +264,10 @@ def test_openvino_stays_in_the_models_precision() -> None:
     assert given == {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": "3"}
 
 
-@pytest.mark.parametrize("tuning", [Tuning(shrink_memory=True), Tuning(process_arena=True), Tuning(None, True, True)])
-def test_memory_may_be_saved_without_changing_a_bit(model: Made, tuning: Tuning) -> None:
+@pytest.mark.parametrize("saving", [Tuning(shrink_memory=True), Tuning(process_arena=True), Tuning(None, True, True)])
+def test_memory_may_be_saved_without_changing_a_bit(model: Made, saving: Tuning) -> None:
     window = noise_image(252, 252).astype(np.float32).transpose(2, 0, 1)[None] / 255
-    wanted, session = Session(model.path, "cpu").run(window), Session(model.path, "cpu", tuning=tuning)
+    wanted, session = Session(model.path, "cpu").run(window), Session(model.path, "cpu", tuning=saving)
     for _ in range(3):
         np.testing.assert_array_equal(session.run(window), wanted)
 

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
+from seg_runtime.errors import DataError
 from seg_runtime.preprocess import cut
-from seg_toolkit.augment import NONE, Augmentation, Draw, coordinates, draw, elastic_field, vary_grey, warp
+from seg_toolkit.augment import (
+    AUGMENTATIONS,
+    NONE,
+    Augmentation,
+    Draw,
+    coordinates,
+    draw,
+    elastic_field,
+    parse_augmentation,
+    vary_grey,
+    warp,
+)
 
 STILL = Draw(np.eye(2), np.zeros((2, 3, 3)), contrast=1.0, brightness=0.0, gamma=1.0, colour=0.0, noise=0.0, seed=0)
 
@@ -182,3 +194,53 @@ def test_colour_moves_each_channel_for_itself_and_leaves_grey_alone() -> None:
     assert np.abs(shifts).max() <= 0.2 + 1e-5
     grey = window[..., :1]
     np.testing.assert_allclose(vary_grey(grey, replace(STILL, colour=0.2)), grey, atol=1e-6)
+
+
+def test_settings_go_on_top_of_a_name() -> None:
+    assert parse_augmentation("slight") == Augmentation()
+    assert parse_augmentation("none") == NONE
+    found = parse_augmentation("wide, rotation=10,flips=horizontal,elastic=2.5")
+    assert found == replace(AUGMENTATIONS["wide"], rotation_deg=10, flips="horizontal", elastic_px=2.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("much", "auto, none, slight, wide"),
+        ("slight,spin=3", "elastic, rotation, scale, shift, flips"),
+        ("slight,rotation_deg=3", "elastic, rotation"),
+        ("slight,rotation=3,rotation=4", "'rotation' twice"),
+        ("slight,", "setting ''"),
+        ("slight,rotation", "from 0 to 180"),
+        ("slight,rotation=181", "from 0 to 180"),
+        ("slight,rotation=-1", "from 0 to 180"),
+        ("slight,noise=nan", "from 0 to 5"),
+        ("slight,scale=1", "from 0 to 0.9"),
+        ("slight,flips=vertical", "all or horizontal or none"),
+    ],
+)
+def test_odd_settings_name_the_known_ones(text: str, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        parse_augmentation(text)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_horizontal_flips_never_turn_anybody_upside_down(axes: int) -> None:
+    rng, how = generator(), parse_augmentation("none,flips=horizontal")
+    signs = np.stack([np.diag(draw(rng, how, axes).matrix) for _ in range(200)])
+    assert (signs[:, :-1] == 1).all()
+    assert 0.4 < (signs[:, -1] == -1).mean() < 0.6
+    assert (draw(rng, parse_augmentation("none"), axes).matrix == np.eye(axes)).all()
+
+
+def test_a_small_rotation_stays_small() -> None:
+    rng, how = generator(), parse_augmentation("none,rotation=10")
+    angles = [np.rad2deg(np.arctan2(*draw(rng, how).matrix[1::-1, 0])) for _ in range(200)]
+    assert 8 < np.abs(angles).max() <= 10
+
+
+def test_how_flips_are_asked_for_leaves_the_other_draws_alone() -> None:
+    one, two = generator(), generator()
+    draw(one, parse_augmentation("slight"))
+    draw(two, parse_augmentation("slight,flips=none"))
+    assert one.random() == two.random()

@@ -228,6 +228,8 @@ def test_images_that_were_not_made_alike_are_varied_widely() -> None:
     assert choose_augmentation(Intensity("standardize", (0.5,), (0.2,)), "auto")[0] == "slight"
     assert choose_augmentation(Intensity("scale"), "auto")[0] == "wide"
     assert choose_augmentation(Intensity("scale"), "none") == ("none", "as asked")
+    assert choose_augmentation(Intensity("scale"), "auto,rotation=9")[0] == "wide,rotation=9"
+    assert choose_augmentation(Intensity("scale"), "slight,rotation=9") == ("slight,rotation=9", "as asked")
     with pytest.raises(DataError, match="--augment much"):
         choose_augmentation(Intensity("scale"), "much")
 

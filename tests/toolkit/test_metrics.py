@@ -60,3 +60,14 @@ def test_summary_averages_a_class_over_the_images_where_it_occurs() -> None:
 def test_class_that_occurs_nowhere_is_null_in_json() -> None:
     result = summary([np.array([[8, 0], [0, 0]])], ["ground", "cell"])
     assert json.loads(json.dumps(result, allow_nan=False))["classes"][1] == {"name": "cell", "dice": None, "iou": None}
+
+
+def test_nothing_found_where_nothing_is_may_count_as_right() -> None:
+    empty, wrong = np.array([[8, 0], [0, 0]]), np.array([[7, 1], [0, 0]])
+    result = summary([COUNTS, empty, wrong], ["ground", "cell"], "one")
+    assert result["classes"][1] == {
+        "name": "cell",
+        "dice": pytest.approx((0.75 + 1 + 0) / 3),
+        "iou": pytest.approx(1.6 / 3),
+    }
+    assert summary([empty], ["ground", "cell"], "one")["mean_dice"] == 1

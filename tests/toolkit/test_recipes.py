@@ -36,6 +36,7 @@ def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path, se
     assert provenance["recipe"] == "semantic"
     assert provenance["network"] == {
         "kind": "unet", "in_channels": 1, "classes": 2, "width": 2, "depth": 4, "skip": "crop", "dropout": 0.0,
+        "padding": "valid", "norm": "none", "margin": None,
     }  # fmt: skip
     odd = seg_train(data, *small, "--recipe", "semantic", "--network", "vnet", "--overwrite")
     assert odd.exit_code == 1

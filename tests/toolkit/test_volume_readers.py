@@ -136,15 +136,16 @@ def test_another_value_can_mean_unknown(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
         image = nibabel.Nifti1Image(volume.reshape(2, 2, 2).astype(np.uint8), np.eye(4))
         nibabel.save(image, tmp_path / part / "a.nii.gz")
-    [case] = find_cases("sparse:9", tmp_path, quiet)
+    [case], [same] = (find_cases(reader, tmp_path, quiet) for reader in ("sparse:unknown=9", "sparse:9"))
+    assert case == same
     example = case.read(parse_classes("ground=0,thing=1"))
     assert example.known is not None
     assert (~example.known).sum() == 2
     with pytest.raises(DataError, match="holds the value 9"):
         find_cases("sparse", tmp_path, quiet)[0].read(parse_classes("ground=0,thing=1"))
-    with pytest.raises(DataError, match="sparse:255"):
+    with pytest.raises(DataError, match="sparse:unknown=255"):
         find_cases("sparse:none", tmp_path, quiet)
-    with pytest.raises(SegError, match="brats without an argument"):
+    with pytest.raises(SegError, match="options of it, each once: ring"):
         find_cases("brats:3", tmp_path, quiet)
 
 
@@ -232,9 +233,9 @@ def test_training_keeps_the_reader_and_shows_the_fullest_slice(
         "--workers",
         "0",
     ]
-    done = seg_train(data["sparse"], *words, "--reader", "sparse:255", "-o", out)
+    done = seg_train(data["sparse"], *words, "--reader", "sparse:unknown=255", "-o", out)
     assert done.exit_code == 0, done.stderr
-    assert load(out).reader == "sparse:255"
+    assert load(out).reader == "sparse:unknown=255"
     with Image.open(tmp_path / "m.preview.png") as sheet:
         assert sheet.width == 900
     again = seg_train(data["sparse"], "--evaluate", out)

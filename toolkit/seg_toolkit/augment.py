@@ -9,12 +9,13 @@ filled by the runtime's own mirroring, so that no training window shows what no 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from seg_runtime.errors import DataError
 from seg_runtime.preprocess import Array, Float, cut
 
 Coordinates = NDArray[np.float64]
@@ -32,7 +33,8 @@ class Augmentation:
     """Zoom between 1 - scale and 1 + scale."""
     shift: float = 0.05
     """Share of the image by which a window that shows all of it may be off; tiled windows lie anywhere anyway."""
-    flips: bool = True
+    flips: str = "all"
+    """Axes that are mirrored in half of the windows: `all`, `horizontal` (left and right alone) or `none`."""
     contrast: float = 0.15
     """Factor on the normalised values, e^±contrast, about their mean."""
     brightness: float = 0.1
@@ -46,7 +48,51 @@ class Augmentation:
     """Largest standard deviation of additive noise, in units of the window's."""
 
 
-NONE = Augmentation(0, 0, 0, 0, False, 0, 0, 0, 0, 0)
+NONE = Augmentation(0, 0, 0, 0, "none", 0, 0, 0, 0, 0)
+AUGMENTATIONS = {
+    "none": NONE,
+    "slight": Augmentation(),
+    "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
+}
+FLIPS = ("all", "horizontal", "none")
+LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # of settings; 5 of the others
+
+
+def parse_augmentation(text: str) -> Augmentation:
+    """What `--augment` says: one of `AUGMENTATIONS`, and settings on top, such as `slight,rotation=10,flips=horizontal`.
+
+    Settings are the fields of Augmentation without their units.
+
+    Raises:
+        DataError: no such name or setting, a setting twice, or a value that it cannot have.
+    """
+    name, *settings = (part.strip() for part in text.split(","))
+    if name not in AUGMENTATIONS:
+        raise DataError(f"--augment {text}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one, settings after it")
+    known = {f.name.split("_")[0]: f.name for f in fields(Augmentation)}
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if known.get(key, "") in ("", *changes):
+            came = f"--augment {text} with the setting {key!r}{' twice' if key in known else ''}"
+            raise DataError(came, f"{', '.join(known)}, each once", "such as slight,rotation=10,flips=horizontal")
+        changes[known[key]] = _setting(known[key], value, setting)
+    return replace(AUGMENTATIONS[name], **changes)
+
+
+def _setting(field: str, value: str, setting: str) -> float | str:
+    if field == "flips":
+        if value not in FLIPS:
+            raise DataError(f"--augment with {setting}", f"flips={' or '.join(FLIPS)}", "choose one")
+        return value
+    largest = LARGEST.get(field, 5.0)
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= largest:
+        raise DataError(f"--augment with {setting}", f"a number from 0 to {largest:g}", "correct it")
+    return number
 
 
 @dataclass(frozen=True)
@@ -71,7 +117,8 @@ def draw(rng: np.random.Generator, how: Augmentation, axes: int = 2) -> Draw:
     """Draw one change of a window with 2 or 3 spatial axes; takes the same number of random values whatever `how` says."""
     angle = np.deg2rad(rng.uniform(-how.rotation_deg, how.rotation_deg))
     zoom = 1 + rng.uniform(-how.scale, how.scale)
-    flips = np.where(rng.random(axes) < 0.5, -1.0, 1.0) if how.flips else np.ones(axes)
+    mirrored = {"all": np.ones(axes, bool), "horizontal": np.arange(axes) == axes - 1, "none": np.zeros(axes, bool)}
+    flips = np.where((rng.random(axes) < 0.5) & mirrored[how.flips], -1.0, 1.0)
     rotation = np.eye(axes)
     rotation[-2:, -2:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     return Draw(

@@ -66,6 +66,11 @@ class Case(ABC):
         """Whether the ground truth is objects told apart, without a mask."""
         return False
 
+    @property
+    def channel_files(self) -> tuple[str, ...]:
+        """As in the contract: how the names of its image's files end, one a channel; empty where it is one file."""
+        return ()
+
     @abstractmethod
     def image(self) -> Array:
         """`(*spatial, C)` as the runtime reads it, without the ground truth."""

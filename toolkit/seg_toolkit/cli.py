@@ -35,6 +35,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="With --evaluate: write the scores here too."
 )
+@click.option(
+    "--attention",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --evaluate: write where an attention network looks, a heat map for each gate.",
+)
 @click.option("--classes", help="NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.")
 @click.option(
     "--codes",
@@ -45,8 +51,8 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--network", default="unet", help="Of the family; --list-recipes shows what each task takes.")
 @click.option(
     "--reader",
-    default="pairs",
-    help="How the data set lies in DATA: pairs is images/ and masks/; nifti, brats and sparse are volumes.",
+    help="How the data set lies in DATA, with options as in pairs:ring=3; nifti, brats and sparse are volumes [default: pairs,"
+    " which is images/ and masks/; with --evaluate the model's own].",
 )
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
@@ -61,6 +67,33 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--depth", type=click.IntRange(1, 6), help="Poolings [default: the network's, 4 of unet].")
 @click.option("--input-size", help="Side of a window: 16k + 60 at depth 4 [default: the network's own, 572].")
 @click.option("--skip", type=click.Choice(["crop", "resize"]), default="crop", help="What the skips carry.")
+@click.option(
+    "--padding",
+    type=click.Choice(["valid", "same"]),
+    default="valid",
+    help="same pads every convolution; tiles stay exact, since the window's centre only is answered for.",
+)
+@click.option("--norm", type=click.Choice(["none", "batch", "instance"]), default="none", help="After convolutions.")
+@click.option(
+    "--margin",
+    type=click.IntRange(0),
+    metavar="PX",
+    help="Ring that a padded network does not answer for; 0 for whole images [default: as much as it sees].",
+)
+@click.option(
+    "--pretrained",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --network ternaus: begin with the weights of a torchvision vgg11 that lies here.",
+)
+@click.option(
+    "--import",
+    "foreign",
+    type=click.Path(path_type=Path),
+    metavar="STATE.PT",
+    help="Do not train: take the weights of a U-Net trained elsewhere, and score them on DATA.",
+)
+@click.option("--skip-first", is_flag=True, help="The imported network joins a skip before the upsampled map.")
 @click.option(
     "--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.1, help="At the end of the contracting path."
 )
@@ -79,6 +112,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     "--balance",
     type=click.FloatRange(0, 1),
     help="Share of windows laid on a class drawn evenly; chosen from the data.",
+)
+@click.option(
+    "--empty-dice",
+    type=click.Choice(["skip", "one"]),
+    help="Score of a class that an image lacks and the model does not find; skip counts it not at all [default: skip; with"
+    " --evaluate the model's own].",
 )
 @click.option(
     "--val-fraction",
@@ -118,9 +157,15 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
     if evaluate is not None:
         _evaluate(evaluate, data, json_path, options)
         return
-    if json_path:
-        raise SegError("--json without --evaluate", "both", "seg-train --evaluate MODEL.PT DATA --json FILE")
-    _train(data, out, options)
+    for name, value in (("json", json_path), ("attention", options["attention"])):
+        if value:
+            raise SegError(f"--{name} without --evaluate", "both", f"seg-train --evaluate MODEL.PT DATA --{name} …")
+    if options["foreign"]:
+        _import(data, out, options)
+    elif options["skip_first"]:
+        raise SegError("--skip-first without --import", "both", "leave it out")
+    else:
+        _train(data, out, options)
 
 
 def _take_recipe(context: click.Context, name: str | None) -> str | None:
@@ -188,6 +233,14 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
     click.echo(f"wrote {out}")
 
 
+def _import(data: Path, out: Path, options: dict[str, Any]) -> None:
+    from .adopt import adopt
+
+    kept = adopt(data, out, options, _say, _bar)
+    click.echo(_table(kept.contract.provenance["validation"]))
+    click.echo(f"wrote {out}")
+
+
 def _interrupted(state: Path) -> SegError:
     if state.exists():
         return InterruptedRunError(
@@ -214,17 +267,36 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
             raise SegError(f"--classes lists {len(given)}", f"the model's {len(classes)}", "list the same classes")
         classes = recolored(given, checkpoint.contract.classes)
     device = pick_device(options["device"])
-    infer = torch_infer(checkpoint.build().to(device), device)
-    cases = find_cases(checkpoint.reader, data, _say)
+    network = checkpoint.build().to(device)
+    infer = torch_infer(network, device)
+    cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
+    settings = checkpoint.contract.provenance.get("settings", {})
     counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
-    result = summary(counts, [c.info.name for c in classes])
+    result = summary(
+        counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
+    )
+    if options["attention"]:
+        _show_attention(network, cases, checkpoint.contract, device, options["attention"])
     click.echo(_table(result))
     text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
     click.echo(text)
     if json_path:
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
+
+
+def _show_attention(network: Any, cases: Any, contract: Any, device: Any, folder: Path) -> None:
+    from seg_runtime.image import fitted
+
+    from .heatmap import attention_maps, write_pictures
+
+    written = 0
+    for case in _bar("drawing attention", len(cases))(cases):
+        image = fitted(case.image(), contract, case.name)
+        maps = attention_maps(network, image, contract, device)
+        written += sum(1 for _ in write_pictures(folder, case.name, image, maps, contract))
+    _say(f"wrote {written} heat maps to {folder}")
 
 
 def _table(result: dict[str, Any]) -> str:

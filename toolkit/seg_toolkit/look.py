@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from scipy import ndimage
 from seg_runtime.contract import GEOMETRIES, INTENSITIES, Intensity
 from seg_runtime.errors import DataError
 from seg_runtime.image import has_opaque_alpha, is_grey
-from seg_runtime.preprocess import dtype_maximum, mean_std
+from seg_runtime.preprocess import Array, dtype_maximum, mean_std
 
-from .augment import NONE, Augmentation
+from .augment import parse_augmentation
 from .case import Case, sized
 from .folder import ClassValues
 
@@ -58,16 +58,21 @@ def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
     example = case.read(classes)
     image, labels = example.image, example.labels
     known = labels if example.known is None else labels[example.known]
-    if has_opaque_alpha(image):
-        image = image[..., :-1]
-    if image.shape[-1] == 3 and is_grey(image):
-        image = image[..., :1]
+    if not case.channel_files:  # else each is a channel, whatever it shows
+        image = _told_apart(image)
     mean, std = mean_std(image)
     low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
     return Sight(
         case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
         (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
     )  # fmt: skip
+
+
+def _told_apart(image: Array) -> Array:
+    """Without the channels that say nothing."""
+    if has_opaque_alpha(image):
+        image = image[..., :-1]
+    return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
 
 
 def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:
@@ -205,22 +210,17 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
     return Intensity("window", level=level, width=width)
 
 
-AUGMENTATIONS = {
-    "none": NONE,
-    "slight": Augmentation(),
-    "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
-}
-
-
 def choose_augmentation(intensity: Intensity, asked: str) -> Choice:
-    """A key of `AUGMENTATIONS`, which differ in grey-value variation, and why."""
-    if asked != "auto":
-        if asked not in AUGMENTATIONS:
-            raise DataError(f"--augment {asked}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one")
-        return asked, "as asked"
-    if intensity.method in ("scale", "zscore"):
-        return "wide", "exposures differ from image to image"
-    return "slight", "exposures are alike"
+    """What `parse_augmentation` takes, and why; settings after `auto` are put on what is chosen."""
+    name, comma, settings = asked.partition(",")
+    reason = "as asked"
+    if name == "auto":
+        name, reason = "slight", "exposures are alike"
+        if intensity.method in ("scale", "zscore"):
+            name, reason = "wide", "exposures differ from image to image"
+    text = f"{name}{comma}{settings}"
+    parse_augmentation(text)
+    return text, f"{reason}, with settings as asked" if comma and asked.startswith("auto") else reason
 
 
 def choose_balance(sights: Sequence[Sight], asked: float | None) -> tuple[float, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,3 +47,13 @@ def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, known: Tensor
     overlap = (probabilities * truth).sum(axes)
     total = probabilities.sum(axes) + truth.sum(axes)
     return 1 - torch.mean((2 * overlap + smooth) / (total + smooth))
+
+
+def deeply_supervised(losses: Sequence[Tensor]) -> Tensor:
+    """Mean of the losses of several levels, the finest first, each of half the weight of the one before it.
+
+    The weights are those of nnU-Net (Isensee et al. 2021, Nature Methods 18, 203-211). One loss is itself.
+    """
+    joined = torch.stack(tuple(losses))
+    weights = 0.5 ** torch.arange(len(losses), device=joined.device, dtype=joined.dtype)
+    return (weights * joined).sum() / weights.sum()

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Confusion = NDArray[np.int64]
 Score = NDArray[np.float64]
+EMPTY_DICE = {"skip": np.nan, "one": 1.0}
+"""Dice and IoU of a class in an image that neither holds it nor is said to: does not count, or a whole success, as in
+challenges where finding nothing in healthy people is half of the task."""
 
 
 def confusion(truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: int) -> Confusion:
@@ -35,15 +38,21 @@ def pixel_error(counts: Confusion) -> float:
     return float(1 - np.trace(counts) / counts.sum())
 
 
-def summary(per_image: Sequence[Confusion], names: Sequence[str]) -> dict[str, Any]:
+def summary(per_image: Sequence[Confusion], names: Sequence[str], empty_dice: str = "skip") -> dict[str, Any]:
     """Scores averaged over images, each image counting the same, a class counting where it occurs or is predicted.
+
+    Args:
+        per_image: counts.
+        names: of the classes.
+        empty_dice: of `EMPTY_DICE`.
 
     Returns:
         `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...]}`; a class that
         occurs nowhere has None.
     """
-    dices = _mean([dice(c) for c in per_image])
-    ious = _mean([iou(c) for c in per_image])
+    empty = EMPTY_DICE[empty_dice]
+    dices = over_images([np.nan_to_num(dice(c), nan=empty) for c in per_image])
+    ious = over_images([np.nan_to_num(iou(c), nan=empty) for c in per_image])
     return {
         "images": len(per_image),
         "pixel_error": float(np.mean([pixel_error(c) for c in per_image])),
@@ -60,7 +69,8 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Score:
     return ratio
 
 
-def _mean(rows: Sequence[Score]) -> Score:
+def over_images(rows: Sequence[Score]) -> Score:
+    """Mean of scores per class, each image counting the same, a class counting where it has a score; NaN where it has none."""
     table = np.stack(rows)
     seen = ~np.isnan(table)
     return _ratio(np.where(seen, table, 0).sum(axis=0), seen.sum(axis=0))

@@ -15,13 +15,14 @@ from seg_runtime.contract import Contract, Intensity
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.opening import is_readable, stem_of
 
+from .augment import parse_augmentation
 from .case import Case
 from .checkpoint import Checkpoint, load
 from .codes import with_codes
 from .dataset import WindowStream
 from .folder import ClassValues, infer_classes, mask_values, parse_classes
+from .foreign import digest_of, read_state
 from .look import (
-    AUGMENTATIONS,
     Sight,
     check_axes,
     choose_augmentation,
@@ -35,8 +36,8 @@ from .look import (
     look,
     scarce_classes,
 )
-from .networks import Network, described, from_options
-from .readers import find_cases
+from .networks import Network, build, described, from_options
+from .readers import PAIRS, find_cases
 from .train import Settings, resume_path
 
 STEPS = 3000
@@ -79,7 +80,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     device = pick_device(options["device"])
     state = _state(out, options)
     _check_numbers(options)
-    cases = find_cases(options["reader"], data, say)
+    cases = find_cases(options["reader"] or PAIRS, data, say)
     check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
     classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
@@ -92,18 +93,24 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     known = {c.name for c in training}
     seen = [s for s in sights if s.name in known]
 
+    channel_files = cases[0].channel_files
+    if channel_files:
+        options = {**options, "channels": len(channel_files)}
     chosen = _choose(cases, sights, seen, output_px, options, say)
     model = _network(chosen.channels, len(classes), options)
+    if chosen.geometry == "tile":
+        model.check_tiling()
     contract = Contract(
         input_shape=input_shape, output_shape=output_shape, channels=chosen.channels, intensity=chosen.intensity,
         classes=infos, pixels=choose_pixels(sights), geometry=chosen.geometry, stride=model.stride,
+        channel_files=channel_files,
     )  # fmt: skip
     settings = replace(
         _settings(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,
         augment=chosen.augment, balance=chosen.balance, validation=tuple(c.name for c in validation),
     )  # fmt: skip
     stream = WindowStream(
-        training, classes, contract, settings.class_weights, settings.border_weight, AUGMENTATIONS[settings.augment],
+        training, classes, contract, settings.class_weights, settings.border_weight, parse_augmentation(settings.augment),
         settings.seed, settings.balance, scarce_classes(seen),
     )  # fmt: skip
     if state:
@@ -161,10 +168,13 @@ def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, 
 def _network(channels: int, classes: int, options: dict[str, Any]) -> Network:
     torch.manual_seed(options["seed"])
     try:
-        return from_options(options["network"], channels, classes, options)
+        network = from_options(options["network"], channels, classes, options)
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
         came = f"a network of width {options['width'] or 'its own'} does not fit into memory"
         raise SegError(came, "a smaller one", "lower --width") from error
+    if options["pretrained"]:
+        network.begin_from(read_state(options["pretrained"]))
+    return network
 
 
 def pick_device(asked: str) -> torch.device:
@@ -239,7 +249,9 @@ def _settings(options: dict[str, Any], training: int) -> Settings:
         raise SegError(f"--lr {lr}", f"a number above 0 and up to {MAX_LR:g}", "1e-3 suits adamw, 1e-4 sgd")
     return Settings(
         steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
-        dice_weight=options["dice_weight"], recipe=options["recipe"] or "", reader=options["reader"], eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+        dice_weight=options["dice_weight"], recipe=options["recipe"] or "", reader=options["reader"] or PAIRS,
+        empty_dice=options["empty_dice"] or "skip", eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+        pretrained=digest_of(options["pretrained"]) if options["pretrained"] else "",
     )  # fmt: skip
 
 
@@ -269,11 +281,10 @@ def _plain(value: Any) -> Any:
 
 
 def _check_same(state: Checkpoint, settings: Settings, model: Network, contract: Contract) -> None:
-    then, now = state.training["settings"], asdict(settings)
+    then, now = {**asdict(Settings()), **state.training["settings"]}, asdict(settings)
     odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
-    odd += [
-        f"{k} {state.network.get(k)} then, {v} now" for k, v in described(model).items() if state.network.get(k) != v
-    ]
+    built = described(build(state.network))  # a state of an older version lacks arguments that came later
+    odd += [f"{k} {built.get(k)} then, {v} now" for k, v in described(model).items() if built.get(k) != v]
     if state.contract.to_json() != contract.to_json():
         odd.append("the data or the options that shape the contract differ")
     if odd:

@@ -29,7 +29,7 @@ from .checkpoint import Checkpoint, load, save, weights_sha256
 from .dataset import StreamOrder, WindowStream, collate
 from .evaluate import score, torch_infer
 from .folder import ClassValues, json_values
-from .loss import dice_loss, weighted_cross_entropy
+from .loss import deeply_supervised, dice_loss, weighted_cross_entropy
 from .metrics import Confusion, dice, summary
 from .networks import Network, described
 from .networks.network import LAYOUT
@@ -63,6 +63,10 @@ class Settings:
     """Name of the recipe that it began with."""
     reader: str = "pairs"
     """Of the data set."""
+    pretrained: str = ""
+    """Digest (SHA-256) of the file of weights that it began with."""
+    empty_dice: str = "skip"
+    """What a class counts that neither the image nor the answer holds."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def train(
             watch(News(run.step, loss, None))
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
                 answer = run.average.module  # the running average is what is judged and kept
-                result = _evaluate(answer, contract, validation, classes, device, out)
+                result = _evaluate(answer, contract, validation, classes, device, out, settings.empty_dice)
                 if run.note(result["mean_dice"]):
                     kept = _finished(answer, contract, settings, classes, run.step, result)
                     save(kept, out)
@@ -232,16 +236,14 @@ def resume_path(out: Path) -> Path:
 
 
 def _step(
-    model: nn.Module, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
+    model: Network, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
     settings: Settings, device: torch.device,
 ) -> float:  # fmt: skip
     model.train()
     image, labels, weights = (part.to(device, non_blocking=True) for part in batch)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
-        logits = model(image.to(memory_format=LAYOUT[image.ndim - 2]))
-    loss = weighted_cross_entropy(logits, labels, weights)
-    if settings.dice_weight:
-        loss = loss + settings.dice_weight * dice_loss(logits, labels, known=weights > 0)
+        answers = model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
+    loss = deeply_supervised([_judged(logits, labels, weights, settings) for logits in answers])
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)
@@ -249,6 +251,13 @@ def _step(
         scaler.step(optimizer)
         scaler.update()
     return value
+
+
+def _judged(logits: Tensor, labels: Tensor, weights: Tensor, settings: Settings) -> Tensor:
+    loss = weighted_cross_entropy(logits, labels, weights)
+    if settings.dice_weight:
+        loss = loss + settings.dice_weight * dice_loss(logits, labels, known=weights > 0)
+    return loss
 
 
 def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -282,6 +291,7 @@ def _evaluate(
     classes: Sequence[ClassValues],
     device: torch.device,
     out: Path,
+    empty_dice: str,
 ) -> dict[str, Any]:
     model.eval()
     counts: list[Confusion] = []
@@ -300,7 +310,7 @@ def _evaluate(
             shown.append((scored.name, scored.image, scored.truth, scored.labels, mean))
     picture = preview(shown, contract.classes)
     write_atomic(beside(out, ".preview.png"), lambda file: picture.save(file, "PNG"))
-    return summary(counts, [c.info.name for c in classes])
+    return summary(counts, [c.info.name for c in classes], empty_dice)
 
 
 def _finished(
@@ -324,8 +334,8 @@ def _finished(
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    contract, listed = replace(contract, provenance=provenance), json_values(classes)
-    return Checkpoint(described(network), state, contract, listed, reader=settings.reader)
+    stamped = replace(contract, provenance=provenance)
+    return Checkpoint(described(network), state, stamped, json_values(classes), reader=settings.reader)
 
 
 def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:

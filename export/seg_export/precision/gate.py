@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from seg_toolkit.case import Case
 from seg_toolkit.folder import ClassValues, find_cases
-from seg_toolkit.metrics import Confusion, confusion, dice, iou
+from seg_toolkit.metrics import Confusion, confusion, dice, iou, over_images
 
 from ..parity import evenly
 
@@ -30,7 +30,11 @@ BLANK = 0.01  # share of an image's pixels outside the commonest label, above wh
 
 @dataclass
 class Cost:
-    """Labels of a form beside those of fp32, counted over all pixels of all images."""
+    """Labels of a form beside those of fp32.
+
+    Dice and IoU are means over images, as seg-train scores: in sums over all pixels a single image that fp32 fails on may
+    hide what happens to all others.
+    """
 
     classes: int
     images: int = 0
@@ -38,9 +42,11 @@ class Cost:
     blank: int = 0
     """Images where the form finds one class and fp32 several."""
     counts: Confusion = field(init=False)
-    """`(K, K)`: rows are fp32's labels, columns the form's."""
-    truth: tuple[Confusion, Confusion] | None = None
-    """Against the masks, where there are any: fp32's counts and the form's, rows are true classes."""
+    """`(K, K)` of all pixels: rows are fp32's labels, columns the form's."""
+    each: list[Confusion] = field(default_factory=list)
+    """The same of each image."""
+    truth: list[tuple[Confusion, Confusion]] = field(default_factory=list)
+    """Of each image with a mask: fp32's counts and the form's, rows are true classes."""
 
     def __post_init__(self) -> None:
         """Start at zero."""
@@ -53,25 +59,29 @@ class Cost:
         self.images += 1
         counts = confusion(reference, answer, self.classes)
         self.counts += counts
+        self.each.append(counts)
         others = 1 - counts.sum(axis=1).max() / counts.sum()
         self.blank += int((counts.sum(axis=0) > 0).sum() == 1 and others > BLANK)
         if truth is not None:
-            before = self.truth or (np.zeros_like(self.counts), np.zeros_like(self.counts))
-            both = [confusion(truth, labels, self.classes) for labels in (reference, answer)]
-            self.truth = before[0] + both[0], before[1] + both[1]
+            self.truth.append((confusion(truth, reference, self.classes), confusion(truth, answer, self.classes)))
 
     @property
     def drop(self) -> float:
         """Points of Dice lost against fp32: 100 less the mean over classes of the Dice of both forms' labels."""
-        return 100 * (1 - float(np.nanmean(dice(self.counts))))
+        return 100 * (1 - float(np.nanmean(_mean(dice, self.each))))
 
     @property
     def truth_drop(self) -> float | None:
         """Points of Dice, mean over classes, that fp32 reaches on the masks and the form does not; None without masks."""
-        if self.truth is None:
+        if not self.truth:
             return None
-        fp32, form = (float(np.nanmean(dice(counts))) for counts in self.truth)
+        fp32, form = (float(np.nanmean(_mean(dice, counts))) for counts in zip(*self.truth, strict=True))
         return 100 * (fp32 - form)
+
+    @property
+    def off(self) -> float:
+        """Points of Dice that lie between the forms, whichever is better: a gain is luck, and may be a loss elsewhere."""
+        return self.drop if self.truth_drop is None else abs(self.truth_drop)
 
     @property
     def deciding(self) -> float:
@@ -103,21 +113,22 @@ class Cost:
             "decided_by": "masks" if self.truth else "fp32",
             "limits": {"drop": LIMIT, "goal": GOAL},
         }
-        against = {"dice": _json(dice(self.counts)), "iou": _json(iou(self.counts)), "drop": self.drop}
+        against = {**_scores(self.each), "drop": self.drop}
         figures["against_fp32"] = against
         if self.truth:
-            for name, counts in zip(("fp32", "form"), self.truth, strict=True):
-                figures[f"{name}_against_masks"] = {"dice": _json(dice(counts)), "iou": _json(iou(counts))}
+            for name, counts in zip(("fp32", "form"), zip(*self.truth, strict=True), strict=True):
+                figures[f"{name}_against_masks"] = _scores(counts)
         return figures
 
     def table(self, form: str, names: Sequence[str]) -> str:
         """The figures for a person."""
         rows = [("images", f"{self.images} ({self.counts.sum()} px)")]
-        told = [("against fp32", self.counts)]
+        told: list[tuple[str, Sequence[Confusion]]] = [("against fp32", self.each)]
         if self.truth:
-            told += [("fp32 against masks", self.truth[0]), (f"{form} against masks", self.truth[1])]
+            both = zip(*self.truth, strict=True)
+            told += zip(("fp32 against masks", f"{form} against masks"), both, strict=True)
         for what, counts in told:
-            scores = zip(names, dice(counts), iou(counts), strict=True)
+            scores = zip(names, _mean(dice, counts), _mean(iou, counts), strict=True)
             rows += [(what, f"{name}: Dice {d:.4f}, IoU {i:.4f}") for name, d, i in scores if not math.isnan(d)]
         rows.append(("px of another label", f"{1e6 * (1 - np.trace(self.counts) / self.counts.sum()):.0f} per million"))
         rows.append(("drop against fp32", f"{self.drop:.3f} points of Dice"))
@@ -158,6 +169,38 @@ def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
     return [Picture(cases[i].image_file, cases[i]) for i in evenly(len(cases), count)]
 
 
+@dataclass(frozen=True)
+class Known:
+    """An image that fp32 has answered."""
+
+    image: Array
+    truth: NDArray[np.uint8] | None
+    labels: NDArray[np.uint8]
+
+
+def answered(
+    chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer
+) -> Iterator[Known]:
+    """Images, true labels and fp32's labels; arguments and errors are those of `judge`."""
+    for picture in chosen:
+        image, truth = picture.read(contract, classes)
+        yield Known(image, truth, segment_labels(image, contract, reference))
+
+
+def counted(known: Iterable[Known], contract: Contract, form: Infer) -> Iterator[Cost]:
+    """What a form costs, after each image."""
+    cost = Cost(len(contract.classes))
+
+    def watched(window: Float) -> Float:
+        logits = form(window)
+        cost.not_finite += int((~np.isfinite(logits)).sum())
+        return logits
+
+    for case in known:
+        cost.add(case.labels, segment_labels(case.image, contract, watched), case.truth)
+        yield cost
+
+
 def judge(
     chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer, form: Infer,
     watch: Callable[[int, int], None] = lambda done, total: None,
@@ -176,15 +219,7 @@ def judge(
         ImageError, DataError: an image or mask that does not fit the model.
     """
     cost = Cost(len(contract.classes))
-
-    def watched(window: Float) -> Float:
-        logits = form(window)
-        cost.not_finite += int((~np.isfinite(logits)).sum())
-        return logits
-
-    for done, picture in enumerate(chosen, 1):
-        image, truth = picture.read(contract, classes)
-        cost.add(segment_labels(image, contract, reference), segment_labels(image, contract, watched), truth)
+    for done, cost in enumerate(counted(answered(chosen, classes, contract, reference), contract, form), 1):  # noqa: B007
         watch(done, len(chosen))
     return cost
 
@@ -209,6 +244,15 @@ def check_folder(folder: Path, option: str) -> None:
     if not folder.is_dir():
         raise DataError(f"{option} {folder} is no folder", "a folder of images", "check the path")
     image_files(folder)
+
+
+def _mean(score: Callable[[Confusion], NDArray[np.float64]], each: Sequence[Confusion]) -> NDArray[np.float64]:
+    """Of each class, over images."""
+    return over_images([score(counts) for counts in each])
+
+
+def _scores(each: Sequence[Confusion]) -> dict[str, list[float | None]]:
+    return {"dice": _json(_mean(dice, each)), "iou": _json(_mean(iou, each))}
 
 
 def _json(scores: NDArray[np.float64]) -> list[float | None]:

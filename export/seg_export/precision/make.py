@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,17 @@ from ..golden import CANDIDATES, generated
 from ..parity import evenly, generated_images, image_windows
 from ..stamp import stamped
 from . import fp16, int8
-from .calibrate import Ranges, inferring, meaning, ranges
-from .choose import Drop, choose
-from .gate import Cost, check_folder, judge, pictures, require
+from .calibrate import Spread, inferring, meaning, spread
+from .choose import TAILS, choose
+from .gate import Cost, Known, answered, check_folder, counted, judge, pictures, require
 
 CALIBRATION_IMAGES = 16  # of a folder, evenly spaced, two windows of each
-MEASURED_WINDOWS = 6  # on which layers are compared
+KERNEL_IMAGES = 2  # on windows of which kernels are compared with their meaning
 HEADROOM = {"int8": 2.0, "fp16": 4.0}  # of the self-test's limits over the error here: others round otherwise
 LEAST = {"int8": (1e-2, 2e-3), "fp16": (1e-3, 2e-4)}  # of them: two of int8's 255 steps, one step of fp16 near 1
 LOOSEST = 0.5  # of those limits: above, the self-test would pass anything
 NOISE = 3.0  # int8 kernels may err by so many times what int8 itself costs before they are said to saturate
+EXACT = 1e-3  # of the range: a quarter of an 8-bit step, which int8 itself is granted where it happens to cost less
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, how many are done and how many in all."""
@@ -101,10 +102,9 @@ def in_precision(
     classes = stored_classes(checkpoint.classes)
     paths = image_files(wanted.calibration)
     chosen = [paths[i] for i in evenly(len(paths), CALIBRATION_IMAGES)]
-    found = ranges(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
-    few = list(_few(chosen, contract))
-    fp32 = [proven.run(window)[0] for window in few]
-    made, facts = _made(graph, found, wanted, Drop(few, fp32, contract), watch)
+    found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
+    known = answered(pictures(wanted.calibration), classes, contract, proven.run)
+    made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, precision=wanted.name)
     session = Session(stamped(made, contract), provider="cpu")
@@ -117,23 +117,34 @@ def in_precision(
     if wanted.name == "fp16":
         return Form(made, contract, session, None, tolerance(proven.run, form, contract))
     exact = meaning(made)
-    _check_kernels(few, fp32, exact, session.run)
+    few = list(image_windows(chosen[:KERNEL_IMAGES], contract, 1))
+    _check_kernels(few, [proven.run(window)[0] for window in few], exact, session.run)
     return Form(made, contract, session, exact, tolerance(exact, session.run, contract))
 
 
 def _made(
-    graph: onnx.ModelProto, found: Ranges, wanted: Precision, drop: Drop, watch: Watch
+    graph: onnx.ModelProto, found: Spread, wanted: Precision, known: Iterable[Known], contract: Contract, watch: Watch
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph, and what was chosen for it: by the images of the calibration, never by those that judge it."""
     if wanted.name == "fp16":
-        kept = fp16.in_float(graph, found)
+        kept = fp16.in_float(graph, found.extremes)
         return fp16.halved(graph, kept), {"in_float": list(kept)}
     reduce_range = int8.saturates() if wanted.reduce_range is None else wanted.reduce_range
 
-    def make(keep: tuple[str, ...]) -> onnx.ModelProto:
-        return int8.quantised(graph, found, keep, reduce_range)
+    images, ranges = list(known), {tail: found.ranges(tail) for tail in TAILS}
 
-    kept = choose(int8.layers(graph), make, drop, lambda done, total: watch("measuring layers", done, total))
-    return make(kept), {"in_float": list(kept), "reduce_range": reduce_range}
+    def make(tail: float, keep: tuple[str, ...]) -> onnx.ModelProto:
+        return int8.quantised(graph, ranges[tail], keep, reduce_range)
+
+    def measure(form: onnx.ModelProto) -> float:
+        *_, cost = counted(images, contract, inferring(form))
+        return cost.off
+
+    def told(done: int, total: int) -> None:
+        watch("measuring ranges" if total == len(TAILS) else "measuring layers", done, total)
+
+    tail, kept = choose(int8.layers(graph), make, measure, told)
+    return make(tail, kept), {"in_float": list(kept), "reduce_range": reduce_range, "tail": tail}
 
 
 def _cost(
@@ -142,12 +153,6 @@ def _cost(
     what = f"comparing {wanted.name} labels"
     chosen = pictures(wanted.images or wanted.calibration)
     return judge(chosen, classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
-
-
-def _few(paths: Sequence[Path], contract: Contract) -> list[Float]:
-    """Windows to compare layers on: of images that are evenly spaced."""
-    chosen = [paths[i] for i in evenly(len(paths), MEASURED_WINDOWS)]
-    return list(image_windows(chosen, contract, 1 if len(chosen) == MEASURED_WINDOWS else 2))[:MEASURED_WINDOWS]
 
 
 def _watched(windows: Any, total: int, watch: Watch) -> Any:
@@ -167,11 +172,11 @@ def _check_kernels(windows: Sequence[Float], fp32: Sequence[Float], exact: Infer
         ParityError: they err by far more than int8 itself does.
     """
     own, wrong = [], []
-    for window, logits in zip(windows[:2], fp32, strict=False):
+    for window, logits in zip(windows, fp32, strict=True):
         right = exact(window)[0]
         own.append(_rms(right, logits))
         wrong.append(_rms(kernels(window)[0], right))
-    if max(wrong) > NOISE * max(own):
+    if max(wrong) > NOISE * max(*own, EXACT):
         came = f"int8 kernels of this processor err by {max(wrong):.1e} of the range, int8 itself by {max(own):.1e}"
         raise ParityError(came, "the same order", "pass --reduce-range; nothing was written")
 
@@ -216,4 +221,5 @@ def _rounded_up(value: float) -> float:
 def _told(facts: dict[str, Any]) -> str:
     kept = ", ".join(facts["in_float"]) or "none"
     bits = {True: "\n  weights in 7 bits (--reduce-range)", False: "\n  weights in 8 bits"}
-    return f"\n  layers in float: {kept}" + bits.get(facts.get("reduce_range"), "")  # type: ignore[arg-type]
+    tail = f"\n  ranges without {100 * facts['tail']:.3g} % of the values at each end" if facts.get("tail") else ""
+    return f"\n  layers in float: {kept}{tail}" + bits.get(facts.get("reduce_range"), "")  # type: ignore[arg-type]

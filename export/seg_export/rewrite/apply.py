@@ -15,8 +15,10 @@ from .layers import Layer, Table, find_layers
 from .pad import Pad
 from .upconv import Upconv
 from .winograd import Winograd
+from .winograd1d import Winograd1d
+from .winograd2 import Winograd2
 
-RULES = (Winograd, Split, Pad, Upconv, Crop)
+RULES = (Winograd, Winograd1d, Winograd2, Split, Pad, Upconv, Crop)
 FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session
 
 

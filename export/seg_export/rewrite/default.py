@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from .layers import FORMS, Layer
 from .pad import PACK
-from .winograd import M
 
-WIDE = 128  # channels and maps from which Winograd's transforms cost less than the products they save
-TILES = 100  # below so many tiles, reading four times the weights costs what is saved
+WIDE = 128  # channels and maps from which Winograd's transforms along columns cost less than the products they save
+WIDER = 256  # and those along both axes
+AREA = 1600  # px; below so many results the weights weigh more than the time they save
+SHARE = 16  # weights a result, at most, that may grow fourfold; heavier layers get twofold ones, for the sake of memory
 
 
 def default_table(layers: Sequence[Layer], precision: str = "fp32") -> dict[str, str]:
@@ -28,9 +29,12 @@ def _float(layer: Layer) -> str:
         return "dilated"
     if layer.kind == "up":
         return "transposed"
-    tiles = (layer.size[0] - 2) * (layer.size[1] - 2) / M**2
-    if min(layer.channels, layer.maps) >= WIDE and tiles >= TILES:
+    area = (layer.size[0] - 2) * (layer.size[1] - 2)
+    width = min(layer.channels, layer.maps)
+    if width >= WIDER and layer.channels * layer.maps <= SHARE * area:
         return "winograd"
+    if width >= WIDE and area >= AREA:
+        return "winograd1d"
     return "split" if len(layer.parts) > 1 else "direct"
 
 

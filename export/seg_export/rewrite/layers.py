@@ -11,7 +11,7 @@ Table = Mapping[str, str]
 """Name of a layer -> its form."""
 
 FORMS = {
-    "conv": ("direct", "split", "winograd", "padded"),
+    "conv": ("direct", "split", "winograd", "winograd1d", "winograd2", "padded"),
     "up": ("transposed", "shuffled", "woven"),
     "crop": ("slices", "slice", "dilated"),
 }

@@ -15,7 +15,7 @@ Maps that a Concat joins are transformed one by one, and their products are adde
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -25,7 +25,6 @@ from .constants import Constants
 from .layers import Layer, parts_of
 from .rule import Rule
 
-M, N = 4, 6  # results and inputs of a tile along each axis
 B_T = np.array(
     [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
      [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]],
@@ -39,90 +38,121 @@ A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0
 ONES = 1  # the column of A_T that is all ones
 
 
-class Winograd(Rule):
-    """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`."""
+class Transforms(NamedTuple):
+    """What makes one of Winograd's algorithms, along one axis: `b_t` `(n, n)`, `g` `(n, 3)`, `a_t` `(m, n)` for n inputs and m results."""
 
-    forms = ("winograd",)
+    b_t: NDArray[np.float64]
+    g: NDArray[np.float64]
+    a_t: NDArray[np.float64]
+    ones: int
+    """The column of `a_t` that is all ones."""
+
+
+class Relued(Rule):
+    """A rewrite of a convolution together with its ReLU."""
 
     def pattern(self, op: Any, x: Any, w: Any) -> Any:
         """A Conv, with or without bias, and its ReLU."""
         conv = op.Conv(x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["place"])
         return op.Relu(conv)
 
+
+class Winograd(Relued):
+    """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`."""
+
+    forms = ("winograd",)
+
+    def transforms(self) -> Transforms:
+        """Those of F(4, 3)."""
+        return Transforms(B_T, G, A_T, ONES)
+
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
         """The layer with its ReLU."""
-        (node, layer), k = self.at(place), self.constants
-        height, width = layer.size[0] - 2, layer.size[1] - 2
-        tiles = (-(-height // M), -(-width // M))
+        (node, layer), k, how = self.at(place), self.constants, self.transforms()
+        (m, n), shape = how.a_t.shape, (layer.size[0] - 2, layer.size[1] - 2)
+        tiles = (-(-shape[0] // m), -(-shape[1] // m))
         parts = [
-            (_transformed(k, op, part, channels, layer.size, tiles), _weights(k, op, weight, layer.maps, channels))
+            (
+                _transformed(k, op, part, how, channels, layer.size, tiles),
+                _weights(k, op, weight, how, layer.maps, channels),
+            )
             for part, weight, channels in zip(
                 parts_of(x), k.weights_of_parts(op, w, layer.parts), layer.parts, strict=True
             )
         ]
-        products = [_product(op, parts, number, list(node.inputs[2:])) for number in range(N * N)]
-        return _results(k, op, products, layer, tiles, (height, width))
+        once = how.ones * n + how.ones
+        products = [_product(op, parts, i, list(node.inputs[2:]) if i == once else []) for i in range(n * n)]
+        return _results(k, op, products, how, layer, tiles, shape)
 
 
 def _transformed(
-    k: Constants, op: Any, part: ir.Value, channels: int, size: tuple[int, int], tiles: tuple[int, int]
+    k: Constants, op: Any, part: ir.Value, how: Transforms, channels: int, size: tuple[int, int], tiles: tuple[int, int]
 ) -> list[ir.Value]:
-    """Bᵀ d B of all tiles: 36 maps `(1, C, *tiles)`, the row's index outermost."""
-    found = []
-    for row in B_T:
-        rows = _along(k, op, part, row, 0, channels, size[0], tiles[0])
-        found += [_along(k, op, rows, column, 1, channels, size[1], tiles[1]) for column in B_T]
+    """Bᵀ d B of all tiles: n² maps `(1, C, *tiles)`, the row's index outermost."""
+    m, found = len(how.a_t), []
+    for row in how.b_t:
+        rows = along(k, op, part, row, m, 0, channels, size[0], tiles[0])
+        found += [along(k, op, rows, column, m, 1, channels, size[1], tiles[1]) for column in how.b_t]
     return found
 
 
-def _along(
-    k: Constants, op: Any, x: ir.Value, row: NDArray[np.float64], axis: int, channels: int, size: int, tiles: int
+def along(
+    k: Constants,
+    op: Any,
+    x: ir.Value,
+    row: NDArray[np.float64],
+    m: int,
+    axis: int,
+    channels: int,
+    size: int,
+    tiles: int,
 ) -> ir.Value:
-    """One row of Bᵀ along one axis, as a depthwise convolution of stride 4; tiles that reach beyond the map read zeros."""
+    """One row of Bᵀ along one axis, as a depthwise convolution of stride m; tiles that reach beyond the map read zeros."""
     taps = np.trim_zeros(row, "b")
     dilation = 2 if not taps[1::2].any() else 1  # every other tap is zero
     kernel = taps[::dilation]
-    beyond = max(0, M * (tiles - 1) + len(taps) - size)
+    beyond = max(0, m * (tiles - 1) + len(taps) - size)
 
     def placed(value: int, other: int) -> list[int]:
         return [value, other] if axis == 0 else [other, value]
 
     weight = np.broadcast_to(kernel.reshape(1, 1, *placed(-1, 1)), (channels, 1, *placed(len(kernel), 1)))
     result: ir.Value = op.Conv(
-        x, k.floats(op, weight), group=channels, strides=placed(M, 1), dilations=placed(dilation, 1),
+        x, k.floats(op, weight), group=channels, strides=placed(m, 1), dilations=placed(dilation, 1),
         pads=[0, 0, *placed(beyond, 0)],
     )  # fmt: skip
     return result
 
 
-def _weights(k: Constants, op: Any, weight: ir.Value, maps: int, channels: int) -> list[ir.Value]:
-    """G g Gᵀ: 36 weights `(K, C, 1, 1)` of 1×1 convolutions."""
+def _weights(k: Constants, op: Any, weight: ir.Value, how: Transforms, maps: int, channels: int) -> list[ir.Value]:
+    """G g Gᵀ: n² weights `(K, C, 1, 1)` of 1×1 convolutions."""
     taps = op.Reshape(weight, k.ints(op, maps, channels, 1, 9))
-    return [op.MatMul(taps, k.floats(op, np.outer(first, second).reshape(9, 1))) for first in G for second in G]
+    return [op.MatMul(taps, k.floats(op, np.outer(first, second).reshape(9, 1))) for first in how.g for second in how.g]
 
 
 def _product(
     op: Any, parts: list[tuple[list[ir.Value], list[ir.Value]]], place: int, bias: list[ir.Value | None]
 ) -> ir.Value:
-    """One of the 36 matrix products, `(1, K, *tiles)`, summed over the parts."""
-    once = bias if place == ONES * N + ONES else []
+    """One of the n² matrix products, `(1, K, *tiles)`, summed over the parts."""
     (maps, weights), *others = parts
-    total: ir.Value = op.Conv(maps[place], weights[place], *once)
+    total: ir.Value = op.Conv(maps[place], weights[place], *bias)
     for maps, weights in others:
         total = op.Add(total, op.Conv(maps[place], weights[place]))
     return total
 
 
 def _results(
-    k: Constants, op: Any, products: list[ir.Value], layer: Layer, tiles: tuple[int, int], shape: tuple[int, int]
-) -> ir.Value:
+    k: Constants, op: Any, products: list[ir.Value], how: Transforms, layer: Layer, tiles: tuple[int, int],
+    shape: tuple[int, int],
+) -> ir.Value:  # fmt: skip
     """relu(Aᵀ M A), laid out as `(1, K, *shape)`."""
-    joined = op.Reshape(op.Concat(*products, axis=1), k.ints(op, N * N, layer.maps * tiles[0] * tiles[1]))
-    both = np.einsum("ia,jb->ijab", A_T, A_T).reshape(M * M, N * N)
-    results = op.Relu(op.Gemm(k.floats(op, both), joined))  # (16, K tiles)
-    depth = op.Reshape(results, k.ints(op, 1, M * M * layer.maps, *tiles))
-    whole: ir.Value = op.DepthToSpace(depth, blocksize=M, mode="DCR")
-    if (M * tiles[0], M * tiles[1]) == shape:
+    m, n = how.a_t.shape
+    joined = op.Reshape(op.Concat(*products, axis=1), k.ints(op, n * n, layer.maps * tiles[0] * tiles[1]))
+    both = np.einsum("ia,jb->ijab", how.a_t, how.a_t).reshape(m * m, n * n)
+    results = op.Relu(op.Gemm(k.floats(op, both), joined))  # (m², K tiles)
+    depth = op.Reshape(results, k.ints(op, 1, m * m * layer.maps, *tiles))
+    whole: ir.Value = op.DepthToSpace(depth, blocksize=m, mode="DCR")
+    if (m * tiles[0], m * tiles[1]) == shape:
         return whole
     rest: ir.Value = op.Slice(whole, k.ints(op, 0, 0), k.ints(op, *shape), k.ints(op, 2, 3))
     return rest

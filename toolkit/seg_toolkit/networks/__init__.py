@@ -8,11 +8,16 @@ from typing import Any
 
 from seg_runtime.errors import ModelError, SegError
 
+from .attention import AttentionUNet
+from .multiscale import MultiScaleUNet
 from .network import Network as Network
+from .ternaus import TernausNet
 from .unet import UNet
 from .unet3d import UNet3D
 
-NETWORKS: dict[str, type[Network]] = {network.kind: network for network in (UNet, UNet3D)}
+NETWORKS: dict[str, type[Network]] = {
+    network.kind: network for network in (UNet, AttentionUNet, MultiScaleUNet, TernausNet, UNet3D)
+}
 
 
 def build(arguments: Mapping[str, Any]) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -25,7 +26,7 @@ class Network(nn.Module):
 
     kind: ClassVar[str]
     axes: ClassVar[int] = 2
-    default_input: ClassVar[tuple[int, ...]] = (572, 572)
+    default_input: tuple[int, ...] = (572, 572)
     arguments: dict[str, Any]
     depth: int
 
@@ -63,6 +64,17 @@ class Network(nn.Module):
             wanted = f"{self.axes} numbers" if self.axes > 2 else "one number, or two"
             raise SegError(f"input size {_listed(input_shape)}", f"{wanted} for the network {self.kind}", "correct it")
         return tuple(self._output_side(side) for side in input_shape)
+
+    def check_tiling(self) -> None:
+        """Raise SegError where windows of this network would not meet without seams; valid convolutions always do."""
+
+    def begin_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take weights that were trained on something else, by their names in `state`.
+
+        Raises:
+            SegError: this kind of network has no use for such; the weights do not fit.
+        """
+        raise SegError(f"--pretrained for the network {self.kind}", "--network ternaus", "leave it out")
 
     def supervised(self, x: Tensor) -> list[Tensor]:
         """Logits `(N, K, *output_shape)` that the loss judges in training, the answer first; others are helpers of training."""

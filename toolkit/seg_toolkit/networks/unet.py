@@ -1,4 +1,4 @@
-"""The U-Net of Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597, figure 1): all convolutions valid."""
+"""The U-Net of Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597, figure 1): all convolutions valid, or padded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .network import Network
+from .padded import ANSWER_PX, answered_side, check_margin, margin_px, reach_px, without_margin
 
 SKIPS = ("crop", "resize")
+PADDINGS = {"valid": 0, "same": 1}
+NORMS: dict[str, type[nn.Module] | None] = {"none": None, "batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
 
 
 def output_size(size: int, depth: int = 4) -> int | None:
@@ -32,13 +35,17 @@ def output_size(size: int, depth: int = 4) -> int | None:
 
 
 class DoubleConv(nn.Sequential):
-    """Two valid 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`."""
+    """Two 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`, or `(N, out, H, W)` where padded."""
 
-    def __init__(self, channels: int, width: int) -> None:
-        """Build it from `channels` to `width` maps."""
-        super().__init__(
-            nn.Conv2d(channels, width, 3), nn.ReLU(inplace=True), nn.Conv2d(width, width, 3), nn.ReLU(inplace=True)
-        )
+    def __init__(self, channels: int, width: int, padding: str = "valid", norm: str = "none") -> None:
+        """Build it from `channels` to `width` maps, each convolution followed by a norm of `NORMS`."""
+        kind = NORMS[norm]
+        layers: list[nn.Module] = []
+        for source in (channels, width):
+            layers.append(nn.Conv2d(source, width, 3, padding=PADDINGS[padding]))
+            layers += [] if kind is None else [kind(width, affine=True)]
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
 
 
 class UNet(Network):
@@ -53,73 +60,125 @@ class UNet(Network):
             the pooling is carried over, resized bilinearly (half-pixel centres) to the decoder's size, as a Keras
             variant does.
         dropout: probability at the end of the contracting path.
+        padding: `valid`, the paper's, or `same`: zeros keep the size of every map, 576 -> 384 px at depth 4.
+        norm: after each 3×3 convolution: `none`, the paper's; `batch` (Ioffe and Szegedy 2015, arXiv 1502.03167);
+            `instance` (Ulyanov et al. 2016, arXiv 1607.08022), which looks at the whole window and so cannot be tiled.
+        margin: ring in px of a padded window that is not answered for, a multiple of the stride. None: as much as the
+            network sees, 96 at depth 4; 0: none, for whole images only. Valid convolutions have their own.
     """
 
     kind = "unet"
 
     def __init__(
-        self,
-        in_channels: int = 3,
-        classes: int = 2,
-        width: int = 64,
-        depth: int = 4,
-        skip: str = "crop",
-        dropout: float = 0.5,
-    ) -> None:
+        self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, skip: str = "crop",
+        dropout: float = 0.5, padding: str = "valid", norm: str = "none", margin: int | None = None,
+    ) -> None:  # fmt: skip
         """Build the network with He-normal weights and zero biases."""
         super().__init__()
-        if skip not in SKIPS:
-            raise SegError(f"skip {skip!r}", " or ".join(SKIPS), "choose one of them")
+        for name, value, known in (("skip", skip, SKIPS), ("padding", padding, PADDINGS), ("norm", norm, NORMS)):
+            if value not in known:
+                raise SegError(f"{name} {value!r}", " or ".join(known), "choose one of them")
         if min(in_channels, classes, width, depth) < 1 or not 0 <= dropout < 1:
             raise SegError(
-                f"UNet({in_channels=}, {classes=}, {width=}, {depth=}, {dropout=})",
+                f"{type(self).__name__}({in_channels=}, {classes=}, {width=}, {depth=}, {dropout=})",
                 "positive sizes, dropout in [0, 1)",
                 "correct the argument",
             )
+        self.depth, self.skip, self.padding, self.norm = depth, skip, padding, norm
+        self.margin_px = self._margin(margin)
+        if padding == "same":
+            self.default_input = (ANSWER_PX + 2 * self.margin_px,) * 2
         self.arguments = {
-            "in_channels": in_channels, "classes": classes, "width": width, "depth": depth, "skip": skip, "dropout": dropout,
+            "in_channels": in_channels, "classes": classes, "width": width, "depth": depth, "skip": skip,
+            "dropout": dropout, "padding": padding, "norm": norm, "margin": self.margin_px if padding == "same" else None,
         }  # fmt: skip
-        self.depth, self.skip = depth, skip
         widths = [width << level for level in range(depth + 1)]
-        self.down = nn.ModuleList(DoubleConv(a, b) for a, b in zip([in_channels, *widths], widths[:-1], strict=False))
-        self.bottom = DoubleConv(widths[-2], widths[-1])
+        sources = [in_channels, *(w + self._again(in_channels) for w in widths[:-1])]
+        *down, bottom = (DoubleConv(a, b, padding, norm) for a, b in zip(sources, widths, strict=True))
+        self.down, self.bottom = nn.ModuleList(down), bottom
         self.dropout = nn.Dropout(dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in reversed(widths[:-1]))
-        self.merge = nn.ModuleList(DoubleConv(2 * w, w) for w in reversed(widths[:-1]))
+        self.merge = nn.ModuleList(DoubleConv(2 * w, w, padding, norm) for w in reversed(widths[:-1]))
         self.head = nn.Conv2d(width, classes, 1)
-        self.apply(_he_normal)
+        self.apply(he_normal)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4."""
+        """Logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4; 192 instead of 184 where padded."""
+        return self._answer(self.expanding(*self.contracting(x))[-1])  # (N, K, 388, 388)
+
+    def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What the skips carry, from the top, and the map of the bottom."""
         carried = []
         for level in self.down:
             before = level(x)  # (N, 64, 568, 568) (N, 128, 280, 280) (N, 256, 136, 136) (N, 512, 64, 64)
             x = F.max_pool2d(before, 2)  # (N, 64, 284, 284) (N, 128, 140, 140) (N, 256, 68, 68) (N, 512, 32, 32)
             carried.append(before if self.skip == "crop" else x)
-        x = self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
-        for up, merge in zip(self.up, self.merge, strict=True):
+        return carried, self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
+
+    def expanding(self, carried: list[Tensor], x: Tensor) -> list[Tensor]:
+        """The maps of the expanding path, the top one last."""
+        maps = []
+        for up, merge, skip in zip(self.up, self.merge, reversed(carried), strict=True):
             x = up(x)  # (N, 512, 56, 56) (N, 256, 104, 104) (N, 128, 200, 200) (N, 64, 392, 392)
-            x = merge(torch.cat([x, self._fitted(carried.pop(), x)], dim=1))
-            # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
-        return self.head(x)  # type: ignore[no-any-return]  # (N, K, 388, 388)
+            x = merge(torch.cat([x, self._fitted(skip, x)], dim=1))
+            maps.append(x)  # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
+        return maps
 
     def output_side(self, side: int) -> int | None:
-        """Side in px of the output window: 16k + 60 -> 16k - 124 at depth 4."""
+        """Side in px of the output window at depth 4: 16k + 60 -> 16k - 124, or 16k -> 16k - 192 where padded."""
+        if self.padding == "same":
+            return answered_side(side, self.margin_px, self.stride)
         return output_size(side, self.depth)
+
+    def check_tiling(self) -> None:
+        """Refuse windows that would show seams: of a padded network with too small a margin, or normalised one by one."""
+        if self.norm == "instance":
+            fix = "take --norm batch, or the whole image in one window with --geometry fit"
+            raise SegError(
+                "norm instance with geometry tile", "a norm that does not look at the window it happens to lie in", fix
+            )
+        if self.padding == "same":
+            check_margin(self.margin_px, self._reach(), self.stride)
+
+    def _reach(self) -> int:
+        return reach_px((2,) * (self.depth + 1), (2,) * self.depth)
+
+    def _margin(self, asked: int | None) -> int:
+        """Of a padded network; valid convolutions drop nothing by hand."""
+        if self.padding == "same":
+            return margin_px(asked, self._reach(), self.stride)
+        if asked is not None:
+            raise SegError(f"margin {asked} with padding valid", "padding same", "leave --margin out, or pad")
+        return 0
+
+    def _again(self, in_channels: int) -> int:
+        """Channels that join the map of each level below the first."""
+        return 0
+
+    def _answer(self, x: Tensor) -> Tensor:
+        """Logits of the output window, of the top map."""
+        logits: Tensor = self.head(x)
+        return without_margin(logits, self.margin_px)
 
     def _fitted(self, skip: Tensor, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]
         if self.skip == "resize":
             return F.interpolate(skip, size=(height, width), mode="bilinear", align_corners=False)
-        top, left = (skip.shape[-2] - height) // 2, (skip.shape[-1] - width) // 2
-        return skip[..., top : top + height, left : left + width]
+        return centre(skip, height, width)
 
 
-def _he_normal(module: nn.Module) -> None:
+def centre(x: Tensor, height: int, width: int) -> Tensor:
+    """The middle `(N, C, height, width)` of larger maps; maps of that size as they are."""
+    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
+    return x[..., top : top + height, left : left + width] if top or left else x
+
+
+def he_normal(module: nn.Module) -> None:
     """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        # a 2×2 up-convolution of stride 2 feeds each output pixel from one input pixel only
-        taps = 1 if isinstance(module, nn.ConvTranspose2d) else module.kernel_size[0] * module.kernel_size[1]
+        taps = float(module.kernel_size[0] * module.kernel_size[1])
+        if isinstance(module, nn.ConvTranspose2d):  # an output pixel gets only those taps that the stride leads to it
+            taps /= module.stride[0] * module.stride[1]
         nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -1,6 +1,6 @@
 """Volumes annotated in some of their slices, after Çiçek et al. 2016 (arXiv 1606.06650): images/NAME with labels/NAME.
 
-Both are NIfTI volumes or TIFF stacks. Where the labels hold 255, or the value given as `--reader sparse:VALUE`, nobody
+Both are NIfTI volumes or TIFF stacks. Where the labels hold 255, or the value given as `--reader sparse:unknown=VALUE`, nobody
 annotated: those voxels have weight 0 in training and are not counted in scores.
 """
 
@@ -33,7 +33,7 @@ def find_cases(root: Path, report: Callable[[str], None], unknown: str = UNKNOWN
     try:
         value = int(unknown)
     except ValueError as error:
-        raise DataError(f"--reader sparse:{unknown}", "an integer such as sparse:255", "correct it") from error
+        raise DataError(f"--reader sparse:unknown={unknown}", "an integer such as sparse:unknown=255", "correct it") from error
     images, labels = (volumes_in(root / part, (*SUFFIXES, *STACKS)) for part in ("images", "labels"))
     names = sorted(set(images) & set(labels))
     if not names:

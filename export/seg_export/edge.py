@@ -1,0 +1,255 @@
+"""`seg-run --tune`: a plain model file in, the same model in the forms that are fastest on this machine out; no torch.
+
+    model.onnx -> self-test -> measure -> rewrite -> parity with the file as it was -> self-test -> model.tuned.onnx
+
+What the file says about itself stays in it: contract, golden samples and the parity that was measured at export.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from seg_runtime.atomic import check_writable, write_atomic
+from seg_runtime.contract import METADATA_KEY, Contract
+from seg_runtime.errors import ModelError, ParityError, SegError, SelfTestError
+from seg_runtime.golden import GOLDEN_KEY
+from seg_runtime.modelfile import Content, ModelFile
+from seg_runtime.needs import require_extra
+from seg_runtime.preprocess import Float
+from seg_runtime.segment import Segmenter
+from seg_runtime.session import Session, check_signed
+from seg_runtime.tools import Told, TuneWishes, Watch
+
+from .parity import Limits, Parity, generated_windows, require
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .rewrite.fastest import Fastest
+
+WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that can be tuned, and what it answers here.
+
+    Attributes:
+        name: of the file.
+        sha256: of the file.
+        contract: in it.
+        graph: in it.
+        golden: text of its golden samples, empty where it has none.
+        windows: `(1, C, *input_shape)` each, made up.
+        logits: `(1, K, *output_shape)` of each.
+    """
+
+    name: str
+    sha256: str
+    contract: Contract
+    graph: onnx.ModelProto
+    golden: str
+    windows: list[Float]
+    logits: list[Float]
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A rewritten file that answers as its source does.
+
+    Attributes:
+        content: of the file.
+        parity: with the source.
+        self_test: figures of the self-test, None where the source has no golden samples.
+    """
+
+    content: bytes
+    parity: Parity
+    self_test: Mapping[str, Any] | None
+
+    def table(self) -> str:
+        """The figures for a person."""
+        told = self.parity.table(LIMITS, "the tuned file", "the file as it was")
+        if self.self_test is None:
+            return told
+        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})".format(
+            **self.self_test
+        )
+        return f"{told}\ngolden samples: {error}"
+
+
+def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> Told:
+    """Write a model in the forms that are fastest on this machine, after proving that it answers as before.
+
+    Nothing is written where no form is worth it, which is no error.
+
+    Args:
+        wishes: which file, and where to.
+        watch: see `Watch`.
+
+    Raises:
+        SegError: the extra `tune` is missing, the target is there already or cannot be written.
+        ModelError: a file that is damaged, not signed as required, foreign, host-ready, not of fp32, or rewritten already.
+        SelfTestError: this device does not answer as torch did, even with the file as it is.
+        ParityError: the rewritten network answers otherwise; nothing is written.
+    """
+    require_extra("tune", "onnx", "onnx_ir", "onnxscript")
+    content = ModelFile(wishes.model).take()
+    if wishes.require_signature is not None:
+        check_signed(content, wishes.require_signature)
+    contract = plain_contract(content)
+    check_target(wishes)
+    source = read_source(content, contract, wishes.threads)
+    del content  # its bytes must not lie in memory beside the sessions that are measured
+    found = _fastest(source, watch, wishes.threads)
+    report = {"model": {"path": str(wishes.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
+    if not found.forms:
+        return f"{found.table()}\nnothing was written: {wishes.model} is as fast as it gets here", report
+    made = proven(source, found.graph, found.provenance(), watch, wishes.threads)
+    write_atomic(wishes.target, lambda file: file.write(made.content))
+    notes = _notes(source, wishes)
+    report |= {"written": str(wishes.target), "parity": made.parity.as_dict(LIMITS), "notes": notes}
+    report |= {"self_test": made.self_test}
+    size = f"{len(made.content) / 1e6:.1f} MB"
+    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {wishes.target} ({size})"]
+    return "\n".join(lines), report
+
+
+def plain_contract(content: Content) -> Contract:
+    """The contract of a file that can be tuned.
+
+    Raises:
+        ModelError: it is host-ready, not of fp32, or rewritten already.
+    """
+    contract, name = (
+        Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace")),
+        content.name,
+    )
+    if contract.form != "window":
+        fix = "export it without --host-ready, or on this machine with --host-ready --tune"
+        raise ModelError(f"{name} is {contract.form}", "a window file", fix)
+    if contract.precision != "fp32":
+        came = f"{name} computes in {contract.precision}"
+        raise ModelError(came, "fp32", "tune the fp32 file of this model; what is int8 was rewritten at export")
+    if contract.provenance.get("rewritten"):
+        origin = contract.provenance.get("tuned_from")
+        fix = (
+            f"tune the file with the sha256 {origin}, of which it was made"
+            if origin
+            else "export it without --optimize"
+        )
+        raise ModelError(f"{name} was rewritten before", "the network as torch exports it", fix)
+    return contract
+
+
+def check_target(wishes: TuneWishes) -> None:
+    """Refuse a target before a minute of measuring.
+
+    Raises:
+        SegError: it is the model itself, or there already, or cannot be written.
+    """
+    model, target = wishes.model, wishes.target
+    if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
+        raise SegError(f"{target} is the model itself", "a file of its own", "choose another --out")
+    if target.exists() and not target.is_dir() and not wishes.overwrite:
+        raise SegError(f"{target} is there already", "", "pass --overwrite to replace it, or choose another --out")
+    check_writable(target)
+
+
+def read_source(content: Content, contract: Contract, threads: int | None = None) -> Source:
+    """What a file holds and what it answers here, its golden samples first.
+
+    Args:
+        content: of the file.
+        contract: of `plain_contract`.
+        threads: of the inference; None takes all that this process may use.
+
+    Raises:
+        SelfTestError: this device does not answer as torch did.
+        ModelError: ONNX Runtime or onnx cannot read the file.
+    """
+    import onnx
+
+    golden = bytes(content.onnx.metadata.get(GOLDEN_KEY, b"")).decode("ascii", "replace")
+    windows = list(generated_windows(contract, WINDOWS))
+    with Segmenter(content.data, "cpu", threads, self_test=bool(golden)) as segmenter:
+        logits = [segmenter.session.run(window) for window in windows]
+    try:
+        graph = onnx.load_model_from_string(content.data)
+    except Exception as error:  # protobuf raises its own kinds
+        raise ModelError(f"{content.name} cannot be read ({error})", "", "copy or export it again") from error
+    return Source(content.name, content.sha256, contract, graph, golden, windows, logits)
+
+
+def proven(
+    source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
+    watch: Watch = lambda what, done, total: None, threads: int | None = None,
+) -> Proven:  # fmt: skip
+    """The file of a rewritten graph, after proving the very bytes.
+
+    Args:
+        source: whose answers it must give.
+        graph: the rewritten one.
+        provenance: what is new in it, the forms of the layers among it.
+        watch: see `Watch`.
+        threads: of the inference.
+
+    Raises:
+        ParityError: its logits are not those of the source within the limits of an export, or its answers to the golden
+            samples not torch's.
+    """
+    from .stamp import stamped
+
+    kept = source.contract
+    contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
+    session, parity = Session(stamped(graph, contract), "cpu", threads), Parity()
+    for window, logits in zip(source.windows, source.logits, strict=True):
+        parity.add(logits[0], session.run(window)[0], contract)
+        watch("comparing windows", parity.windows, len(source.windows))
+    require(parity, LIMITS, "the tuned file", source.name)
+    first = session.run(source.windows[0])
+    del session  # before the next one, for the sake of memory
+    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict(LIMITS)})
+    content = stamped(graph, contract, source.golden)
+    try:
+        with Segmenter(content, "cpu", threads, self_test=bool(source.golden)) as final:
+            if not np.array_equal(first, final.session.run(source.windows[0])):
+                raise ParityError(
+                    "the stamped file answers otherwise than the compared one", "the same bits", "report this"
+                )
+            test = final.test_report
+    except SelfTestError as error:
+        came = f"the tuned file does not answer the golden samples as torch did ({'; '.join(error.report['self_test']['failures'])})"
+        raise ParityError(came, "the answers stored at export", "nothing was written; report this model") from error
+    return Proven(content, parity, test["self_test"] if test else None)
+
+
+def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
+    from .rewrite.fastest import fastest
+
+    try:
+        return fastest(source.graph, lambda done, total: watch("measuring forms", done, total), threads)
+    except (SegError, MemoryError):
+        raise
+    except Exception as error:  # onnx, onnxscript and protobuf raise their own kinds
+        raise ModelError(
+            f"{source.name} cannot be rewritten ({error})", "a graph of seg-export", "export it again"
+        ) from error
+
+
+def _notes(source: Source, wishes: TuneWishes) -> list[str]:
+    notes = []
+    if not source.golden:
+        notes.append(
+            f"{source.name} has no golden samples: the tuned file was compared with it alone, and not with torch"
+        )
+    if any(path.with_name(path.name + ".sig").exists() for path in (wishes.model, wishes.target)):
+        notes.append(
+            f"a signature covers the bytes of one file: {wishes.target.name} needs a new one, {wishes.target.name}.sig"
+        )
+    return notes

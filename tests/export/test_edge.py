@@ -1,0 +1,346 @@
+"""`seg-run --tune`: a plain file becomes a faster one that answers alike, without torch, or nothing is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PathDistribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+from hatchling.build import build_wheel
+from seg_export import cli as export_cli
+from seg_export import edge
+from seg_export.hostready.prove import HostForm
+from seg_export.rewrite import fastest as choice
+from seg_export.rewrite import winograd
+from seg_export.rewrite.apply import layers_of, rewritten
+from seg_export.rewrite.tune import Tuned
+from seg_export.stamp import stamped
+from seg_runtime import Contract, ModelError, SegError, Segmenter
+from seg_runtime.cli import main
+from seg_runtime.contract import METADATA_KEY
+from seg_runtime.digest import sealed
+from seg_runtime.errors import ParityError
+from seg_runtime.golden import FP32_LIMIT, GOLDEN_KEY
+from seg_runtime.modelfile import ModelFile
+from seg_runtime.tools import GROUP, find_tool, tuned_name
+
+from ..conftest import Made, MakeModel, noise_image
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def metadata(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a `.dist-info` as pip would install it: it knows the entry points of this very tree."""
+    place = tmp_path_factory.mktemp("metadata")
+    here = Path.cwd()
+    os.chdir(ROOT)  # where a build backend is called
+    try:
+        wheel = place / build_wheel(str(place))
+    finally:
+        os.chdir(here)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place, [name for name in archive.namelist() if ".dist-info/" in name])
+    return place
+
+
+@pytest.fixture
+def here(metadata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with the entry points in sight."""
+    monkeypatch.syspath_prepend(str(metadata))
+    monkeypatch.delenv("SEG_MODEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the search find a table of one form wherever it fits, whatever this machine's clock says."""
+
+    def choose(form: str) -> None:
+        def tuned(graph: onnx.ModelProto, watch: Any, threads: int | None) -> Tuned:
+            watch(1, 1)
+            return Tuned(table=table(graph, form), network_ms={"torch": 2.0, form: 1.0})
+
+        monkeypatch.setattr(choice, "tuned", tuned)
+        monkeypatch.setattr(choice, "WORTH", math.inf)
+
+    return choose
+
+
+def table(graph: onnx.ModelProto, form: str) -> dict[str, str]:
+    kind = {"winograd": "conv", "dilated": "crop"}[form]
+    return {layer.name: form for layer in layers_of(graph) if layer.kind == kind}
+
+
+def seg_run(*words: object) -> Result:
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    return result
+
+
+def copied(model: Made, folder: Path) -> Path:
+    """The model in a folder of its own, so that results may lie beside it."""
+    target = folder / "model.onnx"
+    target.write_bytes(model.path.read_bytes())
+    return target
+
+
+def told(path: Path) -> tuple[Contract, str]:
+    """Contract and golden samples of a file whose digest is right."""
+    found = ModelFile(path).take().onnx.metadata
+    return Contract.from_json(bytes(found[METADATA_KEY]).decode()), bytes(found[GOLDEN_KEY]).decode()
+
+
+def source_of(path: Path) -> edge.Source:
+    content = ModelFile(path).take()
+    return edge.read_source(content, edge.plain_contract(content))
+
+
+def test_the_entry_point_leads_to_the_tool(metadata: Path) -> None:
+    [folder] = metadata.glob("*.dist-info")
+    [entry] = PathDistribution(folder).entry_points.select(group=GROUP)
+    assert entry.name == "tune"
+    assert entry.load() is edge.tune
+
+
+def test_a_real_run_in_a_fresh_process_loads_no_torch(model: Made, metadata: Path, tmp_path: Path) -> None:
+    """It measures: this machine may find that nothing is faster, which is no failure."""
+    code = (
+        "import json, sys\n"
+        "from seg_runtime.cli import main\n"
+        "try:\n"
+        "    main(['--tune', sys.argv[1]])\n"
+        "except SystemExit as end:\n"
+        "    print(json.dumps({'code': end.code, 'modules': list(sys.modules)}), file=sys.stderr)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(metadata), *filter(None, sys.path)])}
+    words = [sys.executable, "-c", code, str(copied(model, tmp_path))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
+    end = json.loads(done.stderr.splitlines()[-1])
+    assert end["code"] == 0, done.stderr
+    assert {"onnx", "onnx_ir", "onnxscript"} <= set(end["modules"])
+    assert not {"torch", "scipy", "seg_toolkit"} & set(end["modules"])
+    report = json.loads(done.stdout)
+    assert set(report["layer_ms"]) == {x.name for x in layers_of(onnx.load(model.path)) if x.kind == "conv"}
+    target = tmp_path / "model.tuned.onnx"
+    assert target.exists() == bool(report["forms"]) == (report["written"] == str(target))
+
+
+@pytest.mark.parametrize("form", ["winograd", "dilated"])
+def test_the_tuned_file(model: Made, here: Path, found: Callable[[str], None], form: str) -> None:
+    found(form)
+    path = copied(model, here)
+    result = seg_run("--tune", path)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(p.name for p in here.iterdir()) == ["model.onnx", "model.tuned.onnx"]
+    tuned = here / "model.tuned.onnx"
+    (contract, golden), (before, golden_before) = told(tuned), told(path)
+    assert golden == golden_before
+    assert replace(contract, provenance=before.provenance, parity=before.parity) == before
+    assert contract.provenance == {
+        **before.provenance,
+        "rewritten": table(onnx.load(path), form),
+        "tuned_from": ModelFile(path).take().sha256,
+        "tuned_on": contract.provenance["tuned_on"],
+    }
+    assert contract.provenance["tuned_on"]["processor"]
+    assert {k: v for k, v in contract.parity.items() if k != "tuned"} == before.parity
+    assert contract.parity["tuned"]["holds"]
+    report = json.loads(result.stdout)
+    assert report["written"] == str(tuned)
+    assert report["self_test"]["passed"]
+    assert report["parity"]["relative_error"] <= FP32_LIMIT
+    assert report["ratio"] > 0
+    assert f"wrote {tuned}" in result.stderr
+    image = noise_image(150, 200)
+    with Segmenter(tuned, "cpu", self_test=True) as ours, Segmenter(path, "cpu") as theirs:
+        labels = ours(image).labels
+        assert set(np.unique(labels)) == {0, 1}
+        assert (labels != theirs(image).labels).mean() < 1e-3
+
+
+@pytest.mark.parametrize("constant", ["G", "A_T", "B_T"])
+def test_a_spoiled_rewrite_is_not_written(
+    model: Made, here: Path, found: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, constant: str
+) -> None:
+    found("winograd")
+    spoiled = getattr(winograd, constant).copy()
+    spoiled[1, 1] *= 1.01
+    monkeypatch.setattr(winograd, constant, spoiled)
+    path = copied(model, here)
+    result = seg_run("--tune", path)
+    assert result.exit_code == 1
+    assert "error: the tuned file does not agree with" in result.stderr
+    assert [p.name for p in here.iterdir()] == ["model.onnx"]
+
+
+def test_golden_samples_judge_it_too(model: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that answers as wrongly as the rewritten graph hides the error from the comparison, not from torch."""
+    source = source_of(model.path)
+    monkeypatch.setattr(winograd, "ONES", 2)
+    graph = rewritten(source.graph, table(source.graph, "winograd"))
+    with Segmenter(stamped(graph, source.contract), "cpu") as segmenter:
+        as_wrong = replace(source, logits=[segmenter.session.run(window) for window in source.windows])
+    with pytest.raises(ParityError, match="does not answer the golden samples as torch did"):
+        edge.proven(as_wrong, graph, {})
+
+
+def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
+    """Not the rewriting is to blame then, and no minute of measuring is lost."""
+    proto = onnx.load(model.path)
+    del proto.metadata_props[-1]
+    tensor = next(t for t in proto.graph.initializer if t.name == "head.weight")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1.01, tensor.name))
+    (here / "model.onnx").write_bytes(sealed(proto.SerializeToString()))
+    result = seg_run("--tune", "model.onnx")
+    assert result.exit_code == 1
+    assert "error: cpu does not answer the golden samples as torch did" in result.stderr
+
+
+def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], None]) -> None:
+    found("dilated")
+    (here / "old.onnx").write_bytes(stamped(onnx.load(model.path), model.contract))
+    result = seg_run("--tune", "old.onnx")
+    assert result.exit_code == 0, result.stderr
+    assert "note: old.onnx has no golden samples" in result.stderr
+    assert json.loads(result.stdout)["self_test"] is None
+    assert (here / "old.tuned.onnx").exists()
+
+
+def test_nothing_is_faster(model: Made, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "WORTH", 0.0)
+    result = seg_run("--tune", copied(model, here))
+    assert result.exit_code == 0
+    assert "nothing was written" in result.stderr
+    report = json.loads(result.stdout)
+    assert report["written"] is None
+    assert report["forms"] == {}
+    assert [p.name for p in here.iterdir()] == ["model.onnx"]
+
+
+def changed(**values: Any) -> Callable[[Made], bytes]:
+    return lambda model: stamped(onnx.load(model.path), replace(model.contract, **values))
+
+
+def damaged(model: Made) -> bytes:
+    content = bytearray(model.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    return bytes(content)
+
+
+def foreign(model: Made) -> bytes:
+    proto = onnx.load(model.path)
+    del proto.metadata_props[:]
+    return proto.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (changed(precision="int8"), "computes in int8; wanted fp32"),
+        (changed(precision="fp16"), "computes in fp16; wanted fp32"),
+        (changed(provenance={"rewritten": {"a": "winograd"}}), "was rewritten before; .* export it without --optimize"),
+        (changed(provenance={"rewritten": {"a": "b"}, "tuned_from": "1f"}), "tune the file with the sha256 1f"),
+        (damaged, "was changed or damaged"),
+        (foreign, "carries no contract"),
+        (lambda model: b"no model", "is no ONNX model"),
+    ],
+)
+def test_only_plain_files(model: Made, tmp_path: Path, content: Callable[[Made], bytes], reason: str) -> None:
+    (tmp_path / "odd.onnx").write_bytes(content(model))
+    with pytest.raises(SegError, match=reason):
+        edge.tune(edge.TuneWishes(tmp_path / "odd.onnx", tmp_path / "new" / "tuned.onnx"))
+    assert [p.name for p in tmp_path.iterdir()] == ["odd.onnx"]
+
+
+def test_a_host_ready_file_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
+    path = make_model(host=HostForm()).path
+    with pytest.raises(ModelError, match="is host-ready; wanted a window file"):
+        edge.tune(edge.TuneWishes(path, tmp_path / "tuned.onnx"))
+
+
+def test_what_is_there_stays(model: Made, here: Path, found: Callable[[str], None]) -> None:
+    found("dilated")
+    path = copied(model, here)
+    (here / "model.tuned.onnx").write_bytes(b"precious")
+    result = seg_run("--tune", "--model", path)
+    assert result.exit_code == 1
+    assert "is there already: pass --overwrite" in result.stderr
+    assert (here / "model.tuned.onnx").read_bytes() == b"precious"
+    assert seg_run("--tune", "--model", path, "--overwrite").exit_code == 0
+    assert told(here / "model.tuned.onnx")[0].provenance["rewritten"]
+
+
+def test_never_over_the_model_itself(model: Made, here: Path) -> None:
+    path = copied(model, here)
+    (here / "link.onnx").hardlink_to(path)
+    for out in ("model.onnx", "link.onnx"):
+        result = seg_run("--tune", path, "--out", out, "--overwrite")
+        assert result.exit_code == 1
+        assert "is the model itself" in result.stderr
+    assert path.read_bytes() == model.path.read_bytes()
+
+
+def test_names(tmp_path: Path) -> None:
+    assert tuned_name(Path("a/m.onnx"), None) == Path("a/m.tuned.onnx")
+    assert tuned_name(Path("a/m.onnx"), Path("b/c.onnx")) == Path("b/c.onnx")
+    assert tuned_name(Path("a/m.onnx"), Path("b")) == Path("b/m.tuned.onnx")
+    (tmp_path / "folder.onnx").mkdir()
+    assert tuned_name(Path("m.onnx"), tmp_path / "folder.onnx") == tmp_path / "folder.onnx" / "m.tuned.onnx"
+
+
+def test_a_signature_does_not_cover_the_tuned_file(model: Made, here: Path, found: Callable[[str], None]) -> None:
+    found("dilated")
+    path = copied(model, here)
+    (here / "model.onnx.sig").write_bytes(b"of model.onnx")
+    result = seg_run("--tune", path, "--out", "new.onnx")
+    assert result.exit_code == 0, result.stderr
+    assert "new.onnx needs a new one, new.onnx.sig" in result.stderr
+    result = seg_run("--tune", path, "--require-signature", "key.pub", "--out", "other.onnx")
+    assert result.exit_code == 1
+    assert "key key.pub cannot be read" in result.stderr
+    assert not (here / "other.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("a.onnx", "b.onnx"), "--tune takes one model"),
+        (("a.onnx", "--model", "b.onnx"), "--tune takes one model"),
+        (("a.onnx", "--provider", "cuda"), "--tune measures the processors"),
+        (("a.onnx", "--self-test"), "one of them"),
+    ],
+)
+def test_wrong_options(words: tuple[str, ...], problem: str) -> None:
+    result = seg_run("--tune", *words)
+    assert result.exit_code == 2
+    assert problem in result.stderr
+
+
+def test_a_missing_tool_names_the_extra() -> None:
+    with pytest.raises(SegError, match=r"no tool 'polish'.*pip install 'seg-edge\[polish\]'"):
+        find_tool("polish")
+
+
+def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callable[[str], None]) -> None:
+    found("dilated")
+    target = tmp_path / "m.onnx"
+    result = CliRunner().invoke(export_cli.main, [str(model.checkpoint), str(target), "--tune"])
+    assert result.exit_code == 0, result.output
+    assert "forms measured on" in result.stdout
+    provenance = told(target)[0].provenance
+    assert provenance["rewritten"] == table(onnx.load(model.path), "dilated")
+    assert set(provenance["tuned_on"]) == {"processor", "threads", "onnxruntime"}

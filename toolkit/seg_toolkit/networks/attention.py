@@ -1,0 +1,86 @@
+"""Attention U-Net (Oktay et al. 2018, arXiv 1804.03999): what a skip carries is weighed by what the level below it knows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .unet import UNet, centre, he_normal
+
+
+class Gate(nn.Module):
+    """An additive attention gate: alpha = sigmoid(psi(relu(Wx x + Wg g))), as many maps inside as half of x has.
+
+    Wx is a 2×2 convolution of stride 2, so that x is read on the grid of g, as the paper's grid attention does.
+    """
+
+    def __init__(self, channels: int, gating: int) -> None:
+        """Build it for x of `channels` maps and g of `gating` maps."""
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.skip = nn.Conv2d(channels, inner, 2, stride=2, bias=False)  # one bias serves both summands
+        self.gating = nn.Conv2d(gating, inner, 1)
+        self.psi = nn.Conv2d(inner, 1, 1)
+
+    def forward(self, x: Tensor, g: Tensor) -> Tensor:
+        """Alpha `(N, 1, h, w)`, 0..1, of x `(N, C, 2h, 2w)` and g `(N, G, h, w)`."""
+        return torch.sigmoid(self.psi(F.relu(self.skip(x) + self.gating(g))))
+
+
+class AttentionUNet(UNet):
+    """The U-Net with a gate on each skip, the map of the next coarser level being its gating signal.
+
+    Two differences from the paper keep tiles exact or are plain choices: alpha is brought to the skip's size by the
+    nearest pixel, where the paper interpolates; and the topmost skip has a gate like the others.
+
+    Args:
+        in_channels: image channels.
+        classes: output maps K.
+        width: maps of the first level; each level doubles them.
+        depth: number of poolings, and of gates.
+        dropout: probability at the end of the contracting path.
+        padding: see `UNet`.
+        norm: see `UNet`; gates have none.
+        margin: see `UNet`.
+    """
+
+    kind = "attention"
+
+    def __init__(
+        self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, dropout: float = 0.5,
+        padding: str = "valid", norm: str = "none", margin: int | None = None,
+    ) -> None:  # fmt: skip
+        """Build the network with He-normal weights and zero biases."""
+        super().__init__(in_channels, classes, width, depth, "crop", dropout, padding, norm, margin)
+        del self.arguments["skip"]
+        self.gates = nn.ModuleList(Gate(width << level, width << level + 1) for level in reversed(range(depth)))
+        self.gates.apply(he_normal)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the output window; sizes are those of the U-Net."""
+        return self._gated(x)[0]
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Alpha of each gate for the output window: `(N, depth, *output_shape)` float, 0..1, the coarsest gate first.
+
+        Args:
+            x: images `(N, C, H, W)`.
+        """
+        logits, maps = self._gated(x)
+        shown = []
+        for level, alpha in zip(reversed(range(self.depth)), maps, strict=True):
+            wide = F.interpolate(alpha, scale_factor=float(1 << level), mode="nearest")
+            shown.append(centre(wide, *logits.shape[-2:]))
+        return torch.cat(shown, dim=1)
+
+    def _gated(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and alpha `(N, 1, h, w)` of each gate at the size of its skip, the coarsest first."""
+        carried, x = self.contracting(x)
+        maps = []
+        for gate, up, merge, wide in zip(self.gates, self.up, self.merge, reversed(carried), strict=True):
+            coarse, x = x, up(x)  # (N, 1024, 28, 28) -> (N, 512, 56, 56) …
+            skip = self._fitted(wide, x)  # (N, 512, 56, 56) …
+            maps.append(F.interpolate(gate(skip, coarse), scale_factor=2.0, mode="nearest"))  # (N, 1, 56, 56) …
+            x = merge(torch.cat([x, skip * maps[-1]], dim=1))  # (N, 512, 52, 52) …
+        return self._answer(x), maps

@@ -1,0 +1,130 @@
+"""TernausNet (Iglovikov and Shvets 2018, arXiv 1801.05746): a U-Net whose contracting path is VGG11, which can be pretrained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from seg_runtime.errors import ModelError, SegError
+from torch import Tensor, nn
+
+from .network import Network
+from .padded import answered_side, check_margin, margin_px, reach_px, without_margin
+from .unet import he_normal
+
+LEVELS = (1, 1, 2, 2, 2)
+"""Convolutions of VGG11 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1, column A) before each pooling."""
+ANSWER_PX = 320  # with the margin of 160 a window of 640 px
+REACH_PX = reach_px((*LEVELS, 1), (1, 1, 1, 1, 1), kernel=3)
+
+
+class Widening(nn.Sequential):
+    """A 3×3 convolution, then one that doubles the size, each with a ReLU: `(N, in, H, W)` -> `(N, out, 2H, 2W)`."""
+
+    def __init__(self, channels: int, middle: int, width: int) -> None:
+        """Build it from `channels` over `middle` to `width` maps."""
+        super().__init__(
+            nn.Conv2d(channels, middle, 3, padding=1), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(middle, width, 3, stride=2, padding=1, output_padding=1), nn.ReLU(inplace=True),
+        )  # fmt: skip
+
+
+class TernausNet(Network):
+    """VGG11 with a decoder, 640 -> 320 px; 22,927,393 parameters with 3 channels and 1 class at the full width.
+
+    Args:
+        in_channels: image channels.
+        classes: output maps K.
+        width: maps of the first level; VGG11 has 64, of which the decoder's topmost level has half.
+        margin: ring in px of a window that is not answered for, a multiple of 32. None: 160, what the network sees; 0:
+            none, for whole images only.
+    """
+
+    kind = "ternaus"
+
+    def __init__(self, in_channels: int = 3, classes: int = 2, width: int = 64, margin: int | None = None) -> None:
+        """Build the network with He-normal weights and zero biases."""
+        super().__init__()
+        if min(in_channels, classes) < 1 or width < 2 or width % 2:
+            raise SegError(
+                f"TernausNet({in_channels=}, {classes=}, {width=})", "positive sizes, an even width", "correct them"
+            )
+        self.depth = len(LEVELS)
+        self.margin_px = margin_px(margin, REACH_PX, self.stride)
+        self.arguments = {"in_channels": in_channels, "classes": classes, "width": width, "margin": self.margin_px}
+        self.default_input = (ANSWER_PX + 2 * self.margin_px,) * 2
+        self.features = _vgg11(in_channels, width)
+        half = width // 2
+        self.bottom = Widening(16 * half, 16 * half, 8 * half)
+        self.up = nn.ModuleList([
+            Widening(24 * half, 16 * half, 8 * half), Widening(24 * half, 16 * half, 4 * half),
+            Widening(12 * half, 8 * half, 2 * half), Widening(6 * half, 4 * half, half),
+        ])  # fmt: skip
+        self.top = nn.Sequential(nn.Conv2d(3 * half, half, 3, padding=1), nn.ReLU(inplace=True))
+        self.head = nn.Conv2d(half, classes, 1)
+        self.apply(he_normal)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, K, H - 320, W - 320)` of images `(N, C, H, W)`."""
+        carried = []
+        for layer in self.features:
+            if isinstance(layer, nn.MaxPool2d):
+                carried.append(x)
+                # (N, 64, 640, 640) (N, 128, 320, 320) (N, 256, 160, 160) (N, 512, 80, 80) (N, 512, 40, 40)
+            x = layer(x)
+        x = self.bottom(x)  # (N, 512, 20, 20) -> (N, 256, 40, 40)
+        for up in self.up:
+            x = up(torch.cat([x, carried.pop()], dim=1))
+            # (N, 256, 80, 80) (N, 128, 160, 160) (N, 64, 320, 320) (N, 32, 640, 640)
+        x = self.top(torch.cat([x, carried.pop()], dim=1))  # (N, 32, 640, 640)
+        return without_margin(self.head(x), self.margin_px)  # (N, K, 320, 320)
+
+    def output_side(self, side: int) -> int | None:
+        """Side in px of the output window: 32k -> 32k - 320."""
+        return answered_side(side, self.margin_px, self.stride)
+
+    def check_tiling(self) -> None:
+        """Refuse windows that would show seams."""
+        check_margin(self.margin_px, REACH_PX, self.stride)
+
+    def begin_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take the contracting path of a torchvision `vgg11`; its classifier is left out.
+
+        torchvision feeds it RGB, scaled to 0..1 and standardised. For images of one channel the first layer's weights are
+        summed over RGB, which is what it answers for a grey picture given thrice.
+
+        Args:
+            state: with `features.0.weight` and so on.
+
+        Raises:
+            ModelError: a layer is missing or has another shape.
+            SegError: an image of other than 1 or 3 channels.
+        """
+        wanted = {f"features.{name}": value for name, value in self.features.state_dict().items()}
+        channels = self.arguments["in_channels"]
+        if channels not in (1, 3):
+            raise SegError(f"--pretrained for {channels} channels", "1 or 3", "leave it out, or choose the channels")
+        found = {}
+        for name, value in wanted.items():
+            if name not in state:
+                raise ModelError(f"the pretrained weights lack {name}", "a torchvision vgg11", "check --pretrained")
+            given = state[name].float()
+            if name == "features.0.weight" and channels == 1 and given.shape[1:2] == (3,):
+                given = given.sum(dim=1, keepdim=True)
+            if given.shape != value.shape:
+                came = f"pretrained {name} of shape {tuple(given.shape)}"
+                raise ModelError(came, f"{tuple(value.shape)}", "give a torchvision vgg11, and leave --width at 64")
+            found[name.removeprefix("features.")] = given
+        self.features.load_state_dict(found)
+
+
+def _vgg11(channels: int, width: int) -> nn.Sequential:
+    """Its `features`, in torchvision's order, so that its weights have the same names."""
+    layers: list[nn.Module] = []
+    for level, convolutions in enumerate(LEVELS):
+        wide = width << min(level, 3)
+        for _ in range(convolutions):
+            layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = wide
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
