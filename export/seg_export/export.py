@@ -178,8 +178,8 @@ def resized(contract: Contract, model: Network, input_size: int | str | None) ->
 def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
     if images is None:
         return generated_windows(contract, enough(GENERATED, 1, contract))
-    paths = image_files(images)
-    return image_windows([paths[i] for i in evenly(len(paths), MAX_IMAGES)], contract)
+    found = image_files(images, contract.channel_files)
+    return image_windows([found[i] for i in evenly(len(found), MAX_IMAGES)], contract)
 
 
 def _test(content: bytes, compared: Session | None, window: Float) -> None:

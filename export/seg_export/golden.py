@@ -114,9 +114,10 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
 
 def crops(folder: Path, contract: Contract) -> Iterator[Pixels]:
     """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
-    paths = image_files(folder)
-    for path in (paths[i] for i in evenly(len(paths), CANDIDATES)):
-        image = fitted(first_image(path, len(contract.input_shape)), contract, str(path))
+    found = image_files(folder, contract.channel_files)
+    for files in (found[i] for i in evenly(len(found), CANDIDATES)):
+        path = files[0]
+        image = fitted(first_image(files, len(contract.input_shape)), contract, str(path))
         if contract.host_dtype and image.dtype != contract.host_dtype:
             fix = "name a folder of such images"
             raise DataError(f"{path} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)

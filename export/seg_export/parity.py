@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from seg_runtime.errors import ParityError
 from seg_runtime.geometry import frame
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
 from seg_runtime.image import fitted
-from seg_runtime.opening import first_image
+from seg_runtime.opening import Files, first_image
 from seg_runtime.postprocess import decide, margins
 from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
@@ -155,11 +154,11 @@ def require(result: Parity, limits: Limits, form: str, reference: str = "torch")
         )
 
 
-def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
+def image_windows(found: Sequence[Files], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
     """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
-    for path in paths:
-        image = first_image(path, len(contract.input_shape))
-        yield from _some_windows(fitted(image, contract, str(path)), contract, per_image)
+    for files in found:
+        image = first_image(files, len(contract.input_shape))
+        yield from _some_windows(fitted(image, contract, str(files[0])), contract, per_image)
 
 
 def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:

@@ -35,6 +35,11 @@ def is_nifti(name: str | Path) -> bool:
     return str(name).lower().endswith(SUFFIXES)
 
 
+def stem_of(path: Path) -> str:
+    """The name of any file without its suffix, `.nii.gz` being one."""
+    return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
 @dataclass(frozen=True)
 class NiftiGrid:
     """The voxels of one file: their order and their place."""

@@ -6,30 +6,31 @@ files and the pages of a TIFF as one volume.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from .channels import group, stacked
 from .errors import DataError, ImageError
 from .image import SUFFIXES as PICTURES
 from .image import decode, read_bytes
 from .limits import MAX_PIXELS
 from .nifti import SUFFIXES as VOLUMES
 from .nifti import is_nifti, read_volume
+from .nifti import stem_of as stem_of
 from .preprocess import Array
 
 SUFFIXES = (*PICTURES, *VOLUMES)
 
 
+Files = tuple[Path, ...]
+"""Of one image: a single one, or one a channel in their order."""
+
+
 def is_readable(path: Path) -> bool:
     """Whether a file has the name of an image or a volume."""
     return path.name.lower().endswith(SUFFIXES)
-
-
-def stem_of(path: Path) -> str:
-    """The name without its suffix, `.nii.gz` being one."""
-    return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
 def images_of(data: bytes, name: str, axes: int, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
@@ -54,10 +55,10 @@ def images_of(data: bytes, name: str, axes: int, max_pixels: int = MAX_PIXELS) -
     elif axes == 2:
         yield from decode(data, name, max_pixels)
     else:
-        yield stacked(decode(data, name, max_pixels), name)
+        yield volume_of(decode(data, name, max_pixels), name)
 
 
-def stacked(pages: Iterator[Array], name: str) -> Array:
+def volume_of(pages: Iterator[Array], name: str) -> Array:
     """The pages `(H, W, C)` of a TIFF as one volume `(D, H, W, C)`.
 
     Raises:
@@ -74,24 +75,40 @@ def stacked(pages: Iterator[Array], name: str) -> Array:
     return np.stack(planes)
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
     """Images and volumes in a folder, or in its subfolder `images`, sorted.
+
+    Args:
+        folder: to look into.
+        channel_files: of the contract.
 
     Raises:
         DataError: no such folder or none in it.
+        ImageError: a file that is no channel of a case, or a case that lacks one.
     """
     inner = folder / "images"
     place = inner if inner.is_dir() else folder
     found = sorted(p for p in place.iterdir() if is_readable(p) and p.name[0] != ".") if place.is_dir() else []
     if not found:
         raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
-    return found
+    if not channel_files:
+        return [(path,) for path in found]
+    cases, failed = group(found, channel_files)
+    if failed:
+        raise failed[0][1]
+    return list(cases.values())
 
 
-def first_image(path: Path, axes: int) -> Array:
-    """The first array of a file with a model's number of spatial axes; of a volume, for a model of slices, the middle one.
+def whole_image(files: Files, axes: int) -> Array:
+    """The first array of a file, see `images_of`; of several files the image of which each is a channel."""
+    images = [next(images_of(read_bytes(path), str(path), axes)) for path in files]
+    return images[0] if len(images) == 1 else stacked(images, [str(path) for path in files])
+
+
+def first_image(files: Files, axes: int) -> Array:
+    """`whole_image`, with a model's number of spatial axes; of a volume, for a model of slices, the middle one.
 
     What export looks at: parity, calibration and golden samples need a part of each file.
     """
-    image = next(images_of(read_bytes(path), str(path), axes))
+    image = whole_image(files, axes)
     return image[len(image) // 2] if image.ndim - 1 > axes else image

@@ -84,9 +84,9 @@ def _samples(images: Path | None, contract: Contract) -> Iterator[Array]:
 
 
 def _real(folder: Path, contract: Contract) -> list[Array]:
-    paths = image_files(folder)
-    chosen = [paths[i] for i in evenly(len(paths), IMAGES)]
-    return [fitted(first_image(path, len(contract.input_shape)), contract, str(path)) for path in chosen]
+    found = image_files(folder, contract.channel_files)
+    chosen = [found[i] for i in evenly(len(found), IMAGES)]
+    return [fitted(first_image(files, len(contract.input_shape)), contract, str(files[0])) for files in chosen]
 
 
 def _as_host(image: Array, contract: Contract) -> Array:

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, ParityError
-from seg_runtime.image import fitted, read_bytes
-from seg_runtime.opening import image_files, images_of
+from seg_runtime.image import fitted
+from seg_runtime.opening import Files, image_files, whole_image
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from seg_toolkit.case import Case
 from seg_toolkit.folder import ClassValues, find_cases
 from seg_toolkit.metrics import Confusion, confusion, dice, iou, over_images
+from seg_toolkit.readers.channels import find_channels
 
 from ..parity import evenly
 
@@ -144,29 +145,37 @@ class Cost:
 class Picture:
     """An image of a folder and, where known, its mask."""
 
-    path: Path
+    files: Files
     case: Case | None = None
 
     def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
         """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
+        name = str(self.files[0])
         if self.case is None:
-            image = next(images_of(read_bytes(self.path), str(self.path), len(contract.input_shape)))
-            return fitted(image, contract, str(self.path)), None
+            return fitted(whole_image(self.files, len(contract.input_shape)), contract, name), None
         example = self.case.read(classes)
-        return fitted(example.image, contract, str(self.path)), example.labels
+        return fitted(example.image, contract, name), example.labels
 
 
-def pictures(folder: Path, count: int = IMAGES) -> list[Picture]:
+def pictures(folder: Path, channel_files: Sequence[str] = (), count: int = IMAGES) -> list[Picture]:
     """At most `count` images of a folder, evenly spaced, with their masks where it is one of seg-train's.
+
+    Args:
+        folder: of images, or of images and masks.
+        channel_files: of the contract.
+        count: of images.
 
     Raises:
         DataError: no images.
     """
-    paths = image_files(folder)
-    if not any((folder / part).is_dir() for part in ("masks", "instances")):
-        return [Picture(paths[i]) for i in evenly(len(paths), count)]
-    cases = find_cases(folder, lambda note: None)
-    return [Picture(cases[i].image_file, cases[i]) for i in evenly(len(cases), count)]
+    found = [Picture(files) for files in image_files(folder, channel_files)]
+    if any((folder / part).is_dir() for part in ("masks", "instances")):
+        if channel_files:
+            groups = find_channels(folder, lambda note: None, "+".join(channel_files))
+            found = [Picture(case.image_files, case) for case in groups]
+        else:
+            found = [Picture((case.image_file,), case) for case in find_cases(folder, lambda note: None)]
+    return [found[i] for i in evenly(len(found), count)]
 
 
 @dataclass(frozen=True)

@@ -100,10 +100,10 @@ def in_precision(
         DataError, ImageError: images that do not fit the model.
     """
     classes = stored_classes(checkpoint.classes)
-    paths = image_files(wanted.calibration)
-    chosen = [paths[i] for i in evenly(len(paths), CALIBRATION_IMAGES)]
+    images = image_files(wanted.calibration, contract.channel_files)
+    chosen = [images[i] for i in evenly(len(images), CALIBRATION_IMAGES)]
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
-    known = answered(pictures(wanted.calibration), classes, contract, proven.run)
+    known = answered(pictures(wanted.calibration, contract.channel_files), classes, contract, proven.run)
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, precision=wanted.name)
@@ -151,7 +151,7 @@ def _cost(
     wanted: Precision, classes: Sequence[ClassValues], contract: Contract, proven: Session, form: Infer, watch: Watch
 ) -> Cost:  # fmt: skip
     what = f"comparing {wanted.name} labels"
-    chosen = pictures(wanted.images or wanted.calibration)
+    chosen = pictures(wanted.images or wanted.calibration, contract.channel_files)
     return judge(chosen, classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
 
 

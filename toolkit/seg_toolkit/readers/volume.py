@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seg_runtime.errors import DataError
 from seg_runtime.image import decode, read_bytes
 from seg_runtime.nifti import NiftiGrid, is_nifti, read_volume
-from seg_runtime.opening import stacked
+from seg_runtime.opening import volume_of
 from seg_runtime.preprocess import Array
 
 from ..case import Case, Example, sized
@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[Array, NiftiGrid | None]:
     data = read_bytes(path)
     if is_nifti(path):
         return read_volume(data, str(path))
-    return stacked(decode(data, str(path), indices=True), str(path)), None
+    return volume_of(decode(data, str(path), indices=True), str(path)), None
 
 
 def _check_place(grid: NiftiGrid | None, other: NiftiGrid | None, path: Path) -> None:
