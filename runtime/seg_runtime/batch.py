@@ -167,6 +167,10 @@ def _later(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Ite
 
 def _channels(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
     """`(*spatial, C)` of files with a channel each."""
+    if task.volume:
+        first, *others = (read_grid(read_bytes(path), str(path)) for path in task.files)
+        if odd := next((p for p, g in zip(task.files[1:], others, strict=True) if not first.same_place(g)), None):
+            raise ImageError(f"{odd} has another affine than {task.source.name}", "one grid", "resample it to that")
     planes = []
     for path, pages in groupby(_later(task, digests, axes, wishes), key=lambda page: page[0]):
         (_, plane), *more = pages

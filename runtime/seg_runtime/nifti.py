@@ -27,6 +27,7 @@ SUFFIXES = (".nii", ".nii.gz")
 WANTED = "a NIfTI volume, .nii or .nii.gz"
 AXES = "LPS"  # of the patient, towards which x, y and z rise; nibabel's own canonical order is RAS
 MOST_CHANNELS = 64
+SAME_MM = 1e-2  # affines that differ by less lie on one grid: writers round them each for itself
 _GZIP = b"\x1f\x8b"
 
 
@@ -60,6 +61,10 @@ class NiftiGrid:
         """`(D, H, W)` as the network sees it -> `(X, Y, Z)` in the order of the file; a view."""
         turned = np.moveaxis(values, (2, 1, 0), (0, 1, 2))
         return np.asarray(_nibabel("orientations").apply_orientation(turned, self._turn(back=True)))
+
+    def same_place(self, other: NiftiGrid) -> bool:
+        """Whether the voxels of both lie where the other's do."""
+        return bool(np.abs(self.affine - other.affine).max() <= SAME_MM)
 
     def _turn(self, back: bool) -> Any:
         tool = _nibabel("orientations")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel
@@ -20,7 +20,7 @@ from seg_runtime.contract import ClassInfo, Contract, Intensity
 from seg_runtime.errors import ImageError
 from seg_runtime.nifti import read_grid
 from seg_runtime.preprocess import Array
-from seg_toolkit.checkpoint import Checkpoint, save
+from seg_toolkit.checkpoint import Checkpoint, load, save
 from seg_toolkit.networks import Network, UNet, UNet3D, described
 
 from .test_nifti import affine_of, nifti, stored
@@ -133,6 +133,26 @@ def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat:
     assert nibabel.load(tmp_path / "a_mask.nii.gz").shape == (9, 22, 26)
 
 
+def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made) -> None:
+    checkpoint = load(flat.checkpoint)
+    named = replace(checkpoint.contract, channel_files=("_t1", "_t2"))
+    for channel, ending in enumerate(named.channel_files):
+        put(tmp_path / f"a{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
+    write(export(replace(checkpoint, contract=named), images=tmp_path), tmp_path / "m.onnx")
+    words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--overlay", tmp_path]
+    told = seg_run(*words)
+    assert told.exit_code == 0, told.stderr
+    with Segmenter(flat.path, provider="cpu") as segmenter:
+        wanted = np.stack([segmenter(plane).labels for plane in volume(2)])
+    mask = nibabel.load(tmp_path / "out" / "a_mask.nii.gz")
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), stored(wanted[..., None], "SAL"))
+    assert "1 finished before" in seg_run(*words).stdout
+    put(tmp_path / "a_t2.nii.gz", nifti(volume(2)[..., 1:], "RAS"))
+    refused = seg_run("--overwrite", *words)
+    assert refused.exit_code == 1
+    assert "a_t2.nii.gz has another affine than a_t1.nii.gz" in refused.stderr
+
+
 def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tmp_path: Path, solid: Made) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()
@@ -238,7 +258,6 @@ def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Mad
 
 def test_a_host_ready_model_of_slices_answers_a_volume_too(tmp_path: Path, flat: Made) -> None:
     from seg_export.hostready.prove import HostForm
-    from seg_toolkit.checkpoint import load
 
     write(export(load(flat.checkpoint), host=HostForm("float32", probabilities=True)), tmp_path / "host.onnx")
     put(tmp_path / "a.nii", nifti(volume(2), "PIR"))

@@ -48,6 +48,7 @@ def test_brats_has_four_channels_and_its_label_4(data: dict[str, Path]) -> None:
     np.testing.assert_array_equal(example.image, np.stack([scans[s] for s in ("flair", "t1", "t1ce", "t2")], axis=-1))
     np.testing.assert_array_equal(example.labels, np.array([0, 1, 2, 255, 3])[labels])
     assert set(cases[0].values()) == {0, 1, 2, 4}
+    assert cases[0].channel_files == ("_flair", "_t1", "_t1ce", "_t2")  # seg-run takes a case as BraTS lays it out
 
 
 def test_brats_in_graded_folders_and_without_labels(tmp_path: Path) -> None:

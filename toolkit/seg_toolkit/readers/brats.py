@@ -27,8 +27,8 @@ def find_cases(root: Path, report: Callable[[str], None]) -> Sequence[VolumeCase
     found: list[VolumeCase] = []
     bare: list[str] = []
     for folder in _folders(root):
-        files = volumes_in(folder, SUFFIXES)
-        scans = {scan: files.get(f"{folder.name}_{scan}") for scan in (*SCANS, "seg")}
+        volumes = volumes_in(folder, SUFFIXES)
+        scans = {scan: volumes.get(f"{folder.name}_{scan}") for scan in (*SCANS, "seg")}
         if not any(scans.values()):
             continue
         if missing := [scan for scan in SCANS if scans[scan] is None]:
@@ -36,7 +36,8 @@ def find_cases(root: Path, report: Callable[[str], None]) -> Sequence[VolumeCase
         if (labels := scans["seg"]) is None:
             bare.append(folder.name)
             continue
-        found.append(VolumeCase(folder.name, tuple(p for s in SCANS if (p := scans[s])), labels))
+        files = tuple(path for scan in SCANS if (path := scans[scan]))
+        found.append(VolumeCase(folder.name, files, labels, endings=tuple(f"_{scan}" for scan in SCANS)))
     if bare:
         report(f"{len(bare)} without labels, left out: {', '.join(bare[:5])}{' …' if len(bare) > 5 else ''}")
     if not found:

@@ -17,8 +17,6 @@ from seg_runtime.preprocess import Array
 from ..case import Case, Example, sized
 from ..folder import ClassValues, to_labels
 
-SAME_MM = 1e-2  # affines that differ by less lie on one grid: writers round them each for itself
-
 
 @dataclass(frozen=True)
 class VolumeCase(Case):
@@ -29,12 +27,19 @@ class VolumeCase(Case):
         channels: files of the image, each of one channel or more, in their order.
         labels: file of the ground truth.
         unknown: value of the labels where nobody annotated; None where all of it is.
+        endings: how the names of the channels' files end; empty where they are no files of one case.
     """
 
     name: str
     channels: tuple[Path, ...]
     labels: Path
     unknown: int | None = None
+    endings: tuple[str, ...] = ()
+
+    @property
+    def channel_files(self) -> tuple[str, ...]:
+        """How their names end."""
+        return self.endings
 
     def image(self) -> Array:
         """`(D, H, W, C)`."""
@@ -85,7 +90,7 @@ def _read(path: Path) -> tuple[Array, NiftiGrid | None]:
 
 def _check_place(grid: NiftiGrid | None, other: NiftiGrid | None, path: Path) -> None:
     """Refuse a file whose voxels lie elsewhere than those of the case's first one."""
-    if grid and other and np.abs(grid.affine - other.affine).max() > SAME_MM:
+    if grid and other and not grid.same_place(other):
         raise DataError(f"{path} has another affine than its case's first file", "one grid", "resample it to that")
 
 
