@@ -85,7 +85,7 @@ def export(
         ParityError: the file would not agree with torch, or the host-ready form or a batch with the runtime of one window.
         SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
-    _check_axes(checkpoint.contract, host, precision, optimize or tune, batch)
+    _check_axes(checkpoint.contract, host, precision, optimize or tune)
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
     check_batch(batch, contract, host is not None)
@@ -114,9 +114,7 @@ def export(
     return Exported(content, contract, parity, len(samples_text))
 
 
-def _check_axes(
-    contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool, batch: int
-) -> None:
+def _check_axes(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
     """Refuse what there is for images only.
 
     Raises:
@@ -124,7 +122,7 @@ def _check_axes(
     """
     if len(contract.input_shape) < 3:
         return
-    asked = {"--host-ready": host, "--precision": precision, "--optimize or --tune": rewrite, "--batch": batch > 1}
+    asked = {"--host-ready": host, "--precision": precision, "--optimize or --tune": rewrite}
     if odd := [option for option, wish in asked.items() if wish]:
         raise SegError(f"{' and '.join(odd)} for a model of volumes", "a plain fp32 export", "leave it out")
 

@@ -247,6 +247,15 @@ def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path
         assert "for a model of volumes; wanted a plain fp32 export" in refused.stderr
 
 
+def test_several_windows_of_a_volume_go_in_one_call(tmp_path: Path, solid: Made) -> None:
+    write(export(load(solid.checkpoint), batch=4), tmp_path / "four.onnx")
+    with Segmenter(tmp_path / "four.onnx", provider="cpu") as four, Segmenter(solid.path, provider="cpu") as one:
+        assert four.contract.batch == 4
+        ours, wanted = four(volume(seed=1)), one(volume(seed=1))  # 3×2×3 windows: the last call is half full
+    np.testing.assert_allclose(ours.probabilities, wanted.probabilities, atol=1e-5)
+    assert (ours.labels != wanted.labels).mean() < 1e-3
+
+
 def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Made) -> None:
     from seg_export.cli import main as seg_export
 
