@@ -243,6 +243,18 @@ def test_training_keeps_the_reader_and_shows_the_fullest_slice(
     assert again.exit_code == 0, again.stderr
 
 
+def test_attention_in_a_volume_is_shown_on_its_fullest_slice(
+    data: dict[str, Path], tmp_path: Path, seg_train: SegTrain
+) -> None:
+    out = tmp_path / "m.pt"
+    small = ["--width", "2", "--depth", "1", "--input-size", "36", "--steps", "1", "--workers", "0"]
+    done = seg_train(data["nifti"], "--recipe", "pancreas", *small, "-o", out)
+    assert done.exit_code == 0, done.stderr
+    shown = seg_train(data["nifti"], "--evaluate", out, "--attention", tmp_path / "maps")
+    assert shown.exit_code == 0, shown.stderr
+    assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == [f"pancreas_00{n}_gate1.png" for n in (1, 2)]
+
+
 def test_dice_loss_leaves_out_unknown_pixels() -> None:
     import torch
     from seg_toolkit.loss import dice_loss

@@ -278,7 +278,7 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
         counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
     )
     if options["attention"]:
-        _show_attention(network, cases, checkpoint.contract, device, options["attention"])
+        _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])
     click.echo(_table(result))
     text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
     click.echo(text)
@@ -286,14 +286,17 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
 
 
-def _show_attention(network: Any, cases: Any, contract: Any, device: Any, folder: Path) -> None:
+def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, device: Any, folder: Path) -> None:
     from seg_runtime.image import fitted
+    from seg_runtime.overlay import fullest_slice
 
     from .heatmap import attention_maps, write_pictures
 
     written = 0
     for case in _bar("drawing attention", len(cases))(cases):
         image = fitted(case.image(), contract, case.name)
+        if image.ndim - 1 > len(contract.input_shape):  # of a volume the slice that the preview shows, too
+            image = image[fullest_slice(case.read(classes).labels)]
         maps = attention_maps(network, image, contract, device)
         written += sum(1 for _ in write_pictures(folder, case.name, image, maps, contract))
     _say(f"wrote {written} heat maps to {folder}")
