@@ -33,7 +33,9 @@ def find_cases(root: Path, report: Callable[[str], None], unknown: str = UNKNOWN
     try:
         value = int(unknown)
     except ValueError as error:
-        raise DataError(f"--reader sparse:unknown={unknown}", "an integer such as sparse:unknown=255", "correct it") from error
+        raise DataError(
+            f"--reader sparse:unknown={unknown}", "an integer such as sparse:unknown=255", "correct it"
+        ) from error
     images, labels = (volumes_in(root / part, (*SUFFIXES, *STACKS)) for part in ("images", "labels"))
     names = sorted(set(images) & set(labels))
     if not names:
