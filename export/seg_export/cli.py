@@ -32,9 +32,8 @@ from seg_runtime.needs import require_extra
 )
 @click.option(
     "--input-size",
-    type=int,
     metavar="PX",
-    help="Side of the window, 16k + 60 at depth 4 [default: the checkpoint's, 572].",
+    help="Side of the window, 16k + 60 at depth 4, or one for each axis [default: the checkpoint's].",
 )
 @click.option(
     "--codes",
@@ -90,7 +89,7 @@ from seg_runtime.needs import require_extra
 @click.option("--tune", is_flag=True, help="Rewrite it by what is fastest on this very machine: a minute of measuring.")
 @click.version_option(package_name="seg-edge")
 def main(
-    model: Path, target: Path, images: Path | None, report: Path | None, input_size: int | None,
+    model: Path, target: Path, images: Path | None, report: Path | None, input_size: str | None,
     golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool, codes: Path | None,
     precision: str, calibration: Path | None, reduce_range: bool | None, optimize: bool, tune: bool, batch: int,
 ) -> None:  # fmt: skip

@@ -13,6 +13,7 @@ import torch
 from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
+from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
@@ -25,7 +26,7 @@ from .batched import check_batch, in_batches
 from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
-from .parity import Limits, Parity, compare, enough, evenly, generated_windows, image_files, image_windows, require
+from .parity import Limits, Parity, compare, enough, evenly, generated_windows, image_windows, require
 from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
@@ -48,7 +49,7 @@ class Exported:
 
 
 def export(
-    checkpoint: Checkpoint, images: Path | None = None, input_size: int | None = None, limits: Limits | None = None,
+    checkpoint: Checkpoint, images: Path | None = None, input_size: int | str | None = None, limits: Limits | None = None,
     host: HostForm | None = None, golden_images: Path | None = None,
     watch: Callable[[int, int], None] = lambda done, total: None,
     watch_host: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
@@ -63,7 +64,7 @@ def export(
     Args:
         checkpoint: of seg-train.
         images: folder of real images to compare on; None compares on generated ones.
-        input_size: side of the window in px, another than the checkpoint's.
+        input_size: side of the window in px, or one for each axis with commas, another than the checkpoint's.
         limits: of parity.
         host: make a host-ready file, and of what kind.
         golden_images: folder of real images of which crops go into the file as golden samples.
@@ -84,6 +85,7 @@ def export(
         ParityError: the file would not agree with torch, or the host-ready form or a batch with the runtime of one window.
         SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
+    _check_axes(checkpoint.contract, host, precision, optimize or tune)
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
     check_batch(batch, contract, host is not None)
@@ -110,6 +112,19 @@ def export(
     content = stamped(graph, contract, samples_text)
     _test(content, None if host else session, samples[0])
     return Exported(content, contract, parity, len(samples_text))
+
+
+def _check_axes(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
+    """Refuse what there is for images only.
+
+    Raises:
+        SegError: asked for a model of volumes; names the options.
+    """
+    if len(contract.input_shape) < 3:
+        return
+    asked = {"--host-ready": host, "--precision": precision, "--optimize or --tune": rewrite}
+    if odd := [option for option, wish in asked.items() if wish]:
+        raise SegError(f"{' and '.join(odd)} for a model of volumes", "a plain fp32 export", "leave it out")
 
 
 def _tuned(
@@ -146,7 +161,7 @@ def write(exported: Exported, target: Path) -> None:
     write_atomic(target, lambda file: file.write(exported.content))
 
 
-def resized(contract: Contract, model: Network, input_size: int | None) -> Contract:
+def resized(contract: Contract, model: Network, input_size: int | str | None) -> Contract:
     """The contract for a window of another size.
 
     Raises:
@@ -154,15 +169,15 @@ def resized(contract: Contract, model: Network, input_size: int | None) -> Contr
     """
     if input_size is None:
         return contract
-    shape = (input_size,) * model.axes
+    shape = model.window(str(input_size))
     return replace(contract, input_shape=shape, output_shape=model.output_shape(shape))
 
 
 def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
     if images is None:
         return generated_windows(contract, enough(GENERATED, 1, contract))
-    paths = image_files(images)
-    return image_windows([paths[i] for i in evenly(len(paths), MAX_IMAGES)], contract)
+    found = image_files(images, contract.channel_files)
+    return image_windows([found[i] for i in evenly(len(found), MAX_IMAGES)], contract)
 
 
 def _test(content: bytes, compared: Session | None, window: Float) -> None:

@@ -11,13 +11,14 @@ from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError
 from seg_runtime.geometry import unframe
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
-from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.image import fitted
 from seg_runtime.limits import PROBE_PACE
+from seg_runtime.opening import first_image, image_files
 from seg_runtime.postprocess import margins, stitch
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import Infer, segment_labels, window_logits
 
-from .parity import PAPER_OUTPUT, enough, evenly, generated_images, image_files
+from .parity import PAPER_OUTPUT, enough, evenly, generated_images
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
@@ -113,9 +114,10 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
 
 def crops(folder: Path, contract: Contract) -> Iterator[Pixels]:
     """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
-    paths = image_files(folder)
-    for path in (paths[i] for i in evenly(len(paths), CANDIDATES)):
-        image = fitted(next(decode(read_bytes(path), str(path))), contract, str(path))
+    found = image_files(folder, contract.channel_files)
+    for files in (found[i] for i in evenly(len(found), CANDIDATES)):
+        path = files[0]
+        image = fitted(first_image(files, len(contract.input_shape)), contract, str(path))
         if contract.host_dtype and image.dtype != contract.host_dtype:
             fix = "name a folder of such images"
             raise DataError(f"{path} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from seg_runtime.contract import Contract
-from seg_runtime.errors import DataError, ParityError
+from seg_runtime.errors import ParityError
 from seg_runtime.geometry import frame
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
-from seg_runtime.image import SUFFIXES, decode, fitted, read_bytes
+from seg_runtime.image import fitted
+from seg_runtime.opening import Files, first_image
 from seg_runtime.postprocess import decide, margins
 from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
@@ -154,33 +154,15 @@ def require(result: Parity, limits: Limits, form: str, reference: str = "torch")
         )
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Images in a folder, or in its subfolder `images`, sorted.
-
-    Raises:
-        DataError: no such folder or none in it.
-    """
-    inner = folder / "images"
-    place = inner if inner.is_dir() else folder
-    found = (
-        sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-        if place.is_dir()
-        else []
-    )
-    if not found:
-        raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
-    return found
-
-
-def image_windows(paths: Sequence[Path], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
+def image_windows(found: Sequence[Files], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
     """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
-    for path in paths:
-        page = next(decode(read_bytes(path), str(path)))
-        yield from _some_windows(fitted(page, contract, str(path)), contract, per_image)
+    for files in found:
+        image = first_image(files, len(contract.input_shape))
+        yield from _some_windows(fitted(image, contract, str(files[0])), contract, per_image)
 
 
 def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
-    """Made-up fields of blobs on a shaded, noisy ground, `(H, W, C)` uint8, for a parity check without real images.
+    """Made-up fields of blobs on a shaded, noisy ground, `(*spatial, C)` uint8, for a parity check without real images.
 
     Args:
         contract: of the model; an image fills its output window.
@@ -189,17 +171,20 @@ def generated_images(contract: Contract, count: int, seed: int = 0, most: int | 
         most: px of a side, where the window is larger.
     """
     rng = np.random.default_rng(seed)
-    height, width = (min(n, most or n) for n in contract.output_shape)
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    shape = tuple(min(n, most or n) for n in contract.output_shape)
+    places = np.mgrid[tuple(slice(n) for n in shape)].astype(np.float32)
+    slopes = (20, 40, 30)[-len(shape) :]
     for _ in range(count):
-        field = 60 + 40 * rng.random() * rows / height + 30 * rng.random() * columns / width
-        for _ in range(max(3, height * width // 5000)):  # 30 in 388 x 388 px; more would cover a small window
-            y, x, radius = rng.random() * height, rng.random() * width, 6 + 24 * rng.random()
-            near = tuple(slice(max(0, int(c - 3 * radius)), int(c + 3 * radius) + 1) for c in (y, x))  # e^-81 beyond
-            square = (rows[near] - y) ** 2 + (columns[near] - x) ** 2
+        field = np.full(shape, 60, np.float32)
+        for slope, place, n in zip(slopes, places, shape, strict=True):
+            field += slope * rng.random() * place / n
+        for _ in range(max(3, math.prod(shape) // 5000)):  # 30 in 388 x 388 px; more would cover a small window
+            centre, radius = [rng.random() * n for n in shape], 6 + 24 * rng.random()
+            near = tuple(slice(max(0, int(c - 3 * radius)), int(c + 3 * radius) + 1) for c in centre)  # e^-81 beyond
+            square = sum((place[near] - c) ** 2 for place, c in zip(places, centre, strict=True))
             field[near] += (60 + 80 * rng.random()) * np.exp(-((square / radius**2) ** 2))
         noisy = field[..., None] * rng.uniform(0.7, 1, contract.channels) + rng.normal(
-            0, 8, (height, width, contract.channels)
+            0, 8, (*shape, contract.channels)
         )
         yield noisy.clip(0, 255).astype(np.uint8)
 

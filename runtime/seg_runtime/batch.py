@@ -21,7 +21,9 @@ from PIL import Image
 from .atomic import write_atomic
 from .channels import stacked
 from .errors import ImageError, SegError
-from .image import decode, mask_image, read_bytes, write_pages
+from .image import mask_image, read_bytes, write_pages
+from .nifti import read_grid, write_labels
+from .opening import images_of
 from .overlay import overlay
 from .preprocess import Array
 from .record import stack_record
@@ -43,16 +45,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Loaded:
-    """An input, its pages in memory; those of a DICOM stack, which may be hundreds, are read one by one."""
+    """An input, its pages in memory; those of a DICOM stack, which may be hundreds, and a NIfTI volume are read when their
+    turn has come."""
 
     sha256: str
     """Of the file's content, of a stack the digest of its files' digests."""
     pages: Iterable[tuple[str, Array]]
     """Each with the name of its file."""
     count: int
-    data: bytes | None
-    """The file's content; None where there are several files."""
-    decode_ms: float
+    decode_ms: float | None
+    """None where the pages are yet to be read."""
     same_origin: bool
     """Whether results that lie there already are of this very input and model."""
 
@@ -95,7 +97,7 @@ def run(
                     behind.append((task, pool.submit(_write, task, results, loaded, wishes)))
                 except Exception as error:
                     yield task, _told(task, error)
-                while len(behind) > wishes.jobs:
+                while len(behind) > (0 if task.volume else wishes.jobs):  # one large volume in memory, not several
                     yield _outcome(*behind.popleft())
             while behind:
                 yield _outcome(*behind.popleft())
@@ -129,42 +131,53 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     digest = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
     if not wishes.overwrite and _finished(task, digest, segmenter, wishes):
         return None
+    if task.volume and wishes.probabilities == "tiff":
+        raise SegError(
+            f"--probabilities tiff for the volume {task.source}", "npy", "they lie in the order of its voxels"
+        )
     record = None
     with contextlib.suppress(SegError):
         record = read_record(task.record)
     same = record is not None and _same_origin(record, digest, segmenter)
-    if task.stack:
-        return Loaded(digest, _frames(task.files, digests, wishes), task.stack.frames, None, 0.0, same)
+    axes = len(segmenter.contract.input_shape)
+    if task.volume or task.stack:
+        count = task.stack.frames if task.stack and axes == 2 else 1
+        pages = (_channels if task.channels else _later)(task, digests, axes, wishes)
+        return Loaded(digest, pages, count, None, same)
+    start = time.perf_counter()
     if task.channels:
-        start = time.perf_counter()
-        page = _channels(task, digests, wishes)
-        return Loaded(digest, [(task.stem.name, page)], 1, None, (time.perf_counter() - start) * 1000, same)
-    data, name, start = contents[task.source], str(task.source), time.perf_counter()
-    pages = [(task.source.name, page) for page in decode(data, name, wishes.max_pixels)]
-    return Loaded(digest, pages, len(pages), data, (time.perf_counter() - start) * 1000, same)
+        found = list(_channels(task, digests, axes, wishes))
+    else:
+        images = images_of(contents[task.source], str(task.source), axes, wishes.max_pixels)
+        found = [(task.source.name, image) for image in images]
+    return Loaded(digest, found, len(found), (time.perf_counter() - start) * 1000, same)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _frames(files: Sequence[Path], digests: Sequence[str], wishes: Wishes) -> Iterator[tuple[str, Array]]:
-    for path, digest in zip(files, digests, strict=True):
+def _later(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
+    for path, digest in zip(task.files, digests, strict=True):
         data = read_bytes(path)
         if _sha256(data) != digest:
             raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
-        yield from ((path.name, page) for page in decode(data, str(path), wishes.max_pixels))
+        yield from ((path.name, page) for page in images_of(data, str(path), axes, wishes.max_pixels))
 
 
-def _channels(task: Task, digests: Sequence[str], wishes: Wishes) -> Array:
-    """`(H, W, C)` of files with a channel each."""
+def _channels(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
+    """`(*spatial, C)` of files with a channel each."""
+    if task.volume:
+        first, *others = (read_grid(read_bytes(path), str(path)) for path in task.files)
+        if odd := next((p for p, g in zip(task.files[1:], others, strict=True) if not first.same_place(g)), None):
+            raise ImageError(f"{odd} has another affine than {task.source.name}", "one grid", "resample it to that")
     planes = []
-    for path, pages in groupby(_frames(task.files, digests, wishes), key=lambda page: page[0]):
+    for path, pages in groupby(_later(task, digests, axes, wishes), key=lambda page: page[0]):
         (_, plane), *more = pages
         if more:
             raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
         planes.append(plane)
-    return stacked(planes, [path.name for path in task.files])
+    yield task.stem.name, stacked(planes, [path.name for path in task.files])
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -206,13 +219,13 @@ def _segment(
         if (following := next(pages, None)) is None:
             return results
         name, page = following
-        if task.stack:
+        if loaded.decode_ms is None:
             timings.add("decode", start)
         result = segmenter.segment_page(
-            page, name, loaded.data,
+            page, name, None if task.stack else loaded.sha256,
             probabilities=bool(wishes.probabilities), progress=watch(len(results)), timings=timings,
         )  # fmt: skip
-        if task.stack and not wishes.overlay:
+        if loaded.decode_ms is None and not wishes.overlay:
             result.image = np.empty((0, 0, page.shape[-1]), page.dtype)  # hundreds of slices would fill the memory
         results.append(result)
 
@@ -229,7 +242,7 @@ def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: 
     new = {what: path.name for what, path in targets.items()}
     before = {what: name for what, name in _listed(task).items() if name not in new.values()}
     outputs = {**before, **new}
-    times = {} if task.stack else {"decode": loaded.decode_ms}
+    times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
     _write_record(task, results, loaded, times, outputs, complete=False)
     for what, (_, write) in writers.items():
         write_atomic(targets[what], write)
@@ -249,23 +262,37 @@ def _writers(
 ) -> dict[str, tuple[str, Callable[[BinaryIO], object]]]:
     """For each kind of result its suffix and what writes it."""
     classes = results[0].contract.classes
-    suffix = ".png" if len(results) == 1 else ".tif"
+    masks = [mask_image(plane, classes) for r in results for plane in _planes(r.labels)]
     writers: dict[str, tuple[str, Callable[[BinaryIO], object]]] = {
-        "mask": (suffix, lambda file: write_pages(file, [mask_image(r.labels, classes) for r in results]))
+        "mask": (_suffix(masks), lambda file: write_pages(file, masks))
     }
+    grid = read_grid(read_bytes(task.source), str(task.source)) if task.volume else None
+    if grid:
+        writers = {"mask": (".nii.gz", lambda file: write_labels(file, results[0].labels, grid))}
     if task.stack and not task.stack.no_seg:
         seg = _dicom_seg(task, results, wishes)
         writers = {f"seg_{wishes.dicom_seg}": (".dcm", lambda file: file.write(seg))}
     if wishes.overlay:
         pictures = (overlay(r.image, r.labels, classes, r.contract.intensity) for r in results)
-        writers["overlay"] = suffix, lambda file: write_pages(file, list(pictures))
+        writers["overlay"] = _suffix(results), lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])
+        values = np.stack([grid.stored(plane) for plane in values]) if grid else values
         writers["probabilities_npy"] = ".npy", lambda file: np.save(file, values)
     elif wishes.probabilities == "tiff":
-        planes = [Image.fromarray(plane) for r in results for plane in r.probabilities]
+        planes = [Image.fromarray(plane) for r in results for plane in _planes(r.probabilities)]
         writers["probabilities_tiff"] = ".tif", lambda file: _write_tiff(file, planes)
     return writers
+
+
+def _planes(values: Array) -> Array:
+    """Any values `(…, H, W)` as planes `(P, H, W)`."""
+    return values.reshape(-1, *values.shape[-2:])
+
+
+def _suffix(pages: Sequence[object]) -> str:
+    """Of the pictures that `write_pages` writes."""
+    return ".png" if len(pages) == 1 else ".tif"
 
 
 def _dicom_seg(task: Task, results: Sequence[Segmentation], wishes: Wishes) -> bytes:
@@ -273,7 +300,7 @@ def _dicom_seg(task: Task, results: Sequence[Segmentation], wishes: Wishes) -> b
     from .dicom.write import write_seg
 
     assert task.stack
-    labels = np.stack([r.labels for r in results])
+    labels = np.concatenate([_planes(r.labels) for r in results])
     record, contract = results[0].record, results[0].contract
     return write_seg(
         read_headers(task.stack), labels, contract, record["model"]["sha256"], wishes.dicom_seg, task.stack.placed,
@@ -309,7 +336,7 @@ def _listed(task: Task) -> dict[str, str]:
 
 
 def _stacked(pages: Sequence[Array]) -> Array:
-    """`(K, H, W)` of one page, `(P, K, H, W)` of several."""
+    """`(K, *spatial)` of one page or volume, `(P, K, H, W)` of several pages."""
     if len({p.shape for p in pages}) > 1:
         raise SegError("the pages differ in size", "one size for a stack in NPY", "use --probabilities tiff")
     return pages[0] if len(pages) == 1 else np.stack(pages)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import ImageError, SegError
 from .image import has_opaque_alpha
+from .nifti import stem_of
 from .preprocess import Array
 
 
@@ -29,13 +30,14 @@ def group(
     failed: list[tuple[Path, SegError]] = []
     wanted = ", ".join(f"CASE{ending}" for ending in channel_files)
     for path in paths:
-        endings = [e for e in channel_files if path.stem.endswith(e) and path.stem != e]
+        stem = stem_of(path)
+        endings = [e for e in channel_files if stem.endswith(e) and stem != e]
         if not endings:
             came = f"{path} is no channel of a case"
             failed.append((path, ImageError(came, wanted, "name it so, or keep it elsewhere")))
             continue
         ending = max(endings, key=len)
-        files = found.setdefault(path.parent / path.stem[: -len(ending)], {})
+        files = found.setdefault(path.parent / stem[: -len(ending)], {})
         if (other := files.setdefault(ending, path)) != path:
             came = f"{path} and {other.name} are the same channel of one case"
             failed.append((path, ImageError(came, "one file each", "remove one")))
@@ -52,7 +54,7 @@ def group(
 
 
 def stacked(pages: Sequence[Array], names: Sequence[str]) -> Array:
-    """One image `(H, W, len(pages))` of one-channel images `(H, W, C)`; three equal channels count as one.
+    """One image `(*spatial, len(pages))` of one-channel images `(*spatial, C)`; three equal channels count as one.
 
     Args:
         pages: of the channels, in order.
@@ -72,12 +74,12 @@ def stacked(pages: Sequence[Array], names: Sequence[str]) -> Array:
 
 def _plane(page: Array, name: str) -> Array:
     colour = page[..., :3] if page.shape[-1] >= 3 else page[..., :1]
-    plain = page.shape[-1] in (1, 3) or (page.shape[-1] in (2, 4) and has_opaque_alpha(page))
-    if not plain or (colour != colour[..., :1]).any():
+    alpha = page.ndim == 3 and page.shape[-1] in (2, 4) and has_opaque_alpha(page)
+    if not (page.shape[-1] in (1, 3) or alpha) or (colour != colour[..., :1]).any():
         raise ImageError(f"{name} has {page.shape[-1]} channels", "one channel a file", "split it")
     plane: Array = colour[..., 0]
     return plane
 
 
 def _kind(plane: Array) -> str:
-    return f"{plane.shape[1]}×{plane.shape[0]} px of {plane.dtype}"
+    return f"{'×'.join(str(n) for n in reversed(plane.shape))} px of {plane.dtype}"

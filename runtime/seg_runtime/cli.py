@@ -130,8 +130,8 @@ def main(
 ) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
-    A mask is a palette picture: pixel value = class index. A folder of DICOM images is a study: each series gets one
-    DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
+    A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid. A
+    folder of DICOM images is a study: each series gets one DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
     NAME_dapi.tif, NAME_actin.tif and so on as one image. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test, --tune
     and --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device

@@ -224,6 +224,7 @@ def _check(c: Contract) -> None:
     need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")
     gaps = [i - o for i, o in zip(c.input_shape, c.output_shape, strict=True)]
+    need(len(c.input_shape) < 3 or c.geometry == "tile", f"geometry {c.geometry!r} for volumes", "tile")
     need(all(o > 0 for o in c.output_shape), f"output shape {c.output_shape}", "positive sizes")
     need(all(g >= 0 and g % 2 == 0 for g in gaps), f"window {c.input_shape} -> {c.output_shape}", "an even margin")
     need(0 <= c.threshold <= 1, f"threshold {c.threshold}", "a probability from 0 to 1")

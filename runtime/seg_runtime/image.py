@@ -107,22 +107,23 @@ def from_pil(image: Image.Image, name: str = "image") -> Array:
     return from_array(np.asarray(image), name)
 
 
-def from_array(array: Any, name: str = "array") -> Array:
-    """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`.
+def from_array(array: Any, name: str = "array", axes: int = 2) -> Array:
+    """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`; with three `axes` a D before the H.
 
     Booleans become 0 and 255; signed integers and float64 become float32 with their values kept.
 
     Raises:
         ImageError: another rank, no pixels, another dtype, NaN or infinity, or integers beyond float32's 2**24.
     """
+    wanted = "(H, W) or (H, W, C)" if axes == 2 else "(D, H, W) or (D, H, W, C)"
     try:
         values = np.asarray(array)
     except ValueError as error:
-        raise ImageError(f"{name} is no array ({error})", "(H, W) or (H, W, C)", "pass one image") from error
-    if values.ndim == 2:
+        raise ImageError(f"{name} is no array ({error})", wanted, "pass one image") from error
+    if values.ndim == axes:
         values = values[..., None]
-    if values.ndim != 3 or values.shape[-1] > 64:
-        raise ImageError(f"{name} has shape {np.shape(array)}", "(H, W) or (H, W, C)", "pass one image, channels last")
+    if values.ndim != axes + 1 or values.shape[-1] > 64:
+        raise ImageError(f"{name} has shape {np.shape(array)}", wanted, "pass one image, channels last")
     if values.size == 0:
         raise ImageError(f"{name} has no pixels (shape {values.shape})", "at least 1×1", "check where it comes from")
     if values.dtype == bool:
@@ -131,7 +132,7 @@ def from_array(array: Any, name: str = "array") -> Array:
         return values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype.kind not in "if":
         raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
-    if values.dtype.kind == "i" and np.abs(values, dtype=np.int64).max() > 1 << 24:
+    if values.dtype.kind == "i" and max(int(values.max()), -int(values.min())) > 1 << 24:
         raise ImageError(f"{name} has integers beyond 2**24", "values that float32 holds exactly", "scale it down")
     with np.errstate(over="ignore"):
         floats = values.astype(np.float32, copy=False)
@@ -148,7 +149,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
-    """Bring `(H, W, C)` to the channel count of the model where nothing is lost by it.
+    """Bring `(*spatial, C)` to the channel count of the model where nothing is lost by it.
 
     An opaque alpha is dropped, grey becomes three equal channels, three equal channels become grey.
 
@@ -158,7 +159,7 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
     have = image.shape[-1]
     if have == channels:
         return image
-    if have in (2, 4) and channels in (1, 3):
+    if have in (2, 4) and channels in (1, 3) and image.ndim == 3:  # of a volume they are scans, none is alpha
         if (image[..., -1] != _opaque(image.dtype)).any():
             raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it on a background first")
         return fit_channels(image[..., :-1], channels, name)
@@ -176,7 +177,7 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
 
 
 def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
-    """Bring `(H, W, C)` to what the model was trained on, where nothing is lost by it.
+    """Bring `(*spatial, C)` to what the model was trained on, where nothing is lost by it.
 
     Raises:
         ImageError: other channels, or floats where the model knows integers (and the other way round), whose unit
@@ -194,13 +195,13 @@ def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
 
 
 def is_grey(image: Array) -> bool:
-    """Whether the first three channels of `(H, W, 3 or 4)` are the same everywhere."""
+    """Whether the first three channels of `(*spatial, 3 or 4)` are the same everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
 
 
 def has_opaque_alpha(image: Array) -> bool:
-    """Whether `(H, W, C)` has a last channel that is alpha and says nothing."""
-    return image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
+    """Whether a picture `(H, W, C)` has a last channel that is alpha and says nothing."""
+    return image.ndim == 3 and image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
 
 
 def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:

@@ -13,6 +13,7 @@ from .preprocess import Array
 from .record import count_labels
 
 OPACITY = 0.35
+SLICES = 9  # of a volume on its sheet
 
 
 def visible(image: Array, intensity: Intensity | None = None) -> NDArray[np.uint8]:
@@ -63,10 +64,34 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
 def overlay(
     image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], intensity: Intensity | None = None
 ) -> Image.Image:
-    """The image with its labels and, below it, a legend with the share of each class."""
-    picture = Image.fromarray(blend(visible(image, intensity), labels, classes))
+    """The image `(*spatial, C)` with its labels and, below it, a legend with the share of each class.
+
+    Of a volume a sheet of slices, evenly spaced; of more than three channels the first.
+    """
+    shown, marked = (image, labels) if labels.ndim == 2 else (_sheet(first_channel(image)), _sheet(labels))
+    picture = Image.fromarray(blend(visible(shown, intensity), marked, classes))
     shares = count_labels(labels, len(classes)) / labels.size
     return _with_legend(picture, [(c, float(s)) for c, s in zip(classes, shares, strict=True)])
+
+
+def first_channel(image: Array) -> Array:
+    """A volume `(…, C)` for the eye: colours and grey as they are, of other channels, such as scans, the first."""
+    return image if image.shape[-1] in (1, 3) else image[..., :1]
+
+
+def fullest_slice(labels: NDArray[np.uint8]) -> int:
+    """Place of the slice of `(D, H, W)` with most foreground, the first of equals."""
+    return int(np.argmax(np.count_nonzero(labels, axis=(1, 2))))
+
+
+def _sheet(volume: Array) -> Array:
+    """At most `SLICES` slices of `(D, H, W, …)`, evenly spaced, row by row; empty places are black."""
+    count = min(SLICES, len(volume))
+    chosen = [volume[i] for i in np.linspace(0, len(volume) - 1, count + 2).round().astype(int)[1:-1]]
+    wide = -(-count // max(1, round(count**0.5)))
+    chosen += [np.zeros_like(chosen[0])] * (-count % wide)
+    rows = [np.concatenate(chosen[i : i + wide], axis=1) for i in range(0, len(chosen), wide)]
+    return np.concatenate(rows)
 
 
 def _right_and_below(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -26,16 +26,17 @@ def make_record(
         session: the model that answered.
         name: of the input, without its folder.
         input_sha256: of the file's content, or of the array's bytes where there was no file.
-        image: `(H, W, C)` as decoded.
-        labels: `(H, W)` uint8.
+        image: `(*spatial, C)` as decoded.
+        labels: `(*spatial)` uint8.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
     """
-    height, width, channels = image.shape
+    *depth, height, width, channels = image.shape
     counts = count_labels(labels, len(session.contract.classes))
     return {
         "input": {
             "name": name,
             "sha256": input_sha256,
+            **({"depth": depth[0]} if depth else {}),
             "height": height,
             "width": width,
             "channels": channels,
@@ -99,8 +100,8 @@ def versions(onnxruntime: str) -> dict[str, str]:
 
 
 def count_labels(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Pixels per class of `(H, W)` labels; in blocks, since numpy counts in 64-bit copies."""
-    rows = max(1, (1 << 20) // labels.shape[1])
+    """Pixels per class of `(*spatial)` labels; in blocks, since numpy counts in 64-bit copies."""
+    rows = max(1, (1 << 20) // labels[0].size)
     counts = np.zeros(classes, np.int64)
     for start in range(0, len(labels), rows):
         counts += np.bincount(labels[start : start + rows].ravel(), minlength=classes)

@@ -18,9 +18,10 @@ from PIL import Image
 from .contract import Contract
 from .ensemble import Ensemble, Model
 from .errors import ImageError, ModelError, SegError, SelfTestError
-from .image import decode, fitted, from_array, from_pil, read_bytes
+from .image import fitted, from_array, from_pil, read_bytes
 from .limits import MAX_PIXELS
 from .modelfile import Content, ModelFile
+from .opening import images_of
 from .preprocess import Array, Float
 from .record import make_record, test_report
 from .session import Session, check_signed
@@ -30,6 +31,7 @@ from .walk import Progress as Progress
 from .walk import Timings as Timings
 from .walk import segment_labels as segment_labels
 from .walk import segment_probabilities as segment_probabilities
+from .walk import slice_progress
 from .walk import window_logits as window_logits
 
 
@@ -38,9 +40,9 @@ class Segmentation:
     """What a model says about one image.
 
     Attributes:
-        labels: `(H, W)` uint8 class indices at the image's own size.
+        labels: `(H, W)` uint8 class indices at the image's own size; of a volume `(D, H, W)`.
         record: what a machine reads about how they came about; see `record.py`.
-        image: `(H, W, C)` the image as decoded.
+        image: `(*spatial, C)` the image as decoded.
         contract: of the model.
     """
 
@@ -54,7 +56,7 @@ class Segmentation:
 
     @property
     def probabilities(self) -> Float:
-        """`(K, H, W)` float32, 0..1. Runs the network again unless they were asked for at once."""
+        """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once."""
         if self._probabilities is None:
             self._probabilities = self._answer(fitted(self.image, self.contract))
         return self._probabilities
@@ -174,8 +176,10 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: path of a PNG, JPEG, BMP or one-page TIFF, a PIL image, or an array `(H, W)` or `(H, W, C)` of
-                uint8, uint16 or floats.
+            image: path of a PNG, JPEG, BMP, one-page TIFF or NIfTI volume, a PIL image, or an array `(H, W)` or
+                `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of several pages,
+                or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network saw it;
+                `nifti.NiftiGrid.stored` brings them to the order of the file.
             probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
             max_pixels: refuse a file with more px.
             progress: called with windows done and windows in all.
@@ -184,44 +188,46 @@ class Segmenter:
             ImageError: the image cannot be read or does not fit the model.
         """
         timings = Timings()
-        data: bytes | None = None
-        name = "image"
+        sha256: str | None = None
+        name, axes = "image", len(self.contract.input_shape)
         if isinstance(image, (str, Path)):
             name, start = str(image), time.perf_counter()
             data = read_bytes(Path(image))
-            pages = decode(data, name, max_pixels)
+            sha256 = hashlib.sha256(data).hexdigest()
+            pages = images_of(data, name, axes, max_pixels)
             array = next(pages)
             if next(pages, None) is not None:
                 raise ImageError(f"{name} has several pages", "one", "use Segmenter.pages for a stack")
             timings.add("decode", start)
         else:
-            array = from_pil(image) if isinstance(image, Image.Image) else from_array(image)
-        return self.segment_page(array, name, data, probabilities=probabilities, progress=progress, timings=timings)
+            array = from_pil(image) if isinstance(image, Image.Image) else from_array(image, axes=axes)
+        return self.segment_page(array, name, sha256, probabilities=probabilities, progress=progress, timings=timings)
 
     def pages(
         self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
     ) -> Iterator[Segmentation]:
         """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
         data = read_bytes(Path(path))
-        for page in decode(data, str(path), max_pixels):
-            yield self.segment_page(page, str(path), data, probabilities=probabilities)
+        sha256 = hashlib.sha256(data).hexdigest()
+        for page in images_of(data, str(path), len(self.contract.input_shape), max_pixels):
+            yield self.segment_page(page, str(path), sha256, probabilities=probabilities)
 
     def segment_page(
         self,
         page: Array,
         name: str,
-        data: bytes | None = None,
+        sha256: str | None = None,
         *,
         probabilities: bool = False,
         progress: Progress | None = None,
         timings: Timings | None = None,
     ) -> Segmentation:
-        """Segment one decoded page.
+        """Segment one decoded page or volume.
 
         Args:
-            page: `(H, W, C)` uint8, uint16 or float32.
+            page: `(*spatial, C)` uint8, uint16 or float32; a model of slices answers a volume slice by slice.
             name: what errors and the record call it.
-            data: the file's content, for its digest; None where there was no file.
+            sha256: of the file's content; None takes that of the page.
             probabilities: as in a call.
             progress: as in a call.
             timings: of stages that are done.
@@ -229,13 +235,17 @@ class Segmenter:
         timings = timings or Timings()
         files = self._opened()
         image = fitted(page, self.contract, name)
-        session = files.session_for(image.shape[:-1])
+        axes = len(self.contract.input_shape)
+        if image.ndim - 1 < axes:
+            raise ImageError(f"{name} is a single picture", "a volume as the model was trained", "name a volume")
+        shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
+        session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
         answer = _whole if contract.form == "host-ready" else _by_windows
         labels, scores = answer(session, image, name, probabilities, timings, progress)
-        files.measured(session, image.shape[:-1], timings.ms["inference"])
-        source = hashlib.sha256(page.tobytes() if data is None else data).hexdigest()
+        files.measured(session, shape, timings.ms["inference"] / slices)
+        source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
         record = make_record(session, Path(name).name, source, page, labels, timings.ms)
 
         def again(fitted_image: Array) -> Float:
@@ -276,6 +286,12 @@ def _whole(
     session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
 ) -> Answer:
     """By a host-ready file, whose graph holds all four steps."""
+    if image.ndim - 1 > len(session.contract.input_shape):
+        watches = [slice_progress(progress, place, len(image)) for place in range(len(image))]
+        pairs = zip(image, watches, strict=True)
+        answers = [_whole(session, plane, name, probabilities, timings, watch) for plane, watch in pairs]
+        scores = [s for _, s in answers if s is not None]
+        return np.stack([labels for labels, _ in answers]), np.stack(scores, axis=1) if scores else None
     dtype = session.contract.host_dtype
     if image.dtype != dtype:
         fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"

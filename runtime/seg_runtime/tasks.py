@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .channels import group
 from .dicom import SNIFFED, is_dicom
 from .errors import ImageError, SegError
-from .image import SUFFIXES
 from .limits import MAX_PIXELS
+from .nifti import is_nifti
+from .opening import SUFFIXES, is_readable, stem_of
 
 if TYPE_CHECKING:
     from .dicom.study import Stack
@@ -55,6 +56,11 @@ class Task:
         return self.stem.with_name(self.stem.name + ".json")
 
     @property
+    def volume(self) -> bool:
+        """Whether it is a NIfTI volume, which is answered by one of its own kind."""
+        return self.stack is None and is_nifti(self.source)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All that is read."""
         return self.stack.files if self.stack else self.channels or (self.source,)
@@ -67,6 +73,8 @@ class Task:
         """Kinds of results asked for, with the suffixes that each may have (one page or several)."""
         pictures = (".png", ".tif")
         asked: dict[str, tuple[str, ...]] = {"mask": pictures}
+        if self.volume:
+            asked = {"mask": (".nii.gz",)}
         if self.stack and not self.stack.no_seg:
             asked = {f"seg_{wishes.dicom_seg}": (".dcm",)}
         if wishes.overlay:
@@ -109,7 +117,7 @@ def find_tasks(
             clash = f"{task.source} and {other.source} would write the same {task.stem.name}_mask"
             failed.append((task.source, ImageError(clash, "one name each", "run one of them with another --out")))
     sources = {os.path.realpath(file) for task in tasks.values() for file in task.files}
-    suffixes = (".png", ".tif", ".npy", ".dcm")
+    suffixes = (".png", ".tif", ".npy", ".dcm", ".nii.gz")
     for task in list(tasks.values()):
         targets = [task.record, *(task.result(kind, suffix) for kind in KINDS for suffix in suffixes)]
         if hit := next((t for t in targets if os.path.realpath(t) in sources), None):
@@ -131,7 +139,7 @@ def _open_file(given: Path, out: Path) -> tuple[list[Task], Failures]:
     if _is_result(given):
         return [], []
     if not _holds_dicom(given):
-        return [Task(given, out / given.stem)], []
+        return [Task(given, out / stem_of(given))], []
     from .dicom.study import find_stacks
 
     stacks, failed = find_stacks([given], apart=True)
@@ -144,12 +152,12 @@ def _open_folder(folder: Path, out: Path, recursive: bool) -> tuple[list[Task], 
     seen = False
     for path in _files(folder, recursive):
         dicom = _holds_dicom(path)
-        if not dicom and path.suffix.lower() not in SUFFIXES:
+        if not dicom and not is_readable(path):
             continue
         seen = True
         if not _is_result(path):
             (dicoms if dicom else pictures).append(path)
-    tasks = [Task(path, out / path.parent.relative_to(folder) / path.stem) for path in pictures]
+    tasks = [Task(path, out / path.parent.relative_to(folder) / stem_of(path)) for path in pictures]
     failed: Failures = []
     if dicoms:
         found, failed = _stacks(folder, dicoms, out)
@@ -208,10 +216,11 @@ def _holds_dicom(path: Path) -> bool:
 
 def _is_result(path: Path) -> bool:
     """Whether the record beside it says that an earlier run wrote this file."""
+    stem = stem_of(path)
     for what in KINDS:
-        if path.stem.endswith(f"_{what}"):
+        if stem.endswith(f"_{what}"):
             try:
-                record = read_record(path.with_name(path.stem.removesuffix(f"_{what}") + ".json"))
+                record = read_record(path.with_name(stem.removesuffix(f"_{what}") + ".json"))
             except SegError:
                 return False
             return record is not None and path.name in record["outputs"].values()

@@ -77,8 +77,17 @@ def window_logits(
 def segment_labels(
     image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
 ) -> NDArray[np.uint8]:
-    """Labels `(H, W)` uint8 of an image `(H, W, C)`; arguments are those of `window_logits`. Memory for logits: two calls."""
+    """Labels `(*spatial)` uint8 of an image `(*spatial, C)`; arguments are those of `window_logits`. Memory for logits: two calls.
+
+    A model of slices answers a volume slice by slice.
+    """
     times = timings or Timings()
+    if image.ndim - 1 > len(contract.input_shape):
+        labels = np.empty(image.shape[:-1], np.uint8)
+        for number, plane in enumerate(image):
+            watch = slice_progress(progress, number, len(image))
+            labels[number] = segment_labels(plane, contract, infer, times, watch)
+        return labels
     start = time.perf_counter()
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
@@ -97,8 +106,13 @@ def segment_labels(
 def segment_probabilities(
     image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
 ) -> tuple[NDArray[np.uint8], Float]:
-    """Labels `(H, W)` uint8 and probabilities `(K, H, W)` float32, 0..1, of an image `(H, W, C)`."""
+    """Labels `(*spatial)` uint8 and probabilities `(K, *spatial)` float32, 0..1, of an image `(*spatial, C)`."""
     times = timings or Timings()
+    if image.ndim - 1 > len(contract.input_shape):
+        watches = [slice_progress(progress, number, len(image)) for number in range(len(image))]
+        pairs = zip(image, watches, strict=True)
+        answers = [segment_probabilities(plane, contract, infer, times, watch) for plane, watch in pairs]
+        return np.stack([found for found, _ in answers]), np.stack([scores for _, scores in answers], axis=1)
     start = time.perf_counter()
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
@@ -116,6 +130,14 @@ def segment_probabilities(
     probabilities = unframe(activate(logits, contract), image.shape[:-1])
     times.add("postprocess", start)
     return labels, probabilities
+
+
+def slice_progress(progress: Progress | None, number: int, slices: int) -> Progress | None:
+    """What is told of the windows of one slice, for who wants to hear of a volume of so many slices."""
+    if progress is None:
+        return None
+    told = progress
+    return lambda done, total: told(number * total + done, slices * total)
 
 
 def _overlapped(

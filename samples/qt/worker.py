@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,7 @@ class Worker(QObject):
         if len(pages) > 1:
             raise SegError(f"{image.name} has {len(pages)} pages", "one", "save the one you want alone")
         self.decoded.emit(visible(pages[0]))
-        return segmenter.segment_page(pages[0], image.name, data, progress=self._tick)
+        return segmenter.segment_page(pages[0], image.name, hashlib.sha256(data).hexdigest(), progress=self._tick)
 
     def _tick(self, done: int, total: int) -> None:
         """Called by the Segmenter after each window; an exception from here ends its work."""

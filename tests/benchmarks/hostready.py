@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from seg_export.export import Exported, export
 from seg_export.hostready.prove import HostForm
-from seg_export.parity import image_files
 from seg_runtime import Segmenter
 from seg_runtime.contract import GEOMETRIES
 from seg_runtime.errors import ImageError
+from seg_runtime.opening import image_files
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 
@@ -43,7 +43,7 @@ def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs
 def real(window: Segmenter, host: Segmenter, folder: Path) -> dict[str, int]:
     """Pixels that differ over all images of a folder, and how many there are."""
     found = {"images": 0, "pixels": 0, "differing": 0, "foreground": 0}
-    for path in image_files(folder):
+    for (path,) in image_files(folder):
         try:
             labels = window(path).labels
         except ImageError:  # of another kind than the model takes

@@ -27,7 +27,8 @@ def quantized(bench: Bench) -> Path:
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-        from seg_export.parity import image_files, image_windows
+        from seg_export.parity import image_windows
+        from seg_runtime.opening import image_files
 
         class Windows(CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:

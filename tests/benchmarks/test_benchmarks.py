@@ -12,7 +12,7 @@ from seg_export.rewrite.layers import FORMS
 from seg_toolkit.checkpoint import save
 from seg_toolkit.folder import json_values, parse_classes
 
-from tests.benchmarks import chart
+from tests.benchmarks import chart, volume
 from tests.benchmarks.accuracy import otsu
 from tests.benchmarks.measure import random_checkpoint
 from tests.benchmarks.speed_forms import Bench, Running, by_windows
@@ -224,3 +224,9 @@ def test_files_apart(model_file, tmp_path):
     assert shown.count("\n| ") == 3
     [figures] = json.loads((tmp_path / "figures.json").read_text())["ms_and_peak_mb"].values()
     assert all(value > 0 for value in figures[0])
+
+
+def test_a_volume_is_measured_in_a_process_of_its_own() -> None:
+    rows = volume.measure((20, 48, 64))
+    assert [row["network"] for row in rows] == ["unet3d", "unet"]
+    assert all(0.03 < float(str(row["peak_gb"])) < volume.GOAL_GB for row in rows)

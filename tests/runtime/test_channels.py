@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_export.export import export, write
+from seg_export.precision.gate import pictures
 from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import run
 from seg_runtime.channels import group, stacked
@@ -15,6 +16,7 @@ from seg_runtime.contract import Contract
 from seg_runtime.errors import ContractError
 from seg_runtime.tasks import Wishes, find_tasks
 from seg_toolkit.checkpoint import load
+from seg_toolkit.folder import parse_classes
 
 from ..conftest import Made, noise_image
 
@@ -127,3 +129,30 @@ def test_older_contracts_know_one_file(model: Made) -> None:
     assert Contract.from_json(old).channel_files == ()
     again = replace(model.contract, channel_files=ENDINGS)
     assert Contract.from_json(again.to_json()) == again
+
+
+def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path: Path) -> None:
+    checkpoint = load(model.checkpoint)
+    named = replace(checkpoint, contract=replace(checkpoint.contract, channel_files=ENDINGS))
+    for seed, name in enumerate(("a", "b")):
+        save_case(tmp_path / "images", name, seed)
+    made = export(named, images=tmp_path, golden_images=tmp_path)
+    assert (made.parity.windows, made.contract.parity["images"]) == (2, "real")
+    (tmp_path / "images" / "b_actin.tif").unlink()
+    with pytest.raises(ImageError, match="b has no channel _actin"):
+        export(named, images=tmp_path)
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_the_gate_of_a_precision_judges_cases_too(model: Made, tmp_path: Path, masks: bool) -> None:
+    image = save_case(tmp_path / "images", "a")
+    truth = (image[..., 0] > 90).astype(np.uint8)
+    if masks:
+        (tmp_path / "masks").mkdir()
+        Image.fromarray(truth).save(tmp_path / "masks" / "a.png")
+    [picture] = pictures(tmp_path, ENDINGS)
+    ours, known = picture.read(model.contract, parse_classes("background=0,thing=1"))
+    np.testing.assert_array_equal(ours, image)
+    assert (known is not None) == masks
+    if known is not None:
+        np.testing.assert_array_equal(known, truth)

@@ -51,8 +51,8 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option("--network", default="unet", help="Of the family; --list-recipes shows what each task takes.")
 @click.option(
     "--reader",
-    help="How the data set lies in DATA, with options as in pairs:ring=3 [default: pairs, which is images/ and masks/; with"
-    " --evaluate the model's own].",
+    help="How the data set lies in DATA, with options as in pairs:ring=3; nifti, brats and sparse are volumes [default: pairs,"
+    " which is images/ and masks/; with --evaluate the model's own].",
 )
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
 @click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
@@ -63,8 +63,8 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     type=float,
     help="w0 of the weight map between cells, 10 in the paper [default: 10 with instances and no masks, else 0].",
 )
-@click.option("--width", type=click.IntRange(1), default=64, help="Maps of the first level.")
-@click.option("--depth", type=click.IntRange(1, 6), default=4, help="Poolings.")
+@click.option("--width", type=click.IntRange(1), help="Maps of the first level [default: the network's, 64 of unet].")
+@click.option("--depth", type=click.IntRange(1, 6), help="Poolings [default: the network's, 4 of unet].")
 @click.option("--input-size", help="Side of a window: 16k + 60 at depth 4 [default: the network's own, 572].")
 @click.option("--skip", type=click.Choice(["crop", "resize"]), default="crop", help="What the skips carry.")
 @click.option(
@@ -278,7 +278,7 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
         counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
     )
     if options["attention"]:
-        _show_attention(network, cases, checkpoint.contract, device, options["attention"])
+        _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])
     click.echo(_table(result))
     text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
     click.echo(text)
@@ -286,14 +286,17 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
 
 
-def _show_attention(network: Any, cases: Any, contract: Any, device: Any, folder: Path) -> None:
+def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, device: Any, folder: Path) -> None:
     from seg_runtime.image import fitted
+    from seg_runtime.overlay import fullest_slice
 
     from .heatmap import attention_maps, write_pictures
 
     written = 0
     for case in _bar("drawing attention", len(cases))(cases):
         image = fitted(case.image(), contract, case.name)
+        if image.ndim - 1 > len(contract.input_shape):  # of a volume the slice that the preview shows, too
+            image = image[fullest_slice(case.read(classes).labels)]
         maps = attention_maps(network, image, contract, device)
         written += sum(1 for _ in write_pictures(folder, case.name, image, maps, contract))
     _say(f"wrote {written} heat maps to {folder}")

@@ -40,6 +40,10 @@ class Framed:
     truth: Array
     weights: NDArray[np.float32]
 
+    def slice(self, place: int) -> Framed:
+        """One slice of a volume."""
+        return Framed(self.image[place], self.truth[place], self.weights[place])
+
 
 Item = tuple[Tensor, Tensor, Tensor]
 
@@ -95,8 +99,11 @@ class WindowStream(Dataset["Item | SegError"]):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
-        change = draw(rng, self.augmentation, len(self.contract.input_shape))
-        where = coordinates(change, self._centre(case, rng), self.contract.input_shape)
+        axes = len(self.contract.input_shape)
+        change, centre = draw(rng, self.augmentation, axes), self._centre(case, rng)
+        if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
+            case, centre = case.slice(round(float(centre[0]))), centre[1:]
+        where = coordinates(change, centre, self.contract.input_shape)
         image = normaliser(case.image, self.contract.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
         answered = self._answered(where)
@@ -165,7 +172,8 @@ class WindowStream(Dataset["Item | SegError"]):
             return anywhere
         pixels = np.flatnonzero(known.ravel() == rng.choice(present))
         hit = np.array(np.unravel_index(rng.choice(pixels), known.shape), np.float64)
-        half = np.array(self.contract.output_shape) / 2
+        half = np.zeros(axes)
+        half[-len(self.contract.output_shape) :] = np.array(self.contract.output_shape) / 2
         hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
         return hit
 

@@ -22,7 +22,10 @@ from .networks.network import LAYOUT
 
 @dataclass(frozen=True)
 class Scored:
-    """One case with the model's answer: `(H, W, C)` image, `(H, W)` uint8 truth and labels, `(K, K)` counts."""
+    """One case with the model's answer: `(*spatial, C)` image, `(*spatial)` uint8 truth and labels, `(K, K)` counts.
+
+    Pixels that nobody annotated are not counted.
+    """
 
     name: str
     image: Array
@@ -32,7 +35,7 @@ class Scored:
 
 
 def torch_infer(model: nn.Module, device: torch.device) -> Infer:
-    """The model as the runtime calls one: `(1, C, H, W)` float32 -> logits `(1, K, h, w)` float32."""
+    """The model as the runtime calls one: `(1, C, *input_shape)` float32 -> logits `(1, K, *output_shape)` float32."""
 
     @torch.inference_mode()
     def infer(window: Float) -> Float:
@@ -52,4 +55,5 @@ def score(
         example = case.read(classes)
         image, expected = fitted(example.image, contract, case.name), example.labels
         labels = segment_labels(image, contract, infer)
-        yield Scored(case.name, image, expected, labels, confusion(expected, labels, len(classes)))
+        known = slice(None) if example.known is None else example.known
+        yield Scored(case.name, image, expected, labels, confusion(expected[known], labels[known], len(classes)))

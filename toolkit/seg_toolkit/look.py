@@ -76,8 +76,8 @@ def _told_apart(image: Array) -> Array:
 
 
 def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:
-    if max(labels.shape) <= 2 * output_px:
-        return 0.0  # windows show most of such an image anyway
+    if max(labels.shape) <= 2 * output_px or labels.ndim > 2:
+        return 0.0  # windows show most of such an image anyway, and volumes are tiled in any case
     parts, _ = ndimage.label(labels > 0)
     sizes = np.bincount(parts.ravel())
     boxes = ndimage.find_objects(parts)
@@ -105,6 +105,17 @@ def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[st
         + (" of the full range" if all(np.dtype(s.dtype).kind == "u" for s in sights) else ", as they are"),
         "classes: " + ", ".join(f"{c.info.name} {s:.2%}" for c, s in zip(classes, shares(sights), strict=True)),
     ]
+
+
+def check_axes(sights: Sequence[Sight], axes: int) -> None:
+    """Refuse pictures for a network of volumes; volumes for a network of slices are fine.
+
+    Raises:
+        DataError: names the first.
+    """
+    if flat := next((s for s in sights if len(s.shape) < axes), None):
+        fix = "choose another --network, or another --reader"
+        raise DataError(f"{flat.name} is a picture", "volumes for a network of volumes", fix)
 
 
 def choose_channels(sights: Sequence[Sight], asked: int | None = None) -> tuple[int, str]:
@@ -233,10 +244,18 @@ def scarce_classes(sights: Sequence[Sight]) -> dict[int, list[int]]:
 
 
 def choose_geometry(sights: Sequence[Sight], output_px: int, asked: str) -> Choice:
-    """The geometry, and why."""
+    """The geometry, and why.
+
+    Raises:
+        DataError: an unknown one, or another than `tile` for volumes.
+    """
+    if asked != "auto" and asked not in GEOMETRIES:
+        raise DataError(f"--geometry {asked}", f"auto, {', '.join(GEOMETRIES)}", "choose one")
+    if volumes := [s for s in sights if len(s.shape) > 2]:
+        if asked in ("auto", "tile"):
+            return "tile", "volumes keep their own resolution"
+        raise DataError(f"--geometry {asked} and the volume {volumes[0].name}", "tile", "leave --geometry out")
     if asked != "auto":
-        if asked not in GEOMETRIES:
-            raise DataError(f"--geometry {asked}", f"auto, {', '.join(GEOMETRIES)}", "choose one")
         return asked, "as asked"
     wide = float(np.mean([s.wide_share for s in sights]))
     if wide > 0.5:

@@ -27,19 +27,22 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
     return (weights * energy).sum() / weights.sum().clamp_min(1e-8)
 
 
-def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0) -> Tensor:
+def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, known: Tensor | None = None) -> Tensor:
     """1 - soft Dice, averaged over the classes; the V-Net loss of Milletari et al. 2016 (arXiv 1606.04797), squared terms left out.
 
     Args:
         logits: `(N, K, *spatial)` float.
         labels: `(N, *spatial)` int64 class indices.
         smooth: px added to both sides, so that an absent class that is not predicted costs nothing.
+        known: `(N, *spatial)` bool, pixels that count; None for all.
 
     Returns:
         Scalar, 0 to 1.
     """
     probabilities = logits.float().softmax(dim=1)
     truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1).to(probabilities.dtype)  # (N, K, H, W)
+    if known is not None:
+        probabilities, truth = (part * known[:, None] for part in (probabilities, truth))
     axes = (0, *range(2, logits.ndim))
     overlap = (probabilities * truth).sum(axes)
     total = probabilities.sum(axes) + truth.sum(axes)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.contract import ClassInfo
-from seg_runtime.overlay import blend, visible
+from seg_runtime.overlay import blend, first_channel, fullest_slice, visible
 from seg_runtime.preprocess import Array
 
 INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
@@ -56,7 +56,8 @@ def _panel(
 def preview(
     cases: Sequence[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
 ) -> Image.Image:
-    """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it."""
+    """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it; of a volume its
+    slice with most foreground."""
     side, head = 300, 22
     rows = [(name, dice, _row(image, truth, labels, classes, side)) for name, image, truth, labels, dice in cases]
     sheet = Image.new("RGB", (3 * side, head + sum(tiles[0].height + head + 8 for _, _, tiles in rows)), PAPER)
@@ -75,6 +76,9 @@ def preview(
 def _row(
     image: Array, truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo], side: int
 ) -> list[Image.Image]:
+    if labels.ndim > 2:  # of a volume the slice where most is to be seen
+        place = fullest_slice(truth if truth.any() else labels)
+        image, truth, labels = first_channel(image)[place], truth[place], labels[place]
     grey = visible(image)
     tiles = [Image.fromarray(p) for p in (grey, blend(grey, truth, classes), blend(grey, labels, classes))]
     factor = (side - 4) / max(tiles[0].size)

@@ -13,7 +13,7 @@ import torch
 from seg_runtime.atomic import check_writable
 from seg_runtime.contract import Contract, Intensity
 from seg_runtime.errors import DataError, SegError
-from seg_runtime.image import SUFFIXES
+from seg_runtime.opening import is_readable, stem_of
 
 from .augment import parse_augmentation
 from .case import Case
@@ -24,6 +24,7 @@ from .folder import ClassValues, infer_classes, mask_values, parse_classes
 from .foreign import digest_of, read_state
 from .look import (
     Sight,
+    check_axes,
     choose_augmentation,
     choose_balance,
     choose_channels,
@@ -85,6 +86,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
     infos = with_codes([c.info for c in classes], options.get("codes"))
     sights = look(cases, classes, output_px, bar("looking at the images", len(cases)))
+    check_axes(sights, len(input_shape))
     for line in describe(sights, classes):
         say(line)
     say(f"split: {len(training)} for training, {len(validation)} for validation")
@@ -159,11 +161,7 @@ def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, 
     asked = options["input_size"]
     if not asked:
         return network.default_input, network.output_shape(network.default_input)
-    try:
-        sides = tuple(int(side) for side in str(asked).split(","))
-    except ValueError as error:
-        raise SegError(f"--input-size {asked}", "a number, or one for each axis", "572, or 116,132,132") from error
-    shape = sides * network.axes if len(sides) == 1 else sides
+    shape = network.window(str(asked))
     return shape, network.output_shape(shape)
 
 
@@ -172,7 +170,7 @@ def _network(channels: int, classes: int, options: dict[str, Any]) -> Network:
     try:
         network = from_options(options["network"], channels, classes, options)
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
-        came = f"a network of width {options['width']} does not fit into memory"
+        came = f"a network of width {options['width'] or 'its own'} does not fit into memory"
         raise SegError(came, "a smaller one", "lower --width") from error
     if options["pretrained"]:
         network.begin_from(read_state(options["pretrained"]))
@@ -226,7 +224,7 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
 def _name(listed: str) -> str:
     """The name of a case, listed as such or as a file."""
     path = Path(listed)
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    return stem_of(path) if is_readable(path) else path.name
 
 
 def choose_border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:

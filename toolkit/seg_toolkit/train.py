@@ -255,7 +255,9 @@ def _step(
 
 def _judged(logits: Tensor, labels: Tensor, weights: Tensor, settings: Settings) -> Tensor:
     loss = weighted_cross_entropy(logits, labels, weights)
-    return loss + settings.dice_weight * dice_loss(logits, labels) if settings.dice_weight else loss
+    if settings.dice_weight:
+        loss = loss + settings.dice_weight * dice_loss(logits, labels, known=weights > 0)
+    return loss
 
 
 def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:

@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 from seg_runtime.contract import Contract
 from seg_runtime.errors import ImageError, ParityError
-from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.image import fitted
+from seg_runtime.opening import first_image, image_files
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import segment_labels
 from seg_runtime.session import Session
 
-from ..parity import evenly, generated_images, image_files
+from ..parity import evenly, generated_images
 from ..stamp import stamped
 from .graph import host_contract, host_ready
 
@@ -83,9 +84,9 @@ def _samples(images: Path | None, contract: Contract) -> Iterator[Array]:
 
 
 def _real(folder: Path, contract: Contract) -> list[Array]:
-    paths = image_files(folder)
-    chosen = [paths[i] for i in evenly(len(paths), IMAGES)]
-    return [fitted(next(decode(read_bytes(path), str(path))), contract, str(path)) for path in chosen]
+    found = image_files(folder, contract.channel_files)
+    chosen = [found[i] for i in evenly(len(found), IMAGES)]
+    return [fitted(first_image(files, len(contract.input_shape)), contract, str(files[0])) for files in chosen]
 
 
 def _as_host(image: Array, contract: Contract) -> Array:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, ParityError
-from seg_runtime.image import decode, fitted, read_bytes
+from seg_runtime.image import fitted
+from seg_runtime.opening import Files, image_files, whole_image
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from seg_toolkit.case import Case
@@ -20,7 +21,7 @@ from seg_toolkit.folder import ClassValues
 from seg_toolkit.metrics import Confusion, confusion, dice, iou, over_images
 from seg_toolkit.readers import PAIRS, find_cases
 
-from ..parity import evenly, image_files
+from ..parity import evenly
 
 IMAGES = 8  # of a folder, whole, evenly spaced
 GOAL = 0.3  # points of Dice
@@ -150,33 +151,36 @@ class Picture:
     """An image of a folder and, where known, its mask."""
 
     name: str
-    source: Path | Case
+    source: Files | Case
 
     def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
         """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
-        if isinstance(self.source, Path):
-            return fitted(next(decode(read_bytes(self.source), self.name)), contract, self.name), None
-        example = self.source.read(classes)
-        return fitted(example.image, contract, self.name), example.labels
+        if isinstance(self.source, Case):
+            example = self.source.read(classes)
+            return fitted(example.image, contract, self.name), example.labels
+        return fitted(whole_image(self.source, len(contract.input_shape)), contract, self.name), None
 
 
-def pictures(folder: Path, reader: str = PAIRS, count: int = IMAGES) -> list[Picture]:
+def pictures(
+    folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (), count: int = IMAGES
+) -> list[Picture]:
     """At most `count` images of a folder, evenly spaced, with their masks where it is a data set.
 
     Args:
         folder: in the reader's layout, or of images alone.
         reader: of the checkpoint, so that masks mean what they meant in training.
+        channel_files: of the contract.
         count: of images, at most.
 
     Raises:
         DataError: no images.
     """
-    pairs = reader.partition(":")[0] == PAIRS
-    if pairs and not any((folder / part).is_dir() for part in ("masks", "instances")):
-        paths = image_files(folder)
-        return [Picture(str(paths[i]), paths[i]) for i in evenly(len(paths), count)]
-    cases = find_cases(reader, folder, lambda note: None)
-    return [Picture(cases[i].name, cases[i]) for i in evenly(len(cases), count)]
+    plain = reader.partition(":")[0] in (PAIRS, "channels")
+    if plain and not any((folder / part).is_dir() for part in ("masks", "instances")):
+        found = [Picture(str(files[0]), files) for files in image_files(folder, channel_files)]
+    else:
+        found = [Picture(case.name, case) for case in find_cases(reader, folder, lambda note: None)]
+    return [found[i] for i in evenly(len(found), count)]
 
 
 @dataclass(frozen=True)

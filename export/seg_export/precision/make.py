@@ -12,6 +12,7 @@ import onnx
 from seg_runtime.contract import PRECISIONS, Contract
 from seg_runtime.errors import ParityError, SegError
 from seg_runtime.golden import FP32_LIMIT
+from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Infer, window_logits
 from seg_runtime.session import Session
@@ -19,7 +20,7 @@ from seg_toolkit.checkpoint import Checkpoint
 from seg_toolkit.folder import stored_classes
 
 from ..golden import CANDIDATES, generated
-from ..parity import evenly, generated_images, image_files, image_windows
+from ..parity import evenly, generated_images, image_windows
 from ..stamp import stamped
 from . import fp16, int8
 from .calibrate import Spread, inferring, meaning, spread
@@ -99,16 +100,18 @@ def in_precision(
         DataError, ImageError: images that do not fit the model.
     """
     classes = stored_classes(checkpoint.classes)
-    paths = image_files(wanted.calibration)
-    chosen = [paths[i] for i in evenly(len(paths), CALIBRATION_IMAGES)]
+    images = image_files(wanted.calibration, contract.channel_files)
+    chosen = [images[i] for i in evenly(len(images), CALIBRATION_IMAGES)]
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
-    known = answered(pictures(wanted.calibration, checkpoint.reader), classes, contract, proven.run)
+    known = answered(
+        pictures(wanted.calibration, checkpoint.reader, contract.channel_files), classes, contract, proven.run
+    )
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, precision=wanted.name)
     session = Session(stamped(made, contract), provider="cpu")
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
-    judged = pictures(wanted.images or wanted.calibration, checkpoint.reader)
+    judged = pictures(wanted.images or wanted.calibration, checkpoint.reader, contract.channel_files)
     what = f"comparing {wanted.name} labels"
     cost = judge(judged, classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
     figures = {**cost.as_dict(), **facts, "calibration": {"images": len(chosen)}}

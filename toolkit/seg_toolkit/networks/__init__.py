@@ -13,9 +13,10 @@ from .multiscale import MultiScaleUNet
 from .network import Network as Network
 from .ternaus import TernausNet
 from .unet import UNet
+from .unet3d import UNet3D
 
 NETWORKS: dict[str, type[Network]] = {
-    network.kind: network for network in (UNet, AttentionUNet, MultiScaleUNet, TernausNet)
+    network.kind: network for network in (UNet, AttentionUNet, MultiScaleUNet, TernausNet, UNet3D)
 }
 
 

@@ -39,6 +39,18 @@ class Network(nn.Module):
         """Side in px of the answer to a window of `side` px, None where a pooling would meet an odd size."""
         raise NotImplementedError
 
+    def window(self, asked: str) -> tuple[int, ...]:
+        """The input shape that `--input-size` asks for: one number for all axes, or one for each with commas.
+
+        Raises:
+            SegError: no numbers.
+        """
+        try:
+            sides = tuple(int(side) for side in asked.split(","))
+        except ValueError as error:
+            raise SegError(f"--input-size {asked}", "a number, or one for each axis", "572, or 116,132,132") from error
+        return sides * self.axes if len(sides) == 1 else sides
+
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The centre that the network answers for.
 

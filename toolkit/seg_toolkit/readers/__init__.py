@@ -15,11 +15,14 @@ from seg_runtime.errors import SegError
 
 from ..case import Case
 from ..folder import find_cases as find_pairs
+from .brats import find_cases as find_brats
 from .channels import find_channels
 from .isic import find_isic
+from .nifti import find_cases as find_nifti
 from .pets import find_pets
 from .ring import with_ring
 from .siim import find_siim
+from .sparse import find_cases as find_sparse
 from .stacks import find_stacks
 from .tracking import find_tracking
 
@@ -31,12 +34,15 @@ folder in another layout."""
 PAIRS = "pairs"
 READERS: dict[str, Reader] = {
     PAIRS: find_pairs,
+    "brats": find_brats,
     "cell-tracking": find_tracking,
     "channels": find_channels,
     "isbi2012": find_stacks,
     "isic": find_isic,
+    "nifti": find_nifti,
     "pets": find_pets,
     "siim": find_siim,
+    "sparse": find_sparse,
 }
 
 

@@ -1,0 +1,114 @@
+"""What is an image or a volume, by name, and its arrays as a model wants them: for seg-run, training and export alike.
+
+A model of slices, two spatial axes, takes pictures, and a volume slice by slice. A model of volumes, three, takes NIfTI
+files and the pages of a TIFF as one volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .channels import group, stacked
+from .errors import DataError, ImageError
+from .image import SUFFIXES as PICTURES
+from .image import decode, read_bytes
+from .limits import MAX_PIXELS
+from .nifti import SUFFIXES as VOLUMES
+from .nifti import is_nifti, read_volume
+from .nifti import stem_of as stem_of
+from .preprocess import Array
+
+SUFFIXES = (*PICTURES, *VOLUMES)
+
+
+Files = tuple[Path, ...]
+"""Of one image: a single one, or one a channel in their order."""
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file has the name of an image or a volume."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def images_of(data: bytes, name: str, axes: int, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
+    """The arrays of a file, one after the other.
+
+    Args:
+        data: the file's content.
+        name: its path or name, which errors quote.
+        axes: spatial axes of the model, 2 or 3.
+        max_pixels: refuse a file with more px.
+
+    Yields:
+        `(H, W, C)` for each page of a picture; `(D, H, W, C)` of a NIfTI volume, for any model; and of a TIFF of several
+        pages for a model of volumes.
+
+    Raises:
+        ImageError: the file cannot be read, or is a single picture and the model wants volumes.
+        SegError: a package that reads it is not installed.
+    """
+    if is_nifti(name):
+        yield read_volume(data, name, max_pixels)[0]
+    elif axes == 2:
+        yield from decode(data, name, max_pixels)
+    else:
+        yield volume_of(decode(data, name, max_pixels), name)
+
+
+def volume_of(pages: Iterator[Array], name: str) -> Array:
+    """The pages `(H, W, C)` of a TIFF as one volume `(D, H, W, C)`.
+
+    Raises:
+        ImageError: a single page, or pages that differ in size or type.
+    """
+    planes = list(pages)
+    if len(planes) == 1:
+        fix = "name a NIfTI file or a TIFF of several pages"
+        raise ImageError(f"{name} is a single picture", "a volume as the model was trained", fix)
+    kinds = list(dict.fromkeys((p.shape, str(p.dtype)) for p in planes))
+    if len(kinds) > 1:
+        came = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
+        raise ImageError(came, "one size and type for a volume", "export the stack again")
+    return np.stack(planes)
+
+
+def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
+    """Images and volumes in a folder, or in its subfolder `images`, sorted.
+
+    Args:
+        folder: to look into.
+        channel_files: of the contract.
+
+    Raises:
+        DataError: no such folder or none in it.
+        ImageError: a file that is no channel of a case, or a case that lacks one.
+    """
+    inner = folder / "images"
+    place = inner if inner.is_dir() else folder
+    found = sorted(p for p in place.iterdir() if is_readable(p) and p.name[0] != ".") if place.is_dir() else []
+    if not found:
+        raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
+    if not channel_files:
+        return [(path,) for path in found]
+    cases, failed = group(found, channel_files)
+    if failed:
+        raise failed[0][1]
+    return list(cases.values())
+
+
+def whole_image(files: Files, axes: int) -> Array:
+    """The first array of a file, see `images_of`; of several files the image of which each is a channel."""
+    images = [next(images_of(read_bytes(path), str(path), axes)) for path in files]
+    return images[0] if len(images) == 1 else stacked(images, [str(path) for path in files])
+
+
+def first_image(files: Files, axes: int) -> Array:
+    """`whole_image`, with a model's number of spatial axes; of a volume, for a model of slices, the middle one.
+
+    What export looks at: parity, calibration and golden samples need a part of each file.
+    """
+    image = whole_image(files, axes)
+    return image[len(image) // 2] if image.ndim - 1 > axes else image

@@ -1,0 +1,276 @@
+"""seg-run and Segmenter on volumes, by a model of volumes and by a model of slices."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from seg_export.export import export, write
+from seg_runtime import Segmenter
+from seg_runtime.cli import main
+from seg_runtime.contract import ClassInfo, Contract, Intensity
+from seg_runtime.errors import ImageError
+from seg_runtime.nifti import read_grid
+from seg_runtime.preprocess import Array
+from seg_toolkit.checkpoint import Checkpoint, load, save
+from seg_toolkit.networks import Network, UNet, UNet3D, described
+
+from .test_nifti import affine_of, nifti, stored
+
+SHAPE = (9, 22, 26)
+CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("thing", (230, 60, 60)))
+
+
+@dataclass(frozen=True)
+class Made:
+    path: Path
+    checkpoint: Path
+    contract: Contract
+
+
+def volume(channels: int = 1, seed: int = 0) -> Array:
+    """`(D, H, W, C)` whole grey values in 0..200, blocks and noise, without symmetry."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.random((3, 6, 7, channels)).repeat(3, 0).repeat(4, 1).repeat(4, 2)[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    return np.rint(150 * blocks + 50 * rng.random((*SHAPE, channels))).astype(np.float32)
+
+
+def mixed(net: Network, images: Array, window: tuple[int, ...]) -> None:
+    """Set the last bias so that half of the voxels get the second class."""
+    box = images[tuple(slice(n) for n in window)] if images.ndim == len(window) + 1 else images[0]
+    padded = np.pad(
+        box, [(0, n - have) for n, have in zip(window, box.shape[:-1], strict=True)] + [(0, 0)], "symmetric"
+    )
+    with torch.no_grad():
+        for _ in range(2):
+            logits = net(torch.from_numpy(np.ascontiguousarray(padded)).movedim(-1, 0)[None] / 200)[0]
+            net.head.bias[1] -= (logits[1] - logits[0]).median()  # type: ignore[index, union-attr]
+
+
+def made(folder: Path, net: Network, window: tuple[int, ...], channels: int, pixels: str = "float") -> Made:
+    contract = Contract(
+        window, net.output_shape(window), channels, Intensity("window", level=100, width=200), CLASSES,
+        stride=net.stride, pixels=pixels,
+    )  # fmt: skip
+    checkpoint = Checkpoint(described(net), net.state_dict(), contract, [])
+    save(checkpoint, folder / "model.pt")
+    exported = export(checkpoint)
+    write(exported, folder / "model.onnx")
+    return Made(folder / "model.onnx", folder / "model.pt", exported.contract)
+
+
+@pytest.fixture(scope="module")
+def solid(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A model of volumes, 20×28×28 -> 4×12×12."""
+    torch.manual_seed(3)
+    net = UNet3D(1, 2, 2, depth=1).eval()
+    mixed(net, volume(), (20, 28, 28))
+    return made(tmp_path_factory.mktemp("solid"), net, (20, 28, 28), 1)
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A model of slices of two channels, 36×36 -> 20×20."""
+    torch.manual_seed(2)
+    net = UNet(2, 2, 4, depth=1).eval()
+    mixed(net, volume(2), (36, 36))
+    return made(tmp_path_factory.mktemp("flat"), net, (36, 36), 2)
+
+
+def seg_run(*arguments: object) -> Result:
+    words = [str(a) for a in arguments]
+    return CliRunner().invoke(main, ["--provider", "cpu", *words], catch_exceptions=False)
+
+
+def put(path: Path, image: nibabel.Nifti1Image) -> Path:
+    data = image.to_bytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize(("order", "name"), [("RAS", "a.nii"), ("PIR", "a.nii.gz"), ("LPS", "a.NII.GZ")])
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_labels_of_a_nifti_are_those_of_the_plain_array(
+    tmp_path: Path, solid: Made, order: str, name: str, dtype: str
+) -> None:
+    path = put(tmp_path / "a.nii", nifti(volume(), order, dtype))
+    if name.lower().endswith(".gz"):
+        path = put(tmp_path / "b.gz", nifti(volume(), order, dtype)).rename(tmp_path / name)
+    with Segmenter(solid.path, provider="cpu") as segmenter:
+        plain = segmenter(volume())
+        ours = segmenter(path)
+        np.testing.assert_array_equal(ours.labels, plain.labels)
+        np.testing.assert_array_equal(ours.probabilities, plain.probabilities)
+        assert ours.probabilities.shape == (2, *SHAPE)
+    assert 0.1 < plain.labels.mean() < 0.9
+    assert seg_run("--model", solid.path, "--out", tmp_path / "out", path).exit_code == 0
+    mask = nibabel.load(tmp_path / "out" / "a_mask.nii.gz")
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), stored(plain.labels[..., None], order))
+    np.testing.assert_array_equal(mask.affine, nibabel.Nifti1Image.from_bytes(nifti(volume(), order).to_bytes()).affine)
+
+
+def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat: Made) -> None:
+    put(tmp_path / "a.nii", nifti(volume(2), "SAL"))
+    with Segmenter(flat.path, provider="cpu") as segmenter:
+        told: list[tuple[int, int]] = []
+        ours = segmenter(tmp_path / "a.nii", progress=lambda done, total: told.append((done, total)))
+        each = [segmenter(plane) for plane in volume(2)]
+        np.testing.assert_array_equal(ours.labels, np.stack([s.labels for s in each]))
+        np.testing.assert_array_equal(ours.probabilities, np.stack([s.probabilities for s in each], axis=1))
+    assert told == [(n, told[0][1]) for n in range(1, told[0][1] + 1)]
+    assert 0.1 < ours.labels.mean() < 0.9
+    assert seg_run("--model", flat.path, "--out", tmp_path, tmp_path / "a.nii").exit_code == 0
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert [record["input"][k] for k in ("depth", "height", "width", "channels")] == [*SHAPE, 2]
+    assert nibabel.load(tmp_path / "a_mask.nii.gz").shape == (9, 22, 26)
+
+
+def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made) -> None:
+    checkpoint = load(flat.checkpoint)
+    named = replace(checkpoint.contract, channel_files=("_t1", "_t2"))
+    for channel, ending in enumerate(named.channel_files):
+        put(tmp_path / f"a{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
+    write(export(replace(checkpoint, contract=named), images=tmp_path), tmp_path / "m.onnx")
+    words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--overlay", tmp_path]
+    told = seg_run(*words)
+    assert told.exit_code == 0, told.stderr
+    with Segmenter(flat.path, provider="cpu") as segmenter:
+        wanted = np.stack([segmenter(plane).labels for plane in volume(2)])
+    mask = nibabel.load(tmp_path / "out" / "a_mask.nii.gz")
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), stored(wanted[..., None], "SAL"))
+    assert "1 finished before" in seg_run(*words).stdout
+    put(tmp_path / "a_t2.nii.gz", nifti(volume(2)[..., 1:], "RAS"))
+    refused = seg_run("--overwrite", *words)
+    assert refused.exit_code == 1
+    assert "a_t2.nii.gz has another affine than a_t1.nii.gz" in refused.stderr
+
+
+def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tmp_path: Path, solid: Made) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for seed in range(3):
+        put(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
+    words = ["--model", solid.path, "--out", out, "--overlay", "--probabilities", "npy", scans]
+    first = seg_run(*words)
+    assert (first.exit_code, first.stdout.split(";")[0].strip()) == (0, "3 segmented")
+    names = {"_mask.nii.gz", ".json", "_overlay.png", "_probabilities.npy"}
+    assert {p.name for p in out.iterdir()} == {f"s{seed}{end}" for seed in range(3) for end in names}
+    record = json.loads((out / "s1.json").read_text())
+    assert record["outputs"]["mask"] == "s1_mask.nii.gz"
+    assert record["classes"][1]["pixels"] == int(nibabel.load(out / "s1_mask.nii.gz").get_fdata().sum())
+    scores = np.load(out / "s1_probabilities.npy")
+    mask = np.asarray(nibabel.load(out / "s1_mask.nii.gz").dataobj)
+    np.testing.assert_array_equal(scores.argmax(0), mask)
+    assert "3 finished before" in seg_run(*words).stdout
+    (out / "s2_mask.nii.gz").unlink()
+    assert "1 segmented, 2 finished before" in seg_run(*words).stdout
+    put(scans / "s0.nii.gz", nifti(volume(seed=9), "RAS"))
+    assert "s0.json holds the result of another model or another s0.nii.gz" in seg_run(*words).stderr
+    assert "3 segmented" in seg_run("--overwrite", *words).stdout
+    beside = seg_run("--model", solid.path, "--out", scans, scans)
+    assert "3 segmented" in beside.stdout
+    assert "3 finished before" in seg_run("--model", solid.path, "--out", scans, scans).stdout  # masks are no inputs
+
+
+def test_the_pages_of_a_tiff_are_one_volume_for_a_model_of_volumes(tmp_path: Path, solid: Made) -> None:
+    planes = [Image.fromarray(plane[..., 0].astype(np.uint16)) for plane in volume()]
+    planes[0].save(tmp_path / "a.tif", save_all=True, append_images=planes[1:])
+    words = ["--model", solid.path, "--out", tmp_path / "out", "--overlay", "--probabilities", "tiff"]
+    assert seg_run(*words, tmp_path / "a.tif").exit_code == 0
+    with Segmenter(solid.path, provider="cpu") as segmenter:
+        wanted = segmenter(volume()).labels
+        planes[0].save(tmp_path / "one.tif")
+        with pytest.raises(ImageError, match="single picture"):
+            segmenter(tmp_path / "one.tif")
+        with pytest.raises(ImageError, match=r"wanted \(D, H, W\)"):
+            segmenter(volume()[0, ..., 0])
+    with Image.open(tmp_path / "out" / "a_mask.tif") as mask:
+        pages = []
+        for page in range(mask.n_frames):
+            mask.seek(page)
+            pages.append(np.asarray(mask))
+    np.testing.assert_array_equal(np.stack(pages), wanted)
+    with Image.open(tmp_path / "out" / "a_probabilities.tif") as scores:
+        assert scores.n_frames == 2 * SHAPE[0]
+    with Image.open(tmp_path / "out" / "a_overlay.png") as sheet:
+        assert sheet.width >= 3 * SHAPE[2]
+
+
+def test_pages_that_differ_are_no_volume(tmp_path: Path, solid: Made) -> None:
+    pages = [Image.new("L", size) for size in ((30, 30), (30, 29))]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    told = seg_run("--model", solid.path, "--out", tmp_path, tmp_path / "a.tif")
+    assert told.exit_code == 1
+    assert "pages of ((30, 30, 1), 'uint8') and of ((29, 30, 1), 'uint8'); wanted one size" in told.stderr
+
+
+def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) -> None:
+    good = nifti(volume()).to_bytes()
+    (tmp_path / "short.nii.gz").write_bytes(gzip.compress(good)[:-50])
+    (tmp_path / "text.nii").write_text("no volume")
+    put(tmp_path / "two.nii", nifti(volume(2)))
+    put(tmp_path / "good.nii", nifti(volume()))
+    told = seg_run("--model", solid.path, "--out", tmp_path / "out", tmp_path)
+    assert told.exit_code == 1
+    assert "1 segmented, 3 failed" in told.stdout
+    for text in ("short.nii.gz is damaged", "text.nii is no NIfTI file", "two.nii has 2 channels; wanted 1"):
+        assert text in told.stderr
+    refused = seg_run("--model", solid.path, "--out", tmp_path / "b", "--probabilities", "tiff", tmp_path / "good.nii")
+    assert "--probabilities tiff for the volume" in refused.stderr
+
+
+def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path: Path, solid: Made) -> None:
+    from seg_export.cli import main as seg_export
+
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for seed in range(2):
+        put(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
+    words = [str(solid.checkpoint), str(tmp_path / "m.onnx"), "--images", str(scans), "--golden", str(scans)]
+    done = CliRunner().invoke(seg_export, [*words, "--input-size", "22,28,30"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "windows compared" in done.output
+    tested = seg_run("--model", tmp_path / "m.onnx", "--self-test")
+    assert tested.exit_code == 0, tested.stderr
+    assert json.loads(tested.stdout)["self_test"]["samples"] == 4
+    for option in (["--host-ready"], ["--optimize"], ["--tune"], ["--precision", "fp16", "--calibration", str(scans)]):
+        refused = CliRunner().invoke(seg_export, [*words, *option], catch_exceptions=False)
+        assert refused.exit_code == 1
+        assert "for a model of volumes; wanted a plain fp32 export" in refused.stderr
+
+
+def test_several_windows_of_a_volume_go_in_one_call(tmp_path: Path, solid: Made) -> None:
+    write(export(load(solid.checkpoint), batch=4), tmp_path / "four.onnx")
+    with Segmenter(tmp_path / "four.onnx", provider="cpu") as four, Segmenter(solid.path, provider="cpu") as one:
+        assert four.contract.batch == 4
+        ours, wanted = four(volume(seed=1)), one(volume(seed=1))  # 3×2×3 windows: the last call is half full
+    np.testing.assert_allclose(ours.probabilities, wanted.probabilities, atol=1e-5)
+    assert (ours.labels != wanted.labels).mean() < 1e-3
+
+
+def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Made) -> None:
+    from seg_export.cli import main as seg_export
+
+    put(tmp_path / "a.nii.gz", nifti(volume(2)))
+    words = [str(flat.checkpoint), str(tmp_path / "m.onnx"), "--images", str(tmp_path), "--golden", str(tmp_path)]
+    assert CliRunner().invoke(seg_export, words, catch_exceptions=False).exit_code == 0
+    assert read_grid((tmp_path / "a.nii.gz").read_bytes(), "a").affine == pytest.approx(affine_of("RAS"))
+
+
+def test_a_host_ready_model_of_slices_answers_a_volume_too(tmp_path: Path, flat: Made) -> None:
+    from seg_export.hostready.prove import HostForm
+
+    write(export(load(flat.checkpoint), host=HostForm("float32", probabilities=True)), tmp_path / "host.onnx")
+    put(tmp_path / "a.nii", nifti(volume(2), "PIR"))
+    with Segmenter(tmp_path / "host.onnx", provider="cpu") as host, Segmenter(flat.path, provider="cpu") as plain:
+        ours, wanted = host(tmp_path / "a.nii"), plain(tmp_path / "a.nii")
+        np.testing.assert_array_equal(ours.labels, wanted.labels)
+        np.testing.assert_allclose(ours.probabilities, wanted.probabilities, atol=1e-5)

@@ -1,0 +1,98 @@
+"""The 3D U-Net of Çiçek, Abdulkadir, Lienkamp, Brox and Ronneberger 2016 (arXiv 1606.06650, figure 2): all convolutions valid."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from seg_runtime.errors import SegError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .network import Network
+from .unet import output_size
+
+
+class DoubleConv3d(nn.Sequential):
+    """Two valid 3×3×3 convolutions, each normalised before its ReLU: `(N, in, D, H, W)` -> `(N, out, D - 4, H - 4, W - 4)`."""
+
+    def __init__(self, channels: int, middle: int, width: int) -> None:
+        """Build it from `channels` over `middle` to `width` maps."""
+        parts: list[nn.Module] = []
+        for before, after in ((channels, middle), (middle, width)):
+            # no bias: the normalisation's shift is one, and export folds it in
+            parts += [nn.Conv3d(before, after, 3, bias=False), nn.BatchNorm3d(after), nn.ReLU(inplace=True)]
+        super().__init__(*parts)
+
+
+class UNet3D(Network):
+    """3D U-Net, 116×132×132 -> 28×44×44 voxels (depth, height, width) at depth 3.
+
+    The paper counts 19,069,955 parameters for 3 channels, 3 classes, width 32. That is what an exported file holds: its
+    convolutions with a bias each, the up-convolutions without. In training there are 19,072,291, since each of the 2,336
+    normalised maps has a scale and a shift in the place of a bias. Two things differ from the paper: at run time
+    the normalisation takes the averages of training and not the statistics of the window, which would make an answer
+    depend on where a window lies; and parameters of the optimizer are seg-train's.
+
+    Args:
+        in_channels: image channels.
+        classes: output maps K.
+        width: maps of the first convolution. Before each pooling they double, so that a pooling never narrows what passes.
+        depth: number of poolings.
+    """
+
+    kind = "unet3d"
+    axes = 3
+    default_input = (116, 132, 132)
+
+    def __init__(self, in_channels: int = 1, classes: int = 2, width: int = 32, depth: int = 3) -> None:
+        """Build the network with He-normal weights."""
+        super().__init__()
+        if min(in_channels, classes, width, depth) < 1:
+            came = f"UNet3D({in_channels=}, {classes=}, {width=}, {depth=})"
+            raise SegError(came, "positive sizes", "correct the argument")
+        self.arguments = {"in_channels": in_channels, "classes": classes, "width": width, "depth": depth}
+        self.depth = depth
+        widths = [2 * width << level for level in range(depth + 1)]  # after each level: 64 128 256 512
+        before = [in_channels, *widths]
+        levels = [DoubleConv3d(a, w // 2, w) for a, w in zip(before, widths, strict=False)]
+        self.down, self.bottom = nn.ModuleList(levels[:-1]), levels[-1]
+        narrowing = list(zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose3d(a, a, 2, stride=2, bias=False) for a, _ in narrowing)
+        self.merge = nn.ModuleList(DoubleConv3d(a + w, w, w) for a, w in narrowing)
+        self.head = nn.Conv3d(widths[0], classes, 1)
+        self.apply(_he_normal)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, K, D - 88, H - 88, W - 88)` of volumes `(N, C, D, H, W)` at depth 3."""
+        carried = []
+        for level in self.down:
+            carried.append(level(x))  # (N, 64, 112, 128, 128) (N, 128, 52, 60, 60) (N, 256, 22, 26, 26)
+            x = F.max_pool3d(carried[-1], 2)  # (N, 64, 56, 64, 64) (N, 128, 26, 30, 30) (N, 256, 11, 13, 13)
+        x = self.bottom(x)  # (N, 512, 7, 9, 9)
+        for up, merge in zip(self.up, self.merge, strict=True):
+            x = up(x)  # (N, 512, 14, 18, 18) (N, 256, 20, 28, 28) (N, 128, 32, 48, 48)
+            x = merge(torch.cat([x, _centre(carried.pop(), x)], dim=1))
+            # (N, 256, 10, 14, 14) (N, 128, 16, 24, 24) (N, 64, 28, 44, 44)
+        return self.head(x)  # type: ignore[no-any-return]  # (N, K, 28, 44, 44)
+
+    def output_side(self, side: int) -> int | None:
+        """Side in voxels of the output window: 8k + 4 -> 8k - 84 at depth 3."""
+        return output_size(side, self.depth)
+
+
+def _centre(skip: Tensor, like: Tensor) -> Tensor:
+    """The middle of `skip` in the size of `like`."""
+    first = [(have - want) // 2 for have, want in zip(skip.shape[2:], like.shape[2:], strict=True)]
+    z, y, x = (slice(f, f + n) for f, n in zip(first, like.shape[2:], strict=True))
+    return skip[:, :, z, y, x]
+
+
+def _he_normal(module: nn.Module) -> None:
+    """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852)."""
+    if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
+        # a 2×2×2 up-convolution of stride 2 feeds each output voxel from one input voxel only
+        taps = 1 if isinstance(module, nn.ConvTranspose3d) else math.prod(module.kernel_size)
+        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
