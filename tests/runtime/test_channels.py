@@ -150,7 +150,7 @@ def test_the_gate_of_a_precision_judges_cases_too(model: Made, tmp_path: Path, m
     if masks:
         (tmp_path / "masks").mkdir()
         Image.fromarray(truth).save(tmp_path / "masks" / "a.png")
-    [picture] = pictures(tmp_path, ENDINGS)
+    [picture] = pictures(tmp_path, f"channels:files={'+'.join(ENDINGS)}", ENDINGS)
     ours, known = picture.read(model.contract, parse_classes("background=0,thing=1"))
     np.testing.assert_array_equal(ours, image)
     assert (known is not None) == masks

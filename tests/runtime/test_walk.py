@@ -151,8 +151,12 @@ def test_ctrl_c_in_the_middle() -> None:
         return centre(window)
 
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        segment_labels(noise_image(100, 70), WIDE, infer)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            segment_labels(noise_image(100, 70), WIDE, infer)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert len(calls) == 3
     assert threading.active_count() == before
     np.testing.assert_array_equal(
