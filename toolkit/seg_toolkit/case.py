@@ -22,21 +22,15 @@ class Example:
 
     Attributes:
         image: `(*spatial, C)` as the runtime reads it.
-        truth: `(*spatial)` uint8 class indices, or what a regression is to find, `(*spatial, K)` float32.
+        labels: `(*spatial)` uint8 class indices.
         instances: `(*spatial)` int32, ids from 1; None where nobody told objects apart.
         known: `(*spatial)` bool, where somebody annotated; None for everywhere. The rest has weight 0.
     """
 
     image: Array
-    truth: Array
+    labels: NDArray[np.uint8]
     instances: NDArray[np.int32] | None = None
     known: NDArray[np.bool_] | None = None
-
-    @property
-    def labels(self) -> NDArray[np.uint8]:
-        """`(*spatial)` class indices."""
-        assert self.truth.dtype == np.uint8  # of a task with classes
-        return self.truth
 
     def checked(self, name: str) -> Example:
         """Itself.
@@ -45,9 +39,9 @@ class Example:
             DataError: image and ground truth differ in size.
         """
         shape = self.image.shape[:-1]
-        for what, got in (("mask", self.truth), ("instances", self.instances), ("annotation", self.known)):
-            if got is not None and got.shape[: len(shape)] != shape:
-                came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape[: len(shape)])} px"
+        for what, got in (("mask", self.labels), ("instances", self.instances), ("annotation", self.known)):
+            if got is not None and got.shape != shape:
+                came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape)} px"
                 raise DataError(came, "one size", "export them again")
         return self
 

@@ -32,12 +32,12 @@ class Framed:
 
     Attributes:
         image: `(*spatial, C)` raw grey values.
-        truth: `(*spatial)` uint8 class indices, or `(*spatial, K)` float32 of a regression.
+        truth: `(*spatial)` uint8 class indices.
         weights: `(*spatial)` float32.
     """
 
     image: Array
-    truth: Array
+    truth: NDArray[np.uint8]
     weights: NDArray[np.float32]
 
     def slice(self, place: int) -> Framed:
@@ -59,8 +59,7 @@ def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
 class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, *input_shape)` float32 with the truth and the weights of their output windows.
 
-    The truth is `(*output_shape)` int64 class indices, or `(K, *output_shape)` float32 of a regression; weights are
-    `(*output_shape)` float32.
+    The truth is `(*output_shape)` int64 class indices; weights are `(*output_shape)` float32.
 
     Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
     evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
@@ -110,7 +109,7 @@ class WindowStream(Dataset["Item | SegError"]):
         weights = warp(case.weights[..., None], answered, 0)[..., 0]
         return (
             torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))),
-            torch.from_numpy(_truth(case.truth, answered)),
+            torch.from_numpy(warp(case.truth[..., None], answered, 0)[..., 0].astype(np.int64)),
             torch.from_numpy(np.ascontiguousarray(weights)),
         )
 
@@ -136,8 +135,6 @@ class WindowStream(Dataset["Item | SegError"]):
         case = self.cases[place]
         example = case.read(self.classes)
         image = frame(fitted(example.image, self.contract, case.name), self.contract)
-        if self.contract.task == "regression":
-            return Framed(image, example.truth, self._known(example, np.ones(image.shape[:-1], np.float32)))
         labels, instances = frame_labels(example.labels, self.contract), example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.border_weight:
@@ -164,7 +161,7 @@ class WindowStream(Dataset["Item | SegError"]):
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
-        if not rare or self.contract.task == "regression":
+        if not rare:
             return anywhere
         known = np.where(case.weights > 0, case.truth, UNKNOWN) if (case.weights == 0).any() else case.truth
         present = np.flatnonzero(np.bincount(known.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN])
@@ -189,13 +186,6 @@ class WindowStream(Dataset["Item | SegError"]):
                 places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
             where = where.take(places, axis=axis)
         return where
-
-
-def _truth(truth: Array, where: NDArray[np.float64]) -> Array:
-    """Class indices of the nearest pixel, int64, or values between pixels, channels first, float32."""
-    if truth.dtype == np.uint8:
-        return np.asarray(warp(truth[..., None], where, 0)[..., 0], np.int64)
-    return np.ascontiguousarray(np.moveaxis(warp(truth, where, 1), -1, 0))
 
 
 class StreamOrder:

@@ -59,7 +59,7 @@ class RingCase(Case):
                             f"--classes background=0,object=255,boundary={RING}")  # fmt: skip
         example = self.inner.read(classes)
         truth = np.where(ring(example.labels, self.width_px), np.uint8(index), example.labels)
-        return replace(example, truth=truth)
+        return replace(example, labels=truth)
 
 
 def with_ring(cases: Sequence[Case], width: str) -> list[Case]:
