@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/python samples/demo.py
 
-# Every recipe trained for half a minute on samples: docs/gallery.md
+# Every recipe trained for half a minute on samples: the README's table and docs/gallery.md
 gallery: .venv/ready
 	$(BIN)/python -m samples.gallery
 
