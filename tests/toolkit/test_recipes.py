@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 from seg_runtime.errors import ModelError, SegError
+from seg_toolkit import recipes
 from seg_toolkit.checkpoint import load as load_checkpoint
 from seg_toolkit.cli import main
 from seg_toolkit.networks import NETWORKS, build, described, from_options
 from seg_toolkit.readers import find_cases
 from seg_toolkit.recipes import load, names
+
+from samples.generators import generator
 
 from .conftest import SMALL, SegTrain, write_pairs
 
@@ -42,6 +45,44 @@ def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path, se
     assert odd.exit_code == 1
     assert "vnet came" not in odd.stderr
     assert "--network vnet" in odd.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--network", "ternaus", "--skip", "resize"], "--skip for the network ternaus, which takes --margin, --width"),
+        (["--network", "unet3d", "--norm", "batch", "--dropout", "0"], "--dropout, --norm for the network unet3d"),
+        (["--recipe", "pancreas", "--skip", "crop"], "--skip for the network attention"),
+        (["--recipe", "brain-tumour", "--margin", "0"], "--margin for the network unet3d"),
+    ],
+)
+def test_options_that_the_network_does_not_take_are_refused(words: list[str], says: str, seg_train: SegTrain) -> None:
+    told = seg_train("nowhere", *words)
+    assert told.exit_code == 2
+    assert says in told.stderr
+
+
+def test_options_of_a_recipe_for_another_network_are_left_out_aloud(
+    tmp_path: Path, seg_train: SegTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "padded.toml").write_text('title = "a test"\n[network]\nnetwork = "unet"\nnorm = "batch"\npadding = "same"\n')
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    small = ["--width", "2", "--steps", "1", "--workers", "0", "--device", "cpu", "-o", out, "--recipe", "padded"]
+    told = seg_train(data, *small, "--network", "ternaus", "--margin", "0", "--geometry", "fit", "--input-size", "64")
+    assert told.exit_code == 0, told.stderr
+    assert "note: the network ternaus has no use for --norm, --padding of the recipe" in told.stderr
+    assert load_checkpoint(out).network["kind"] == "ternaus"
+
+
+def test_a_recipe_may_get_another_network(tmp_path: Path, seg_train: SegTrain) -> None:
+    generator("pancreas").write(tmp_path / "data", 2, 0)
+    out = tmp_path / "m.pt"
+    small = ["--width", "2", "--depth", "1", "--input-size", "44", "--steps", "1", "--workers", "0", "-o", out]
+    told = seg_train(tmp_path / "data", "--recipe", "pancreas", "--network", "unet", *small)
+    assert told.exit_code == 0, told.stderr
+    assert "note:" not in told.stderr
+    assert load_checkpoint(out).network["kind"] == "unet"
 
 
 def test_an_unknown_recipe_names_the_known_ones(seg_train: SegTrain) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from seg_runtime.atomic import write_atomic
 from seg_runtime.commandline import Command
 from seg_runtime.errors import InterruptedRunError, SegError
@@ -55,7 +56,7 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     " which is images/ and masks/; with --evaluate the model's own].",
 )
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
-@click.option("--intensity", default="auto", help="auto, scale, standardize, zscore, window or window:LEVEL,WIDTH.")
+@click.option("--intensity", default="auto", help="auto, scale, standardize[:MEAN,SPREAD], zscore or window[:LEVEL,WIDTH].")
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
 @click.option("--class-weights", default="auto", help="auto, none, root (1/sqrt(share)) or balance (1/share).")
 @click.option(
@@ -160,10 +161,11 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
     for name, value in (("json", json_path), ("attention", options["attention"])):
         if value:
             raise SegError(f"--{name} without --evaluate", "both", f"seg-train --evaluate MODEL.PT DATA --{name} …")
+    if options["skip_first"] and not options["foreign"]:
+        raise SegError("--skip-first without --import", "both", "leave it out")
+    _check_network(options)
     if options["foreign"]:
         _import(data, out, options)
-    elif options["skip_first"]:
-        raise SegError("--skip-first without --import", "both", "leave it out")
     else:
         _train(data, out, options)
 
@@ -187,6 +189,25 @@ def _list_recipes(context: click.Context, asked: bool) -> None:
         for name in names():
             click.echo(f"{name:<{width}}  {load(name, known).title}")
         context.exit()
+
+
+def _check_network(options: dict[str, Any]) -> None:
+    """Refuse options that the network asked for would not look at; those of a recipe for another network are left out, aloud."""
+    from .networks import arguments_of, idle_options
+
+    kind, source = options["network"], click.get_current_context().get_parameter_source
+    idle: dict[Any, list[str]] = {}
+    for name in idle_options(kind, options):
+        idle.setdefault(source(name), []).append(_dashed(name))
+    if given := idle.get(ParameterSource.COMMANDLINE):
+        known = ", ".join(_dashed(name) for name in arguments_of(kind) if name in options and name != "classes")
+        raise click.UsageError(f"{', '.join(given)} for the network {kind}, which takes {known}")
+    if inherited := idle.get(ParameterSource.DEFAULT_MAP):
+        _say(f"note: the network {kind} has no use for {', '.join(inherited)} of the recipe")
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _train(data: Path, out: Path, options: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seg_runtime.errors import ModelError, SegError
@@ -45,8 +45,23 @@ def from_options(kind: str, channels: int, classes: int, options: Mapping[str, A
     Raises:
         SegError: an unknown kind, or arguments that contradict each other.
     """
-    if kind not in NETWORKS:
-        raise SegError(f"--network {kind}", ", ".join(NETWORKS), "choose one of them")
-    taken = inspect.signature(NETWORKS[kind].__init__).parameters
+    taken = arguments_of(kind)
     chosen = {name: value for name, value in options.items() if name in taken and value is not None}
     return NETWORKS[kind](**{**chosen, "in_channels": channels, "classes": classes})
+
+
+def arguments_of(kind: str) -> list[str]:
+    """What a kind is built from, by the names of seg-train's options.
+
+    Raises:
+        SegError: an unknown kind.
+    """
+    if kind not in NETWORKS:
+        raise SegError(f"--network {kind}", ", ".join(NETWORKS), "choose one of them")
+    return list(inspect.signature(NETWORKS[kind]).parameters)
+
+
+def idle_options(kind: str, names: Iterable[str]) -> list[str]:
+    """Those of seg-train's options that build other networks of the family and not this kind, sorted."""
+    family = {argument for other in NETWORKS for argument in arguments_of(other)}
+    return sorted((set(names) & family).difference(arguments_of(kind)))
