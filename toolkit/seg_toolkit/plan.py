@@ -95,7 +95,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
 
     channel_files = cases[0].channel_files
     if channel_files:
-        options = {**options, "channels": len(channel_files)}
+        options = {**options, "channels": _agreed(options["channels"], channel_files)}
     chosen = _choose(cases, sights, seen, output_px, options, say)
     model = _network(chosen.channels, len(classes), options)
     if chosen.geometry == "tile":
@@ -163,6 +163,19 @@ def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, 
         return network.default_input, network.output_shape(network.default_input)
     shape = network.window(str(asked))
     return shape, network.output_shape(shape)
+
+
+def _agreed(asked: int | None, channel_files: Sequence[str]) -> int:
+    """Image channels where each is a file of its own.
+
+    Raises:
+        SegError: `--channels`, or a recipe, wants another number.
+    """
+    count = len(channel_files)
+    if asked not in (None, count):
+        came = f"--channels {asked} and a reader of {count} files a case, {', '.join(channel_files)}"
+        raise SegError(came, "as many channels as files", f"give --channels {count}, or name other files")
+    return count
 
 
 def _network(channels: int, classes: int, options: dict[str, Any]) -> Network:

@@ -42,6 +42,16 @@ def test_the_contract_says_how_the_files_are_named(fields: Path, tmp_path: Path,
     assert (contract.channels, contract.channel_files) == (2, ("_dapi", "_actin"))
 
 
+def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+    words = [fields, *SMALL, "--reader", READER, "--steps", "1", "-o", tmp_path / "m.pt"]
+    told = seg_train(*words, "--channels", "3")
+    assert told.exit_code == 1
+    assert "--channels 3 and a reader of 2 files a case, _dapi, _actin" in told.stderr
+    assert "give --channels 2" in told.stderr
+    assert "4 and a reader of 2" in seg_train(*words, "--recipe", "brain-tumour", "--network", "unet").stderr
+    assert seg_train(*words, "--channels", "2").exit_code == 0
+
+
 def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path, seg_train: SegTrain) -> None:
     for number in range(3):
         for name in ("actin", "tubulin"):
