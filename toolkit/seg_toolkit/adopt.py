@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
+from seg_runtime.contract import Intensity
 from seg_runtime.errors import SegError
 from seg_runtime.version import VERSION
 
@@ -42,6 +44,8 @@ def adopt(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar) ->
             raise SegError(f"--import with --{name}", "one of them", "an imported network is not trained")
     state = read_state(options["foreign"])
     plan = make_plan(data, out, options, say, bar)
+    if measured := _measured(plan.contract.intensity, options["intensity"]):
+        say(f"note: {measured} of the images in {data}: wrong unless the network was fed with the same")
     fit(plan.model, state, options["skip_first"])
     model = plan.model.to(plan.device).eval()
     cases = sorted([*plan.stream.cases, *plan.validation], key=lambda case: case.name)
@@ -59,10 +63,27 @@ def adopt(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar) ->
         },
         "network": described(model),
         "recipe": plan.settings.recipe,
-        "validation": summary(counts, [c.info.name for c in plan.classes]),
+        "settings": {"empty_dice": plan.settings.empty_dice},
+        "validation": summary(counts, [c.info.name for c in plan.classes], plan.settings.empty_dice),
     }
     contract = replace(plan.contract, provenance=provenance)
     weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     kept = Checkpoint(described(model), weights, contract, json_values(plan.classes), reader=plan.settings.reader)
     save(kept, out)
     return kept
+
+
+def _measured(intensity: Intensity, asked: str) -> str:
+    """What of the intensity was measured on DATA and not asked for in numbers, in words; empty for nothing."""
+    if ":" in asked or intensity.method == "scale":
+        return ""
+    figures = {
+        "standardize": f"mean {_listed(intensity.mean)} and spread {_listed(intensity.std)}",
+        "zscore": f"its smallest divisor, {intensity.std_floor:.4g},",
+        "window": f"level {intensity.level:g} and width {intensity.width:g}",
+    }
+    return f"--intensity {intensity.method} takes {figures[intensity.method]}"
+
+
+def _listed(values: Iterable[float]) -> str:
+    return "+".join(f"{v:.4g}" for v in values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -155,11 +156,13 @@ def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tupl
     Args:
         sights: of the training images.
         channels: of the network.
-        asked: `auto`, a method's name, or `window:LEVEL,WIDTH` in raw grey values.
+        asked: `auto`, a method's name, `window:LEVEL,WIDTH` in raw grey values, or `standardize:MEAN,SPREAD` in shares of the
+            dtype's maximum, with several channels `M1+M2+M3,S1+S2+S3`.
     """
     method, _, numbers = asked.partition(":")
-    if method not in ("auto", *INTENSITIES) or (numbers and method != "window"):
-        raise DataError(f"--intensity {asked}", f"auto, {', '.join(INTENSITIES)} or window:LEVEL,WIDTH", "choose one")
+    if method not in ("auto", *INTENSITIES) or (numbers and method not in ("window", "standardize")):
+        known = f"auto, {', '.join(INTENSITIES)}, window:LEVEL,WIDTH or standardize:MEAN,SPREAD"
+        raise DataError(f"--intensity {asked}", known, "choose one")
     reason = "as asked"
     if method == "auto":
         method, reason = _auto_intensity(sights)
@@ -169,6 +172,8 @@ def choose_intensity(sights: Sequence[Sight], channels: int, asked: str) -> tupl
         usual = float(np.percentile([min(s.std) for s in sights], 10))  # not the minimum: that may be an empty field
         floor = max(1e-4, usual / 2)
         return Intensity("zscore", std_floor=floor), reason
+    if method == "standardize" and numbers:
+        return _standardize(numbers, channels), reason
     if method == "standardize":
         weights = np.array([s.pixels.sum() for s in sights], np.float64)[:, None]
         table = np.array([s.mean if len(s.mean) == channels else s.mean * channels for s in sights])
@@ -208,6 +213,21 @@ def _window(sights: Sequence[Sight], numbers: str) -> Intensity:
         high = float(np.median([s.percentiles[1] for s in sights]))
         level, width = (low + high) / 2, max(high - low, 1e-6)
     return Intensity("window", level=level, width=width)
+
+
+def _standardize(numbers: str, channels: int) -> Intensity:
+    """Of numbers that a network trained elsewhere was fed with."""
+    try:
+        mean, spread = (tuple(float(v) for v in part.split("+")) for part in numbers.split(","))
+    except ValueError:
+        mean = spread = ()
+    if not len(mean) == len(spread) == channels or not all(0 < s < math.inf for s in spread):
+        form = "+".join(["0.5"] * channels)
+        raise DataError(
+            f"--intensity standardize:{numbers}", f"{channels} means, a comma, {channels} positive spreads",
+            f"for example standardize:{form},{form}, in shares of the dtype's maximum",
+        )  # fmt: skip
+    return Intensity("standardize", mean=mean, std=spread)
 
 
 def choose_augmentation(intensity: Intensity, asked: str) -> Choice:
