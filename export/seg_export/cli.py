@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from seg_runtime.atomic import check_writable, write_atomic
 from seg_runtime.commandline import Command, progress_bar, progress_bars
-from seg_runtime.contract import HOST_DTYPES, PRECISIONS
+from seg_runtime.contract import HOST_DTYPES, PRECISIONS, Contract
 from seg_runtime.errors import SegError
 from seg_runtime.needs import require_extra
+
+if TYPE_CHECKING:
+    from .export import Watching
+    from .parity import Limits, Parity
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -22,7 +27,8 @@ from seg_runtime.needs import require_extra
     "--images",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Prove parity on these real images [default: generated ones].",
+    help="Prove parity on these real images [default: generated ones]. DIR, here and below, is a data set in the layout that"
+    " the model was trained on, or else a folder of images, in itself or in its subfolder images.",
 )
 @click.option(
     "--report",
@@ -65,8 +71,8 @@ from seg_runtime.needs import require_extra
     "--calibration",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Real images that int8 or fp16 is fitted to, and judged by where --images names no others; masks beside them, "
-    "as seg-train has them, are used.",
+    help="Real images that int8 or fp16 is fitted to, and judged by where --images names no others; the masks of a data set"
+    " are used.",
 )
 @click.option(
     "--reduce-range/--no-reduce-range",
@@ -114,7 +120,7 @@ def main(
 
     from .export import export, report_dict, write
     from .hostready.prove import HostForm
-    from .parity import Limits, Parity
+    from .parity import Limits
     from .precision.make import Precision
 
     limits = Limits()
@@ -124,29 +130,37 @@ def main(
     checkpoint.contract = replace(checkpoint.contract, classes=with_codes(checkpoint.contract.classes, codes))
     click.echo("exporting the graph …", err=True)
 
-    def show(parity: Parity, contract: Any) -> None:
-        click.echo(parity.table(limits, "ONNX fp32"))
-        save(contract)
-
-    def show_precision(table: str, contract: Any) -> None:
-        click.echo(table)
-        save(contract)
-
-    def save(contract: Any) -> None:
+    def save(contract: Contract) -> None:
         if report:
             text = json.dumps(report_dict(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
-    windows, hosts = progress_bar("comparing windows"), progress_bar("comparing host-ready labels")
-    exported = export(
-        checkpoint, images, input_size, limits, host, golden, windows, hosts, show, other, progress_bars(), show_precision,
-        optimize, tune, progress_bar("measuring forms"), click.echo, batch, progress_bar(f"comparing batches of {batch}"),
-    )  # fmt: skip
+    watching = _watching(limits, batch, save)
+    exported = export(checkpoint, images, input_size, limits, host, golden, other, optimize, tune, batch, watching)
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
         click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))
     sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
     click.echo(f"wrote {target} ({sizes})")
+
+
+def _watching(limits: Limits, batch: int, save: Callable[[Contract], None]) -> Watching:
+    """Progress bars and tables; `save` gets the contract with the figures, before they are judged."""
+    from .export import Watching
+
+    def parity(figures: Parity, contract: Contract) -> None:
+        click.echo(figures.table(limits, "ONNX fp32"))
+        save(contract)
+
+    def cost(table: str, contract: Contract) -> None:
+        click.echo(table)
+        save(contract)
+
+    return Watching(
+        windows=progress_bar("comparing windows"), hosts=progress_bar("comparing host-ready labels"),
+        batches=progress_bar(f"comparing batches of {batch}"), forms=progress_bar("measuring forms"),
+        precision=progress_bars(), parity=parity, cost=cost, tuned=click.echo,
+    )  # fmt: skip
 
 
 def _check_precision(precision: str, calibration: Path | None, reduce_range: bool | None, rewrite: bool) -> None:

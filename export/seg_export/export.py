@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import torch
 from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
-from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Segmenter
 from seg_runtime.session import Session
@@ -26,7 +25,8 @@ from .batched import check_batch, in_batches
 from .golden import golden
 from .graph import to_onnx
 from .hostready.prove import HostForm, hosted
-from .parity import Limits, Parity, compare, enough, evenly, generated_windows, image_windows, require
+from .parity import Limits, Parity, compare, enough, generated_windows, require
+from .pictures import Picture, image_windows, pictures, some
 from .precision.make import Precision, Tolerance, Watch, in_precision
 from .rewrite.apply import layers_of, rewritten
 from .rewrite.default import default_table
@@ -35,6 +35,8 @@ from .stamp import stamped
 
 GENERATED = 4  # windows compared when no images are given
 MAX_IMAGES = 8  # of a folder, evenly spaced
+
+Count = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -48,70 +50,86 @@ class Exported:
     """Of the content, for the golden samples."""
 
 
+@dataclass(frozen=True)
+class Watching:
+    """Who is told what an export is doing; nobody unless asked. Counts are of what is done, and of all."""
+
+    windows: Count = lambda done, total: None
+    """Compared with torch."""
+    hosts: Count = lambda done, total: None
+    """Images compared, of a host-ready file."""
+    batches: Count = lambda done, total: None
+    """Windows compared, of a batch of several."""
+    forms: Count = lambda done, total: None
+    """Measurements, for `tune`."""
+    precision: Watch = lambda what, done, total: None
+    """What is being done for it, first."""
+    parity: Callable[[Parity, Contract], None] = lambda parity, contract: None
+    """The figures, before they are judged."""
+    cost: Callable[[str, Contract], None] = lambda table, contract: None
+    """Figures of another precision, before they are judged."""
+    tuned: Callable[[str], None] = lambda table: None
+    """What was measured, for a person."""
+
+
 def export(
     checkpoint: Checkpoint, images: Path | None = None, input_size: int | str | None = None, limits: Limits | None = None,
-    host: HostForm | None = None, golden_images: Path | None = None,
-    watch: Callable[[int, int], None] = lambda done, total: None,
-    watch_host: Callable[[int, int], None] = lambda done, total: None, report: Callable[[Parity, Contract], None] = lambda p, c: None,
-    precision: Precision | None = None, watch_precision: Watch = lambda what, done, total: None,
-    report_precision: Callable[[str, Contract], None] = lambda table, c: None,
-    optimize: bool = False, tune: bool = False, watch_tune: Callable[[int, int], None] = lambda done, total: None,
-    report_tune: Callable[[str], None] = lambda table: None,
-    batch: int = 1, watch_batch: Callable[[int, int], None] = lambda done, total: None,
+    host: HostForm | None = None, golden_images: Path | None = None, precision: Precision | None = None,
+    optimize: bool = False, tune: bool = False, batch: int = 1, watching: Watching = Watching(),  # noqa: B008 - frozen
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 
     Args:
         checkpoint: of seg-train.
-        images: folder of real images to compare on; None compares on generated ones.
+        images: folder of real images to compare on, see `pictures`; None compares on generated ones.
         input_size: side of the window in px, or one for each axis with commas, another than the checkpoint's.
         limits: of parity.
         host: make a host-ready file, and of what kind.
         golden_images: folder of real images of which crops go into the file as golden samples.
-        watch: called with windows compared and windows in all.
-        watch_host: called with images compared and images in all, for a host-ready file.
-        report: called with the figures before they are judged.
         precision: make the network one of int8 or fp16, and from what; None for fp32.
-        watch_precision: called with what is being done for it, how many are done and how many in all.
-        report_precision: called with its figures before they are judged.
         optimize: rewrite the graph by the default table, see `rewrite`; int8 always is, by a table of its own.
         tune: rewrite it by what is fastest on this machine.
-        watch_tune: called with measurements done and measurements in all.
-        report_tune: called with what was measured, for a person.
         batch: windows that the file takes in one call.
-        watch_batch: called with windows compared and windows in all, for a batch of several.
+        watching: told what is being done.
 
     Raises:
         ParityError: the file would not agree with torch, or the host-ready form or a batch with the runtime of one window.
+        DataError: a folder without images.
         SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
     _check_axes(checkpoint.contract, host, precision, optimize or tune)
+    real, kept = (_pictures(folder, checkpoint) for folder in (images, golden_images))
+    _pictures(precision.calibration if precision else None, checkpoint)  # refused before the long work
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
     check_batch(batch, contract, host is not None)
     graph, name = to_onnx(model, contract), precision.name if precision else "fp32"
-    graph, forms = _tuned(graph, watch_tune, report_tune) if tune else _rewritten(graph, name, optimize)
+    graph, forms = _tuned(graph, watching) if tune else _rewritten(graph, name, optimize)
     contract = _with_export(contract, graph, weights_sha256(model), forms)
-    samples = list(_samples(images, contract))
+    samples = list(_samples(real, contract))
     session = Session(stamped(graph, contract), provider="cpu")
     reference = torch_infer(model, torch.device("cpu"))
-    parity = compare(reference, session.run, samples, contract, lambda done: watch(done, len(samples)))
-    contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if images else "generated"})
-    report(parity, contract)
+    parity = compare(reference, session.run, samples, contract, lambda done: watching.windows(done, len(samples)))
+    contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if real else "generated"})
+    watching.parity(parity, contract)
     require(parity, limits, "the ONNX model")
     answers, tolerance = reference, Tolerance(limits.error_of_range)
     if precision:
-        form = in_precision(graph, session, contract, precision, checkpoint, watch_precision, report_precision)
+        form = in_precision(graph, session, contract, precision, checkpoint, watching.precision, watching.cost)
         graph, session, contract, tolerance = form.graph, form.session, form.contract, form.tolerance
         answers = form.reference or reference
     if batch > 1:
-        graph, session, contract = in_batches(graph, session, contract, batch, samples, limits, watch_batch)
+        graph, session, contract = in_batches(graph, session, contract, batch, samples, limits, watching.batches)
     if host:
-        graph, contract = hosted(graph, session, contract, host, images, watch_host)
-    samples_text = golden(contract, answers, golden_images, tolerance.limit, tolerance.rms_limit).to_text()
+        graph, contract = hosted(graph, session, contract, host, real, watching.hosts)
+    samples_text = golden(contract, answers, kept, tolerance.limit, tolerance.rms_limit).to_text()
     content = stamped(graph, contract, samples_text)
     _test(content, None if host else session, samples[0])
     return Exported(content, contract, parity, len(samples_text))
+
+
+def _pictures(folder: Path | None, checkpoint: Checkpoint) -> list[Picture]:
+    return pictures(folder, checkpoint.reader, checkpoint.contract.channel_files) if folder else []
 
 
 def _check_axes(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
@@ -127,12 +145,10 @@ def _check_axes(contract: Contract, host: HostForm | None, precision: Precision 
         raise SegError(f"{' and '.join(odd)} for a model of volumes", "a plain fp32 export", "leave it out")
 
 
-def _tuned(
-    graph: onnx.ModelProto, watch: Callable[[int, int], None], report: Callable[[str], None]
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
+def _tuned(graph: onnx.ModelProto, watching: Watching) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """The graph in the forms that are fastest here, and what provenance says of them."""
-    best = fastest(graph, watch)
-    report(best.table())
+    best = fastest(graph, watching.forms)
+    watching.tuned(best.table())
     return best.graph, best.provenance()
 
 
@@ -173,11 +189,10 @@ def resized(contract: Contract, model: Network, input_size: int | str | None) ->
     return replace(contract, input_shape=shape, output_shape=model.output_shape(shape))
 
 
-def _samples(images: Path | None, contract: Contract) -> Iterable[Float]:
-    if images is None:
-        return generated_windows(contract, enough(GENERATED, 1, contract))
-    found = image_files(images, contract.channel_files)
-    return image_windows([found[i] for i in evenly(len(found), MAX_IMAGES)], contract)
+def _samples(real: Sequence[Picture], contract: Contract) -> Iterable[Float]:
+    if real:
+        return image_windows(some(real, MAX_IMAGES), contract)
+    return generated_windows(contract, enough(GENERATED, 1, contract))
 
 
 def _test(content: bytes, compared: Session | None, window: Float) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,12 @@ from seg_runtime.geometry import unframe
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.image import fitted
 from seg_runtime.limits import PROBE_PACE
-from seg_runtime.opening import first_image, image_files
 from seg_runtime.postprocess import margins, stitch
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import Infer, segment_labels, window_logits
 
-from .parity import PAPER_OUTPUT, enough, evenly, generated_images
+from .parity import PAPER_OUTPUT, enough, generated_images
+from .pictures import Picture, some
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
@@ -28,7 +27,7 @@ SIDE = PAPER_OUTPUT  # of an image at most: a larger window is filled by its mir
 
 
 def golden(
-    contract: Contract, infer: Infer, images: Path | None = None, limit: float = FP32_LIMIT,
+    contract: Contract, infer: Infer, images: Sequence[Picture] = (), limit: float = FP32_LIMIT,
     rms_limit: float | None = None,
 ) -> Golden:  # fmt: skip
     """Samples for a file, with the answers of `infer`.
@@ -36,17 +35,16 @@ def golden(
     Args:
         contract: of the file.
         infer: the torch model, or the int8 graph operator by operator, window -> logits.
-        images: folder of real images to take crops of, besides the made-up ones. Their pixels become part of the file.
+        images: real ones to take crops of, besides the made-up ones. Their pixels become part of the file.
         limit: error that the file's form is allowed, as a share of the logits' range.
         rms_limit: the same of the root of the mean squared error; None for no limit of its own.
 
     Raises:
-        DataError: no image in the folder.
-        ImageError: an image that does not fit the model.
+        DataError, ImageError: an image that does not fit the model.
     """
     tried = enough(CANDIDATES, COUNT, contract)
     kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
-    if images is not None:
+    if images:
         kinds.append(crops(images, contract))
     samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
     return Golden(tuple(samples), limit, rms_limit)
@@ -112,15 +110,13 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
     return None
 
 
-def crops(folder: Path, contract: Contract) -> Iterator[Pixels]:
+def crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
     """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
-    found = image_files(folder, contract.channel_files)
-    for files in (found[i] for i in evenly(len(found), CANDIDATES)):
-        path = files[0]
-        image = fitted(first_image(files, len(contract.input_shape)), contract, str(path))
+    for picture in some(images, CANDIDATES):
+        image = picture.part(contract)
         if contract.host_dtype and image.dtype != contract.host_dtype:
             fix = "name a folder of such images"
-            raise DataError(f"{path} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)
+            raise DataError(f"{picture.name} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)
         yield _quantised(_middle(image, tuple(min(n, SIDE) for n in contract.output_shape)))
 
 

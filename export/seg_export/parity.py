@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,13 +12,10 @@ from seg_runtime.contract import Contract
 from seg_runtime.errors import ParityError
 from seg_runtime.geometry import frame
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
-from seg_runtime.image import fitted
-from seg_runtime.opening import Files, first_image
 from seg_runtime.postprocess import decide, margins
 from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
 
-WINDOWS_PER_IMAGE = 2
 PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 
 
@@ -154,13 +151,6 @@ def require(result: Parity, limits: Limits, form: str, reference: str = "torch")
         )
 
 
-def image_windows(found: Sequence[Files], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
-    """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
-    for files in found:
-        image = first_image(files, len(contract.input_shape))
-        yield from _some_windows(fitted(image, contract, str(files[0])), contract, per_image)
-
-
 def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
     """Made-up fields of blobs on a shaded, noisy ground, `(*spatial, C)` uint8, for a parity check without real images.
 
@@ -192,7 +182,7 @@ def generated_images(contract: Contract, count: int, seed: int = 0, most: int | 
 def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
     """Windows of `generated_images`."""
     for image in generated_images(contract, count):
-        yield from _some_windows(image, contract, 1)
+        yield from some_windows(image, contract, 1)
 
 
 def enough(count: int, least: int, contract: Contract) -> int:
@@ -213,7 +203,8 @@ def evenly(total: int, count: int) -> list[int]:
     return [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
 
 
-def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
+def some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
+    """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
     chosen = set(evenly(len(grid.origins()), count))

@@ -27,12 +27,11 @@ def quantized(bench: Bench) -> Path:
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-        from seg_export.parity import image_windows
-        from seg_runtime.opening import image_files
+        from seg_export.pictures import image_windows, pictures
 
         class Windows(CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:
-                self.windows: Iterator[Float] = image_windows(image_files(bench.calibration), bench.contract, 1)
+                self.windows: Iterator[Float] = image_windows(pictures(bench.calibration), bench.contract, 1)
 
             def get_next(self) -> dict[str, Float] | None:
                 window = next(self.windows, None)

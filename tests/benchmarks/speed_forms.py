@@ -238,18 +238,17 @@ def _ungated(bench: Bench) -> Path:
 
     def content() -> bytes:
         from seg_export.graph import to_onnx
-        from seg_export.parity import image_windows
+        from seg_export.pictures import image_windows, pictures
         from seg_export.precision.calibrate import spread
         from seg_export.precision.int8 import quantised, saturates
         from seg_export.rewrite.apply import layers_of, rewritten
         from seg_export.rewrite.default import default_table
         from seg_export.stamp import stamped
-        from seg_runtime.opening import image_files
 
         model = bench.checkpoint.build()
         graph = to_onnx(model, bench.contract)
         graph = rewritten(graph, default_table(layers_of(graph), "int8"))
-        found = spread(graph, image_windows(image_files(bench.calibration), bench.contract, 1))
+        found = spread(graph, image_windows(pictures(bench.calibration), bench.contract, 1))
         contract = replace(bench.contract, precision="int8")
         return stamped(quantised(graph, found.ranges(), (), saturates()), contract)
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from seg_export.precision.gate import Cost, check_folder, judge, pictures, require
+from seg_export.pictures import pictures
+from seg_export.precision.gate import Cost, judge, require
 from seg_runtime.errors import DataError, ImageError, ParityError
 from seg_toolkit.folder import parse_classes, stored_classes
 
@@ -159,10 +160,10 @@ def test_nan_logits_are_counted(tmp_path):
 
 
 def test_wrong_folders(tmp_path):
-    with pytest.raises(DataError, match=r"--calibration .*nowhere is no folder"):
-        check_folder(tmp_path / "nowhere", "--calibration")
+    with pytest.raises(DataError, match=r"nowhere is no folder"):
+        pictures(tmp_path / "nowhere")
     with pytest.raises(DataError, match="has no images"):
-        check_folder(tmp_path, "--calibration")
+        pictures(tmp_path)
     checkpoint = bright()
     odd = folder(tmp_path / "odd", count=1, masks=False)
     (odd / "images" / "0.png").write_bytes(b"no picture")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_export.export import export, write
-from seg_export.precision.gate import pictures
+from seg_export.pictures import pictures
 from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import run
 from seg_runtime.channels import group, stacked

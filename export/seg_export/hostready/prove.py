@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import onnx
 from seg_runtime.contract import Contract
 from seg_runtime.errors import ImageError, ParityError
-from seg_runtime.image import fitted
-from seg_runtime.opening import first_image, image_files
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import segment_labels
 from seg_runtime.session import Session
 
-from ..parity import evenly, generated_images
+from ..parity import generated_images
+from ..pictures import Picture, some
 from ..stamp import stamped
 from .graph import host_contract, host_ready
 
@@ -32,7 +30,7 @@ class HostForm:
 
 
 def hosted(
-    network: onnx.ModelProto, proven: Session, contract: Contract, host: HostForm, images: Path | None,
+    network: onnx.ModelProto, proven: Session, contract: Contract, host: HostForm, images: Sequence[Picture],
     watch: Callable[[int, int], None],
 ) -> tuple[onnx.ModelProto, Contract]:  # fmt: skip
     """Graph and contract of a host-ready file that agrees with the runtime.
@@ -42,7 +40,7 @@ def hosted(
         proven: the window form itself, compared with torch already.
         contract: of the window form, with its parity.
         host: of what kind.
-        images: folder of real images; None takes generated ones.
+        images: real ones; none takes generated ones.
         watch: called with images compared and images in all.
 
     Raises:
@@ -72,21 +70,16 @@ def sizes(contract: Contract) -> list[tuple[int, int]]:
     return [(1, 1), (rows // 3, columns // 2 + 1), (rows, columns), (rows + 1, 7), (step + 1, columns + step + 5)]
 
 
-def _samples(images: Path | None, contract: Contract) -> Iterator[Array]:
+def _samples(images: Sequence[Picture], contract: Contract) -> Iterator[Array]:
     """Whole images, and crops or mirrored extensions of them in the sizes that matter, `(H, W, C)` of the host's dtype."""
-    whole = list(generated_images(contract, 2)) if images is None else _real(images, contract)
+    real = [picture.part(contract) for picture in some(images, IMAGES)]
+    whole = real or list(generated_images(contract, 2))
     cast = [_as_host(image, contract) for image in whole]
     yield from cast
     for place, shape in enumerate(sizes(contract)):
         image = cast[place % len(cast)]
         over = [(0, max(0, n - have)) for n, have in zip(shape, image.shape[:2], strict=True)]
         yield np.pad(image, [*over, (0, 0)], "symmetric")[: shape[0], : shape[1]]
-
-
-def _real(folder: Path, contract: Contract) -> list[Array]:
-    found = image_files(folder, contract.channel_files)
-    chosen = [found[i] for i in evenly(len(found), IMAGES)]
-    return [fitted(first_image(files, len(contract.input_shape)), contract, str(files[0])) for files in chosen]
 
 
 def _as_host(image: Array, contract: Contract) -> Array:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.contract import Contract
-from seg_runtime.errors import DataError, ParityError
-from seg_runtime.image import fitted
-from seg_runtime.opening import Files, image_files, whole_image
+from seg_runtime.errors import ParityError
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
-from seg_toolkit.case import Case
 from seg_toolkit.folder import ClassValues
 from seg_toolkit.metrics import Confusion, confusion, dice, iou, over_images
-from seg_toolkit.readers import PAIRS, find_cases
 
-from ..parity import evenly
+from ..pictures import Picture
 
-IMAGES = 8  # of a folder, whole, evenly spaced
+IMAGES = 8  # that judge, whole
 GOAL = 0.3  # points of Dice
 LIMIT = 1.0  # points of Dice from which nothing is written
 SPECK = 1e-3  # share of an image
@@ -147,43 +142,6 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image of a folder and, where known, its mask."""
-
-    name: str
-    source: Files | Case
-
-    def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
-        """Image `(H, W, C)` as the network takes it, and true labels `(H, W)` or None."""
-        if isinstance(self.source, Case):
-            example = self.source.read(classes)
-            return fitted(example.image, contract, self.name), example.labels
-        return fitted(whole_image(self.source, len(contract.input_shape)), contract, self.name), None
-
-
-def pictures(
-    folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (), count: int = IMAGES
-) -> list[Picture]:
-    """At most `count` images of a folder, evenly spaced, with their masks where it is a data set.
-
-    Args:
-        folder: in the reader's layout, or of images alone.
-        reader: of the checkpoint, so that masks mean what they meant in training.
-        channel_files: of the contract.
-        count: of images, at most.
-
-    Raises:
-        DataError: no images.
-    """
-    plain = reader.partition(":")[0] in (PAIRS, "channels")
-    if plain and not any((folder / part).is_dir() for part in ("masks", "instances")):
-        found = [Picture(str(files[0]), files) for files in image_files(folder, channel_files)]
-    else:
-        found = [Picture(case.name, case) for case in find_cases(reader, folder, lambda note: None)]
-    return [found[i] for i in evenly(len(found), count)]
-
-
-@dataclass(frozen=True)
 class Known:
     """An image that fp32 has answered."""
 
@@ -222,7 +180,7 @@ def judge(
     """Segment whole images by both and count.
 
     Args:
-        chosen: of `pictures`.
+        chosen: images, with their masks where known.
         classes: of the checkpoint, to read masks.
         contract: of both.
         reference: fp32, window -> logits.
@@ -247,17 +205,6 @@ def require(cost: Cost, form: str) -> None:
     if found := cost.failures():
         fix = "nothing was written; calibrate on more and other images, or export fp32"
         raise ParityError(f"{form} does not answer as fp32 does ({'; '.join(found)})", "the same masks", fix)
-
-
-def check_folder(folder: Path, option: str) -> None:
-    """Refuse what is no folder, before the long work.
-
-    Raises:
-        DataError: no such folder, or no images in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{option} {folder} is no folder", "a folder of images", "check the path")
-    image_files(folder)
 
 
 def _held(counts: Confusion) -> NDArray[np.bool_]:

@@ -12,7 +12,6 @@ import onnx
 from seg_runtime.contract import PRECISIONS, Contract
 from seg_runtime.errors import ParityError, SegError
 from seg_runtime.golden import FP32_LIMIT
-from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Float
 from seg_runtime.segment import Infer, window_logits
 from seg_runtime.session import Session
@@ -20,12 +19,13 @@ from seg_toolkit.checkpoint import Checkpoint
 from seg_toolkit.folder import stored_classes
 
 from ..golden import CANDIDATES, generated
-from ..parity import evenly, generated_images, image_windows
+from ..parity import generated_images
+from ..pictures import image_windows, pictures, some
 from ..stamp import stamped
 from . import fp16, int8
 from .calibrate import Spread, inferring, meaning, spread
 from .choose import TAILS, choose
-from .gate import Known, answered, check_folder, counted, judge, pictures, require
+from .gate import IMAGES, Known, answered, counted, judge, require
 
 CALIBRATION_IMAGES = 16  # of a folder, evenly spaced, two windows of each
 KERNEL_IMAGES = 2  # on windows of which kernels are compared with their meaning
@@ -46,17 +46,16 @@ class Precision:
     name: str
     """`int8` or `fp16`."""
     calibration: Path
-    """Folder of real images; masks beside them, as seg-train has them, are used."""
+    """Folder of real images, see `pictures`; the masks of a data set are used."""
     images: Path | None = None
     """Folder that judges it; None for the calibration's."""
     reduce_range: bool | None = None
     """Weights in 7 bits; None decides by this machine's processor."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown names and empty folders before the long work."""
+        """Refuse unknown names before the long work."""
         if self.name not in PRECISIONS[1:]:
             raise SegError(f"precision {self.name!r}", " or ".join(PRECISIONS[1:]), "choose one of them")
-        check_folder(self.calibration, "--calibration")
 
 
 @dataclass(frozen=True)
@@ -100,20 +99,18 @@ def in_precision(
         DataError, ImageError: images that do not fit the model.
     """
     classes = stored_classes(checkpoint.classes)
-    images = image_files(wanted.calibration, contract.channel_files)
-    chosen = [images[i] for i in evenly(len(images), CALIBRATION_IMAGES)]
+    images = pictures(wanted.calibration, checkpoint.reader, contract.channel_files)
+    judges = pictures(wanted.images, checkpoint.reader, contract.channel_files) if wanted.images else images
+    chosen = some(images, CALIBRATION_IMAGES)
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
-    known = answered(
-        pictures(wanted.calibration, checkpoint.reader, contract.channel_files), classes, contract, proven.run
-    )
+    known = answered(some(images, IMAGES), classes, contract, proven.run)
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, precision=wanted.name)
     session = Session(stamped(made, contract), provider="cpu")
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
-    judged = pictures(wanted.images or wanted.calibration, checkpoint.reader, contract.channel_files)
     what = f"comparing {wanted.name} labels"
-    cost = judge(judged, classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
+    cost = judge(some(judges, IMAGES), classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
     figures = {**cost.as_dict(), **facts, "calibration": {"images": len(chosen)}}
     contract = replace(contract, parity={**contract.parity, wanted.name: figures})
     report(cost.table(wanted.name, [c.name for c in contract.classes]) + _told(facts), contract)
