@@ -11,6 +11,8 @@ import torch
 from seg_runtime.errors import ContractError, ModelError, SegError
 from seg_toolkit.checkpoint import FORMAT, Checkpoint, load, save, weights_sha256
 from seg_toolkit.folder import json_values
+from seg_toolkit.networks.attention import AttentionUNet
+from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
 
 from .conftest import TWO, contract
@@ -170,3 +172,22 @@ def test_a_failing_save_keeps_the_old_file(saved: Path) -> None:
         save(checkpoint(step=lambda: None), saved)
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == ["model.pt"]
+
+
+CONVOLUTIONS = (  # of two poolings, in the order in which checkpoints have always held them; --resume relies on it, too
+    "down.0.0", "down.0.2", "down.1.0", "down.1.2", "bottom.0", "bottom.2", "up.0", "up.1",
+    "merge.0.0", "merge.0.2", "merge.1.0", "merge.1.2", "head",
+)  # fmt: skip
+GATES = [
+    "gates.0.skip.weight", "gates.0.gating.weight", "gates.0.gating.bias", "gates.0.psi.weight", "gates.0.psi.bias",
+    "gates.1.skip.weight", "gates.1.gating.weight", "gates.1.gating.bias", "gates.1.psi.weight", "gates.1.psi.bias",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [(UNet, []), (AttentionUNet, GATES), (MultiScaleUNet, ["helpers.0.weight", "helpers.0.bias"])],
+)
+def test_weights_keep_their_names_and_their_order(kind: type[UNet], more: list[str]) -> None:
+    shared = [f"{name}.{part}" for name in CONVOLUTIONS for part in ("weight", "bias")]
+    assert list(kind(1, 2, 1, 2).state_dict()) == shared + more

@@ -57,30 +57,26 @@ class AttentionUNet(UNet):
         self.gates = nn.ModuleList(Gate(width << level, width << level + 1) for level in reversed(range(depth)))
         self.gates.apply(he_normal)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the output window; sizes are those of the U-Net."""
-        return self._gated(x)[0]
-
     def attention(self, x: Tensor) -> Tensor:
         """Alpha of each gate for the output window: `(N, depth, *output_shape)` float, 0..1, the coarsest gate first.
 
         Args:
             x: images `(N, C, H, W)`.
         """
-        logits, maps = self._gated(x)
-        shown = []
-        for level, alpha in zip(reversed(range(self.depth)), maps, strict=True):
-            wide = F.interpolate(alpha, scale_factor=float(1 << level), mode="nearest")
-            shown.append(centre(wide, *logits.shape[-2:]))
+        carried, coarse = self.contracting(x)
+        maps = self.expanding(carried, coarse)
+        shown: list[Tensor] = []
+        height, width = self._answer(maps[-1]).shape[-2:]
+        for place, (wide, finer) in enumerate(zip(reversed(carried), maps, strict=True)):
+            alpha = self._alpha(centre(wide, 2 * coarse.shape[-2], 2 * coarse.shape[-1]), coarse, place)
+            pace = float(1 << (self.depth - 1 - place))
+            shown.append(centre(F.interpolate(alpha, scale_factor=pace, mode="nearest"), height, width))
+            coarse = finer
         return torch.cat(shown, dim=1)
 
-    def _gated(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and alpha `(N, 1, h, w)` of each gate at the size of its skip, the coarsest first."""
-        carried, x = self.contracting(x)
-        maps = []
-        for gate, up, merge, wide in zip(self.gates, self.up, self.merge, reversed(carried), strict=True):
-            coarse, x = x, up(x)  # (N, 1024, 28, 28) -> (N, 512, 56, 56) …
-            skip = self._fitted(wide, x)  # (N, 512, 56, 56) …
-            maps.append(F.interpolate(gate(skip, coarse), scale_factor=2.0, mode="nearest"))  # (N, 1, 56, 56) …
-            x = merge(torch.cat([x, skip * maps[-1]], dim=1))  # (N, 512, 52, 52) …
-        return self._answer(x), maps
+    def _weighed(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
+        return skip * self._alpha(skip, coarse, place)
+
+    def _alpha(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
+        """`(N, 1, 2h, 2w)` at the size of the skip."""
+        return F.interpolate(self.gates[place](skip, coarse), scale_factor=2.0, mode="nearest")  # (N, 1, 56, 56) …

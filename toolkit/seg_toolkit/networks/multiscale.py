@@ -41,19 +41,6 @@ class MultiScaleUNet(UNet):
         self.helpers = nn.ModuleList(nn.Conv2d(width << level, classes, 1) for level in reversed(range(1, depth)))
         self.helpers.apply(he_normal)
 
-    def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What the skips carry, from the top, and the map of the bottom.
-
-        The image loses the same ring as the maps before it is pooled, so that both lie on the same pixels.
-        """
-        carried, image = [], x
-        for level in self.down:
-            before = level(x)  # (N, 64, 568, 568) (N, 128, 280, 280) …
-            image = F.avg_pool2d(centre(image, before.shape[-2], before.shape[-1]), 2)  # (N, C, 284, 284) …
-            x = torch.cat([F.max_pool2d(before, 2), image], dim=1)  # (N, 64 + C, 284, 284) …
-            carried.append(before)
-        return carried, self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
-
     def supervised(self, x: Tensor) -> list[Tensor]:
         """Logits `(N, K, *output_shape)` of every level, the answer first and the coarsest last, laid out by the nearest pixel."""
         *others, top = self.expanding(*self.contracting(x))
@@ -63,6 +50,11 @@ class MultiScaleUNet(UNet):
             wide = F.interpolate(head(maps), scale_factor=float(1 << level), mode="nearest")
             found.append(centre(wide, *answer.shape[-2:]))
         return found
+
+    def _entering(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """The image loses the same ring as the maps before it is pooled, so that both lie on the same pixels."""
+        image = F.avg_pool2d(centre(image, before.shape[-2], before.shape[-1]), 2)  # (N, C, 284, 284) …
+        return torch.cat([pooled, image], dim=1), image  # (N, 64 + C, 284, 284) …
 
     def _again(self, in_channels: int) -> int:
         return in_channels

@@ -108,19 +108,21 @@ class UNet(Network):
 
     def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """What the skips carry, from the top, and the map of the bottom."""
-        carried = []
+        carried, image = [], x
         for level in self.down:
             before = level(x)  # (N, 64, 568, 568) (N, 128, 280, 280) (N, 256, 136, 136) (N, 512, 64, 64)
             x = F.max_pool2d(before, 2)  # (N, 64, 284, 284) (N, 128, 140, 140) (N, 256, 68, 68) (N, 512, 32, 32)
             carried.append(before if self.skip == "crop" else x)
+            x, image = self._entering(x, image, before)
         return carried, self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
 
     def expanding(self, carried: list[Tensor], x: Tensor) -> list[Tensor]:
         """The maps of the expanding path, the top one last."""
-        maps = []
-        for up, merge, skip in zip(self.up, self.merge, reversed(carried), strict=True):
-            x = up(x)  # (N, 512, 56, 56) (N, 256, 104, 104) (N, 128, 200, 200) (N, 64, 392, 392)
-            x = merge(torch.cat([x, self._fitted(skip, x)], dim=1))
+        maps: list[Tensor] = []
+        for up, merge, wide in zip(self.up, self.merge, reversed(carried), strict=True):
+            coarse, x = x, up(x)  # (N, 512, 56, 56) (N, 256, 104, 104) (N, 128, 200, 200) (N, 64, 392, 392)
+            skip = self._weighed(self._fitted(wide, x), coarse, len(maps))
+            x = merge(torch.cat([x, skip], dim=1))
             maps.append(x)  # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
         return maps
 
@@ -154,6 +156,26 @@ class UNet(Network):
     def _again(self, in_channels: int) -> int:
         """Channels that join the map of each level below the first."""
         return 0
+
+    def _entering(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """What enters the next level, and the image at its scale, for networks that look at it again.
+
+        Args:
+            pooled: the map of the level above.
+            image: at the scale of that level.
+            before: its map before the pooling.
+        """
+        return pooled, image
+
+    def _weighed(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
+        """What of a skip is joined, for networks that choose.
+
+        Args:
+            skip: `(N, C, 2h, 2w)`.
+            coarse: `(N, G, h, w)`, the map of the next coarser level.
+            place: of the level, 0 for the coarsest.
+        """
+        return skip
 
     def _answer(self, x: Tensor) -> Tensor:
         """Logits of the output window, of the top map."""
