@@ -108,26 +108,11 @@ if TYPE_CHECKING:
 )
 @click.version_option(VERSION)
 def main(
-    images: tuple[Path, ...],
-    models: tuple[Path, ...],
-    provider: str,
-    out: Path | None,
-    recursive: bool,
-    threads: int | None,
-    warm_up: bool,
-    fast_math: bool,
-    overlay: bool,
-    probabilities: str | None,
-    dicom_seg: str,
-    overwrite: bool,
-    jobs: int,
-    max_pixels: int,
-    require_signature: Path | None,
-    self_test: bool,
-    tune: bool,
-    doctor: bool,
+    images: tuple[Path, ...], models: tuple[Path, ...], provider: str, out: Path | None, recursive: bool,
+    threads: int | None, warm_up: bool, fast_math: bool, overlay: bool, probabilities: str | None, dicom_seg: str,
+    overwrite: bool, jobs: int, max_pixels: int, require_signature: Path | None, self_test: bool, tune: bool, doctor: bool,
     **tuning_options: Any,
-) -> None:
+) -> None:  # fmt: skip
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
     A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid. A
