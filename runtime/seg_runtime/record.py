@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def make_record(
-    session: Session, name: str, input_sha256: str, image: Array, labels: NDArray[np.uint8], ms: Mapping[str, float]
-) -> dict[str, Any]:
+    session: Session, name: str, input_sha256: str, image: Array, labels: NDArray[np.uint8], ms: Mapping[str, float],
+    tta: bool,
+) -> dict[str, Any]:  # fmt: skip
     """The record of one segmented image or page, ready for JSON.
 
     Args:
@@ -29,6 +30,7 @@ def make_record(
         image: `(*spatial, C)` as decoded.
         labels: `(*spatial)` uint8.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
+        tta: whether each window was answered by the mean over its eight views.
     """
     *depth, height, width, channels = image.shape
     counts = count_labels(labels, len(session.contract.classes))
@@ -50,6 +52,7 @@ def make_record(
             "window": list(session.contract.input_shape),
             "batch": session.contract.batch,
             "intensity": session.contract.intensity.method,
+            "tta": tta,
         },
         "provider": {
             "asked": session.provider_asked,
