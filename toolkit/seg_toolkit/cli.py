@@ -42,6 +42,17 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     metavar="DIR",
     help="With --evaluate: write where an attention network looks, a heat map for each gate.",
 )
+@click.option(
+    "--metrics",
+    metavar="NAME,…",
+    help="What --evaluate measures besides: hd95 and surface-dice=PX of each class, PX being the tolerance, all in px or voxels; rand"
+    " and voi of the objects that a membrane or background parts; none [default: what the model was trained with, else none].",
+)
+@click.option(
+    "--tta",
+    is_flag=True,
+    help="With --evaluate: answer every window by the mean over it turned and mirrored in all eight ways, as seg-run --tta does.",
+)
 @click.option("--classes", help="NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.")
 @click.option(
     "--codes",
@@ -158,7 +169,7 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
     if evaluate is not None:
         _evaluate(evaluate, data, json_path, options)
         return
-    for name, value in (("json", json_path), ("attention", options["attention"])):
+    for name, value in (("json", json_path), ("attention", options["attention"]), ("tta", options["tta"])):
         if value:
             raise SegError(f"--{name} without --evaluate", "both", f"seg-train --evaluate MODEL.PT DATA --{name} …")
     if options["skip_first"] and not options["foreign"]:
@@ -271,9 +282,12 @@ def _interrupted(state: Path) -> SegError:
 
 
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
+    from seg_runtime.tta import averaged
+
     from .checkpoint import load
     from .evaluate import score, torch_infer
     from .folder import parse_classes, recolored, stored_classes
+    from .measures import check_installed, measure, parse, with_measures
     from .metrics import summary
     from .plan import pick_device, split
     from .readers import find_cases
@@ -281,6 +295,9 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     if json_path and json_path.resolve() == model.resolve():
         raise SegError(f"--json {json_path} is the model", "a file of its own", "choose another name")
     checkpoint = load(model)
+    settings = checkpoint.contract.provenance.get("settings", {})
+    wishes = parse(settings.get("metrics", "") if options["metrics"] is None else options["metrics"])
+    check_installed(wishes)
     classes = stored_classes(checkpoint.classes)
     if options["classes"]:
         given = parse_classes(options["classes"])
@@ -290,18 +307,21 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     device = pick_device(options["device"])
     network = checkpoint.build().to(device)
     infer = torch_infer(network, device)
+    if options["tta"]:
+        infer = averaged(infer, checkpoint.contract)
     cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
-    settings = checkpoint.contract.provenance.get("settings", {})
-    counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
-    result = summary(
-        counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
-    )
+    empty = options["empty_dice"] or settings.get("empty_dice", "skip")
+    counts, measures = [], []
+    for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases))):
+        counts.append(s.counts)
+        measures.append(measure(wishes, s.example, s.labels, classes, empty, s.name))
+    result = with_measures(summary(counts, [c.info.name for c in classes], empty), measures)
     if options["attention"]:
         _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])
     click.echo(_table(result))
-    text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
+    text = json.dumps({"model": str(model), "data": str(data), "tta": options["tta"], **result}, indent=2)
     click.echo(text)
     if json_path:
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
@@ -324,12 +344,20 @@ def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, devic
 
 
 def _table(result: dict[str, Any]) -> str:
-    lines = [f"{'class':<16} {'Dice':>8} {'IoU':>8}"]
+    columns = [key for key in result["classes"][0] if key != "name"]
+    heads = [{"dice": "Dice", "iou": "IoU"}.get(key, key) for key in columns]
+    lines = [f"{'class':<16} {' '.join(f'{head:>8}' for head in heads)}"]
     for entry in result["classes"]:
-        numbers = ("-" if entry[k] is None else f"{entry[k]:.4f}" for k in ("dice", "iou"))
-        lines.append(f"{entry['name']:<16} {' '.join(f'{n:>8}' for n in numbers)}")
-    lines.append(f"pixel error {result['pixel_error']:.4f}, mean over {result['images']} images")
+        numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
+        lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
+    whole = [key for key in result if key not in ("images", "mean_dice", "classes", "pixel_error")]
+    told = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
+    lines.append(f"{', '.join(told).replace('_', ' ')}, mean over {result['images']} images")
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _say(text: str) -> None:

@@ -14,7 +14,7 @@ from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
 from torch import nn
 
-from .case import Case
+from .case import Case, Example
 from .folder import ClassValues
 from .metrics import Confusion, confusion
 from .networks.network import LAYOUT
@@ -32,6 +32,8 @@ class Scored:
     truth: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     counts: Confusion
+    example: Example
+    """As it was read."""
 
 
 def torch_infer(model: nn.Module, device: torch.device) -> Infer:
@@ -56,4 +58,6 @@ def score(
         image, expected = fitted(example.image, contract, case.name), example.labels
         labels = segment_labels(image, contract, infer)
         known = slice(None) if example.known is None else example.known
-        yield Scored(case.name, image, expected, labels, confusion(expected[known], labels[known], len(classes)))
+        yield Scored(
+            case.name, image, expected, labels, confusion(expected[known], labels[known], len(classes)), example
+        )

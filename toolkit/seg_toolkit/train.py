@@ -20,10 +20,12 @@ from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Array, Float
+from seg_runtime.tta import UPRIGHT
 from seg_runtime.version import VERSION
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from .augment import parse_augmentation
 from .case import Case
 from .checkpoint import Checkpoint, load, save, weights_sha256
 from .dataset import StreamOrder, WindowStream, collate
@@ -67,6 +69,8 @@ class Settings:
     """Digest (SHA-256) of the file of weights that it began with."""
     empty_dice: str = "skip"
     """What a class counts that neither the image nor the answer holds."""
+    metrics: str = ""
+    """What `--evaluate` measures besides, as `--metrics` names it."""
 
 
 @dataclass(frozen=True)
@@ -331,6 +335,7 @@ def _finished(
         "network": described(network),
         "recipe": settings.recipe,
         "settings": {**asdict(settings), "best_step": step},
+        "orientation": "any" if parse_augmentation(settings.augment).every_way_up else UPRIGHT,
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}
