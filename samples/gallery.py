@@ -9,6 +9,7 @@ judges them.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -21,7 +22,8 @@ from seg_runtime.atomic import write_atomic
 from seg_toolkit.checkpoint import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.folder import stored_classes
-from seg_toolkit.metrics import confusion, summary
+from seg_toolkit.measures import Wish, measure, parse
+from seg_toolkit.metrics import Score, confusion, over_images, summary
 from seg_toolkit.picture import preview
 from seg_toolkit.readers import find_cases
 
@@ -58,7 +60,8 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     titles = [c.info.name for c in classes]
     empty = contract.provenance["settings"]["empty_dice"]
     cases = find_cases(checkpoint.reader, unseen, lambda text: None)
-    ours, trivial, rows = [], [], []
+    ours, trivial, rows, measured = [], [], [], []
+    wishes = parse(contract.provenance["settings"]["metrics"])
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
             example = case.read(classes)
@@ -66,7 +69,9 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
             labels = segmenter.segment_page(example.image, case.name).labels
             known = slice(None) if example.known is None else example.known
             ours.append(confusion(example.labels[known], labels[known], len(classes)))
-            trivial.append(confusion(example.labels[known], short.guess(example.image)[known], len(classes)))
+            guess = short.guess(example.image)
+            trivial.append(confusion(example.labels[known], guess[known], len(classes)))
+            measured.append([measure(wishes, example, answer, classes, empty) for answer in (guess, labels)])
             dice = summary(ours[-1:], titles, empty)["mean_dice"]
             rows.append((case.name, example.image, example.labels, labels, dice))
     network = checkpoint.build()
@@ -75,9 +80,17 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
         f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
         float(contract.parity["relative_error"]), "Dice", True, short.baseline,
         summary(trivial, titles, empty)["mean_dice"], summary(ours, titles, empty)["mean_dice"],
+        {wish.text: _pair(wish, measured) for wish in wishes},
     )  # fmt: skip
     telling = max(rows, key=lambda row: len(np.unique(row[2])))  # the first of those that hold the most classes
     return shown, preview([telling], contract.classes)
+
+
+def _pair(wish: Wish, measured: Sequence[Sequence[Mapping[str, Score]]]) -> tuple[float, float]:
+    """A measure of the baseline and of the file, mean over images, and over the classes but the background."""
+    means = [over_images([pair[place][wish.text] for pair in measured]) for place in (0, 1)]
+    trivial, reached = (float(np.nanmean(mean if len(mean) == 1 else mean[1:])) for mean in means)
+    return trivial, reached
 
 
 def _sized(shape: tuple[int, ...]) -> str:
