@@ -75,7 +75,7 @@ class Watching:
 def export(
     checkpoint: Checkpoint, images: Path | None = None, input_size: int | str | None = None, limits: Limits | None = None,
     host: HostForm | None = None, golden_images: Path | None = None, precision: Precision | None = None,
-    optimize: bool = False, tune: bool = False, batch: int = 1, watching: Watching = Watching(),  # noqa: B008 - frozen
+    optimize: bool = False, tune: bool = False, batch: int = 1, watching: Watching = Watching(),
 ) -> Exported:  # fmt: skip
     """Export a checkpoint and prove the very bytes that will be written.
 

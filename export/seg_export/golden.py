@@ -116,7 +116,9 @@ def crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
         image = picture.part(contract)
         if contract.host_dtype and image.dtype != contract.host_dtype:
             fix = "name a folder of such images"
-            raise DataError(f"{picture.name} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)
+            raise DataError(
+                f"{picture.name} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix
+            )
         yield _quantised(_middle(image, tuple(min(n, SIDE) for n in contract.output_shape)))
 
 

@@ -93,9 +93,7 @@ def some(found: Sequence[Picture], count: int) -> list[Picture]:
     return [found[i] for i in evenly(len(found), count)]
 
 
-def image_windows(
-    found: Sequence[Picture], contract: Contract, per_image: int = WINDOWS_PER_IMAGE
-) -> Iterator[Float]:
+def image_windows(found: Sequence[Picture], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
     """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
     for picture in found:
         yield from some_windows(picture.part(contract), contract, per_image)

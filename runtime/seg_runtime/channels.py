@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .errors import ImageError, SegError
 from .image import has_opaque_alpha
-from .nifti import stem_of
+from .nifti import channels_of, is_nifti, stem_of
 from .preprocess import Array
 
 
@@ -23,34 +23,67 @@ def group(
         channel_files: how the names of the channels' files end, before their suffix, in order: `_dapi`, `_actin`.
 
     Returns:
-        Folder/CASE with the files of all channels, in order, and what cannot be grouped: files that are no channel, two
-        files for one channel, cases that lack a channel, each with its error.
+        Folder/CASE with the files of all channels, in order, or with the one NIfTI volume that holds as many itself; and what
+        cannot be grouped: files that are no channel, two files for one channel, cases that lack a channel, each with its error.
     """
     found: dict[Path, dict[str, Path]] = {}
     failed: list[tuple[Path, SegError]] = []
-    wanted = ", ".join(f"CASE{ending}" for ending in channel_files)
     for path in paths:
-        stem = stem_of(path)
-        endings = [e for e in channel_files if stem.endswith(e) and stem != e]
-        if not endings:
-            came = f"{path} is no channel of a case"
-            failed.append((path, ImageError(came, wanted, "name it so, or keep it elsewhere")))
-            continue
-        ending = max(endings, key=len)
-        files = found.setdefault(path.parent / stem[: -len(ending)], {})
-        if (other := files.setdefault(ending, path)) != path:
-            came = f"{path} and {other.name} are the same channel of one case"
-            failed.append((path, ImageError(came, "one file each", "remove one")))
+        try:
+            ending = _ending(path, channel_files)
+            files = found.setdefault(path.parent / stem_of(path).removesuffix(ending), {})
+            if (other := files.setdefault(ending, path)) != path:
+                came = f"{path} and {other.name} are the same channel of one case"
+                raise ImageError(came, "one file each", "remove one")
+        except SegError as error:
+            failed.append((path, error))
     whole: dict[Path, tuple[Path, ...]] = {}
     for case, files in found.items():
-        if missing := [ending for ending in channel_files if ending not in files]:
-            came = f"{case} has no channel {' and no '.join(missing)}"
-            there = ", ".join(file.name for file in files.values())
-            fix = f"add it beside {there}, or name it, too"
-            failed.append((next(iter(files.values())), ImageError(came, f"a file each: {wanted}", fix)))
-        else:
-            whole[case] = tuple(files[ending] for ending in channel_files)
+        try:
+            whole[case] = _complete(case, files, channel_files)
+        except ImageError as error:
+            failed.append((next(iter(files.values())), error))
     return whole, failed
+
+
+def _ending(path: Path, channel_files: Sequence[str]) -> str:
+    """Which channel a file is, the longest ending that fits; empty for a volume that holds all of them.
+
+    Raises:
+        ImageError: it is neither, or a volume that cannot be read.
+        SegError: the package that reads it is not installed.
+    """
+    stem = stem_of(path)
+    if endings := [e for e in channel_files if stem.endswith(e) and stem != e]:
+        return max(endings, key=len)
+    came, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
+    if not is_nifti(path):
+        raise ImageError(came, _names(channel_files), fix)
+    if (count := channels_of(path)) != len(channel_files):
+        wanted = f"{_names(channel_files)}, or {len(channel_files)} in one volume"
+        raise ImageError(f"{came} and has {count} of its own", wanted, fix)
+    return ""
+
+
+def _complete(case: Path, files: Mapping[str, Path], channel_files: Sequence[str]) -> tuple[Path, ...]:
+    """The files of a case in the order of its channels.
+
+    Raises:
+        ImageError: it lacks a channel, or has all of them in one file and some once more.
+    """
+    there = ", ".join(file.name for file in files.values())
+    if "" in files:
+        if len(files) > 1:
+            raise ImageError(f"{case} is in {there}", "its channels once", "remove what is too much")
+        return (files[""],)
+    if missing := [ending for ending in channel_files if ending not in files]:
+        came, fix = f"{case} has no channel {' and no '.join(missing)}", f"add it beside {there}, or name it, too"
+        raise ImageError(came, f"a file each: {_names(channel_files)}", fix)
+    return tuple(files[ending] for ending in channel_files)
+
+
+def _names(channel_files: Sequence[str]) -> str:
+    return ", ".join(f"CASE{ending}" for ending in channel_files)
 
 
 def stacked(pages: Sequence[Array], names: Sequence[str]) -> Array:

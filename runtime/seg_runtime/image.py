@@ -71,14 +71,48 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
 
         yield from decode_dicom(data, name, max_pixels)
         return
+    with contextlib.closing(Pages(data, name, max_pixels, indices)) as pages:
+        yield from (pages[number] for number in range(len(pages)))
+
+
+class Pages:
+    """The pages of a picture file, each at the cost of one: its reader is kept, and knows where they begin.
+
+    Arguments, arrays and errors are those of `decode`, DICOM excepted. Not for several threads at once.
+    """
+
+    def __init__(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> None:
+        """Find the pages; none is unpacked yet."""
+        self._data, self._name, self._as_indices = data, name, indices
+        with _damage_told(name):
+            self._image = _opened(data, name)
+            self._count = int(getattr(self._image, "n_frames", 1)) if self._image.format == "TIFF" else 1
+            _check_size(self._image, self._count, name, max_pixels)
+
+    def __len__(self) -> int:
+        """Count the pages."""
+        return self._count
+
+    def __getitem__(self, number: int) -> Array:
+        """`(H, W, C)` of a page, counted from 0."""
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        with _damage_told(self._name):
+            _seek(self._image, number)
+            if self._as_indices and _stores_indices(self._image):
+                return _indices(self._image)
+            title = self._name if self._count == 1 else f"{self._name} page {number + 1}"
+            return _page(self._image, self._data, number, title)
+
+    def close(self) -> None:
+        """Let the file's content go."""
+        self._image.close()
+
+
+@contextlib.contextmanager
+def _damage_told(name: str) -> Iterator[None]:
     try:
-        with _opened(data, name) as image:
-            frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            _check_size(image, frames, name, max_pixels)
-            for page in range(frames):
-                _seek(image, page)
-                title = name if frames == 1 else f"{name} page {page + 1}"
-                yield _indices(image) if indices and _stores_indices(image) else _page(image, data, page, title)
+        yield
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders report damage by a dozen kinds, struct.error among them

@@ -87,7 +87,7 @@ def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[F
         ImageError: no NIfTI, truncated, too large, of complex or colour values, not finite, or with more than four axes.
         SegError: nibabel is not installed.
     """
-    image, grid = _opened(data, name)
+    image, grid = _opened(io.BytesIO(data), name)
     count = int(np.prod(image.shape, dtype=object))
     if count > max_pixels:
         fix = "crop it, or allow more (seg-run --max-pixels)"
@@ -101,7 +101,17 @@ def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[F
 
 def read_grid(data: bytes, name: str) -> NiftiGrid:
     """Order and place of a file's voxels; its errors are those of `read_volume`."""
-    return _opened(data, name)[1]
+    return _opened(io.BytesIO(data), name)[1]
+
+
+def channels_of(path: Path) -> int:
+    """How many values a voxel of a file has, by its header; its errors are those of `read_volume`."""
+    try:
+        with path.open("rb") as file:
+            shape = _opened(file, str(path))[0].shape
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
+    return int(shape[3]) if len(shape) > 3 else 1
 
 
 def write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
@@ -125,12 +135,12 @@ def _nibabel(part: str = "") -> Any:
     return importlib.import_module(f"nibabel.{part}" if part else "nibabel")
 
 
-def _opened(data: bytes, name: str) -> tuple[Any, NiftiGrid]:
+def _opened(file: BinaryIO, name: str) -> tuple[Any, NiftiGrid]:
     """nibabel's image, its voxels still packed, and its grid."""
     library = _nibabel()
-    stream: Any = io.BytesIO(data)
-    if data.startswith(_GZIP):
-        stream = gzip.GzipFile(fileobj=stream)
+    packed = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    stream: Any = gzip.GzipFile(fileobj=file) if packed else file
     try:
         head = stream.read(4)
         stream.seek(0)

@@ -14,7 +14,7 @@ from typing import Any
 from .cache import Source, key, open_cached
 from .errors import ModelError, ProviderError, SegError
 from .hardware import available_threads as available_threads
-from .tuning import ORT_NAMES, Setup, provider_chain, session_options, settle_tf32
+from .tuning import ORT_NAMES, Setup, note_started, provider_chain, session_options, settle_tf32
 
 PROVIDERS = ("auto", *ORT_NAMES)
 
@@ -127,8 +127,13 @@ def _on(ort: Any, model: Source, setup: Setup, provider: str) -> Any:
     if _listed(ort, provider):
         if provider != "openvino" and hasattr(ort, "preload_dlls"):
             _quiet_preload(ort)
-        session = _create(ort, model, setup, provider)
+        try:
+            session = _create(ort, model, setup, provider)
+        except ProviderError:  # it failed in its midst, and may have read the switch before
+            note_started(provider, setup)
+            raise
         if session.get_providers()[0] == ORT_NAMES[provider]:
+            note_started(provider, setup)
             return session
         problem = _missing_library(ort, provider)  # ONNX Runtime itself goes on, on CPU
     raise ProviderError(f"{word} cannot be used: {problem}", "", _fix(ort, provider))

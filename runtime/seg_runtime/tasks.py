@@ -131,7 +131,8 @@ def _by_case(tasks: Sequence[Task], channel_files: Sequence[str]) -> tuple[list[
     """Files of one case as one task, which is named and placed like them without the channel."""
     places = {task.source: task.stem.parent for task in tasks if not task.stack}
     cases, failed = group(list(places), channel_files)
-    grouped = [Task(files[0], places[files[0]] / case.name, channels=files) for case, files in cases.items()]
+    several = {case: files if len(files) > 1 else () for case, files in cases.items()}
+    grouped = [Task(files[0], places[files[0]] / case.name, channels=several[case]) for case, files in cases.items()]
     return [task for task in tasks if task.stack] + grouped, failed
 
 

@@ -88,7 +88,7 @@ def provider_chain(provider: str, setup: Setup) -> list[Any]:
 
 
 TF32_SWITCH = "NVIDIA_TF32_OVERRIDE"
-_tf32_allowed: list[str] = []  # providers of this process whose sessions were opened with TF32
+_tf32_allowed: list[str] = []  # providers whose libraries have started in this process with TF32 allowed
 
 
 def settle_tf32(provider: str, setup: Setup) -> None:
@@ -110,7 +110,6 @@ def settle_tf32(provider: str, setup: Setup) -> None:
             raise ProviderError(
                 came, "one of both", f"leave out fast math, or unset it; after a TensorRT session, {apart}"
             )
-        _tf32_allowed.append(provider)
     elif provider == "tensorrt":
         if _tf32_allowed:
             came = f"TensorRT without TF32 after a session on {_tf32_allowed[0]} with it (fast math)"
@@ -119,6 +118,12 @@ def settle_tf32(provider: str, setup: Setup) -> None:
             came = f"TensorRT without TF32, and {TF32_SWITCH}={now} in the environment"
             raise ProviderError(came, "0", "unset it, or allow fast math")
         os.environ[TF32_SWITCH] = "0"
+
+
+def note_started(provider: str, setup: Setup) -> None:
+    """Remember that NVIDIA's libraries have started for a session, and so have read what is said about TF32."""
+    if provider in ("cuda", "tensorrt") and setup.fast_math:
+        _tf32_allowed.append(provider)
 
 
 def run_options(ort: Any, setup: Setup, provider: str) -> Any:

@@ -53,7 +53,9 @@ def test_pairs_are_a_data_set_where_there_are_masks(tmp_path: Path) -> None:
 
 
 def test_neither_is_told_with_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has no images, and .* has no photographs.*data set of the reader isic, or images"):
+    with pytest.raises(
+        DataError, match=r"has no images, and .* has no photographs.*data set of the reader isic, or images"
+    ):
         pictures(tmp_path, "isic")
     with pytest.raises(DataError, match="is no folder"):
         pictures(tmp_path / "nowhere", "isic")
@@ -68,7 +70,20 @@ def test_some_are_evenly_spaced(tmp_path: Path) -> None:
 def test_export_takes_the_layout_of_the_checkpoints_reader(tmp_path: Path) -> None:
     data, model, target, report = (tmp_path / name for name in ("data", "m.pt", "m.onnx", "report.json"))
     generator("skin-lesion").write(data, 3, 0)
-    words = ["--recipe", "skin-lesion", "--width", "2", "--depth", "1", "--input-size", "44", "--steps", "1", "--workers", "0"]
+    words = [
+        "--recipe",
+        "skin-lesion",
+        "--width",
+        "2",
+        "--depth",
+        "1",
+        "--input-size",
+        "44",
+        "--steps",
+        "1",
+        "--workers",
+        "0",
+    ]
     assert CliRunner().invoke(seg_train, [str(data), "-o", str(model), *words], catch_exceptions=False).exit_code == 0
     assert load_checkpoint(model).reader == "isic"
     told = CliRunner().invoke(

@@ -21,7 +21,7 @@ from seg_runtime.digest import sealed
 from seg_runtime.modelfile import ModelFile
 from seg_runtime.providers import available_threads, check_wheels, wheels
 from seg_runtime.session import Session
-from seg_runtime.tuning import ORT_NAMES, TF32_SWITCH, Setup, Tuning, provider_chain, settle_tf32
+from seg_runtime.tuning import ORT_NAMES, TF32_SWITCH, Setup, Tuning, note_started, provider_chain, settle_tf32
 
 from ..conftest import Made, noise_image
 
@@ -246,6 +246,14 @@ def test_tf32_of_tensorrt_is_switched_off_for_the_process(unsettled: pytest.Monk
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_tensorrt_without_tf32_is_refused_after_a_session_with_it(provider: str, unsettled: pytest.MonkeyPatch) -> None:
     settle_tf32(provider, FAST)
+    settle_tf32("tensorrt", STRICT)  # the library of the other was missing: nothing has read the switch
+    unsettled.delenv(TF32_SWITCH)
+    settle_tf32(provider, FAST)
+    note_started(provider, STRICT)
+    note_started("cpu", FAST)
+    settle_tf32("tensorrt", STRICT)
+    unsettled.delenv(TF32_SWITCH)
+    note_started(provider, FAST)
     settle_tf32("cuda", STRICT)  # has an option of its own
     with pytest.raises(ProviderError, match=rf"after a session on {provider} with it.*a process of its own"):
         settle_tf32("tensorrt", STRICT)
@@ -254,7 +262,6 @@ def test_tensorrt_without_tf32_is_refused_after_a_session_with_it(provider: str,
 def test_an_environment_that_forces_tf32_is_refused(unsettled: pytest.MonkeyPatch) -> None:
     unsettled.setenv(TF32_SWITCH, "1")
     settle_tf32("tensorrt", FAST)
-    unsettled.setattr(tuning, "_tf32_allowed", [])
     with pytest.raises(ProviderError, match="NVIDIA_TF32_OVERRIDE=1"):
         settle_tf32("tensorrt", STRICT)
 

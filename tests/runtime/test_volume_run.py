@@ -153,6 +153,38 @@ def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made)
     assert "a_t2.nii.gz has another affine than a_t1.nii.gz" in refused.stderr
 
 
+def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made) -> None:
+    """As the Medical Segmentation Decathlon keeps BraTS."""
+    checkpoint = load(flat.checkpoint)
+    named = replace(checkpoint.contract, channel_files=("_t1", "_t2"))
+    scans = tmp_path / "imagesTr"
+    scans.mkdir()
+    put(scans / "BRATS_001.nii.gz", nifti(volume(2), "SAL"))
+    for channel, ending in enumerate(named.channel_files):
+        put(scans / f"b{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
+    write(export(replace(checkpoint, contract=named), images=scans), tmp_path / "m.onnx")
+    words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", scans]
+    told = seg_run(*words)
+    assert told.exit_code == 0, told.stderr
+    one, other = (nibabel.load(tmp_path / "out" / f"{name}_mask.nii.gz") for name in ("BRATS_001", "b"))
+    np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+    record = json.loads((tmp_path / "out" / "BRATS_001.json").read_text())
+    assert (record["input"]["channels"], "files" in record["input"]) == (2, False)
+    assert "2 finished before" in seg_run(*words).stdout
+    put(scans / "BRATS_002.nii.gz", nifti(volume(3), "SAL"))
+    put(scans / "BRATS_003.nii.gz", nifti(volume(1), "SAL"))
+    (scans / "BRATS_004.nii.gz").write_bytes(b"no volume")
+    put(scans / "b.nii.gz", nifti(volume(2), "SAL"))
+    told = seg_run(*words)
+    assert told.exit_code == 1
+    assert (
+        "BRATS_002.nii.gz is no channel of a case and has 3 of its own; wanted CASE_t1, CASE_t2, or 2 in" in told.stderr
+    )
+    assert "BRATS_003.nii.gz is no channel of a case and has 1 of its own" in told.stderr
+    assert "BRATS_004.nii.gz is no NIfTI file" in told.stderr
+    assert "b is in b.nii.gz, b_t1.nii.gz, b_t2.nii.gz; wanted its channels once" in told.stderr
+
+
 def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tmp_path: Path, solid: Made) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()

@@ -84,9 +84,20 @@ def test_an_asked_window_is_taken(tmp_path: Path) -> None:
     assert (chosen.level, chosen.width) == (40, 400)
 
 
-@pytest.mark.parametrize("asked", [
-        "mean", "scale:1,2", "window:40", "window:a,b", "window:1,2,3", "standardize:1", "standardize:0.5,0", "standardize:0,nan", "",
-    ])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "mean",
+        "scale:1,2",
+        "window:40",
+        "window:a,b",
+        "window:1,2,3",
+        "standardize:1",
+        "standardize:0.5,0",
+        "standardize:0,nan",
+        "",
+    ],
+)
 def test_a_wrong_intensity_is_refused(tmp_path: Path, asked: str) -> None:
     with pytest.raises(DataError, match="--intensity"):
         choose_intensity(seen(write(tmp_path, texture(200))), 1, asked)

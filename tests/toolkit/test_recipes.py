@@ -50,7 +50,7 @@ def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path, se
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--network", "ternaus", "--skip", "resize"], "--skip for the network ternaus, which takes --margin, --width"),
+        (["--network", "ternaus", "--skip", "resize"], "--skip for the network ternaus, which takes --width, --margin"),
         (["--network", "unet3d", "--norm", "batch", "--dropout", "0"], "--dropout, --norm for the network unet3d"),
         (["--recipe", "pancreas", "--skip", "crop"], "--skip for the network attention"),
         (["--recipe", "brain-tumour", "--margin", "0"], "--margin for the network unet3d"),
@@ -65,7 +65,9 @@ def test_options_that_the_network_does_not_take_are_refused(words: list[str], sa
 def test_options_of_a_recipe_for_another_network_are_left_out_aloud(
     tmp_path: Path, seg_train: SegTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "padded.toml").write_text('title = "a test"\n[network]\nnetwork = "unet"\nnorm = "batch"\npadding = "same"\n')
+    (tmp_path / "padded.toml").write_text(
+        'title = "a test"\n[network]\nnetwork = "unet"\nnorm = "batch"\npadding = "same"\n'
+    )
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     small = ["--width", "2", "--steps", "1", "--workers", "0", "--device", "cpu", "-o", out, "--recipe", "padded"]

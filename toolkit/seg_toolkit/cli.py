@@ -67,7 +67,9 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     " which is images/ and masks/; with --evaluate the model's own].",
 )
 @click.option("--channels", type=click.IntRange(1, 64), help="Image channels of the network; chosen from the data.")
-@click.option("--intensity", default="auto", help="auto, scale, standardize[:MEAN,SPREAD], zscore or window[:LEVEL,WIDTH].")
+@click.option(
+    "--intensity", default="auto", help="auto, scale, standardize[:MEAN,SPREAD], zscore or window[:LEVEL,WIDTH]."
+)
 @click.option("--geometry", default="auto", help="auto, tile, fit or stretch.")
 @click.option("--class-weights", default="auto", help="auto, none, root (1/sqrt(share)) or balance (1/share).")
 @click.option(

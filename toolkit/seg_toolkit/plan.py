@@ -82,6 +82,8 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     state = _state(out, options)
     _check_numbers(options)
     cases = find_cases(options["reader"] or PAIRS, data, say)
+    if channel_files := cases[0].channel_files:
+        options = {**options, "channels": _agreed(options["channels"], channel_files)}
     check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
     classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
@@ -94,9 +96,6 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     known = {c.name for c in training}
     seen = [s for s in sights if s.name in known]
 
-    channel_files = cases[0].channel_files
-    if channel_files:
-        options = {**options, "channels": _agreed(options["channels"], channel_files)}
     chosen = _choose(cases, sights, seen, output_px, options, say)
     model = _network(chosen.channels, len(classes), options)
     if chosen.geometry == "tile":

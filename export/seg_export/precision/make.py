@@ -110,7 +110,9 @@ def in_precision(
     session = Session(stamped(made, contract), provider="cpu")
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
     what = f"comparing {wanted.name} labels"
-    cost = judge(some(judges, IMAGES), classes, contract, proven.run, form, lambda done, total: watch(what, done, total))
+    cost = judge(
+        some(judges, IMAGES), classes, contract, proven.run, form, lambda done, total: watch(what, done, total)
+    )
     figures = {**cost.as_dict(), **facts, "calibration": {"images": len(chosen)}}
     contract = replace(contract, parity={**contract.parity, wanted.name: figures})
     report(cost.table(wanted.name, [c.name for c in contract.classes]) + _told(facts), contract)

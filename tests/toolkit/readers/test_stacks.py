@@ -43,6 +43,32 @@ def test_pages_are_cases_each_with_its_own_labels(challenge: Path) -> None:
     assert set(cases[1].values()) == {0}
 
 
+def test_a_page_is_read_without_those_before_it(challenge: Path) -> None:
+    """Long stacks would take the square of their length: page 4 is damaged, and page 9 does not know it."""
+    pages = [Image.fromarray(np.full((40, 60), value, np.uint8)) for value in range(12)]
+    pages[0].save(challenge / "train-volume.tif", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    with Image.open(challenge / "train-volume.tif") as volume:
+        volume.seek(3)
+        (place,), (count,) = volume.tag_v2[273], volume.tag_v2[279]  # of its one strip
+    content = bytearray((challenge / "train-volume.tif").read_bytes())
+    content[place : place + count] = bytes(count)
+    (challenge / "train-volume.tif").write_bytes(content)
+    cases = find_cases("isbi2012", challenge, print)
+    assert (cases[8].image() == 8).all()
+    with pytest.raises(SegError, match="damaged"):
+        cases[3].image()
+    assert (cases[8].image() == 8).all()
+
+
+def test_a_stack_that_is_written_anew_is_read_anew(challenge: Path) -> None:
+    case = find_cases("isbi2012", challenge, print)[11]
+    stack(challenge / "train-volume.tif", *range(50, 63))
+    assert case.image()[0, 0, 0] == 61
+    stack(challenge / "train-volume.tif", 1, 2)
+    with pytest.raises(DataError, match="has no page 12"):
+        case.image()
+
+
 def test_stray_values_name_the_page(challenge: Path) -> None:
     stack(challenge / "train-labels.tif", *[255] * 11, 7)
     with pytest.raises(DataError, match=r"page 12 holds the value 7"):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.errors import DataError
-from seg_runtime.image import decode, read_bytes
+from seg_runtime.image import Pages, read_bytes
 from seg_runtime.preprocess import Array
 
 from ..case import Case, Example
@@ -61,7 +61,7 @@ def find_stacks(root: Path, report: Callable[[str], None]) -> list[PageCase]:
     for file in (VOLUME, LABELS):
         if not (root / file).is_file():
             raise DataError(f"{root} has no {file}", LAYOUT, "point to the folder that holds them")
-    pages, masks = (sum(1 for _ in decode(read_bytes(root / file), file)) for file in (VOLUME, LABELS))
+    pages, masks = (len(_stack(root / file, indices=file == LABELS)) for file in (VOLUME, LABELS))
     if pages != masks:
         raise DataError(f"{root / VOLUME} has {pages} pages, {LABELS} {masks}", LAYOUT, "take both of one set")
     digits = max(2, len(str(pages - 1)))
@@ -69,8 +69,21 @@ def find_stacks(root: Path, report: Callable[[str], None]) -> list[PageCase]:
 
 
 def _page(path: Path, page: int, indices: bool) -> Array:
-    pages = islice(decode(read_bytes(path), str(path), indices=indices), page, None)
-    found = next(pages, None)
-    if found is None:
+    pages = _stack(path, indices)
+    if page >= len(pages):
         raise DataError(f"{path} has no page {page + 1}", "the pages that it had", "do not change it meanwhile")
-    return found
+    return pages[page]
+
+
+def _stack(path: Path, indices: bool) -> Pages:
+    """Kept by each process: to find page n anew takes all pages before it."""
+    try:
+        now = path.stat()
+    except OSError:
+        return Pages(read_bytes(path), str(path), indices=indices)  # which says what is wrong
+    return _opened(path, (now.st_mtime_ns, now.st_size), indices)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
+    return Pages(read_bytes(path), str(path), indices=indices)
