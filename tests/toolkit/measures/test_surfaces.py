@@ -99,7 +99,7 @@ def test_the_middle_of_a_ring_is_the_outline() -> None:
     wishes = (Wish("hd95"), Wish("surface-dice", 1.5))
     right = measure(wishes, example, ringed(SQUARE, 3), RINGED)
     np.testing.assert_array_equal(right["surface-dice=1.5"], [1, 1, np.nan])  # corners are rounded by √2 px
-    assert measure(wishes, example, ringed(MOVED, 3), RINGED)["hd95"][1] == 3
+    assert measure(wishes, example, ringed(MOVED, 3), RINGED)["hd95"][1] == pytest.approx(3, abs=0.2)
     forgiven = measure(wishes, example, SQUARE, RINGED, "one")  # no ring at all, and the lesion where it is
     np.testing.assert_array_equal(forgiven["hd95"], [0, 0, np.nan])
 
