@@ -117,7 +117,7 @@ def crops(folder: Path, contract: Contract) -> Iterator[Pixels]:
     found = image_files(folder, contract.channel_files)
     for files in (found[i] for i in evenly(len(found), CANDIDATES)):
         path = files[0]
-        image = fitted(first_image(files, len(contract.input_shape)), contract, str(path))
+        image = fitted(first_image(files, contract), contract, str(path))
         if contract.host_dtype and image.dtype != contract.host_dtype:
             fix = "name a folder of such images"
             raise DataError(f"{path} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix)

@@ -157,7 +157,7 @@ def require(result: Parity, limits: Limits, form: str, reference: str = "torch")
 def image_windows(found: Sequence[Files], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
     """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
     for files in found:
-        image = first_image(files, len(contract.input_shape))
+        image = first_image(files, contract)
         yield from _some_windows(fitted(image, contract, str(files[0])), contract, per_image)
 
 

@@ -86,7 +86,7 @@ def _samples(images: Path | None, contract: Contract) -> Iterator[Array]:
 def _real(folder: Path, contract: Contract) -> list[Array]:
     found = image_files(folder, contract.channel_files)
     chosen = [found[i] for i in evenly(len(found), IMAGES)]
-    return [fitted(first_image(files, len(contract.input_shape)), contract, str(files[0])) for files in chosen]
+    return [fitted(first_image(files, contract), contract, str(files[0])) for files in chosen]
 
 
 def _as_host(image: Array, contract: Contract) -> Array:

@@ -158,7 +158,7 @@ class Picture:
         if isinstance(self.source, Case):
             example = self.source.read(classes)
             return fitted(example.image, contract, self.name), example.labels
-        return fitted(whole_image(self.source, len(contract.input_shape)), contract, self.name), None
+        return fitted(whole_image(self.source, contract), contract, self.name), None
 
 
 def pictures(
