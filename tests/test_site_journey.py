@@ -27,9 +27,9 @@ def call(command: object, *words: object) -> str:
 
 def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
     data, model, file, out = tmp_path / "data", tmp_path / "m.pt", tmp_path / "m.onnx", tmp_path / "out"
-    binding_site.write(data, 4, 0)
+    binding_site.write(data, 3, 0)
     binding_site.write(tmp_path / "new", 1, 5)
-    tiny = ("--width", 2, "--depth", 1, "--input-size", 36, "--steps", 8, "--lr", 0.02, "--workers", 0)
+    tiny = ("--width", 2, "--depth", 1, "--input-size", 28, "--steps", 6, "--lr", 0.02, "--workers", 0)
     told = call(seg_train, data, "--recipe", "binding-site", *tiny, "-o", model)
     assert "channels: 6" in told
     call(seg_train, data, "--evaluate", model)

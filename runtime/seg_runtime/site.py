@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .contract import ClassInfo, Voxels
 from .limits import MAX_PIXELS
 from .preprocess import Array, Float
-from .structure import Lattice, Structure, load_gemmi, lattice_of, read_structure
+from .structure import Lattice, Structure, lattice_of, load_gemmi, read_structure
 
 LINING_ANGSTROM = 4.0  # between a residue's heavy atom and the centre of a voxel of its site
 SUFFIX = ".mrc"
@@ -112,5 +112,5 @@ def write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> Non
     except RuntimeError as error:
         raise OSError(str(error)) from error
     size = 1024 + content.header_i32(24) + values.size * (1, 2, 4)[mode]
-    if (written := file.seek(0, 2)) != size:
+    if (written := file.seek(0, 2)) != size:  # what the last flush could not write, nobody tells
         raise OSError(f"{written} of {size} bytes written")

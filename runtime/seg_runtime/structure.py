@@ -120,7 +120,9 @@ class Lattice:
         z, y, x = (place * self.side_angstrom for place in self.start)
         return x, y, z
 
-    def near(self, points: Positions, reach_angstrom: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Positions]]:
+    def near(
+        self, points: Positions, reach_angstrom: float
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Positions]]:
         """Voxels whose centres lie within reach of points, a part at a time.
 
         Yields:
@@ -172,7 +174,9 @@ def voxelised(structure: Structure, voxels: Voxels, lattice: Lattice) -> NDArray
         ImageError: the contract names a channel that this version does not know.
     """
     if odd := [name for name in voxels.channels if name not in CHANNELS]:
-        raise ImageError(f"the model wants the channel {odd[0]!r} of structures", ", ".join(CHANNELS), "upgrade seg-edge")
+        raise ImageError(
+            f"the model wants the channel {odd[0]!r} of structures", ", ".join(CHANNELS), "upgrade seg-edge"
+        )
     planes = [np.zeros(math.prod(lattice.shape), np.uint8) for _ in voxels.channels]
     kinds = np.array(structure.channels)
     for which, where, distance in lattice.near(structure.positions, REACH_ANGSTROM):
@@ -255,8 +259,10 @@ def _first_model(data: bytes, name: str) -> Any:
         found.merge_chain_parts()
         found.setup_entities()
     except (RuntimeError, ValueError, IndexError) as error:  # what gemmi makes of C++'s
-        raise ImageError(f"{name} is no structure that can be read ({error})", WANTED, "copy or export it again") from error
-    if not len(found):
+        raise ImageError(
+            f"{name} is no structure that can be read ({error})", WANTED, "copy or export it again"
+        ) from error
+    if not len(found) or not found[0].count_atom_sites():
         raise ImageError(f"{name} holds no atoms", WANTED, "check what it is")
     return found[0]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .short import Array, Short
 
-RADIUS_ANGSTROM, POCKET_ANGSTROM, SPACING_ANGSTROM = 14.0, 5.0, 5.2
+RADIUS_ANGSTROM, POCKET_ANGSTROM, SPACING_ANGSTROM = 14.0, 5.8, 5.2
 POCKETS = 3
 LINED, BARE, ANYWHERE = ("PHE", "ASP"), ("LEU", "LYS"), ("ALA", "LEU", "SER", "LYS", "MSE", "ALA", "PHE", "ASP")
 BACKBONE = (("N", -0.5, 1.36, 0.0), ("CA", 0.0, 0.0, 0.0), ("C", 1.53, 0.0, 0.0), ("O", 2.1, -1.05, 0.2))
@@ -54,7 +54,7 @@ def buried_space(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "4", "--depth", "1", "--input-size", "36", "--steps", "60", "--lr", "0.02"),
+    ("--width", "4", "--depth", "1", "--input-size", "36", "--steps", "45", "--lr", "0.02", "--class-weights", "none"),
     10,
     buried_space,
     "empty space that the protein encloses",
@@ -87,13 +87,16 @@ def residues(pockets: Array, rng: np.random.Generator) -> Iterator[tuple[str, li
     for place in places[np.linalg.norm(places, axis=1) < RADIUS_ANGSTROM]:
         gaps = np.linalg.norm(pockets - place, axis=1)
         nearest = int(gaps.argmin())
-        if gaps[nearest] < POCKET_ANGSTROM + 1.5:
+        if gaps[nearest] < POCKET_ANGSTROM:
             continue
         name, along = str(rng.choice(ANYWHERE)), rng.normal(size=3)
         if gaps[nearest] < POCKET_ANGSTROM + 5.5:
             name, along = str(rng.choice(LINED if nearest == 0 else BARE)), pockets[nearest] - place
         atoms = (*BACKBONE, *SIDE_CHAINS[name])
-        yield name, [atom for atom, *_ in atoms], turned(np.array([xyz for _, *xyz in atoms]), along, rng) + place
+        places_of = turned(np.array([xyz for _, *xyz in atoms]), along, rng) + place
+        away = (place - pockets[nearest]) / gaps[nearest]
+        inside = POCKET_ANGSTROM - float(np.linalg.norm(places_of - pockets[nearest], axis=1).min())
+        yield name, [atom for atom, *_ in atoms], places_of + max(0.0, inside) * away  # whatever reaches in moves out
 
 
 def record(kind: str, serial: int, atom: str, residue: str, number: int, place: Array, element: str) -> str:

@@ -87,7 +87,7 @@ def test_many_classes_need_two_bytes(tmp_path: Path, site: Site) -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
 def test_a_full_disk_is_noticed(site: Site) -> None:
-    with FULL.open("r+b") as file, pytest.raises(OSError, match=r"0 of \d+ bytes written"):
+    with FULL.open("r+b") as file, pytest.raises(OSError, match="No space left on device"):
         site.write_labels(file, marked(site, PLACES[0]))
 
 

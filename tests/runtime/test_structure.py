@@ -173,7 +173,7 @@ def test_near_finds_what_a_search_through_all_voxels_finds() -> None:
     for which, where, distance in lattice.near(points, 4.0):
         found[where, which] = distance
     np.testing.assert_allclose(found, np.where(gaps <= 4, gaps, np.inf), atol=1e-12)
-    assert np.isfinite(found).sum() > 300
+    assert np.isfinite(found).sum() > 100
 
 
 def test_residues_are_named_as_their_authors_number_them() -> None:
@@ -193,7 +193,7 @@ WRONG = {
     "factors.cif": (b"data_r\nloop_\n_refln.index_h\n_refln.index_k\n1 2\n", "holds no atoms"),
     "water.pdb": (text(WATER).encode(), "no atom of a protein"),
     "header.pdb": (b"HEADER    OXYGEN TRANSPORT\nEND\n", "holds no atoms"),
-    "nan.pdb": (text(GOOD).replace("   3.800", "     nan").encode(), r"line 7 of nan.pdb has the coordinates"),
+    "nan.pdb": (text(GOOD).replace("   3.800", "     nan").encode(), r"line 6 of nan.pdb has the coordinates"),
     "stars.pdb": (text(GOOD).replace("   3.800", "********").encode(), r"\*\*\*.*numbers in the columns 31 to 54"),
     "short.pdb": ("\n".join(one[:40] for one in GOOD).encode(), "line 1 of short.pdb has the coordinates"),
     "cut.pdb.gz": (gzip.compress(text(GOOD).encode())[:-30], "is damaged"),
@@ -218,7 +218,9 @@ def test_a_cif_without_coordinates_is_refused() -> None:
 
 def test_an_enormous_structure_is_refused_before_its_grid_is_made() -> None:
     far = structure([*GOOD, *chain([(9000.0, 0, 0), (-900.0, 9000.0, 9000.0)], name="B")])
-    with pytest.raises(ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; wanted at most 178956970: keep"):
+    with pytest.raises(
+        ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; wanted at most 178956970: keep"
+    ):
         lattice_of(far, TWO, "virus.pdb")
     with pytest.raises(ImageError, match="wanted at most 100"):
         read_voxels(text(GOOD).encode(), "a.pdb", TWO, max_pixels=100)

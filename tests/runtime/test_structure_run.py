@@ -51,7 +51,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("made")
     torch.manual_seed(4)
     net = UNet3D(6, 2, 2, depth=1).eval()
-    box = torch.from_numpy(read_voxels(protein(), "a.pdb", VOXELS)).movedim(-1, 0)[None].float() / 255
+    grid = read_voxels(protein(), "a.pdb", VOXELS)
+    even = np.pad(grid, [*((4, 4 + n % 2) for n in grid.shape[:3]), (0, 0)])
+    box = torch.from_numpy(even).movedim(-1, 0)[None].float() / 255
     with torch.no_grad():
         logits = net(box)[0]
         net.head.bias[1] -= (logits[1] - logits[0]).quantile(0.7)  # type: ignore[index]

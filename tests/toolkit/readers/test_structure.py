@@ -31,9 +31,7 @@ def quiet(note: str) -> None:
 def molecule(name: str, count: int, place: tuple[float, float, float], number: int = 301) -> list[str]:
     """A row of carbons 1 Å apart."""
     x, y, z = place
-    return [
-        line(100 + i, f"C{i + 1}", name, number, (x + i, y, z), kind="HETATM", element="C") for i in range(count)
-    ]
+    return [line(100 + i, f"C{i + 1}", name, number, (x + i, y, z), kind="HETATM", element="C") for i in range(count)]
 
 
 def put(path: Path, *molecules: list[str]) -> None:
@@ -113,7 +111,7 @@ def test_wrong_folders_are_told(tmp_path: Path) -> None:
     put(tmp_path / "a.ent", molecule("LIG", 7, (2, 6, 0)))
     with pytest.raises(DataError, match=r"a\.pdb and .*a\.ent have one name"):
         find_cases("structure", tmp_path, quiet)
-    (tmp_path / "a.ent").write_text("")
+    (tmp_path / "a.ent").write_text("no structure")
     (tmp_path / "a.pdb").unlink()
     with pytest.raises(ImageError, match=r"a\.ent holds no atoms"):
         find_cases("structure", tmp_path, quiet)
@@ -129,5 +127,5 @@ def test_the_samples_are_real_pdb_files(tmp_path: Path) -> None:
     assert 60 < len(found.residues) < 200
     assert "MSE" in {r.name for r in found.residues}
     gaps = np.linalg.norm(found.positions[:, None] - found.ligands[0].positions, axis=-1)
-    assert 1.5 < gaps.min() < 5  # in its pocket, touching nothing
+    assert 2.5 < gaps.min() < 5  # in its pocket, touching nothing
     assert 0.005 < truth(first).mean() < 0.1

@@ -39,12 +39,12 @@ from ..folder import ClassValues, to_labels
 VOXEL, REACH = "2", "4"
 FINEST_ANGSTROM, COARSEST_ANGSTROM, FARTHEST_ANGSTROM = 0.25, 8.0, 16.0
 FEWEST_ATOMS = 6
-ADDITIVES = frozenset(
-    # solvents and cryoprotectants, buffers, precipitants, detergents, reducing agents, by their chemical component
-    "GOL EDO PGO PDO MPD MRD BU1 BUD IPA EOH MOH DMS DMF ACN ACT ACY FMT CIT FLC TAR TLA MLI MLA SIN OXL SUC TRE "
-    "TRS BTB EPE MES MOP CAC BCN IMD GAI B3P PEG PGE PG4 PG5 PG6 P6G P33 1PE 2PE 7PE 12P 15P PE3 PE4 PE5 PE8 XPE "
-    "BOG BNG LMT LDA SDS C8E CXE D10 DDQ BME DTT DTU TCE SO4 PO4 NO3 CO3 SCN AZI UNX UNL".split()
-)
+# by their chemical component: solvents and cryoprotectants, buffers, precipitants, detergents, reducing agents
+ADDITIVES = """
+    GOL EDO PGO PDO MPD MRD BU1 BUD IPA EOH MOH DMS DMF ACN ACT ACY FMT CIT FLC TAR TLA MLI MLA SIN OXL SUC TRE
+    TRS BTB EPE MES MOP CAC BCN IMD GAI B3P PEG PGE PG4 PG5 PG6 P6G P33 1PE 2PE 7PE 12P 15P PE3 PE4 PE5 PE8 XPE
+    BOG BNG LMT LDA SDS C8E CXE D10 DDQ BME DTT DTU TCE SO4 PO4 NO3 CO3 SCN AZI UNX UNL
+"""
 LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with what is bound in the same file"
 
 
@@ -97,7 +97,7 @@ class StructureCase(Case):
     def _counts(self, ligand: Ligand) -> bool:
         if self.wanted:
             return ligand.residue.name in self.wanted
-        return len(ligand.positions) >= FEWEST_ATOMS and ligand.residue.name not in ADDITIVES
+        return len(ligand.positions) >= FEWEST_ATOMS and ligand.residue.name not in ADDITIVES.split()
 
     def _read(self) -> tuple[Structure, Lattice]:
         structure = read_structure(read_bytes(self.file), str(self.file))
