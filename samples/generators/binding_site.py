@@ -54,7 +54,22 @@ def buried_space(image: Array) -> Array:
 
 
 SHORT = Short(
-    ("--width", "4", "--depth", "1", "--input-size", "36", "--steps", "45", "--lr", "0.02", "--class-weights", "none"),
+    (
+        "--width",
+        "4",
+        "--depth",
+        "1",
+        "--input-size",
+        "32",
+        "--steps",
+        "70",
+        "--lr",
+        "0.02",
+        "--class-weights",
+        "none",
+        "--balance",
+        "0.3",
+    ),
     10,
     buried_space,
     "empty space that the protein encloses",

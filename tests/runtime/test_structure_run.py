@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 from seg_export.export import export, write
+from seg_export.stamp import stamped
 from seg_runtime import Segmenter
 from seg_runtime.cli import main
 from seg_runtime.contract import ClassInfo, Contract, Intensity, Voxels
@@ -57,11 +59,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     with torch.no_grad():
         logits = net(box)[0]
         net.head.bias[1] -= (logits[1] - logits[0]).quantile(0.7)  # type: ignore[index]
-    for name, voxels in (("atoms", VOXELS), ("scans", None)):
-        contract = Contract(
-            WINDOW, net.output_shape(WINDOW), 6, Intensity("scale"), CLASSES, stride=net.stride, voxels=voxels
-        )
-        write(export(Checkpoint(described(net), net.state_dict(), contract, [])), folder / f"{name}.onnx")
+    contract = Contract(
+        WINDOW, net.output_shape(WINDOW), 6, Intensity("scale"), CLASSES, stride=net.stride, voxels=VOXELS
+    )
+    exported = export(Checkpoint(described(net), net.state_dict(), contract, []))
+    write(exported, folder / "atoms.onnx")
+    graph = onnx.load_model_from_string(exported.content)
+    (folder / "scans.onnx").write_bytes(stamped(graph, replace(exported.contract, voxels=None)))
     return Made(folder / "atoms.onnx", folder / "scans.onnx")
 
 
