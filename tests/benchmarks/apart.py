@@ -1,72 +1,232 @@
-"""One window of several ONNX files, each in a process of its own: `python -m tests.benchmarks.apart PLAIN.onnx OTHER.onnx… [--rounds 5]`.
+"""A form, timed where it runs: here, or in a process of its own.
 
-Two sessions in one process disturb each other: the idle one's threads spin for a while after its run. A workstation has one, so
-this is what it sees. The files are run in turn, round by round; the first is what the others are compared with.
+Two sessions in one process disturb each other: threads, memory and settings of the process are shared. A workstation has one
+session, so that `speed` opens every form in a process of its own, which sleeps while another is asked.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import subprocess
-import sys
+import multiprocessing
+import os
+import signal
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
 
-from .measure import machine, save_json, table
+import numpy as np
+from seg_runtime.contract import Contract
+from seg_runtime.geometry import frame, unframe
+from seg_runtime.postprocess import decide, place
+from seg_runtime.preprocess import Array, Float, plan, windows
+from seg_runtime.segment import Progress
 
-RUNS = 3  # of a window in each process, after one that warms up; the shortest counts
+from .measure import milliseconds
+from .peers import FORMS
+from .speed_forms import Bench, Form, Labels, MissingError, Running, picture, window
 
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.onnx")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.inside:
-        print(*_alone(options.files[0]))
-        return
-    found: dict[str, list[tuple[float, float]]] = {str(file): [] for file in options.files}
-    for _ in range(options.rounds):
-        for file, figures in found.items():
-            call = [sys.executable, "-m", "tests.benchmarks.apart", "--inside", file]
-            out = subprocess.run(call, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-            ms, peak = out.stdout.split()
-            figures.append((float(ms), float(peak)))
-    first = found[str(options.files[0])]
-    lines = []
-    for file, figures in found.items():
-        ratio = statistics.median(ours / theirs for (ours, _), (theirs, _) in zip(figures, first, strict=True))
-        ms, peak = (statistics.median(values) for values in zip(*figures, strict=True))
-        size = f"{Path(file).stat().st_size / 1e6:.1f} MB"
-        lines.append([Path(file).name, f"{ms:.0f} ms", f"{ratio:.3f}", f"{peak:.0f} MB", size])
-    print(f"{machine()}, {options.rounds} rounds\n")
-    print(table(["file", "a window", "ratio", "peak memory", "file size"], lines))
-    save_json(options.json, {"machine": machine(), "ms_and_peak_mb": found})
+NOT_RUN = 255  # in labels, whose classes are fewer
 
 
-def _alone(file: Path) -> tuple[float, float]:
-    """Milliseconds of a window, and MB that the process took at most by then."""
-    import resource
+class Timed(Protocol):
+    """A form that is open. Images are those of `picture`, told by their side in px, so that none has to travel."""
 
-    import numpy as np
-    from seg_runtime.providers import open_session
-    from seg_runtime.tuning import Setup, Tuning
+    def window_ms(self) -> float:
+        """Milliseconds of one window of 572 px; for a form without windows, of an image of 388 px, which is one."""
 
-    setup = Setup("cpu", tuning=Tuning(process_arena=True))
-    session = open_session(file, setup, "", lambda: None).session
-    [image] = session.get_inputs()
-    window = np.random.default_rng(0).random(image.shape, dtype=np.float32)
-    times = []
-    for _ in range(RUNS + 1):
+    def logits(self) -> Float | None:
+        """Of that window; None for a form without windows."""
+
+    def labels(self, side: int, progress: Progress) -> tuple[Labels, float]:
+        """Labels `(side, side)` of a square image, and seconds, without those spent in `progress`."""
+
+    def follow(self, side: int, share: float) -> None:
+        """Get ready for `keep_up` on a square image, of whose windows this share is run, evenly spaced."""
+
+    def keep_up(self, done: int, total: int) -> None:
+        """Run windows until the same share of them is done as of another form's."""
+
+    def followed(self, labels: Labels) -> tuple[float, float]:
+        """Seconds of all windows, scaled up where not all were run, and the share of labels there that differ from these."""
+
+
+class Here:
+    """A form that is open in this process: `Timed`."""
+
+    def __init__(self, running: Running, contract: Contract) -> None:
+        """Of a network with this contract."""
+        self.running, self.contract = running, contract
+        self.window = window(contract)
+
+    def window_ms(self) -> float:
+        """As `Timed` says."""
+        infer = self.running.infer
+        if infer is not None:
+            return milliseconds(lambda: infer(self.window))
+        image = picture(self.contract, self.contract.output_shape[0])
+        return milliseconds(lambda: self.running.labels(image, None))
+
+    def logits(self) -> Float | None:
+        """As `Timed` says."""
+        return None if self.running.infer is None else self.running.infer(self.window)
+
+    def labels(self, side: int, progress: Progress) -> tuple[Labels, float]:
+        """As `Timed` says."""
+        away = 0.0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal away
+            left = time.perf_counter()
+            progress(done, total)
+            away += time.perf_counter() - left
+
+        image = picture(self.contract, side)
         start = time.perf_counter()
-        session.run(None, {image.name: window})
-        times.append((time.perf_counter() - start) * 1000)
-    return min(times[1:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found = self.running.labels(image, tell)
+        return found, time.perf_counter() - start - away
+
+    def follow(self, side: int, share: float) -> None:
+        """As `Timed` says."""
+        framed = frame(picture(self.contract, side), self.contract)
+        self.grid = plan(framed.shape[:-1], self.contract)
+        self.origins = self.grid.origins()
+        pace = 1 / max(share, 1 / len(self.origins))
+        self.chosen = sorted({int(i * pace) for i in range(round(len(self.origins) / pace))})
+        self.numbered = enumerate(windows(framed, self.grid, self.contract.intensity))
+        self.found = np.full(self.grid.shape, NOT_RUN, np.uint8)
+        self.ms: list[float] = []
+
+    def keep_up(self, done: int, total: int) -> None:
+        """As `Timed` says."""
+        assert self.running.infer is not None
+        while len(self.ms) < len(self.chosen) * done // total:
+            wanted = self.chosen[len(self.ms)]
+            cut = next(cut for number, cut in self.numbered if number == wanted)
+            before = time.perf_counter()
+            logits = self.running.infer(cut)[0]
+            self.ms.append((time.perf_counter() - before) * 1000)
+            place(decide(logits, self.contract), self.grid, self.origins[wanted], self.found)
+
+    def followed(self, labels: Labels) -> tuple[float, float]:
+        """As `Timed` says."""
+        own: Array = unframe(self.found, labels.shape)
+        ran = own != NOT_RUN
+        seconds = sum(self.ms) / 1000 * len(self.origins) / len(self.chosen)
+        return seconds, float((own[ran] != labels[ran]).mean())
 
 
-if __name__ == "__main__":
-    main()
+class Apart:
+    """A form in a process of its own: `Timed`. Closed with `with`."""
+
+    def __init__(self, form: Form, bench: Bench) -> None:
+        """Make the form's file where it is not there, and open it.
+
+        Raises:
+            MissingError: it cannot be had here.
+        """
+        path = form.made(bench)
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        words = (theirs, form.key, path, bench.contract.to_json(), bench.threads)
+        self.process = context.Process(target=_serve, args=words, daemon=True)
+        self.process.start()
+        theirs.close()
+        try:
+            self._answer()
+        except BaseException:
+            self.close()  # at the end of this process one that sleeps would be waited for
+            raise
+
+    def __enter__(self) -> Apart:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def window_ms(self) -> float:
+        """As `Timed` says."""
+        return float(self._ask("window_ms"))
+
+    def logits(self) -> Float | None:
+        """As `Timed` says."""
+        answer: Float | None = self._ask("logits")
+        return answer
+
+    def labels(self, side: int, progress: Progress) -> tuple[Labels, float]:
+        """As `Timed` says."""
+        answer: tuple[Labels, float] = self._ask("labels", side, progress=progress)
+        return answer
+
+    def follow(self, side: int, share: float) -> None:
+        """As `Timed` says."""
+        self._ask("follow", side, share)
+
+    def keep_up(self, done: int, total: int) -> None:
+        """As `Timed` says."""
+        self._ask("keep_up", done, total)
+
+    def followed(self, labels: Labels) -> tuple[float, float]:
+        """As `Timed` says."""
+        answer: tuple[float, float] = self._ask("followed", labels)
+        return answer
+
+    def _ask(self, name: str, *given: object, progress: Progress | None = None) -> Any:
+        self._signal("SIGCONT")
+        self.pipe.send((name, given, progress is not None))
+        return self._answer(progress)
+
+    def _answer(self, progress: Progress | None = None) -> Any:
+        """The answer, with the process asleep; progress on the way."""
+        while True:
+            what, content = self.pipe.recv()
+            self._signal("SIGSTOP")
+            if what == "progress":
+                assert progress is not None
+                progress(*content)
+                self._signal("SIGCONT")
+                self.pipe.send(None)
+            elif what == "error":
+                raise content
+            else:
+                return content
+
+    def _signal(self, name: str) -> None:
+        if hasattr(signal, name):  # not on Windows, where idle threads just go on
+            assert self.process.pid is not None
+            os.kill(self.process.pid, getattr(signal, name))
+
+
+def _serve(pipe: Connection, key: str, path: Path, contract: str, threads: int) -> None:
+    """Open a form and answer what is asked of it, until the process is killed."""
+
+    def progress(done: int, total: int) -> None:
+        pipe.send(("progress", (done, total)))
+        pipe.recv()
+
+    def act(action: Callable[[], Any]) -> Any:
+        try:
+            answer = ("answer", action())
+        except MissingError as error:
+            answer = ("error", error)
+        except Exception as error:
+            answer = ("error", RuntimeError(f"{key}: {error!r}"))
+        return answer
+
+    known = Contract.from_json(contract)
+    opened = act(lambda: Here(FORMS[key].open(path, known, threads), known))
+    pipe.send(("answer", None) if opened[0] == "answer" else opened)
+    while True:
+        name, given, tells = pipe.recv()
+        pipe.send(act(lambda: getattr(opened[1], name)(*given, *([progress] if tells else []))))  # noqa: B023 - called here

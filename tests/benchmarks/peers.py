@@ -14,7 +14,7 @@ from seg_runtime.postprocess import decide
 from seg_runtime.preprocess import Array, Float, cut, normaliser
 from seg_runtime.segment import Progress
 
-from .speed_forms import Bench, Form, Labels, MissingError, Running, bare, by_windows, plain_export
+from .speed_forms import OURS, PLAIN, Bench, Form, Labels, MissingError, Running, bare, by_windows, plain_export
 
 
 def checkpoint_file(bench: Bench) -> Path:
@@ -173,3 +173,5 @@ PEERS = (
     Form("openvino-int8", "OpenVINO int8, ONNX Runtime's int8 file", quantized, _openvino("f32"), "openvino"),
     Form("monai", "MONAI SlidingWindowInferer, torch channels_last", checkpoint_file, _monai, "monai", only="large"),
 )
+FORMS = {form.key: form for form in (*OURS, PLAIN, *PEERS)}
+"""Every form, by its key."""

@@ -18,10 +18,11 @@ from typing import Any
 
 from . import chart
 from .measure import machine, random_checkpoint, save_json, versions
+from .peers import FORMS
 from .speed_forms import Bench, MissingError, prepared
 from .speed_goals import goal_table, panels, speed_table
 from .speed_growth import growth, growth_tables
-from .speed_rows import FORMS, PARTS, Effort, dice, measure, say
+from .speed_rows import PARTS, Effort, dice, measure, say
 
 PEERS = ("torch", "openvino", "monai")
 QUICK = 8  # maps of the first level

@@ -17,7 +17,7 @@ from .speed_rows import say
 ROOT = Path(__file__).parents[2]
 TIMED = "window,process"
 PIECES = (  # name, options of `speed`, minutes
-    ("ours", ("--forms", "plain,fp32,cached,unrewritten,int8-ungated", "--parts", TIMED, "--pairs", "7"), 5),
+    ("ours", ("--forms", "plain,fp32,cached,unrewritten,int8-ungated", "--parts", TIMED, "--pairs", "15"), 9),
     ("large-1596", ("--forms", "fp32-1596", "--parts", "large"), 4),
     ("large-1084", ("--forms", "fp32-1084", "--parts", "large", "--large-share", "0.4"), 3),
     ("large-572", ("--forms", "fp32", "--parts", "large", "--large-share", "0.4"), 2),

@@ -72,6 +72,16 @@ class Form:
     provider: str = "cpu"
     words: tuple[str, ...] = ()
 
+    def made(self, bench: Bench) -> Path:
+        """Its file, made where it is not there.
+
+        Raises:
+            MissingError: it cannot be had here.
+        """
+        if self.package and importlib.util.find_spec(self.package) is None:
+            raise MissingError(f"{self.package} is not installed")
+        return self.make(bench)
+
 
 @dataclass
 class Bench:
@@ -100,18 +110,6 @@ class Bench:
     def trained(self) -> bool:
         """Whether the network has learned anything: a random one has no classes that were read from masks."""
         return bool(self.checkpoint.classes)
-
-    def picture(self, side: int) -> Array:
-        """A square image `(side, side, C)` uint8: a random tile again and again, the same for every form."""
-        channels = self.contract.channels
-        tile = np.random.default_rng(0).integers(0, 256, (min(side, 512),) * 2 + (channels,), dtype=np.uint8)
-        times = -(-side // len(tile))
-        return np.tile(tile, (times, times, 1))[:side, :side]
-
-    def window(self) -> Float:
-        """One network input with values 0..1."""
-        shape = (1, self.contract.channels, *self.contract.input_shape)
-        return np.random.default_rng(0).random(shape, dtype=np.float32)
 
     def file(self, name: str, content: Callable[[], bytes]) -> Path:
         """The file of that name in the folder, made where it is not there."""
@@ -147,6 +145,18 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
     save(checkpoint, folder / "checkpoint.pt")
     (folder / "contract.json").write_text(checkpoint.contract.to_json())
     return Bench(checkpoint, folder, calibration, data is not None, threads or available_threads())
+
+
+def picture(contract: Contract, side: int) -> Array:
+    """A square image `(side, side, C)` uint8: a random tile again and again, the same for every form."""
+    tile = np.random.default_rng(0).integers(0, 256, (min(side, 512),) * 2 + (contract.channels,), dtype=np.uint8)
+    times = -(-side // len(tile))
+    return np.tile(tile, (times, times, 1))[:side, :side]
+
+
+def window(contract: Contract) -> Float:
+    """One network input with values 0..1."""
+    return np.random.default_rng(0).random((1, contract.channels, *contract.input_shape), dtype=np.float32)
 
 
 def save_picture(pixels: Array, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .chart import Bar, Panel
 from .measure import table
-from .speed_rows import FORMS
+from .peers import FORMS
 
 Rows = Mapping[str, Mapping[str, Any]]
 NONE = "–"

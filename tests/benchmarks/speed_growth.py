@@ -7,9 +7,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from .measure import command, milliseconds, pairs, process, table
-from .speed_forms import PLAIN, Bench, Form, save_picture
-from .speed_rows import say, start
+from .apart import Apart
+from .measure import command, pairs, process, table
+from .speed_forms import PLAIN, Bench, Form, picture, save_picture
+from .speed_rows import say
 
 MEGAPIXELS = (1.0, 4.0, 16.0, 64.0)
 FOLDERS = (1, 10, 100)
@@ -41,18 +42,12 @@ def by_folder(path: Path, bench: Bench, counts: tuple[int, ...]) -> Figures:
 
 def by_threads(form: Form, bench: Bench, runs: int) -> Figures:
     """Milliseconds of one window with 1 thread and with all, against the plain export with as many."""
-    rows, window = [], bench.window()
+    rows = []
     for threads in sorted({1, bench.threads}):
         say(f"growth: {threads} threads")
         limited = Bench(bench.checkpoint, bench.folder, bench.calibration, bench.real, threads)
-        infer, plain = start(form, limited)[1].infer, start(PLAIN, limited)[1].infer
-        assert infer is not None
-        assert plain is not None
-        pair = pairs(
-            lambda infer=infer: milliseconds(lambda: infer(window)),  # type: ignore[misc]
-            lambda plain=plain: milliseconds(lambda: plain(window)),  # type: ignore[misc]
-            runs,
-        )
+        with Apart(form, limited) as ours, Apart(PLAIN, limited) as plain:
+            pair = pairs(ours.window_ms, plain.window_ms, runs)
         rows.append({"threads": threads, "ms": statistics.median(pair.ours), "ratio": pair.ratio, **vars(pair)})
     return rows
 
@@ -63,7 +58,7 @@ def growth(form: Form, bench: Bench, runs: int, quick: bool) -> dict[str, Any]:
     Raises:
         MissingError: the form cannot be had here.
     """
-    path, _ = start(form, bench)
+    path = form.made(bench)
     return {
         "form": form.key,
         "size": by_size(path, bench, (0.25, 1.0) if quick else MEGAPIXELS),
@@ -101,6 +96,6 @@ def _seg_run(path: Path, bench: Bench, sides: list[int]) -> tuple[float, float]:
     for old in place.iterdir():
         old.unlink()
     for number, side in enumerate(sides):
-        save_picture(bench.picture(side), place / f"{number:03}.png")
+        save_picture(picture(bench.contract, side), place / f"{number:03}.png")
     words = ["--model", path, "--provider", "cpu", "--threads", bench.threads, "--overwrite", "--out", "grown"]
     return process([command("seg-run"), *words, place], bench.folder)

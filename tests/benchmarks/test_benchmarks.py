@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from seg_export.rewrite.layers import FORMS
 from seg_toolkit.checkpoint import save
 from seg_toolkit.folder import json_values, parse_classes
 
-from tests.benchmarks import chart, volume
+from tests.benchmarks import chart, peers, volume
 from tests.benchmarks.accuracy import otsu
+from tests.benchmarks.apart import Apart, Here
 from tests.benchmarks.measure import random_checkpoint
-from tests.benchmarks.speed_forms import Bench, Running, by_windows
+from tests.benchmarks.speed_forms import PLAIN, Bench, MissingError, Running, by_windows
 from tests.benchmarks.speed_goals import dice_drop, goals, speed_table
 from tests.benchmarks.speed_rows import Effort, large_image
 
@@ -115,8 +117,7 @@ def test_speed(tmp_path, scored):
 
 
 def test_large_image_keeps_the_baseline_in_step_and_finds_flipped_labels(tmp_path):
-    checkpoint = random_checkpoint(width=4)
-    bench = Bench(checkpoint, tmp_path, tmp_path)
+    contract = random_checkpoint(width=4).contract
     calls = []
 
     def infer(window):
@@ -132,12 +133,12 @@ def test_large_image_keeps_the_baseline_in_step_and_finds_flipped_labels(tmp_pat
         answer[:100, :10] = 0
         return answer
 
-    plain = by_windows(infer, bench.contract)
-    row = large_image(Running(labels), plain, bench, Effort(("large",), 1, 1000))  # 9 windows of the baseline
+    ours, plain = Here(Running(labels), contract), Here(by_windows(infer, contract), contract)
+    row = large_image(ours, plain, Effort(("large",), 1, 1000))  # 9 windows of the baseline
     assert calls == ["ours", *["plain"] * 4, "ours", *["plain"] * 5]
     assert row["flipped_per_million"] == pytest.approx(1000)
     calls.clear()
-    row = large_image(Running(labels), plain, bench, Effort(("large",), 1, 1000, large_share=0.34))
+    row = large_image(ours, plain, Effort(("large",), 1, 1000, large_share=0.34))
     assert calls == ["ours", "plain", "ours", "plain", "plain"]
     assert row["baseline"][0] > 0
     assert row["flipped_per_million"] > 1000  # the corner's window is among a third of them
@@ -219,11 +220,30 @@ def test_chart_draws_bars_to_scale_with_the_goal_on_them():
     assert goal == pytest.approx(1.5 * ours, abs=4)
 
 
-def test_files_apart(model_file, tmp_path):
-    shown = benchmark("apart", model_file, model_file, "--rounds", 1, "--json", tmp_path / "figures.json")
-    assert shown.count("\n| ") == 3
-    [figures] = json.loads((tmp_path / "figures.json").read_text())["ms_and_peak_mb"].values()
-    assert all(value > 0 for value in figures[0])
+def test_a_form_apart_answers_as_here(tmp_path):
+    checkpoint = random_checkpoint(width=4)
+    bench = Bench(checkpoint, tmp_path, tmp_path, threads=1)
+    here = Here(PLAIN.open(PLAIN.made(bench), bench.contract, 1), bench.contract)
+    told = []
+    with Apart(PLAIN, bench) as apart:
+        assert apart.window_ms() > 0
+        assert np.array_equal(apart.logits(), here.logits())
+        labels, seconds = apart.labels(500, lambda *counts: told.append(counts))
+        here.follow(500, 1.0)
+        here.keep_up(1, 1)
+        assert here.followed(labels) == (pytest.approx(sum(here.ms) / 1000), 0.0)
+        assert told == [(n, 4) for n in range(1, 5)]
+        assert seconds > 0
+        with pytest.raises(RuntimeError, match="plain"):
+            apart.keep_up(1, 1)  # nothing was told to follow
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA, which the form would find")
+def test_why_a_form_cannot_be_opened_apart_is_told_here(tmp_path):
+    bench = Bench(random_checkpoint(width=4), tmp_path, tmp_path, threads=1)
+    save(bench.checkpoint, tmp_path / "checkpoint.pt")
+    with pytest.raises(MissingError, match="needs CUDA"), Apart(peers.FORMS["torch-cuda"], bench):
+        pass
 
 
 def test_a_volume_is_measured_in_a_process_of_its_own() -> None:
