@@ -263,3 +263,4 @@ def _check_voxels(c: Contract, voxels: Voxels, need: Callable[[bool, str, str], 
     named = all(isinstance(n, str) and n for n in names) and len(names) == c.channels
     need(named, f"voxels of the channels {names}", f"{c.channels} names")
     need(len(c.input_shape) == 3, f"voxels and windows of {len(c.input_shape)} axes", "three")
+    need(c.task != "regression", "voxels for a regression", "classes: what is written are sites")
