@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import ContractError
 
-VERSION = 4
+VERSION = 5
 METADATA_KEY = "seg_edge.contract"
 GEOMETRIES = ("tile", "fit", "stretch")
 PIXELS = ("integer", "float")
@@ -28,6 +28,7 @@ _ADDED: dict[int, dict[str, Any]] = {
     2: {"form": "window", "host_dtype": ""},
     3: {"precision": "fp32"},
     4: {"batch": 1, "channel_files": []},
+    5: {"voxels": None},
 }
 
 
@@ -74,6 +75,14 @@ class Intensity:
 
 
 @dataclass(frozen=True)
+class Voxels:
+    """The grid that a structure of atoms becomes, see `structure.py`: its voxels' side in Å, and its channels, by name."""
+
+    side_angstrom: float
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything besides the weights that decides what a model answers for an image."""
 
@@ -107,6 +116,8 @@ class Contract:
     """Windows that the file takes in one call, always so many: `(batch, C, *input_shape)`."""
     channel_files: tuple[str, ...] = ()
     """How the names of a case's files end, one a channel, such as ("_dapi", "_actin"); empty: one file holds all channels."""
+    voxels: Voxels | None = None
+    """Of a model of structures the grid that they become; None for a model of images and volumes."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -158,6 +169,7 @@ class Contract:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
             raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
             raw["channel_files"] = _tuple(raw["channel_files"])
+            raw["voxels"] = raw["voxels"] and Voxels(**{k: _tuple(v) for k, v in raw["voxels"].items()})
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -220,6 +232,8 @@ def _check(c: Contract) -> None:
     need(
         len(set(endings)) == len(endings) in (0, c.channels), f"{len(endings)} channel files", f"{c.channels}, or none"
     )
+    if c.voxels:
+        _check_voxels(c, c.voxels, need)
     need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
     need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")
@@ -240,3 +254,13 @@ def _check(c: Contract) -> None:
         need(all(s > 0 for s in i.std), f"std {i.std}", "positive values")
     need(method != "window" or i.width > 0, f"intensity window of width {i.width}", "a positive width")
     need(method != "zscore" or i.std_floor > 0, f"zscore floor {i.std_floor}", "a positive floor")
+
+
+def _check_voxels(c: Contract, voxels: Voxels, need: Callable[[bool, str, str], None]) -> None:
+    side, names = voxels.side_angstrom, voxels.channels
+    positive = type(side) in (int, float) and math.isfinite(side) and side > 0
+    need(positive, f"voxels of {side!r} Å", "a positive side")
+    named = all(isinstance(n, str) and n for n in names) and len(names) == c.channels
+    need(named, f"voxels of the channels {names}", f"{c.channels} names")
+    need(len(c.input_shape) == 3, f"voxels and windows of {len(c.input_shape)} axes", "three")
+    need(c.task != "regression", "voxels for a regression", "classes: what is written are sites")

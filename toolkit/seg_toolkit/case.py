@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.contract import Voxels
 from seg_runtime.errors import DataError
 from seg_runtime.preprocess import Array
 
@@ -66,6 +67,11 @@ class Case(ABC):
     def channel_files(self) -> tuple[str, ...]:
         """As in the contract: how the names of its image's files end, one a channel; empty where it is one file."""
         return ()
+
+    @property
+    def voxels(self) -> Voxels | None:
+        """As in the contract: the grid that its structure becomes; None where it is an image or a volume."""
+        return None
 
     @abstractmethod
     def image(self) -> Array:

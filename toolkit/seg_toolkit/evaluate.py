@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.contract import Contract
+from seg_runtime.contract import Contract, Voxels
+from seg_runtime.errors import DataError
 from seg_runtime.image import fitted
 from seg_runtime.preprocess import Array, Float
 from seg_runtime.segment import Infer, segment_labels
@@ -48,12 +49,23 @@ def torch_infer(model: nn.Module, device: torch.device) -> Infer:
     return infer
 
 
+def _on(voxels: Voxels | None) -> str:
+    return f"a structure on voxels of {voxels.side_angstrom:g} Å" if voxels else "an image or a volume"
+
+
 def score(
     cases: Sequence[Case], classes: Sequence[ClassValues], contract: Contract, infer: Infer,
     progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
 ) -> Iterator[Scored]:  # fmt: skip
-    """Segment each case and count, one at a time."""
+    """Segment each case and count, one at a time.
+
+    Raises:
+        DataError: a structure on another grid than the model's, whose scores would say nothing.
+    """
     for case in progress(cases):
+        if case.voxels != contract.voxels:
+            came = f"{case.name} is {_on(case.voxels)}"
+            raise DataError(came, f"{_on(contract.voxels)} as the model was trained", "choose another --reader")
         example = case.read(classes)
         image, expected = fitted(example.image, contract, case.name), example.labels
         labels = segment_labels(image, contract, infer)
