@@ -1,14 +1,12 @@
 """A form, timed where it runs: here, or in a process of its own.
 
 Two sessions in one process disturb each other: threads, memory and settings of the process are shared. A workstation has one
-session, so that `speed` opens every form in a process of its own, which sleeps while another is asked.
+session, so that `speed` opens every form in a process of its own, which waits while another is asked.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -27,6 +25,7 @@ from .measure import milliseconds
 from .peers import FORMS
 from .speed_forms import Bench, Form, Labels, MissingError, Running, picture, window
 
+SETTLE_S = 0.02  # after an answer: idle threads of ONNX Runtime spin for a while
 NOT_RUN = 255  # in labels, whose classes are fewer
 
 
@@ -136,7 +135,7 @@ class Apart:
         try:
             self._answer()
         except BaseException:
-            self.close()  # at the end of this process one that sleeps would be waited for
+            self.close()
             raise
 
     def __enter__(self) -> Apart:
@@ -183,33 +182,26 @@ class Apart:
         return answer
 
     def _ask(self, name: str, *given: object, progress: Progress | None = None) -> Any:
-        self._signal("SIGCONT")
         self.pipe.send((name, given, progress is not None))
         return self._answer(progress)
 
     def _answer(self, progress: Progress | None = None) -> Any:
-        """The answer, with the process asleep; progress on the way."""
+        """The answer, once the process has come to rest; progress on the way."""
         while True:
             what, content = self.pipe.recv()
-            self._signal("SIGSTOP")
+            time.sleep(SETTLE_S)
             if what == "progress":
                 assert progress is not None
                 progress(*content)
-                self._signal("SIGCONT")
                 self.pipe.send(None)
             elif what == "error":
                 raise content
             else:
                 return content
 
-    def _signal(self, name: str) -> None:
-        if hasattr(signal, name):  # not on Windows, where idle threads just go on
-            assert self.process.pid is not None
-            os.kill(self.process.pid, getattr(signal, name))
-
 
 def _serve(pipe: Connection, key: str, path: Path, contract: str, threads: int) -> None:
-    """Open a form and answer what is asked of it, until the process is killed."""
+    """Open a form and answer what is asked of it, until nobody is there to ask."""
 
     def progress(done: int, total: int) -> None:
         pipe.send(("progress", (done, total)))
@@ -228,5 +220,8 @@ def _serve(pipe: Connection, key: str, path: Path, contract: str, threads: int) 
     opened = act(lambda: Here(FORMS[key].open(path, known, threads), known))
     pipe.send(("answer", None) if opened[0] == "answer" else opened)
     while True:
-        name, given, tells = pipe.recv()
+        try:
+            name, given, tells = pipe.recv()
+        except EOFError:
+            return
         pipe.send(act(lambda: getattr(opened[1], name)(*given, *([progress] if tells else []))))  # noqa: B023 - called here
