@@ -37,8 +37,7 @@ class Picture:
         Raises:
             ImageError, DataError: it cannot be read, or does not fit the model.
         """
-        axes = len(contract.input_shape)
-        image = self.source.image() if isinstance(self.source, Case) else whole_image(self.source, axes)
+        image = self.source.image() if isinstance(self.source, Case) else whole_image(self.source, contract)
         return fitted(image, contract, self.name)
 
     def part(self, contract: Contract) -> Array:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .channels import group, stacked
+from .contract import Contract
 from .errors import DataError, ImageError
 from .image import SUFFIXES as PICTURES
 from .image import decode, read_bytes
@@ -99,16 +100,17 @@ def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
     return list(cases.values())
 
 
-def whole_image(files: Files, axes: int) -> Array:
+def whole_image(files: Files, contract: Contract) -> Array:
     """The first array of a file, see `images_of`; of several files the image of which each is a channel."""
-    images = [next(images_of(read_bytes(path), str(path), axes)) for path in files]
-    return images[0] if len(images) == 1 else stacked(images, [str(path) for path in files])
+    images = [next(images_of(read_bytes(path), str(path), len(contract.input_shape))) for path in files]
+    names = [str(path) for path in files]
+    return images[0] if len(images) == 1 else stacked(images, names, contract.channel_factors)
 
 
-def first_image(files: Files, axes: int) -> Array:
+def first_image(files: Files, contract: Contract) -> Array:
     """`whole_image`, with a model's number of spatial axes; of a volume, for a model of slices, the middle one.
 
     What export looks at: parity, calibration and golden samples need a part of each file.
     """
-    image = whole_image(files, axes)
-    return image[len(image) // 2] if image.ndim - 1 > axes else image
+    image = whole_image(files, contract)
+    return image[len(image) // 2] if image.ndim - 1 > len(contract.input_shape) else image
