@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -18,19 +18,22 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from .answers import answers_of
 from .atomic import write_atomic
 from .channels import stacked
+from .contract import Contract
 from .errors import ImageError, SegError
 from .image import mask_image, read_bytes, write_pages
-from .nifti import read_grid, write_labels
+from .nifti import NiftiGrid, read_grid, write_labels
 from .opening import images_of
-from .overlay import overlay
 from .preprocess import Array
 from .record import stack_record
 from .segment import Progress, Segmentation, Segmenter, Timings
 from .tasks import KEEP, Task, Wishes, read_record
 
 CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
+Writer = tuple[str, Callable[[BinaryIO], object]]
+"""The suffix of a result's file, and what writes it."""
 
 
 @dataclass
@@ -76,7 +79,13 @@ def run(
     Yields:
         Each task with `done`, `skipped`, what is to be known about a task that is done, or the error that it met, in
         order of completion.
+
+    Raises:
+        SegError: probabilities asked of a model that has none.
     """
+    wishes = replace(wishes, answer=answers_of(segmenter.contract).kind)
+    if wishes.probabilities and wishes.answer == "values":
+        raise SegError("--probabilities of a regression", "its values, which are written always", "leave it out")
     ahead: deque[tuple[Task, Future[Loaded | None]]] = deque()
     behind: deque[tuple[Task, Future[str]]] = deque()
     waiting = iter(tasks)
@@ -131,10 +140,7 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     digest = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
     if not wishes.overwrite and _finished(task, digest, segmenter, wishes):
         return None
-    if task.volume and wishes.probabilities == "tiff":
-        raise SegError(
-            f"--probabilities tiff for the volume {task.source}", "npy", "they lie in the order of its voxels"
-        )
+    _check_form(task, wishes)
     record = None
     with contextlib.suppress(SegError):
         record = read_record(task.record)
@@ -142,15 +148,30 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     axes = len(segmenter.contract.input_shape)
     if task.volume or task.stack:
         count = task.stack.frames if task.stack and axes == 2 else 1
-        pages = (_channels if task.channels else _later)(task, digests, axes, wishes)
+        pages = (
+            _channels(task, digests, segmenter.contract, wishes)
+            if task.channels
+            else _later(task, digests, axes, wishes)
+        )
         return Loaded(digest, pages, count, None, same)
     start = time.perf_counter()
     if task.channels:
-        found = list(_channels(task, digests, axes, wishes))
+        found = list(_channels(task, digests, segmenter.contract, wishes))
     else:
         images = images_of(contents[task.source], str(task.source), axes, wishes.max_pixels)
         found = [(task.source.name, image) for image in images]
     return Loaded(digest, found, len(found), (time.perf_counter() - start) * 1000, same)
+
+
+def _check_form(task: Task, wishes: Wishes) -> None:
+    """Refuse an input whose answer has no form to be written in."""
+    if task.volume and wishes.probabilities == "tiff":
+        raise SegError(
+            f"--probabilities tiff for the volume {task.source}", "npy", "they lie in the order of its voxels"
+        )
+    if wishes.answer == "values" and (task.volume or task.stack):
+        came = f"{task.source} is {'a NIfTI volume' if task.volume else 'DICOM'}, where a regression has no place for values"
+        raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
 
 
 def _sha256(data: bytes) -> str:
@@ -165,19 +186,19 @@ def _later(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Ite
         yield from ((path.name, page) for page in images_of(data, str(path), axes, wishes.max_pixels))
 
 
-def _channels(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
+def _channels(task: Task, digests: Sequence[str], contract: Contract, wishes: Wishes) -> Iterator[tuple[str, Array]]:
     """`(*spatial, C)` of files with a channel each."""
     if task.volume:
         first, *others = (read_grid(read_bytes(path), str(path)) for path in task.files)
         if odd := next((p for p, g in zip(task.files[1:], others, strict=True) if not first.same_place(g)), None):
             raise ImageError(f"{odd} has another affine than {task.source.name}", "one grid", "resample it to that")
     planes = []
-    for path, pages in groupby(_later(task, digests, axes, wishes), key=lambda page: page[0]):
+    for path, pages in groupby(_later(task, digests, len(contract.input_shape), wishes), key=lambda page: page[0]):
         (_, plane), *more = pages
         if more:
             raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
         planes.append(plane)
-    yield task.stem.name, stacked(planes, [path.name for path in task.files])
+    yield task.stem.name, stacked(planes, [path.name for path in task.files], contract.channel_factors)
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -257,23 +278,13 @@ def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: 
     return "done"
 
 
-def _writers(
-    task: Task, results: Sequence[Segmentation], wishes: Wishes, loaded: Loaded
-) -> dict[str, tuple[str, Callable[[BinaryIO], object]]]:
+def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, loaded: Loaded) -> dict[str, Writer]:
     """For each kind of result its suffix and what writes it."""
-    classes = results[0].contract.classes
-    masks = [mask_image(plane, classes) for r in results for plane in _planes(r.labels)]
-    writers: dict[str, tuple[str, Callable[[BinaryIO], object]]] = {
-        "mask": (_suffix(masks), lambda file: write_pages(file, masks))
-    }
     grid = read_grid(read_bytes(task.source), str(task.source)) if task.volume else None
-    if grid:
-        writers = {"mask": (".nii.gz", lambda file: write_labels(file, results[0].labels, grid))}
-    if task.stack and not task.stack.no_seg:
-        seg = _dicom_seg(task, results, wishes)
-        writers = {f"seg_{wishes.dicom_seg}": (".dcm", lambda file: file.write(seg))}
+    writers = dict([_main_writer(task, results, wishes, grid)])
     if wishes.overlay:
-        pictures = (overlay(r.image, r.labels, classes, r.contract.intensity) for r in results)
+        drawn = answers_of(results[0].contract)
+        pictures = (drawn.picture(r.image, r.answer) for r in results)
         writers["overlay"] = _suffix(results), lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])
@@ -283,6 +294,23 @@ def _writers(
         planes = [Image.fromarray(plane) for r in results for plane in _planes(r.probabilities)]
         writers["probabilities_tiff"] = ".tif", lambda file: _write_tiff(file, planes)
     return writers
+
+
+def _main_writer(
+    task: Task, results: Sequence[Segmentation], wishes: Wishes, grid: NiftiGrid | None
+) -> tuple[str, Writer]:
+    """Of what is written always: the kind, and its writer."""
+    if wishes.answer == "values":
+        planes = (Image.fromarray(plane) for r in results for plane in _planes(r.values))
+        return "values", (".tif", lambda file: _write_tiff(file, list(planes)))
+    if grid:
+        return "mask", (".nii.gz", lambda file: write_labels(file, results[0].labels, grid))
+    if task.stack and not task.stack.no_seg:
+        seg = _dicom_seg(task, results, wishes)
+        return f"seg_{wishes.dicom_seg}", (".dcm", lambda file: file.write(seg))
+    classes = results[0].contract.classes
+    masks = [mask_image(plane, classes) for r in results for plane in _planes(r.labels)]
+    return "mask", (_suffix(masks), lambda file: write_pages(file, masks))
 
 
 def _planes(values: Array) -> Array:

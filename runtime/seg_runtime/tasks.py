@@ -20,7 +20,7 @@ from .opening import SUFFIXES, is_readable, stem_of
 if TYPE_CHECKING:
     from .dicom.study import Stack
 
-KINDS = ("mask", "overlay", "probabilities", "seg")  # of results: NAME_mask.png and so on
+KINDS = ("mask", "overlay", "probabilities", "seg", "values")  # of results: NAME_mask.png and so on
 KEEP = "pass --overwrite to replace it, or choose another --out"
 Failures = list[tuple[Path, SegError]]
 
@@ -37,6 +37,8 @@ class Wishes:
     max_pixels: int = MAX_PIXELS
     dicom_seg: str = "binary"
     """Form of the answer to DICOM images: `binary` or `labelmap`."""
+    answer: str = "mask"
+    """What the model answers: `mask`, or `values` of a regression."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Task:
     def kinds(self, wishes: Wishes) -> dict[str, tuple[str, ...]]:
         """Kinds of results asked for, with the suffixes that each may have (one page or several)."""
         pictures = (".png", ".tif")
-        asked: dict[str, tuple[str, ...]] = {"mask": pictures}
+        asked: dict[str, tuple[str, ...]] = {wishes.answer: pictures if wishes.answer == "mask" else (".tif",)}
         if self.volume:
             asked = {"mask": (".nii.gz",)}
         if self.stack and not self.stack.no_seg:
