@@ -24,6 +24,7 @@ from .ring import with_ring
 from .siim import find_siim
 from .sparse import find_cases as find_sparse
 from .stacks import find_stacks
+from .targets import find_targets
 from .tracking import find_tracking
 
 Report = Callable[[str], None]
@@ -43,6 +44,7 @@ READERS: dict[str, Reader] = {
     "pets": find_pets,
     "siim": find_siim,
     "sparse": find_sparse,
+    "targets": find_targets,
 }
 
 
