@@ -110,6 +110,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option(
     "--dice-weight", type=click.FloatRange(0), default=1.0, help="Factor of the Dice term beside the cross-entropy."
 )
+@click.option(
+    "--loss",
+    metavar="NAME",
+    help="Of values: l1, l2, ssim or a sum such as l1+ssim [default: l1, where the truth is values].",
+)
+@click.option("--outputs", metavar="NAMES", help="Of values: NAME[=UNIT],… of the outputs [default: the reader's].")
 @click.option("--augment", default="auto", help="auto, none, slight or wide: how far grey values are varied.")
 @click.option(
     "--balance",
@@ -221,7 +227,8 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
     say(f"training on {plan.device}: {plan.settings.steps} steps of {plan.settings.batch_size}, resumed from {plan.first_step}" if plan.first_step
         else f"training on {plan.device}: {plan.settings.steps} steps of {plan.settings.batch_size}")  # fmt: skip
     recent: list[float] = []
-    best = [0.0]
+    scores: list[float] = []
+    title = plan.aim.title
     with click.progressbar(
         length=plan.settings.steps,
         label="training",
@@ -233,13 +240,14 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
         bar.update(plan.first_step)
 
         def watch(news: Any) -> None:
-            if news.dice is None:
+            if news.score is None:
                 recent.append(news.loss)
                 del recent[:-SHOWN_LOSSES]
-                bar.update(1, f"loss {sum(recent) / len(recent):.4f}  best Dice {best[0]:.4f}")
+                best = f"  best {title} {max(scores):.4f}" if scores else ""
+                bar.update(1, f"loss {sum(recent) / len(recent):.4f}{best}")
                 return
-            best[0] = max(best[0], news.dice)
-            say(f"step {news.step}: loss {sum(recent) / len(recent):.4f}, validation Dice {news.dice:.4f}")
+            scores.append(news.score)
+            say(f"step {news.step}: loss {sum(recent) / len(recent):.4f}, validation {title} {news.score:.4f}")
 
         try:
             kept = train(
@@ -252,15 +260,18 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
             raise SegError("out of memory", "more of it", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
             raise _interrupted(resume_path(out)) from None
-    click.echo(_table(kept.contract.provenance["validation"]))
+    click.echo(plan.aim.table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
 
 
 def _import(data: Path, out: Path, options: dict[str, Any]) -> None:
     from .adopt import adopt
+    from .aims import aim_of
+    from .folder import stored_classes
 
     kept = adopt(data, out, options, _say, _bar)
-    click.echo(_table(kept.contract.provenance["validation"]))
+    aim = aim_of(kept.contract, stored_classes(kept.classes), {})
+    click.echo(aim.table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
 
 
@@ -273,10 +284,10 @@ def _interrupted(state: Path) -> SegError:
 
 
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
+    from .aims import aim_of
     from .checkpoint import load
-    from .evaluate import score, torch_infer
+    from .evaluate import torch_infer
     from .folder import parse_classes, recolored, stored_classes
-    from .metrics import summary
     from .plan import pick_device, split
     from .readers import find_cases
 
@@ -296,13 +307,13 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
     settings = checkpoint.contract.provenance.get("settings", {})
-    counts = [s.counts for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases)))]
-    result = summary(
-        counts, [c.info.name for c in classes], options["empty_dice"] or settings.get("empty_dice", "skip")
-    )
+    if options["empty_dice"]:
+        settings = {**settings, "empty_dice": options["empty_dice"]}
+    aim = aim_of(checkpoint.contract, classes, settings)
+    result = aim.summary([j.figures for j in aim.judged(cases, infer, _bar("evaluating", len(cases)))])
     if options["attention"]:
         _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])
-    click.echo(_table(result))
+    click.echo(aim.table(result))
     text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
     click.echo(text)
     if json_path:
@@ -323,15 +334,6 @@ def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, devic
         maps = attention_maps(network, image, contract, device)
         written += sum(1 for _ in write_pictures(folder, case.name, image, maps, contract))
     _say(f"wrote {written} heat maps to {folder}")
-
-
-def _table(result: dict[str, Any]) -> str:
-    lines = [f"{'class':<16} {'Dice':>8} {'IoU':>8}"]
-    for entry in result["classes"]:
-        numbers = ("-" if entry[k] is None else f"{entry[k]:.4f}" for k in ("dice", "iou"))
-        lines.append(f"{entry['name']:<16} {' '.join(f'{n:>8}' for n in numbers)}")
-    lines.append(f"pixel error {result['pixel_error']:.4f}, mean over {result['images']} images")
-    return "\n".join(lines)
 
 
 def _say(text: str) -> None:
