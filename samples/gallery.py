@@ -18,11 +18,10 @@ from PIL import Image
 from seg_export.export import export, write
 from seg_runtime import Segmenter
 from seg_runtime.atomic import write_atomic
+from seg_toolkit.aims import aim_of
 from seg_toolkit.checkpoint import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.folder import stored_classes
-from seg_toolkit.metrics import confusion, summary
-from seg_toolkit.picture import preview
 from seg_toolkit.readers import find_cases
 
 from .generators import generator, names
@@ -54,30 +53,27 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     checkpoint = load(model)
     exported = export(checkpoint, **short.export)
     write(exported, file)
-    contract, classes = exported.contract, stored_classes(checkpoint.classes)
-    titles = [c.info.name for c in classes]
-    empty = contract.provenance["settings"]["empty_dice"]
+    contract = exported.contract
+    aim = aim_of(contract, stored_classes(checkpoint.classes), contract.provenance["settings"])
     cases = find_cases(checkpoint.reader, unseen, lambda text: None)
-    ours, trivial, rows = [], [], []
+    ours, trivial = [], []
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
-            example = case.read(classes)
+            example = case.read(aim.classes)
             # a volume needs no detour over a file: what reads it is the runtime's own
-            labels = segmenter.segment_page(example.image, case.name).labels
-            known = slice(None) if example.known is None else example.known
-            ours.append(confusion(example.labels[known], labels[known], len(classes)))
-            trivial.append(confusion(example.labels[known], short.guess(example.image)[known], len(classes)))
-            dice = summary(ours[-1:], titles, empty)["mean_dice"]
-            rows.append((case.name, example.image, example.labels, labels, dice))
+            ours.append(aim.compare(case.name, example, segmenter.segment_page(example.image, case.name).answer))
+            trivial.append(aim.compare(case.name, example, short.guess(example.image)))
+    score, floor = (aim.best(aim.summary([judged.figures for judged in found])) for found in (ours, trivial))
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
         f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
-        float(contract.parity["relative_error"]), "Dice", True, short.baseline,
-        summary(trivial, titles, empty)["mean_dice"], summary(ours, titles, empty)["mean_dice"],
+        float(contract.parity["relative_error"]), aim.title, True, short.baseline, floor, score,
     )  # fmt: skip
-    telling = max(rows, key=lambda row: len(np.unique(row[2])))  # the first of those that hold the most classes
-    return shown, preview([telling], contract.classes)
+    telling = max(
+        ours, key=lambda judged: len(np.unique(judged.truth))
+    )  # the first of those that hold the most classes
+    return shown, aim.preview([telling])
 
 
 def _sized(shape: tuple[int, ...]) -> str:
