@@ -29,6 +29,8 @@ from .opening import images_of
 from .preprocess import Array
 from .record import stack_record
 from .segment import Progress, Segmentation, Segmenter, Timings
+from .site import SUFFIX as MAP
+from .site import Site, read_site
 from .tasks import KEEP, Task, Wishes, read_record
 
 CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
@@ -140,50 +142,35 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     digest = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
     if not wishes.overwrite and _finished(task, digest, segmenter, wishes):
         return None
-    _check_form(task, wishes)
+    task.check(wishes)
     record = None
     with contextlib.suppress(SegError):
         record = read_record(task.record)
     same = record is not None and _same_origin(record, digest, segmenter)
-    axes = len(segmenter.contract.input_shape)
+    contract = segmenter.contract
     if task.volume or task.stack:
-        count = task.stack.frames if task.stack and axes == 2 else 1
-        pages = (
-            _channels(task, digests, segmenter.contract, wishes)
-            if task.channels
-            else _later(task, digests, axes, wishes)
-        )
+        count = task.stack.frames if task.stack and len(contract.input_shape) == 2 else 1
+        pages = (_channels if task.channels else _later)(task, digests, contract, wishes)
         return Loaded(digest, pages, count, None, same)
     start = time.perf_counter()
     if task.channels:
-        found = list(_channels(task, digests, segmenter.contract, wishes))
+        found = list(_channels(task, digests, contract, wishes))
     else:
-        images = images_of(contents[task.source], str(task.source), axes, wishes.max_pixels)
+        images = images_of(contents[task.source], str(task.source), contract, wishes.max_pixels)
         found = [(task.source.name, image) for image in images]
     return Loaded(digest, found, len(found), (time.perf_counter() - start) * 1000, same)
-
-
-def _check_form(task: Task, wishes: Wishes) -> None:
-    """Refuse an input whose answer has no form to be written in."""
-    if task.volume and wishes.probabilities == "tiff":
-        raise SegError(
-            f"--probabilities tiff for the volume {task.source}", "npy", "they lie in the order of its voxels"
-        )
-    if wishes.answer == "values" and (task.volume or task.stack):
-        came = f"{task.source} is {'a NIfTI volume' if task.volume else 'DICOM'}, where a regression has no place for values"
-        raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _later(task: Task, digests: Sequence[str], axes: int, wishes: Wishes) -> Iterator[tuple[str, Array]]:
+def _later(task: Task, digests: Sequence[str], contract: Contract, wishes: Wishes) -> Iterator[tuple[str, Array]]:
     for path, digest in zip(task.files, digests, strict=True):
         data = read_bytes(path)
         if _sha256(data) != digest:
             raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
-        yield from ((path.name, page) for page in images_of(data, str(path), axes, wishes.max_pixels))
+        yield from ((path.name, page) for page in images_of(data, str(path), contract, wishes.max_pixels))
 
 
 def _channels(task: Task, digests: Sequence[str], contract: Contract, wishes: Wishes) -> Iterator[tuple[str, Array]]:
@@ -193,7 +180,7 @@ def _channels(task: Task, digests: Sequence[str], contract: Contract, wishes: Wi
         if odd := next((p for p, g in zip(task.files[1:], others, strict=True) if not first.same_place(g)), None):
             raise ImageError(f"{odd} has another affine than {task.source.name}", "one grid", "resample it to that")
     planes = []
-    for path, pages in groupby(_later(task, digests, len(contract.input_shape), wishes), key=lambda page: page[0]):
+    for path, pages in groupby(_later(task, digests, contract, wishes), key=lambda page: page[0]):
         (_, plane), *more = pages
         if more:
             raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
@@ -258,13 +245,15 @@ def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: 
         `done`, or what is to be known about it.
     """
     start = time.perf_counter()
-    writers = _writers(task, results, wishes, loaded)
+    site = _site(task, loaded, results[0].contract, wishes) if task.structure else None
+    writers = _writers(task, results, wishes, site)
     targets = {what: task.result(what, suffix) for what, (suffix, _) in writers.items()}
     new = {what: path.name for what, path in targets.items()}
     before = {what: name for what, name in _listed(task).items() if name not in new.values()}
     outputs = {**before, **new}
     times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
-    _write_record(task, results, loaded, times, outputs, complete=False)
+    facts = {"structure": site.record(results[0].labels, results[0].contract.classes)} if site else {}
+    _write_record(task, results, loaded, times, outputs, facts, complete=False)
     for what, (_, write) in writers.items():
         write_atomic(targets[what], write)
     if not loaded.same_origin:  # what another model said must not be taken for this one's
@@ -272,16 +261,25 @@ def _write(task: Task, results: Sequence[Segmentation], loaded: Loaded, wishes: 
             (task.stem.parent / name).unlink(missing_ok=True)
         outputs = new
     times["encode"] = (time.perf_counter() - start) * 1000
-    _write_record(task, results, loaded, times, outputs, complete=True)
+    _write_record(task, results, loaded, times, outputs, facts, complete=True)
     if task.stack and task.stack.no_seg:
         return f"{task.source} got a plain mask and no DICOM SEG: {task.stack.no_seg}"
     return "done"
 
 
-def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, loaded: Loaded) -> dict[str, Writer]:
+def _site(task: Task, loaded: Loaded, contract: Contract, wishes: Wishes) -> Site:
+    """The structure that was answered, read once more for its residues and the place of its grid."""
+    data = read_bytes(task.source)
+    if _sha256(data) != loaded.sha256:
+        raise ImageError(f"{task.source} changed while it was read", "a file that stays", "run it again")
+    assert contract.voxels  # of a model that has answered a structure
+    return read_site(data, task.source, contract.voxels, wishes.max_pixels)
+
+
+def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, site: Site | None) -> dict[str, Writer]:
     """For each kind of result its suffix and what writes it."""
     grid = read_grid(read_bytes(task.source), str(task.source)) if task.volume else None
-    writers = dict([_main_writer(task, results, wishes, grid)])
+    writers = dict([_main_writer(task, results, wishes, grid, site)])
     if wishes.overlay:
         drawn = answers_of(results[0].contract)
         pictures = (drawn.picture(r.image, r.answer) for r in results)
@@ -290,6 +288,9 @@ def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, loaded
         values = _stacked([r.probabilities for r in results])
         values = np.stack([grid.stored(plane) for plane in values]) if grid else values
         writers["probabilities_npy"] = ".npy", lambda file: np.save(file, values)
+    elif wishes.probabilities == "map" and site:
+        scores = results[0].probabilities
+        writers["probabilities_map"] = MAP, lambda file: site.write_probability(file, scores)
     elif wishes.probabilities == "tiff":
         planes = [Image.fromarray(plane) for r in results for plane in _planes(r.probabilities)]
         writers["probabilities_tiff"] = ".tif", lambda file: _write_tiff(file, planes)
@@ -297,7 +298,7 @@ def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, loaded
 
 
 def _main_writer(
-    task: Task, results: Sequence[Segmentation], wishes: Wishes, grid: NiftiGrid | None
+    task: Task, results: Sequence[Segmentation], wishes: Wishes, grid: NiftiGrid | None, site: Site | None
 ) -> tuple[str, Writer]:
     """Of what is written always: the kind, and its writer."""
     if wishes.answer == "values":
@@ -305,6 +306,8 @@ def _main_writer(
         return "values", (".tif", lambda file: _write_tiff(file, list(planes)))
     if grid:
         return "mask", (".nii.gz", lambda file: write_labels(file, results[0].labels, grid))
+    if site:
+        return "mask", (MAP, lambda file: site.write_labels(file, results[0].labels))
     if task.stack and not task.stack.no_seg:
         seg = _dicom_seg(task, results, wishes)
         return f"seg_{wishes.dicom_seg}", (".dcm", lambda file: file.write(seg))
@@ -338,10 +341,10 @@ def _dicom_seg(task: Task, results: Sequence[Segmentation], wishes: Wishes) -> b
 
 def _write_record(
     task: Task, results: Sequence[Segmentation], loaded: Loaded, ms: Mapping[str, float], outputs: Mapping[str, str],
-    complete: bool,
+    facts: Mapping[str, Any], complete: bool,
 ) -> None:  # fmt: skip
     per_page = {stage: value / len(results) for stage, value in ms.items()}
-    record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
+    record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs), **facts}
     if task.channels:
         named = {"name": task.stem.name, "sha256": loaded.sha256, "files": [path.name for path in task.channels]}
         record["input"] = {**record["input"], **named}

@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 @click.option("--recursive", is_flag=True, help="Look into folders of folders.")
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png, the image with its labels and a legend.")
 @click.option(
-    "--probabilities", type=click.Choice(["npy", "tiff"]), help="Also write the probability of each class, float32."
+    "--probabilities",
+    type=click.Choice(["npy", "tiff", "map"]),
+    help="Also write the probability of each class, float32; map is that of a site in a structure.",
 )
 @click.option(
     "--dicom-seg",
@@ -115,7 +117,8 @@ def main(
 ) -> None:  # fmt: skip
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
-    A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid. A
+    A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid, that
+    of a PDB or mmCIF structure the map NAME_mask.mrc that lies over it, and NAME.json lists the residues at each site. A
     folder of DICOM images is a study: each series gets one DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
     NAME_dapi.tif, NAME_actin.tif and so on as one image. Images that are done already are skipped. Exit codes:
     0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test, --tune

@@ -33,7 +33,7 @@ _ADDED: dict[int, dict[str, Any]] = {
     2: {"form": "window", "host_dtype": ""},
     3: {"precision": "fp32"},
     4: {"batch": 1, "channel_files": []},
-    5: {"outputs": [], "channel_factors": []},
+    5: {"outputs": [], "channel_factors": [], "voxels": None},
 }
 
 
@@ -96,6 +96,14 @@ class Intensity:
 
 
 @dataclass(frozen=True)
+class Voxels:
+    """The grid that a structure of atoms becomes, see `structure.py`: its voxels' side in Å, and its channels, by name."""
+
+    side_angstrom: float
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything besides the weights that decides what a model answers for an image."""
 
@@ -133,6 +141,8 @@ class Contract:
     """By how much the image of each of `channel_files` is enlarged, each pixel to a square of so many; empty: none is."""
     outputs: tuple[OutputInfo, ...] = ()
     """Of a regression, in their order; of other tasks there are none."""
+    voxels: Voxels | None = None
+    """Of a model of structures the grid that they become; None for a model of images and volumes."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -190,6 +200,7 @@ class Contract:
             raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
             raw["channel_files"], raw["channel_factors"] = _tuple(raw["channel_files"]), _tuple(raw["channel_factors"])
             raw["outputs"] = tuple(OutputInfo(**o) for o in raw["outputs"])
+            raw["voxels"] = raw["voxels"] and Voxels(**{k: _tuple(v) for k, v in raw["voxels"].items()})
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -245,6 +256,8 @@ def _check(c: Contract) -> None:
     (_check_outputs if c.task == "regression" else _check_classes)(c, need)
     need(c.channels >= 1, f"{c.channels} channels", "1 or more")
     _check_channels(c, need)
+    if c.voxels:
+        _check_voxels(c, c.voxels, need)
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")
     gaps = [i - o for i, o in zip(c.input_shape, c.output_shape, strict=True)]
     need(len(c.input_shape) < 3 or c.geometry == "tile", f"geometry {c.geometry!r} for volumes", "tile")
@@ -306,3 +319,13 @@ def _check_channels(c: Contract, need: Need) -> None:
     )
     need(len(factors) in (0, len(endings)), f"{len(factors)} factors of {len(endings)} files", "one each, or none")
     need(not factors or min(factors) == 1, f"factors {factors}", "whole ones, 1 for the finest channel")
+
+
+def _check_voxels(c: Contract, voxels: Voxels, need: Need) -> None:
+    side, names = voxels.side_angstrom, voxels.channels
+    positive = type(side) in (int, float) and math.isfinite(side) and side > 0
+    need(positive, f"voxels of {side!r} Å", "a positive side")
+    named = all(isinstance(n, str) and n for n in names) and len(names) == c.channels
+    need(named, f"voxels of the channels {names}", f"{c.channels} names")
+    need(len(c.input_shape) == 3, f"voxels and windows of {len(c.input_shape)} axes", "three")
+    need(c.task != "regression", "voxels for a regression", "classes: what is written are sites")

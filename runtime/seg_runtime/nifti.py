@@ -37,8 +37,8 @@ def is_nifti(name: str | Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The name of any file without its suffix, `.nii.gz` being one."""
-    return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
+    """The name of any file without its suffix; `.gz` is a part of the one before it, as in `.nii.gz` and `.pdb.gz`."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 @dataclass(frozen=True)

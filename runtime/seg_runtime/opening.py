@@ -1,7 +1,7 @@
-"""What is an image or a volume, by name, and its arrays as a model wants them: for seg-run, training and export alike.
+"""What is an image, a volume or a structure, by name, and its arrays as a model wants them: for seg-run, training and export.
 
 A model of slices, two spatial axes, takes pictures, and a volume slice by slice. A model of volumes, three, takes NIfTI
-files and the pages of a TIFF as one volume.
+files and the pages of a TIFF as one volume. A model of structures takes PDB and mmCIF files, and nothing else.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from .nifti import SUFFIXES as VOLUMES
 from .nifti import is_nifti, read_volume
 from .nifti import stem_of as stem_of
 from .preprocess import Array
+from .structure import SUFFIXES as STRUCTURES
+from .structure import is_structure, read_voxels
 
-SUFFIXES = (*PICTURES, *VOLUMES)
+SUFFIXES = (*PICTURES, *VOLUMES, *STRUCTURES)
 
 
 Files = tuple[Path, ...]
@@ -30,33 +32,51 @@ Files = tuple[Path, ...]
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file has the name of an image or a volume."""
+    """Whether a file has the name of an image, a volume or a structure."""
     return path.name.lower().endswith(SUFFIXES)
 
 
-def images_of(data: bytes, name: str, axes: int, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
+def images_of(data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
     """The arrays of a file, one after the other.
 
     Args:
         data: the file's content.
         name: its path or name, which errors quote.
-        axes: spatial axes of the model, 2 or 3.
+        contract: of the model; its spatial axes count, and its voxels.
         max_pixels: refuse a file with more px.
 
     Yields:
         `(H, W, C)` for each page of a picture; `(D, H, W, C)` of a NIfTI volume, for any model; and of a TIFF of several
-        pages for a model of volumes.
+        pages for a model of volumes, and of a structure.
 
     Raises:
-        ImageError: the file cannot be read, or is a single picture and the model wants volumes.
+        ImageError: the file cannot be read, or is a single picture and the model wants volumes, or a structure or none
+            where the model wants the other.
         SegError: a package that reads it is not installed.
     """
-    if is_nifti(name):
+    check_kind(name, contract)
+    if contract.voxels:
+        yield read_voxels(data, name, contract.voxels, max_pixels)
+    elif is_nifti(name):
         yield read_volume(data, name, max_pixels)[0]
-    elif axes == 2:
+    elif len(contract.input_shape) == 2:
         yield from decode(data, name, max_pixels)
     else:
         yield volume_of(decode(data, name, max_pixels), name)
+
+
+def check_kind(name: str, contract: Contract) -> None:
+    """Refuse a structure for a model of images or volumes, and the other way round.
+
+    Raises:
+        ImageError: says which.
+    """
+    if is_structure(name) == (contract.voxels is not None):
+        return
+    came, wanted = f"{name} is a structure of atoms", "an image or a volume as the model was trained"
+    if contract.voxels:
+        came, wanted = f"{name} is no structure", f"a {' or '.join(STRUCTURES)} file as the model was trained"
+    raise ImageError(came, wanted, "take another model or another file")
 
 
 def volume_of(pages: Iterator[Array], name: str) -> Array:
@@ -102,7 +122,7 @@ def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
 
 def whole_image(files: Files, contract: Contract) -> Array:
     """The first array of a file, see `images_of`; of several files the image of which each is a channel."""
-    images = [next(images_of(read_bytes(path), str(path), len(contract.input_shape))) for path in files]
+    images = [next(images_of(read_bytes(path), str(path), contract)) for path in files]
     names = [str(path) for path in files]
     return images[0] if len(images) == 1 else stacked(images, names, contract.channel_factors)
 

@@ -204,10 +204,11 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: path of a PNG, JPEG, BMP, one-page TIFF or NIfTI volume, a PIL image, or an array `(H, W)` or
+            image: path of a PNG, JPEG, BMP, one-page TIFF, NIfTI volume or structure, a PIL image, or an array `(H, W)` or
                 `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of several pages,
                 or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network saw it;
-                `nifti.NiftiGrid.stored` brings them to the order of the file.
+                `nifti.NiftiGrid.stored` brings them to the order of the file. Those of a PDB or mmCIF file, for a model of
+                structures, lie on the grid that `site.read_site` gives.
             probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
             max_pixels: refuse a file with more px.
             progress: called with windows done and windows in all.
@@ -222,7 +223,7 @@ class Segmenter:
             name, start = str(image), time.perf_counter()
             data = read_bytes(Path(image))
             sha256 = hashlib.sha256(data).hexdigest()
-            pages = images_of(data, name, axes, max_pixels)
+            pages = images_of(data, name, self.contract, max_pixels)
             array = next(pages)
             if next(pages, None) is not None:
                 raise ImageError(f"{name} has several pages", "one", "use Segmenter.pages for a stack")
@@ -237,7 +238,7 @@ class Segmenter:
         """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
-        for page in images_of(data, str(path), len(self.contract.input_shape), max_pixels):
+        for page in images_of(data, str(path), self.contract, max_pixels):
             yield self.segment_page(page, str(path), sha256, probabilities=probabilities)
 
     def segment_page(

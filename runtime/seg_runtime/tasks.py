@@ -16,11 +16,14 @@ from .errors import ImageError, SegError
 from .limits import MAX_PIXELS
 from .nifti import is_nifti
 from .opening import SUFFIXES, is_readable, stem_of
+from .site import SUFFIX as MAP
+from .structure import is_structure
 
 if TYPE_CHECKING:
     from .dicom.study import Stack
 
 KINDS = ("mask", "overlay", "probabilities", "seg", "values")  # of results: NAME_mask.png and so on
+PROBABILITIES = {"npy": ".npy", "tiff": ".tif", "map": MAP}  # suffix of each form
 KEEP = "pass --overwrite to replace it, or choose another --out"
 Failures = list[tuple[Path, SegError]]
 
@@ -31,7 +34,7 @@ class Wishes:
 
     overlay: bool = False
     probabilities: str = ""
-    """Empty, `npy` or `tiff`."""
+    """Empty, `npy`, `tiff` or, of structures, `map`."""
     overwrite: bool = False
     jobs: int = 2
     max_pixels: int = MAX_PIXELS
@@ -63,6 +66,11 @@ class Task:
         return self.stack is None and is_nifti(self.source)
 
     @property
+    def structure(self) -> bool:
+        """Whether it is a structure of atoms, which is answered by a map."""
+        return self.stack is None and is_structure(self.source)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All that is read."""
         return self.stack.files if self.stack else self.channels or (self.source,)
@@ -77,13 +85,33 @@ class Task:
         asked: dict[str, tuple[str, ...]] = {wishes.answer: pictures if wishes.answer == "mask" else (".tif",)}
         if self.volume:
             asked = {"mask": (".nii.gz",)}
+        if self.structure:
+            asked = {"mask": (MAP,)}
         if self.stack and not self.stack.no_seg:
             asked = {f"seg_{wishes.dicom_seg}": (".dcm",)}
         if wishes.overlay:
             asked["overlay"] = pictures
         if wishes.probabilities:
-            asked[f"probabilities_{wishes.probabilities}"] = (".npy",) if wishes.probabilities == "npy" else (".tif",)
+            asked[f"probabilities_{wishes.probabilities}"] = (PROBABILITIES[wishes.probabilities],)
         return asked
+
+    def check(self, wishes: Wishes) -> None:
+        """Refuse an answer, or a form of the probabilities, that this input cannot have.
+
+        Raises:
+            SegError: says which it can have.
+        """
+        if wishes.answer == "values" and (self.volume or self.stack):
+            kind = "a NIfTI volume" if self.volume else "DICOM"
+            came = f"{self.source} is {kind}, where a regression has no place for values"
+            raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
+        asked = wishes.probabilities
+        if asked == "tiff" and (self.volume or self.structure):
+            what, wanted = ("volume", "npy") if self.volume else ("structure", "map or npy")
+            fix = "they lie in the order of its voxels"
+            raise SegError(f"--probabilities tiff for the {what} {self.source}", wanted, fix)
+        if asked == "map" and not self.structure:
+            raise SegError(f"--probabilities map for {self.source}", "a structure", "choose npy, or tiff for images")
 
 
 def find_tasks(
@@ -119,7 +147,7 @@ def find_tasks(
             clash = f"{task.source} and {other.source} would write the same {task.stem.name}_mask"
             failed.append((task.source, ImageError(clash, "one name each", "run one of them with another --out")))
     sources = {os.path.realpath(file) for task in tasks.values() for file in task.files}
-    suffixes = (".png", ".tif", ".npy", ".dcm", ".nii.gz")
+    suffixes = (".png", ".tif", ".npy", ".dcm", ".nii.gz", MAP)
     for task in list(tasks.values()):
         targets = [task.record, *(task.result(kind, suffix) for kind in KINDS for suffix in suffixes)]
         if hit := next((t for t in targets if os.path.realpath(t) in sources), None):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from seg_runtime import ClassInfo, Contract, ContractError, Intensity
-from seg_runtime.contract import VERSION, Code, OutputInfo
+from seg_runtime.contract import VERSION, Code, OutputInfo, Voxels
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract((572, 572), (388, 388), 3, Intensity("scale"), TWO)
@@ -123,6 +123,25 @@ def test_contracts_from_before_batches_take_one_window_a_call(version: int) -> N
     assert (came, came.batch, came.version) == (PAPER, 1, VERSION)
     with pytest.raises(ContractError, match=rf"version {VERSION + 1}; wanted 1 to {VERSION}: upgrade seg-edge"):
         Contract.from_json(json.dumps({**old, "version": VERSION + 1}))
+
+
+def test_voxels() -> None:
+    solid = replace(PAPER, input_shape=(20, 20, 20), output_shape=(4, 4, 4), stride=2)
+    there = replace(solid, voxels=Voxels(1.5, ("occupied", "carbon", "oxygen")))
+    assert Contract.from_json(there.to_json()) == there
+    old = json.loads(solid.to_json())
+    del old["voxels"]
+    assert Contract.from_json(json.dumps({**old, "version": 4})) == solid
+    for wrong, word in (
+        (Voxels(0, ("a", "b", "c")), "voxels of 0 Å"), (Voxels(float("nan"), ("a", "b", "c")), "voxels of nan Å"),
+        (Voxels(2, ("a", "b")), "3 names"), (Voxels(2, ("a", "b", "")), "3 names"),
+    ):  # fmt: skip
+        with pytest.raises(ContractError, match=word):
+            replace(solid, voxels=wrong)
+    with pytest.raises(ContractError, match="windows of 2 axes; wanted three"):
+        replace(PAPER, voxels=Voxels(2, ("a", "b", "c")))
+    with pytest.raises(ContractError, match="cannot be read"):
+        Contract.from_json(changed(voxels={"side_angstrom": 2, "colour": []}))
 
 
 def test_batches() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.contract import Voxels
 from seg_runtime.errors import DataError
 from seg_runtime.preprocess import Array, Float
 
@@ -84,6 +85,11 @@ class Case(ABC):
     def outputs(self) -> tuple[str, ...]:
         """Names of the values that its truth holds, the K of `Example.targets`; empty where the truth is labels."""
         return ()
+
+    @property
+    def voxels(self) -> Voxels | None:
+        """As in the contract: the grid that its structure becomes; None where it is an image or a volume."""
+        return None
 
     @abstractmethod
     def image(self) -> Array:

@@ -96,7 +96,7 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     contract = Contract(
         input_shape=input_shape, output_shape=output_shape, channels=chosen.channels, intensity=chosen.intensity,
         classes=infos, pixels=choose_pixels(sights), geometry=chosen.geometry, stride=model.stride,
-        channel_files=channel_files, channel_factors=cases[0].channel_factors, **chosen.task(),
+        channel_files=channel_files, channel_factors=cases[0].channel_factors, voxels=cases[0].voxels, **chosen.task(),
     )  # fmt: skip
     settings = replace(
         _settings(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from PIL import Image
-from seg_runtime.contract import Contract
+from seg_runtime.contract import Contract, Voxels
+from seg_runtime.errors import DataError
 from seg_runtime.image import fitted
 from seg_runtime.preprocess import Array
 from seg_runtime.walk import Infer, answered
@@ -88,8 +89,20 @@ class Aim(ABC):
         self, cases: Sequence[Case], infer: Infer,
         progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
     ) -> Iterator[Judged]:  # fmt: skip
-        """Let a model answer each case by the runtime's own corridor, one at a time."""
+        """Let a model answer each case by the runtime's own corridor, one at a time.
+
+        Raises:
+            DataError: a structure on another grid than the model's, whose scores would say nothing.
+        """
         for case in progress(cases):
+            if case.voxels != self.contract.voxels:
+                came = f"{case.name} is {_on(case.voxels)}"
+                wanted = f"{_on(self.contract.voxels)} as the model was trained"
+                raise DataError(came, wanted, "choose another --reader")
             example = case.read(self.classes)
             image = fitted(example.image, self.contract, case.name)
             yield self.compare(case.name, example, answered(image, self.contract, infer))
+
+
+def _on(voxels: Voxels | None) -> str:
+    return f"a structure on voxels of {voxels.side_angstrom:g} Å" if voxels else "an image or a volume"

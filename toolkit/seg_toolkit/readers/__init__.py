@@ -24,6 +24,7 @@ from .ring import with_ring
 from .siim import find_siim
 from .sparse import find_cases as find_sparse
 from .stacks import find_stacks
+from .structure import find_structures
 from .targets import find_targets
 from .tracking import find_tracking
 
@@ -44,6 +45,7 @@ READERS: dict[str, Reader] = {
     "pets": find_pets,
     "siim": find_siim,
     "sparse": find_sparse,
+    "structure": find_structures,
     "targets": find_targets,
 }
 

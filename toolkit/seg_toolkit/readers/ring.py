@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from seg_runtime.contract import Voxels
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.preprocess import Array
 
@@ -36,6 +37,11 @@ class RingCase(Case):
     def channel_files(self) -> tuple[str, ...]:
         """As they were."""
         return self.inner.channel_files
+
+    @property
+    def voxels(self) -> Voxels | None:
+        """As they were."""
+        return self.inner.voxels
 
     def image(self) -> Array:
         """As it was."""
