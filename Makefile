@@ -30,7 +30,7 @@ samples/%/node_modules/ready: samples/%/package-lock.json
 	  echo "error: $$($(PYTHON) --version) came; wanted Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@# Debian's python3 may come without venv; virtualenv does the same there
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m pip install --quiet --target .venv-tool virtualenv && PYTHONPATH=.venv-tool $(PYTHON) -m virtualenv .venv; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,volume,structure,qt,sign,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,volume,structure,metrics,qt,sign,dev]'
 	@touch $@
 
 clean:

@@ -9,6 +9,7 @@ judges them.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ from seg_toolkit.aims import aim_of
 from seg_toolkit.checkpoint import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.folder import stored_classes
+from seg_toolkit.measures import Wish, measure, parse
+from seg_toolkit.metrics import Score, over_images
 from seg_toolkit.readers import find_cases
 
 from .generators import generator, names
@@ -56,24 +59,37 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     contract = exported.contract
     aim = aim_of(contract, stored_classes(checkpoint.classes), contract.provenance["settings"])
     cases = find_cases(checkpoint.reader, unseen, lambda text: None)
-    ours, trivial = [], []
+    ours, trivial, measured = [], [], []
+    wishes = parse(contract.provenance["settings"]["metrics"])
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
             example = case.read(aim.classes)
             # a volume needs no detour over a file: what reads it is the runtime's own
-            ours.append(aim.compare(case.name, example, segmenter.segment_page(example.image, case.name).answer))
-            trivial.append(aim.compare(case.name, example, short.guess(example.image)))
-    score, floor = (aim.best(aim.summary([judged.figures for judged in found])) for found in (ours, trivial))
+            answers = short.guess(example.image), segmenter.segment_page(example.image, case.name).answer
+            floor, reached = (aim.compare(case.name, example, answer) for answer in answers)
+            trivial.append(floor)
+            ours.append(reached)
+            empty = contract.provenance["settings"]["empty_dice"]
+            measured.append([measure(wishes, example, answer, aim.classes, empty) for answer in answers if wishes])
+    least, score = (aim.best(aim.summary([judged.figures for judged in found])) for found in (trivial, ours))
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
         f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
-        float(contract.parity["relative_error"]), aim.title, True, short.baseline, floor, score,
+        float(contract.parity["relative_error"]), aim.title, True, short.baseline, least, score,
+        {wish.text: _pair(wish, measured) for wish in wishes},
     )  # fmt: skip
     telling = max(
         ours, key=lambda judged: len(np.unique(judged.truth))
     )  # the first of those that hold the most classes
     return shown, aim.preview([telling])
+
+
+def _pair(wish: Wish, measured: Sequence[Sequence[Mapping[str, Score]]]) -> tuple[float, float]:
+    """A measure of the baseline and of the file, mean over images, and over the classes but the background."""
+    means = [over_images([pair[place][wish.text] for pair in measured]) for place in (0, 1)]
+    trivial, reached = (float(np.nanmean(mean if len(mean) == 1 else mean[1:])) for mean in means)
+    return trivial, reached
 
 
 def _sized(shape: tuple[int, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from seg_runtime.atomic import write_atomic
@@ -39,6 +39,8 @@ class Shown:
     baseline_score: float
     score: float
     """Of the exported file, by the runtime."""
+    measures: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """What the recipe's `metrics` measure besides: the baseline's, the file's."""
 
     @property
     def gain(self) -> float:
@@ -104,6 +106,8 @@ def page(rows: Sequence[Shown]) -> str:
     for row in rows:
         picture = f"![image, truth and answer of the recipe {row.recipe}](gallery/{row.recipe}.png)"
         lines += ["", f"## {row.recipe}", "", picture]
+        told = [f"{name} {reached:.3f} (baseline {trivial:.3f})" for name, (trivial, reached) in row.measures.items()]
+        lines += ["", f"{', '.join(told)}; lengths in px."] if told else []
     return "\n".join(lines) + "\n"
 
 

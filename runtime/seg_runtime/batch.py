@@ -196,7 +196,7 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishe
     """
     record = read_record(task.record)
     if record is not None and not _same_origin(record, input_sha256, segmenter):
-        came = f"{task.record} holds the result of another model or another {task.source.name}"
+        came = f"{task.record} holds the result of another model or another {task.source.name}, or of other --tta or --fast-math"
         raise SegError(came, "a free place", KEEP)
     listed = {} if record is None else record["outputs"]
     for what, suffixes in task.kinds(wishes).items():
@@ -209,8 +209,8 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishe
 
 
 def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
-    then = [record["input"]["sha256"], record.get("provider", {}).get("fast_math")]
-    now = [input_sha256, segmenter.session.fast_math]
+    then = [record["input"]["sha256"], record.get("provider", {}).get("fast_math"), record["model"].get("tta", False)]
+    now = [input_sha256, segmenter.session.fast_math, segmenter.tta]
     return then == now and record["model"]["sha256"] in segmenter.model_sha256s  # any file of the same model
 
 

@@ -80,6 +80,11 @@ if TYPE_CHECKING:
     help="Keep optimised models there for a sooner start on CPU, each as large as its file [default: $SEG_CACHE, else none].",
 )
 @click.option(
+    "--tta",
+    is_flag=True,
+    help="Answer every window by the mean over it turned and mirrored in all eight ways, at eight times the cost.",
+)
+@click.option(
     "--warm-up",
     is_flag=True,
     help="Run a window of zeros first, timed apart; of several models each, to choose by measured times.",
@@ -113,7 +118,7 @@ def main(
     images: tuple[Path, ...], models: tuple[Path, ...], provider: str, out: Path | None, recursive: bool,
     threads: int | None, warm_up: bool, fast_math: bool, overlay: bool, probabilities: str | None, dicom_seg: str,
     overwrite: bool, jobs: int, max_pixels: int, require_signature: Path | None, self_test: bool, tune: bool, doctor: bool,
-    **tuning_options: Any,
+    tta: bool, **tuning_options: Any,
 ) -> None:  # fmt: skip
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
@@ -143,7 +148,7 @@ def main(
     from .tasks import Wishes, find_tasks
 
     wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels, dicom_seg)
-    with Segmenter(reading, provider, threads, fast_math, False, require_signature, tuning) as segmenter:
+    with Segmenter(reading, provider, threads, fast_math, False, require_signature, tuning, tta) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
         click.echo(f"provider: {segmenter.provider}{_told(segmenter)}", err=True)

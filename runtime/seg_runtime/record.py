@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def make_record(
-    session: Session, name: str, input_sha256: str, image: Array, told: Mapping[str, Any], ms: Mapping[str, float]
-) -> dict[str, Any]:
+    session: Session, name: str, input_sha256: str, image: Array, told: Mapping[str, Any], ms: Mapping[str, float], tta: bool,
+) -> dict[str, Any]:  # fmt: skip
     """The record of one image or page that was answered, ready for JSON.
 
     Args:
@@ -29,6 +29,7 @@ def make_record(
         image: `(*spatial, C)` as decoded.
         told: of its answer, see `Answers.told`.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
+        tta: whether each window was answered by the mean over its eight views.
     """
     *depth, height, width, channels = image.shape
     return {
@@ -49,6 +50,7 @@ def make_record(
             "window": list(session.contract.input_shape),
             "batch": session.contract.batch,
             "intensity": session.contract.intensity.method,
+            "tta": tta,
         },
         "provider": {
             "asked": session.provider_asked,

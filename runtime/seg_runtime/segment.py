@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,7 @@ from .opening import images_of
 from .preprocess import Array, Float
 from .record import make_record, test_report
 from .session import Session, check_signed
+from .tta import VIEWS, averaged, check_turnable
 from .tuning import Tuning
 from .walk import Infer as Infer
 from .walk import Progress as Progress
@@ -106,16 +108,19 @@ class Segmenter:
         self_test: bool = False,
         require_signature: str | Path | None = None,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+        tta: bool = False,
     ) -> None:
         """Load a model made by seg-export; arguments and errors are those of `Session`.
 
         Several files of one model, for windows of different sizes, are opened when an image needs them; each image goes
         to the one that costs it least, and its record names that one.
 
-        With `self_test` the device first answers a file's golden samples; `test_report` says how.
+        With `self_test` the device first answers a file's golden samples; `test_report` says how. With `tta` every answer is
+        the mean over the window turned and mirrored in all eight ways, see `tta.py`.
 
         Raises:
             SelfTestError: it answers otherwise than torch did at export.
+            ModelError: `tta` with a model that cannot be turned.
         """
         self._lock = threading.Lock()
         self.test_report: dict[str, Any] | None = None
@@ -136,6 +141,10 @@ class Segmenter:
         session = self.session
         self.contract, self.provider, self.model_sha256 = session.contract, session.provider, session.sha256
         self.model_sha256s = frozenset(member.sha256 for member in self._files.members)
+        self.tta = tta
+        if tta:
+            for member in self._files.members:
+                check_turnable(member.contract)
 
     def _test(self, session: Session) -> dict[str, Any]:
         """The report of the self-test; raises SelfTestError when it fails."""
@@ -271,12 +280,12 @@ class Segmenter:
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = _whole if contract.form == "host-ready" else _by_windows
+        way = _whole if contract.form == "host-ready" else partial(_by_windows, tta=self.tta)
         found, scores = way(session, image, name, probabilities, timings, progress)
-        files.measured(session, shape, timings.ms["inference"] / slices)
+        files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
         told = answers_of(contract).told(found)
-        record = make_record(session, Path(name).name, source, page, told, timings.ms)
+        record = make_record(session, Path(name).name, source, page, told, timings.ms, self.tta)
 
         def again(fitted_image: Array) -> Float:
             later = way(session, fitted_image, name, True, Timings(), None)[1]
@@ -306,11 +315,13 @@ Answer = tuple[Array, "Float | None"]
 
 
 def _by_windows(
-    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
-) -> Answer:
+    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None,
+    tta: bool,
+) -> Answer:  # fmt: skip
+    infer = averaged(session.run, session.contract) if tta else session.run
     if probabilities:
-        return segment_probabilities(image, session.contract, session.run, timings, progress)
-    return answered(image, session.contract, session.run, timings, progress), None
+        return segment_probabilities(image, session.contract, infer, timings, progress)
+    return answered(image, session.contract, infer, timings, progress), None
 
 
 def _whole(

@@ -47,6 +47,12 @@ class Augmentation:
     noise: float = 0.0
     """Largest standard deviation of additive noise, in units of the window's."""
 
+    @property
+    def every_way_up(self) -> bool:
+        """Whether pictures turn up turned by every quarter and mirrored, which is what `--tta` averages over."""
+        quarter = {"all": 90.0, "horizontal": 180.0}  # both mirrors make half a turn together
+        return self.flips != "none" and self.rotation_deg >= quarter[self.flips]
+
 
 NONE = Augmentation(0, 0, 0, 0, "none", 0, 0, 0, 0, 0)
 AUGMENTATIONS = {

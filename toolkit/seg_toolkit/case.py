@@ -26,6 +26,7 @@ class Example:
         labels: `(*spatial)` uint8 class indices.
         instances: `(*spatial)` int32, ids from 1; None where nobody told objects apart.
         known: `(*spatial)` bool, where somebody annotated; None for everywhere. The rest has weight 0.
+        plain: the labels before a ring was drawn into them, see `ring.py`; None where there is none.
         targets: `(*spatial, K)` float32, of a regression, in their own units; None where the truth is labels. With targets the
             labels are 0.
     """
@@ -34,6 +35,7 @@ class Example:
     labels: NDArray[np.uint8]
     instances: NDArray[np.int32] | None = None
     known: NDArray[np.bool_] | None = None
+    plain: NDArray[np.uint8] | None = None
     targets: Float | None = None
 
     @classmethod

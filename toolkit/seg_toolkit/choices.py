@@ -28,6 +28,7 @@ from .outputs import described as told_outputs
 Say = Callable[[str], None]
 LABEL_OPTIONS = {
     "classes": None, "codes": None, "class_weights": "auto", "border_weight": None, "balance": None, "empty_dice": None,
+    "metrics": None,
 }  # fmt: skip
 VALUE_OPTIONS = {"outputs": None, "loss": None}
 """Options of one kind of truth only, with what they are when nobody gave them."""

@@ -42,6 +42,17 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
     metavar="DIR",
     help="With --evaluate: write where an attention network looks, a heat map for each gate.",
 )
+@click.option(
+    "--metrics",
+    metavar="NAME,…",
+    help="What --evaluate measures besides: hd95 and surface-dice=PX of each class, PX being the tolerance, all in px or voxels; rand"
+    " and voi of the objects that a membrane or background parts; none [default: what the model was trained with, else none].",
+)
+@click.option(
+    "--tta",
+    is_flag=True,
+    help="With --evaluate: answer every window by the mean over it turned and mirrored in all eight ways, as seg-run --tta does.",
+)
 @click.option("--classes", help="NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.")
 @click.option(
     "--codes",
@@ -166,7 +177,7 @@ def main(data: Path, evaluate: Path | None, json_path: Path | None, out: Path, *
     if evaluate is not None:
         _evaluate(evaluate, data, json_path, options)
         return
-    for name, value in (("json", json_path), ("attention", options["attention"])):
+    for name, value in (("json", json_path), ("attention", options["attention"]), ("tta", options["tta"])):
         if value:
             raise SegError(f"--{name} without --evaluate", "both", f"seg-train --evaluate MODEL.PT DATA --{name} …")
     if options["skip_first"] and not options["foreign"]:
@@ -284,16 +295,22 @@ def _interrupted(state: Path) -> SegError:
 
 
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
+    from seg_runtime.tta import averaged
+
     from .aims import aim_of
     from .checkpoint import load
     from .evaluate import torch_infer
     from .folder import parse_classes, recolored, stored_classes
+    from .measures import check_installed, parse
     from .plan import pick_device, split
     from .readers import find_cases
 
     if json_path and json_path.resolve() == model.resolve():
         raise SegError(f"--json {json_path} is the model", "a file of its own", "choose another name")
     checkpoint = load(model)
+    settings = checkpoint.contract.provenance.get("settings", {})
+    wishes = parse(settings.get("metrics", "") if options["metrics"] is None else options["metrics"])
+    check_installed(wishes)
     classes = stored_classes(checkpoint.classes)
     if options["classes"]:
         given = parse_classes(options["classes"])
@@ -303,21 +320,34 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     device = pick_device(options["device"])
     network = checkpoint.build().to(device)
     infer = torch_infer(network, device)
+    if options["tta"]:
+        infer = averaged(infer, checkpoint.contract)
     cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
-    settings = checkpoint.contract.provenance.get("settings", {})
     if options["empty_dice"]:
         settings = {**settings, "empty_dice": options["empty_dice"]}
     aim = aim_of(checkpoint.contract, classes, settings)
-    result = aim.summary([j.figures for j in aim.judged(cases, infer, _bar("evaluating", len(cases)))])
+    result = _scored(aim, cases, infer, wishes, settings.get("empty_dice", "skip"))
     if options["attention"]:
         _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])
     click.echo(aim.table(result))
-    text = json.dumps({"model": str(model), "data": str(data), **result}, indent=2)
+    text = json.dumps({"model": str(model), "data": str(data), "tta": options["tta"], **result}, indent=2)
     click.echo(text)
     if json_path:
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
+
+
+def _scored(aim: Any, cases: Any, infer: Any, wishes: Any, empty: str) -> dict[str, Any]:
+    from .measures import measure, with_measures
+
+    figures, measures = [], []
+    for judged in aim.judged(cases, infer, _bar("evaluating", len(cases))):
+        figures.append(judged.figures)
+        if wishes:
+            measures.append(measure(wishes, judged.example, judged.answer, aim.classes, empty, judged.name))
+    result: dict[str, Any] = aim.summary(figures)
+    return with_measures(result, measures) if measures else result
 
 
 def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, device: Any, folder: Path) -> None:

@@ -25,6 +25,7 @@ from .dataset import WindowStream
 from .folder import ClassValues
 from .foreign import digest_of, read_state
 from .look import check_axes, choose_pixels, describe, look, scarce_classes
+from .measures import parse as parse_metrics
 from .networks import Network, build, described, from_options
 from .readers import PAIRS, find_cases
 from .train import Settings, resume_path
@@ -214,6 +215,7 @@ def _settings(options: dict[str, Any], training: int) -> Settings:
         steps=steps, batch_size=options["batch_size"], optimizer=options["optimizer"], lr=lr,
         dice_weight=options["dice_weight"], recipe=options["recipe"] or "", reader=options["reader"] or PAIRS,
         empty_dice=options["empty_dice"] or "skip", eval_every=max(1, min(500, steps // 10)), seed=options["seed"],
+        metrics=",".join(wish.text for wish in parse_metrics(options["metrics"] or "")),
         pretrained=digest_of(options["pretrained"]) if options["pretrained"] else "",
     )  # fmt: skip
 

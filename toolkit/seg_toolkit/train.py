@@ -19,12 +19,14 @@ from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.preprocess import Float
+from seg_runtime.tta import UPRIGHT
 from seg_runtime.version import VERSION
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from .aims import Aim, aim_of
 from .aims.aim import Judged
+from .augment import parse_augmentation
 from .case import Case
 from .checkpoint import Checkpoint, load, save, weights_sha256
 from .dataset import StreamOrder, WindowStream, collate
@@ -69,6 +71,8 @@ class Settings:
     """What a class counts that neither the image nor the answer holds."""
     loss: str = ""
     """Of a regression, `l1` and so on; empty for labels."""
+    metrics: str = ""
+    """What `--evaluate` measures besides, as `--metrics` names it."""
 
 
 @dataclass(frozen=True)
@@ -318,6 +322,7 @@ def _finished(
         "network": described(network),
         "recipe": settings.recipe,
         "settings": {**asdict(settings), "best_step": step},
+        "orientation": "any" if parse_augmentation(settings.augment).every_way_up else UPRIGHT,
         "validation": result,
     }
     state = {name: value.detach().clone() for name, value in network.state_dict().items()}

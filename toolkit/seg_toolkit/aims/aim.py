@@ -30,6 +30,7 @@ class Judged:
         answer: of the same kind.
         figures: all that the aim's summary needs of it.
         score: of this case alone, of the kind that the aim names.
+        example: as it was read.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Judged:
     answer: Array
     figures: Any
     score: float
+    example: Example
 
 
 class Aim(ABC):

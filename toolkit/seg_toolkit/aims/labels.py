@@ -50,7 +50,7 @@ class LabelAim(Aim):
         """Figures are counts `(K, K)`; pixels that nobody annotated are not counted."""
         known = slice(None) if example.known is None else example.known
         counts = confusion(example.labels[known], answer[known], len(self.classes))
-        return Judged(name, example.image, example.labels, answer, counts, float(np.nanmean(dice(counts))))
+        return Judged(name, example.image, example.labels, answer, counts, float(np.nanmean(dice(counts))), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
         """See `metrics.summary`."""
@@ -58,13 +58,21 @@ class LabelAim(Aim):
 
     def table(self, result: dict[str, Any]) -> str:
         """A line for each class."""
-        lines = [f"{'class':<16} {'Dice':>8} {'IoU':>8}"]
+        columns = [key for key in result["classes"][0] if key != "name"]
+        heads = [{"dice": "Dice", "iou": "IoU"}.get(key, key) for key in columns]
+        lines = [f"{'class':<16} {' '.join(f'{head:>8}' for head in heads)}"]
         for entry in result["classes"]:
-            numbers = ("-" if entry[k] is None else f"{entry[k]:.4f}" for k in ("dice", "iou"))
-            lines.append(f"{entry['name']:<16} {' '.join(f'{n:>8}' for n in numbers)}")
-        lines.append(f"pixel error {result['pixel_error']:.4f}, mean over {result['images']} images")
+            numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
+            lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
+        whole = [key for key in result if key not in ("images", "mean_dice", "classes", "pixel_error")]
+        told = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
+        lines.append(f"{', '.join(told).replace('_', ' ')}, mean over {result['images']} images")
         return "\n".join(lines)
 
     def preview(self, cases: Sequence[Judged]) -> Image.Image:
         """See `picture.preview`."""
         return preview([(j.name, j.image, j.truth, j.answer, j.score) for j in cases], self.contract.classes)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -59,7 +59,7 @@ class ValueAim(Aim):
         assert example.targets is not None
         truth = np.moveaxis(example.targets, -1, 0)
         figures = scores(truth, answer, self.contract.outputs)
-        return Judged(name, example.image, truth, answer, figures, float(np.mean(figures["psnr"])))
+        return Judged(name, example.image, truth, answer, figures, float(np.mean(figures["psnr"])), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
         """`{"images": n, "mean_psnr": dB, "mean_ssim": s, "outputs": [{"name", "unit", "mae", "rmse", "psnr", "ssim"}, …]}`.

@@ -65,7 +65,7 @@ class RingCase(Case):
                             f"--classes background=0,object=255,boundary={RING}")  # fmt: skip
         example = self.inner.read(classes)
         truth = np.where(ring(example.labels, self.width_px), np.uint8(index), example.labels)
-        return replace(example, labels=truth)
+        return replace(example, labels=truth, plain=example.labels)
 
 
 def with_ring(cases: Sequence[Case], width: str) -> list[Case]:
@@ -87,3 +87,17 @@ def ring(labels: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
         if not inside.all():  # without another class there is no edge, and no distance to it
             near |= inside & (ndimage.distance_transform_edt(inside) <= width_px)
     return near
+
+
+def without_ring(labels: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+    """`(*spatial)` class indices with the ring, of that index, given to the class that is nearer: the edge is its middle line.
+
+    Straight edges come back to the px, sharp corners rounded by one or two.
+    What is nothing but ring, an object less than twice its width, goes to what surrounds it; where all is ring, to the background.
+    """
+    inside = labels == index
+    if inside.all():
+        return np.zeros_like(labels)
+    nearest: NDArray[np.int32] = ndimage.distance_transform_edt(inside, return_distances=False, return_indices=True)
+    whole: NDArray[np.uint8] = labels[tuple(nearest)]
+    return whole
