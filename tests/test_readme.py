@@ -82,7 +82,19 @@ def test_named_options_exist(command):
 def test_named_extras_exist():
     project = (ROOT / "pyproject.toml").read_text()
     named = {extra for group in re.findall(r"\.\[([a-z,]+)\]", TEXT) for extra in group.split(",")}
-    assert named == {"cpu", "gpu", "openvino", "tune", "train", "export", "dicom", "sign", "volume"}
+    assert named == {
+        "cpu",
+        "gpu",
+        "openvino",
+        "tune",
+        "train",
+        "export",
+        "dicom",
+        "sign",
+        "volume",
+        "structure",
+        "metrics",
+    }
     for extra in named:
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
 

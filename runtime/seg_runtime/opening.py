@@ -125,12 +125,3 @@ def whole_image(files: Files, contract: Contract) -> Array:
     images = [next(images_of(read_bytes(path), str(path), contract)) for path in files]
     names = [str(path) for path in files]
     return images[0] if len(images) == 1 else stacked(images, names, contract.channel_factors)
-
-
-def first_image(files: Files, contract: Contract) -> Array:
-    """`whole_image`, with a model's number of spatial axes; of a volume, for a model of slices, the middle one.
-
-    What export looks at: parity, calibration and golden samples need a part of each file.
-    """
-    image = whole_image(files, contract)
-    return image[len(image) // 2] if image.ndim - 1 > len(contract.input_shape) else image
