@@ -98,8 +98,9 @@ def export(
         SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
     _check_form(checkpoint.contract, host, precision, optimize or tune)
-    real, kept = (_pictures(folder, checkpoint) for folder in (images, golden_images))
-    _pictures(precision.calibration if precision else None, checkpoint)  # refused before the long work
+    real, kept = _pictures(images, checkpoint, "--images"), _pictures(golden_images, checkpoint, "--golden")
+    if precision:
+        _pictures(precision.calibration, checkpoint, "--calibration")  # refused before the long work
     model, limits = checkpoint.build(), limits or Limits()
     contract = resized(checkpoint.contract, model, input_size)
     check_batch(batch, contract, host is not None)
@@ -128,8 +129,8 @@ def export(
     return Exported(content, contract, parity, len(samples_text))
 
 
-def _pictures(folder: Path | None, checkpoint: Checkpoint) -> list[Picture]:
-    return pictures(folder, checkpoint.reader, checkpoint.contract.channel_files) if folder else []
+def _pictures(folder: Path | None, checkpoint: Checkpoint, option: str) -> list[Picture]:
+    return pictures(folder, checkpoint.reader, checkpoint.contract.channel_files, option) if folder else []
 
 
 def _check_form(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:

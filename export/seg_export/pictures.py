@@ -53,7 +53,7 @@ class Picture:
         return self.whole(contract), None
 
 
-def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = ()) -> list[Picture]:
+def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (), option: str = "") -> list[Picture]:
     """All images of a folder, sorted by name.
 
     A folder in the layout of the checkpoint's reader is such a data set: its cases are taken, with their truth. Any other is
@@ -63,13 +63,14 @@ def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (
         folder: to look into.
         reader: of the checkpoint, so that truth means what it meant in training.
         channel_files: of the contract.
+        option: that named the folder, for errors.
 
     Raises:
         DataError: no such folder, or neither.
         ImageError: a case that lacks a channel.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder", "a folder of images", "check the path")
+        raise DataError(f"{option} {folder} is no folder".lstrip(), "a folder of images", "check the path")
     no_data_set = ""
     if reader.partition(":")[0] not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
         try:
