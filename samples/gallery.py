@@ -19,12 +19,12 @@ from PIL import Image
 from seg_export.export import export, write
 from seg_runtime import Segmenter
 from seg_runtime.atomic import write_atomic
+from seg_toolkit.aims import aim_of
 from seg_toolkit.checkpoint import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.folder import stored_classes
 from seg_toolkit.measures import Wish, measure, parse
-from seg_toolkit.metrics import Score, confusion, over_images, summary
-from seg_toolkit.picture import preview
+from seg_toolkit.metrics import Score, over_images
 from seg_toolkit.readers import find_cases
 
 from .generators import generator, names
@@ -56,34 +56,33 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     checkpoint = load(model)
     exported = export(checkpoint, **short.export)
     write(exported, file)
-    contract, classes = exported.contract, stored_classes(checkpoint.classes)
-    titles = [c.info.name for c in classes]
-    empty = contract.provenance["settings"]["empty_dice"]
+    contract = exported.contract
+    aim = aim_of(contract, stored_classes(checkpoint.classes), contract.provenance["settings"])
     cases = find_cases(checkpoint.reader, unseen, lambda text: None)
-    ours, trivial, rows, measured = [], [], [], []
+    ours, trivial, measured = [], [], []
     wishes = parse(contract.provenance["settings"]["metrics"])
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
-            example = case.read(classes)
+            example = case.read(aim.classes)
             # a volume needs no detour over a file: what reads it is the runtime's own
-            labels = segmenter.segment_page(example.image, case.name).labels
-            known = slice(None) if example.known is None else example.known
-            ours.append(confusion(example.labels[known], labels[known], len(classes)))
-            guess = short.guess(example.image)
-            trivial.append(confusion(example.labels[known], guess[known], len(classes)))
-            measured.append([measure(wishes, example, answer, classes, empty) for answer in (guess, labels)])
-            dice = summary(ours[-1:], titles, empty)["mean_dice"]
-            rows.append((case.name, example.image, example.labels, labels, dice))
+            answers = short.guess(example.image), segmenter.segment_page(example.image, case.name).answer
+            floor, reached = (aim.compare(case.name, example, answer) for answer in answers)
+            trivial.append(floor)
+            ours.append(reached)
+            empty = contract.provenance["settings"]["empty_dice"]
+            measured.append([measure(wishes, example, answer, aim.classes, empty) for answer in answers if wishes])
+    least, score = (aim.best(aim.summary([judged.figures for judged in found])) for found in (trivial, ours))
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
         f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
-        float(contract.parity["relative_error"]), "Dice", True, short.baseline,
-        summary(trivial, titles, empty)["mean_dice"], summary(ours, titles, empty)["mean_dice"],
+        float(contract.parity["relative_error"]), aim.title, True, short.baseline, least, score,
         {wish.text: _pair(wish, measured) for wish in wishes},
     )  # fmt: skip
-    telling = max(rows, key=lambda row: len(np.unique(row[2])))  # the first of those that hold the most classes
-    return shown, preview([telling], contract.classes)
+    telling = max(
+        ours, key=lambda judged: len(np.unique(judged.truth))
+    )  # the first of those that hold the most classes
+    return shown, aim.preview([telling])
 
 
 def _pair(wish: Wish, measured: Sequence[Sequence[Mapping[str, Score]]]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from seg_export.export import export, write
 from seg_export.hostready.prove import HostForm
-from seg_runtime.contract import ClassInfo, Contract, Intensity
+from seg_runtime.contract import ClassInfo, Contract, Intensity, OutputInfo
 from seg_runtime.preprocess import Array, Float
 from seg_toolkit.checkpoint import Checkpoint, save
 from seg_toolkit.networks.unet import UNet, output_size
@@ -109,6 +109,28 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         return made[key]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def regression(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A regression with two outputs of very different units, random weights: 1 channel, 100 -> 60 px, tiled by 60."""
+    torch.manual_seed(3)
+    net = UNet(1, 2, 4, depth=2).eval()
+    with torch.inference_mode():
+        values = net(torch.rand(1, 1, 100, 100))[0].flatten(1)
+        net.head.weight /= values.std(1)[:, None, None, None]
+        net.head.bias.copy_(-values.mean(1) / values.std(1))
+    outputs = (OutputInfo("nuclei", 300.0, 120.0, 0.0, 1000.0, "counts"), OutputInfo("height", -2e-3, 4e-4, -4e-3, 0.0))
+    contract = Contract(
+        (100, 100), (60, 60), 1, Intensity("scale"), (), stride=4, task="regression", activation="none", decision="none",
+        outputs=outputs,
+    )  # fmt: skip
+    checkpoint = Checkpoint(net.arguments, net.state_dict(), contract, [])
+    folder = tmp_path_factory.mktemp("regression")
+    save(checkpoint, folder / "model.pt")
+    exported = export(checkpoint)
+    write(exported, folder / "model.onnx")
+    return Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
 
 
 @pytest.fixture(scope="session")

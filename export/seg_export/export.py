@@ -97,7 +97,7 @@ def export(
         DataError: a folder without images.
         SegError: an invalid input size, a batch that cannot be, or a graph that cannot be made.
     """
-    _check_axes(checkpoint.contract, host, precision, optimize or tune)
+    _check_form(checkpoint.contract, host, precision, optimize or tune)
     real, kept = _pictures(images, checkpoint, "--images"), _pictures(golden_images, checkpoint, "--golden")
     if precision:
         _pictures(precision.calibration, checkpoint, "--calibration")  # refused before the long work
@@ -133,17 +133,21 @@ def _pictures(folder: Path | None, checkpoint: Checkpoint, option: str) -> list[
     return pictures(folder, checkpoint.reader, checkpoint.contract.channel_files, option) if folder else []
 
 
-def _check_axes(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
-    """Refuse what there is for images only.
+def _check_form(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
+    """Refuse what there is for images only, or for labels only: a host-ready graph ends in them, a precision is judged by them.
 
     Raises:
-        SegError: asked for a model of volumes; names the options.
+        SegError: asked for a model of volumes or a regression; names the options.
     """
-    if len(contract.input_shape) < 3:
-        return
-    asked = {"--host-ready": host, "--precision": precision, "--optimize or --tune": rewrite}
+    volumes, values = len(contract.input_shape) > 2, contract.task == "regression"
+    asked = {
+        "--host-ready": host and (volumes or values),
+        "--precision": precision and (volumes or values),
+        "--optimize or --tune": rewrite and volumes,
+    }
     if odd := [option for option, wish in asked.items() if wish]:
-        raise SegError(f"{' and '.join(odd)} for a model of volumes", "a plain fp32 export", "leave it out")
+        kind = "a model of volumes" if volumes else "a regression"
+        raise SegError(f"{' and '.join(odd)} for {kind}", "a plain fp32 export", "leave it out")
 
 
 def _tuned(graph: onnx.ModelProto, watching: Watching) -> tuple[onnx.ModelProto, dict[str, Any]]:

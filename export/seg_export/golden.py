@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.answers import answers_of
 from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError
 from seg_runtime.geometry import unframe
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.image import fitted
 from seg_runtime.limits import PROBE_PACE
-from seg_runtime.postprocess import margins, stitch
+from seg_runtime.postprocess import stitch
 from seg_runtime.preprocess import Array, dtype_maximum
 from seg_runtime.segment import Infer, segment_labels, window_logits
 
@@ -56,12 +57,16 @@ def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> 
     grid, answers = window_logits(image, contract, infer)
     [logits] = answers
     low, high = float(logits.min()), float(logits.max())
-    gaps = unframe(stitch([margins(logits, contract)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
     positions = _positions(logits.shape, contract)
+    labels = close = None
+    if (task := answers_of(contract)).decided:
+        labels = segment_labels(image, contract, lambda window: logits[None])
+        gaps = unframe(stitch([task.margins(logits)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
+        close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(
         pixels,
-        labels=segment_labels(image, contract, lambda window: logits[None]),
-        close=gaps <= FLIP_MARGIN_ERRORS * limit * (high - low),
+        labels,
+        close,
         positions=positions,
         logits=logits.ravel()[positions],
         low=low,
@@ -136,7 +141,7 @@ def _quantised(image: Array) -> Pixels:
 
 
 def _mixed(samples: Iterable[Sample], count: int) -> list[Sample]:
-    """The first samples whose labels are mixed; where there are too few, the most mixed of the others."""
+    """The first samples whose labels are mixed, as values always are; where there are too few, the most mixed of the others."""
     good: list[Sample] = []
     others: list[Sample] = []
     for sample in samples:
@@ -148,5 +153,7 @@ def _mixed(samples: Iterable[Sample], count: int) -> list[Sample]:
 
 
 def _other_labels(sample: Sample) -> float:
-    """Share of pixels outside the commonest label."""
+    """Share of pixels outside the commonest label; 1 where there are none."""
+    if sample.labels is None:
+        return 1.0
     return 1 - float(np.bincount(sample.labels.ravel()).max()) / sample.labels.size

@@ -1,4 +1,4 @@
-"""Parity: how far a form of the model is from the torch model, in logits and in what a user sees, labels."""
+"""Parity: how far a form of the model is from the torch model, in logits and, where there are labels, in what a user sees."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from seg_runtime.answers import answers_of
 from seg_runtime.contract import Contract
 from seg_runtime.errors import ParityError
 from seg_runtime.geometry import frame
 from seg_runtime.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
-from seg_runtime.postprocess import decide, margins
 from seg_runtime.preprocess import Array, Float, plan, windows
 from seg_runtime.segment import Infer
 
+OF_LABELS = ("labels", "flipped", "max_flip_margin", "label_agreement", "flipped_per_million")  # figures
 PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 
 
@@ -39,6 +40,8 @@ class Parity:
     mean_abs_error: float = 0.0
     logit_min: float = math.inf
     logit_max: float = -math.inf
+    labels: int = 0
+    """Pixels whose labels were compared; none of a regression, whose values follow from the logits by a factor."""
     flipped: int = 0
     max_flip_margin: float = 0.0
     """Largest top-1 minus top-2 of the reference, in logits, at a pixel whose label flipped."""
@@ -48,16 +51,19 @@ class Parity:
         """Compare one window: both `(K, h, w)` float32 logits."""
         error = np.abs(reference.astype(np.float64) - answer)
         self.not_finite += int((~np.isfinite(answer)).sum() + (~np.isfinite(reference)).sum())
-        flips = decide(reference, contract) != decide(answer, contract)
         self.mean_abs_error = (self.mean_abs_error * self.windows + float(error.mean())) / (self.windows + 1)
         self.windows += 1
-        self.pixels += flips.size
+        self.pixels += error[0].size
         self.max_abs_error = max(self.max_abs_error, float(error.max()))
         self.logit_min = min(self.logit_min, float(reference.min()))
         self.logit_max = max(self.logit_max, float(reference.max()))
-        self.flipped += int(flips.sum())
-        if flips.any():
-            self.max_flip_margin = max(self.max_flip_margin, float(margins(reference, contract)[flips].max()))
+        task = answers_of(contract)
+        if task.decided:
+            flips = task.of(reference) != task.of(answer)
+            self.labels += flips.size
+            self.flipped += int(flips.sum())
+            if flips.any():
+                self.max_flip_margin = max(self.max_flip_margin, float(task.margins(reference)[flips].max()))
 
     @property
     def logit_range(self) -> float:
@@ -72,7 +78,12 @@ class Parity:
     @property
     def flipped_per_million(self) -> float:
         """Pixels with another label, per million."""
-        return 1e6 * self.flipped / max(1, self.pixels)
+        return 1e6 * self.flipped / max(1, self.labels)
+
+    @property
+    def label_agreement(self) -> float:
+        """Share of pixels with the same label."""
+        return 1 - self.flipped / max(1, self.labels)
 
     def failures(self, limits: Limits) -> list[str]:
         """What does not hold, in words; empty when parity holds."""
@@ -96,24 +107,28 @@ class Parity:
             **asdict(self),
             "logit_range": self.logit_range,
             "relative_error": self.relative_error,
-            "label_agreement": 1 - self.flipped / max(1, self.pixels),
+            "label_agreement": self.label_agreement,
             "flipped_per_million": self.flipped_per_million,
             "limits": asdict(limits),
             "holds": not self.failures(limits),
         }
-        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+        told = {k: v for k, v in figures.items() if self.labels or k not in OF_LABELS}
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in told.items()}
 
     def table(self, limits: Limits, form: str, reference: str = "torch") -> str:
         """The figures for a person."""
+        flips = [
+            ("label agreement", f"{self.label_agreement:.8f}"),
+            ("flipped px per million", f"{self.flipped_per_million:.3f}"),
+            ("largest margin at a flip", f"{self.max_flip_margin:.3e}  (limit {limits.flip_margin_errors * self.max_abs_error:.3e})"),
+        ]  # fmt: skip
         rows = [
             ("windows compared", f"{self.windows} ({self.pixels} px)"),
             ("logits' range", f"{self.logit_min:.3f} to {self.logit_max:.3f}"),
             ("largest error", f"{self.max_abs_error:.3e}"),
             ("of the range", f"{self.relative_error:.3e}  (limit {limits.error_of_range:.0e})"),
             ("mean error", f"{self.mean_abs_error:.3e}"),
-            ("label agreement", f"{1 - self.flipped / max(1, self.pixels):.8f}"),
-            ("flipped px per million", f"{self.flipped_per_million:.3f}"),
-            ("largest margin at a flip", f"{self.max_flip_margin:.3e}  (limit {limits.flip_margin_errors * self.max_abs_error:.3e})"),
+            *(flips if self.labels else []),
             ("parity", "; ".join(self.failures(limits)) or "holds"),
         ]  # fmt: skip
         width = max(len(name) for name, _ in rows)

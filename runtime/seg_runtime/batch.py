@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -18,14 +18,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from .answers import answers_of
 from .atomic import write_atomic
 from .channels import stacked
 from .contract import Contract
 from .errors import ImageError, SegError
 from .image import mask_image, read_bytes, write_pages
-from .nifti import read_grid, write_labels
+from .nifti import NiftiGrid, read_grid, write_labels
 from .opening import images_of
-from .overlay import overlay
 from .preprocess import Array
 from .record import stack_record
 from .segment import Progress, Segmentation, Segmenter, Timings
@@ -34,6 +34,8 @@ from .site import Site, read_site
 from .tasks import KEEP, Task, Wishes, read_record
 
 CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
+Writer = tuple[str, Callable[[BinaryIO], object]]
+"""The suffix of a result's file, and what writes it."""
 
 
 @dataclass
@@ -79,7 +81,13 @@ def run(
     Yields:
         Each task with `done`, `skipped`, what is to be known about a task that is done, or the error that it met, in
         order of completion.
+
+    Raises:
+        SegError: probabilities asked of a model that has none.
     """
+    wishes = replace(wishes, answer=answers_of(segmenter.contract).kind)
+    if wishes.probabilities and wishes.answer == "values":
+        raise SegError("--probabilities of a regression", "its values, which are written always", "leave it out")
     ahead: deque[tuple[Task, Future[Loaded | None]]] = deque()
     behind: deque[tuple[Task, Future[str]]] = deque()
     waiting = iter(tasks)
@@ -177,7 +185,7 @@ def _channels(task: Task, digests: Sequence[str], contract: Contract, wishes: Wi
         if more:
             raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
         planes.append(plane)
-    yield task.stem.name, stacked(planes, [path.name for path in task.files])
+    yield task.stem.name, stacked(planes, [path.name for path in task.files], contract.channel_factors)
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -268,25 +276,13 @@ def _site(task: Task, loaded: Loaded, contract: Contract, wishes: Wishes) -> Sit
     return read_site(data, task.source, contract.voxels, wishes.max_pixels)
 
 
-def _writers(
-    task: Task, results: Sequence[Segmentation], wishes: Wishes, site: Site | None
-) -> dict[str, tuple[str, Callable[[BinaryIO], object]]]:
+def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, site: Site | None) -> dict[str, Writer]:
     """For each kind of result its suffix and what writes it."""
-    classes = results[0].contract.classes
-    masks = [mask_image(plane, classes) for r in results for plane in _planes(r.labels)]
-    writers: dict[str, tuple[str, Callable[[BinaryIO], object]]] = {
-        "mask": (_suffix(masks), lambda file: write_pages(file, masks))
-    }
     grid = read_grid(read_bytes(task.source), str(task.source)) if task.volume else None
-    if grid:
-        writers = {"mask": (".nii.gz", lambda file: write_labels(file, results[0].labels, grid))}
-    if site:
-        writers = {"mask": (MAP, lambda file: site.write_labels(file, results[0].labels))}
-    if task.stack and not task.stack.no_seg:
-        seg = _dicom_seg(task, results, wishes)
-        writers = {f"seg_{wishes.dicom_seg}": (".dcm", lambda file: file.write(seg))}
+    writers = dict([_main_writer(task, results, wishes, grid, site)])
     if wishes.overlay:
-        pictures = (overlay(r.image, r.labels, classes, r.contract.intensity) for r in results)
+        drawn = answers_of(results[0].contract)
+        pictures = (drawn.picture(r.image, r.answer) for r in results)
         writers["overlay"] = _suffix(results), lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])
@@ -299,6 +295,25 @@ def _writers(
         planes = [Image.fromarray(plane) for r in results for plane in _planes(r.probabilities)]
         writers["probabilities_tiff"] = ".tif", lambda file: _write_tiff(file, planes)
     return writers
+
+
+def _main_writer(
+    task: Task, results: Sequence[Segmentation], wishes: Wishes, grid: NiftiGrid | None, site: Site | None
+) -> tuple[str, Writer]:
+    """Of what is written always: the kind, and its writer."""
+    if wishes.answer == "values":
+        planes = (Image.fromarray(plane) for r in results for plane in _planes(r.values))
+        return "values", (".tif", lambda file: _write_tiff(file, list(planes)))
+    if grid:
+        return "mask", (".nii.gz", lambda file: write_labels(file, results[0].labels, grid))
+    if site:
+        return "mask", (MAP, lambda file: site.write_labels(file, results[0].labels))
+    if task.stack and not task.stack.no_seg:
+        seg = _dicom_seg(task, results, wishes)
+        return f"seg_{wishes.dicom_seg}", (".dcm", lambda file: file.write(seg))
+    classes = results[0].contract.classes
+    masks = [mask_image(plane, classes) for r in results for plane in _planes(r.labels)]
+    return "mask", (_suffix(masks), lambda file: write_pages(file, masks))
 
 
 def _planes(values: Array) -> Array:

@@ -86,23 +86,34 @@ def _names(channel_files: Sequence[str]) -> str:
     return ", ".join(f"CASE{ending}" for ending in channel_files)
 
 
-def stacked(pages: Sequence[Array], names: Sequence[str]) -> Array:
+def stacked(pages: Sequence[Array], names: Sequence[str], factors: Sequence[int] = ()) -> Array:
     """One image `(*spatial, len(pages))` of one-channel images `(*spatial, C)`; three equal channels count as one.
 
     Args:
         pages: of the channels, in order.
         names: of their files, for errors.
+        factors: by which each is enlarged first, see the contract's `channel_factors`; empty for none. A pixel becomes a
+            square of so many, so that grey values stay what they were, on every machine.
 
     Raises:
         ImageError: a channel in colour, or sizes or dtypes that differ.
     """
     planes = [_plane(page, name) for page, name in zip(pages, names, strict=True)]
-    first = planes[0]
-    for plane, name in zip(planes, names, strict=True):
-        if plane.shape != first.shape or plane.dtype != first.dtype:
-            came = f"{name} has {_kind(plane)}, {names[0]} {_kind(first)}"
-            raise ImageError(came, "registered channels: one size, one dtype", "export them together")
-    return np.stack(planes, axis=-1)
+    scales = tuple(factors) or (1,) * len(planes)
+    finest = scales.index(1)
+    shape, dtype = planes[finest].shape, planes[finest].dtype
+    for plane, name, factor in zip(planes, names, scales, strict=True):
+        if tuple(n * factor for n in plane.shape) != shape or plane.dtype != dtype:
+            came = f"{name} has {_kind(plane)}, {names[finest]} {_kind(planes[finest])}"
+            size = "one size" if factor == 1 else f"a size that is 1/{factor} of it"
+            raise ImageError(came, f"registered channels: {size}, one dtype", "export them together")
+    return np.stack([_enlarged(plane, factor) for plane, factor in zip(planes, scales, strict=True)], axis=-1)
+
+
+def _enlarged(plane: Array, factor: int) -> Array:
+    for axis in range(plane.ndim if factor > 1 else 0):
+        plane = plane.repeat(factor, axis=axis)
+    return plane
 
 
 def _plane(page: Array, name: str) -> Array:

@@ -21,14 +21,19 @@ FORMS = ("window", "host-ready")
 PRECISIONS = ("fp32", "int8", "fp16")
 HOST_DTYPES = ("uint8", "uint16", "float32")
 INTENSITIES = ("scale", "standardize", "window", "zscore")
-TASKS = {"multiclass": ("softmax", "argmax"), "multilabel": ("sigmoid", "threshold")}  # task -> (activation, decision)
+TASKS = {  # task -> (activation, decision)
+    "multiclass": ("softmax", "argmax"),
+    "multilabel": ("sigmoid", "threshold"),
+    "regression": ("none", "none"),
+}
+MOST_OUTPUTS = 64
 
 # version -> what older files mean
 _ADDED: dict[int, dict[str, Any]] = {
     2: {"form": "window", "host_dtype": ""},
     3: {"precision": "fp32"},
     4: {"batch": 1, "channel_files": []},
-    5: {"voxels": None},
+    5: {"outputs": [], "channel_factors": [], "voxels": None},
 }
 
 
@@ -53,6 +58,22 @@ class ClassInfo:
     color: tuple[int, int, int]
     category: Code | None = None
     property_type: Code | None = None
+
+
+@dataclass(frozen=True)
+class OutputInfo:
+    """One output of a regression: its value is `offset + scale * y`, y being what the network gives.
+
+    Values are in the units of the training targets, named by `unit` where somebody did. `low` and `high` are the least and
+    the largest of those targets: what pictures and scores take for the range. Nothing is clipped to it.
+    """
+
+    name: str
+    offset: float = 0.0
+    scale: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +115,7 @@ class Contract:
     """Image channels the network takes: 1 grey, 3 RGB."""
     intensity: Intensity
     classes: tuple[ClassInfo, ...]
-    """Class 0 is the background."""
+    """Class 0 is the background. Of a regression there are none."""
     geometry: str = "tile"
     """`tile`, `fit` or `stretch`."""
     stride: int = 16
@@ -116,6 +137,10 @@ class Contract:
     """Windows that the file takes in one call, always so many: `(batch, C, *input_shape)`."""
     channel_files: tuple[str, ...] = ()
     """How the names of a case's files end, one a channel, such as ("_dapi", "_actin"); empty: one file holds all channels."""
+    channel_factors: tuple[int, ...] = ()
+    """By how much the image of each of `channel_files` is enlarged, each pixel to a square of so many; empty: none is."""
+    outputs: tuple[OutputInfo, ...] = ()
+    """Of a regression, in their order; of other tasks there are none."""
     voxels: Voxels | None = None
     """Of a model of structures the grid that they become; None for a model of images and volumes."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -135,6 +160,11 @@ class Contract:
     def step(self) -> tuple[int, ...]:
         """Distance in px from window to window: the largest multiple of `stride` inside the output window."""
         return tuple(o // self.stride * self.stride for o in self.output_shape)
+
+    @property
+    def maps(self) -> int:
+        """Maps of the network's answer, K: one for each class or output."""
+        return len(self.outputs or self.classes)
 
     def to_json(self) -> str:
         """The contract as one line of JSON."""
@@ -168,7 +198,8 @@ class Contract:
         try:
             raw["intensity"] = Intensity(**{k: _tuple(v) for k, v in raw["intensity"].items()})
             raw["classes"] = tuple(_class_info(c) for c in raw["classes"])
-            raw["channel_files"] = _tuple(raw["channel_files"])
+            raw["channel_files"], raw["channel_factors"] = _tuple(raw["channel_files"]), _tuple(raw["channel_factors"])
+            raw["outputs"] = tuple(OutputInfo(**o) for o in raw["outputs"])
             raw["voxels"] = raw["voxels"] and Voxels(**{k: _tuple(v) for k, v in raw["voxels"].items()})
             raw["input_shape"], raw["output_shape"] = _tuple(raw["input_shape"]), _tuple(raw["output_shape"])
             return cls(**raw)
@@ -190,6 +221,10 @@ def _color(value: Any) -> tuple[int, int, int]:
     return red, green, blue
 
 
+Need = Callable[[bool, str, str], None]
+"""Raises a ContractError of what came and what was wanted where the first is False."""
+
+
 def _check(c: Contract) -> None:
     def need(ok: bool, came: str, wanted: str) -> None:
         if not ok:
@@ -198,7 +233,7 @@ def _check(c: Contract) -> None:
     need(c.geometry in GEOMETRIES, f"geometry {c.geometry!r}", " or ".join(GEOMETRIES))
     need(c.intensity.method in INTENSITIES, f"intensity {c.intensity.method!r}", " or ".join(INTENSITIES))
     whole = (*c.input_shape, *c.output_shape, c.channels, c.stride, c.batch, *(v for k in c.classes for v in k.color))
-    need(all(type(v) is int for v in whole), "sizes that are no integers", "integers")
+    need(all(type(v) is int for v in (*whole, *c.channel_factors)), "sizes that are no integers", "integers")
     i = c.intensity
     need(
         all(math.isfinite(v) for v in (*i.mean, *i.std, i.level, i.width, i.std_floor)),
@@ -215,27 +250,14 @@ def _check(c: Contract) -> None:
     several = c.form == "window" and c.geometry == "tile"
     came = f"a batch of {c.batch} windows, form {c.form!r} and geometry {c.geometry!r}"
     need(c.batch == 1 or several, came, "windows of geometry 'tile': others answer an image by one")
-    codes = [code for k in c.classes for code in (k.category, k.property_type) if code]
-    need(
-        all(isinstance(v, str) and v for k in codes for v in asdict(k).values()),
-        "an empty code",
-        "value, scheme, meaning",
-    )
     need(c.task in TASKS, f"task {c.task!r}", " or ".join(TASKS))
     pair = (c.activation, c.decision)
     need(pair == TASKS[c.task], f"{c.task} with {pair}", f"{TASKS[c.task]}")
+    (_check_outputs if c.task == "regression" else _check_classes)(c, need)
     need(c.channels >= 1, f"{c.channels} channels", "1 or more")
-    endings = c.channel_files
-    need(
-        all(isinstance(e, str) and e and e == e.replace("/", "") for e in endings), "an odd name of a channel", "names"
-    )
-    need(
-        len(set(endings)) == len(endings) in (0, c.channels), f"{len(endings)} channel files", f"{c.channels}, or none"
-    )
+    _check_channels(c, need)
     if c.voxels:
         _check_voxels(c, c.voxels, need)
-    need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
-    need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
     need(len(c.input_shape) == len(c.output_shape) >= 1, "input and output of different rank", "the same rank")
     gaps = [i - o for i, o in zip(c.input_shape, c.output_shape, strict=True)]
     need(len(c.input_shape) < 3 or c.geometry == "tile", f"geometry {c.geometry!r} for volumes", "tile")
@@ -256,7 +278,50 @@ def _check(c: Contract) -> None:
     need(method != "zscore" or i.std_floor > 0, f"zscore floor {i.std_floor}", "a positive floor")
 
 
-def _check_voxels(c: Contract, voxels: Voxels, need: Callable[[bool, str, str], None]) -> None:
+def _check_classes(c: Contract, need: Need) -> None:
+    codes = [code for k in c.classes for code in (k.category, k.property_type) if code]
+    need(
+        all(isinstance(v, str) and v for k in codes for v in asdict(k).values()),
+        "an empty code",
+        "value, scheme, meaning",
+    )
+    need(2 <= len(c.classes) <= 256, f"{len(c.classes)} classes", "2 to 256, the background first")
+    need(all(0 <= v <= 255 for k in c.classes for v in k.color), "a colour outside 0..255", "RGB values 0..255")
+    need(not c.outputs, f"outputs for the task {c.task}", "none")
+
+
+def _check_outputs(c: Contract, need: Need) -> None:
+    names = [o.name for o in c.outputs]
+    need(1 <= len(names) <= MOST_OUTPUTS, f"{len(names)} outputs", f"1 to {MOST_OUTPUTS}")
+    need(all(isinstance(n, str) and n for n in names), "an output without a name", "a name each")
+    need(len(set(names)) == len(names), f"outputs {names}", "names of their own")
+    for o in c.outputs:
+        numbers = (o.offset, o.scale, o.low, o.high)
+        need(all(math.isfinite(v) for v in numbers), f"infinite numbers of the output {o.name}", "finite ones")
+        need(o.scale > 0, f"the scale {o.scale} of the output {o.name}", "a positive one")
+        need(o.low < o.high, f"values of {o.name} from {o.low} to {o.high}", "a range")
+    need(not c.classes, "classes for a regression", "none")
+    need(c.geometry == "tile", f"geometry {c.geometry!r} for a regression", "tile, where each pixel has its own value")
+    need(
+        (c.form, c.precision) == ("window", "fp32"),
+        f"form {c.form!r} of {c.precision} for a regression",
+        "window, fp32",
+    )
+
+
+def _check_channels(c: Contract, need: Need) -> None:
+    endings, factors = c.channel_files, c.channel_factors
+    need(
+        all(isinstance(e, str) and e and e == e.replace("/", "") for e in endings), "an odd name of a channel", "names"
+    )
+    need(
+        len(set(endings)) == len(endings) in (0, c.channels), f"{len(endings)} channel files", f"{c.channels}, or none"
+    )
+    need(len(factors) in (0, len(endings)), f"{len(factors)} factors of {len(endings)} files", "one each, or none")
+    need(not factors or min(factors) == 1, f"factors {factors}", "whole ones, 1 for the finest channel")
+
+
+def _check_voxels(c: Contract, voxels: Voxels, need: Need) -> None:
     side, names = voxels.side_angstrom, voxels.channels
     positive = type(side) in (int, float) and math.isfinite(side) and side > 0
     need(positive, f"voxels of {side!r} Å", "a positive side")

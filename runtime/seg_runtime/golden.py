@@ -4,7 +4,8 @@ The answers are the torch model's. Those of an int8 file are its own graph's, co
 beside torch is judged at export, on real images, and what a device owes is the file's arithmetic.
 
 In the metadata entry `seg_edge.golden` as base64 of an npz archive: `info` (JSON) and, of each sample i, `image_i`,
-`labels_i`, `close_i`, `positions_i` and `logits_i`. A device that answers otherwise computes something else.
+`labels_i`, `close_i`, `positions_i` and `logits_i`; a regression has no labels. A device that answers otherwise computes
+something else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .answers import answers_of
 from .contract import Contract
 from .errors import ModelError
 from .preprocess import Array, Float
@@ -58,9 +60,9 @@ class Sample:
     """One image of at most one output window, and the right answers for it."""
 
     pixels: Pixels
-    labels: NDArray[np.uint8]
-    """`(H, W)`."""
-    close: NDArray[np.bool_]
+    labels: NDArray[np.uint8] | None
+    """`(H, W)`; None of a regression."""
+    close: NDArray[np.bool_] | None
     """`(H, W)`: where the right answer is so undecided that an error within the limit may flip the label."""
     positions: NDArray[np.int32]
     """`(P,)` into the flattened logits `(K, *output_shape)`."""
@@ -91,8 +93,9 @@ class Golden:
         arrays: dict[str, Array] = {}
         told = []
         for i, s in enumerate(self.samples):
-            arrays |= {f"image_{i}": s.pixels.values, f"labels_{i}": s.labels, f"close_{i}": np.packbits(s.close)}
-            arrays |= {f"positions_{i}": s.positions, f"logits_{i}": s.logits}
+            arrays |= {f"image_{i}": s.pixels.values, f"positions_{i}": s.positions, f"logits_{i}": s.logits}
+            if s.labels is not None and s.close is not None:
+                arrays |= {f"labels_{i}": s.labels, f"close_{i}": np.packbits(s.close)}
             p = s.pixels
             told.append({"dtype": p.dtype, "scale": p.scale, "offset": p.offset, "low": s.low, "high": s.high})
         limits = {"limit": self.limit, **({} if self.rms_limit is None else {"rms_limit": self.rms_limit})}
@@ -135,24 +138,29 @@ def _arrays(packed: bytes) -> dict[str, Array]:
 
 
 def _sample(arrays: dict[str, Array], i: int, told: dict[str, Any], contract: Contract) -> Sample:
-    values, labels, positions, logits = (arrays[f"{kind}_{i}"] for kind in ("image", "labels", "positions", "logits"))
-    shape = labels.shape
-    _need(values.shape == (*shape, contract.channels), f"an image {values.shape} with labels {shape}")
-    _need(len(shape) == len(contract.output_shape) and labels.size > 0, f"labels {shape}")
+    values, positions, logits = (arrays[f"{kind}_{i}"] for kind in ("image", "positions", "logits"))
+    shape = values.shape[:-1]
+    _need(values.shape == (*shape, contract.channels), f"an image {values.shape}")
+    _need(len(shape) == len(contract.output_shape) and values.size > 0, f"an image {values.shape}")
     _need(all(n <= o for n, o in zip(shape, contract.output_shape, strict=True)), f"an image {shape} of many windows")
-    _need(values.dtype == labels.dtype == np.uint8, "an image or labels that are not uint8")
+    _need(values.dtype == np.uint8, "an image that is not uint8")
+    labels, close = _labels(arrays, i, shape) if answers_of(contract).decided else (None, None)
     _need(positions.shape == logits.shape and positions.ndim == 1 and positions.size > 0, "logits without positions")
     _need(positions.dtype == np.int32 and logits.dtype == np.float32, "logits of a strange dtype")
-    size = len(contract.classes) * math.prod(contract.output_shape)
+    size = contract.maps * math.prod(contract.output_shape)
     _need(positions.min() >= 0 and positions.max() < size, "positions outside the logits")
-    packed = arrays[f"close_{i}"]
-    _need(packed.shape == (-(-labels.size // 8),), f"a mask of {packed.shape} bytes")
-    close = np.unpackbits(packed, count=labels.size).astype(bool).reshape(shape)
     pixels = Pixels(values, str(told["dtype"]), float(told["scale"]), float(told["offset"]))
     _need(pixels.dtype in DTYPES, f"an image of dtype {pixels.dtype}")
     low, high = float(told["low"]), float(told["high"])
     _need(math.isfinite(high - low) and high > low, "logits without a range")
     return Sample(pixels, labels, close, positions, logits, low, high)
+
+
+def _labels(arrays: dict[str, Array], i: int, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    labels, packed = arrays[f"labels_{i}"], arrays[f"close_{i}"]
+    _need(labels.shape == shape and labels.dtype == np.uint8, f"labels {labels.shape} of {labels.dtype} for {shape} px")
+    _need(packed.shape == (-(-labels.size // 8),), f"a mask of {packed.shape} bytes")
+    return labels, np.unpackbits(packed, count=labels.size).astype(bool).reshape(shape)
 
 
 def _need(ok: bool, found: str) -> None:

@@ -123,4 +123,5 @@ def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
 def whole_image(files: Files, contract: Contract) -> Array:
     """The first array of a file, see `images_of`; of several files the image of which each is a channel."""
     images = [next(images_of(read_bytes(path), str(path), contract)) for path in files]
-    return images[0] if len(images) == 1 else stacked(images, [str(path) for path in files])
+    names = [str(path) for path in files]
+    return images[0] if len(images) == 1 else stacked(images, names, contract.channel_factors)

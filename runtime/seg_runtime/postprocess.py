@@ -1,14 +1,14 @@
-"""Logits and Grid -> stitched labels and probabilities. numpy only, any number of spatial axes."""
+"""Logits and Grid -> stitched labels, probabilities or values. numpy only, any number of spatial axes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .contract import Contract
+from .contract import Contract, OutputInfo
 from .preprocess import Array, Float, Grid
 
 
@@ -54,6 +54,25 @@ def threshold_logit(contract: Contract) -> np.float64:
     """The threshold of the decision `threshold` as a logit, possibly infinite."""
     with np.errstate(divide="ignore"):
         return np.float64(np.log(contract.threshold) - np.log1p(-np.float64(contract.threshold)))
+
+
+def to_units(answer: Float, outputs: Sequence[OutputInfo]) -> Float:
+    """Values in the units of the training targets, `offset + scale * y` in float32, of a network's answer `(K, *spatial)`."""
+    offset, scale = _per_output(outputs, (-1, *(1,) * (answer.ndim - 1)))
+    return answer * scale + offset
+
+
+def from_units(values: Float, outputs: Sequence[OutputInfo]) -> Float:
+    """The way back, with the outputs last: what a network is to give for targets `(*spatial, K)`."""
+    offset, scale = _per_output(outputs, (-1,))
+    return (values - offset) / scale
+
+
+def _per_output(outputs: Sequence[OutputInfo], shape: tuple[int, ...]) -> tuple[Float, Float]:
+    return (
+        np.array([o.offset for o in outputs], np.float32).reshape(shape),
+        np.array([o.scale for o in outputs], np.float32).reshape(shape),
+    )
 
 
 def stitch(pieces: Iterable[Array], grid: Grid, into: Array) -> Array:

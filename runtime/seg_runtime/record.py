@@ -18,22 +18,20 @@ if TYPE_CHECKING:
 
 
 def make_record(
-    session: Session, name: str, input_sha256: str, image: Array, labels: NDArray[np.uint8], ms: Mapping[str, float],
-    tta: bool,
+    session: Session, name: str, input_sha256: str, image: Array, told: Mapping[str, Any], ms: Mapping[str, float], tta: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """The record of one segmented image or page, ready for JSON.
+    """The record of one image or page that was answered, ready for JSON.
 
     Args:
         session: the model that answered.
         name: of the input, without its folder.
         input_sha256: of the file's content, or of the array's bytes where there was no file.
         image: `(*spatial, C)` as decoded.
-        labels: `(*spatial)` uint8.
+        told: of its answer, see `Answers.told`.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
         tta: whether each window was answered by the mean over its eight views.
     """
     *depth, height, width, channels = image.shape
-    counts = count_labels(labels, len(session.contract.classes))
     return {
         "input": {
             "name": name,
@@ -62,10 +60,7 @@ def make_record(
             **({"nodes": session.placement} if session.provider != "cpu" else {}),
         },
         "versions": versions(session.runtime_version),
-        "classes": [
-            {"index": i, "name": c.name, "pixels": int(counts[i]), "share": float(counts[i] / labels.size)}
-            for i, c in enumerate(session.contract.classes)
-        ],
+        **told,
         "ms": {stage: round(value, 3) for stage, value in ms.items()},
     }
 
@@ -126,5 +121,5 @@ def stack_record(
         return {**timed[0], "outputs": dict(outputs)}
     shared = {key: timed[0][key] for key in ("model", "provider", "versions")}
     source = {"name": timed[0]["input"]["name"], "sha256": timed[0]["input"]["sha256"], "pages": len(timed)}
-    listed = [{"input": p["input"], "classes": p["classes"], "ms": p["ms"]} for p in timed]
+    listed = [{key: value for key, value in page.items() if key not in shared} for page in timed]
     return {"input": source, **shared, "pages": listed, "outputs": dict(outputs)}

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .answers import Labels, Values, answers_of
 from .contract import Contract
 from .ensemble import Ensemble, Model
 from .errors import ImageError, ModelError, SegError, SelfTestError
@@ -31,8 +32,10 @@ from .tuning import Tuning
 from .walk import Infer as Infer
 from .walk import Progress as Progress
 from .walk import Timings as Timings
+from .walk import answered as answered
 from .walk import segment_labels as segment_labels
 from .walk import segment_probabilities as segment_probabilities
+from .walk import segment_values as segment_values
 from .walk import slice_progress
 from .walk import window_logits as window_logits
 
@@ -42,25 +45,50 @@ class Segmentation:
     """What a model says about one image.
 
     Attributes:
-        labels: `(H, W)` uint8 class indices at the image's own size; of a volume `(D, H, W)`.
+        answer: the labels, or of a regression the values, whichever the model's task gives.
         record: what a machine reads about how they came about; see `record.py`.
         image: `(*spatial, C)` the image as decoded.
         contract: of the model.
     """
 
-    labels: NDArray[np.uint8]
+    answer: Array
     record: dict[str, Any]
     image: Array
     contract: Contract
-    _answer: Callable[[Array], Float] = field(repr=False)
+    _again: Callable[[Array], Float] = field(repr=False)
     """Probabilities of a fitted image."""
     _probabilities: Float | None = field(default=None, repr=False)
 
     @property
+    def labels(self) -> NDArray[np.uint8]:
+        """`(H, W)` class indices at the image's own size; of a volume `(D, H, W)`.
+
+        Raises:
+            SegError: the model is a regression.
+        """
+        Labels(self.contract)
+        return self.answer
+
+    @property
+    def values(self) -> Float:
+        """`(K, H, W)` of a regression, in the units of its training targets; of a volume `(K, D, H, W)`.
+
+        Raises:
+            SegError: the model answers classes.
+        """
+        Values(self.contract)
+        return self.answer
+
+    @property
     def probabilities(self) -> Float:
-        """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once."""
+        """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once.
+
+        Raises:
+            SegError: the model is a regression.
+        """
+        Labels(self.contract)
         if self._probabilities is None:
-            self._probabilities = self._answer(fitted(self.image, self.contract))
+            self._probabilities = self._again(fitted(self.image, self.contract))
         return self._probabilities
 
 
@@ -252,22 +280,23 @@ class Segmenter:
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        answer = _whole if contract.form == "host-ready" else partial(_by_windows, tta=self.tta)
-        labels, scores = answer(session, image, name, probabilities, timings, progress)
+        way = _whole if contract.form == "host-ready" else partial(_by_windows, tta=self.tta)
+        found, scores = way(session, image, name, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
-        record = make_record(session, Path(name).name, source, page, labels, timings.ms, self.tta)
+        told = answers_of(contract).told(found)
+        record = make_record(session, Path(name).name, source, page, told, timings.ms, self.tta)
 
         def again(fitted_image: Array) -> Float:
-            later = answer(session, fitted_image, name, True, Timings(), None)[1]
+            later = way(session, fitted_image, name, True, Timings(), None)[1]
             assert later is not None  # they were asked for
             return later
 
-        return Segmentation(labels, record, page, contract, again, scores)
+        return Segmentation(found, record, page, contract, again, scores)
 
 
-def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8], Float]:
-    """Labels by the way that every image takes, and the logits of its one window, or the file's probe of them."""
+def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
+    """Labels, if any, by the way that every image takes, and the logits of its one window, or the file's probe of them."""
     contract = session.contract
     if contract.form != "window":
         return session.run_probe(fitted(image, contract))
@@ -277,11 +306,12 @@ def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8], F
         seen.append(session.run(window)[0])
         return seen[-1][None]
 
-    labels = segment_labels(fitted(image, contract), contract, watched)
-    return labels, seen[0]
+    found = answered(fitted(image, contract), contract, watched)
+    return (found if answers_of(contract).decided else None), seen[0]
 
 
-Answer = tuple[NDArray[np.uint8], "Float | None"]
+Answer = tuple[Array, "Float | None"]
+"""What the task answers, and probabilities where they were asked for."""
 
 
 def _by_windows(
@@ -291,7 +321,7 @@ def _by_windows(
     infer = averaged(session.run, session.contract) if tta else session.run
     if probabilities:
         return segment_probabilities(image, session.contract, infer, timings, progress)
-    return segment_labels(image, session.contract, infer, timings, progress), None
+    return answered(image, session.contract, infer, timings, progress), None
 
 
 def _whole(
@@ -301,9 +331,9 @@ def _whole(
     if image.ndim - 1 > len(session.contract.input_shape):
         watches = [slice_progress(progress, place, len(image)) for place in range(len(image))]
         pairs = zip(image, watches, strict=True)
-        answers = [_whole(session, plane, name, probabilities, timings, watch) for plane, watch in pairs]
-        scores = [s for _, s in answers if s is not None]
-        return np.stack([labels for labels, _ in answers]), np.stack(scores, axis=1) if scores else None
+        pieces = [_whole(session, plane, name, probabilities, timings, watch) for plane, watch in pairs]
+        scores = [s for _, s in pieces if s is not None]
+        return np.stack([labels for labels, _ in pieces]), np.stack(scores, axis=1) if scores else None
     dtype = session.contract.host_dtype
     if image.dtype != dtype:
         fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"
@@ -312,8 +342,8 @@ def _whole(
         fix = "export it with --host-ready --host-probabilities"
         raise ModelError("this host-ready model gives labels only", "one with probabilities", fix)
     start = time.perf_counter()
-    answer = session.run_image(image, probabilities)
+    found = session.run_image(image, probabilities)
     timings.add("inference", start)
     if progress:
         progress(1, 1)
-    return answer
+    return found

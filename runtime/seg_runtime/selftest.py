@@ -17,9 +17,9 @@ from .postprocess import margins
 from .preprocess import Array, Float
 
 Labels = NDArray[np.uint8]
-Answer = Callable[[Array], tuple[Labels, Float]]
-"""Image `(H, W, C)` -> labels `(H, W)` and the logits `(K, *output_shape)` of its one window; of a host-ready file every
-`PROBE_PACE`-th of them along each axis."""
+Answer = Callable[[Array], "tuple[Labels | None, Float]"]
+"""Image `(H, W, C)` -> labels `(H, W)`, None of a regression, and the logits `(K, *output_shape)` of its one window; of a
+host-ready file every `PROBE_PACE`-th of them along each axis."""
 
 
 @dataclass
@@ -32,6 +32,7 @@ class SelfTest:
     logits: int = 0
     """Compared."""
     pixels: int = 0
+    """Whose labels were compared; none of a regression."""
     max_abs_error: float = 0.0
     max_error_of_range: float = 0.0
     not_finite: int = 0
@@ -45,16 +46,12 @@ class SelfTest:
     """Of the root of the mean squared error, as such a share, too; None where only `limit` counts."""
     max_rms_of_range: float = 0.0
 
-    def add(self, sample: Sample, labels: Labels, logits: Float, contract: Contract) -> None:
+    def add(self, sample: Sample, labels: Labels | None, logits: Float, contract: Contract) -> None:
         """Compare the answers for one sample."""
         self.samples += 1
-        self.pixels += labels.size
-        flips = labels != sample.labels
-        self.flipped += int(flips.sum())
-        self.allowed += int((flips & sample.close).sum())
         self.not_finite += int((~np.isfinite(logits)).sum())
         whole = logits.shape[1:] == contract.output_shape
-        classes, *places = np.unravel_index(sample.positions, (len(contract.classes), *contract.output_shape))
+        classes, *places = np.unravel_index(sample.positions, (contract.maps, *contract.output_shape))
         pace = 1 if whole else PROBE_PACE
         came, wanted = logits[(classes, *(place // pace for place in places))], sample.logits
         if whole:
@@ -66,7 +63,14 @@ class SelfTest:
         self.max_error_of_range = max(self.max_error_of_range, error / sample.logit_range)
         rms = float(np.sqrt(np.mean(errors**2)))
         self.max_rms_of_range = max(self.max_rms_of_range, rms / sample.logit_range)
-        gaps = margins(logits, contract) if whole else logits[0]
+        if labels is not None and sample.labels is not None and sample.close is not None:
+            gaps = margins(logits, contract) if whole else logits[0]
+            self._add_flips(labels != sample.labels, sample.close, gaps)
+
+    def _add_flips(self, flips: NDArray[np.bool_], close: NDArray[np.bool_], gaps: Float) -> None:
+        self.pixels += flips.size
+        self.flipped += int(flips.sum())
+        self.allowed += int((flips & close).sum())
         if flips.any() and flips.shape == gaps.shape:  # an image resized for the network has no margin of its own
             self.max_flip_margin = max(self.max_flip_margin or 0.0, float(gaps[flips].max()))
 
@@ -129,15 +133,18 @@ def table(report: Mapping[str, Any]) -> str:
     nodes = (
         ", ".join(f"{n} on {name}" for name, n in placement.items()) if placement else "unknown to this ONNX Runtime"
     )
+    flips = [
+        ("flipped px", f"{test['flipped']} of {test['pixels']}, of which {test['flipped_allowed']} where the right label is undecided"),
+        ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
+    ]  # fmt: skip
     rows = [
         ("provider", used),
         *([("", provider["reason"])] if provider["reason"] else []),
-        ("golden samples", f"{test['samples']} ({test['pixels']} px, {test['logits_compared']} logits)"),
+        ("golden samples", f"{test['samples']} ({test['logits_compared']} logits)"),
         ("largest error", number(test["max_abs_error"])),
         ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
         *([("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})")] if test["rms_limit"] else []),
-        ("flipped px", f"{test['flipped']}, of which {test['flipped_allowed']} where the right label is undecided"),
-        ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
+        *(flips if test["pixels"] else []),
         ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
         ("nodes", nodes),
         ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),

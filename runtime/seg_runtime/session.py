@@ -272,19 +272,19 @@ def _named_for_onnxruntime(path: Path) -> bool:
 
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     """Inputs and outputs of a file with this contract: ONNX type and shape, None for what differs from run to run."""
-    floats, classes = "tensor(float)", len(c.classes)
+    floats, maps = "tensor(float)", c.maps
     if c.form == "window":
         return {
             "image": (floats, [c.batch, c.channels, *c.input_shape]),
-            "logits": (floats, [c.batch, classes, *c.output_shape]),
+            "logits": (floats, [c.batch, maps, *c.output_shape]),
         }
     dtype = floats if c.host_dtype == "float32" else f"tensor({c.host_dtype})"
     any_size: list[int | None] = [None] * len(c.input_shape)
     return {
         "image": (dtype, [*any_size, c.channels]),
         "labels": ("tensor(uint8)", any_size),
-        "probe": (floats, [None, classes, *(-(-n // PROBE_PACE) for n in c.output_shape)]),
-        "probabilities": (floats, [classes, *any_size]),
+        "probe": (floats, [None, maps, *(-(-n // PROBE_PACE) for n in c.output_shape)]),
+        "probabilities": (floats, [maps, *any_size]),
     }
 
 

@@ -22,7 +22,7 @@ from .structure import is_structure
 if TYPE_CHECKING:
     from .dicom.study import Stack
 
-KINDS = ("mask", "overlay", "probabilities", "seg")  # of results: NAME_mask.png and so on
+KINDS = ("mask", "overlay", "probabilities", "seg", "values")  # of results: NAME_mask.png and so on
 PROBABILITIES = {"npy": ".npy", "tiff": ".tif", "map": MAP}  # suffix of each form
 KEEP = "pass --overwrite to replace it, or choose another --out"
 Failures = list[tuple[Path, SegError]]
@@ -40,6 +40,8 @@ class Wishes:
     max_pixels: int = MAX_PIXELS
     dicom_seg: str = "binary"
     """Form of the answer to DICOM images: `binary` or `labelmap`."""
+    answer: str = "mask"
+    """What the model answers: `mask`, or `values` of a regression."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Task:
     def kinds(self, wishes: Wishes) -> dict[str, tuple[str, ...]]:
         """Kinds of results asked for, with the suffixes that each may have (one page or several)."""
         pictures = (".png", ".tif")
-        asked: dict[str, tuple[str, ...]] = {"mask": pictures}
+        asked: dict[str, tuple[str, ...]] = {wishes.answer: pictures if wishes.answer == "mask" else (".tif",)}
         if self.volume:
             asked = {"mask": (".nii.gz",)}
         if self.structure:
@@ -94,11 +96,15 @@ class Task:
         return asked
 
     def check(self, wishes: Wishes) -> None:
-        """Refuse a form of the probabilities that this input cannot have.
+        """Refuse an answer, or a form of the probabilities, that this input cannot have.
 
         Raises:
             SegError: says which it can have.
         """
+        if wishes.answer == "values" and (self.volume or self.stack):
+            kind = "a NIfTI volume" if self.volume else "DICOM"
+            came = f"{self.source} is {kind}, where a regression has no place for values"
+            raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
         asked = wishes.probabilities
         if asked == "tiff" and (self.volume or self.structure):
             what, wanted = ("volume", "npy") if self.volume else ("structure", "map or npy")

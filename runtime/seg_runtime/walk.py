@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .answers import Answers, Labels, Values, answers_of
 from .contract import Contract
 from .geometry import frame, unframe
-from .postprocess import activate, decide, place
+from .postprocess import activate, place
 from .preprocess import Array, Float, Grid, plan, windows
 
 Infer = Callable[[Float], Float]
@@ -77,37 +79,57 @@ def window_logits(
 def segment_labels(
     image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
 ) -> NDArray[np.uint8]:
-    """Labels `(*spatial)` uint8 of an image `(*spatial, C)`; arguments are those of `window_logits`. Memory for logits: two calls.
+    """Labels `(*spatial)` uint8 of an image `(*spatial, C)`; arguments are those of `window_logits`, memory is that of `answered`."""
+    return _answer(Labels(contract), image, infer, timings or Timings(), progress)
 
-    A model of slices answers a volume slice by slice.
+
+def segment_values(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> Float:
+    """Values `(K, *spatial)` float32 of an image `(*spatial, C)` by a regression, in the units of its training targets."""
+    return _answer(Values(contract), image, infer, timings or Timings(), progress)
+
+
+def answered(
+    image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+) -> Array:
+    """What the contract's task answers for an image `(*spatial, C)`; arguments are those of `window_logits`.
+
+    A window's answer is made and placed before the next one's, so that besides the answer there is memory for two calls'
+    logits only. A model of slices answers a volume slice by slice.
     """
-    times = timings or Timings()
-    if image.ndim - 1 > len(contract.input_shape):
-        labels = np.empty(image.shape[:-1], np.uint8)
+    return _answer(answers_of(contract), image, infer, timings or Timings(), progress)
+
+
+def _answer(task: Answers, image: Array, infer: Infer, times: Timings, progress: Progress | None) -> Array:
+    contract = task.contract
+    if image.ndim - 1 > (axes := len(contract.input_shape)):
+        whole = task.empty(image.shape[:-1])
         for number, plane in enumerate(image):
             watch = slice_progress(progress, number, len(image))
-            labels[number] = segment_labels(plane, contract, infer, times, watch)
-        return labels
+            slot: tuple[Any, ...] = (..., number, *(slice(None),) * axes)
+            whole[slot] = _answer(task, plane, infer, times, watch)
+        return whole
     start = time.perf_counter()
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
     times.add("preprocess", start)
-    labels = np.zeros(grid.shape, np.uint8)
+    whole = task.empty(grid.shape)
 
     def finish(origin: tuple[int, ...], logits: Float) -> None:
         start = time.perf_counter()
-        place(decide(logits, contract), grid, origin, labels)
+        place(task.of(logits), grid, origin, whole)
         times.add("postprocess", start)
 
     _overlapped(framed, grid, contract, infer, finish, times, progress)
-    return unframe(labels, image.shape[:-1])
+    return unframe(whole, image.shape[:-1])
 
 
 def segment_probabilities(
     image: Array, contract: Contract, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
 ) -> tuple[NDArray[np.uint8], Float]:
     """Labels `(*spatial)` uint8 and probabilities `(K, *spatial)` float32, 0..1, of an image `(*spatial, C)`."""
-    times = timings or Timings()
+    task, times = Labels(contract), timings or Timings()
     if image.ndim - 1 > len(contract.input_shape):
         watches = [slice_progress(progress, number, len(image)) for number in range(len(image))]
         pairs = zip(image, watches, strict=True)
@@ -117,7 +139,7 @@ def segment_probabilities(
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
     times.add("preprocess", start)
-    logits = np.zeros((len(contract.classes), *grid.shape), np.float32)
+    logits = np.zeros((contract.maps, *grid.shape), np.float32)
 
     def finish(origin: tuple[int, ...], piece: Float) -> None:
         start = time.perf_counter()
@@ -126,7 +148,7 @@ def segment_probabilities(
 
     _overlapped(framed, grid, contract, infer, finish, times, progress)
     start = time.perf_counter()
-    labels = unframe(decide(logits, contract), image.shape[:-1])
+    labels = unframe(task.of(logits), image.shape[:-1])
     probabilities = unframe(activate(logits, contract), image.shape[:-1])
     times.add("postprocess", start)
     return labels, probabilities

@@ -13,7 +13,7 @@ Array = NDArray[Any]
 TINY = ("--width", "8", "--depth", "2", "--input-size", "108", "--batch-size", "2", "--lr", "0.006")
 """A U-Net that a processor trains in seconds: windows of 108 px answer for 68."""
 Guess = Callable[[Array], Array]
-"""What somebody answers for an image `(*spatial, C)` who has learned nothing: labels `(*spatial)`, or values `(*spatial, K)`."""
+"""What somebody answers for an image `(*spatial, C)` who has learned nothing: labels `(*spatial)`, or values `(K, *spatial)`."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Short:
         guess: the trivial baseline.
         baseline: what that is, in words.
         export: options of seg-export.
+        gain: by how much, at least, it beats the baseline, in units of the score.
     """
 
     options: tuple[str, ...]
@@ -33,6 +34,7 @@ class Short:
     guess: Guess
     baseline: str
     export: dict[str, Any] = field(default_factory=dict)
+    gain: float = 0.02
 
 
 def nothing(image: Array) -> Array:

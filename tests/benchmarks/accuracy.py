@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from seg_export.export import export
 from seg_runtime.segment import Infer
 from seg_runtime.session import Session
+from seg_toolkit.aims import Aim, aim_of
 from seg_toolkit.case import Case
 from seg_toolkit.checkpoint import load
 from seg_toolkit.cli import main as seg_train
-from seg_toolkit.evaluate import score, torch_infer
+from seg_toolkit.evaluate import torch_infer
 from seg_toolkit.folder import find_cases, stored_classes
-from seg_toolkit.metrics import confusion, summary
 from seg_toolkit.plan import split
 
 from .measure import machine, save_json, table
@@ -80,11 +80,10 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
     checkpoint = load(out)
     _, validation = split(find_cases(data, lambda text: None), 0.2, None, seed)
     exported = export(checkpoint, data)
-    names = [c.name for c in checkpoint.contract.classes]
+    aim = aim_of(checkpoint.contract, stored_classes(checkpoint.classes), {})
 
     def scored(infer: Infer) -> dict[str, Any]:
-        counts = [s.counts for s in score(validation, stored_classes(checkpoint.classes), checkpoint.contract, infer)]
-        return summary(counts, names)
+        return aim.summary([judged.figures for judged in aim.judged(validation, infer)])
 
     return {
         "set": name,
@@ -93,17 +92,14 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
         "intensity": checkpoint.contract.intensity.method,
         "torch": scored(torch_infer(checkpoint.build(), torch.device("cpu"))),
         "onnx": scored(Session(exported.content, "cpu").run),
-        "floor": _floor(chosen, validation, checkpoint.classes, names),
+        "floor": _floor(chosen, validation, aim),
         "floor_method": chosen.floor,
     }
 
 
-def _floor(chosen: Set, cases: Sequence[Case], classes: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
-    counts = []
-    for case in cases:
-        example = case.read(stored_classes(classes))
-        counts.append(confusion(example.labels, chosen.threshold(example.image), len(names)))
-    return summary(counts, names)
+def _floor(chosen: Set, cases: Sequence[Case], aim: Aim) -> dict[str, Any]:
+    examples = [(case.name, case.read(aim.classes)) for case in cases]
+    return aim.summary([aim.compare(name, e, chosen.threshold(e.image)).figures for name, e in examples])
 
 
 def main() -> None:

@@ -116,6 +116,17 @@ def test_colour_is_no_channel_and_equal_colours_are() -> None:
         stacked([grey, noise_image(2, 3)], ["a", "b"])
 
 
+def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
+    coarse, fine = np.array([[[1], [2]]], np.uint16), np.arange(8, dtype=np.uint16).reshape(2, 4, 1)
+    image = stacked([coarse, fine], ["a", "b"], (2, 1))
+    assert image[..., 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
+    np.testing.assert_array_equal(image[..., 1:], fine)
+    with pytest.raises(ImageError, match=r"a has 2×1 px of uint16, b 4×2 px of uint16; .* 1/4 of it"):
+        stacked([coarse, fine], ["a", "b"], (4, 1))
+    with pytest.raises(ImageError, match="one size"):
+        stacked([coarse, fine], ["a", "b"])
+
+
 @pytest.mark.parametrize("endings", [("_a", "_b"), ("_a", "_a", "_b"), ("_a", "", "_b"), ("_a", "x/y", "_b")])
 def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...]) -> None:
     with pytest.raises(ContractError):

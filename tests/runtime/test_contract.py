@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from seg_runtime import ClassInfo, Contract, ContractError, Intensity
-from seg_runtime.contract import VERSION, Code, Voxels
+from seg_runtime.contract import VERSION, Code, OutputInfo, Voxels
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract((572, 572), (388, 388), 3, Intensity("scale"), TWO)
@@ -153,6 +153,59 @@ def test_batches() -> None:
         replace(PAPER, batch=2, geometry="fit")
     with pytest.raises(ContractError, match="form 'host-ready'"):
         replace(PAPER, batch=2, form="host-ready", host_dtype="uint8")
+
+
+REGRESSION = replace(
+    PAPER, classes=(), task="regression", activation="none", decision="none",
+    outputs=(OutputInfo("nuclei", 10.0, 2.0, 0.0, 65535.0, "counts"), OutputInfo("height", high=0.5)),
+)  # fmt: skip
+
+
+def test_a_regression_comes_back_with_its_units() -> None:
+    again = Contract.from_json(REGRESSION.to_json())
+    assert again == REGRESSION
+    assert (again.maps, again.outputs[0].unit, PAPER.maps) == (2, "counts", 2)
+
+
+def test_contracts_from_before_regressions_have_no_outputs() -> None:
+    old = json.loads(PAPER.to_json())
+    for key in ("outputs", "channel_factors"):
+        del old[key]
+    assert Contract.from_json(json.dumps({**old, "version": 4})) == PAPER
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"outputs": ()}, "0 outputs"),
+        ({"outputs": REGRESSION.outputs[:1] * 2}, "names of their own"),
+        ({"outputs": (OutputInfo(""),)}, "without a name"),
+        ({"outputs": (OutputInfo("a", scale=0.0),)}, "positive"),
+        ({"outputs": (OutputInfo("a", offset=float("nan")),)}, "infinite"),
+        ({"outputs": (OutputInfo("a", low=2.0, high=2.0),)}, "a range"),
+        ({"classes": TWO}, "classes for a regression"),
+        ({"geometry": "fit"}, "tile"),
+        ({"form": "host-ready", "host_dtype": "uint8"}, "window, fp32"),
+        ({"precision": "int8"}, "window, fp32"),
+        ({"activation": "softmax"}, "regression with"),
+    ],
+)
+def test_a_regression_that_contradicts_itself_is_refused(change: dict[str, object], word: str) -> None:
+    with pytest.raises(ContractError, match=word):
+        replace(REGRESSION, **change)  # type: ignore[arg-type]
+
+
+def test_only_a_regression_has_outputs() -> None:
+    with pytest.raises(ContractError, match="outputs for the task multiclass"):
+        replace(PAPER, outputs=REGRESSION.outputs)
+
+
+@pytest.mark.parametrize("factors", [(4, 4, 2), (1, 1), (0, 1, 1), (1, 2, -2)])
+def test_odd_factors_of_channels_are_refused(factors: tuple[int, ...]) -> None:
+    three = replace(PAPER, channel_files=("_a", "_b", "_c"))
+    assert replace(three, channel_factors=(4, 4, 1)).channel_factors == (4, 4, 1)
+    with pytest.raises(ContractError, match="factors"):
+        replace(three, channel_factors=factors)
 
 
 def test_precisions() -> None:

@@ -61,7 +61,7 @@ def test_loss_falls(tmp_path: Path) -> None:
     options = ("--steps", "60", "--lr", "1e-2", "--augment", "none", "--width", "4", "--dropout", "0")
     losses: list[float] = []
     plan = planned(write_pairs(tmp_path), tmp_path / "model.pt", *options)
-    run(plan, tmp_path / "model.pt", watch=lambda news: losses.append(news.loss) if news.dice is None else None)
+    run(plan, tmp_path / "model.pt", watch=lambda news: losses.append(news.loss) if news.score is None else None)
     assert len(losses) == 60
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
 
@@ -230,7 +230,7 @@ def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp
     out = tmp_path / "model.pt"
 
     def watch(news: News) -> None:
-        if news.dice is not None:
+        if news.score is not None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -12,10 +12,10 @@ from PIL import Image
 from seg_runtime.contract import Contract, Intensity
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.preprocess import Float
+from seg_toolkit.aims import aim_of
 from seg_toolkit.augment import NONE
 from seg_toolkit.checkpoint import load
 from seg_toolkit.dataset import WindowStream
-from seg_toolkit.evaluate import score
 from seg_toolkit.folder import ClassValues, parse_classes
 from seg_toolkit.readers import find_cases
 
@@ -157,10 +157,10 @@ def test_scores_leave_out_what_nobody_annotated(data: dict[str, Path]) -> None:
     def infer(window: Float) -> Float:
         return np.zeros((1, 3, 4, 4, 4), np.float32)
 
-    [scored] = score([case], TUBULES, how, infer)
+    [judged] = aim_of(how, TUBULES, {}).judged([case], infer)
     known = case.read(TUBULES).known
     assert known is not None
-    assert scored.counts.sum() == known.sum()
+    assert judged.figures.sum() == known.sum()
 
 
 def slices_stream(case: object, classes: tuple[ClassValues, ...], balance: float) -> WindowStream:

@@ -14,10 +14,9 @@ from seg_runtime.errors import SegError
 from seg_runtime.version import VERSION
 
 from .checkpoint import Checkpoint, save, weights_sha256
-from .evaluate import score, torch_infer
+from .evaluate import torch_infer
 from .folder import json_values
 from .foreign import digest_of, fit, read_state
-from .metrics import summary
 from .networks import described
 from .plan import Bar, Say, make_plan
 
@@ -44,13 +43,18 @@ def adopt(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar) ->
             raise SegError(f"--import with --{name}", "one of them", "an imported network is not trained")
     state = read_state(options["foreign"])
     plan = make_plan(data, out, options, say, bar)
+    if plan.contract.task == "regression":
+        fix = "train it here"
+        raise SegError(
+            "--import where the truth is values", "labels: what its outputs stand for, weights do not tell", fix
+        )
     if measured := _measured(plan.contract.intensity, options["intensity"]):
         say(f"note: {measured} of the images in {data}: wrong unless the network was fed with the same")
     fit(plan.model, state, options["skip_first"])
     model = plan.model.to(plan.device).eval()
     cases = sorted([*plan.stream.cases, *plan.validation], key=lambda case: case.name)
     infer = torch_infer(model, plan.device)
-    counts = [s.counts for s in score(cases, plan.classes, plan.contract, infer, bar("scoring", len(cases)))]
+    figures = [judged.figures for judged in plan.aim.judged(cases, infer, bar("scoring", len(cases)))]
     provenance = {
         "weights_sha256": weights_sha256(model),
         "seg-edge": VERSION,
@@ -64,7 +68,7 @@ def adopt(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar) ->
         "network": described(model),
         "recipe": plan.settings.recipe,
         "settings": {"empty_dice": plan.settings.empty_dice},
-        "validation": summary(counts, [c.info.name for c in plan.classes], plan.settings.empty_dice),
+        "validation": plan.aim.summary(figures),
     }
     contract = replace(plan.contract, provenance=provenance)
     weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -158,6 +158,15 @@ def coordinates(change: Draw, centre: Sequence[float] | NDArray[np.float64], sha
     return np.tensordot(change.matrix, offsets, axes=1) + middle
 
 
+def on_pixels(where: Coordinates) -> Coordinates:
+    """The coordinates `(A, *shape)` moved by less than a pixel, so that the window's first pixel lies on one of the image.
+
+    Where nothing but flips was drawn, all others do, too, and nothing is interpolated.
+    """
+    first = where.reshape(len(where), -1)[:, 0].reshape(-1, *(1,) * (where.ndim - 1))
+    return where + (np.rint(first) - first)
+
+
 def elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
     """Displacements `(2, 3, 3)` at control points, the outer ones on the window's corners -> `(2, H, W)`, cubic B-spline."""
     if not displacement_px.any():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.contract import Voxels
 from seg_runtime.errors import DataError
-from seg_runtime.preprocess import Array
+from seg_runtime.preprocess import Array, Float
 
 if TYPE_CHECKING:
     from .folder import ClassValues
@@ -27,6 +27,8 @@ class Example:
         instances: `(*spatial)` int32, ids from 1; None where nobody told objects apart.
         known: `(*spatial)` bool, where somebody annotated; None for everywhere. The rest has weight 0.
         plain: the labels before a ring was drawn into them, see `ring.py`; None where there is none.
+        targets: `(*spatial, K)` float32, of a regression, in their own units; None where the truth is labels. With targets the
+            labels are 0.
     """
 
     image: Array
@@ -34,6 +36,13 @@ class Example:
     instances: NDArray[np.int32] | None = None
     known: NDArray[np.bool_] | None = None
     plain: NDArray[np.uint8] | None = None
+    targets: Float | None = None
+
+    @classmethod
+    def of_values(cls, image: Array, targets: Array) -> Example:
+        """One of a regression: targets `(*spatial, K)` of any dtype, their values kept."""
+        none = np.broadcast_to(np.uint8(0), targets.shape[:-1])
+        return cls(image, none, targets=targets.astype(np.float32, copy=False))
 
     def checked(self, name: str) -> Example:
         """Itself.
@@ -42,7 +51,8 @@ class Example:
             DataError: image and ground truth differ in size.
         """
         shape = self.image.shape[:-1]
-        for what, got in (("mask", self.labels), ("instances", self.instances), ("annotation", self.known)):
+        truth = "mask" if self.targets is None else "target"
+        for what, got in ((truth, self.labels), ("instances", self.instances), ("annotation", self.known)):
             if got is not None and got.shape != shape:
                 came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape)} px"
                 raise DataError(came, "one size", "export them again")
@@ -66,6 +76,16 @@ class Case(ABC):
     @property
     def channel_files(self) -> tuple[str, ...]:
         """As in the contract: how the names of its image's files end, one a channel; empty where it is one file."""
+        return ()
+
+    @property
+    def channel_factors(self) -> tuple[int, ...]:
+        """As in the contract: by how much each of these files is enlarged; empty where none is."""
+        return ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the values that its truth holds, the K of `Example.targets`; empty where the truth is labels."""
         return ()
 
     @property

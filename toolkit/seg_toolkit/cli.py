@@ -121,6 +121,12 @@ SHOWN_LOSSES = 20  # the bar shows the mean of so many
 @click.option(
     "--dice-weight", type=click.FloatRange(0), default=1.0, help="Factor of the Dice term beside the cross-entropy."
 )
+@click.option(
+    "--loss",
+    metavar="NAME",
+    help="Of values: l1, l2, ssim or a sum such as l1+ssim [default: l1, where the truth is values].",
+)
+@click.option("--outputs", metavar="NAMES", help="Of values: NAME[=UNIT],… of the outputs [default: the reader's].")
 @click.option("--augment", default="auto", help="auto, none, slight or wide: how far grey values are varied.")
 @click.option(
     "--balance",
@@ -232,7 +238,8 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
     say(f"training on {plan.device}: {plan.settings.steps} steps of {plan.settings.batch_size}, resumed from {plan.first_step}" if plan.first_step
         else f"training on {plan.device}: {plan.settings.steps} steps of {plan.settings.batch_size}")  # fmt: skip
     recent: list[float] = []
-    best = [0.0]
+    scores: list[float] = []
+    title = plan.aim.title
     with click.progressbar(
         length=plan.settings.steps,
         label="training",
@@ -244,13 +251,14 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
         bar.update(plan.first_step)
 
         def watch(news: Any) -> None:
-            if news.dice is None:
+            if news.score is None:
                 recent.append(news.loss)
                 del recent[:-SHOWN_LOSSES]
-                bar.update(1, f"loss {sum(recent) / len(recent):.4f}  best Dice {best[0]:.4f}")
+                best = f"  best {title} {max(scores):.4f}" if scores else ""
+                bar.update(1, f"loss {sum(recent) / len(recent):.4f}{best}")
                 return
-            best[0] = max(best[0], news.dice)
-            say(f"step {news.step}: loss {sum(recent) / len(recent):.4f}, validation Dice {news.dice:.4f}")
+            scores.append(news.score)
+            say(f"step {news.step}: loss {sum(recent) / len(recent):.4f}, validation {title} {news.score:.4f}")
 
         try:
             kept = train(
@@ -263,15 +271,18 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
             raise SegError("out of memory", "more of it", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
             raise _interrupted(resume_path(out)) from None
-    click.echo(_table(kept.contract.provenance["validation"]))
+    click.echo(plan.aim.table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
 
 
 def _import(data: Path, out: Path, options: dict[str, Any]) -> None:
     from .adopt import adopt
+    from .aims import aim_of
+    from .folder import stored_classes
 
     kept = adopt(data, out, options, _say, _bar)
-    click.echo(_table(kept.contract.provenance["validation"]))
+    aim = aim_of(kept.contract, stored_classes(kept.classes), {})
+    click.echo(aim.table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
 
 
@@ -286,11 +297,11 @@ def _interrupted(state: Path) -> SegError:
 def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str, Any]) -> None:
     from seg_runtime.tta import averaged
 
+    from .aims import aim_of
     from .checkpoint import load
-    from .evaluate import score, torch_infer
+    from .evaluate import torch_infer
     from .folder import parse_classes, recolored, stored_classes
-    from .measures import check_installed, measure, parse, with_measures
-    from .metrics import summary
+    from .measures import check_installed, parse
     from .plan import pick_device, split
     from .readers import find_cases
 
@@ -314,19 +325,29 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
         _, cases = split(cases, 0, options["val_list"], 0)
-    empty = options["empty_dice"] or settings.get("empty_dice", "skip")
-    counts, measures = [], []
-    for s in score(cases, classes, checkpoint.contract, infer, _bar("evaluating", len(cases))):
-        counts.append(s.counts)
-        measures.append(measure(wishes, s.example, s.labels, classes, empty, s.name))
-    result = with_measures(summary(counts, [c.info.name for c in classes], empty), measures)
+    if options["empty_dice"]:
+        settings = {**settings, "empty_dice": options["empty_dice"]}
+    aim = aim_of(checkpoint.contract, classes, settings)
+    result = _scored(aim, cases, infer, wishes, settings.get("empty_dice", "skip"))
     if options["attention"]:
         _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])
-    click.echo(_table(result))
+    click.echo(aim.table(result))
     text = json.dumps({"model": str(model), "data": str(data), "tta": options["tta"], **result}, indent=2)
     click.echo(text)
     if json_path:
         write_atomic(json_path, lambda file: file.write((text + "\n").encode()))
+
+
+def _scored(aim: Any, cases: Any, infer: Any, wishes: Any, empty: str) -> dict[str, Any]:
+    from .measures import measure, with_measures
+
+    figures, measures = [], []
+    for judged in aim.judged(cases, infer, _bar("evaluating", len(cases))):
+        figures.append(judged.figures)
+        if wishes:
+            measures.append(measure(wishes, judged.example, judged.answer, aim.classes, empty, judged.name))
+    result: dict[str, Any] = aim.summary(figures)
+    return with_measures(result, measures) if measures else result
 
 
 def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, device: Any, folder: Path) -> None:
@@ -343,23 +364,6 @@ def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, devic
         maps = attention_maps(network, image, contract, device)
         written += sum(1 for _ in write_pictures(folder, case.name, image, maps, contract))
     _say(f"wrote {written} heat maps to {folder}")
-
-
-def _table(result: dict[str, Any]) -> str:
-    columns = [key for key in result["classes"][0] if key != "name"]
-    heads = [{"dice": "Dice", "iou": "IoU"}.get(key, key) for key in columns]
-    lines = [f"{'class':<16} {' '.join(f'{head:>8}' for head in heads)}"]
-    for entry in result["classes"]:
-        numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
-        lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
-    whole = [key for key in result if key not in ("images", "mean_dice", "classes", "pixel_error")]
-    told = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
-    lines.append(f"{', '.join(told).replace('_', ' ')}, mean over {result['images']} images")
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _say(text: str) -> None:

@@ -24,10 +24,12 @@ def with_codes(classes: Sequence[ClassInfo], path: Path | None) -> tuple[ClassIn
     """The classes with the codes that a file gives them; as they were where it names none, or where there is no file.
 
     Raises:
-        DataError: not such a file, a class that is not there, the background, or a code that DICOM cannot hold.
+        DataError: no classes, not such a file, a class that is not there, the background, or a code that DICOM cannot hold.
     """
     if path is None:
         return tuple(classes)
+    if not classes:
+        raise DataError("--codes for a regression", "a model of classes", "leave it out")
     given = _read(path)
     names = [c.name for c in classes[1:]]
     if odd := [name for name in given if name not in names]:

@@ -12,11 +12,12 @@ from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
 from seg_runtime.geometry import frame, frame_labels
 from seg_runtime.image import fitted
+from seg_runtime.postprocess import from_units
 from seg_runtime.preprocess import Array, normaliser
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .augment import Augmentation, coordinates, draw, vary_grey, warp
+from .augment import Augmentation, coordinates, draw, on_pixels, vary_grey, warp
 from .case import Case, Example
 from .folder import ClassValues
 from .weightmap import border_term, split_touching, weight_map
@@ -32,12 +33,12 @@ class Framed:
 
     Attributes:
         image: `(*spatial, C)` raw grey values.
-        truth: `(*spatial)` uint8 class indices.
+        truth: `(*spatial)` uint8 class indices, or `(*spatial, K)` float32 of a regression, in the network's units.
         weights: `(*spatial)` float32.
     """
 
     image: Array
-    truth: NDArray[np.uint8]
+    truth: Array
     weights: NDArray[np.float32]
 
     def slice(self, place: int) -> Framed:
@@ -59,7 +60,8 @@ def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
 class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, *input_shape)` float32 with the truth and the weights of their output windows.
 
-    The truth is `(*output_shape)` int64 class indices; weights are `(*output_shape)` float32.
+    The truth is `(*output_shape)` int64 class indices, or `(K, *output_shape)` float32 of a regression; weights are
+    `(*output_shape)` float32.
 
     Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
     evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
@@ -103,15 +105,22 @@ class WindowStream(Dataset["Item | SegError"]):
         if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
             case, centre = case.slice(round(float(centre[0]))), centre[1:]
         where = coordinates(change, centre, self.contract.input_shape)
+        if self.contract.task == "regression":  # values that are learned must not be blurred needlessly
+            where = on_pixels(where)
         image = normaliser(case.image, self.contract.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
         answered = self._answered(where)
         weights = warp(case.weights[..., None], answered, 0)[..., 0]
         return (
             torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))),
-            torch.from_numpy(warp(case.truth[..., None], answered, 0)[..., 0].astype(np.int64)),
+            torch.from_numpy(self._truth(case.truth, answered)),
             torch.from_numpy(np.ascontiguousarray(weights)),
         )
+
+    def _truth(self, truth: Array, answered: NDArray[np.float64]) -> Array:
+        if self.contract.task == "regression":
+            return np.ascontiguousarray(np.moveaxis(warp(truth, answered, 3), -1, 0))
+        return warp(truth[..., None], answered, 0)[..., 0].astype(np.int64)
 
     def _wants_scarce(self, index: int) -> bool:
         chance = np.random.default_rng([self.seed, index, 1]).random()
@@ -135,6 +144,9 @@ class WindowStream(Dataset["Item | SegError"]):
         case = self.cases[place]
         example = case.read(self.classes)
         image = frame(fitted(example.image, self.contract, case.name), self.contract)
+        if example.targets is not None:
+            weights = np.ones(example.targets.shape[:-1], np.float32)
+            return Framed(image, from_units(example.targets, self.contract.outputs), self._known(example, weights))
         labels, instances = frame_labels(example.labels, self.contract), example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.border_weight:
@@ -161,7 +173,7 @@ class WindowStream(Dataset["Item | SegError"]):
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
-        if not rare:
+        if not rare or case.truth.dtype.kind == "f":  # values are not of a class
             return anywhere
         known = np.where(case.weights > 0, case.truth, UNKNOWN) if (case.weights == 0).any() else case.truth
         present = np.flatnonzero(np.bincount(known.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN])

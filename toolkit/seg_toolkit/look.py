@@ -18,6 +18,7 @@ from seg_runtime.preprocess import Array, dtype_maximum, mean_std
 from .augment import parse_augmentation
 from .case import Case, sized
 from .folder import ClassValues
+from .outputs import Extent, extent
 
 Choice = tuple[str, str]  # what was chosen, why
 
@@ -39,6 +40,8 @@ class Sight:
     """Per class."""
     wide_share: float
     """Share of the foreground in objects wider than an output window."""
+    targets: Extent | None = None
+    """Of a regression."""
 
 
 def look(
@@ -66,6 +69,7 @@ def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
     return Sight(
         case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
         (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
+        None if example.targets is None else extent(example.targets),
     )  # fmt: skip
 
 
@@ -104,7 +108,11 @@ def describe(sights: Sequence[Sight], classes: Sequence[ClassValues]) -> list[st
         "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
         f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
         + (" of the full range" if all(np.dtype(s.dtype).kind == "u" for s in sights) else ", as they are"),
-        "classes: " + ", ".join(f"{c.info.name} {s:.2%}" for c, s in zip(classes, shares(sights), strict=True)),
+        *(
+            ["classes: " + ", ".join(f"{c.info.name} {s:.2%}" for c, s in zip(classes, shares(sights), strict=True))]
+            if classes
+            else []
+        ),
     ]
 
 
@@ -241,6 +249,18 @@ def choose_augmentation(intensity: Intensity, asked: str) -> Choice:
     text = f"{name}{comma}{settings}"
     parse_augmentation(text)
     return text, f"{reason}, with settings as asked" if comma and asked.startswith("auto") else reason
+
+
+def choose_value_augmentation(asked: str) -> Choice:
+    """The same for a regression: grey values and pixels stay as they are, since values are to follow from them."""
+    name, *settings = (part.strip() for part in asked.split(","))
+    if name != "auto":
+        parse_augmentation(asked)
+        return asked, "as asked"
+    flips = [] if any(s.startswith("flips=") for s in settings) else ["flips=all"]
+    text = ",".join(["none", *flips, *settings])
+    parse_augmentation(text)
+    return text, "grey values and pixels stay as they are, values follow from them"
 
 
 def choose_balance(sights: Sequence[Sight], asked: float | None) -> tuple[float, str]:

@@ -7,22 +7,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from seg_runtime.contract import ClassInfo
+from seg_runtime.contract import ClassInfo, OutputInfo
 from seg_runtime.overlay import blend, first_channel, fullest_slice, visible
-from seg_runtime.preprocess import Array
+from seg_runtime.preprocess import Array, Float
+from seg_runtime.valuemap import grey
 
 INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 BLUE, ORANGE = (0, 114, 178), (213, 94, 0)
+SIDE = 300  # px of a column of a preview
+OUTPUTS = 4  # of a regression that a preview shows, the first ones
+Row = tuple[str, list[Image.Image]]
+"""What stands below it, and the image, the truth and the answer."""
 
 
-def curves(rows: Sequence[Mapping[str, float]]) -> Image.Image:
-    """The loss and the validation Dice over the steps, side by side, from rows with `step`, `loss`, `dice`."""
+def curves(rows: Sequence[Mapping[str, float]], score: str = "dice", title: str = "Dice") -> Image.Image:
+    """The loss and the validation score over the steps, side by side, from rows with `step`, `loss` and the key `score`."""
     width, height = 480, 340
     sheet = Image.new("RGB", (2 * width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for place, (key, title, colour) in enumerate(
-        (("loss", "training loss", BLUE), ("dice", "validation Dice (mean of classes)", ORANGE))
-    ):
+    panels = (("loss", "training loss", BLUE), (score, f"validation {title}, mean", ORANGE))
+    for place, (key, title, colour) in enumerate(panels):
         points = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
         _panel(draw, font, (place * width, 0, width, height), title, points, colour)
     return sheet
@@ -58,30 +62,66 @@ def preview(
 ) -> Image.Image:
     """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it; of a volume its
     slice with most foreground."""
-    side, head = 300, 22
-    rows = [(name, dice, _row(image, truth, labels, classes, side)) for name, image, truth, labels, dice in cases]
-    sheet = Image.new("RGB", (3 * side, head + sum(tiles[0].height + head + 8 for _, _, tiles in rows)), PAPER)
+    rows = [
+        (f"{name}   Dice {dice:.3f}", _row(image, truth, labels, classes)) for name, image, truth, labels, dice in cases
+    ]
+    return _sheet(rows)
+
+
+def value_preview(
+    cases: Sequence[tuple[str, Array, Float, Float, Float]], outputs: Sequence[OutputInfo]
+) -> Image.Image:
+    """A row per output of each case `(name, image, truth, values, psnr)`: the image, the truth, the answer, all in grey.
+
+    Truth and values `(K, *spatial)` are on one scale, 0.5 to 99.5 % of the truth; `psnr` is `(K,)` dB. Of a volume it is
+    the middle slice.
+    """
+    rows = [
+        (f"{name}   {output.name}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
+        for name, image, truth, values, psnr in cases
+        for i, output in enumerate(outputs[:OUTPUTS])
+    ]
+    return _sheet(rows)
+
+
+def _sheet(rows: Sequence[Row]) -> Image.Image:
+    head = 22
+    sheet = Image.new("RGB", (3 * SIDE, head + sum(tiles[0].height + head + 8 for _, tiles in rows)), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, title in enumerate(("image", "truth", "model")):
-        draw.text((column * side + 6, 4), title, INK, font)
+        draw.text((column * SIDE + 6, 4), title, INK, font)
     top = head
-    for name, dice, tiles in rows:
+    for caption, tiles in rows:
         for column, tile in enumerate(tiles):
-            sheet.paste(tile, (column * side + 2, top))
-        draw.text((6, top + tiles[0].height + 3), f"{name}   Dice {dice:.3f}", INK, font)
+            sheet.paste(tile, (column * SIDE + 2, top))
+        draw.text((6, top + tiles[0].height + 3), caption, INK, font)
         top += tiles[0].height + head + 8
     return sheet
 
 
 def _row(
-    image: Array, truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo], side: int
+    image: Array, truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
 ) -> list[Image.Image]:
     if labels.ndim > 2:  # of a volume the slice where most is to be seen
         place = fullest_slice(truth if truth.any() else labels)
         image, truth, labels = first_channel(image)[place], truth[place], labels[place]
-    grey = visible(image)
-    tiles = [Image.fromarray(p) for p in (grey, blend(grey, truth, classes), blend(grey, labels, classes))]
-    factor = (side - 4) / max(tiles[0].size)
+    shown = visible(image)
+    return _fitted([shown, blend(shown, truth, classes), blend(shown, labels, classes)])
+
+
+def _value_row(image: Array, truth: Float, values: Float) -> list[Image.Image]:
+    if truth.ndim > 2:
+        middle = len(truth) // 2
+        image, truth, values = first_channel(image)[middle], truth[middle], values[middle]
+    low, high = (float(v) for v in np.percentile(truth, [0.5, 99.5]))
+    high = max(high, low + 1e-6)
+    return _fitted([visible(image), grey(truth, low, high), grey(values, low, high)])
+
+
+def _fitted(pictures: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:
+    """Pictures of one size in a column's width."""
+    tiles = [Image.fromarray(p).convert("RGB") for p in pictures]
+    factor = (SIDE - 4) / max(tiles[0].size)
     size = (max(1, round(tiles[0].width * factor)), max(1, round(tiles[0].height * factor)))
     how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small images show their pixels
     return [tile.resize(size, how) for tile in tiles]

@@ -11,31 +11,20 @@ from typing import Any
 
 import torch
 from seg_runtime.atomic import check_writable
-from seg_runtime.contract import Contract, Intensity
+from seg_runtime.contract import Contract
 from seg_runtime.errors import DataError, SegError
 from seg_runtime.opening import is_readable, stem_of
 
+from .aims import Aim, aim_of
 from .augment import parse_augmentation
 from .case import Case
 from .checkpoint import Checkpoint, load
+from .choices import check_task, choose, choose_classes
 from .codes import with_codes
 from .dataset import WindowStream
-from .folder import ClassValues, infer_classes, mask_values, parse_classes
+from .folder import ClassValues
 from .foreign import digest_of, read_state
-from .look import (
-    Sight,
-    check_axes,
-    choose_augmentation,
-    choose_balance,
-    choose_channels,
-    choose_class_weights,
-    choose_geometry,
-    choose_intensity,
-    choose_pixels,
-    describe,
-    look,
-    scarce_classes,
-)
+from .look import check_axes, choose_pixels, describe, look, scarce_classes
 from .measures import parse as parse_metrics
 from .networks import Network, build, described, from_options
 from .readers import PAIRS, find_cases
@@ -61,6 +50,11 @@ class Plan:
     state: Checkpoint | None
 
     @property
+    def aim(self) -> Aim:
+        """What the training is after."""
+        return aim_of(self.contract, self.classes, asdict(self.settings))
+
+    @property
     def first_step(self) -> int:
         """Steps that an earlier run has done."""
         return int(self.state.training["step"]) if self.state else 0
@@ -77,7 +71,6 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
         bar: makes a progress bar of a label and a length.
     """
     input_shape, output_shape = window_shapes(options)
-    output_px = min(output_shape)
     device = pick_device(options["device"])
     state = _state(out, options)
     _check_numbers(options)
@@ -86,9 +79,10 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
         options = {**options, "channels": _agreed(options["channels"], channel_files)}
     check_writable(out)
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
-    classes = parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
+    check_task(options, values=bool(cases[0].outputs))
+    classes = choose_classes(cases, options)
     infos = with_codes([c.info for c in classes], options.get("codes"))
-    sights = look(cases, classes, output_px, bar("looking at the images", len(cases)))
+    sights = look(cases, classes, min(output_shape), bar("looking at the images", len(cases)))
     check_axes(sights, len(input_shape))
     for line in describe(sights, classes):
         say(line)
@@ -96,18 +90,18 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     known = {c.name for c in training}
     seen = [s for s in sights if s.name in known]
 
-    chosen = _choose(cases, sights, seen, output_px, options, say)
-    model = _network(chosen.channels, len(classes), options)
+    chosen = choose(cases, sights, seen, min(output_shape), options, say)
+    model = _network(chosen.channels, len(chosen.outputs or classes), options)
     if chosen.geometry == "tile":
         model.check_tiling()
     contract = Contract(
         input_shape=input_shape, output_shape=output_shape, channels=chosen.channels, intensity=chosen.intensity,
         classes=infos, pixels=choose_pixels(sights), geometry=chosen.geometry, stride=model.stride,
-        channel_files=channel_files, voxels=cases[0].voxels,
+        channel_files=channel_files, channel_factors=cases[0].channel_factors, voxels=cases[0].voxels, **chosen.task(),
     )  # fmt: skip
     settings = replace(
         _settings(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,
-        augment=chosen.augment, balance=chosen.balance, validation=tuple(c.name for c in validation),
+        augment=chosen.augment, balance=chosen.balance, validation=tuple(c.name for c in validation), loss=chosen.loss,
     )  # fmt: skip
     stream = WindowStream(
         training, classes, contract, settings.class_weights, settings.border_weight, parse_augmentation(settings.augment),
@@ -116,38 +110,6 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     if state:
         _check_same(state, settings, model, contract)
     return Plan(model, contract, settings, stream, validation, classes, device, state)
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    channels: int
-    intensity: Intensity
-    geometry: str
-    weights: tuple[float, ...]
-    border: float
-    balance: float
-    augment: str
-
-
-def _choose(
-    cases: Sequence[Case], sights: Sequence[Sight], seen: Sequence[Sight], output_px: int, options: dict[str, Any], say: Say
-) -> _Chosen:  # fmt: skip
-    """Every choice that the data decides unless an option does, each said with its reason."""
-    channels, why = choose_channels(sights, options["channels"])
-    say(f"channels: {channels} ({why})")
-    intensity, why = choose_intensity(seen, channels, options["intensity"])
-    say(f"intensity: {intensity.method} ({why})")
-    geometry, why = choose_geometry(seen, output_px, options["geometry"])
-    say(f"geometry: {geometry} ({why})")
-    weights, why = choose_class_weights(seen, options["class_weights"])
-    say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
-    border, why = choose_border(options["border_weight"], cases)
-    say(f"border weight: {border:g} ({why})")
-    balance, why = choose_balance(seen, options["balance"])
-    say(f"balanced windows: {balance:.0%} ({why})")
-    augment, why = choose_augmentation(intensity, options["augment"])
-    say(f"augmentation: {augment} ({why})")
-    return _Chosen(channels, intensity, geometry, weights, border, balance, augment)
 
 
 def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -238,17 +200,6 @@ def _name(listed: str) -> str:
     """The name of a case, listed as such or as a file."""
     path = Path(listed)
     return stem_of(path) if is_readable(path) else path.name
-
-
-def choose_border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:
-    """Height w0 of the weight map's border term, and why."""
-    if asked is not None:
-        if asked < 0:
-            raise SegError(f"--border-weight {asked}", "0 or more", "correct it")
-        return asked, "as asked"
-    if all(c.instances_only for c in cases):
-        return 10.0, "there are only instances, so the gaps between them are what matters"
-    return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"
 
 
 def _settings(options: dict[str, Any], training: int) -> Settings:

@@ -15,27 +15,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from seg_runtime.atomic import write_atomic
 from seg_runtime.contract import Contract
 from seg_runtime.errors import SegError
-from seg_runtime.preprocess import Array, Float
+from seg_runtime.preprocess import Float
 from seg_runtime.tta import UPRIGHT
 from seg_runtime.version import VERSION
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from .aims import Aim, aim_of
+from .aims.aim import Judged
 from .augment import parse_augmentation
 from .case import Case
 from .checkpoint import Checkpoint, load, save, weights_sha256
 from .dataset import StreamOrder, WindowStream, collate
-from .evaluate import score, torch_infer
+from .evaluate import torch_infer
 from .folder import ClassValues, json_values
-from .loss import deeply_supervised, dice_loss, weighted_cross_entropy
-from .metrics import Confusion, dice, summary
+from .loss import deeply_supervised
 from .networks import Network, described
 from .networks.network import LAYOUT
-from .picture import curves, preview
+from .picture import curves
 
 PREVIEWS = 4  # validation images shown in the preview picture
 
@@ -69,17 +69,19 @@ class Settings:
     """Digest (SHA-256) of the file of weights that it began with."""
     empty_dice: str = "skip"
     """What a class counts that neither the image nor the answer holds."""
+    loss: str = ""
+    """Of a regression, `l1` and so on; empty for labels."""
     metrics: str = ""
     """What `--evaluate` measures besides, as `--metrics` names it."""
 
 
 @dataclass(frozen=True)
 class News:
-    """One line of news for whoever watches: `loss` after each step, `dice` after each evaluation, else None."""
+    """One line of news for whoever watches: `loss` after each step, `score`, the aim's, after each evaluation, else None."""
 
     step: int
     loss: float
-    dice: float | None
+    score: float | None
 
 
 def train(
@@ -110,12 +112,13 @@ def train(
         KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
             stops at once, with the state of the last evaluation.
     """
-    run = _Run(model, settings, device)
+    aim = aim_of(contract, classes, asdict(settings))
+    run = _Run(model, settings, device, aim)
     kept = Checkpoint(described(model), {}, contract, json_values(classes), reader=settings.reader)
     torch.manual_seed(settings.seed)
     if resume:
         run.restore(resume.training)
-        kept = load(out) if run.best >= 0 else kept
+        kept = load(out) if run.rows else kept
     order = StreamOrder(run.step * settings.batch_size, settings.steps * settings.batch_size)
     loader = DataLoader(
         stream, settings.batch_size, sampler=order, num_workers=workers, collate_fn=collate, worker_init_fn=_ignore_ctrl_c,
@@ -129,13 +132,13 @@ def train(
             watch(News(run.step, loss, None))
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
                 answer = run.average.module  # the running average is what is judged and kept
-                result = _evaluate(answer, contract, validation, classes, device, out, settings.empty_dice)
-                if run.note(result["mean_dice"]):
+                result = _evaluate(answer, aim, validation, device, out)
+                if run.note(aim.best(result)):
                     kept = _finished(answer, contract, settings, classes, run.step, result)
                     save(kept, out)
                 run.remember(contract, classes, out)
-                _write_log(run.rows, out)
-                watch(News(run.step, loss, result["mean_dice"]))
+                _write_log(run.rows, out, aim)
+                watch(News(run.step, loss, aim.best(result)))
             if ctrl_c.pressed:
                 run.remember(contract, classes, out)
                 raise KeyboardInterrupt
@@ -145,15 +148,15 @@ def train(
 class _Run:
     """All that changes from step to step, and all that `--resume` must find again."""
 
-    def __init__(self, model: Network, settings: Settings, device: torch.device) -> None:
+    def __init__(self, model: Network, settings: Settings, device: torch.device, aim: Aim) -> None:
         model.to(device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
-        self.model, self.settings, self.device = model, settings, device
+        self.model, self.settings, self.device, self.aim = model, settings, device, aim
         self.average = _average(model, settings.average)
         self.optimizer = _optimizer(model, settings)
         steps = settings.steps
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _cosine(step, steps))
         self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
-        self.step, self.best = 0, -1.0
+        self.step, self.best = 0, -math.inf
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
 
@@ -162,7 +165,7 @@ class _Run:
 
     def advance(self, batch: Sequence[Tensor]) -> float:
         """One optimizer step; its loss."""
-        loss = _step(self.model, batch, self.optimizer, self.scaler, self.settings, self.device)
+        loss = _step(self.model, batch, self.optimizer, self.scaler, self.aim, self.device)
         _check_finite(loss, f"the loss became {loss} at step {self.step + 1}")
         self.schedule.step()
         self.average.update_parameters(self.model)
@@ -172,7 +175,7 @@ class _Run:
 
     def note(self, score: float) -> bool:
         """Add a row to the log; whether the score is the best so far."""
-        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), "dice": score})
+        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), self.aim.key: score})
         self.losses.clear()
         if score <= self.best:
             return False
@@ -241,13 +244,13 @@ def resume_path(out: Path) -> Path:
 
 def _step(
     model: Network, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
-    settings: Settings, device: torch.device,
+    aim: Aim, device: torch.device,
 ) -> float:  # fmt: skip
     model.train()
-    image, labels, weights = (part.to(device, non_blocking=True) for part in batch)
+    image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
         answers = model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
-    loss = deeply_supervised([_judged(logits, labels, weights, settings) for logits in answers])
+    loss = deeply_supervised([aim.loss(answer, truth, weights) for answer in answers])
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)
@@ -255,13 +258,6 @@ def _step(
         scaler.step(optimizer)
         scaler.update()
     return value
-
-
-def _judged(logits: Tensor, labels: Tensor, weights: Tensor, settings: Settings) -> Tensor:
-    loss = weighted_cross_entropy(logits, labels, weights)
-    if settings.dice_weight:
-        loss = loss + settings.dice_weight * dice_loss(logits, labels, known=weights > 0)
-    return loss
 
 
 def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -288,18 +284,10 @@ def _average(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedMo
     return torch.optim.swa_utils.AveragedModel(model, avg_fn=merge)
 
 
-def _evaluate(
-    model: nn.Module,
-    contract: Contract,
-    cases: Sequence[Case],
-    classes: Sequence[ClassValues],
-    device: torch.device,
-    out: Path,
-    empty_dice: str,
-) -> dict[str, Any]:
+def _evaluate(model: nn.Module, aim: Aim, cases: Sequence[Case], device: torch.device, out: Path) -> dict[str, Any]:
     model.eval()
-    counts: list[Confusion] = []
-    shown: list[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]] = []
+    figures: list[Any] = []
+    shown: list[Judged] = []
     infer = torch_infer(model, device)
 
     def checked(window: Float) -> Float:
@@ -307,14 +295,13 @@ def _evaluate(
         _check_finite(float(np.abs(answer).max()), "the model's answers are no longer finite")
         return answer
 
-    for scored in score(cases, classes, contract, checked):
-        counts.append(scored.counts)
+    for judged in aim.judged(cases, checked):
+        figures.append(judged.figures)
         if len(shown) < PREVIEWS:
-            mean = float(np.nanmean(dice(scored.counts)))
-            shown.append((scored.name, scored.image, scored.truth, scored.labels, mean))
-    picture = preview(shown, contract.classes)
+            shown.append(judged)
+    picture = aim.preview(shown)
     write_atomic(beside(out, ".preview.png"), lambda file: picture.save(file, "PNG"))
-    return summary(counts, [c.info.name for c in classes], empty_dice)
+    return aim.summary(figures)
 
 
 def _finished(
@@ -343,11 +330,11 @@ def _finished(
     return Checkpoint(described(network), state, stamped, json_values(classes), reader=settings.reader)
 
 
-def _write_log(rows: Sequence[dict[str, Any]], out: Path) -> None:
+def _write_log(rows: Sequence[dict[str, Any]], out: Path, aim: Aim) -> None:
     text = io.StringIO()
-    table = csv.DictWriter(text, ["step", "loss", "dice"], lineterminator="\n")
+    table = csv.DictWriter(text, ["step", "loss", aim.key], lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     write_atomic(beside(out, ".csv"), lambda file: file.write(text.getvalue().encode()))
-    picture = curves(rows)
+    picture = curves(rows, aim.key, aim.title)
     write_atomic(beside(out, ".curve.png"), lambda file: picture.save(file, "PNG"))

@@ -25,6 +25,7 @@ from .siim import find_siim
 from .sparse import find_cases as find_sparse
 from .stacks import find_stacks
 from .structure import find_structures
+from .targets import find_targets
 from .tracking import find_tracking
 
 Report = Callable[[str], None]
@@ -45,6 +46,7 @@ READERS: dict[str, Reader] = {
     "siim": find_siim,
     "sparse": find_sparse,
     "structure": find_structures,
+    "targets": find_targets,
 }
 
 
