@@ -15,7 +15,7 @@ from seg_runtime.opening import Files, image_files, whole_image
 from seg_runtime.preprocess import Array, Float
 from seg_toolkit.case import Case
 from seg_toolkit.folder import ClassValues
-from seg_toolkit.readers import PAIRS, find_cases
+from seg_toolkit.readers import PAIRS, STRUCTURE, find_cases
 
 from .parity import evenly, some_windows
 
@@ -80,7 +80,10 @@ def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (
                 raise
             no_data_set = error.came
     try:
-        return [Picture(str(files[0]), files) for files in image_files(folder, channel_files)]
+        return [
+            Picture(str(files[0]), files)
+            for files in image_files(folder, channel_files, reader.partition(":")[0] == STRUCTURE)
+        ]
     except DataError as error:
         if not no_data_set:
             raise

@@ -122,7 +122,8 @@ def main(
 ) -> None:  # fmt: skip
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
-    A mask is a palette picture: pixel value = class index; that of a NIfTI volume is NAME_mask.nii.gz on its own grid, that
+    A mask is a palette picture: pixel value = class index; a regression writes NAME_values.tif, float32 in the units of its
+    training, instead. The mask of a NIfTI volume is NAME_mask.nii.gz on its own grid, that
     of a PDB or mmCIF structure the map NAME_mask.mrc that lies over it, and NAME.json lists the residues at each site. A
     folder of DICOM images is a study: each series gets one DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
     NAME_dapi.tif, NAME_actin.tif and so on as one image. Images that are done already are skipped. Exit codes:
@@ -134,6 +135,10 @@ def main(
     """
     if bool(images and not tune) + self_test + tune + doctor != 1:
         raise click.UsageError("IMAGES, --self-test, --tune or --doctor is wanted, one of them")
+    if tta and (self_test or doctor):
+        raise click.UsageError(
+            "--tta is for IMAGES: --self-test asks for the answers to windows as they are, and --doctor for none"
+        )
     if doctor:
         sys.exit(_doctor(provider))
     paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
@@ -155,7 +160,8 @@ def main(
         _tell_idle(segmenter, tuning)
         if warm_up:
             segmenter.warm_up()
-        tasks, failed = find_tasks(images, out, recursive, segmenter.contract.channel_files)
+        contract = segmenter.contract
+        tasks, failed = find_tasks(images, out, recursive, contract.channel_files, contract.voxels is not None)
         outcome = _run(segmenter, tasks, wishes)
     outcome.failed.extend(failed)
     _report(outcome, out)

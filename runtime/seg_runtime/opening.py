@@ -24,16 +24,16 @@ from .preprocess import Array
 from .structure import SUFFIXES as STRUCTURES
 from .structure import is_structure, read_voxels
 
-SUFFIXES = (*PICTURES, *VOLUMES, *STRUCTURES)
+IMAGES = (*PICTURES, *VOLUMES)
 
 
 Files = tuple[Path, ...]
 """Of one image: a single one, or one a channel in their order."""
 
 
-def is_readable(path: Path) -> bool:
-    """Whether a file has the name of an image, a volume or a structure."""
-    return path.name.lower().endswith(SUFFIXES)
+def is_readable(path: Path, structures: bool = False) -> bool:
+    """Whether a file has the name of an image or a volume; or of a structure, for a model of these."""
+    return path.name.lower().endswith(STRUCTURES if structures else IMAGES)
 
 
 def images_of(data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Array]:
@@ -96,12 +96,13 @@ def volume_of(pages: Iterator[Array], name: str) -> Array:
     return np.stack(planes)
 
 
-def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
-    """Images and volumes in a folder, or in its subfolder `images`, sorted.
+def image_files(folder: Path, channel_files: Sequence[str] = (), structures: bool = False) -> list[Files]:
+    """Images and volumes, or structures, in a folder, or in its subfolder `images`, sorted.
 
     Args:
         folder: to look into.
         channel_files: of the contract.
+        structures: whether the model takes structures.
 
     Raises:
         DataError: no such folder or none in it.
@@ -109,9 +110,12 @@ def image_files(folder: Path, channel_files: Sequence[str] = ()) -> list[Files]:
     """
     inner = folder / "images"
     place = inner if inner.is_dir() else folder
-    found = sorted(p for p in place.iterdir() if is_readable(p) and p.name[0] != ".") if place.is_dir() else []
+    found = (
+        sorted(p for p in place.iterdir() if is_readable(p, structures) and p.name[0] != ".") if place.is_dir() else []
+    )
     if not found:
-        raise DataError(f"{folder} has no images", f"a folder with {', '.join(SUFFIXES)} files", "check the path")
+        what, known = ("structures", STRUCTURES) if structures else ("images", IMAGES)
+        raise DataError(f"{folder} has no {what}", f"a folder with {', '.join(known)} files", "check the path")
     if not channel_files:
         return [(path,) for path in found]
     cases, failed = group(found, channel_files)

@@ -285,7 +285,7 @@ def _check_columns(text: str, name: str) -> None:
         ImageError: names the line.
     """
     for place, line in enumerate(text.splitlines(), 1):
-        if line[:6] not in ("ATOM  ", "HETATM"):
+        if line[:6].upper() not in ("ATOM  ", "HETATM"):
             continue
         try:
             finite = all(math.isfinite(float(line[first : first + 8])) for first in (30, 38, 46))
@@ -314,10 +314,12 @@ def _occupancy(residue: Any) -> float:
 
 
 def _heavy(residue: Any) -> list[Any]:
-    """Its atoms without hydrogen, each where its occupancy is highest, the first of equals."""
+    """Its atoms without hydrogen; one that has several places where its occupancy is highest, the first of equals."""
     best: dict[str, Any] = {}
-    for atom in residue:
-        if not atom.is_hydrogen() and (atom.name not in best or atom.occ > best[atom.name].occ):
+    for place, atom in enumerate(residue):
+        if not atom.is_hydrogen() and atom.altloc == "\0":  # names may be shared by all carbons of a ligand then
+            best[f"{atom.name} {place}"] = atom
+        elif not atom.is_hydrogen() and (atom.name not in best or atom.occ > best[atom.name].occ):
             best[atom.name] = atom
     return list(best.values())
 

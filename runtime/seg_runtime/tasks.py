@@ -15,8 +15,9 @@ from .dicom import SNIFFED, is_dicom
 from .errors import ImageError, SegError
 from .limits import MAX_PIXELS
 from .nifti import is_nifti
-from .opening import SUFFIXES, is_readable, stem_of
+from .opening import IMAGES, is_readable, stem_of
 from .site import SUFFIX as MAP
+from .structure import SUFFIXES as STRUCTURES
 from .structure import is_structure
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Task:
 
 
 def find_tasks(
-    inputs: Sequence[Path], out: Path, recursive: bool, channel_files: Sequence[str] = ()
+    inputs: Sequence[Path], out: Path, recursive: bool, channel_files: Sequence[str] = (), structures: bool = False
 ) -> tuple[list[Task], Failures]:
     """What to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
 
@@ -127,13 +128,16 @@ def find_tasks(
         out: where results go; a folder's own structure is kept below it.
         recursive: look into folders of folders.
         channel_files: of the contract.
+        structures: whether the model takes structures. Of a folder only what it takes is looked at: images, or structures.
     """
     tasks: dict[Path, Task] = {}
     failed: Failures = []
     opened: list[Task] = []
     for given in inputs:
         try:
-            found, odd = _open_folder(given, out, recursive) if _is_folder(given) else _open_file(given, out)
+            found, odd = (
+                _open_folder(given, out, recursive, structures) if _is_folder(given) else _open_file(given, out)
+            )
         except SegError as error:  # the extra `dicom` is missing
             found, odd = [], [(given, error)]
         failed.extend(odd)
@@ -177,13 +181,13 @@ def _open_file(given: Path, out: Path) -> tuple[list[Task], Failures]:
     return [Task(given, out / given.stem, stack) for stack in stacks], failed
 
 
-def _open_folder(folder: Path, out: Path, recursive: bool) -> tuple[list[Task], Failures]:
+def _open_folder(folder: Path, out: Path, recursive: bool, structures: bool) -> tuple[list[Task], Failures]:
     pictures: list[Path] = []
     dicoms: list[Path] = []
     seen = False
     for path in _files(folder, recursive):
-        dicom = _holds_dicom(path)
-        if not dicom and not is_readable(path):
+        dicom = not structures and _holds_dicom(path)
+        if not dicom and not is_readable(path, structures):
             continue
         seen = True
         if not _is_result(path):
@@ -195,7 +199,8 @@ def _open_folder(folder: Path, out: Path, recursive: bool) -> tuple[list[Task], 
         tasks += found
     if not seen or (dicoms and not tasks and not failed):
         hint = "" if recursive else " or pass --recursive"
-        came = f"{folder} has no images ({', '.join(SUFFIXES)})"
+        what, known = ("structures", STRUCTURES) if structures else ("images", IMAGES)
+        came = f"{folder} has no {what} ({', '.join(known)})"
         failed.append((folder, ImageError(came, "", f"name another folder{hint}")))
     return tasks, failed
 

@@ -56,7 +56,11 @@ def check_turnable(contract: Contract) -> None:
         raise ModelError(f"--tta with windows of {height} rows and {width} columns", "square ones", fix)
     if contract.provenance.get("orientation") == UPRIGHT:
         came = "--tta with a model that was trained on pictures that stay upright"
-        raise ModelError(came, "one that saw them turned and mirrored in all ways", "leave --tta out")
+        raise ModelError(
+            came,
+            "one that saw them turned and mirrored in all ways",
+            "leave --tta out, or train with flips=square in --augment",
+        )
 
 
 def averaged(infer: Infer, contract: Contract) -> Infer:

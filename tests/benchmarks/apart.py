@@ -125,7 +125,7 @@ class Apart:
         Raises:
             MissingError: it cannot be had here.
         """
-        path = form.made(bench)
+        path, self.key = form.made(bench), form.key
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         words = (theirs, form.key, path, bench.contract.to_json(), bench.threads)
@@ -188,7 +188,11 @@ class Apart:
     def _answer(self, progress: Progress | None = None) -> Any:
         """The answer, once the process has come to rest; progress on the way."""
         while True:
-            what, content = self.pipe.recv()
+            try:
+                what, content = self.pipe.recv()
+            except EOFError:
+                self.process.join()
+                raise RuntimeError(f"{self.key} died with the exit code {self.process.exitcode}") from None
             time.sleep(SETTLE_S)
             if what == "progress":
                 assert progress is not None

@@ -19,6 +19,7 @@ from seg_runtime import Segmenter
 from seg_runtime.cli import main
 from seg_runtime.contract import ClassInfo, Contract, Intensity, Voxels
 from seg_runtime.errors import ImageError
+from seg_runtime.opening import image_files
 from seg_runtime.preprocess import Array
 from seg_runtime.site import read_site
 from seg_runtime.structure import CHANNELS, read_voxels
@@ -168,3 +169,18 @@ def test_a_structure_that_is_too_large_fails_alone(tmp_path: Path, made: Made) -
     told = seg_run("--model", made.atoms, "--out", tmp_path / "out", "--max-pixels", 200_000, tmp_path)
     assert "1 segmented, 1 failed" in told.stdout
     assert "b.pdb is 903×2×1 Å large" in told.stderr
+
+
+def test_of_a_folder_a_model_takes_what_it_was_made_for(tmp_path: Path, made: Made) -> None:
+    """A picture and a structure of one name in one folder are no clash: the model tells which is meant."""
+    (tmp_path / "in").mkdir()
+    put(tmp_path / "in" / "a.pdb", protein())
+    pages = [Image.new("L", (20, 20), shade) for shade in range(20)]
+    pages[0].save(tmp_path / "in" / "a.tif", save_all=True, append_images=pages[1:])
+    done = seg_run("--model", made.atoms, "--out", tmp_path / "out", tmp_path / "in")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.json", "a_mask.mrc"]
+    (tmp_path / "in" / "a.tif").unlink()
+    told = seg_run("--model", made.scans, "--out", tmp_path / "other", tmp_path / "in")
+    assert (told.exit_code, "has no images" in told.stderr) == (1, True)
+    assert [files[0].name for files in image_files(tmp_path / "in", structures=True)] == ["a.pdb"]

@@ -244,3 +244,14 @@ def test_how_flips_are_asked_for_leaves_the_other_draws_alone() -> None:
     draw(one, parse_augmentation("slight"))
     draw(two, parse_augmentation("slight,flips=none"))
     assert one.random() == two.random()
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_the_symmetries_of_the_square_are_drawn_alike_and_move_no_pixel_off_another(axes: int) -> None:
+    rng, how = generator(), parse_augmentation("none,flips=square")
+    drawn = [draw(rng, how, axes).matrix for _ in range(800)]
+    assert all(np.array_equal(np.abs(m) @ np.abs(m), np.eye(axes)) for m in drawn)
+    planes = [tuple(m[-2:, -2:].ravel().tolist()) for m in drawn]
+    counts = [planes.count(one) for one in set(planes)]
+    assert len(counts) == 8
+    assert 60 < min(counts) <= max(counts) < 140

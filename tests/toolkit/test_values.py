@@ -114,7 +114,8 @@ def test_a_summary_is_json_and_a_table() -> None:
     assert picture.width == 900
 
 
-def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", ["all", "square"])
+def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp_path: Path, flips: str) -> None:
     cases = find_cases("targets", write(tmp_path), print)
     stream = WindowStream(
         cases,
@@ -122,7 +123,7 @@ def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp
         contract(outputs=(replace(ONE[0], offset=1.0, scale=2.0),)),
         (1.0,),
         0.0,
-        replace(NONE, flips="all"),
+        replace(NONE, flips=flips),
         0,
     )
     for index in range(6):
@@ -156,7 +157,7 @@ def test_a_training_learns_and_keeps_what_it_was(trained: tuple[Path, Path]) -> 
     assert (c.task, c.classes, c.geometry, c.intensity.method) == ("regression", (), "tile", "standardize")
     assert [(o.name, o.unit) for o in c.outputs] == [("height", "mm")]
     settings = c.provenance["settings"]
-    assert (settings["loss"], settings["augment"]) == ("l1", "none,flips=all")
+    assert (settings["loss"], settings["augment"]) == ("l1", "none,flips=square")
     found = c.provenance["validation"]
     spread = c.outputs[0].scale
     assert found["outputs"][0]["rmse"] < 0.5 * spread  # what the mean of all targets would miss by
@@ -179,6 +180,20 @@ def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: 
     told = seg_train(data, "--evaluate", out, "--classes", "a=0,b=1")
     assert told.exit_code == 1
     assert "the model's 0" in told.stderr
+
+
+def test_a_truth_of_another_kind_is_refused_before_it_is_scored(
+    trained: tuple[Path, Path], tmp_path: Path, seg_train: SegTrain
+) -> None:
+    told = seg_train(trained[0], "--evaluate", trained[1], "--metrics", "rand")
+    assert (told.exit_code, "--metrics of labels for a regression" in told.stderr) == (1, True)
+    for part in ("images", "targets"):
+        put(tmp_path / part / "a.png", np.zeros((48, 48, 3) if part == "targets" else (48, 48), np.uint8))
+        put(tmp_path / "labels" / part.replace("targets", "masks") / "a.png", np.zeros((48, 48), np.uint8))
+    told = seg_train(tmp_path, "--evaluate", trained[1])
+    assert (told.exit_code, "a has 3 values a pixel as its truth; wanted 1 value a pixel" in told.stderr) == (1, True)
+    told = seg_train(tmp_path / "labels", "--evaluate", trained[1], "--reader", "pairs")
+    assert (told.exit_code, "a has labels as its truth" in told.stderr) == (1, True)
 
 
 def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(

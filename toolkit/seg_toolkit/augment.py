@@ -34,7 +34,8 @@ class Augmentation:
     shift: float = 0.05
     """Share of the image by which a window that shows all of it may be off; tiled windows lie anywhere anyway."""
     flips: str = "all"
-    """Axes that are mirrored in half of the windows: `all`, `horizontal` (left and right alone) or `none`."""
+    """Axes that are mirrored in half of the windows: `all`, `horizontal` (left and right alone) or `none`; `square` mirrors
+    all and, as often, swaps rows and columns: the eight symmetries of the square, without a pixel between pixels."""
     contrast: float = 0.15
     """Factor on the normalised values, e^±contrast, about their mean."""
     brightness: float = 0.1
@@ -50,7 +51,7 @@ class Augmentation:
     @property
     def every_way_up(self) -> bool:
         """Whether pictures turn up turned by every quarter and mirrored, which is what `--tta` averages over."""
-        quarter = {"all": 90.0, "horizontal": 180.0}  # both mirrors make half a turn together
+        quarter = {"square": 0.0, "all": 90.0, "horizontal": 180.0}  # both mirrors make half a turn together
         return self.flips != "none" and self.rotation_deg >= quarter[self.flips]
 
 
@@ -60,7 +61,7 @@ AUGMENTATIONS = {
     "slight": Augmentation(),
     "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
 }
-FLIPS = ("all", "horizontal", "none")
+FLIPS = ("square", "all", "horizontal", "none")
 LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # of settings; 5 of the others
 
 
@@ -123,11 +124,12 @@ def draw(rng: np.random.Generator, how: Augmentation, axes: int = 2) -> Draw:
     """Draw one change of a window with 2 or 3 spatial axes; takes the same number of random values whatever `how` says."""
     angle = np.deg2rad(rng.uniform(-how.rotation_deg, how.rotation_deg))
     zoom = 1 + rng.uniform(-how.scale, how.scale)
-    mirrored = {"all": np.ones(axes, bool), "horizontal": np.arange(axes) == axes - 1, "none": np.zeros(axes, bool)}
+    every = np.ones(axes, bool)
+    mirrored = {"square": every, "all": every, "horizontal": np.arange(axes) == axes - 1, "none": np.zeros(axes, bool)}
     flips = np.where((rng.random(axes) < 0.5) & mirrored[how.flips], -1.0, 1.0)
     rotation = np.eye(axes)
     rotation[-2:, -2:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    return Draw(
+    drawn = Draw(
         matrix=rotation @ np.diag(flips) / zoom,
         displacement_px=rng.normal(0, 1, (2, 3, 3)) * how.elastic_px,
         contrast=float(np.exp(rng.uniform(-how.contrast, how.contrast))),
@@ -137,6 +139,9 @@ def draw(rng: np.random.Generator, how: Augmentation, axes: int = 2) -> Draw:
         noise=float(rng.uniform(0, how.noise)),
         seed=int(rng.integers(1 << 31)),
     )
+    if how.flips == "square" and drawn.seed & 1:
+        drawn.matrix[:, -2:] = drawn.matrix[:, :-3:-1].copy()
+    return drawn
 
 
 def coordinates(change: Draw, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, ...]) -> Coordinates:

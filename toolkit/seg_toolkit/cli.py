@@ -310,6 +310,10 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     checkpoint = load(model)
     settings = checkpoint.contract.provenance.get("settings", {})
     wishes = parse(settings.get("metrics", "") if options["metrics"] is None else options["metrics"])
+    if wishes and checkpoint.contract.task == "regression":
+        raise SegError(
+            "--metrics of labels for a regression", "none", "leave it out: MAE, RMSE, PSNR and SSIM are told anyway"
+        )
     check_installed(wishes)
     classes = stored_classes(checkpoint.classes)
     if options["classes"]:

@@ -257,7 +257,7 @@ def choose_value_augmentation(asked: str) -> Choice:
     if name != "auto":
         parse_augmentation(asked)
         return asked, "as asked"
-    flips = [] if any(s.startswith("flips=") for s in settings) else ["flips=all"]
+    flips = [] if any(s.startswith("flips=") for s in settings) else ["flips=square"]
     text = ",".join(["none", *flips, *settings])
     parse_augmentation(text)
     return text, "grey values and pixels stay as they are, values follow from them"

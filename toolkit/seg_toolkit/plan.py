@@ -199,7 +199,7 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
 def _name(listed: str) -> str:
     """The name of a case, listed as such or as a file."""
     path = Path(listed)
-    return stem_of(path) if is_readable(path) else path.name
+    return stem_of(path) if is_readable(path) or is_readable(path, structures=True) else path.name
 
 
 def _settings(options: dict[str, Any], training: int) -> Settings:

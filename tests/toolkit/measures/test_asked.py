@@ -176,7 +176,7 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path, seg_trai
 @pytest.mark.parametrize(
     ("augment", "turns"),
     [
-        ("slight", True), ("wide", True), ("none", False), ("slight,flips=none", False), ("slight,flips=horizontal", True),
+        ("slight", True), ("wide", True), ("none", False), ("none,flips=square", True), ("none,flips=all", False), ("slight,flips=none", False), ("slight,flips=horizontal", True),
         ("slight,rotation=10,flips=horizontal", False), ("slight,rotation=10", False), ("slight,rotation=90", True),
     ],
 )  # fmt: skip

@@ -129,3 +129,13 @@ def test_the_samples_are_real_pdb_files(tmp_path: Path) -> None:
     gaps = np.linalg.norm(found.positions[:, None] - found.ligands[0].positions, axis=-1)
     assert 2.5 < gaps.min() < 5  # in its pocket, touching nothing
     assert 0.005 < truth(first).mean() < 0.1
+
+
+def test_atoms_of_a_ligand_that_share_a_name_all_count(tmp_path: Path) -> None:
+    """As docking programs write them; several places of one atom are told by the column for alternatives."""
+    named = molecule("LIG", 7, (2.0, 6.0, 0.0))
+    put(tmp_path / "named" / "1abc.pdb", named)
+    put(tmp_path / "alike" / "1abc.pdb", [f"{one[:12]} C  {one[16:]}" for one in named])
+    [first], [second] = (find_cases("structure", tmp_path / part, quiet) for part in ("named", "alike"))
+    assert truth(first).any()
+    np.testing.assert_array_equal(truth(second), truth(first))

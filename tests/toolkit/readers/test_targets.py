@@ -132,3 +132,18 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "targets" / "b.tif", ramp(6, 8))
     with pytest.raises(DataError, match="has the name of a target"):
         find_cases("targets", tmp_path, print)
+
+
+def test_a_page_and_a_file_of_one_name_are_refused(tmp_path: Path) -> None:
+    for part in ("images", "targets"):
+        stack(tmp_path / part / "f.tif", ramp(6, 8), ramp(6, 8))
+        put(tmp_path / part / "f_page0.tif", ramp(6, 8))
+    with pytest.raises(DataError, match="two cases have the name f_page0"):
+        find_cases("targets", tmp_path, print)
+
+
+def test_endings_that_differ_in_their_marks_alone_name_their_outputs(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "f.tif", ramp(6, 8))
+    for ending in ("_a", "-a"):
+        put(tmp_path / "targets" / f"f{ending}.tif", ramp(6, 8))
+    assert find_cases("targets:_a+-a", tmp_path, print)[0].outputs == ("_a", "-a")

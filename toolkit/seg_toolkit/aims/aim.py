@@ -94,16 +94,25 @@ class Aim(ABC):
         """Let a model answer each case by the runtime's own corridor, one at a time.
 
         Raises:
-            DataError: a structure on another grid than the model's, whose scores would say nothing.
+            DataError: a structure on another grid than the model's, whose scores would say nothing, or a truth of another kind.
         """
         for case in progress(cases):
             if case.voxels != self.contract.voxels:
                 came = f"{case.name} is {_on(case.voxels)}"
                 wanted = f"{_on(self.contract.voxels)} as the model was trained"
                 raise DataError(came, wanted, "choose another --reader")
+            if len(case.outputs) != len(self.contract.outputs):
+                came, wanted = (_answers(len(of.outputs)) for of in (case, self.contract))
+                raise DataError(
+                    f"{case.name} has {came} as its truth", f"{wanted} as the model answers", "choose another --reader"
+                )
             example = case.read(self.classes)
             image = fitted(example.image, self.contract, case.name)
             yield self.compare(case.name, example, answered(image, self.contract, infer))
+
+
+def _answers(outputs: int) -> str:
+    return f"{outputs} value{'s'[: outputs > 1]} a pixel" if outputs else "labels"
 
 
 def _on(voxels: Voxels | None) -> str:

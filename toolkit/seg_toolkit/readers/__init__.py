@@ -33,7 +33,7 @@ Reader = Callable[..., Sequence[Case]]
 """Takes the folder, whoever is told of files that match nothing, and its options, which are texts; raises DataError for a
 folder in another layout."""
 
-PAIRS = "pairs"
+PAIRS, STRUCTURE = "pairs", "structure"
 READERS: dict[str, Reader] = {
     PAIRS: find_pairs,
     "brats": find_brats,
@@ -45,7 +45,7 @@ READERS: dict[str, Reader] = {
     "pets": find_pets,
     "siim": find_siim,
     "sparse": find_sparse,
-    "structure": find_structures,
+    STRUCTURE: find_structures,
     "targets": find_targets,
 }
 

@@ -61,7 +61,7 @@ def find_stacks(root: Path, report: Callable[[str], None]) -> list[PageCase]:
     for file in (VOLUME, LABELS):
         if not (root / file).is_file():
             raise DataError(f"{root} has no {file}", LAYOUT, "point to the folder that holds them")
-    pages, masks = (len(_stack(root / file, indices=file == LABELS)) for file in (VOLUME, LABELS))
+    pages, masks = (len(opened_stack(root / file, indices=file == LABELS)) for file in (VOLUME, LABELS))
     if pages != masks:
         raise DataError(f"{root / VOLUME} has {pages} pages, {LABELS} {masks}", LAYOUT, "take both of one set")
     digits = max(2, len(str(pages - 1)))
@@ -69,13 +69,13 @@ def find_stacks(root: Path, report: Callable[[str], None]) -> list[PageCase]:
 
 
 def _page(path: Path, page: int, indices: bool) -> Array:
-    pages = _stack(path, indices)
+    pages = opened_stack(path, indices)
     if page >= len(pages):
         raise DataError(f"{path} has no page {page + 1}", "the pages that it had", "do not change it meanwhile")
     return pages[page]
 
 
-def _stack(path: Path, indices: bool) -> Pages:
+def opened_stack(path: Path, indices: bool = False) -> Pages:
     """Kept by each process: to find page n anew takes all pages before it."""
     try:
         now = path.stat()
@@ -84,6 +84,6 @@ def _stack(path: Path, indices: bool) -> Pages:
     return _opened(path, (now.st_mtime_ns, now.st_size), indices)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
     return Pages(read_bytes(path), str(path), indices=indices)

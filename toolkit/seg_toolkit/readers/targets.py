@@ -10,18 +10,19 @@ one by a whole factor, as the bands of a satellite are than its panchromatic cha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from seg_runtime.channels import group, stacked
 from seg_runtime.errors import DataError, ImageError, SegError
-from seg_runtime.image import SUFFIXES, Pages, read_bytes
+from seg_runtime.image import SUFFIXES
 from seg_runtime.preprocess import Array
 
 from ..case import Case, Example
 from ..folder import ClassValues, by_stem, read_image
+from .stacks import opened_stack
 
 PARTS = ("images", "targets")
 STACKS = (".tif", ".tiff")  # what may hold several pages
@@ -103,7 +104,8 @@ def find_targets(root: Path, report: Callable[[str], None], targets: str = "", i
             report(f"{len(lone)} {what}, left out: {', '.join(lone[:5])}{' …' if len(lone) > 5 else ''}")
     if not both:
         raise DataError(f"no image in {root / 'images'} has the name of a target", layout, "rename them")
-    names = tuple(e.strip("_-. ") or e for e in outputs) or _channel_names(truths[both[0]][0])
+    bare = tuple(e.strip("_-. ") or e for e in outputs)
+    names = (bare if len(set(bare)) == len(bare) else tuple(outputs)) or _channel_names(truths[both[0]][0])
     cases: list[TargetCase] = []
     for name in both:
         count = _pages(name, (*pictures[name], *truths[name]))
@@ -112,6 +114,10 @@ def find_targets(root: Path, report: Callable[[str], None], targets: str = "", i
             TargetCase(title, pictures[name], truths[name], page, endings, factors, names)
             for page, title in enumerate(titles)
         ]
+    if twice := sorted(name for name, count in Counter(case.name for case in cases).items() if count > 1):
+        raise DataError(
+            f"two cases have the name {twice[0]}, a page of a stack and a file", "one name each", "rename the file"
+        )
     return cases
 
 
@@ -148,8 +154,7 @@ def _pages(name: str, files: Sequence[Path]) -> int:
 def _page_count(path: Path) -> int:
     if path.suffix.lower() not in STACKS:
         return 1
-    with closing(Pages(read_bytes(path), str(path))) as pages:
-        return len(pages)
+    return len(opened_stack(path))
 
 
 def _joined(files: Sequence[Path], page: int, factors: Sequence[int] = ()) -> Array:
@@ -160,10 +165,10 @@ def _joined(files: Sequence[Path], page: int, factors: Sequence[int] = ()) -> Ar
 def _page(path: Path, page: int) -> Array:
     if path.suffix.lower() not in STACKS:
         return read_image(path)
-    with closing(Pages(read_bytes(path), str(path))) as pages:
-        if page >= len(pages):
-            raise ImageError(f"{path} has no page {page + 1}", "the pages that it had", "do not change it meanwhile")
-        return pages[page]
+    pages = opened_stack(path)
+    if page >= len(pages):
+        raise ImageError(f"{path} has no page {page + 1}", "the pages that it had", "do not change it meanwhile")
+    return pages[page]
 
 
 def _channel_names(path: Path) -> tuple[str, ...]:
