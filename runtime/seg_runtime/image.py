@@ -45,7 +45,7 @@ def read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror})", READABLE, "check its permissions") from error
     if not data:
-        raise ImageError(f"{path} is empty", READABLE, "copy or export it again")
+        raise ImageError(f"{path} is empty", "a file with something in it", "copy or export it again")
     return data
 
 

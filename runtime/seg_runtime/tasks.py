@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +143,7 @@ def find_tasks(
         failed.extend(odd)
         opened.extend(found)
     if channel_files:
-        opened, odd = _by_case(opened, channel_files)
+        opened, odd = _by_case(opened, channel_files, set(inputs))
         failed.extend(odd)
     for task in opened:
         other = tasks.setdefault(task.stem, task)
@@ -161,13 +161,28 @@ def find_tasks(
     return list(tasks.values()), failed
 
 
-def _by_case(tasks: Sequence[Task], channel_files: Sequence[str]) -> tuple[list[Task], Failures]:
-    """Files of one case as one task, which is named and placed like them without the channel."""
+def _by_case(
+    tasks: Sequence[Task], channel_files: Sequence[str], named: Container[Path]
+) -> tuple[list[Task], Failures]:
+    """Files of one case as one task, which is named and placed like them without the channel.
+
+    What else lies beside a whole case in a folder, such as its ground truth `CASE_seg`, is passed over unless it is named.
+    """
     places = {task.source: task.stem.parent for task in tasks if not task.stack}
     cases, failed = group(list(places), channel_files)
+    failed = [odd for odd in failed if odd[0] in named or not _goes_with(odd[0], cases, channel_files)]
     several = {case: files if len(files) > 1 else () for case, files in cases.items()}
     grouped = [Task(files[0], places[files[0]] / case.name, channels=several[case]) for case, files in cases.items()]
     return [task for task in tasks if task.stack] + grouped, failed
+
+
+def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[str]) -> bool:
+    """Whether a file that is no channel bears the name of one of these cases."""
+    stem = stem_of(path)
+    channel = any(stem.endswith(ending) for ending in channel_files)
+    marks = ("_", "-", ".", " ")
+    names = [case.name for case in cases if case.parent == path.parent]
+    return not channel and any(stem.startswith(tuple(name + mark for mark in marks)) for name in names)
 
 
 def _open_file(given: Path, out: Path) -> tuple[list[Task], Failures]:

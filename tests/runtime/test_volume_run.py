@@ -163,9 +163,11 @@ def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made)
     for channel, ending in enumerate(named.channel_files):
         put(scans / f"b{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
     write(export(replace(checkpoint, contract=named), images=scans), tmp_path / "m.onnx")
+    put(scans / "b_seg.nii.gz", nifti(volume(1), "SAL"))  # ground truth beside its scans, as BraTS has it
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", scans]
     told = seg_run(*words)
     assert told.exit_code == 0, told.stderr
+    assert "b_seg.nii.gz is no channel" in seg_run(*words[:-1], scans / "b_seg.nii.gz").stderr
     one, other = (nibabel.load(tmp_path / "out" / f"{name}_mask.nii.gz") for name in ("BRATS_001", "b"))
     np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
     record = json.loads((tmp_path / "out" / "BRATS_001.json").read_text())

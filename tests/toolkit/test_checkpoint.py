@@ -15,7 +15,7 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
 
-from .conftest import TWO, contract
+from .conftest import TWO, SegTrain, contract
 
 
 def checkpoint(**training: Any) -> Checkpoint:
@@ -191,3 +191,11 @@ GATES = [
 def test_weights_keep_their_names_and_their_order(kind: type[UNet], more: list[str]) -> None:
     shared = [f"{name}.{part}" for name in CONVOLUTIONS for part in ("weight", "bias")]
     assert list(kind(1, 2, 1, 2).state_dict()) == shared + more
+
+
+def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path, seg_train: SegTrain) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x07 a graph")
+    with pytest.raises(ModelError, match=r"m\.onnx is no checkpoint; wanted"):
+        load(tmp_path / "m.onnx")
+    told = seg_train(tmp_path, "-o", tmp_path / "new.onnx")
+    assert (told.exit_code, "seg-export makes the ONNX file of it" in told.stderr) == (1, True)

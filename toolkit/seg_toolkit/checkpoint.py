@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,8 @@ def load(path: Path) -> Checkpoint:
     except IsADirectoryError as error:
         raise ModelError(f"{path} is a folder", WANTED, "name the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged or foreign file
+        if not zipfile.is_zipfile(path):  # which all that torch saves is; its own message is about how it unpickles
+            raise ModelError(f"{path} is no checkpoint", WANTED, "check the path") from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise ModelError(f"{path} cannot be read ({reason})", WANTED, "check the file") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -230,6 +230,8 @@ def _dashed(name: str) -> str:
 
 
 def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
+    if out.suffix == ".onnx":
+        raise SegError(f"-o {out}", "a checkpoint's name, such as model.pt", "seg-export makes the ONNX file of it")
     from .plan import make_plan  # torch is heavy: --help and wrong options answer without it
     from .train import resume_path, train
 
