@@ -50,7 +50,11 @@ if TYPE_CHECKING:
     help="Folder for the results [default: .]; of --tune the file or its folder [default: the model's].",
 )
 @click.option("--recursive", is_flag=True, help="Look into folders of folders.")
-@click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png, the image with its labels and a legend.")
+@click.option(
+    "--overlay",
+    is_flag=True,
+    help="Also write NAME_overlay.png: the image with its labels and a legend, of a regression its values in grey with their scale.",
+)
 @click.option(
     "--probabilities",
     type=click.Choice(["npy", "tiff", "map"]),
