@@ -87,12 +87,13 @@ def _panel(pen: ImageDraw.ImageDraw, panel: Panel, top: int) -> int:
         pen.text((start - 14, y + BAR / 2), bar.name, INK, font, anchor="rm")
         end = start + bar.value * scale
         pen.rectangle((start, y, end, y + BAR), OURS if bar.ours else OTHERS)
-        text = end + 12
+        text, width = end + 12, pen.textlength(bar.text, font)
         if bar.goal is not None:
             x = start + bar.goal * scale
             pen.rectangle((x - 2, y - 5, x + 2, y + BAR + 5), GOAL)
-            if end <= x + 2 < text + pen.textlength(bar.text, font) + 12:  # the mark would stand in the text
+            if end <= x + 2 < text + width + 12:  # the mark would stand in the text
                 text = x + 14
+        pen.rectangle((text - 6, y, text + width + 6, y + BAR), PAPER)  # the line at 1 would run through the text
         pen.text((text, y + BAR / 2), bar.text, INK, font, anchor="lm")
         y += BAR + GAP
     return y + 38
