@@ -26,7 +26,7 @@ PIECES = (  # name, options of `speed`, minutes
     ("tuned", ("--forms", "tuned", "--parts", "window", "--pairs", "12"), 6),
     ("growth", ("--forms", "none", "--growth", "fp32", "--pairs", "3"), 8),
     ("int8-large", ("--forms", "int8-ungated", "--parts", "large", "--large-share", "0.2"), 1),
-    ("monai", ("--forms", "monai", "--parts", "large", "--large", "1540"), 1),
+    ("monai", ("--forms", "monai", "--parts", "large", "--large-share", "0.4"), 6),
     ("torch", ("--forms", "torch", "--parts", TIMED, "--pairs", "3"), 1),
 )
 QUICK = ("--quick",)
