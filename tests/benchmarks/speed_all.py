@@ -24,6 +24,7 @@ PIECES = (  # name, options of `speed`, minutes
     ("peers", ("--forms", "plain-int8,torch-last,torch-compile,torch-cuda", "--parts", TIMED, "--pairs", "3"), 3),
     ("openvino", ("--forms", "openvino,openvino-bf16,openvino-int8", "--parts", TIMED, "--pairs", "3"), 2),
     ("tuned", ("--forms", "tuned", "--parts", "window", "--pairs", "12"), 6),
+    ("host", ("--forms", "host,fp16", "--parts", TIMED, "--pairs", "6"), 2),
     ("growth", ("--forms", "none", "--growth", "fp32", "--pairs", "3"), 8),
     ("int8-large", ("--forms", "int8-ungated", "--parts", "large", "--large-share", "0.2"), 1),
     ("monai", ("--forms", "monai", "--parts", "large", "--large-share", "0.4"), 6),
