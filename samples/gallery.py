@@ -16,16 +16,16 @@ import click
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
-from seg_export.export import export, write
+from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.atomic import write_atomic
-from seg_toolkit.aims import aim_of
-from seg_toolkit.checkpoint import load
-from seg_toolkit.cli import main as seg_train
-from seg_toolkit.folder import stored_classes
-from seg_toolkit.measures import Wish, measure, parse
-from seg_toolkit.metrics import Score, over_images
-from seg_toolkit.readers import find_cases
+from seg_runtime.support.atomic import write_atomic
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.cli.train import main as seg_train
+from seg_toolkit.data.folder import stored_classes
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.evaluation.measures import Wish, measure, parse
+from seg_toolkit.evaluation.metrics import Score, over_images
+from seg_toolkit.training.objectives import aim_of
 
 from .generators import generator, names
 from .shown import Shown, write_pages

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from seg_runtime.atomic import write_atomic
-from seg_runtime.errors import DataError
+from seg_runtime.support.atomic import write_atomic
+from seg_runtime.support.errors import DataError
 
 from .generators import names
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from seg_export.export import export, write
-from seg_export.hostready.prove import HostForm
-from seg_runtime.contract import ClassInfo, Contract, Intensity, OutputInfo
-from seg_runtime.preprocess import Array, Float
-from seg_toolkit.checkpoint import Checkpoint, save
+from seg_export.pipeline import export, write
+from seg_export.steps.hostready.prove import HostForm
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity, OutputInfo
+from seg_runtime.pipeline.preprocess import Array, Float
+from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
 from seg_toolkit.networks.unet import UNet, output_size
 
 SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64

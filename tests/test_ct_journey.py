@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli import main as seg_export
-from seg_runtime.cli import main as seg_run
-from seg_runtime.contract import METADATA_KEY, Contract
-from seg_toolkit.cli import main as seg_train
+from seg_export.cli.export import main as seg_export
+from seg_runtime.cli.run import main as seg_run
+from seg_runtime.model.contract import METADATA_KEY, Contract
+from seg_toolkit.cli.train import main as seg_train
 
 pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
 

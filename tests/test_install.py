@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_export.export import export, write
-from seg_export.hostready.prove import HostForm
+from seg_export.pipeline import export, write
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
-from seg_toolkit.checkpoint import Checkpoint
+from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks.unet import UNet
 
 ROOT = Path(__file__).parent.parent

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime import Segmenter
-from seg_runtime.image import decode, fit_channels
-from seg_runtime.segment import segment_labels
-from seg_toolkit.checkpoint import load
-from seg_toolkit.evaluate import torch_infer
+from seg_runtime.formats.pictures import decode, fit_channels
+from seg_runtime.segmenter import segment_labels
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.evaluation.infer import torch_infer
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "cells.py"
 REAL = Path(__file__).parent.parent.parent / "shared" / "data"

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from click.testing import CliRunner
 from PIL import Image, ImageSequence
-from seg_export.cli import main as seg_export
-from seg_runtime.cli import main as seg_run
-from seg_runtime.image import fitted
-from seg_runtime.walk import segment_values
-from seg_toolkit.checkpoint import load
-from seg_toolkit.cli import main as seg_train
-from seg_toolkit.evaluate import torch_infer
-from seg_toolkit.readers import find_cases
+from seg_export.cli.export import main as seg_export
+from seg_runtime.cli.run import main as seg_run
+from seg_runtime.formats.pictures import fitted
+from seg_runtime.pipeline.walk import segment_values
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.cli.train import main as seg_train
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.evaluation.infer import torch_infer
 
 from samples.generators import pansharpening
 

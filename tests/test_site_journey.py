@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from seg_export.cli import main as seg_export
+from seg_export.cli.export import main as seg_export
 from seg_runtime import Segmenter
-from seg_runtime.cli import main as seg_run
-from seg_runtime.structure import CHANNELS
-from seg_toolkit.cli import main as seg_train
+from seg_runtime.cli.run import main as seg_run
+from seg_runtime.formats.structures import CHANNELS
+from seg_toolkit.cli.train import main as seg_train
 
 from samples.generators import binding_site
 

@@ -13,23 +13,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from seg_runtime.atomic import check_writable, write_atomic
-from seg_runtime.contract import METADATA_KEY, Contract
-from seg_runtime.errors import ModelError, ParityError, SegError, SelfTestError
-from seg_runtime.golden import GOLDEN_KEY
-from seg_runtime.modelfile import Content, ModelFile
-from seg_runtime.needs import require_extra
-from seg_runtime.preprocess import Float
-from seg_runtime.segment import Segmenter
-from seg_runtime.session import Session, check_signed
-from seg_runtime.tools import Told, TuneWishes, Watch
+from seg_runtime.cli.tools import Told, TuneWishes, Watch
+from seg_runtime.engine.session import Session, check_signed
+from seg_runtime.model.contract import METADATA_KEY, Contract
+from seg_runtime.model.golden import GOLDEN_KEY
+from seg_runtime.model.modelfile import Content, ModelFile
+from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.segmenter import Segmenter
+from seg_runtime.support.atomic import check_writable, write_atomic
+from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
+from seg_runtime.support.extras import require_extra
 
-from .parity import Limits, Parity, generated_windows, require
+from .proof.parity import Limits, Parity, generated_windows, require
 
 if TYPE_CHECKING:
     import onnx
 
-    from .rewrite.fastest import Fastest
+    from .steps.rewrite.fastest import Fastest
 
 WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
 LIMITS = Limits()
@@ -206,7 +206,7 @@ def proven(
         ParityError: its logits are not those of the source within the limits of an export, or its answers to the golden
             samples not torch's.
     """
-    from .stamp import stamped
+    from .graph.stamp import stamped
 
     kept = source.contract
     contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
@@ -233,7 +233,7 @@ def proven(
 
 
 def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
-    from .rewrite.fastest import fastest
+    from .steps.rewrite.fastest import fastest
 
     try:
         return fastest(source.graph, lambda done, total: watch("measuring forms", done, total), threads)

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .contract import ClassInfo, Contract, Intensity
-    from .errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
-    from .segment import Segmentation, Segmenter
-    from .tuning import Tuning
+    from .engine.tuning import Tuning
+    from .model.contract import ClassInfo, Contract, Intensity
+    from .segmenter import Segmentation, Segmenter
+    from .support.errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
 
 __all__ = [
     "ClassInfo",
@@ -25,10 +25,10 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "contract": ("ClassInfo", "Contract", "Intensity"),
-    "errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
-    "segment": ("Segmentation", "Segmenter"),
-    "tuning": ("Tuning",),
+    "model.contract": ("ClassInfo", "Contract", "Intensity"),
+    "support.errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
+    "segmenter": ("Segmentation", "Segmenter"),
+    "engine.tuning": ("Tuning",),
 }
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from .preprocess import Array
+from .pipeline.preprocess import Array
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .engine.session import Session
 
 
 def make_record(

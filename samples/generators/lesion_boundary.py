@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
-from seg_toolkit.readers.ring import ring
+from seg_toolkit.data.ring import ring
 
 from ..shapes import blob, bytes_of, put, shading, texture
 from .short import TINY, Array, Short, brighter_than_the_middle

@@ -27,8 +27,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from seg_runtime import SegError, Segmentation, Segmenter
-from seg_runtime.atomic import write_atomic
-from seg_runtime.image import SUFFIXES, mask_image
+from seg_runtime.formats.pictures import SUFFIXES, mask_image
+from seg_runtime.support.atomic import write_atomic
 from view import PictureView
 from worker import Worker
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
 from seg_runtime import SegError, Segmentation, Segmenter
-from seg_runtime.image import decode, read_bytes
-from seg_runtime.overlay import visible
+from seg_runtime.answers.overlay import visible
+from seg_runtime.formats.pictures import decode, read_bytes
 
 
 class CancelledError(SegError):

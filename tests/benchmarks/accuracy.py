@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
-from seg_export.export import export
-from seg_runtime.segment import Infer
-from seg_runtime.session import Session
-from seg_toolkit.aims import Aim, aim_of
-from seg_toolkit.case import Case
-from seg_toolkit.checkpoint import load
-from seg_toolkit.cli import main as seg_train
-from seg_toolkit.evaluate import torch_infer
-from seg_toolkit.folder import find_cases, stored_classes
-from seg_toolkit.plan import split
+from seg_export.pipeline import export
+from seg_runtime.engine.session import Session
+from seg_runtime.segmenter import Infer
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.cli.train import main as seg_train
+from seg_toolkit.data.case import Case
+from seg_toolkit.data.folder import find_cases, stored_classes
+from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.planning.plan import split
+from seg_toolkit.training.objectives import Aim, aim_of
 
 from .measure import machine, save_json, table
 

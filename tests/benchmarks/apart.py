@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
-from seg_runtime.contract import Contract
-from seg_runtime.geometry import frame, unframe
-from seg_runtime.postprocess import decide, place
-from seg_runtime.preprocess import Array, Float, plan, windows
-from seg_runtime.segment import Progress
+from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.geometry import frame, unframe
+from seg_runtime.pipeline.postprocess import decide, place
+from seg_runtime.pipeline.preprocess import Array, Float, plan, windows
+from seg_runtime.segmenter import Progress
 
 from .measure import milliseconds
 from .peers import FORMS

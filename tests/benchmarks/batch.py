@@ -10,11 +10,11 @@ import statistics
 from dataclasses import replace
 
 import numpy as np
-from seg_export.batched import batched
-from seg_export.graph import to_onnx
-from seg_export.stamp import stamped
-from seg_runtime.session import Session
-from seg_runtime.tuning import ORT_NAMES
+from seg_export.graph.from_torch import to_onnx
+from seg_export.graph.stamp import stamped
+from seg_export.steps.batching import batched
+from seg_runtime.engine.session import Session
+from seg_runtime.engine.tuning import ORT_NAMES
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 

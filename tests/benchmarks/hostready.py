@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from seg_export.export import Exported, export
-from seg_export.hostready.prove import HostForm
+from seg_export.pipeline import Exported, export
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Segmenter
-from seg_runtime.contract import GEOMETRIES
-from seg_runtime.errors import ImageError
-from seg_runtime.opening import image_files
+from seg_runtime.formats.opening import image_files
+from seg_runtime.model.contract import GEOMETRIES
+from seg_runtime.support.errors import ImageError
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 

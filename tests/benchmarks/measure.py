@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seg_toolkit.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def random_checkpoint(
     """An untrained network: speed and rounding do not ask what was learned."""
     import torch  # not at the top: a process of another form would hold it, too
     from seg_runtime import ClassInfo, Contract, Intensity
-    from seg_toolkit.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints.checkpoint import Checkpoint
     from seg_toolkit.networks.unet import UNet
 
     torch.manual_seed(seed)
@@ -110,7 +110,7 @@ def random_checkpoint(
 
 def random_model(folder: Path, **network: int) -> Path:
     """A random network as an exported file in `folder`."""
-    from seg_export.export import export, write
+    from seg_export.pipeline import export, write
 
     path = folder / "model.onnx"
     write(export(random_checkpoint(**network)), path)  # type: ignore[arg-type]

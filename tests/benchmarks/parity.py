@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from seg_export.export import export
+from seg_export.pipeline import export
 
 from .measure import machine, random_checkpoint, save_json, table
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from seg_runtime.contract import Contract
-from seg_runtime.postprocess import decide
-from seg_runtime.preprocess import Array, Float, cut, normaliser
-from seg_runtime.segment import Progress
+from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.postprocess import decide
+from seg_runtime.pipeline.preprocess import Array, Float, cut, normaliser
+from seg_runtime.segmenter import Progress
 
 from .speed_forms import OURS, PLAIN, Bench, Form, Labels, MissingError, Running, bare, by_windows, plain_export
 
@@ -27,7 +27,7 @@ def quantized(bench: Bench) -> Path:
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-        from seg_export.pictures import image_windows, pictures
+        from seg_export.proof.pictures import image_windows, pictures
 
         class Windows(CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:
@@ -56,7 +56,7 @@ def quantized(bench: Bench) -> Path:
 def _network(path: Path, threads: int, channels_last: bool) -> Any:
     """The torch module of a checkpoint, window tensor -> logits tensor."""
     import torch
-    from seg_toolkit.checkpoint import load
+    from seg_toolkit.checkpoints.checkpoint import load
 
     torch.set_num_threads(threads)
     model = load(path).build()

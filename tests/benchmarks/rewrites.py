@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-from seg_export.graph import to_onnx
-from seg_export.precision.calibrate import spread
-from seg_export.precision.int8 import quantised, saturates
-from seg_export.rewrite.apply import RULES, layers_of, rewritten
-from seg_export.rewrite.constants import Constants
-from seg_export.rewrite.default import default_table
-from seg_export.rewrite.layers import FORMS, Layer
-from seg_runtime.preprocess import Float
-from seg_runtime.providers import open_session
-from seg_runtime.segment import Infer
-from seg_runtime.tuning import Setup
+from seg_export.graph.from_torch import to_onnx
+from seg_export.steps.precision.calibrate import spread
+from seg_export.steps.precision.int8 import quantised, saturates
+from seg_export.steps.rewrite.apply import RULES, layers_of, rewritten
+from seg_export.steps.rewrite.constants import Constants
+from seg_export.steps.rewrite.default import default_table
+from seg_export.steps.rewrite.layers import FORMS, Layer
+from seg_runtime.engine.providers import open_session
+from seg_runtime.engine.tuning import Setup
+from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.segmenter import Infer
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 from .speed_rows import say

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime import SegError, Segmenter
-from seg_runtime.atomic import write_atomic
-from seg_runtime.contract import Contract
-from seg_runtime.preprocess import Array, Float
-from seg_runtime.providers import available_threads, runtime_module
-from seg_runtime.segment import Infer, Progress, segment_labels
+from seg_runtime.engine.providers import available_threads, runtime_module
+from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.segmenter import Infer, Progress, segment_labels
+from seg_runtime.support.atomic import write_atomic
 
 if TYPE_CHECKING:
-    from seg_toolkit.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints.checkpoint import Checkpoint
 
 CALIBRATION = 16  # images, at most
 Labels = NDArray[np.uint8]
@@ -129,7 +129,7 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
         data: training folder; its training part calibrates int8. None: generated images.
         threads: of every form; None takes all that this process may use.
     """
-    from seg_toolkit.checkpoint import save, weights_sha256
+    from seg_toolkit.checkpoints.checkpoint import save, weights_sha256
 
     name = f"{weights_sha256(checkpoint.build())[:12]}-{_source()[:12]}"
     folder = root / (f"{name}-{data.resolve().name}" if data else name)
@@ -165,7 +165,7 @@ def save_picture(pixels: Array, path: Path) -> None:
 
 
 def _generate(target: Path, contract: Contract) -> None:
-    from seg_export.parity import generated_images
+    from seg_export.proof.parity import generated_images
 
     for place, image in enumerate(generated_images(contract, 4)):
         save_picture(image, target / f"{place}.png")
@@ -173,7 +173,7 @@ def _generate(target: Path, contract: Contract) -> None:
 
 def _copy(data: Path, target: Path) -> None:
     """Some training cases of a training folder, spread over it."""
-    from seg_export.parity import evenly
+    from seg_export.proof.parity import evenly
 
     training, _ = parts(data)
     for case in (training[i] for i in evenly(len(training), CALIBRATION)):
@@ -184,8 +184,8 @@ def _copy(data: Path, target: Path) -> None:
 
 def parts(data: Path) -> tuple[list[Any], list[Any]]:
     """Cases for training and for validation, as `seg-train` splits them by default."""
-    from seg_toolkit.folder import find_cases
-    from seg_toolkit.plan import split
+    from seg_toolkit.data.folder import find_cases
+    from seg_toolkit.planning.plan import split
 
     return split(find_cases(data, lambda text: None), 0.2, None, 0)
 
@@ -206,7 +206,7 @@ def _exported(name: str, **options: Any) -> Callable[[Bench], Path]:
     """Our exporter with these options; an option that is a function is asked for its value with the bench."""
 
     def make(bench: Bench) -> Path:
-        from seg_export.export import export
+        from seg_export.pipeline import export
 
         given = {k: v(bench) if callable(v) else v for k, v in options.items()}
         images = bench.calibration if bench.real else None
@@ -219,14 +219,14 @@ def _exported(name: str, **options: Any) -> Callable[[Bench], Path]:
 
 
 def _host(bench: Bench) -> Any:
-    from seg_export.hostready.prove import HostForm
+    from seg_export.steps.hostready.prove import HostForm
 
     return HostForm()
 
 
 def _precision(name: str) -> Callable[[Bench], Any]:
     def wanted(bench: Bench) -> Any:
-        from seg_export.precision.make import Precision
+        from seg_export.steps.precision.make import Precision
 
         if not bench.trained:
             raise MissingError("the gate refuses random weights")
@@ -247,13 +247,13 @@ def _ungated(bench: Bench) -> Path:
         raise MissingError("trained weights go through the gate")
 
     def content() -> bytes:
-        from seg_export.graph import to_onnx
-        from seg_export.pictures import image_windows, pictures
-        from seg_export.precision.calibrate import spread
-        from seg_export.precision.int8 import quantised, saturates
-        from seg_export.rewrite.apply import layers_of, rewritten
-        from seg_export.rewrite.default import default_table
-        from seg_export.stamp import stamped
+        from seg_export.graph.from_torch import to_onnx
+        from seg_export.graph.stamp import stamped
+        from seg_export.proof.pictures import image_windows, pictures
+        from seg_export.steps.precision.calibrate import spread
+        from seg_export.steps.precision.int8 import quantised, saturates
+        from seg_export.steps.rewrite.apply import layers_of, rewritten
+        from seg_export.steps.rewrite.default import default_table
 
         model = bench.checkpoint.build()
         graph = to_onnx(model, bench.contract)
@@ -295,7 +295,7 @@ def plain_export(bench: Bench) -> Path:
     """What `torch.onnx.export` gives, without anything of ours but its arguments."""
 
     def content() -> bytes:
-        from seg_export.graph import to_onnx
+        from seg_export.graph.from_torch import to_onnx
 
         return to_onnx(bench.checkpoint.build(), bench.contract).SerializeToString()  # type: ignore[no-any-return]
 

@@ -167,9 +167,9 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
     Raises:
         MissingError: the form cannot be had here.
     """
-    from seg_runtime.image import fitted
-    from seg_toolkit.folder import stored_classes
-    from seg_toolkit.metrics import confusion, summary
+    from seg_runtime.formats.pictures import fitted
+    from seg_toolkit.data.folder import stored_classes
+    from seg_toolkit.evaluation.metrics import confusion, summary
 
     _, validation = parts(data)
     classes = stored_classes(bench.checkpoint.classes)

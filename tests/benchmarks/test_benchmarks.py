@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_export.rewrite.layers import FORMS
-from seg_toolkit.checkpoint import save
-from seg_toolkit.folder import json_values, parse_classes
+from seg_export.steps.rewrite.layers import FORMS
+from seg_toolkit.checkpoints.checkpoint import save
+from seg_toolkit.data.folder import json_values, parse_classes
 
 from tests.benchmarks import chart, peers, volume
 from tests.benchmarks.accuracy import otsu

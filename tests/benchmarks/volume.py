@@ -17,9 +17,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import torch
-from seg_export.export import export, write
-from seg_runtime.contract import ClassInfo, Contract, Intensity
-from seg_toolkit.checkpoint import Checkpoint
+from seg_export.pipeline import export, write
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import Network, UNet, UNet3D, described
 
 from .measure import machine, save_json, table

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from seg_runtime.contract import ClassInfo, Contract, Intensity
-from seg_runtime.preprocess import Array
-from seg_toolkit.checkpoint import Checkpoint
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.pipeline.preprocess import Array
+from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import described
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet

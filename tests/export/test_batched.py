@@ -7,19 +7,19 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
-from seg_export import batched as module
-from seg_export.batched import batched
-from seg_export.cli import main
-from seg_export.export import export
-from seg_export.graph import to_onnx
-from seg_export.hostready.prove import HostForm
-from seg_export.precision.make import Precision
-from seg_export.rewrite.apply import layers_of, rewritten
+from seg_export.cli.export import main
+from seg_export.graph.from_torch import to_onnx
+from seg_export.pipeline import export
+from seg_export.steps import batching as module
+from seg_export.steps.batching import batched
+from seg_export.steps.hostready.prove import HostForm
+from seg_export.steps.precision.make import Precision
+from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_runtime import ClassInfo, Contract, Intensity, SegError, Segmenter
-from seg_runtime.errors import ParityError
-from seg_runtime.golden import FP32_LIMIT
-from seg_runtime.session import Session
-from seg_toolkit.checkpoint import load
+from seg_runtime.engine.session import Session
+from seg_runtime.model.golden import FP32_LIMIT
+from seg_runtime.support.errors import ParityError
+from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
 from ..conftest import Made, MakeModel, noise_image

@@ -19,22 +19,22 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 from hatchling.build import build_wheel
-from seg_export import cli as export_cli
 from seg_export import edge
-from seg_export.hostready.prove import HostForm
-from seg_export.rewrite import fastest as choice
-from seg_export.rewrite import winograd
-from seg_export.rewrite.apply import layers_of, rewritten
-from seg_export.rewrite.tune import Tuned
-from seg_export.stamp import stamped
+from seg_export.cli import export as export_cli
+from seg_export.graph.stamp import stamped
+from seg_export.steps.hostready.prove import HostForm
+from seg_export.steps.rewrite import fastest as choice
+from seg_export.steps.rewrite import winograd
+from seg_export.steps.rewrite.apply import layers_of, rewritten
+from seg_export.steps.rewrite.tune import Tuned
 from seg_runtime import Contract, ModelError, SegError, Segmenter
-from seg_runtime.cli import main
-from seg_runtime.contract import METADATA_KEY
-from seg_runtime.digest import sealed
-from seg_runtime.errors import ParityError
-from seg_runtime.golden import FP32_LIMIT, GOLDEN_KEY
-from seg_runtime.modelfile import ModelFile
-from seg_runtime.tools import GROUP, find_tool, tuned_name
+from seg_runtime.cli.run import main
+from seg_runtime.cli.tools import GROUP, find_tool, tuned_name
+from seg_runtime.model.contract import METADATA_KEY
+from seg_runtime.model.digest import sealed
+from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY
+from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.support.errors import ParityError
 
 from ..conftest import Made, MakeModel, noise_image
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli import main
-from seg_export.export import export, write
-from seg_export.graph import IR_VERSION, OPSET, to_onnx
-from seg_export.stamp import stamped
+from seg_export.cli.export import main
+from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
+from seg_export.graph.stamp import stamped
+from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
-from seg_runtime.errors import ModelError, ParityError, SegError
-from seg_runtime.session import Session
-from seg_toolkit.checkpoint import Checkpoint, save
+from seg_runtime.engine.session import Session
+from seg_runtime.support.errors import ModelError, ParityError, SegError
+from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
 from seg_toolkit.networks.unet import UNet
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
@@ -96,7 +96,9 @@ def test_contract_comes_back_with_parity_and_provenance(tmp_path):
 
 
 def test_one_spoiled_weight_is_refused_and_the_old_file_stays(monkeypatch, saved, tmp_path):
-    monkeypatch.setattr("seg_export.export.to_onnx", lambda model, contract: spoil_one_weight(to_onnx(model, contract)))
+    monkeypatch.setattr(
+        "seg_export.pipeline.to_onnx", lambda model, contract: spoil_one_weight(to_onnx(model, contract))
+    )
     target, report = tmp_path / "model.onnx", tmp_path / "report.json"
     target.write_bytes(b"an older file")
     result = CliRunner().invoke(main, [str(saved), str(target), "--report", str(report)])

@@ -8,18 +8,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli import main
-from seg_export.golden import COUNT, POSITIONS, crops, generated, golden
-from seg_export.parity import generated_images
-from seg_export.pictures import pictures
+from seg_export.cli.export import main
+from seg_export.proof.golden import COUNT, POSITIONS, crops, generated, golden
+from seg_export.proof.parity import generated_images
+from seg_export.proof.pictures import pictures
 from seg_runtime import Contract, Intensity
-from seg_runtime.errors import DataError
-from seg_runtime.golden import FP32_LIMIT, GOLDEN_KEY, Golden
-from seg_runtime.modelfile import ModelFile
-from seg_runtime.postprocess import decide, margins
-from seg_runtime.preprocess import normaliser
-from seg_runtime.segment import segment_labels
-from seg_toolkit.evaluate import torch_infer
+from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY, Golden
+from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.pipeline.postprocess import decide, margins
+from seg_runtime.pipeline.preprocess import normaliser
+from seg_runtime.segmenter import segment_labels
+from seg_runtime.support.errors import DataError
+from seg_toolkit.evaluation.infer import torch_infer
 
 
 def kept(path) -> Golden:

@@ -8,15 +8,15 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
-from seg_export.cli import main as seg_export
-from seg_export.hostready import graph as graph_module
-from seg_export.hostready.graph import host_contract
-from seg_export.hostready.prove import HostForm, sizes
+from seg_export.cli.export import main as seg_export
+from seg_export.steps.hostready import graph as graph_module
+from seg_export.steps.hostready.graph import host_contract
+from seg_export.steps.hostready.prove import HostForm, sizes
 from seg_runtime import ImageError, Intensity, ModelError, SegError, Segmenter
-from seg_runtime.cli import main as seg_run
-from seg_runtime.contract import METADATA_KEY, Contract
-from seg_runtime.errors import ParityError
-from seg_runtime.preprocess import Array
+from seg_runtime.cli.run import main as seg_run
+from seg_runtime.model.contract import METADATA_KEY, Contract
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.errors import ParityError
 
 from tests.conftest import Made, MakeModel, noise_image
 

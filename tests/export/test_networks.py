@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from seg_export.export import export
-from seg_export.graph import to_onnx
-from seg_export.hostready.prove import HostForm
-from seg_export.precision.make import Precision
+from seg_export.graph.from_torch import to_onnx
+from seg_export.pipeline import export
+from seg_export.steps.hostready.prove import HostForm
+from seg_export.steps.precision.make import Precision
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
-from seg_runtime.walk import segment_labels
-from seg_toolkit.checkpoint import Checkpoint
-from seg_toolkit.evaluate import torch_infer
+from seg_runtime.pipeline.walk import segment_labels
+from seg_toolkit.checkpoints.checkpoint import Checkpoint
+from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import described, from_options
 from seg_toolkit.networks.attention import AttentionUNet
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from seg_export.parity import Limits, Parity, compare, enough, require
+from seg_export.proof.parity import Limits, Parity, compare, enough, require
 from seg_runtime import ClassInfo, Contract, Intensity
-from seg_runtime.errors import ParityError
+from seg_runtime.support.errors import ParityError
 
 CONTRACT = Contract(
     (188, 188), (4, 4), 1, Intensity("scale"), (ClassInfo("a", (0, 0, 0)), ClassInfo("b", (9, 9, 9))), geometry="fit"

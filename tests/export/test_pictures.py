@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from seg_export.cli import main as seg_export
-from seg_export.pictures import pictures, some
-from seg_runtime.errors import DataError
-from seg_toolkit.checkpoint import load as load_checkpoint
-from seg_toolkit.cli import main as seg_train
-from seg_toolkit.readers import find_cases
-from seg_toolkit.recipes import load, names
+from seg_export.cli.export import main as seg_export
+from seg_export.proof.pictures import pictures, some
+from seg_runtime.support.errors import DataError
+from seg_toolkit.checkpoints.checkpoint import load as load_checkpoint
+from seg_toolkit.cli.train import main as seg_train
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.planning.recipes import load, names
 
 from samples.generators import generator
 

@@ -9,17 +9,17 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 from PIL import Image
-from seg_export.cli import main
-from seg_export.export import export
-from seg_export.golden import COUNT
-from seg_export.hostready.prove import HostForm
-from seg_export.precision import make
-from seg_export.precision.make import Precision
+from seg_export.cli.export import main
+from seg_export.pipeline import export
+from seg_export.proof.golden import COUNT
+from seg_export.steps.hostready.prove import HostForm
+from seg_export.steps.precision import make
+from seg_export.steps.precision.make import Precision
 from seg_runtime import Segmenter, SelfTestError
-from seg_runtime.contract import VERSION
-from seg_runtime.digest import sealed
-from seg_runtime.errors import ParityError, SegError
-from seg_toolkit.checkpoint import save
+from seg_runtime.model.contract import VERSION
+from seg_runtime.model.digest import sealed
+from seg_runtime.support.errors import ParityError, SegError
+from seg_toolkit.checkpoints.checkpoint import save
 
 from .crafted import bright, folder, two_tone
 
@@ -122,7 +122,7 @@ def test_a_form_that_answers_blank_is_refused_and_the_old_file_stays(monkeypatch
         bias.CopyFrom(numpy_helper.from_array(np.array([99, -99], np.float32), bias.name))
         return spoilt
 
-    monkeypatch.setattr("seg_export.precision.int8.quantised", blank)
+    monkeypatch.setattr("seg_export.steps.precision.int8.quantised", blank)
     target, report = tmp_path / "model.onnx", tmp_path / "report.json"
     target.write_bytes(b"an older file")
     result = seg_export(saved, target, "--precision", "int8", "--calibration", data, "--report", report)

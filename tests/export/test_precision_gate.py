@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from seg_export.pictures import pictures
-from seg_export.precision.gate import Cost, judge, require
-from seg_runtime.errors import DataError, ImageError, ParityError
-from seg_toolkit.folder import parse_classes, stored_classes
+from seg_export.proof.pictures import pictures
+from seg_export.steps.precision.gate import Cost, judge, require
+from seg_runtime.support.errors import DataError, ImageError, ParityError
+from seg_toolkit.data.folder import parse_classes, stored_classes
 
 from .crafted import OUT, bright, folder
 

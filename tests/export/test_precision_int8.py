@@ -4,15 +4,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from seg_export.graph import IR_VERSION, OPSET, to_onnx
-from seg_export.parity import generated_windows
-from seg_export.precision import int8
-from seg_export.precision.calibrate import inferring, meaning, spread
-from seg_export.precision.choose import GAIN, TAILS, choose
-from seg_export.precision.fp16 import halved, in_float, rounded
-from seg_export.precision.gate import Cost
-from seg_export.precision.int8 import layers, named, quantised, saturates
-from seg_runtime.errors import DataError, ParityError
+from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
+from seg_export.proof.parity import generated_windows
+from seg_export.steps.precision import int8
+from seg_export.steps.precision.calibrate import inferring, meaning, spread
+from seg_export.steps.precision.choose import GAIN, TAILS, choose
+from seg_export.steps.precision.fp16 import halved, in_float, rounded
+from seg_export.steps.precision.gate import Cost
+from seg_export.steps.precision.int8 import layers, named, quantised, saturates
+from seg_runtime.support.errors import DataError, ParityError
 
 from .crafted import bright
 

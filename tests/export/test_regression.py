@@ -9,15 +9,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli import main
-from seg_export.export import export, write
-from seg_export.parity import OF_LABELS, Limits, Parity, compare, generated_windows, require
-from seg_export.stamp import stamped
+from seg_export.cli.export import main
+from seg_export.graph.stamp import stamped
+from seg_export.pipeline import export, write
+from seg_export.proof.parity import OF_LABELS, Limits, Parity, compare, generated_windows, require
 from seg_runtime import Segmenter
-from seg_runtime.errors import ImageError, ParityError
-from seg_runtime.session import Session
-from seg_runtime.walk import segment_values
-from seg_toolkit.checkpoint import load
+from seg_runtime.engine.session import Session
+from seg_runtime.pipeline.walk import segment_values
+from seg_runtime.support.errors import ImageError, ParityError
+from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
 from ..conftest import noise_image

@@ -6,18 +6,18 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
-from seg_export.cli import main
-from seg_export.export import export
-from seg_export.graph import to_onnx
-from seg_export.hostready.prove import HostForm
-from seg_export.rewrite import winograd, winograd1d, winograd2
-from seg_export.rewrite.apply import layers_of, rewritten
-from seg_export.rewrite.default import default_table
-from seg_export.rewrite.layers import FORMS, Layer
-from seg_export.rewrite.tune import tuned
+from seg_export.cli.export import main
+from seg_export.graph.from_torch import to_onnx
+from seg_export.pipeline import export
+from seg_export.steps.hostready.prove import HostForm
+from seg_export.steps.rewrite import winograd, winograd1d, winograd2
+from seg_export.steps.rewrite.apply import layers_of, rewritten
+from seg_export.steps.rewrite.default import default_table
+from seg_export.steps.rewrite.layers import FORMS, Layer
+from seg_export.steps.rewrite.tune import tuned
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
-from seg_runtime.golden import FP32_LIMIT
-from seg_toolkit.checkpoint import load
+from seg_runtime.model.golden import FP32_LIMIT
+from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet, output_size
 
 BOUND = {

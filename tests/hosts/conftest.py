@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from seg_export.hostready.prove import HostForm
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Intensity, Segmenter
-from seg_runtime.postprocess import margins
-from seg_runtime.preprocess import Array
-from seg_runtime.segment import window_logits
+from seg_runtime.pipeline.postprocess import margins
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.segmenter import window_logits
 
 from tests.conftest import MakeModel, noise_image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from seg_toolkit.recipes import names
+from seg_toolkit.planning.recipes import names
 
 from samples import generators
 from samples.gallery import show

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from seg_runtime.errors import DataError
-from seg_toolkit.recipes import names
+from seg_runtime.support.errors import DataError
+from seg_toolkit.planning.recipes import names
 
 from samples.gallery import ROOT
 from samples.shown import BEGIN, END, Shown, page, stored, table, with_table, write_pages

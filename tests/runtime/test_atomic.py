@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 from seg_runtime import SegError
-from seg_runtime.atomic import check_writable, write_atomic
+from seg_runtime.support.atomic import check_writable, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -49,7 +49,7 @@ def test_sigkill_in_the_middle_leaves_the_old_file_whole(tmp_path: Path) -> None
     target.write_bytes(b"old")
     code = (
         "import os, signal, sys, pathlib\n"
-        "from seg_runtime.atomic import write_atomic\n"
+        "from seg_runtime.support.atomic import write_atomic\n"
         "def write(file):\n"
         "    file.write(b'new' * 100000); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_atomic(pathlib.Path(sys.argv[1]), write)\n"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import ImageError, SegError, Segmenter
-from seg_runtime.batch import run
-from seg_runtime.tasks import Wishes, find_tasks
+from seg_runtime.batch.run import run
+from seg_runtime.batch.tasks import Wishes, find_tasks
 
 from ..conftest import Made, MakeModel, noise_image
 from .craft import png, tiff

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from seg_export.hostready.prove import HostForm
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Segmenter
-from seg_runtime import cache as cache_module
-from seg_runtime.cache import GRAPH, MAX_ENTRIES, SEAL, WEIGHTS, key
-from seg_runtime.errors import ModelError
-from seg_runtime.modelfile import ModelFile
-from seg_runtime.session import Session
-from seg_runtime.tuning import Tuning
+from seg_runtime.engine import cache as cache_module
+from seg_runtime.engine.cache import GRAPH, MAX_ENTRIES, SEAL, WEIGHTS, key
+from seg_runtime.engine.session import Session
+from seg_runtime.engine.tuning import Tuning
+from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.support.errors import ModelError
 
 from ..conftest import Made, MakeModel, noise_image
 
@@ -234,8 +234,8 @@ def test_bytes_are_bounded(model_file: Path, filled: Path, monkeypatch: pytest.M
 
 
 def test_a_model_that_onnx_runtime_refuses_is_told_as_without_a_cache(tmp_path: Path) -> None:
-    from seg_runtime.providers import open_session
-    from seg_runtime.tuning import Setup
+    from seg_runtime.engine.providers import open_session
+    from seg_runtime.engine.tuning import Setup
 
     with pytest.raises(ModelError, match="refuses the model"):
         open_session(b"no model", Setup("cpu", tuning=Tuning(cache=tmp_path)), "0" * 64)

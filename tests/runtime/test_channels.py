@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_export.export import export, write
-from seg_export.pictures import pictures
+from seg_export.pipeline import export, write
+from seg_export.proof.pictures import pictures
 from seg_runtime import ImageError, SegError, Segmenter
-from seg_runtime.batch import run
-from seg_runtime.channels import group, stacked
-from seg_runtime.contract import Contract
-from seg_runtime.errors import ContractError
-from seg_runtime.tasks import Wishes, find_tasks
-from seg_toolkit.checkpoint import load
-from seg_toolkit.folder import parse_classes
+from seg_runtime.batch.run import run
+from seg_runtime.batch.tasks import Wishes, find_tasks
+from seg_runtime.formats.channels import group, stacked
+from seg_runtime.model.contract import Contract
+from seg_runtime.support.errors import ContractError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.data.folder import parse_classes
 
 from ..conftest import Made, noise_image
 

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 from seg_runtime import Segmenter
-from seg_runtime.cli import main
-from seg_runtime.tuning import ORT_NAMES
+from seg_runtime.cli.run import main
+from seg_runtime.engine.tuning import ORT_NAMES
 
 from ..conftest import Made, MakeModel, noise_image
 from .craft import png_header_only, tiff

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from seg_runtime import ClassInfo, Contract, ContractError, Intensity
-from seg_runtime.contract import VERSION, Code, OutputInfo, Voxels
+from seg_runtime.model.contract import VERSION, Code, OutputInfo, Voxels
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract((572, 572), (388, 388), 3, Intensity("scale"), TWO)

@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 import pytest
 from seg_runtime import ModelError, Segmenter
-from seg_runtime.digest import DIGEST_KEY, LENGTH, sealed, verified_sha256
-from seg_runtime.onnxfile import scan
-from seg_runtime.session import Session
+from seg_runtime.engine.session import Session
+from seg_runtime.model.digest import DIGEST_KEY, LENGTH, sealed, verified_sha256
+from seg_runtime.model.onnxfile import scan
 
 
 def test_the_session_keeps_the_sha256_of_the_whole_file(model_file: Path) -> None:

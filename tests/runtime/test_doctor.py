@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_runtime.doctor import examine, table
-from seg_runtime.hardware import _numpy_features, cpu_features
-from seg_runtime.probe import SUM, probe, probe_other, tiny_model
-from seg_runtime.providers import available_threads
+from seg_runtime.checks.doctor import examine, table
+from seg_runtime.checks.probe import SUM, probe, probe_other, tiny_model
+from seg_runtime.engine.hardware import _numpy_features, cpu_features
+from seg_runtime.engine.providers import available_threads
 
 from .test_cli import errors, seg_run, subprocess_run
 from .test_session_providers import fake_wheel, no_cuda

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from seg_export.export import export, write
-from seg_export.stamp import stamped
+from seg_export.graph.stamp import stamped
+from seg_export.pipeline import export, write
 from seg_runtime import Intensity, ModelError, Segmenter
-from seg_runtime.contract import Contract
-from seg_runtime.ensemble import check_same
-from seg_runtime.postprocess import margins, stitch
-from seg_runtime.preprocess import plan
-from seg_runtime.session import Session
-from seg_runtime.walk import segment_labels, window_logits
-from seg_toolkit.checkpoint import load
+from seg_runtime.engine.ensemble import check_same
+from seg_runtime.engine.session import Session
+from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.postprocess import margins, stitch
+from seg_runtime.pipeline.preprocess import plan
+from seg_runtime.pipeline.walk import segment_labels, window_logits
+from seg_toolkit.checkpoints.checkpoint import load
 
 from ..conftest import Made, MakeModel, noise_image
 from .test_cli import errors, save, seg_run
@@ -159,7 +159,7 @@ def test_no_file_at_all() -> None:
 
 
 def test_a_file_without_a_size_of_its_own_is_no_help(model: Made, make_model: MakeModel) -> None:
-    from seg_export.hostready.prove import HostForm
+    from seg_export.steps.hostready.prove import HostForm
 
     with pytest.raises(ModelError, match="form is 'host-ready'"):
         Segmenter([model.path, make_model(host=HostForm()).path], "cpu")

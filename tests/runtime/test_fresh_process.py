@@ -66,7 +66,7 @@ def test_importing_has_no_side_effects() -> None:
         "            PIL.Image.MAX_IMAGE_PIXELS, PIL.ImageFile.LOAD_TRUNCATED_IMAGES, str(numpy.geterr()),\n"
         "            str(signal.getsignal(signal.SIGINT)), sys.path, os.getcwd()]\n"
         "before = state()\n"
-        "import seg_runtime, seg_runtime.batch, seg_runtime.overlay, seg_runtime.cli\n"
+        "import seg_runtime, seg_runtime.batch.run, seg_runtime.answers.overlay, seg_runtime.cli\n"
         "print(json.dumps({'before': before, 'after': state()}))"
     )
     told = in_a_fresh_process(code)

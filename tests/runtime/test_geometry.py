@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from seg_runtime import ClassInfo, Contract, Intensity
-from seg_runtime.geometry import frame, frame_labels, framed_shape, nearest, unframe
+from seg_runtime.pipeline.geometry import frame, frame_labels, framed_shape, nearest, unframe
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from seg_runtime import hardware
-from seg_runtime.hardware import affine_threads, available_threads, cpu_features, cpu_flags, cpu_quota
+from seg_runtime.engine import hardware
+from seg_runtime.engine.hardware import affine_threads, available_threads, cpu_features, cpu_flags, cpu_quota
 
 
 def group(root: Path, name: str, **files: str) -> None:

@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import ClassInfo, ImageError
-from seg_runtime.image import decode, fit_channels, from_array, from_pil, is_grey, mask_image, read_bytes, write_pages
-from seg_runtime.preprocess import Array
+from seg_runtime.formats.pictures import (
+    decode,
+    fit_channels,
+    from_array,
+    from_pil,
+    is_grey,
+    mask_image,
+    read_bytes,
+    write_pages,
+)
+from seg_runtime.pipeline.preprocess import Array
 
 from .craft import bmp565, png, png_chunk, png_header_only, tiff
 

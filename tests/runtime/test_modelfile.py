@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import seg_runtime
 from seg_runtime import ModelError, SegError, Segmenter
-from seg_runtime.modelfile import ModelFile
+from seg_runtime.model.modelfile import ModelFile
 
 from .test_fresh_process import in_a_fresh_process
 
@@ -41,7 +41,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
 
 def test_the_command_line_begins_without_numpy() -> None:
     loaded = in_a_fresh_process("import json, sys, seg_runtime.cli; print(json.dumps(list(sys.modules)))")
-    assert "seg_runtime.modelfile" in loaded
+    assert "seg_runtime.model.modelfile" in loaded
     assert not {"numpy", "PIL", "onnxruntime", "importlib.metadata"} & set(loaded)
 
 

@@ -11,9 +11,9 @@ import nibabel
 import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
-from seg_runtime.errors import ImageError, SegError
-from seg_runtime.nifti import read_grid, read_volume, write_labels
-from seg_runtime.preprocess import Array
+from seg_runtime.formats.nifti import read_grid, read_volume, write_labels
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.errors import ImageError, SegError
 
 SHAPE = (7, 6, 5)  # of the network's (D, H, W)
 ORDERS = ["LPS", "RAS", "PIR", "SAL", "ARI"]
@@ -174,11 +174,11 @@ def test_size_is_judged_before_anything_is_unpacked() -> None:
 
 def test_without_nibabel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nibabel", None)
-    monkeypatch.setattr("seg_runtime.needs.find_spec", lambda name: None)
+    monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
     with pytest.raises(SegError, match=r"nibabel not installed.*pip install 'seg-edge\[volume\]'"):
         read_volume(bytes(352), "a.nii")
 
 
 def test_nobody_who_has_pictures_only_needs_nibabel() -> None:
-    code = "import sys, seg_runtime.batch, seg_runtime.opening; sys.exit('nibabel' in sys.modules)"
+    code = "import sys, seg_runtime.batch.run, seg_runtime.formats.opening; sys.exit('nibabel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 from seg_runtime import ClassInfo, Intensity, Segmenter
-from seg_runtime.overlay import blend, outline, overlay, visible
+from seg_runtime.answers.overlay import blend, outline, overlay, visible
 from seg_runtime.record import stack_record
 
 from ..conftest import Made, noise_image

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from seg_runtime import ClassInfo, Contract, Intensity
-from seg_runtime.postprocess import activate, decide, margins, stitch
-from seg_runtime.preprocess import plan
+from seg_runtime.pipeline.postprocess import activate, decide, margins, stitch
+from seg_runtime.pipeline.preprocess import plan
 
 
 def contract(classes: int, task: str = "multiclass", threshold: float = 0.5) -> Contract:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from seg_runtime import ClassInfo, Contract, Intensity
-from seg_runtime.preprocess import Array, cut, mean_std, mirror_index, normaliser, plan, windows
+from seg_runtime.pipeline.preprocess import Array, cut, mean_std, mirror_index, normaliser, plan, windows
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract((572, 572), (388, 388), 1, Intensity("scale"), TWO)

@@ -13,15 +13,15 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image, ImageSequence
 from seg_runtime import SegError, Segmenter, SelfTestError
-from seg_runtime.answers import Labels, Values
-from seg_runtime.cli import main
-from seg_runtime.contract import Contract, Intensity, OutputInfo
-from seg_runtime.golden import Golden
-from seg_runtime.postprocess import from_units, to_units
-from seg_runtime.preprocess import Float
-from seg_runtime.session import Session
-from seg_runtime.valuemap import grey, value_map
-from seg_runtime.walk import segment_labels, segment_values
+from seg_runtime.answers.answer import Labels, Values
+from seg_runtime.answers.valuemap import grey, value_map
+from seg_runtime.cli.run import main
+from seg_runtime.engine.session import Session
+from seg_runtime.model.contract import Contract, Intensity, OutputInfo
+from seg_runtime.model.golden import Golden
+from seg_runtime.pipeline.postprocess import from_units, to_units
+from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline.walk import segment_labels, segment_values
 
 from ..conftest import Made, noise_image
 from .test_selftest import changed, spoil_one_weight
@@ -140,8 +140,8 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
 
 
 def test_several_windows_in_a_call_and_files_of_other_windows_answer_alike(regression: Made, tmp_path: Path) -> None:
-    from seg_export.export import export, write
-    from seg_toolkit.checkpoint import load
+    from seg_export.pipeline import export, write
+    from seg_toolkit.checkpoints.checkpoint import load
 
     checkpoint = load(regression.checkpoint)
     write(export(checkpoint, batch=3), tmp_path / "batch.onnx")

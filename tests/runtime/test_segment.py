@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime import Contract, ImageError, Intensity, SegError, Segmenter
-from seg_runtime.postprocess import decide, margins, stitch
-from seg_runtime.preprocess import Array, Float, Grid, mirror_index, plan, windows
-from seg_runtime.segment import segment_labels, window_logits
-from seg_runtime.session import Session
+from seg_runtime.engine.session import Session
+from seg_runtime.pipeline.postprocess import decide, margins, stitch
+from seg_runtime.pipeline.preprocess import Array, Float, Grid, mirror_index, plan, windows
+from seg_runtime.segmenter import segment_labels, window_logits
 
 from ..conftest import Made, MakeModel, noise_image
 from .craft import tiff

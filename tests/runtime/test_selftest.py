@@ -13,14 +13,14 @@ import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
-from seg_export.hostready.prove import HostForm
-from seg_export.stamp import stamped
+from seg_export.graph.stamp import stamped
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Contract, Intensity, ModelError, Segmenter, SelfTestError
-from seg_runtime.cli import main
-from seg_runtime.contract import ClassInfo
-from seg_runtime.digest import sealed
-from seg_runtime.golden import GOLDEN_KEY, Golden, Pixels, Sample
-from seg_runtime.selftest import SelfTest
+from seg_runtime.checks.selftest import SelfTest
+from seg_runtime.cli.run import main
+from seg_runtime.model.contract import ClassInfo
+from seg_runtime.model.digest import sealed
+from seg_runtime.model.golden import GOLDEN_KEY, Golden, Pixels, Sample
 
 from ..conftest import Made, MakeModel
 

@@ -13,15 +13,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_export.stamp import stamped
-from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError, tuning
-from seg_runtime.binding import FixedBuffers
-from seg_runtime.contract import METADATA_KEY, VERSION
-from seg_runtime.digest import sealed
-from seg_runtime.modelfile import ModelFile
-from seg_runtime.providers import available_threads, check_wheels, wheels
-from seg_runtime.session import Session
-from seg_runtime.tuning import ORT_NAMES, TF32_SWITCH, Setup, Tuning, note_started, provider_chain, settle_tf32
+from seg_export.graph.stamp import stamped
+from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
+from seg_runtime.engine import tuning
+from seg_runtime.engine.binding import FixedBuffers
+from seg_runtime.engine.providers import available_threads, check_wheels, wheels
+from seg_runtime.engine.session import Session
+from seg_runtime.engine.tuning import ORT_NAMES, TF32_SWITCH, Setup, Tuning, note_started, provider_chain, settle_tf32
+from seg_runtime.model.contract import METADATA_KEY, VERSION
+from seg_runtime.model.digest import sealed
+from seg_runtime.model.modelfile import ModelFile
 
 from ..conftest import Made, noise_image
 
@@ -73,7 +74,7 @@ def test_no_threads_at_all(model_file: Path) -> None:
 
 def test_threads_follow_the_affinity_of_the_process() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-    code += "from seg_runtime.providers import available_threads as a; print(a())"
+    code += "from seg_runtime.engine.providers import available_threads as a; print(a())"
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"1"]
     assert available_threads() >= 1
 

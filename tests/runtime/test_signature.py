@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from seg_runtime import ModelError, SegError, Segmenter
-from seg_runtime.modelfile import ModelFile
-from seg_runtime.signature import check_signature
-from seg_runtime.tuning import Tuning
+from seg_runtime.engine.tuning import Tuning
+from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.model.signature import check_signature
 
 from ..conftest import Made
 from .test_cli import save, seg_run

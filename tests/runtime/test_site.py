@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.atomic import write_atomic
-from seg_runtime.contract import ClassInfo, Voxels
-from seg_runtime.preprocess import Array
-from seg_runtime.site import LINING_ANGSTROM, Site, read_site
-from seg_runtime.structure import CHANNELS
+from seg_runtime.formats.maps import LINING_ANGSTROM, Site, read_site
+from seg_runtime.formats.structures import CHANNELS
+from seg_runtime.model.contract import ClassInfo, Voxels
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.atomic import write_atomic
 
 from .craft_structure import chain, text
 

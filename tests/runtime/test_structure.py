@@ -9,9 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from seg_runtime.contract import Voxels
-from seg_runtime.errors import ImageError, SegError
-from seg_runtime.structure import (
+from seg_runtime.formats.structures import (
     CHANNELS,
     PAD_ANGSTROM,
     Lattice,
@@ -22,6 +20,8 @@ from seg_runtime.structure import (
     read_voxels,
     voxelised,
 )
+from seg_runtime.model.contract import Voxels
+from seg_runtime.support.errors import ImageError, SegError
 
 from .craft_structure import chain, line, text
 
@@ -232,11 +232,11 @@ def test_a_channel_of_a_later_version_is_refused() -> None:
 
 
 def test_without_gemmi_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg_runtime.needs.find_spec", lambda name: None)
+    monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
     with pytest.raises(SegError, match=r"gemmi not installed.*pip install 'seg-edge\[structure\]'"):
         read_structure(text(GOOD).encode(), "a.pdb")
 
 
 def test_nobody_who_has_pictures_only_needs_gemmi() -> None:
-    code = "import sys, seg_runtime.batch, seg_runtime.opening; sys.exit('gemmi' in sys.modules)"
+    code = "import sys, seg_runtime.batch.run, seg_runtime.formats.opening; sys.exit('gemmi' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,17 +13,17 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
-from seg_export.export import export, write
-from seg_export.stamp import stamped
+from seg_export.graph.stamp import stamped
+from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.cli import main
-from seg_runtime.contract import ClassInfo, Contract, Intensity, Voxels
-from seg_runtime.errors import ImageError
-from seg_runtime.opening import image_files
-from seg_runtime.preprocess import Array
-from seg_runtime.site import read_site
-from seg_runtime.structure import CHANNELS, read_voxels
-from seg_toolkit.checkpoint import Checkpoint
+from seg_runtime.cli.run import main
+from seg_runtime.formats.maps import read_site
+from seg_runtime.formats.opening import image_files
+from seg_runtime.formats.structures import CHANNELS, read_voxels
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity, Voxels
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.errors import ImageError
+from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import UNet3D, described
 
 from .craft_structure import chain, text

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from seg_export.hostready.prove import HostForm
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import ClassInfo, Contract, Intensity, ModelError, Segmenter
-from seg_runtime.cli import main
-from seg_runtime.postprocess import activate, decide, margins
-from seg_runtime.preprocess import Array, Float, mirror_index
-from seg_runtime.tta import VIEWS, averaged, check_turnable, turned, turned_back
-from seg_runtime.walk import segment_labels, segment_probabilities
+from seg_runtime.cli.run import main
+from seg_runtime.pipeline.postprocess import activate, decide, margins
+from seg_runtime.pipeline.preprocess import Array, Float, mirror_index
+from seg_runtime.pipeline.tta import VIEWS, averaged, check_turnable, turned, turned_back
+from seg_runtime.pipeline.walk import segment_labels, segment_probabilities
 
 from ..conftest import Made, MakeModel, noise_image
 

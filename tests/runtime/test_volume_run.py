@@ -13,14 +13,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
-from seg_export.export import export, write
+from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.cli import main
-from seg_runtime.contract import ClassInfo, Contract, Intensity
-from seg_runtime.errors import ImageError
-from seg_runtime.nifti import read_grid
-from seg_runtime.preprocess import Array
-from seg_toolkit.checkpoint import Checkpoint, load, save
+from seg_runtime.cli.run import main
+from seg_runtime.formats.nifti import read_grid
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.errors import ImageError
+from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
 from seg_toolkit.networks import Network, UNet, UNet3D, described
 
 from .test_nifti import affine_of, nifti, stored
@@ -262,7 +262,7 @@ def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) ->
 
 
 def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path: Path, solid: Made) -> None:
-    from seg_export.cli import main as seg_export
+    from seg_export.cli.export import main as seg_export
 
     scans = tmp_path / "scans"
     scans.mkdir()
@@ -291,7 +291,7 @@ def test_several_windows_of_a_volume_go_in_one_call(tmp_path: Path, solid: Made)
 
 
 def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Made) -> None:
-    from seg_export.cli import main as seg_export
+    from seg_export.cli.export import main as seg_export
 
     put(tmp_path / "a.nii.gz", nifti(volume(2)))
     words = [str(flat.checkpoint), str(tmp_path / "m.onnx"), "--images", str(tmp_path), "--golden", str(tmp_path)]
@@ -300,7 +300,7 @@ def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Mad
 
 
 def test_a_host_ready_model_of_slices_answers_a_volume_too(tmp_path: Path, flat: Made) -> None:
-    from seg_export.hostready.prove import HostForm
+    from seg_export.steps.hostready.prove import HostForm
 
     write(export(load(flat.checkpoint), host=HostForm("float32", probabilities=True)), tmp_path / "host.onnx")
     put(tmp_path / "a.nii", nifti(volume(2), "PIR"))

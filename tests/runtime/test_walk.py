@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from seg_runtime import Contract, Intensity
-from seg_runtime.contract import ClassInfo
-from seg_runtime.postprocess import activate, decide, stitch
-from seg_runtime.preprocess import Float, plan, windows
-from seg_runtime.walk import Timings, segment_labels, segment_probabilities, window_logits
+from seg_runtime.model.contract import ClassInfo
+from seg_runtime.pipeline.postprocess import activate, decide, stitch
+from seg_runtime.pipeline.preprocess import Float, plan, windows
+from seg_runtime.pipeline.walk import Timings, segment_labels, segment_probabilities, window_logits
 
 from ..conftest import noise_image
 

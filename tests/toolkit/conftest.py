@@ -12,9 +12,9 @@ import torch
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.contract import ClassInfo, Contract, Intensity
-from seg_toolkit.cli import main
-from seg_toolkit.folder import ClassValues
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_toolkit.cli.train import main
+from seg_toolkit.data.folder import ClassValues
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = ["--width", "2", "--input-size", "204", "--workers", "0", "--geometry", "fit", "--device", "cpu"]

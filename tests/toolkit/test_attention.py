@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_toolkit.checkpoint import load
-from seg_toolkit.heatmap import RAMP, attention_maps, heat_map
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.evaluation.heatmap import RAMP, attention_maps, heat_map
 from seg_toolkit.networks import build, described
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.errors import DataError
-from seg_runtime.preprocess import cut
-from seg_toolkit.augment import (
+from seg_runtime.pipeline.preprocess import cut
+from seg_runtime.support.errors import DataError
+from seg_toolkit.data.augment import (
     AUGMENTATIONS,
     NONE,
     Augmentation,

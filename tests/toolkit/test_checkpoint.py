@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from seg_runtime.errors import ContractError, ModelError, SegError
-from seg_toolkit.checkpoint import FORMAT, Checkpoint, load, save, weights_sha256
-from seg_toolkit.folder import json_values
+from seg_runtime.support.errors import ContractError, ModelError, SegError
+from seg_toolkit.checkpoints.checkpoint import FORMAT, Checkpoint, load, save, weights_sha256
+from seg_toolkit.data.folder import json_values
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet

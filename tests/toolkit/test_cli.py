@@ -11,8 +11,8 @@ import pytest
 import torch
 from click.testing import Result
 from PIL import Image
-from seg_toolkit.checkpoint import Checkpoint, load, save
-from seg_toolkit.folder import json_values
+from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
+from seg_toolkit.data.folder import json_values
 from seg_toolkit.networks.unet import UNet
 
 from .conftest import SMALL, TWO, SegTrain, contract, disc, put, write_pairs

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from seg_runtime.contract import ClassInfo, Code
-from seg_runtime.errors import DataError
-from seg_toolkit.codes import with_codes
+from seg_runtime.model.contract import ClassInfo, Code
+from seg_runtime.support.errors import DataError
+from seg_toolkit.planning.codes import with_codes
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("liver", (9, 9, 9)), ClassInfo("spine", (8, 8, 8)))
 ORGAN = ["123037004", "SCT", "Anatomical Structure"]

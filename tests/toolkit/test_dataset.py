@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from seg_runtime.contract import Contract, Intensity
-from seg_runtime.geometry import frame, frame_labels, nearest
-from seg_runtime.preprocess import normaliser, plan, windows
-from seg_toolkit.augment import NONE, Augmentation, coordinates, draw, warp
-from seg_toolkit.case import Case
-from seg_toolkit.dataset import StreamOrder, WindowStream
-from seg_toolkit.folder import FolderCase, find_cases, read_mask
-from seg_toolkit.plan import split
+from seg_runtime.model.contract import Contract, Intensity
+from seg_runtime.pipeline.geometry import frame, frame_labels, nearest
+from seg_runtime.pipeline.preprocess import normaliser, plan, windows
+from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
+from seg_toolkit.data.case import Case
+from seg_toolkit.data.folder import FolderCase, find_cases, read_mask
+from seg_toolkit.data.windows import StreamOrder, WindowStream
+from seg_toolkit.planning.plan import split
 from torch.utils.data import DataLoader
 
 from .conftest import TWO, contract, put, write_pairs

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.contract import ClassInfo
-from seg_runtime.errors import DataError, SegError
-from seg_toolkit.folder import (
+from seg_runtime.model.contract import ClassInfo
+from seg_runtime.support.errors import DataError, SegError
+from seg_toolkit.data.folder import (
     FolderCase,
     default_color,
     find_cases,

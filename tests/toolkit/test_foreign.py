@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_runtime.errors import ModelError, SegError
-from seg_toolkit.checkpoint import load
-from seg_toolkit.evaluate import torch_infer
-from seg_toolkit.foreign import digest_of, fit, read_state
+from seg_runtime.support.errors import ModelError, SegError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints.foreign import digest_of, fit, read_state
+from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn

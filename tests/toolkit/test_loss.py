@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from seg_toolkit.loss import dice_loss, weighted_cross_entropy
+from seg_toolkit.training.loss import dice_loss, weighted_cross_entropy
 
 LOGITS = torch.tensor([[[[0.0, 2.0]], [[math.log(3.0), 2.0]]]])  # (1, 2, 1, 2): probabilities (1/4, 3/4), (1/2, 1/2)
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from seg_toolkit.metrics import confusion, dice, iou, pixel_error, summary
+from seg_toolkit.evaluation.metrics import confusion, dice, iou, pixel_error, summary
 
 TRUTH = np.array([[0, 0, 0, 1], [0, 1, 1, 1]], np.uint8)
 LABELS = np.array([[0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_toolkit.checkpoint import load
-from seg_toolkit.loss import deeply_supervised
+from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks import build, described
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
-from seg_toolkit.train import resume_path
+from seg_toolkit.training.loss import deeply_supervised
+from seg_toolkit.training.train import resume_path
 from torch import Tensor
 from torch.nn import functional as F
 

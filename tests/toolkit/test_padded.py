@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_runtime.errors import SegError
-from seg_toolkit.checkpoint import load
+from seg_runtime.support.errors import SegError
+from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks import build, described
 from seg_toolkit.networks.padded import reach_px
 from seg_toolkit.networks.unet import UNet
-from seg_toolkit.train import resume_path
+from seg_toolkit.training.train import resume_path
 from torch import nn
 from torch.nn import functional as F
 

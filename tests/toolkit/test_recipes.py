@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from seg_runtime.errors import ModelError, SegError
-from seg_toolkit import recipes
-from seg_toolkit.checkpoint import load as load_checkpoint
-from seg_toolkit.cli import main
+from seg_runtime.support.errors import ModelError, SegError
+from seg_toolkit.checkpoints.checkpoint import load as load_checkpoint
+from seg_toolkit.cli.train import main
+from seg_toolkit.data.readers import find_cases
 from seg_toolkit.networks import NETWORKS, build, described, from_options
-from seg_toolkit.readers import find_cases
-from seg_toolkit.recipes import load, names
+from seg_toolkit.planning import recipes
+from seg_toolkit.planning.recipes import load, names
 
 from samples.generators import generator
 

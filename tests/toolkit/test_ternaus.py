@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_runtime.errors import ModelError, SegError
-from seg_toolkit.checkpoint import load
-from seg_toolkit.foreign import digest_of
+from seg_runtime.support.errors import ModelError, SegError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints.foreign import digest_of
 from seg_toolkit.networks import build, described
 from seg_toolkit.networks.ternaus import REACH_PX, TernausNet
 from torch import Tensor

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_toolkit.checkpoint import load, weights_sha256
-from seg_toolkit.cli import main
-from seg_toolkit.plan import Plan, make_plan
-from seg_toolkit.train import News, resume_path, train
+from seg_toolkit.checkpoints.checkpoint import load, weights_sha256
+from seg_toolkit.cli.train import main
+from seg_toolkit.planning.plan import Plan, make_plan
+from seg_toolkit.training.train import News, resume_path, train
 
 from .conftest import SMALL, SegTrain, write_pairs
 

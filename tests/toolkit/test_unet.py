@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from seg_runtime.errors import SegError
+from seg_runtime.support.errors import SegError
 from seg_toolkit.networks.unet import UNet, output_size
 from torch import Tensor
 from torch.nn import functional as F

@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from seg_export.graph import to_onnx
-from seg_runtime.contract import ClassInfo, Contract, Intensity
-from seg_runtime.errors import ContractError, SegError
-from seg_runtime.preprocess import plan
-from seg_runtime.walk import segment_probabilities
-from seg_toolkit.evaluate import torch_infer
+from seg_export.graph.from_torch import to_onnx
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.pipeline.preprocess import plan
+from seg_runtime.pipeline.walk import segment_probabilities
+from seg_runtime.support.errors import ContractError, SegError
+from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import UNet3D, build, described
 from torch.nn import functional as F
 

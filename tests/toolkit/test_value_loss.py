@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from seg_runtime.contract import OutputInfo
-from seg_toolkit.value_loss import LOSSES, REACH_PX, l1, l2, ssim
+from seg_runtime.model.contract import OutputInfo
+from seg_toolkit.training.value_loss import LOSSES, REACH_PX, l1, l2, ssim
 from skimage.metrics import structural_similarity
 
 OUTPUTS = (OutputInfo("a", 100.0, 20.0, 0.0, 400.0), OutputInfo("b", -1.0, 0.25, -2.0, 0.0))

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_runtime.contract import Contract, Intensity, OutputInfo
-from seg_runtime.errors import DataError
-from seg_runtime.postprocess import from_units
-from seg_toolkit.aims.values import ValueAim
-from seg_toolkit.augment import NONE
-from seg_toolkit.case import Example
-from seg_toolkit.checkpoint import load
-from seg_toolkit.dataset import WindowStream
-from seg_toolkit.outputs import choose_outputs, extent
-from seg_toolkit.readers import find_cases
-from seg_toolkit.value_metrics import BEST_DB, scores
+from seg_runtime.model.contract import Contract, Intensity, OutputInfo
+from seg_runtime.pipeline.postprocess import from_units
+from seg_runtime.support.errors import DataError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.data.augment import NONE
+from seg_toolkit.data.case import Example
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.windows import WindowStream
+from seg_toolkit.evaluation.value_metrics import BEST_DB, scores
+from seg_toolkit.planning.outputs import choose_outputs, extent
+from seg_toolkit.training.objectives.values import ValueAim
 
 from .conftest import SegTrain, put
 
@@ -141,7 +141,7 @@ def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A data set and a model that was trained on it for a moment."""
     from click.testing import CliRunner
-    from seg_toolkit.cli import main
+    from seg_toolkit.cli.train import main
 
     folder = tmp_path_factory.mktemp("values")
     data, out = write(folder / "data"), folder / "m.pt"

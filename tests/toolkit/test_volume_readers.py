@@ -9,15 +9,15 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.contract import Contract, Intensity
-from seg_runtime.errors import DataError, SegError
-from seg_runtime.preprocess import Float
-from seg_toolkit.aims import aim_of
-from seg_toolkit.augment import NONE
-from seg_toolkit.checkpoint import load
-from seg_toolkit.dataset import WindowStream
-from seg_toolkit.folder import ClassValues, parse_classes
-from seg_toolkit.readers import find_cases
+from seg_runtime.model.contract import Contract, Intensity
+from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.support.errors import DataError, SegError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.data.augment import NONE
+from seg_toolkit.data.folder import ClassValues, parse_classes
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.windows import WindowStream
+from seg_toolkit.training.objectives import aim_of
 
 from samples.generators import brain_tumour, pancreas, sparse_volume
 
@@ -257,7 +257,7 @@ def test_attention_in_a_volume_is_shown_on_its_fullest_slice(
 
 def test_dice_loss_leaves_out_unknown_pixels() -> None:
     import torch
-    from seg_toolkit.loss import dice_loss
+    from seg_toolkit.training.loss import dice_loss
 
     logits = torch.tensor([[[[9.0, -9.0]], [[-9.0, 9.0]]]])  # (1, 2, 1, 2): the first pixel 0, the second 1
     labels = torch.tensor([[[0, 0]]])

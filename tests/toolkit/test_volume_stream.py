@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from seg_runtime.contract import Contract, Intensity
-from seg_runtime.preprocess import Array, normaliser, plan, windows
-from seg_toolkit.augment import NONE, Augmentation, coordinates, draw, warp
-from seg_toolkit.case import Case, Example
-from seg_toolkit.dataset import WindowStream
-from seg_toolkit.folder import ClassValues
+from seg_runtime.model.contract import Contract, Intensity
+from seg_runtime.pipeline.preprocess import Array, normaliser, plan, windows
+from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
+from seg_toolkit.data.case import Case, Example
+from seg_toolkit.data.folder import ClassValues
+from seg_toolkit.data.windows import WindowStream
 
 from .conftest import TWO
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.errors import SegError
-from seg_toolkit.weightmap import border_term, split_touching, weight_map
+from seg_runtime.support.errors import SegError
+from seg_toolkit.data.weightmap import border_term, split_touching, weight_map
 
 TABLE = [(1, 9.231163), (2, 8.352702), (3, 7.261490), (5, 4.867523), (10, 0.889216), (20, 0.001477)]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.contract import ClassInfo, Contract, Intensity
-from seg_runtime.postprocess import stitch
-from seg_runtime.preprocess import plan, windows
+from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.pipeline.postprocess import stitch
+from seg_runtime.pipeline.preprocess import plan, windows
 from seg_toolkit.networks import Network
 
 EXACT = 1e-9  # of the range, in float64

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from seg_runtime import Intensity
-from seg_runtime.cli import main
+from seg_runtime.cli.run import main
 
 from ...conftest import Made, MakeModel
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from seg_runtime import ImageError, SegError
-from seg_runtime.dicom import is_dicom
-from seg_runtime.dicom.study import find_stacks
-from seg_runtime.image import decode
-from seg_runtime.preprocess import Array
+from seg_runtime.formats.dicom import is_dicom
+from seg_runtime.formats.dicom.study import find_stacks
+from seg_runtime.formats.pictures import decode
+from seg_runtime.pipeline.preprocess import Array
 
 from .craft_dicom import SC, dataset, field, placed, save
 
@@ -283,7 +283,7 @@ def test_dicom_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg_runtime.needs.find_spec", lambda name: None)
+    monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
     with pytest.raises(
         SegError, match=r"pydicom not installed; wanted the extra 'dicom': pip install 'seg-edge\[dicom\]'"
     ):

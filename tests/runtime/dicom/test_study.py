@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.dicom.study import find_stacks
+from seg_runtime.formats.dicom.study import find_stacks
 
 from ...conftest import Made, noise_image
 from .conftest import SegRun

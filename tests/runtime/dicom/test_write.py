@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from seg_runtime import ClassInfo, Contract, Intensity
-from seg_runtime.contract import Code
-from seg_runtime.dicom.study import find_stacks, read_headers
-from seg_runtime.dicom.write import write_seg
+from seg_runtime.formats.dicom.study import find_stacks, read_headers
+from seg_runtime.formats.dicom.write import write_seg
+from seg_runtime.model.contract import Code
 
 from .craft_dicom import AXIAL, SC, dataset, field, placed, save
 from .readers import by_dcmqi, by_highdicom, conforms

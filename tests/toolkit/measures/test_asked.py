@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_export.export import export, write
+from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.errors import SegError
-from seg_toolkit.augment import parse_augmentation
-from seg_toolkit.checkpoint import load, save
-from seg_toolkit.folder import stored_classes
-from seg_toolkit.measures import Wish, parse, with_measures
-from seg_toolkit.metrics import confusion, summary
-from seg_toolkit.readers import find_cases
+from seg_runtime.support.errors import SegError
+from seg_toolkit.checkpoints.checkpoint import load, save
+from seg_toolkit.data.augment import parse_augmentation
+from seg_toolkit.data.folder import stored_classes
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.evaluation.measures import Wish, parse, with_measures
+from seg_toolkit.evaluation.metrics import confusion, summary
 
 from ..conftest import SMALL, SegTrain, put, write_pairs
 

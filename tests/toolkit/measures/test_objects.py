@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from seg_toolkit.case import Example
-from seg_toolkit.folder import parse_classes
-from seg_toolkit.measures import measure, parse
-from seg_toolkit.measures.objects import components, without_gaps
-from seg_toolkit.metrics import Score
+from seg_toolkit.data.case import Example
+from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.evaluation.measures import measure, parse
+from seg_toolkit.evaluation.measures.objects import components, without_gaps
+from seg_toolkit.evaluation.metrics import Score
 
 CLASSES = parse_classes("membrane=0,cell=255")
 

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from seg_runtime.errors import DataError
-from seg_toolkit.case import Example
-from seg_toolkit.folder import parse_classes
-from seg_toolkit.measures import Wish, measure, parse
-from seg_toolkit.metrics import Score
-from seg_toolkit.readers.ring import RING, ring, without_ring
+from seg_runtime.support.errors import DataError
+from seg_toolkit.data.case import Example
+from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.data.ring import RING, ring, without_ring
+from seg_toolkit.evaluation.measures import Wish, measure, parse
+from seg_toolkit.evaluation.metrics import Score
 
 CLASSES = parse_classes("ground=0,cell=1")
 RINGED = parse_classes(f"ground=0,lesion=255,boundary={RING}")

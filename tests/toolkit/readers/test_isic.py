@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.errors import DataError
-from seg_toolkit.folder import parse_classes
-from seg_toolkit.readers import find_cases
+from seg_runtime.support.errors import DataError
+from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.data.readers import find_cases
 
 from ..conftest import disc, put
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from seg_runtime.errors import SegError
-from seg_toolkit.checkpoint import load
-from seg_toolkit.readers import READERS, find_cases
+from seg_runtime.support.errors import SegError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.data.readers import READERS, find_cases
 
 from samples.generators import generator
 

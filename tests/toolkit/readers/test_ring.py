@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.errors import DataError, SegError
-from seg_toolkit.folder import parse_classes
-from seg_toolkit.readers import find_cases
-from seg_toolkit.readers.ring import RING, ring
+from seg_runtime.support.errors import DataError, SegError
+from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.ring import RING, ring
 
 from ..conftest import put, write_pairs
 

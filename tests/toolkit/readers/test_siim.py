@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from seg_runtime.errors import DataError
-from seg_toolkit.folder import parse_classes
-from seg_toolkit.readers import find_cases
-from seg_toolkit.readers.siim import decode_runs
+from seg_runtime.support.errors import DataError
+from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.readers.siim import decode_runs
 
 from samples.generators.pneumothorax import radiograph, runs
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.errors import DataError, ImageError, SegError
-from seg_runtime.preprocess import Array
-from seg_runtime.structure import CHANNELS, read_structure, read_voxels
-from seg_toolkit.case import Case
-from seg_toolkit.folder import parse_classes
-from seg_toolkit.readers import find_cases
+from seg_runtime.formats.structures import CHANNELS, read_structure, read_voxels
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.errors import DataError, ImageError, SegError
+from seg_toolkit.data.case import Case
+from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.data.readers import find_cases
 
 from samples.generators import binding_site
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.errors import DataError, ImageError, SegError
-from seg_toolkit.readers import find_cases
+from seg_runtime.support.errors import DataError, ImageError, SegError
+from seg_toolkit.data.readers import find_cases
 
 from ..conftest import put
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seg_runtime.errors import ModelError, SegError
+from seg_runtime.support.errors import ModelError, SegError
 
 from .attention import AttentionUNet
 from .multiscale import MultiScaleUNet

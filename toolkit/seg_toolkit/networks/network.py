@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from seg_runtime.errors import SegError
+from seg_runtime.support.errors import SegError
 from torch import Tensor, nn
 
 LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seg_runtime.errors import SegError
+from seg_runtime.support.errors import SegError
 from torch import Tensor
 
 ANSWER_PX = 384

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from seg_runtime.errors import ModelError, SegError
+from seg_runtime.support.errors import ModelError, SegError
 from torch import Tensor, nn
 
 from .network import Network

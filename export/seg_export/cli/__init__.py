@@ -1,0 +1,3 @@
+"""The command line `seg-export`."""
+
+from .export import main as main

@@ -1,0 +1,1 @@
+"""ONNX graphs: made from torch, stamped with their contract."""

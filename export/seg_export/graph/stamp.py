@@ -1,0 +1,24 @@
+"""The contract goes into the ONNX file's metadata and a digest to its end, where the runtime reads them back."""
+
+from __future__ import annotations
+
+import onnx
+from seg_runtime.model.contract import METADATA_KEY, Contract
+from seg_runtime.model.digest import sealed
+from seg_runtime.model.golden import GOLDEN_KEY
+from seg_runtime.version import VERSION
+
+
+def stamped(graph: onnx.ModelProto, contract: Contract, golden: str = "") -> bytes:
+    """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest.
+
+    Args:
+        graph: as made by `to_onnx`; its metadata is replaced.
+        contract: of the model.
+        golden: text of `Golden.to_text`; empty leaves the golden samples out.
+    """
+    props = {METADATA_KEY: contract.to_json(), **({GOLDEN_KEY: golden} if golden else {})}
+    onnx.helper.set_model_props(graph, props)
+    graph.producer_name, graph.producer_version = "seg-edge", VERSION
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return sealed(content)

@@ -1,0 +1,1 @@
+"""What an export does with a graph, step by step."""

@@ -1,0 +1,146 @@
+"""The host-ready graph: `image` `(H, W, C)` of any size in, `labels` `(H, W)` uint8 out, the network in a Loop over windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import onnx
+from onnx import helper
+from seg_runtime.model.contract import Contract
+from seg_runtime.model.limits import PROBE_PACE
+from seg_runtime.support.errors import SegError
+
+from ...graph.from_torch import IR_VERSION, OPSET
+from .builder import FLOAT, ONNX_TYPES, UINT8, Builder
+from .resample import resize
+from .steps import (
+    activate,
+    decide,
+    framed_shape,
+    mirror_index,
+    nearest,
+    normaliser,
+    stitch,
+    window_counts,
+)
+
+
+def host_contract(contract: Contract, dtype: str) -> Contract:
+    """The contract of the host-ready form.
+
+    Raises:
+        SegError: the graph could not repeat the runtime's arithmetic, or the model was not trained on that dtype.
+    """
+    wanted = "float" if dtype == "float32" else "integer"
+    if contract.pixels != wanted:
+        fix = "choose uint8 or uint16" if contract.pixels == "integer" else "choose float32"
+        raise SegError(
+            f"--host-dtype {dtype}, and the model was trained on {contract.pixels} images", "the same kind", fix
+        )
+    if contract.geometry != "tile" and dtype == "float32":
+        came = f"geometry {contract.geometry} on float32 images"
+        raise SegError(
+            came,
+            "integers, whose resizing is exact in every host",
+            "train on 8 or 16 bit images, or with --geometry tile",
+        )
+    return replace(contract, form="host-ready", host_dtype=dtype)
+
+
+def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
+    """The whole pipeline as one checked ONNX model of standard operators.
+
+    Args:
+        network: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`; its weights move into the Loop.
+        contract: of `host_contract`.
+        probabilities: add the output `probabilities` `(K, H, W)` float32, 0..1.
+
+    Returns:
+        Input `image` `(H, W, C)` of the contract's dtype, outputs `labels` `(H, W)` uint8 and `probe` `(windows, K, h, w)`
+        float32: every 16th logit of each window, by which a self-test sees more than labels tell.
+    """
+    b = Builder("host")
+    own = b.size("image", 0), b.size("image", 1)
+    framed = framed_shape(b, *own, contract)
+    seen = "image" if contract.geometry == "tile" else resize(b, "image", framed, contract.host_dtype)
+    area = (
+        framed
+        if contract.geometry != "stretch"
+        else (b.integer(contract.output_shape[0]), b.integer(contract.output_shape[1]))
+    )
+    counts = window_counts(b, area, contract)
+    body, logits = _window(b, seen, framed, counts[1], network, contract)
+    ends = body.ints(*contract.output_shape)
+    probe = body("Slice", logits, body.ints(0, 0), ends, body.ints(1, 2), body.ints(PROBE_PACE, PROBE_PACE))
+    scanned = [(decide(body, logits, contract), UINT8, 2), (probe, FLOAT, 3)]
+    if probabilities:
+        scanned.append((logits, FLOAT, 3))
+    stacks = b.loop(b("Mul", *counts), body, scanned)
+    labels = stitch(b, stacks[0], counts, area, contract, 0)
+    _finish(b, labels, "labels", area, own, contract, 0)
+    b.node("Identity", [stacks[1]], ["probe"])
+    if probabilities:
+        scores = activate(b, stitch(b, stacks[2], counts, area, contract, 1), contract)
+        _finish(b, scores, "probabilities", area, own, contract, 1)
+    return _model(b, contract, probabilities)
+
+
+def _window(
+    b: Builder, seen: str, framed: tuple[str, str], across: str, network: onnx.ModelProto, contract: Contract
+) -> tuple[Builder, str]:
+    """The body of the Loop, up to the logits `(K, *output_shape)` of one window."""
+    shift, factor = normaliser(b, seen, contract.intensity, contract.host_dtype)
+    step = contract.step if contract.geometry == "tile" else contract.output_shape
+    margin = (0, 0) if contract.geometry == "stretch" else contract.margin
+    body = Builder("window")
+    row = body("Div", body.turn, across)
+    column = body("Sub", body.turn, body("Mul", row, across))
+    box = seen
+    for axis, place in enumerate((row, column)):
+        start = body("Sub", body("Mul", place, body.integer(step[axis])), body.integer(margin[axis]))
+        index = mirror_index(body, start, contract.input_shape[axis], framed[axis])
+        box = body("Gather", box, index, axis=axis)  # (*input_shape, C)
+    values = body("Mul", body("Sub", body.cast(box, FLOAT), shift), factor)
+    if contract.intensity.method == "window":
+        values = body("Clip", values, body.const(0, "float32"), body.const(1, "float32"))
+    planes = body("Transpose", values, perm=[2, 0, 1])
+    window = body("Unsqueeze", planes, body.ints(0))  # (1, C, *input_shape)
+    body.nodes.extend(_reading(network, window))
+    body.initializers.extend(network.graph.initializer)
+    return body, body("Squeeze", network.graph.output[0].name, body.ints(0))
+
+
+def _reading(network: onnx.ModelProto, window: str) -> list[onnx.NodeProto]:
+    """The network's nodes, with `window` in the place of its input, whose name the whole image has now."""
+    nodes = []
+    for node in network.graph.node:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.input[:] = [window if name == network.graph.input[0].name else name for name in node.input]
+        nodes.append(copy)
+    return nodes
+
+
+def _finish(
+    b: Builder, answer: str, name: str, area: tuple[str, str], own: tuple[str, str], contract: Contract, leading: int
+) -> None:
+    """Bring an answer back to the image's own size and give it its name."""
+    if contract.geometry != "tile":
+        answer = nearest(b, answer, area, own, leading)
+    b.node("Identity", [answer], [name])
+
+
+def _model(b: Builder, contract: Contract, probabilities: bool) -> onnx.ModelProto:
+    info = helper.make_tensor_value_info
+    image = info("image", ONNX_TYPES[contract.host_dtype], ["height", "width", contract.channels])
+    grid = [-(-n // PROBE_PACE) for n in contract.output_shape]
+    outputs = [
+        info("labels", UINT8, ["height", "width"]),
+        info("probe", FLOAT, ["windows", len(contract.classes), *grid]),
+    ]
+    if probabilities:
+        outputs.append(info("probabilities", FLOAT, [len(contract.classes), "height", "width"]))
+    graph = helper.make_graph(b.nodes, "seg-edge host-ready", [image], outputs, b.initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,1 @@
+"""Many inputs: find them, run them, write results, resume."""

@@ -1,0 +1,1 @@
+"""The self-test of a model file and the doctor of a machine."""

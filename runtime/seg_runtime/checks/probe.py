@@ -1,0 +1,99 @@
+"""Does an execution provider really compute? A model of one convolution, made byte by byte, is run on it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engine.providers import open_session, quiet
+from ..engine.tuning import ORT_NAMES, Setup
+from ..support.errors import SegError
+
+SUM = 45.0  # of the weights 1..9, which a window of ones must give
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What came of trying one provider."""
+
+    name: str
+    loads: bool
+    problem: str = ""
+    fix: str = ""
+
+
+def tiny_model() -> bytes:
+    """`y = Conv(x, w)`, x of ones `(1, 1, 3, 3)` float32 -> y `(1, 1, 1, 1)`; field numbers are those of onnx.proto."""
+    weight = b"".join(_number(1, n) for n in (1, 1, 3, 3)) + _number(2, 1) + _part(8, b"w")
+    weight += _part(9, struct.pack("<9f", *range(1, 10)))
+    node = _part(1, b"x") + _part(1, b"w") + _part(2, b"y") + _part(4, b"Conv")
+    graph = _part(1, node) + _part(2, b"probe") + _part(5, weight)
+    graph += _part(11, _value(b"x", 3)) + _part(12, _value(b"y", 1))
+    return _number(1, 8) + _part(7, graph) + _part(8, _number(2, 17))  # IR 8, opset 17
+
+
+def probe(provider: str) -> Probe:
+    """Try one of ours, see `tuning.ORT_NAMES`."""
+    try:
+        opened = open_session(tiny_model(), Setup(provider, threads=1))
+        return _computes(opened.session, provider)
+    except SegError as error:
+        return Probe(provider, False, error.came, error.fix)
+
+
+def probe_other(ort: Any, name: str) -> Probe:
+    """Try a provider of ONNX Runtime that seg-run does not use, by its own name."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
+            session = ort.InferenceSession(tiny_model(), options, providers=[name], enable_fallback=0)
+        if session.get_providers()[0] != name:
+            return Probe(name, False, "it was refused at start")
+        return _computes(session, name)
+    except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+        return Probe(name, False, _told(error))
+
+
+def others(ort: Any) -> list[str]:
+    """Providers built into the wheel besides ours."""
+    return [name for name in ort.get_available_providers() if name not in ORT_NAMES.values()]
+
+
+def _computes(session: Any, name: str) -> Probe:
+    try:
+        answer = float(session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})[0].item())
+    except Exception as error:  # as above
+        return Probe(name, False, f"it loads but cannot run ({_told(error)})", "update the driver")
+    if answer != SUM:
+        return Probe(name, False, f"it loads but computes {answer} instead of {SUM}", "update the driver")
+    return Probe(name, True)
+
+
+def _told(error: Exception) -> str:
+    """Its words in one line, without the place in ONNX Runtime's source."""
+    return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))
+
+
+def _value(name: bytes, side: int) -> bytes:
+    """ValueInfoProto: a float32 tensor `(1, 1, side, side)`."""
+    shape = b"".join(_part(1, _number(1, n)) for n in (1, 1, side, side))
+    return _part(1, name) + _part(2, _part(1, _number(1, 1) + _part(2, shape)))
+
+
+def _part(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _number(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)

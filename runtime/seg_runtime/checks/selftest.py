@@ -1,0 +1,155 @@
+"""The self-test: what a device answers for the golden samples of a file against what torch answered at export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.contract import Contract
+from ..model.golden import Golden, Sample
+from ..model.limits import PROBE_PACE
+from ..pipeline.postprocess import margins
+from ..pipeline.preprocess import Array, Float
+
+Labels = NDArray[np.uint8]
+Answer = Callable[[Array], "tuple[Labels | None, Float]"]
+"""Image `(H, W, C)` -> labels `(H, W)`, None of a regression, and the logits `(K, *output_shape)` of its one window; of a
+host-ready file every `PROBE_PACE`-th of them along each axis."""
+
+
+@dataclass
+class SelfTest:
+    """Agreement of a device with the torch model over all golden samples."""
+
+    limit: float
+    """Error that is allowed, as a share of a sample's range of logits."""
+    samples: int = 0
+    logits: int = 0
+    """Compared."""
+    pixels: int = 0
+    """Whose labels were compared; none of a regression."""
+    max_abs_error: float = 0.0
+    max_error_of_range: float = 0.0
+    not_finite: int = 0
+    flipped: int = 0
+    allowed: int = 0
+    """Of the flipped pixels those where the right label is undecided within the limit."""
+    max_flip_margin: float | None = None
+    """Largest margin of this device, in logits, at a flipped pixel; None without a flip or without logits."""
+    ms: list[float] = field(default_factory=list)
+    rms_limit: float | None = None
+    """Of the root of the mean squared error, as such a share, too; None where only `limit` counts."""
+    max_rms_of_range: float = 0.0
+
+    def add(self, sample: Sample, labels: Labels | None, logits: Float, contract: Contract) -> None:
+        """Compare the answers for one sample."""
+        self.samples += 1
+        self.not_finite += int((~np.isfinite(logits)).sum())
+        whole = logits.shape[1:] == contract.output_shape
+        classes, *places = np.unravel_index(sample.positions, (contract.maps, *contract.output_shape))
+        pace = 1 if whole else PROBE_PACE
+        came, wanted = logits[(classes, *(place // pace for place in places))], sample.logits
+        if whole:
+            came, wanted = np.append(came, [logits.min(), logits.max()]), np.append(wanted, [sample.low, sample.high])
+        errors = came.astype(np.float64) - wanted
+        error = float(np.abs(errors).max())
+        self.logits += len(wanted)
+        self.max_abs_error = max(self.max_abs_error, error)
+        self.max_error_of_range = max(self.max_error_of_range, error / sample.logit_range)
+        rms = float(np.sqrt(np.mean(errors**2)))
+        self.max_rms_of_range = max(self.max_rms_of_range, rms / sample.logit_range)
+        if labels is not None and sample.labels is not None and sample.close is not None:
+            gaps = margins(logits, contract) if whole else logits[0]
+            self._add_flips(labels != sample.labels, sample.close, gaps)
+
+    def _add_flips(self, flips: NDArray[np.bool_], close: NDArray[np.bool_], gaps: Float) -> None:
+        self.pixels += flips.size
+        self.flipped += int(flips.sum())
+        self.allowed += int((flips & close).sum())
+        if flips.any() and flips.shape == gaps.shape:  # an image resized for the network has no margin of its own
+            self.max_flip_margin = max(self.max_flip_margin or 0.0, float(gaps[flips].max()))
+
+    def failures(self) -> list[str]:
+        """What does not hold, in words; empty when the device passes."""
+        found = []
+        if not self.samples:
+            found.append("no sample was compared")
+        if self.not_finite:
+            found.append(f"{self.not_finite} logits are NaN or infinite")
+        elif not self.max_error_of_range <= self.limit:
+            found.append(f"error {self.max_error_of_range:.2e} of the logits' range, limit {self.limit:.0e}")
+        if self.rms_limit is not None and not self.not_finite and not self.max_rms_of_range <= self.rms_limit:
+            found.append(f"error {self.max_rms_of_range:.2e} of the range on average, limit {self.rms_limit:.0e}")
+        if wrong := self.flipped - self.allowed:
+            found.append(f"{wrong} of {self.pixels} px have another label where the right one is sure")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """All figures for JSON, which has no NaN."""
+        finite = not self.not_finite
+        return {
+            "passed": not self.failures(),
+            "failures": self.failures(),
+            "samples": self.samples,
+            "logits_compared": self.logits,
+            "max_abs_error": self.max_abs_error if finite else None,
+            "max_error_of_range": self.max_error_of_range if finite else None,
+            "limit": self.limit,
+            "rms_error_of_range": self.max_rms_of_range if finite else None,
+            "rms_limit": self.rms_limit,
+            "pixels": self.pixels,
+            "flipped": self.flipped,
+            "flipped_allowed": self.allowed,
+            "max_flip_margin": self.max_flip_margin if finite else None,
+            "ms": [round(v, 3) for v in self.ms],
+        }
+
+
+def self_test(golden: Golden, contract: Contract, answer: Answer) -> SelfTest:
+    """Let a device answer all golden samples."""
+    result = SelfTest(golden.limit, rms_limit=golden.rms_limit)
+    for sample in golden.samples:
+        image, start = sample.pixels.image(), time.perf_counter()
+        labels, logits = answer(image)
+        result.ms.append((time.perf_counter() - start) * 1000)
+        result.add(sample, labels, logits, contract)
+    return result
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """A report for a person."""
+    test, provider = report["self_test"], report["provider"]
+
+    def number(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.3e}"
+
+    used = f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"
+    placement = report["placement"]
+    nodes = (
+        ", ".join(f"{n} on {name}" for name, n in placement.items()) if placement else "unknown to this ONNX Runtime"
+    )
+    flips = [
+        ("flipped px", f"{test['flipped']} of {test['pixels']}, of which {test['flipped_allowed']} where the right label is undecided"),
+        ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
+    ]  # fmt: skip
+    rows = [
+        ("provider", used),
+        *([("", provider["reason"])] if provider["reason"] else []),
+        ("golden samples", f"{test['samples']} ({test['logits_compared']} logits)"),
+        ("largest error", number(test["max_abs_error"])),
+        ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
+        *([("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})")] if test["rms_limit"] else []),
+        *(flips if test["pixels"] else []),
+        ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
+        ("nodes", nodes),
+        ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
+        ("model", f"{report['model']['sha256']} ({report['model']['precision']})"),
+        ("self-test", "; ".join(test["failures"]) or "passed"),
+    ]  # fmt: skip
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)

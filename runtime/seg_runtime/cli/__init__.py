@@ -1,0 +1,3 @@
+"""The command line `seg-run`."""
+
+from .run import main as main

@@ -1,0 +1,303 @@
+"""seg-run: images -> masks, overlays, records."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..engine.providers import PROVIDERS, check_wheels
+from ..engine.tuning import Tuning
+from ..model.limits import MAX_PIXELS
+from ..model.modelfile import ModelFile
+from ..support.errors import ImageError, ProviderError, SegError, SelfTestError
+from ..version import VERSION
+from .commandline import Command, progress_bars
+
+if TYPE_CHECKING:
+    from ..batch.run import Outcome
+    from ..batch.tasks import Task, Wishes
+    from ..engine.ensemble import Model
+    from ..segmenter import Segmenter
+
+
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    "models",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    show_default=False,
+    help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]. Several files of one model, exported with"
+    " different --input-size or --batch, may be given: each image goes to the one that costs it least.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    help="What is named is what is used, or exit code 3; auto takes CUDA when it loads, else CPU.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    show_default=False,
+    help="Folder for the results [default: .]; of --tune the file or its folder [default: the model's].",
+)
+@click.option("--recursive", is_flag=True, help="Look into folders of folders.")
+@click.option(
+    "--overlay",
+    is_flag=True,
+    help="Also write NAME_overlay.png: the image with its labels and a legend, of a regression its values in grey with their scale.",
+)
+@click.option(
+    "--probabilities",
+    type=click.Choice(["npy", "tiff", "map"]),
+    help="Also write the probability of each class, float32; map is that of a site in a structure.",
+)
+@click.option(
+    "--dicom-seg",
+    type=click.Choice(["binary", "labelmap"]),
+    default="binary",
+    help="Form of the answer to DICOM images.",
+)
+@click.option("--overwrite", is_flag=True, help="Segment again what has results already; replace a tuned file.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=2, help="Threads that decode and encode beside the inference."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of the inference [default: all that this process may use]."
+)
+@click.option(
+    "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Refuse larger files, all pages counted."
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    envvar="SEG_CACHE",
+    metavar="DIR",
+    help="Keep optimised models there for a sooner start on CPU, each as large as its file [default: $SEG_CACHE, else none].",
+)
+@click.option(
+    "--tta",
+    is_flag=True,
+    help="Answer every window by the mean over it turned and mirrored in all eight ways, at eight times the cost.",
+)
+@click.option(
+    "--warm-up",
+    is_flag=True,
+    help="Run a window of zeros first, timed apart; of several models each, to choose by measured times.",
+)
+@click.option(
+    "--shrink-memory", is_flag=True, help="Give memory back after every window, for a machine that others use, too."
+)
+@click.option("--cuda-graph", is_flag=True, help="Record a window's kernels once and replay them on CUDA.")
+@click.option("--prefer-nhwc", is_flag=True, help="Convolutions with the channels last on CUDA.")
+@click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
+@click.option(
+    "--require-signature",
+    type=click.Path(path_type=Path),
+    metavar="KEY.pub",
+    help="Refuse a model that MODEL.sig beside it does not sign with this key (PEM).",
+)
+@click.option(
+    "--self-test", is_flag=True, help="Compare this device with torch on the model's golden samples, and end."
+)
+@click.option(
+    "--tune",
+    is_flag=True,
+    help="Measure which form of each layer is fastest on this machine's processors, and write the model in these:"
+    " seg-run --tune MODEL.onnx writes MODEL.tuned.onnx. Takes a minute or two, and the extra 'tune'.",
+)
+@click.option(
+    "--doctor", is_flag=True, help="Tell what this machine has and what is wrong with it, without a model, and end."
+)
+@click.version_option(VERSION)
+def main(
+    images: tuple[Path, ...], models: tuple[Path, ...], provider: str, out: Path | None, recursive: bool,
+    threads: int | None, warm_up: bool, fast_math: bool, overlay: bool, probabilities: str | None, dicom_seg: str,
+    overwrite: bool, jobs: int, max_pixels: int, require_signature: Path | None, self_test: bool, tune: bool, doctor: bool,
+    tta: bool, **tuning_options: Any,
+) -> None:  # fmt: skip
+    """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
+
+    A mask is a palette picture: pixel value = class index; a regression writes NAME_values.tif, float32 in the units of its
+    training, instead. The mask of a NIfTI volume is NAME_mask.nii.gz on its own grid, that
+    of a PDB or mmCIF structure the map NAME_mask.mrc that lies over it, and NAME.json lists the residues at each site. A
+    folder of DICOM images is a study: each series gets one DICOM SEG on its own grid, NAME_seg.dcm, NAME being the folder's. A model of channels that are files of one case takes
+    NAME_dapi.tif, NAME_actin.tif and so on as one image. Images that are done already are skipped. Exit codes:
+    0 all done, 1 some image failed (each is named), 2 wrong options, 3 the provider cannot be had. --self-test, --tune
+    and --doctor take no IMAGES; they print a table on stderr and JSON on stdout. The first exits with 1 when the device
+    answers otherwise than torch (several models are tested one by one, and one failure fails), the second when it writes
+    nothing because of an error, the third with 3 when the provider asked for does not work. Where nothing is faster,
+    --tune says so, writes nothing and exits with 0.
+    """
+    if bool(images and not tune) + self_test + tune + doctor != 1:
+        raise click.UsageError("IMAGES, --self-test, --tune or --doctor is wanted, one of them")
+    if tta and (self_test or doctor):
+        raise click.UsageError(
+            "--tta is for IMAGES: --self-test asks for the answers to windows as they are, and --doctor for none"
+        )
+    if doctor:
+        sys.exit(_doctor(provider))
+    paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
+    if tune:
+        return _tune(images + models or paths, provider, out, overwrite, threads, require_signature)
+    tuning = Tuning(process_arena=True, **tuning_options)  # --cache and so on have the names of its fields
+    if self_test:
+        return _self_test(paths, provider, threads, fast_math, require_signature, tuning)
+    out = _folder(out or Path())
+    reading: list[Model] = [ModelFile(paths[0]), *paths[1:]]
+    from ..batch.tasks import Wishes, find_tasks
+    from ..segmenter import Segmenter  # numpy and Pillow are imported while the model is read
+
+    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels, dicom_seg)
+    with Segmenter(reading, provider, threads, fast_math, False, require_signature, tuning, tta) as segmenter:
+        if note := check_wheels(provider):
+            click.echo(f"warning: {note}", err=True)
+        click.echo(f"provider: {segmenter.provider}{_told(segmenter)}", err=True)
+        _tell_idle(segmenter, tuning)
+        if warm_up:
+            segmenter.warm_up()
+        contract = segmenter.contract
+        tasks, failed = find_tasks(images, out, recursive, contract.channel_files, contract.voxels is not None)
+        outcome = _run(segmenter, tasks, wishes)
+    outcome.failed.extend(failed)
+    _report(outcome, out)
+    if outcome.failed:
+        sys.exit(ImageError.exit_code)
+
+
+def _folder(out: Path) -> Path:
+    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
+        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
+    return out
+
+
+def _told(segmenter: Segmenter) -> str:
+    """Why `auto` took the CPU, or how many of the model's nodes the provider really got."""
+    session = segmenter.session
+    if session.provider_reason:
+        return f" ({session.provider_reason})"
+    nodes = session.placement if session.provider != "cpu" else None
+    if not nodes:
+        return ""
+    return f" ({', '.join(f'{count} nodes on {name}' for name, count in nodes.items())})"
+
+
+def _tell_idle(segmenter: Segmenter, tuning: Tuning) -> None:
+    """Say once which options for the GPU do nothing in this session."""
+    session = segmenter.session
+    idle = ["--cuda-graph"] if tuning.cuda_graph and not session.cuda_graph else []
+    if tuning.prefer_nhwc and session.provider not in ("cuda", "tensorrt"):
+        idle.append("--prefer-nhwc")
+    if session.fast_math and session.provider not in ("cuda", "tensorrt"):
+        idle.append("--fast-math")
+    if idle:
+        form = "" if session.contract.form == "window" else f" with a {session.contract.form} file"
+        click.echo(f"note: without effect on {session.provider}{form}: {', '.join(idle)}", err=True)
+
+
+def _doctor(provider: str) -> int:
+    from ..checks.doctor import examine, table
+
+    report = examine(provider)
+    _show(table(report), report)
+    return 0 if report["works"] else ProviderError.exit_code
+
+
+def _show(table: str, report: Mapping[str, Any]) -> None:
+    click.echo(table, err=True)
+    click.echo(json.dumps(report, indent=2))
+
+
+def _self_test(
+    paths: Sequence[Path], provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
+    tuning: Tuning,
+) -> None:  # fmt: skip
+    """Test each file; of several the JSON is a list. Raises what the first failure was, at the end."""
+    from ..checks.selftest import table
+    from ..segmenter import Segmenter
+
+    reports: list[Mapping[str, Any]] = []
+    failed: list[SelfTestError] = []
+    for path in paths:
+        try:
+            with Segmenter(path, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
+                _tell_idle(segmenter, tuning)
+                report: Mapping[str, Any] = segmenter.test_report or {}
+        except SelfTestError as error:
+            report = error.report
+            failed.append(error)
+        if len(paths) > 1:
+            click.echo(click.format_filename(path), err=True)
+            report = {"file": str(path), **report}
+        click.echo(table(report), err=True)
+        reports.append(report)
+    click.echo(json.dumps(reports if len(paths) > 1 else reports[0], indent=2))
+    if failed:
+        raise failed[0]
+
+
+def _tune(
+    models: tuple[Path, ...], provider: str, out: Path | None, overwrite: bool, threads: int | None, key: Path | None
+) -> None:
+    from .tools import TuneWishes, find_tool, tuned_name
+
+    if len(models) > 1:
+        raise click.UsageError("--tune takes one model")
+    if provider not in ("auto", "cpu"):
+        raise click.UsageError(f"--tune measures the processors that CPU means, not {provider}")
+    context = click.get_current_context()
+    known = {"images", "models", "provider", "out", "overwrite", "threads", "require_signature", "tune"}
+    given = [p for p in context.params if context.get_parameter_source(p) is click.core.ParameterSource.COMMANDLINE]
+    if idle := [f"--{p.replace('_', '-')}" for p in given if p not in known]:
+        raise click.UsageError(f"{', '.join(sorted(idle))} beside --tune, which segments nothing")
+    [model] = models
+    told, report = find_tool("tune")(
+        TuneWishes(model, tuned_name(model, out), overwrite, threads, key), progress_bars()
+    )
+    _show(told, report)
+
+
+def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
+    from ..batch.run import Outcome, run
+
+    outcome = Outcome()
+    ticks = 1000  # of the bar per image
+    with click.progressbar(length=ticks * max(1, len(tasks)), label="segmenting", file=sys.stderr) as bar:
+        shown: dict[Path, int] = {}
+
+        def advance(task: Task, share: float) -> None:
+            now = int(share * ticks)
+            bar.update(now - shown.get(task.stem, 0))
+            shown[task.stem] = now
+
+        for task, result in run(segmenter, tasks, wishes, advance):
+            advance(task, 1.0)
+            if isinstance(result, SegError):
+                outcome.failed.append((task.source, result))
+            else:
+                (outcome.skipped if result == "skipped" else outcome.done).append(task)
+                if result not in ("done", "skipped"):
+                    outcome.notes.append(result)
+    return outcome
+
+
+def _report(outcome: Outcome, out: Path) -> None:
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
+    for _, error in outcome.failed:
+        click.echo(f"error: {error}", err=True)
+    parts = [f"{len(outcome.done)} segmented"]
+    if outcome.skipped:
+        parts.append(f"{len(outcome.skipped)} finished before")
+    if outcome.failed:
+        parts.append(f"{len(outcome.failed)} failed")
+    where = f"; results in {click.format_filename(out)}" if outcome.done or outcome.skipped else ""
+    click.echo(", ".join(parts) + where)

@@ -1,0 +1,1 @@
+"""Kinds of files: how each is recognised, read and written."""

@@ -1,0 +1,229 @@
+"""DICOM files -> stacks of images that belong together, in the order of space.
+
+A stack is what one DICOM SEG answers: the images of a series that share size, orientation, spacing and frame of
+reference, each at another position along the normal of their planes. A second image at a position that is taken, as
+of another phase of the heart, belongs to another stack.
+"""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...support.errors import ImageError, SegError
+from ...support.extras import require_extra
+from .library import Dataset, discreet
+from .read import check_image, frame_count, read_dataset
+
+_MERGED = 1e-3  # mm: positions closer than that along the normal are one
+_SAME = 1e-4  # direction cosines, and mm of spacing: differences up to that are rounding
+_NEEDS_FRAME = frozenset(  # SOP classes whose images must have a frame of reference (PS3.3, A.1.4)
+    f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "128", "128.1", "130")
+)
+_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Images of one series on one grid."""
+
+    files: tuple[Path, ...]
+    """By rising position along the normal; one where the images have no position."""
+    frames: int
+    """Of all files."""
+    placed: bool
+    """Whether the images have a place in the patient."""
+    no_seg: str = ""
+    """Why no DICOM SEG can answer them; empty where one can."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the planes of a file lie."""
+
+    key: tuple[Any, ...]
+    """The same for all images of a stack."""
+    grid: NDArray[np.float64]
+    """`(8,)` direction cosines of rows and columns, and spacing in mm; about the same for all images of a stack."""
+    height_mm: float
+    """Position along the normal, of the first frame."""
+
+    def joins(self, first: Place) -> bool:
+        """Whether it lies on the grid of a stack's first image. Writers round each slice's directions for itself."""
+        return self.key == first.key and bool(np.abs(self.grid - first.grid).max() <= _SAME)
+
+
+def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack], list[tuple[Path, SegError]]]:
+    """The stacks that DICOM files make up, in the order of their first files, and the files that are no images.
+
+    A copy of an earlier file is passed over. Another image under the SOP Instance UID of an earlier one fails: no SEG
+    could tell the two apart.
+
+    Args:
+        files: DICOM files.
+        apart: each file is a stack of its own, as when a person named it.
+    """
+    require_extra("dicom", "pydicom", "highdicom")  # one error where they are missing, not one per file
+    grouped: list[tuple[Place, list[tuple[float, int, Path]]]] = []
+    patients: dict[str, str] = {}
+    found: dict[Path, Stack] = {}
+    failed: list[tuple[Path, SegError]] = []
+    seen: dict[str, Path] = {}
+    for path in files:
+        try:
+            header = read_dataset(path, str(path))
+            check_image(header, str(path))
+            with discreet(str(path)):
+                frames, where = frame_count(header), place(header)
+                number = int(header.get("InstanceNumber") or 0)
+                uid = str(header.get("SOPInstanceUID") or "")
+                if uid in seen and _is_copy(path, seen[uid]):
+                    continue
+                _check_patient(path, header, patients)
+        except SegError as error:
+            failed.append((path, error))
+            continue
+        if uid:
+            seen[uid] = path
+        if apart or isinstance(where, str) or frames > 1:
+            found[path] = _alone(path, header, frames, where)
+        else:
+            members = next((m for first, m in grouped if where.joins(first)), None)
+            if members is None:
+                grouped.append((where, members := []))
+            members.append((where.height_mm, number, path))
+    for _, members in grouped:
+        for paths in _layers(members):
+            found[min(paths)] = Stack(tuple(paths), len(paths), True)
+    return [found[path] for path in sorted(found)], failed
+
+
+def _is_copy(path: Path, earlier: Path) -> bool:
+    """True where two files of one SOP Instance UID hold the same bytes.
+
+    Raises:
+        ImageError: they do not.
+    """
+    if filecmp.cmp(path, earlier, shallow=False):
+        return True
+    came = f"{path}: another image carries the same SOP Instance UID"
+    raise ImageError(came, "one image per UID", "export the series again")
+
+
+def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> None:
+    """Refuse an image of another patient than its series had before: a SEG takes its identity from one image.
+
+    Args:
+        path: the file.
+        header: of it.
+        patients: Patient ID by series; the file's is added.
+
+    Raises:
+        ImageError: names no patient.
+    """
+    series = header.get("SeriesInstanceUID")
+    patient = str(header.get("PatientID") or "").strip()
+    if series and patients.setdefault(str(series), patient) != patient:
+        came = f"{path} carries another Patient ID than an earlier image of its series"
+        raise ImageError(came, "one patient per series", "export the series again")
+
+
+def place(header: Dataset) -> Place | str:
+    """Where the planes of a file lie, or why that is unknown, in words that tell nothing of the file."""
+    if reason := _unfit(header):
+        return reason
+    planes = [_plane(header, index) for index in range(frame_count(header))]
+    if not header.get("FrameOfReferenceUID") or not planes or None in planes:
+        return "its frames have no position in the patient"
+    sides, positions, spacings = (np.array([p[i] for p in planes if p], np.float64) for i in range(3))
+    if not all(np.isfinite(v).all() for v in (sides, positions, spacings)) or (spacings <= 0).any():
+        return "its positions are no numbers to go by"
+    row, column = sides[0, :3], sides[0, 3:]
+    if abs(np.linalg.norm(row) - 1) > 1e-2 or abs(np.linalg.norm(column) - 1) > 1e-2 or abs(row @ column) > 1e-2:
+        return "its rows and columns are not at right angles"
+    if np.ptp(sides, axis=0).max() > _SAME or np.ptp(spacings, axis=0).max() > _SAME:
+        return "its frames lie in planes of different directions or spacings"
+    heights = positions @ np.cross(row, column)
+    if len(heights) > 1 and np.diff(np.sort(heights)).min() < _MERGED:
+        return "several of its frames lie at one position"
+    identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
+    key = (*identity, str(header.SOPClassUID), int(header.Rows), int(header.Columns))
+    return Place(key, np.concatenate([sides[0], spacings[0]]), float(heights[0]))
+
+
+def _unfit(header: Dataset) -> str:
+    """Why no DICOM SEG can reference a file, wherever it lies; empty where one can."""
+    if missing := [word for word in _IDENTITY if not header.get(word)]:
+        return f"it has no {missing[0]}"
+    kind = header.SOPClassUID
+    if kind.is_private or kind.is_retired or kind.name == str(kind):
+        return "its kind of image is not, or no longer, in the standard"
+    return ""
+
+
+def _plane(header: Dataset, index: int) -> tuple[list[float], list[float], list[float]] | None:
+    """Orientation, position and spacing of a frame, from the file or from its functional groups."""
+    groups = []
+    for word, place_ in (("PerFrameFunctionalGroupsSequence", index), ("SharedFunctionalGroupsSequence", 0)):
+        items = header.get(word) or []
+        if place_ < len(items):
+            groups.append(items[place_])
+    values = []
+    for group, word, count in (
+        ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+        ("PlanePositionSequence", "ImagePositionPatient", 3),
+        ("PixelMeasuresSequence", "PixelSpacing", 2),
+    ):
+        holders = [g[group][0] for g in groups if g.get(group)] or ([header] if frame_count(header) == 1 else [])
+        value = next((h.get(word) for h in holders if h.get(word)), None)
+        if value is None or len(value) != count:
+            return None
+        values.append([float(v) for v in value])
+    return values[0], values[1], values[2]
+
+
+def _alone(path: Path, header: Dataset, frames: int, where: Place | str) -> Stack:
+    if isinstance(where, Place):
+        return Stack((path,), frames, True)
+    reason = _unfit(header) or where
+    if frames == 1 and not _unfit(header):
+        # PS3.3, A.51: a segmentation without a frame of reference lies on the pixels of the image that it references
+        reason = "an image of its kind must have a frame of reference" if header.SOPClassUID in _NEEDS_FRAME else ""
+    return Stack((path,), frames, False, reason)
+
+
+def _layers(members: list[tuple[float, int, Path]]) -> list[list[Path]]:
+    """Images by rising height; one at a height that is taken goes into the next layer."""
+    layers: list[list[Path]] = []
+    last, depth = float("-inf"), 0
+    for height, _, path in sorted(members):
+        depth = depth + 1 if height - last < _MERGED else 0
+        if not depth:
+            last = height
+        if depth == len(layers):
+            layers.append([])
+        layers[depth].append(path)
+    return layers
+
+
+def read_headers(stack: Stack) -> list[Dataset]:
+    """All elements but the pixels of a stack's files, in its order.
+
+    Raises:
+        ImageError: a file is gone or has become another since the stack was found.
+    """
+    headers = [read_dataset(path, str(path)) for path in stack.files]
+    for path, header in zip(stack.files, headers, strict=True):
+        check_image(header, str(path))
+    with discreet(str(stack.files[0].parent)):
+        words = ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
+        series = {tuple(str(h.get(word) or "").strip() for word in words) for h in headers}
+        if len(series) > 1:
+            raise ImageError(f"{stack.files[0].parent} has changed", "files that stay", "run it again")
+    return headers

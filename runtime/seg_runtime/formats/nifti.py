@@ -1,0 +1,177 @@
+"""NIfTI volumes <-> arrays `(D, H, W, C)`. nibabel is the extra `volume`, imported when a volume is met.
+
+A file keeps its voxels in any order and says by its affine where they lie. The network sees one order only, that of an
+axial DICOM series: slices from feet to head, rows from front to back, columns from right to left of the person (LPS). What
+it answers goes back to the order of the file. NIfTI's values are those that its slope and intercept give, whatever type
+they are stored in, so they are float32 here always.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.limits import MAX_PIXELS
+from ..pipeline.preprocess import Array, Float
+from ..support.errors import ImageError
+from ..support.extras import require_extra
+
+SUFFIXES = (".nii", ".nii.gz")
+WANTED = "a NIfTI volume, .nii or .nii.gz"
+AXES = "LPS"  # of the patient, towards which x, y and z rise; nibabel's own canonical order is RAS
+MOST_CHANNELS = 64
+SAME_MM = 1e-2  # affines that differ by less lie on one grid: writers round them each for itself
+_GZIP = b"\x1f\x8b"
+
+
+def is_nifti(name: str | Path) -> bool:
+    """Whether a file is a NIfTI volume, by its name."""
+    return str(name).lower().endswith(SUFFIXES)
+
+
+def stem_of(path: Path) -> str:
+    """The name of any file without its suffix; `.gz` is a part of the one before it, as in `.nii.gz` and `.pdb.gz`."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
+@dataclass(frozen=True)
+class NiftiGrid:
+    """The voxels of one file: their order and their place."""
+
+    header: Any
+    """nibabel's, whole."""
+    affine: NDArray[np.float64]
+    """`(4, 4)` from voxel indices of the file to mm."""
+    shape: tuple[int, int, int]
+    """`(X, Y, Z)` in the order of the file."""
+
+    def ordered(self, stored: Array) -> Array:
+        """`(X, Y, Z, …)` in the order of the file -> `(D, H, W, …)` as the network sees it; a view."""
+        turned = _nibabel("orientations").apply_orientation(stored, self._turn(back=False))
+        return np.asarray(np.moveaxis(turned, (0, 1, 2), (2, 1, 0)))
+
+    def stored(self, values: Array) -> Array:
+        """`(D, H, W)` as the network sees it -> `(X, Y, Z)` in the order of the file; a view."""
+        turned = np.moveaxis(values, (2, 1, 0), (0, 1, 2))
+        return np.asarray(_nibabel("orientations").apply_orientation(turned, self._turn(back=True)))
+
+    def same_place(self, other: NiftiGrid) -> bool:
+        """Whether the voxels of both lie where the other's do."""
+        return bool(np.abs(self.affine - other.affine).max() <= SAME_MM)
+
+    def _turn(self, back: bool) -> Any:
+        tool = _nibabel("orientations")
+        ends = [tool.io_orientation(self.affine), tool.axcodes2ornt(AXES)]
+        return tool.ornt_transform(*(reversed(ends) if back else ends))
+
+
+def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[Float, NiftiGrid]:
+    """The voxels of a NIfTI file as the network sees them.
+
+    Args:
+        data: the file's content.
+        name: what errors call it.
+        max_pixels: refuse a file with more voxels, all channels counted, before anything is unpacked.
+
+    Returns:
+        `(D, H, W, C)` float32, a fourth axis of the file being channels, and its grid.
+
+    Raises:
+        ImageError: no NIfTI, truncated, too large, of complex or colour values, not finite, or with more than four axes.
+        SegError: nibabel is not installed.
+    """
+    image, grid = _opened(io.BytesIO(data), name)
+    count = int(np.prod(image.shape, dtype=object))
+    if count > max_pixels:
+        fix = "crop it, or allow more (seg-run --max-pixels)"
+        raise ImageError(f"{name} has {count} voxels", f"at most {max_pixels}", fix)
+    try:
+        stored = np.asarray(image.dataobj.get_unscaled()).reshape(*grid.shape, -1)
+    except Exception as error:  # gzip, zlib and nibabel report damage by half a dozen kinds
+        raise ImageError(f"{name} is damaged ({error})", WANTED, "copy or export it again") from error
+    return _values(grid.ordered(stored), image.dataobj.slope, image.dataobj.inter, name), grid
+
+
+def read_grid(data: bytes, name: str) -> NiftiGrid:
+    """Order and place of a file's voxels; its errors are those of `read_volume`."""
+    return _opened(io.BytesIO(data), name)[1]
+
+
+def channels_of(path: Path) -> int:
+    """How many values a voxel of a file has, by its header; its errors are those of `read_volume`."""
+    try:
+        with path.open("rb") as file:
+            shape = _opened(file, str(path))[0].shape
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
+    return int(shape[3]) if len(shape) > 3 else 1
+
+
+def write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
+    """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on the grid of the volume that they answer.
+
+    Affine, its codes (qform, sform), voxel sizes and units are those of the source; the same labels give the same bytes.
+    """
+    header = grid.header.copy()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape(grid.shape)
+    header.set_slope_inter(1, 0)
+    header["cal_min"] = header["cal_max"] = 0  # the source's display range
+    kind = _nibabel().Nifti2Image if header["sizeof_hdr"] == 540 else _nibabel().Nifti1Image
+    image = kind(grid.stored(labels), None, header)  # with the affine given, nibabel might write its codes anew
+    with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        image.to_stream(packed)
+
+
+def _nibabel(part: str = "") -> Any:
+    require_extra("volume", "nibabel")
+    return importlib.import_module(f"nibabel.{part}" if part else "nibabel")
+
+
+def _opened(file: BinaryIO, name: str) -> tuple[Any, NiftiGrid]:
+    """nibabel's image, its voxels still packed, and its grid."""
+    library = _nibabel()
+    packed = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    stream: Any = gzip.GzipFile(fileobj=file) if packed else file
+    try:
+        head = stream.read(4)
+        stream.seek(0)
+        size = int.from_bytes(head, "little"), int.from_bytes(head, "big")
+        image = (library.Nifti2Image if 540 in size else library.Nifti1Image).from_stream(stream)
+        affine = np.asarray(image.affine, np.float64)
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ImageError(f"{name} is no NIfTI file ({reason})", WANTED, "copy or export it again") from error
+    shape, dtype = image.shape, image.header.get_data_dtype()
+    if not 1 <= len(shape) <= 4 or min(shape) < 1 or (len(shape) == 4 and shape[3] > MOST_CHANNELS):
+        wanted = f"three axes, or a fourth of at most {MOST_CHANNELS} channels"
+        raise ImageError(f"{name} has {len(shape)} axes of {shape}", wanted, "take a volume out of it")
+    if dtype.kind not in "iuf":
+        raise ImageError(f"{name} has values of {dtype}", "one real number a voxel", "convert it")
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise ImageError(f"{name} has an affine that tells no place", "one that can be inverted", "correct its header")
+    x, y, z = (*shape, 1, 1)[:3]
+    return image, NiftiGrid(image.header, affine, (x, y, z))
+
+
+def _values(stored: Array, slope: float, inter: float, name: str) -> Float:
+    """Stored numbers `(D, H, W, C)` -> what they mean, slice by slice, since a copy in float64 would fill the memory."""
+    values = np.empty(stored.shape, np.float32)
+    for place, plane in enumerate(stored):
+        exact = plane if (slope, inter) == (1, 0) else plane * np.float64(slope) + np.float64(inter)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values[place] = exact
+        if not np.isfinite(values[place]).all():
+            came = f"{name} contains NaN, infinity or more than float32 holds"
+            raise ImageError(came, "finite values", "replace them before")
+        if exact.dtype.kind in "iu" and exact.dtype.itemsize > 2 and (values[place] != exact).any():
+            raise ImageError(f"{name} has integers that float32 does not hold", "up to 2**24", "scale it down")
+    return values

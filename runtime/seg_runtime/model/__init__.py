@@ -1,0 +1,1 @@
+"""The model file: its contract, metadata, digest, signature, golden samples and limits."""

@@ -1,0 +1,168 @@
+"""Golden samples: small images and their right answers, kept in the model file itself.
+
+The answers are the torch model's. Those of an int8 file are its own graph's, computed operator by operator: its cost
+beside torch is judged at export, on real images, and what a device owes is the file's arithmetic.
+
+In the metadata entry `seg_edge.golden` as base64 of an npz archive: `info` (JSON) and, of each sample i, `image_i`,
+`labels_i`, `close_i`, `positions_i` and `logits_i`; a regression has no labels. A device that answers otherwise computes
+something else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answers.answer import answers_of
+from ..pipeline.preprocess import Array, Float
+from ..support.errors import ModelError
+from .contract import Contract
+
+GOLDEN_KEY = "seg_edge.golden"
+FP32_LIMIT = 1e-4  # of the logits' range: thirty times the rounding seen, a hundredth of what a wrong weight shows
+FLIP_MARGIN_ERRORS = 2.0  # each of two logits may err by the limit before the larger one changes places with the other
+MAX_BYTES = 1 << 28  # of all arrays
+VERSION = 1
+DTYPES = ("uint8", "uint16", "float32")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """An image as 8-bit values and how they become grey values: `offset + scale * values`, as `dtype`."""
+
+    values: NDArray[np.uint8]
+    """`(H, W, C)`."""
+    dtype: str = "uint8"
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def image(self) -> Array:
+        """`(H, W, C)` of `dtype`: float64 arithmetic, rounded once, the same on every machine."""
+        values = self.values * np.float64(self.scale) + np.float64(self.offset)
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "u":
+            values = np.clip(np.rint(values), 0, np.iinfo(dtype).max)
+        return values.astype(dtype)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of at most one output window, and the right answers for it."""
+
+    pixels: Pixels
+    labels: NDArray[np.uint8] | None
+    """`(H, W)`; None of a regression."""
+    close: NDArray[np.bool_] | None
+    """`(H, W)`: where the right answer is so undecided that an error within the limit may flip the label."""
+    positions: NDArray[np.int32]
+    """`(P,)` into the flattened logits `(K, *output_shape)`."""
+    logits: Float
+    """`(P,)` there."""
+    low: float
+    high: float
+    """Smallest and largest of all logits."""
+
+    @property
+    def logit_range(self) -> float:
+        """Largest minus smallest logit."""
+        return self.high - self.low
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The samples of a file and the errors that its form is allowed, as shares of the logits' range."""
+
+    samples: tuple[Sample, ...]
+    limit: float = FP32_LIMIT
+    """Of any logit."""
+    rms_limit: float | None = None
+    """Of the root of the mean square over a sample's logits; None for no other than `limit`."""
+
+    def to_text(self) -> str:
+        """For the file's metadata; the same samples give the same text."""
+        arrays: dict[str, Array] = {}
+        told = []
+        for i, s in enumerate(self.samples):
+            arrays |= {f"image_{i}": s.pixels.values, f"positions_{i}": s.positions, f"logits_{i}": s.logits}
+            if s.labels is not None and s.close is not None:
+                arrays |= {f"labels_{i}": s.labels, f"close_{i}": np.packbits(s.close)}
+            p = s.pixels
+            told.append({"dtype": p.dtype, "scale": p.scale, "offset": p.offset, "low": s.low, "high": s.high})
+        limits = {"limit": self.limit, **({} if self.rms_limit is None else {"rms_limit": self.rms_limit})}
+        info = json.dumps({"version": VERSION, **limits, "samples": told}, allow_nan=False)
+        file = io.BytesIO()
+        np.savez_compressed(file, info=np.frombuffer(info.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+        return base64.b64encode(file.getvalue()).decode()
+
+    @classmethod
+    def from_text(cls, text: bytes | memoryview, contract: Contract) -> Golden:
+        """Read samples back.
+
+        Raises:
+            ModelError: damaged, of a newer version, or not of this contract's shape.
+        """
+        try:
+            arrays = _arrays(base64.b64decode(text, validate=True))
+            info = json.loads(bytes(arrays["info"]))
+            if info["version"] != VERSION:
+                came = f"golden samples of version {info['version']!r}"
+                raise ModelError(came, f"{VERSION}", "upgrade seg-edge on this machine")
+            samples = tuple(_sample(arrays, i, told, contract) for i, told in enumerate(info["samples"]))
+            _need(0 < info["limit"] < 1 and bool(samples), "no samples or no limit")
+            rms_limit = info.get("rms_limit")
+            _need(rms_limit is None or 0 < rms_limit < 1, "a strange limit")
+            return cls(samples, float(info["limit"]), None if rms_limit is None else float(rms_limit))
+        except _DAMAGE as error:
+            raise ModelError(f"the golden samples cannot be read ({error})", "", "copy or export it again") from error
+
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError, OSError, MemoryError,
+           NotImplementedError, RuntimeError, binascii.Error, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+def _arrays(packed: bytes) -> dict[str, Array]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        _need(sum(entry.file_size for entry in archive.infolist()) <= MAX_BYTES, f"more than {MAX_BYTES} bytes")
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _sample(arrays: dict[str, Array], i: int, told: dict[str, Any], contract: Contract) -> Sample:
+    values, positions, logits = (arrays[f"{kind}_{i}"] for kind in ("image", "positions", "logits"))
+    shape = values.shape[:-1]
+    _need(values.shape == (*shape, contract.channels), f"an image {values.shape}")
+    _need(len(shape) == len(contract.output_shape) and values.size > 0, f"an image {values.shape}")
+    _need(all(n <= o for n, o in zip(shape, contract.output_shape, strict=True)), f"an image {shape} of many windows")
+    _need(values.dtype == np.uint8, "an image that is not uint8")
+    labels, close = _labels(arrays, i, shape) if answers_of(contract).decided else (None, None)
+    _need(positions.shape == logits.shape and positions.ndim == 1 and positions.size > 0, "logits without positions")
+    _need(positions.dtype == np.int32 and logits.dtype == np.float32, "logits of a strange dtype")
+    size = contract.maps * math.prod(contract.output_shape)
+    _need(positions.min() >= 0 and positions.max() < size, "positions outside the logits")
+    pixels = Pixels(values, str(told["dtype"]), float(told["scale"]), float(told["offset"]))
+    _need(pixels.dtype in DTYPES, f"an image of dtype {pixels.dtype}")
+    low, high = float(told["low"]), float(told["high"])
+    _need(math.isfinite(high - low) and high > low, "logits without a range")
+    return Sample(pixels, labels, close, positions, logits, low, high)
+
+
+def _labels(arrays: dict[str, Array], i: int, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    labels, packed = arrays[f"labels_{i}"], arrays[f"close_{i}"]
+    _need(labels.shape == shape and labels.dtype == np.uint8, f"labels {labels.shape} of {labels.dtype} for {shape} px")
+    _need(packed.shape == (-(-labels.size // 8),), f"a mask of {packed.shape} bytes")
+    return labels, np.unpackbits(packed, count=labels.size).astype(bool).reshape(shape)
+
+
+def _need(ok: bool, found: str) -> None:
+    if not ok:
+        raise ValueError(found)

@@ -1,0 +1,204 @@
+"""What an ONNX file holds, read from its bytes before ONNX Runtime sees them.
+
+The wire format is that of https://protobuf.dev/programming-guides/encoding, the field numbers are those of onnx.proto.
+Nothing is copied, nothing recurses, and what is read is bounded, so that no file can cost more than a second here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..support.errors import ModelError
+
+MAX_BYTES = 2**31 - 1  # of any protobuf message
+MAX_NODES = 20_000  # a U-Net has 70; what lies far above only keeps ONNX Runtime's optimizer busy
+MAX_FIELDS = 500_000  # ours have some thousands
+MAX_DEPTH = 64  # of messages; one subgraph inside another takes three
+MAX_NAME = 1000  # bytes of an operator's, a domain's or a key's name
+IR_VERSIONS, OPSETS = (3, 10), (7, 21)  # what ONNX Runtime 1.18, the oldest supported, is sure to load
+DOMAINS = ("", "ai.onnx")  # operators that every host has; those of other domains may need a library of code
+
+_VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
+_SIZES = {_I64: 8, _I32: 4}
+_EXTERNAL = 1  # TensorProto.DataLocation
+
+# message -> number of a field -> the message in it
+_INSIDE: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 8: "opset", 14: "entry", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 9: "opset", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "elsewhere"},  # StringStringEntryProto of external_data
+}
+# message -> number of a field whose value matters -> its wire type
+_VALUES: dict[str, dict[int, int]] = {
+    "model": {1: _VARINT},
+    "opset": {1: _LEN, 2: _VARINT},
+    "entry": {1: _LEN, 2: _LEN},
+    "node": {4: _LEN, 7: _LEN},
+    "tensor": {14: _VARINT},
+}
+
+Span = tuple[int, int]
+
+
+@dataclass
+class OnnxFile:
+    """What a model file holds, its subgraphs and functions included."""
+
+    ir_version: int = 0
+    opsets: dict[str, int] = field(default_factory=dict)
+    """Domain -> newest version that it imports."""
+    nodes: int = 0
+    graphs: int = 0
+    operators: set[tuple[str, str]] = field(default_factory=set)
+    """(domain, type) of every node."""
+    external: bool = False
+    """Whether any tensor lies in another file."""
+    metadata: dict[str, memoryview] = field(default_factory=dict)
+    """`metadata_props`, the values as views of the file's bytes."""
+
+
+class _Damaged(Exception):  # noqa: N818 - never leaves this file
+    pass
+
+
+def scan(data: bytes, name: str) -> OnnxFile:
+    """Walk through a model file.
+
+    Args:
+        data: its content.
+        name: what an error calls it.
+
+    Raises:
+        ModelError: cut short, damaged, or no ONNX file at all.
+    """
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"{name} has {len(data)} bytes", f"at most {MAX_BYTES}", "export it with seg-export")
+    found = OnnxFile()
+    try:
+        _walk(memoryview(data), found)
+        if not found.graphs:
+            raise _Damaged("no graph in it")
+    except _Damaged as error:
+        came = f"{name} is no ONNX model, or cut short or damaged ({error})"
+        raise ModelError(came, "an ONNX file made by seg-export", "copy or export it again") from error
+    return found
+
+
+def check(found: OnnxFile, name: str) -> None:
+    """Refuse what this version was not made for.
+
+    Raises:
+        ModelError: external data, too many nodes, an IR or opset version or an operator's domain out of bounds.
+    """
+    if found.external:  # a second file, which no digest covers
+        came = f"{name} keeps weights in another file"
+        raise ModelError(came, "one file with everything inside", "export it with seg-export")
+    if found.nodes > MAX_NODES:
+        raise ModelError(f"{name} has {found.nodes} nodes", f"at most {MAX_NODES}", "export it with seg-export")
+    opset = max((version for domain, version in found.opsets.items() if domain in DOMAINS), default=0)
+    versions = [("IR version", found.ir_version, IR_VERSIONS), ("opset", opset, OPSETS)]
+    for what, version, (oldest, newest) in versions:
+        if not oldest <= version <= newest:
+            fix = "upgrade seg-edge on this machine" if version > newest else "export it again"
+            raise ModelError(f"{name} is of {what} {version}", f"{oldest} to {newest}", fix)
+    if odd := sorted(f"{domain}.{kind}" for domain, kind in found.operators if domain not in DOMAINS):
+        came = f"{name} uses operators that are not ONNX's own ({', '.join(odd[:3])})"
+        raise ModelError(came, "standard operators only", "export it with seg-export")
+
+
+def _walk(data: memoryview, found: OnnxFile) -> None:
+    waiting: list[tuple[str, int, int, int]] = [("model", 0, len(data), 0)]
+    budget = MAX_FIELDS
+    while waiting:
+        message, start, end, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise _Damaged(f"more than {MAX_DEPTH} levels")
+        inside, wanted = _INSIDE.get(message, {}), _VALUES.get(message, {})
+        values: dict[int, int | Span] = {}
+        for number, wire, value in _fields(data, start, end):
+            budget -= 1
+            if not budget:
+                raise _Damaged(f"more than {MAX_FIELDS} fields")
+            if wire == _LEN and number in inside:
+                waiting.append((inside[number], *value, depth + 1))  # type: ignore[misc]
+            elif wanted.get(number) == wire:
+                values[number] = value
+        _note(found, message, data, values)
+
+
+def _fields(data: memoryview, at: int, end: int) -> Iterator[tuple[int, int, int | Span]]:
+    """Number, wire type and value of each field: an integer, or where its bytes start and end."""
+    while at < end:
+        tag, at = _varint(data, at, end)
+        number, wire = tag >> 3, tag & 7
+        if not 1 <= number < 1 << 29:
+            raise _Damaged(f"field {number} at byte {at}")
+        if wire == _VARINT:
+            value, at = _varint(data, at, end)
+            yield number, wire, value
+            continue
+        if wire == _LEN:
+            length, at = _varint(data, at, end)
+        elif wire in _SIZES:
+            length = _SIZES[wire]
+        else:
+            raise _Damaged(f"wire type {wire} at byte {at}")
+        if length > end - at:
+            raise _Damaged(f"{length} bytes announced at byte {at}, {end - at} left")
+        yield number, wire, (at, at + length)
+        at += length
+
+
+def _varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
+    """An unsigned number of at most 64 bits, 7 in each byte, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            raise _Damaged(f"the end came early, at byte {at}")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+    raise _Damaged(f"a number of more than ten bytes at byte {at}")
+
+
+def _note(found: OnnxFile, message: str, data: memoryview, values: dict[int, int | Span]) -> None:
+    if message == "model":
+        found.ir_version = _number(values.get(1))
+    elif message == "opset":
+        domain = _name(data, values.get(1))
+        found.opsets[domain] = max(_number(values.get(2)), found.opsets.get(domain, 0))
+    elif message == "node":
+        found.nodes += 1
+        found.operators.add((_name(data, values.get(7)), _name(data, values.get(4))))
+    elif message == "graph":
+        found.graphs += 1
+    elif message == "elsewhere" or (message == "tensor" and values.get(14) == _EXTERNAL):
+        found.external = True
+    elif message == "entry":
+        key = _name(data, values.get(1))
+        if key in found.metadata:  # readers differ in which of two they take
+            raise _Damaged(f"two entries {key!r}")
+        found.metadata[key] = _view(data, values.get(2))
+
+
+def _number(value: int | Span | None) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _view(data: memoryview, span: int | Span | None) -> memoryview:
+    return data[slice(*span)] if isinstance(span, tuple) else data[:0]
+
+
+def _name(data: memoryview, span: int | Span | None) -> str:
+    view = _view(data, span)
+    if len(view) > MAX_NAME:
+        raise _Damaged(f"a name of {len(view)} bytes")
+    return bytes(view).decode("utf-8", "backslashreplace")

@@ -1,0 +1,1 @@
+"""Arrays only: preprocess, geometry, windows, stitching, test-time augmentation."""

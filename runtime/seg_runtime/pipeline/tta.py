@@ -1,0 +1,106 @@
+"""Test-time augmentation: the mean of what a model says about a window turned and mirrored in all eight ways.
+
+Ronneberger et al. 2015, section 4: "average over 7 rotated versions of the input data". The square has eight symmetries, itself
+and seven more, and those move pixels onto pixels: nothing is interpolated. Windows are turned, not images. Every pooling of a
+network of this family halves an even size, so that its blocks lie alike from either end of a window, and a turned window
+meets it in the phase that the plain one does: the mean has the network's own stride and margin, its windows meet without
+seams, and what a pixel gets does not depend on the image's size. Training's evaluation and the runtime both call `averaged`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..model.contract import Contract
+from ..support.errors import ModelError
+from .postprocess import activate
+from .preprocess import Array, Float
+from .walk import Infer
+
+VIEWS = 8
+UPRIGHT = "upright"
+"""In the provenance, as `orientation`: training never showed pictures turned in all eight ways."""
+_LEAST, _MOST = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg  # probabilities whose logits are finite
+
+
+def turned(values: Array, view: int) -> Array:
+    """One of the eight views of `(…, H, W)`, as numpy's view of the same memory; view 0 is the plain one.
+
+    >>> turned(np.array([[0, 1], [2, 3]]), 6).tolist()  # a quarter turn to the left
+    [[1, 3], [0, 2]]
+    """
+    if view & 4:
+        values = values.swapaxes(-1, -2)
+    return values[..., :: -1 if view & 2 else 1, :: -1 if view & 1 else 1]
+
+
+def turned_back(values: Array, view: int) -> Array:
+    """The way back of `turned`."""
+    values = values[..., :: -1 if view & 2 else 1, :: -1 if view & 1 else 1]
+    return values.swapaxes(-1, -2) if view & 4 else values
+
+
+def check_turnable(contract: Contract) -> None:
+    """Refuse a model whose windows cannot be turned, or should not be.
+
+    Raises:
+        ModelError: a host-ready file, whose windows nobody outside of it sees; windows that are not square in their last two
+            axes; a model of pictures that stay upright.
+    """
+    if contract.form != "window":
+        fix = "export it without --host-ready, or leave --tta out"
+        raise ModelError("--tta with a host-ready file", "a file that takes windows, which can be turned", fix)
+    *_, height, width = (0, *contract.input_shape)
+    if height != width or len(contract.input_shape) < 2:
+        fix = "export it with a square --input-size, or leave --tta out"
+        raise ModelError(f"--tta with windows of {height} rows and {width} columns", "square ones", fix)
+    if contract.provenance.get("orientation") == UPRIGHT:
+        came = "--tta with a model that was trained on pictures that stay upright"
+        raise ModelError(
+            came,
+            "one that saw them turned and mirrored in all ways",
+            "leave --tta out, or train with flips=square in --augment",
+        )
+
+
+def averaged(infer: Infer, contract: Contract) -> Infer:
+    """A model that answers each window by the mean over its eight views, at eight times the cost.
+
+    Probabilities are averaged, and given back as logits that have them, so that all that follows stays as it is; of a model
+    without an activation the values themselves. Of a volume the views turn every slice in its plane.
+
+    Args:
+        infer: the model, see `Infer`.
+        contract: of the model.
+
+    Raises:
+        ModelError: see `check_turnable`.
+    """
+    check_turnable(contract)
+
+    def mean(windows: Float) -> Float:
+        jobs = [(number, view) for view in range(VIEWS) for number in range(len(windows))]
+        sums: list[Float | None] = [None] * len(windows)
+        for first in range(0, len(jobs), contract.batch):
+            some = jobs[first : first + contract.batch]
+            views = np.stack([turned(windows[number], view) for number, view in some])
+            for (number, view), logits in zip(some, infer(np.ascontiguousarray(views)), strict=True):
+                said = turned_back(_said(logits, contract), view)
+                before = sums[number]
+                sums[number] = np.array(said) if before is None else np.add(before, said, out=before)
+        return _as_logits(np.stack([total for total in sums if total is not None]) / np.float32(VIEWS), contract)
+
+    return mean
+
+
+def _said(logits: Float, contract: Contract) -> Float:
+    return logits if contract.activation == "none" else activate(logits, contract)
+
+
+def _as_logits(means: Float, contract: Contract) -> Float:
+    """Logits `(n, K, *spatial)` float32 whose activation gives these means."""
+    if contract.activation == "none":
+        return means
+    shares = np.clip(means, _LEAST, _MOST)
+    logits: Float = np.log(shares) if contract.activation == "softmax" else np.log(shares) - np.log1p(-shares)
+    return logits

@@ -1,0 +1,349 @@
+"""The one place where the four steps meet: preprocess, session, postprocess, labels."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .answers.answer import Labels, Values, answers_of
+from .engine.ensemble import Ensemble, Model
+from .engine.session import Session, check_signed
+from .engine.tuning import Tuning
+from .formats.opening import images_of
+from .formats.pictures import fitted, from_array, from_pil, read_bytes
+from .model.contract import Contract
+from .model.limits import MAX_PIXELS
+from .model.modelfile import Content, ModelFile
+from .pipeline.preprocess import Array, Float
+from .pipeline.tta import VIEWS, averaged, check_turnable
+from .pipeline.walk import Infer as Infer
+from .pipeline.walk import Progress as Progress
+from .pipeline.walk import Timings as Timings
+from .pipeline.walk import answered as answered
+from .pipeline.walk import segment_labels as segment_labels
+from .pipeline.walk import segment_probabilities as segment_probabilities
+from .pipeline.walk import segment_values as segment_values
+from .pipeline.walk import slice_progress
+from .pipeline.walk import window_logits as window_logits
+from .record import make_record, test_report
+from .support.errors import ImageError, ModelError, SegError, SelfTestError
+
+
+@dataclass
+class Segmentation:
+    """What a model says about one image.
+
+    Attributes:
+        answer: the labels, or of a regression the values, whichever the model's task gives.
+        record: what a machine reads about how they came about; see `record.py`.
+        image: `(*spatial, C)` the image as decoded.
+        contract: of the model.
+    """
+
+    answer: Array
+    record: dict[str, Any]
+    image: Array
+    contract: Contract
+    _again: Callable[[Array], Float] = field(repr=False)
+    """Probabilities of a fitted image."""
+    _probabilities: Float | None = field(default=None, repr=False)
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """`(H, W)` class indices at the image's own size; of a volume `(D, H, W)`.
+
+        Raises:
+            SegError: the model is a regression.
+        """
+        Labels(self.contract)
+        return self.answer
+
+    @property
+    def values(self) -> Float:
+        """`(K, H, W)` of a regression, in the units of its training targets; of a volume `(K, D, H, W)`.
+
+        Raises:
+            SegError: the model answers classes.
+        """
+        Values(self.contract)
+        return self.answer
+
+    @property
+    def probabilities(self) -> Float:
+        """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once.
+
+        Raises:
+            SegError: the model is a regression.
+        """
+        Labels(self.contract)
+        if self._probabilities is None:
+            self._probabilities = self._again(fitted(self.image, self.contract))
+        return self._probabilities
+
+
+class Segmenter:
+    """A model ready to segment images. Thread-safe; a context manager that frees the model at its end.
+
+    >>> with Segmenter("model.onnx", provider="cpu") as segmenter:  # doctest: +SKIP
+    ...     labels = segmenter("image.png").labels
+    """
+
+    def __init__(
+        self,
+        model: Model | Sequence[Model],
+        provider: str = "auto",
+        threads: int | None = None,
+        fast_math: bool = False,
+        self_test: bool = False,
+        require_signature: str | Path | None = None,
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+        tta: bool = False,
+    ) -> None:
+        """Load a model made by seg-export; arguments and errors are those of `Session`.
+
+        Several files of one model, for windows of different sizes, are opened when an image needs them; each image goes
+        to the one that costs it least, and its record names that one.
+
+        With `self_test` the device first answers a file's golden samples; `test_report` says how. With `tta` every answer is
+        the mean over the window turned and mirrored in all eight ways, see `tta.py`.
+
+        Raises:
+            SelfTestError: it answers otherwise than torch did at export.
+            ModelError: `tta` with a model that cannot be turned.
+        """
+        self._lock = threading.Lock()
+        self.test_report: dict[str, Any] | None = None
+
+        def opened(file: Model) -> Session:
+            session = Session(file, provider, threads, fast_math, self_test, require_signature, tuning)
+            if self_test:
+                report = self._test(session)
+                self.test_report = self.test_report or report
+            return session
+
+        def check(content: Content) -> None:
+            if require_signature is not None:
+                check_signed(content, require_signature)
+
+        models = [model] if isinstance(model, (str, Path, bytes, ModelFile)) else list(model)
+        self._files: Ensemble | None = Ensemble(models, opened, check)
+        session = self.session
+        self.contract, self.provider, self.model_sha256 = session.contract, session.provider, session.sha256
+        self.model_sha256s = frozenset(member.sha256 for member in self._files.members)
+        self.tta = tta
+        if tta:
+            for member in self._files.members:
+                check_turnable(member.contract)
+
+    def _test(self, session: Session) -> dict[str, Any]:
+        """The report of the self-test; raises SelfTestError when it fails."""
+        from .checks.selftest import self_test
+
+        assert session.golden is not None
+        result = self_test(session.golden, session.contract, lambda image: _golden_answer(session, image))
+        session.golden = None  # a megabyte that has done its work
+        report = test_report(session, result.as_dict())
+        if found := result.failures():
+            came = f"{session.provider} does not answer the golden samples as torch did ({'; '.join(found)})"
+            fix = "leave out TF32, update the driver, or use --provider cpu"
+            raise SelfTestError(came, "the answers stored at export", fix, report)
+        return report
+
+    def __enter__(self) -> Segmenter:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the model."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the model once the images under way are done; later ones raise SegError.
+
+        A Segmentation whose probabilities may still be asked for keeps the model in memory, too.
+        """
+        with self._lock:
+            self._files = None
+
+    @property
+    def session(self) -> Session:
+        """The loaded model; of several files the first.
+
+        Raises:
+            SegError: after `close`.
+        """
+        session = self._opened().members[0].session
+        assert session is not None  # the first file is opened at once
+        return session
+
+    def _opened(self) -> Ensemble:
+        with self._lock:
+            if self._files is None:
+                raise SegError("this Segmenter is closed", "", "make a new one, or segment inside its with block")
+            return self._files
+
+    def warm_up(self) -> None:
+        """Run one window of zeros, so that the first image does not pay for allocations and kernel choice.
+
+        Of several files each is run, and measured for the choice among them. The next record tells the time as `warm_up`.
+        """
+        self._opened().warm_up()
+
+    def __call__(
+        self,
+        image: str | Path | Image.Image | NDArray[Any],
+        *,
+        probabilities: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        progress: Progress | None = None,
+    ) -> Segmentation:
+        """Segment one image.
+
+        Args:
+            image: path of a PNG, JPEG, BMP, one-page TIFF, NIfTI volume or structure, a PIL image, or an array `(H, W)` or
+                `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of several pages,
+                or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network saw it;
+                `nifti.NiftiGrid.stored` brings them to the order of the file. Those of a PDB or mmCIF file, for a model of
+                structures, lie on the grid that `site.read_site` gives.
+            probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
+            max_pixels: refuse a file with more px.
+            progress: called with windows done and windows in all.
+
+        Raises:
+            ImageError: the image cannot be read or does not fit the model.
+        """
+        timings = Timings()
+        sha256: str | None = None
+        name, axes = "image", len(self.contract.input_shape)
+        if isinstance(image, (str, Path)):
+            name, start = str(image), time.perf_counter()
+            data = read_bytes(Path(image))
+            sha256 = hashlib.sha256(data).hexdigest()
+            pages = images_of(data, name, self.contract, max_pixels)
+            array = next(pages)
+            if next(pages, None) is not None:
+                raise ImageError(f"{name} has several pages", "one", "use Segmenter.pages for a stack")
+            timings.add("decode", start)
+        else:
+            array = from_pil(image) if isinstance(image, Image.Image) else from_array(image, axes=axes)
+        return self.segment_page(array, name, sha256, probabilities=probabilities, progress=progress, timings=timings)
+
+    def pages(
+        self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> Iterator[Segmentation]:
+        """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
+        data = read_bytes(Path(path))
+        sha256 = hashlib.sha256(data).hexdigest()
+        for page in images_of(data, str(path), self.contract, max_pixels):
+            yield self.segment_page(page, str(path), sha256, probabilities=probabilities)
+
+    def segment_page(
+        self,
+        page: Array,
+        name: str,
+        sha256: str | None = None,
+        *,
+        probabilities: bool = False,
+        progress: Progress | None = None,
+        timings: Timings | None = None,
+    ) -> Segmentation:
+        """Segment one decoded page or volume.
+
+        Args:
+            page: `(*spatial, C)` uint8, uint16 or float32; a model of slices answers a volume slice by slice.
+            name: what errors and the record call it.
+            sha256: of the file's content; None takes that of the page.
+            probabilities: as in a call.
+            progress: as in a call.
+            timings: of stages that are done.
+        """
+        timings = timings or Timings()
+        files = self._opened()
+        image = fitted(page, self.contract, name)
+        axes = len(self.contract.input_shape)
+        if image.ndim - 1 < axes:
+            raise ImageError(f"{name} is a single picture", "a volume as the model was trained", "name a volume")
+        shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
+        session = files.session_for(shape)
+        contract = session.contract
+        timings.ms |= session.take_ms()
+        way = _whole if contract.form == "host-ready" else partial(_by_windows, tta=self.tta)
+        found, scores = way(session, image, name, probabilities, timings, progress)
+        files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
+        source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
+        told = answers_of(contract).told(found)
+        record = make_record(session, Path(name).name, source, page, told, timings.ms, self.tta)
+
+        def again(fitted_image: Array) -> Float:
+            later = way(session, fitted_image, name, True, Timings(), None)[1]
+            assert later is not None  # they were asked for
+            return later
+
+        return Segmentation(found, record, page, contract, again, scores)
+
+
+def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
+    """Labels, if any, by the way that every image takes, and the logits of its one window, or the file's probe of them."""
+    contract = session.contract
+    if contract.form != "window":
+        return session.run_probe(fitted(image, contract))
+    seen: list[Float] = []
+
+    def watched(window: Float) -> Float:
+        seen.append(session.run(window)[0])
+        return seen[-1][None]
+
+    found = answered(fitted(image, contract), contract, watched)
+    return (found if answers_of(contract).decided else None), seen[0]
+
+
+Answer = tuple[Array, "Float | None"]
+"""What the task answers, and probabilities where they were asked for."""
+
+
+def _by_windows(
+    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None,
+    tta: bool,
+) -> Answer:  # fmt: skip
+    infer = averaged(session.run, session.contract) if tta else session.run
+    if probabilities:
+        return segment_probabilities(image, session.contract, infer, timings, progress)
+    return answered(image, session.contract, infer, timings, progress), None
+
+
+def _whole(
+    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
+) -> Answer:
+    """By a host-ready file, whose graph holds all four steps."""
+    if image.ndim - 1 > len(session.contract.input_shape):
+        watches = [slice_progress(progress, place, len(image)) for place in range(len(image))]
+        pairs = zip(image, watches, strict=True)
+        pieces = [_whole(session, plane, name, probabilities, timings, watch) for plane, watch in pairs]
+        scores = [s for _, s in pieces if s is not None]
+        return np.stack([labels for labels, _ in pieces]), np.stack(scores, axis=1) if scores else None
+    dtype = session.contract.host_dtype
+    if image.dtype != dtype:
+        fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"
+        raise ImageError(f"{name} has dtype {image.dtype}", f"{dtype} as the model was exported", fix)
+    if probabilities and not session.has_probabilities:
+        fix = "export it with --host-ready --host-probabilities"
+        raise ModelError("this host-ready model gives labels only", "one with probabilities", fix)
+    start = time.perf_counter()
+    found = session.run_image(image, probabilities)
+    timings.add("inference", start)
+    if progress:
+        progress(1, 1)
+    return found

@@ -1,0 +1,1 @@
+"""Checkpoints: our own format, and weights of other programs."""

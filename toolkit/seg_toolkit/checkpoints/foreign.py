@@ -1,0 +1,152 @@
+"""Weights made elsewhere: a plain state dict of torch into a U-Net of ours, layer by layer in the order of both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from seg_runtime.support.errors import ModelError, SegError
+from torch import Tensor, nn
+
+from ..networks import Network
+from ..networks.unet import UNet
+
+WANTED = "a state dict of torch: names and tensors"
+State = dict[str, Tensor]
+Layer = tuple[str, State]
+"""Name of a layer, and its tensors by the last part of their names."""
+
+
+def read_state(path: Path) -> State:
+    """Tensors by name, in the file's order; nothing in the file is executed.
+
+    A state dict may lie alone in the file, or as one entry of a dict beside others (`state_dict`, `model` and so on).
+
+    Raises:
+        ModelError: missing, damaged, or no state dict.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} does not exist", WANTED, "check the path") from error
+    except IsADirectoryError as error:
+        raise ModelError(f"{path} is a folder", WANTED, "name the file in it") from error
+    except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged file or a pickled network
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        fix = "save network.state_dict() instead of the network"
+        raise ModelError(f"{path} cannot be read ({reason})", WANTED, fix) from error
+    found = _tensors(content)
+    inner = [state for value in content.values() if (state := _tensors(value))] if isinstance(content, dict) else []
+    if not found and len(inner) == 1:
+        found = inner[0]
+    if not found:
+        raise ModelError(f"{path} holds no state dict, or several", WANTED, "save one by itself")
+    return found
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fit(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:
+    """Put the weights of a U-Net made elsewhere into ours.
+
+    Names do not matter, order does: convolution, its norm, convolution, its norm, from the top of the contracting path to
+    the bottom; then for each level the transposed convolution and its two convolutions; the head. A convolution without
+    bias gets a bias of zero and a norm without factors gets 1 and 0, which is what they mean. A head of one map, read by
+    a sigmoid elsewhere, becomes two: 0 for the background beside it, so that our softmax gives the same probability.
+
+    What a state dict does not tell must be known: padding, a norm's epsilon (torch's 1e-5 is assumed), how grey values
+    were scaled, and in which order a skip and the upsampled map were joined.
+
+    Args:
+        model: a `UNet`; changed in place.
+        state: tensors by name.
+        skip_first: the other network joins the skip before the upsampled map; ours after it.
+
+    Raises:
+        SegError: our network is no plain U-Net.
+        ModelError: names the first layer that does not fit.
+    """
+    if not isinstance(model, UNet) or model.kind != UNet.kind:
+        raise SegError(f"--import for the network {model.kind}", f"the network {UNet.kind}", "leave --network out")
+    others, after = iter(_layers(state)), None
+    for name, layer in _in_order(model):
+        given, after = after or next(others, None), None
+        if isinstance(layer, nn.InstanceNorm2d) and not (given and _is_norm(given[1])):
+            given, after = (name, {}), given  # torch's instance norm has no tensors unless asked
+        if given is None:
+            raise ModelError(f"the file ends before our layer {name}", _told(layer), "check --depth and --norm")
+        _take(name, layer, given)
+        if skip_first and name.startswith("merge.") and name.endswith(".0") and isinstance(layer, nn.Conv2d):
+            with torch.no_grad():
+                layer.weight.copy_(layer.weight.roll(layer.in_channels // 2, dims=1))
+    left = after or next(others, None)
+    if left is not None:
+        raise ModelError(f"the file goes on with {left[0]} after our last layer", "its end", "check --depth and --norm")
+
+
+def _tensors(content: object) -> State:
+    if not isinstance(content, Mapping):
+        return {}
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _layers(state: Mapping[str, Tensor]) -> Iterator[Layer]:
+    """Tensors gathered by layer, in the order in which layers first appear."""
+    gathered: dict[str, State] = {}
+    for name, value in state.items():
+        layer, _, part = name.rpartition(".")
+        if part != "num_batches_tracked":  # matters only where training goes on
+            gathered.setdefault(layer, {})[part] = value
+    yield from gathered.items()
+
+
+def _in_order(model: UNet) -> Iterator[tuple[str, nn.Module]]:
+    """Our layers that hold tensors, in the order in which an image meets them."""
+    blocks = [f"down.{level}" for level in range(model.depth)] + ["bottom"]
+    for level in range(model.depth):
+        blocks += [f"up.{level}", f"merge.{level}"]
+    for block in (*blocks, "head"):
+        for name, layer in model.get_submodule(block).named_modules(prefix=block):
+            if next(layer.parameters(recurse=False), None) is not None:
+                yield name, layer
+
+
+def _is_norm(tensors: State) -> bool:
+    return all(value.ndim == 1 for value in tensors.values())
+
+
+def _take(name: str, layer: nn.Module, given: Layer) -> None:
+    """Fill one layer of ours."""
+    theirs, tensors = given
+    ours = {part: value for part, value in layer.state_dict().items() if part != "num_batches_tracked"}
+    meant = {"bias": 0.0} if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) else {"weight": 1.0, "bias": 0.0}
+    wanted = f"{_told(layer)} as our {name}"
+    if odd := sorted(tensors.keys() - ours.keys()):
+        fix = "check --norm: running statistics belong to batch"
+        raise ModelError(f"layer {theirs} with {', '.join(odd)}", wanted, fix)
+    filled = {}
+    for part, value in ours.items():
+        found = tensors.get(part)
+        if found is None and part not in meant:
+            raise ModelError(f"layer {theirs} without {part}", wanted, "check --norm and --depth")
+        if found is None:
+            found = torch.full_like(value, meant[part])
+        elif name == "head" and found.shape[:1] == (1,) and value.shape[:1] == (2,):
+            found = torch.cat([torch.zeros_like(found), found])
+        if found.shape != value.shape:
+            came = f"layer {theirs} with {part} of shape {tuple(found.shape)}"
+            fix = "check --channels, --width, --depth, --norm and the number of classes"
+            raise ModelError(came, f"{tuple(value.shape)}, {wanted}", fix)
+        filled[part] = found.to(value.dtype)
+    layer.load_state_dict(filled, strict=False)  # but for the count of batches all of it is there
+
+
+def _told(layer: nn.Module) -> str:
+    shape = next(layer.parameters(recurse=False)).shape
+    kind = {nn.Conv2d: "a convolution", nn.ConvTranspose2d: "a transposed convolution"}.get(type(layer), "a norm")
+    return f"{kind} of shape {tuple(shape)}"

@@ -1,0 +1,3 @@
+"""The command line `seg-train`."""
+
+from .train import main as main

@@ -1,0 +1,66 @@
+"""The Cell Tracking Challenge's layout (PhC-C2DH-U373, DIC-C2DH-HeLa and the others in 2-D): films, some frames annotated.
+
+01/t000.tif, t001.tif, …             a sequence
+01_GT/SEG/man_seg000.tif             16-bit ids of its cells by hand, 0 the background; most frames have none
+01_ST/SEG/man_seg000.tif             the same by computer, the silver truth, of some data sets
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from seg_runtime.support.errors import DataError, SegError
+
+from ..folder import FolderCase
+
+TRUTHS = ("GT", "ST")
+FRAME, SEGMENTED = re.compile(r"t(\d{3,})\.tiff?"), re.compile(r"man_seg(\d{3,})\.tiff?")
+LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif, and so on"
+
+
+def find_tracking(root: Path, report: Callable[[str], None], truth: str = "GT") -> list[FolderCase]:
+    """The frames that are annotated, of all sequences.
+
+    Args:
+        root: one data set, the folder of `01`, `01_GT`, `02`, ….
+        report: told about sequences without truth and truth without a frame.
+        truth: `GT`, by hand, or `ST`, silver.
+
+    Raises:
+        SegError: another truth.
+        DataError: no sequence, no annotated frame, or a volume.
+    """
+    if truth not in TRUTHS:
+        raise SegError(f"the reader cell-tracking with truth={truth}", " or ".join(TRUTHS), "choose one")
+    places = sorted(root.iterdir()) if root.is_dir() else []
+    sequences = [place for place in places if re.fullmatch(r"\d\d", place.name) and place.is_dir()]
+    if not sequences:
+        raise DataError(f"{root} has no sequence 01", LAYOUT, "point to the folder of one data set")
+    cases: list[FolderCase] = []
+    for sequence in sequences:
+        cases += _annotated(sequence, root / f"{sequence.name}_{truth}" / "SEG", report)
+    if not cases:
+        fix = "or --reader cell-tracking:truth=ST where there is silver truth" if truth == "GT" else "unpack it"
+        raise DataError(f"no frame in {root} has a segmentation in *_{truth}/SEG", LAYOUT, fix)
+    return cases
+
+
+def _annotated(sequence: Path, folder: Path, report: Callable[[str], None]) -> list[FolderCase]:
+    frames, masks = _numbered(sequence, FRAME), _numbered(folder, SEGMENTED)
+    if not frames:
+        raise DataError(f"{sequence} has no frames", LAYOUT, "unpack them")
+    if slices := sorted(folder.glob("man_seg_*_*.tif")):
+        raise DataError(f"{slices[0]} is a slice of a volume", "sequences of images", "choose a data set in 2-D")
+    if not masks:
+        report(f"{sequence.name} has no segmentation in {folder.parent.name}, left out")
+    if odd := sorted(masks.keys() - frames.keys()):
+        report(f"{len(odd)} in {folder} without a frame, left out: {', '.join(masks[n].name for n in odd[:5])}")
+    both = sorted(masks.keys() & frames.keys())
+    return [FolderCase(f"{sequence.name}_{frames[n].stem}", frames[n], None, masks[n]) for n in both]
+
+
+def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {int(match[1]): file for file in files if (match := pattern.fullmatch(file.name))}

@@ -1,0 +1,1 @@
+"""Scores of a model: metrics, measures, pictures of attention."""

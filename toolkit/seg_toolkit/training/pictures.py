@@ -1,0 +1,127 @@
+"""What a person looks at during training: the curves, and the validation images with truth and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from seg_runtime.answers.overlay import blend, first_channel, fullest_slice, visible
+from seg_runtime.answers.valuemap import grey
+from seg_runtime.model.contract import ClassInfo, OutputInfo
+from seg_runtime.pipeline.preprocess import Array, Float
+
+INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
+BLUE, ORANGE = (0, 114, 178), (213, 94, 0)
+SIDE = 300  # px of a column of a preview
+OUTPUTS = 4  # of a regression that a preview shows, the first ones
+Row = tuple[str, list[Image.Image]]
+"""What stands below it, and the image, the truth and the answer."""
+
+
+def curves(rows: Sequence[Mapping[str, float]], score: str = "dice", title: str = "Dice") -> Image.Image:
+    """The loss and the validation score over the steps, side by side, from rows with `step`, `loss` and the key `score`."""
+    width, height = 480, 340
+    sheet = Image.new("RGB", (2 * width, height), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    panels = (("loss", "training loss", BLUE), (score, f"validation {title}, mean", ORANGE))
+    for place, (key, title, colour) in enumerate(panels):
+        points = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
+        _panel(draw, font, (place * width, 0, width, height), title, points, colour)
+    return sheet
+
+
+def _panel(
+    draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, box: tuple[int, int, int, int],
+    title: str, points: Sequence[tuple[float, float]], colour: tuple[int, int, int],
+) -> None:  # fmt: skip
+    x0, y0, width, height = box
+    left, top, right, bottom = x0 + 58, y0 + 34, x0 + width - 18, y0 + height - 40
+    draw.text((left, y0 + 8), title, INK, font)
+    values = [v for _, v in points] or [0.0]
+    low, high = min(values), max(values)
+    pad = (high - low) * 0.08 or 0.05
+    low, high = low - pad, high + pad
+    last = max([s for s, _ in points] or [1]) or 1
+    for i in range(5):
+        y, value = bottom - (bottom - top) * i / 4, low + (high - low) * i / 4
+        draw.line((left, y, right, y), GRID)
+        draw.text((left - 8, y), f"{value:.3f}", INK, font, anchor="rm")
+        draw.text((left + (right - left) * i / 4, bottom + 8), f"{last * i / 4:.0f}", INK, font, anchor="mt")
+    draw.text(((left + right) / 2, bottom + 24), "step", INK, font, anchor="mt")
+    line = [(left + (right - left) * s / last, bottom - (bottom - top) * (v - low) / (high - low)) for s, v in points]
+    if len(line) > 1:
+        draw.line(line, colour, 2, joint="curve")
+    for x, y in line if len(line) < 40 else line[-1:]:
+        draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
+
+
+def preview(
+    cases: Sequence[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
+) -> Image.Image:
+    """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it; of a volume its
+    slice with most foreground."""
+    rows = [
+        (f"{name}   Dice {dice:.3f}", _row(image, truth, labels, classes)) for name, image, truth, labels, dice in cases
+    ]
+    return _sheet(rows)
+
+
+def value_preview(
+    cases: Sequence[tuple[str, Array, Float, Float, Float]], outputs: Sequence[OutputInfo]
+) -> Image.Image:
+    """A row per output of each case `(name, image, truth, values, psnr)`: the image, the truth, the answer, all in grey.
+
+    Truth and values `(K, *spatial)` are on one scale, 0.5 to 99.5 % of the truth; `psnr` is `(K,)` dB. Of a volume it is
+    the middle slice.
+    """
+    rows = [
+        (f"{name}   {output.name}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
+        for name, image, truth, values, psnr in cases
+        for i, output in enumerate(outputs[:OUTPUTS])
+    ]
+    return _sheet(rows)
+
+
+def _sheet(rows: Sequence[Row]) -> Image.Image:
+    head = 22
+    sheet = Image.new("RGB", (3 * SIDE, head + sum(tiles[0].height + head + 8 for _, tiles in rows)), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for column, title in enumerate(("image", "truth", "model")):
+        draw.text((column * SIDE + 6, 4), title, INK, font)
+    top = head
+    for caption, tiles in rows:
+        for column, tile in enumerate(tiles):
+            sheet.paste(tile, (column * SIDE + 2, top))
+        draw.text((6, top + tiles[0].height + 3), caption, INK, font)
+        top += tiles[0].height + head + 8
+    return sheet
+
+
+def _row(
+    image: Array, truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
+) -> list[Image.Image]:
+    if labels.ndim > 2:  # of a volume the slice where most is to be seen
+        place = fullest_slice(truth if truth.any() else labels)
+        image, truth, labels = first_channel(image)[place], truth[place], labels[place]
+    shown = visible(image)
+    return _fitted([shown, blend(shown, truth, classes), blend(shown, labels, classes)])
+
+
+def _value_row(image: Array, truth: Float, values: Float) -> list[Image.Image]:
+    if truth.ndim > 2:
+        middle = len(truth) // 2
+        image, truth, values = first_channel(image)[middle], truth[middle], values[middle]
+    low, high = (float(v) for v in np.percentile(truth, [0.5, 99.5]))
+    high = max(high, low + 1e-6)
+    return _fitted([visible(image), grey(truth, low, high), grey(values, low, high)])
+
+
+def _fitted(pictures: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:
+    """Pictures of one size in a column's width."""
+    tiles = [Image.fromarray(p).convert("RGB") for p in pictures]
+    factor = (SIDE - 4) / max(tiles[0].size)
+    size = (max(1, round(tiles[0].width * factor)), max(1, round(tiles[0].height * factor)))
+    how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small images show their pixels
+    return [tile.resize(size, how) for tile in tiles]
