@@ -16,26 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .answers.answer import Labels, Values, answers_of
+from .answers import answer_of
 from .engine.ensemble import Ensemble, Model
 from .engine.session import Session, check_signed
 from .engine.tuning import Tuning
 from .formats.opening import images_of
 from .formats.pictures import fitted, from_array, from_pil, read_bytes
-from .model.contract import Contract
+from .model.contract import Contract, HostReadyFile
 from .model.limits import MAX_PIXELS
 from .model.modelfile import Content, ModelFile
 from .pipeline.preprocess import Array, Float
 from .pipeline.tta import VIEWS, averaged, check_turnable
-from .pipeline.walk import Infer as Infer
-from .pipeline.walk import Progress as Progress
-from .pipeline.walk import Timings as Timings
-from .pipeline.walk import answered as answered
-from .pipeline.walk import segment_labels as segment_labels
-from .pipeline.walk import segment_probabilities as segment_probabilities
-from .pipeline.walk import segment_values as segment_values
-from .pipeline.walk import slice_progress
-from .pipeline.walk import window_logits as window_logits
+from .pipeline.windows import Infer as Infer
+from .pipeline.windows import Progress as Progress
+from .pipeline.windows import Timings as Timings
+from .pipeline.windows import segment, slice_by_slice
 from .record import make_record, test_report
 from .support.errors import ImageError, ModelError, SegError, SelfTestError
 
@@ -64,19 +59,23 @@ class Segmentation:
         """`(H, W)` class indices at the image's own size; of a volume `(D, H, W)`.
 
         Raises:
-            SegError: the model is a regression.
+            SegError: the model answers no labels.
         """
-        Labels(self.contract)
-        return self.answer
+        return self._of("labels")
 
     @property
     def values(self) -> Float:
         """`(K, H, W)` of a regression, in the units of its training targets; of a volume `(K, D, H, W)`.
 
         Raises:
-            SegError: the model answers classes.
+            SegError: the model answers no values.
         """
-        Values(self.contract)
+        return self._of("values")
+
+    def _of(self, data: str) -> Array:
+        gives = answer_of(self.contract).data
+        if gives != data:
+            raise SegError(f"{data} of a model that answers {gives}", f"a model that answers {data}", f"take .{gives}")
         return self.answer
 
     @property
@@ -84,12 +83,23 @@ class Segmentation:
         """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once.
 
         Raises:
-            SegError: the model is a regression.
+            SegError: the model's answer has none.
         """
-        Labels(self.contract)
         if self._probabilities is None:
+            check_probabilities(self.contract)
             self._probabilities = self._again(fitted(self.image, self.contract))
         return self._probabilities
+
+
+def check_probabilities(contract: Contract) -> None:
+    """Refuse to ask a model for probabilities that has none.
+
+    Raises:
+        SegError: says what it has.
+    """
+    if contract.answer.activation == "none":
+        came = f"probabilities of a model that answers {answer_of(contract).data}"
+        raise SegError(came, "a model of classes", "leave them out")
 
 
 class Segmenter:
@@ -227,7 +237,7 @@ class Segmenter:
         """
         timings = Timings()
         sha256: str | None = None
-        name, axes = "image", len(self.contract.input_shape)
+        name, axes = "image", len(self.contract.geometry.input_shape)
         if isinstance(image, (str, Path)):
             name, start = str(image), time.perf_counter()
             data = read_bytes(Path(image))
@@ -273,22 +283,22 @@ class Segmenter:
         timings = timings or Timings()
         files = self._opened()
         image = fitted(page, self.contract, name)
-        axes = len(self.contract.input_shape)
+        axes = len(self.contract.geometry.input_shape)
         if image.ndim - 1 < axes:
             raise ImageError(f"{name} is a single picture", "a volume as the model was trained", "name a volume")
         shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = _whole if contract.form == "host-ready" else partial(_by_windows, tta=self.tta)
-        found, scores = way(session, image, name, probabilities, timings, progress)
+        way = partial(_answered, session, tta=self.tta)
+        found, scores = way(image, name, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
-        told = answers_of(contract).told(found)
-        record = make_record(session, Path(name).name, source, page, told, timings.ms, self.tta)
+        facts = answer_of(contract).record(found)
+        record = make_record(session, Path(name).name, source, page, facts, timings.ms, self.tta)
 
         def again(fitted_image: Array) -> Float:
-            later = way(session, fitted_image, name, True, Timings(), None)[1]
+            later = way(fitted_image, name, True, Timings(), None)[1]
             assert later is not None  # they were asked for
             return later
 
@@ -298,7 +308,7 @@ class Segmenter:
 def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
     """Labels, if any, by the way that every image takes, and the logits of its one window, or the file's probe of them."""
     contract = session.contract
-    if contract.form != "window":
+    if isinstance(contract.file, HostReadyFile):
         return session.run_probe(fitted(image, contract))
     seen: list[Float] = []
 
@@ -306,44 +316,35 @@ def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | 
         seen.append(session.run(window)[0])
         return seen[-1][None]
 
-    found = answered(fitted(image, contract), contract, watched)
-    return (found if answers_of(contract).decided else None), seen[0]
+    found = answer_of(contract).segment(fitted(image, contract), watched)
+    return (found if contract.answer.decided else None), seen[0]
 
 
-Answer = tuple[Array, "Float | None"]
-"""What the task answers, and probabilities where they were asked for."""
-
-
-def _by_windows(
+def _answered(
     session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None,
-    tta: bool,
-) -> Answer:  # fmt: skip
-    infer = averaged(session.run, session.contract) if tta else session.run
+    *, tta: bool,
+) -> tuple[Array, Float | None]:  # fmt: skip
+    """The answer for an image, and probabilities where they were asked for."""
+    contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
-        return segment_probabilities(image, session.contract, infer, timings, progress)
-    return answered(image, session.contract, infer, timings, progress), None
-
-
-def _whole(
-    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
-) -> Answer:
-    """By a host-ready file, whose graph holds all four steps."""
-    if image.ndim - 1 > len(session.contract.input_shape):
-        watches = [slice_progress(progress, place, len(image)) for place in range(len(image))]
-        pairs = zip(image, watches, strict=True)
-        pieces = [_whole(session, plane, name, probabilities, timings, watch) for plane, watch in pairs]
-        scores = [s for _, s in pieces if s is not None]
-        return np.stack([labels for labels, _ in pieces]), np.stack(scores, axis=1) if scores else None
-    dtype = session.contract.host_dtype
-    if image.dtype != dtype:
+        check_probabilities(contract)
+    if not isinstance(contract.file, HostReadyFile):
+        infer = averaged(session.run, contract) if tta else session.run
+        return segment(image, contract, infer, answer, timings, progress, probabilities)
+    if image.dtype != contract.file.dtype:
         fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"
-        raise ImageError(f"{name} has dtype {image.dtype}", f"{dtype} as the model was exported", fix)
+        raise ImageError(f"{name} has dtype {image.dtype}", f"{contract.file.dtype} as the model was exported", fix)
     if probabilities and not session.has_probabilities:
         fix = "export it with --host-ready --host-probabilities"
         raise ModelError("this host-ready model gives labels only", "one with probabilities", fix)
-    start = time.perf_counter()
-    found = session.run_image(image, probabilities)
-    timings.add("inference", start)
-    if progress:
-        progress(1, 1)
-    return found
+
+    def one(plane: Array, watch: Progress | None) -> list[Array]:
+        start = time.perf_counter()
+        found = session.run_image(plane, probabilities)
+        timings.add("inference", start)
+        if watch:
+            watch(1, 1)
+        return found
+
+    found, *scores = slice_by_slice(image, contract.geometry.axes, one, progress)
+    return answer.whole(found), scores[0] if scores else None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seg_runtime.formats.opening import Files, image_files, whole_image
 from seg_runtime.formats.pictures import fitted
 from seg_runtime.model.contract import Contract
+from seg_runtime.model.input import ChannelFile
 from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.support.errors import DataError
 from seg_toolkit.data.case import Case
@@ -43,7 +44,7 @@ class Picture:
     def part(self, contract: Contract) -> Array:
         """The same; of a volume, for a model of slices, the middle one, which is enough where a part of each image is."""
         image = self.whole(contract)
-        return image[len(image) // 2] if image.ndim - 1 > len(contract.input_shape) else image
+        return image[len(image) // 2] if image.ndim - 1 > len(contract.geometry.input_shape) else image
 
     def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
         """`whole`, and the true labels `(*spatial)` or None."""
@@ -53,7 +54,9 @@ class Picture:
         return self.whole(contract), None
 
 
-def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (), option: str = "") -> list[Picture]:
+def pictures(
+    folder: Path, reader: str = PAIRS, channel_files: Sequence[ChannelFile] = (), option: str = ""
+) -> list[Picture]:
     """All images of a folder, sorted by name.
 
     A folder in the layout of the checkpoint's reader is such a data set: its cases are taken, with their truth. Any other is

@@ -1,1 +1,25 @@
-"""Kinds of answers: what logits become, what is recorded of them, how they are drawn."""
+"""Kinds of answers: what logits become, what is recorded of them, which files they can be, how they are drawn.
+
+Nobody outside of this folder asks which kind an answer is: whatever follows from the kind is a method or an attribute of
+`Answer`, or of its spec in the contract.
+"""
+
+from __future__ import annotations
+
+from ..model.answer import GROUP
+from ..model.contract import Contract
+from ..support.registry import Registry
+from .answer import Answer as Answer
+from .labels import Labels as Labels
+from .values import Values as Values
+
+ANSWERS: Registry[type[Answer]] = Registry(GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)})
+
+
+def answer_of(contract: Contract) -> Answer:
+    """The answer that a contract names.
+
+    Raises:
+        SegError: the package that has it is not installed.
+    """
+    return ANSWERS.get(contract.answer.kind)(contract)

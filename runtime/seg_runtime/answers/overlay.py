@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..model.contract import ClassInfo, Intensity
+from ..model.answer import ClassInfo
+from ..model.input import Intensity
+from ..pipeline.postprocess import count_labels
 from ..pipeline.preprocess import Array
-from ..record import count_labels
 
 OPACITY = 0.35
 SLICES = 9  # of a volume on its sheet

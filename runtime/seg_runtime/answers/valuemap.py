@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..model.contract import OutputInfo
+from ..model.answer import OutputInfo
 from ..pipeline.preprocess import Float
 
 GAP = 4  # px between pictures

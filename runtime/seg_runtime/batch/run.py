@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from ..answers.answer import answers_of
+from ..answers import answer_of
 from ..formats.channels import stacked
 from ..formats.maps import SUFFIX as MAP
 from ..formats.maps import Site, read_site
@@ -85,7 +85,7 @@ def run(
     Raises:
         SegError: probabilities asked of a model that has none.
     """
-    wishes = replace(wishes, answer=answers_of(segmenter.contract).kind)
+    wishes = replace(wishes, answer=answer_of(segmenter.contract).output)
     if wishes.probabilities and wishes.answer == "values":
         raise SegError("--probabilities of a regression", "its values, which are written always", "leave it out")
     ahead: deque[tuple[Task, Future[Loaded | None]]] = deque()
@@ -149,7 +149,7 @@ def _load(task: Task, segmenter: Segmenter, wishes: Wishes) -> Loaded | None:
     same = record is not None and _same_origin(record, digest, segmenter)
     contract = segmenter.contract
     if task.volume or task.stack:
-        count = task.stack.frames if task.stack and len(contract.input_shape) == 2 else 1
+        count = task.stack.frames if task.stack and len(contract.geometry.input_shape) == 2 else 1
         pages = (_channels if task.channels else _later)(task, digests, contract, wishes)
         return Loaded(digest, pages, count, None, same)
     start = time.perf_counter()
@@ -185,7 +185,7 @@ def _channels(task: Task, digests: Sequence[str], contract: Contract, wishes: Wi
         if more:
             raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
         planes.append(plane)
-    yield task.stem.name, stacked(planes, [path.name for path in task.files], contract.channel_factors)
+    yield task.stem.name, stacked(planes, [path.name for path in task.files], contract.input.channel_files)
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter, wishes: Wishes) -> bool:
@@ -272,8 +272,8 @@ def _site(task: Task, loaded: Loaded, contract: Contract, wishes: Wishes) -> Sit
     data = read_bytes(task.source)
     if _sha256(data) != loaded.sha256:
         raise ImageError(f"{task.source} changed while it was read", "a file that stays", "run it again")
-    assert contract.voxels  # of a model that has answered a structure
-    return read_site(data, task.source, contract.voxels, wishes.max_pixels)
+    assert contract.input.voxels  # of a model that has answered a structure
+    return read_site(data, task.source, contract.input.voxels, wishes.max_pixels)
 
 
 def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, site: Site | None) -> dict[str, Writer]:
@@ -281,8 +281,8 @@ def _writers(task: Task, results: Sequence[Segmentation], wishes: Wishes, site: 
     grid = read_grid(read_bytes(task.source), str(task.source)) if task.volume else None
     writers = dict([_main_writer(task, results, wishes, grid, site)])
     if wishes.overlay:
-        drawn = answers_of(results[0].contract)
-        pictures = (drawn.picture(r.image, r.answer) for r in results)
+        drawn = answer_of(results[0].contract)
+        pictures = (drawn.draw(r.image, r.answer) for r in results)
         writers["overlay"] = _suffix(results), lambda file: write_pages(file, list(pictures))
     if wishes.probabilities == "npy":
         values = _stacked([r.probabilities for r in results])

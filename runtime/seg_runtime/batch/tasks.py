@@ -17,6 +17,7 @@ from ..formats.nifti import is_nifti
 from ..formats.opening import IMAGES, is_readable, stem_of
 from ..formats.structures import SUFFIXES as STRUCTURES
 from ..formats.structures import is_structure
+from ..model.input import ChannelFile
 from ..model.limits import MAX_PIXELS
 from ..support.errors import ImageError, SegError
 
@@ -116,7 +117,11 @@ class Task:
 
 
 def find_tasks(
-    inputs: Sequence[Path], out: Path, recursive: bool, channel_files: Sequence[str] = (), structures: bool = False
+    inputs: Sequence[Path],
+    out: Path,
+    recursive: bool,
+    channel_files: Sequence[ChannelFile] = (),
+    structures: bool = False,
 ) -> tuple[list[Task], Failures]:
     """What to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
 
@@ -162,7 +167,7 @@ def find_tasks(
 
 
 def _by_case(
-    tasks: Sequence[Task], channel_files: Sequence[str], named: Container[Path]
+    tasks: Sequence[Task], channel_files: Sequence[ChannelFile], named: Container[Path]
 ) -> tuple[list[Task], Failures]:
     """Files of one case as one task, which is named and placed like them without the channel.
 
@@ -176,10 +181,10 @@ def _by_case(
     return [task for task in tasks if task.stack] + grouped, failed
 
 
-def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[str]) -> bool:
+def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[ChannelFile]) -> bool:
     """Whether a file that is no channel bears the name of one of these cases."""
     stem = stem_of(path)
-    channel = any(stem.endswith(ending) for ending in channel_files)
+    channel = any(stem.endswith(file.ending) for file in channel_files)
     marks = ("_", "-", ".", " ")
     names = [case.name for case in cases if case.parent == path.parent]
     return not channel and any(stem.startswith(tuple(name + mark for mark in marks)) for name in names)

@@ -165,7 +165,9 @@ def main(
         if warm_up:
             segmenter.warm_up()
         contract = segmenter.contract
-        tasks, failed = find_tasks(images, out, recursive, contract.channel_files, contract.voxels is not None)
+        tasks, failed = find_tasks(
+            images, out, recursive, contract.input.channel_files, contract.input.voxels is not None
+        )
         outcome = _run(segmenter, tasks, wishes)
     outcome.failed.extend(failed)
     _report(outcome, out)
@@ -199,7 +201,7 @@ def _tell_idle(segmenter: Segmenter, tuning: Tuning) -> None:
     if session.fast_math and session.provider not in ("cuda", "tensorrt"):
         idle.append("--fast-math")
     if idle:
-        form = "" if session.contract.form == "window" else f" with a {session.contract.form} file"
+        form = "" if session.contract.file.kind == "window" else f" with a {session.contract.file.kind} file"
         click.echo(f"note: without effect on {session.provider}{form}: {', '.join(idle)}", err=True)
 
 

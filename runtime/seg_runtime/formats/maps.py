@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import ClassInfo, Voxels
+from ..model.answer import ClassInfo
+from ..model.input import Voxels
 from ..model.limits import MAX_PIXELS
 from ..pipeline.preprocess import Array, Float
 from .structures import Lattice, Structure, lattice_of, load_gemmi, read_structure

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..model.contract import Contract
+from ..model.input import ChannelFile
 from ..model.limits import MAX_PIXELS
 from ..pipeline.preprocess import Array
 from ..support.errors import DataError, ImageError
@@ -55,11 +56,11 @@ def images_of(data: bytes, name: str, contract: Contract, max_pixels: int = MAX_
         SegError: a package that reads it is not installed.
     """
     check_kind(name, contract)
-    if contract.voxels:
-        yield read_voxels(data, name, contract.voxels, max_pixels)
+    if contract.input.voxels:
+        yield read_voxels(data, name, contract.input.voxels, max_pixels)
     elif is_nifti(name):
         yield read_volume(data, name, max_pixels)[0]
-    elif len(contract.input_shape) == 2:
+    elif len(contract.geometry.input_shape) == 2:
         yield from decode(data, name, max_pixels)
     else:
         yield volume_of(decode(data, name, max_pixels), name)
@@ -71,10 +72,10 @@ def check_kind(name: str, contract: Contract) -> None:
     Raises:
         ImageError: says which.
     """
-    if is_structure(name) == (contract.voxels is not None):
+    if is_structure(name) == (contract.input.voxels is not None):
         return
     came, wanted = f"{name} is a structure of atoms", "an image or a volume as the model was trained"
-    if contract.voxels:
+    if contract.input.voxels:
         came, wanted = f"{name} is no structure", f"a {' or '.join(STRUCTURES)} file as the model was trained"
     raise ImageError(came, wanted, "take another model or another file")
 
@@ -96,7 +97,7 @@ def volume_of(pages: Iterator[Array], name: str) -> Array:
     return np.stack(planes)
 
 
-def image_files(folder: Path, channel_files: Sequence[str] = (), structures: bool = False) -> list[Files]:
+def image_files(folder: Path, channel_files: Sequence[ChannelFile] = (), structures: bool = False) -> list[Files]:
     """Images and volumes, or structures, in a folder, or in its subfolder `images`, sorted.
 
     Args:
@@ -128,4 +129,4 @@ def whole_image(files: Files, contract: Contract) -> Array:
     """The first array of a file, see `images_of`; of several files the image of which each is a channel."""
     images = [next(images_of(read_bytes(path), str(path), contract)) for path in files]
     names = [str(path) for path in files]
-    return images[0] if len(images) == 1 else stacked(images, names, contract.channel_factors)
+    return images[0] if len(images) == 1 else stacked(images, names, contract.input.channel_files)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from ..model.contract import ClassInfo, Contract
+from ..model.answer import ClassInfo
+from ..model.contract import Contract
 from ..model.limits import MAX_PIXELS
 from ..pipeline.preprocess import Array
 from ..support.errors import ImageError
@@ -218,14 +219,18 @@ def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
             would be a guess.
     """
     kind = "integer" if image.dtype.kind == "u" else "float"
-    if kind != contract.pixels and contract.intensity.method != "window":  # a window is in raw grey values
-        wanted = "uint8 or uint16" if contract.pixels == "integer" else "floats"
+    if kind != contract.input.pixels and contract.input.intensity.method != "window":  # a window is in raw grey values
+        wanted = "uint8 or uint16" if contract.input.pixels == "integer" else "floats"
         fix = "convert it to the scale of the training images"
         raise ImageError(f"{name} has {image.dtype} grey values", f"{wanted} as the model was trained", fix)
-    if contract.channel_files and image.shape[-1] != contract.channels:  # grey for all of them would be a wrong answer
-        wanted = f"{contract.channels}: {', '.join(f'CASE{ending}' for ending in contract.channel_files)}"
+    if (
+        contract.input.channel_files and image.shape[-1] != contract.input.channels
+    ):  # grey for all of them would be a wrong answer
+        wanted = (
+            f"{contract.input.channels}: {', '.join(f'CASE{file.ending}' for file in contract.input.channel_files)}"
+        )
         raise ImageError(f"{name} has {image.shape[-1]} channels", wanted, "pass one array of all, or use seg-run")
-    return fit_channels(image, contract.channels, name)
+    return fit_channels(image, contract.input.channels, name)
 
 
 def is_grey(image: Array) -> bool:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import Voxels
+from ..model.input import Voxels
 from ..model.limits import MAX_PIXELS
 from ..support.errors import ImageError
 from ..support.extras import require_extra

@@ -18,12 +18,12 @@ from .resample import resize
 
 def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
     """Size in px of an image of `shape` px after `frame`."""
-    if contract.geometry == "tile":
+    if contract.geometry.method == "tile":
         return shape
-    if contract.geometry == "stretch":
-        return contract.input_shape
-    factor = min(o / n for o, n in zip(contract.output_shape, shape, strict=True))
-    return tuple(min(o, max(1, round(n * factor))) for o, n in zip(contract.output_shape, shape, strict=True))
+    if contract.geometry.method == "stretch":
+        return contract.geometry.input_shape
+    factor = min(o / n for o, n in zip(contract.geometry.output_shape, shape, strict=True))
+    return tuple(min(o, max(1, round(n * factor))) for o, n in zip(contract.geometry.output_shape, shape, strict=True))
 
 
 def frame(image: Array, contract: Contract) -> Array:

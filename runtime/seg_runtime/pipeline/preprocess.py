@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import Contract, Intensity
+from ..model.contract import Contract
+from ..model.input import Intensity
 
 Array = NDArray[Any]
 Float = NDArray[np.float32]
@@ -162,11 +163,9 @@ def normaliser(image: Array, intensity: Intensity) -> Normaliser:
 
 def plan(shape: tuple[int, ...], contract: Contract) -> Grid:
     """The windows that answer an image of `shape` px (after `geometry.frame`)."""
-    inp, out = contract.input_shape, contract.output_shape
-    if contract.geometry == "stretch":  # the whole input is the image; its answer, the centre, is taken for all of it
-        return Grid(out, inp, out, (0,) * len(inp), out)
-    step = contract.step if contract.geometry == "tile" else out
-    return Grid(shape, inp, out, contract.margin, step)
+    g = contract.geometry
+    area = g.output_shape if g.method == "stretch" else shape
+    return Grid(area, g.input_shape, g.output_shape, g.margin, g.step)
 
 
 def windows(image: Array, grid: Grid, intensity: Intensity, reuse: bool = False, batch: int = 1) -> Iterator[Float]:

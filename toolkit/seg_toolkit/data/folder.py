@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 from seg_runtime.formats.pictures import SUFFIXES, decode, read_bytes
-from seg_runtime.model.contract import ClassInfo
+from seg_runtime.model.answer import ClassInfo
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import DataError
 

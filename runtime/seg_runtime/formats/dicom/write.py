@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...model.contract import ClassInfo, Code, Contract
+from ...model.answer import ClassInfo, Code
+from ...model.contract import Contract
 from ...version import VERSION
 from .library import Dataset, discreet, highdicom, pydicom
 
@@ -142,8 +143,8 @@ def _segment(hd: Any, number: int, info: ClassInfo, contract: Contract, model_sh
         version=f"{VERSION} {model_sha256[:12]}",
         parameters={
             "model_sha256": model_sha256,
-            "geometry": contract.geometry,
-            "intensity": contract.intensity.method,
+            "geometry": contract.geometry.method,
+            "intensity": contract.input.intensity.method,
         },
     )
     category, kind = (c or TISSUE for c in (info.category, info.property_type))

@@ -29,7 +29,7 @@ from seg_runtime.formats.structures import (
     read_structure,
     voxelised,
 )
-from seg_runtime.model.contract import Voxels
+from seg_runtime.model.input import Voxels
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import DataError, SegError
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seg_runtime.formats.nifti import NiftiGrid, is_nifti, read_volume
 from seg_runtime.formats.opening import volume_of
 from seg_runtime.formats.pictures import decode, read_bytes
+from seg_runtime.model.input import ChannelFile
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import DataError
 
@@ -27,19 +28,19 @@ class VolumeCase(Case):
         channels: files of the image, each of one channel or more, in their order.
         labels: file of the ground truth.
         unknown: value of the labels where nobody annotated; None where all of it is.
-        endings: how the names of the channels' files end; empty where they are no files of one case.
+        files: of the contract; empty where the channels are no files of one case.
     """
 
     name: str
     channels: tuple[Path, ...]
     labels: Path
     unknown: int | None = None
-    endings: tuple[str, ...] = ()
+    files: tuple[ChannelFile, ...] = ()
 
     @property
-    def channel_files(self) -> tuple[str, ...]:
+    def channel_files(self) -> tuple[ChannelFile, ...]:
         """How their names end."""
-        return self.endings
+        return self.files
 
     def image(self) -> Array:
         """`(D, H, W, C)`."""
