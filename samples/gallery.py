@@ -21,8 +21,8 @@ from seg_runtime import Segmenter
 from seg_runtime.support.atomic import write_atomic
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.cli.train import main as seg_train
-from seg_toolkit.data.folder import stored_classes
-from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.classes import stored_classes
+from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.evaluation.measures import Wish, measure, parse
 from seg_toolkit.evaluation.metrics import Score, over_images
 from seg_toolkit.training.objectives import aim_of
@@ -58,7 +58,7 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     write(exported, file)
     contract = exported.contract
     aim = aim_of(contract, stored_classes(checkpoint.classes), contract.provenance["settings"])
-    cases = find_cases(checkpoint.reader, unseen, lambda text: None)
+    cases = read_data_set(checkpoint.reader, unseen, lambda text: None).cases
     ours, trivial, measured = [], [], []
     wishes = parse(contract.provenance["settings"]["metrics"])
     with Segmenter(file, provider="cpu") as segmenter:

@@ -15,8 +15,8 @@ from seg_runtime.model.input import ChannelFile
 from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.support.errors import DataError
 from seg_toolkit.data.case import Case
-from seg_toolkit.data.folder import ClassValues
-from seg_toolkit.data.readers import PAIRS, STRUCTURE, find_cases
+from seg_toolkit.data.classes import ClassValues
+from seg_toolkit.data.readers import PAIRS, STRUCTURE, read_data_set
 
 from .parity import evenly, some_windows
 
@@ -77,7 +77,7 @@ def pictures(
     no_data_set = ""
     if reader.partition(":")[0] not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
         try:
-            return [Picture(case.name, case) for case in find_cases(reader, folder, lambda note: None)]
+            return [Picture(case.name, case) for case in read_data_set(reader, folder, lambda note: None).cases]
         except DataError as error:
             if reader.partition(":")[0] in OPEN:
                 raise

@@ -278,7 +278,7 @@ def _train(data: Path, out: Path, options: dict[str, Any]) -> None:
 
 
 def _import(data: Path, out: Path, options: dict[str, Any]) -> None:
-    from ..data.folder import stored_classes
+    from ..data.classes import stored_classes
     from ..planning.adopt import adopt
     from ..training.objectives import aim_of
 
@@ -300,11 +300,11 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     from seg_runtime.pipeline.tta import averaged
 
     from ..checkpoints.checkpoint import load
-    from ..data.folder import parse_classes, recolored, stored_classes
-    from ..data.readers import find_cases
+    from ..data.classes import parse_classes, recolored, stored_classes
+    from ..data.readers import read_data_set
     from ..evaluation.infer import torch_infer
     from ..evaluation.measures import check_installed, parse
-    from ..planning.plan import pick_device, split
+    from ..planning.plan import pick_device
     from ..training.objectives import aim_of
 
     if json_path and json_path.resolve() == model.resolve():
@@ -328,12 +328,14 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     infer = torch_infer(network, device)
     if options["tta"]:
         infer = averaged(infer, checkpoint.contract)
-    cases = find_cases(options["reader"] or checkpoint.reader, data, _say)
+    found = read_data_set(options["reader"] or checkpoint.reader, data, _say)
     if options["val_list"]:
-        _, cases = split(cases, 0, options["val_list"], 0)
+        found = found.listed(options["val_list"])
     if options["empty_dice"]:
         settings = {**settings, "empty_dice": options["empty_dice"]}
     aim = aim_of(checkpoint.contract, classes, settings)
+    aim.check(found)
+    cases = found.cases
     result = _scored(aim, cases, infer, wishes, settings.get("empty_dice", "skip"))
     if options["attention"]:
         _show_attention(network, cases, classes, checkpoint.contract, device, options["attention"])

@@ -5,16 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model.input import ChannelFile, Voxels
-from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.support.errors import DataError
 
-if TYPE_CHECKING:
-    from .folder import ClassValues
+from .classes import ClassValues
 
 
 @dataclass(frozen=True)
@@ -24,28 +21,28 @@ class Example:
     Attributes:
         image: `(*spatial, C)` as the runtime reads it.
         labels: `(*spatial)` uint8 class indices.
-        instances: `(*spatial)` int32, ids from 1; None where nobody told objects apart.
-        known: `(*spatial)` bool, where somebody annotated; None for everywhere. The rest has weight 0.
-        plain: the labels before a ring was drawn into them, see `ring.py`; None where there is none.
-        targets: `(*spatial, K)` float32, of a regression, in their own units; None where the truth is labels. With targets the
-            labels are 0.
+        instances: `(*spatial)` int32, object ids from 1; None where the data set has none.
+        known: `(*spatial)` bool, annotated pixels; None for all. Other pixels have weight 0.
+        plain: the labels before a ring was drawn into them, see `ring.py`; None where there is no ring.
+        targets: `(*spatial, K)` float32, the values that a regression learns, in their own units; None where the truth is
+            labels. With targets the labels are 0.
     """
 
-    image: Array
+    image: NDArray[Any]
     labels: NDArray[np.uint8]
     instances: NDArray[np.int32] | None = None
     known: NDArray[np.bool_] | None = None
     plain: NDArray[np.uint8] | None = None
-    targets: Float | None = None
+    targets: NDArray[np.float32] | None = None
 
     @classmethod
-    def of_values(cls, image: Array, targets: Array) -> Example:
-        """One of a regression: targets `(*spatial, K)` of any dtype, their values kept."""
+    def of_values(cls, image: NDArray[Any], targets: NDArray[Any]) -> Example:
+        """An example of a regression: targets `(*spatial, K)` of any dtype, their values kept."""
         none = np.broadcast_to(np.uint8(0), targets.shape[:-1])
         return cls(image, none, targets=targets.astype(np.float32, copy=False))
 
     def checked(self, name: str) -> Example:
-        """Itself.
+        """The example itself.
 
         Raises:
             DataError: image and ground truth differ in size.
@@ -60,7 +57,7 @@ class Example:
 
 
 class Case(ABC):
-    """One image with its ground truth; nothing is read before it is asked for. Cases travel to worker processes.
+    """One image with its ground truth. Files are read only when they are asked for. Cases are sent to worker processes.
 
     Attributes:
         name: unique in its data set.
@@ -68,40 +65,20 @@ class Case(ABC):
 
     name: str
 
-    @property
-    def instances_only(self) -> bool:
-        """Whether the ground truth is objects told apart, without a mask."""
-        return False
-
-    @property
-    def channel_files(self) -> tuple[ChannelFile, ...]:
-        """As in the contract: its image's files, one a channel; empty where it is one file."""
-        return ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the values that its truth holds, the K of `Example.targets`; empty where the truth is labels."""
-        return ()
-
-    @property
-    def voxels(self) -> Voxels | None:
-        """As in the contract: the grid that its structure becomes; None where it is an image or a volume."""
-        return None
-
     @abstractmethod
-    def image(self) -> Array:
+    def image(self) -> NDArray[Any]:
         """`(*spatial, C)` as the runtime reads it, without the ground truth."""
 
     @abstractmethod
     def values(self) -> dict[int, str]:
-        """All values of the mask, each with a file that holds it."""
+        """All values of the mask, each with a file that holds it; empty where the truth is not a mask."""
 
     @abstractmethod
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Image and ground truth.
 
         Raises:
-            DataError: they differ in size, or a mask value that no class lists.
+            DataError: they differ in size, or the mask holds a value that no class lists.
         """
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from .augment import Augmentation, coordinates, draw, on_pixels, vary_grey, warp
 from .case import Case, Example
-from .folder import ClassValues
+from .classes import ClassValues
 from .weightmap import border_term, split_touching, weight_map
 
 CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once

@@ -15,7 +15,7 @@ from seg_runtime.version import VERSION
 
 from ..checkpoints.checkpoint import Checkpoint, save, weights_sha256
 from ..checkpoints.foreign import digest_of, fit, read_state
-from ..data.folder import json_values
+from ..data.classes import json_values
 from ..evaluation.infer import torch_infer
 from ..networks import described
 from .plan import Bar, Say, make_plan

@@ -10,8 +10,8 @@ from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.input import Intensity
 from seg_runtime.support.errors import SegError
 
-from ..data.case import Case
-from ..data.folder import ClassValues, infer_classes, mask_values, parse_classes
+from ..data.classes import ClassValues, infer_classes, parse_classes
+from ..data.dataset import DataSet
 from ..training.objectives.values import ValueAim
 from .look import (
     Sight,
@@ -64,33 +64,33 @@ def check_task(options: dict[str, Any], values: bool) -> None:
         raise SegError(f"{', '.join(odd)} where the truth is {kind}", f"a data set of {other}", "leave it out")
 
 
-def choose_classes(cases: Sequence[Case], options: dict[str, Any]) -> tuple[ClassValues, ...]:
+def choose_classes(data: DataSet, options: dict[str, Any]) -> tuple[ClassValues, ...]:
     """The classes that are named or found; of a regression none."""
-    if cases[0].outputs:
+    if data.outputs:
         return ()
-    return parse_classes(options["classes"]) if options["classes"] else infer_classes(mask_values(cases))
+    return parse_classes(options["classes"]) if options["classes"] else infer_classes(data.mask_values())
 
 
 def choose(
-    cases: Sequence[Case], sights: Sequence[Sight], seen: Sequence[Sight], output_px: int, options: dict[str, Any], say: Say
+    data: DataSet, sights: Sequence[Sight], seen: Sequence[Sight], output_px: int, options: dict[str, Any], say: Say
 ) -> Chosen:  # fmt: skip
     """Every choice that the data decides unless an option does, each said with its reason.
 
     Args:
-        cases: all.
+        data: all.
         sights: of all.
         seen: of those that are trained on.
         output_px: smallest side of an output window.
         options: of `seg-train`.
         say: told every choice.
     """
-    if cases[0].outputs:
-        return _choose_for_values(cases[0].outputs, sights, seen, options, say)
-    return _choose_for_labels(cases, sights, seen, output_px, options, say)
+    if data.outputs:
+        return _choose_for_values(data.outputs, sights, seen, options, say)
+    return _choose_for_labels(data, sights, seen, output_px, options, say)
 
 
 def _choose_for_labels(
-    cases: Sequence[Case], sights: Sequence[Sight], seen: Sequence[Sight], output_px: int, options: dict[str, Any], say: Say
+    data: DataSet, sights: Sequence[Sight], seen: Sequence[Sight], output_px: int, options: dict[str, Any], say: Say
 ) -> Chosen:  # fmt: skip
     channels, why = choose_channels(sights, options["channels"])
     say(f"channels: {channels} ({why})")
@@ -100,7 +100,7 @@ def _choose_for_labels(
     say(f"geometry: {geometry} ({why})")
     weights, why = choose_class_weights(seen, options["class_weights"])
     say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
-    border, why = choose_border(options["border_weight"], cases)
+    border, why = choose_border(options["border_weight"], data)
     say(f"border weight: {border:g} ({why})")
     balance, why = choose_balance(seen, options["balance"])
     say(f"balanced windows: {balance:.0%} ({why})")
@@ -131,12 +131,12 @@ def _choose_for_values(
     return Chosen(channels, intensity, "tile", (1.0,), 0.0, 0.0, augment, outputs, loss)
 
 
-def choose_border(asked: float | None, cases: Sequence[Case]) -> tuple[float, str]:
+def choose_border(asked: float | None, data: DataSet) -> tuple[float, str]:
     """Height w0 of the weight map's border term, and why."""
     if asked is not None:
         if asked < 0:
             raise SegError(f"--border-weight {asked}", "0 or more", "correct it")
         return asked, "as asked"
-    if all(c.instances_only for c in cases):
+    if data.instances_only:
         return 10.0, "there are only instances, so the gaps between them are what matters"
     return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"

@@ -18,7 +18,8 @@ from seg_runtime.support.errors import DataError
 
 from ..data.augment import parse_augmentation
 from ..data.case import Case, sized
-from ..data.folder import ClassValues
+from ..data.classes import ClassValues
+from ..data.dataset import DataSet
 from .outputs import Extent, extent
 
 Choice = tuple[str, str]  # what was chosen, why
@@ -46,7 +47,7 @@ class Sight:
 
 
 def look(
-    cases: Sequence[Case],
+    data: DataSet,
     classes: Sequence[ClassValues],
     output_px: int,
     progress: Callable[[Iterable[Case]], Iterable[Case]],
@@ -56,14 +57,14 @@ def look(
     Raises:
         DataError: an image and its mask differ in size, a stray mask value, or an image that cannot be read.
     """
-    return [_sight(case, classes, output_px) for case in progress(cases)]
+    return [_sight(case, classes, output_px, bool(data.channel_files)) for case in progress(data.cases)]
 
 
-def _sight(case: Case, classes: Sequence[ClassValues], output_px: int) -> Sight:
+def _sight(case: Case, classes: Sequence[ClassValues], output_px: int, channel_files: bool) -> Sight:
     example = case.read(classes)
     image, labels = example.image, example.labels
     known = labels if example.known is None else labels[example.known]
-    if not case.channel_files:  # else each is a channel, whatever it shows
+    if not channel_files:  # else each is a channel, whatever it shows
         image = _told_apart(image)
     mean, std = mean_std(image)
     low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])

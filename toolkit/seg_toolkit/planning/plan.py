@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from seg_runtime.formats.opening import is_readable, stem_of
 from seg_runtime.model.answer import LabelSpec, ValueSpec
 from seg_runtime.model.contract import Contract, Geometry
 from seg_runtime.model.input import ChannelFile, Input
 from seg_runtime.support.atomic import check_writable
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.support.errors import SegError
 
 from ..checkpoints.checkpoint import Checkpoint, load
 from ..checkpoints.foreign import digest_of, read_state
 from ..data.augment import parse_augmentation
 from ..data.case import Case
-from ..data.folder import ClassValues
-from ..data.readers import PAIRS, find_cases
+from ..data.classes import ClassValues
+from ..data.readers import PAIRS, read_data_set
 from ..data.windows import WindowStream
 from ..evaluation.measures import parse as parse_metrics
 from ..networks import Network, build, described, from_options
@@ -76,14 +74,14 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     device = pick_device(options["device"])
     state = _state(out, options)
     _check_numbers(options)
-    cases = find_cases(options["reader"] or PAIRS, data, say)
-    if channel_files := cases[0].channel_files:
+    found = read_data_set(options["reader"] or PAIRS, data, say)
+    if channel_files := found.channel_files:
         options = {**options, "channels": _agreed(options["channels"], channel_files)}
     check_writable(out)
-    training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
-    check_task(options, values=bool(cases[0].outputs))
-    classes = choose_classes(cases, options)
-    sights = look(cases, classes, min(output_shape), bar("looking at the images", len(cases)))
+    training, validation = found.split(options["val_fraction"], options["val_list"], options["seed"])
+    check_task(options, values=bool(found.outputs))
+    classes = choose_classes(found, options)
+    sights = look(found, classes, min(output_shape), bar("looking at the images", len(found.cases)))
     check_axes(sights, len(input_shape))
     for line in describe(sights, classes):
         say(line)
@@ -91,12 +89,12 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     known = {c.name for c in training}
     seen = [s for s in sights if s.name in known]
 
-    chosen = choose(cases, sights, seen, min(output_shape), options, say)
+    chosen = choose(found, sights, seen, min(output_shape), options, say)
     model = _network(chosen.channels, len(chosen.outputs or classes), options)
     if chosen.geometry == "tile":
         model.check_tiling()
     contract = Contract(
-        Input(chosen.channels, chosen.intensity, choose_pixels(sights), channel_files, cases[0].voxels),
+        Input(chosen.channels, chosen.intensity, choose_pixels(sights), channel_files, found.voxels),
         Geometry(input_shape, output_shape, chosen.geometry, model.stride),
         ValueSpec(chosen.outputs) if chosen.outputs else LabelSpec(tuple(c.info for c in classes)),
     )
@@ -166,42 +164,6 @@ def pick_device(asked: str) -> torch.device:
             "CUDA cannot be used by this torch", "an NVIDIA GPU and a CUDA build of torch", "use --device cpu"
         )
     return torch.device("cuda" if usable and asked != "cpu" else "cpu")
-
-
-def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: int) -> tuple[list[Case], list[Case]]:
-    """Training and validation cases, by a list of names or by a seeded draw of at least one.
-
-    Raises:
-        DataError: too few images, an unreadable list, or a name in it that is not in the data.
-    """
-    if list_file is not None:
-        try:
-            names = {_name(line.strip()) for line in list_file.read_text("utf-8-sig").splitlines() if line.strip()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"--val-list {list_file} cannot be read ({error})", "a text file, one name a line", "check the path"
-            ) from error
-        if missing := sorted(names - {c.name for c in cases}):
-            raise DataError(f"--val-list names {missing[0]!r}", "names of images in DATA", "correct the list")
-    else:
-        shuffled = sorted(c.name for c in cases)
-        random.Random(seed).shuffle(shuffled)
-        names = set(shuffled[: max(1, round(len(cases) * fraction))])
-    training = [c for c in cases if c.name not in names]
-    validation = [c for c in cases if c.name in names]
-    if not training or not validation:
-        raise DataError(
-            f"{len(training)} images for training and {len(validation)} for validation",
-            "at least one of each",
-            "add images or change the split",
-        )
-    return training, validation
-
-
-def _name(listed: str) -> str:
-    """The name of a case, listed as such or as a file."""
-    path = Path(listed)
-    return stem_of(path) if is_readable(path) or is_readable(path, structures=True) else path.name
 
 
 def _settings(options: dict[str, Any], training: int) -> Settings:

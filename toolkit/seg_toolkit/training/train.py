@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 from ..checkpoints.checkpoint import Checkpoint, load, save, weights_sha256
 from ..data.augment import parse_augmentation
 from ..data.case import Case
-from ..data.folder import ClassValues, json_values
+from ..data.classes import ClassValues, json_values
 from ..data.windows import StreamOrder, WindowStream, collate
 from ..evaluation.infer import torch_infer
 from ..networks import Network, described

@@ -16,7 +16,7 @@ from seg_runtime.pipeline.preprocess import Float
 from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import ParityError, SegError
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.data.folder import stored_classes
+from seg_toolkit.data.classes import stored_classes
 
 from ...graph.stamp import stamped
 from ...proof.golden import CANDIDATES, generated

@@ -17,7 +17,7 @@ from seg_runtime.support.errors import DataError, SegError
 from seg_runtime.support.extras import require_extra
 
 from ...data.case import Example
-from ...data.folder import ClassValues
+from ...data.classes import ClassValues
 from ...data.ring import RING, without_ring
 from ..metrics import Score, over_images
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from seg_runtime.model.contract import Contract
 
-from ...data.folder import ClassValues
+from ...data.classes import ClassValues
 from .aim import Aim as Aim
 from .labels import LabelAim
 from .values import ValueAim

@@ -18,7 +18,8 @@ from seg_runtime.support.errors import DataError
 from torch import Tensor
 
 from ...data.case import Case, Example
-from ...data.folder import ClassValues
+from ...data.classes import ClassValues
+from ...data.dataset import DataSet
 
 
 @dataclass(frozen=True)
@@ -89,26 +90,26 @@ class Aim(ABC):
         """Of a summary the score that decides."""
         return float(result[f"mean_{self.key}"])
 
-    def judged(
-        self, cases: Sequence[Case], infer: Infer,
-        progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
-    ) -> Iterator[Judged]:  # fmt: skip
-        """Let a model answer each case by the runtime's own corridor, one at a time.
+    def check(self, data: DataSet) -> None:
+        """Refuse a data set of another kind than the model's.
 
         Raises:
             DataError: a structure on another grid than the model's, whose scores would say nothing, or a truth of another kind.
         """
+        if data.voxels != self.contract.input.voxels:
+            wanted = f"{_on(self.contract.input.voxels)} as the model was trained"
+            raise DataError(f"DATA is {_on(data.voxels)}", wanted, "choose another --reader")
+        wanted_outputs = len(getattr(self.contract.answer, "outputs", ()))
+        if len(data.outputs) != wanted_outputs:
+            came, wanted = _answers(len(data.outputs)), f"{_answers(wanted_outputs)} as the model answers"
+            raise DataError(f"DATA has {came} as its truth", wanted, "choose another --reader")
+
+    def judged(
+        self, cases: Sequence[Case], infer: Infer,
+        progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+    ) -> Iterator[Judged]:  # fmt: skip
+        """Let a model answer each case by the runtime's own corridor, one at a time."""
         for case in progress(cases):
-            if case.voxels != self.contract.input.voxels:
-                came = f"{case.name} is {_on(case.voxels)}"
-                wanted = f"{_on(self.contract.input.voxels)} as the model was trained"
-                raise DataError(came, wanted, "choose another --reader")
-            wanted_outputs = len(getattr(self.contract.answer, "outputs", ()))
-            if len(case.outputs) != wanted_outputs:
-                came, wanted = _answers(len(case.outputs)), _answers(wanted_outputs)
-                raise DataError(
-                    f"{case.name} has {came} as its truth", f"{wanted} as the model answers", "choose another --reader"
-                )
             example = case.read(self.classes)
             image = fitted(example.image, self.contract, case.name)
             yield self.compare(case.name, example, answer_of(self.contract).segment(image, infer))

@@ -12,7 +12,7 @@ from seg_runtime.pipeline.preprocess import Array
 from torch import Tensor
 
 from ...data.case import Example
-from ...data.folder import ClassValues
+from ...data.classes import ClassValues
 from ...evaluation.metrics import confusion, dice, summary
 from ..loss import dice_loss, weighted_cross_entropy
 from ..pictures import preview
