@@ -17,9 +17,8 @@ from seg_runtime.segmenter import Segmenter
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError
 from seg_runtime.version import VERSION
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, weights_sha256
-from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.networks import Network
+from seg_toolkit.checkpoints import Checkpoint, weights_sha256
+from seg_toolkit.networks import Network, torch_infer
 
 from .graph.from_torch import to_onnx
 from .graph.stamp import stamped

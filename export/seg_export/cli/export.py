@@ -114,8 +114,8 @@ def main(
             raise SegError(f"--report {report} is the model or the target", "a file of its own", "choose another name")
         check_writable(report)
     check_writable(target)
-    from seg_toolkit.checkpoints.checkpoint import load  # torch is heavy: --help and wrong options answer without it
-    from seg_toolkit.planning.codes import with_codes
+    from seg_toolkit.checkpoints import load  # torch is heavy: --help and wrong options answer without it
+    from seg_toolkit.planning import with_codes
 
     from ..pipeline import export, report_dict, write
     from ..proof.parity import Limits

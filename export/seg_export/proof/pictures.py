@@ -14,8 +14,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import ChannelFile
 from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.support.errors import DataError
-from seg_toolkit.data.case import Case
-from seg_toolkit.data.classes import ClassValues
+from seg_toolkit.data import Case, ClassValues
 from seg_toolkit.data.readers import PAIRS, STRUCTURE, read_data_set
 
 from .parity import evenly, some_windows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import torch
 from seg_runtime.model.contract import Contract
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import ModelError
+from seg_runtime.version import VERSION
 from torch import Tensor, nn
 
-from ..networks import Network, build
+from ..data import ClassValues
+from ..networks import Network, build, described
 
 FORMAT = "seg-edge checkpoint 1"
-WANTED = "a checkpoint made by seg-train"
+_WANTED = "a checkpoint made by seg-train"
 
 
 @dataclass
@@ -28,15 +30,15 @@ class Checkpoint:
         network: `kind` and arguments of the network, for `networks.build`.
         state: its state dict.
         contract: all that makes pre- and post-processing identical, provenance included.
-        classes: names, colours and mask values, to read the masks of a data set again.
-        reader: of the data set, to score it again.
+        classes: those of the contract with their mask values, to read the masks of a data set again; empty without masks.
         training: what `--resume` needs; empty in a finished model.
+        reader: of the data set, to score it again.
     """
 
     network: dict[str, Any]
     state: dict[str, Tensor]
     contract: Contract
-    classes: list[dict[str, Any]]
+    classes: tuple[ClassValues, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     reader: str = "pairs"
 
@@ -46,10 +48,32 @@ class Checkpoint:
             model = build(self.network)
             model.load_state_dict(self.state)
         except (TypeError, RuntimeError) as error:
-            raise ModelError(
-                f"the checkpoint's weights do not fit its network ({error})", WANTED, "train it again"
-            ) from error
+            came = f"the checkpoint's weights do not fit its network ({error})"
+            raise ModelError(came, _WANTED, "train it again") from error
         return model.eval()
+
+
+def finished(
+    network: Network, contract: Contract, classes: tuple[ClassValues, ...], reader: str, **facts: Any
+) -> Checkpoint:
+    """The checkpoint of a network that is ready to be used.
+
+    Args:
+        network: with its weights, which are copied.
+        contract: without provenance.
+        classes: with their mask values.
+        reader: of the data set.
+        facts: for the provenance, besides the digest of the weights, the network and the versions.
+    """
+    provenance = {
+        "weights_sha256": weights_sha256(network),
+        "seg-edge": VERSION,
+        "torch": str(torch.__version__),
+        "network": described(network),
+        **facts,
+    }
+    state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    return Checkpoint(described(network), state, replace(contract, provenance=provenance), classes, reader=reader)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -59,7 +83,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "network": checkpoint.network,
         "state": {name: value.detach().cpu() for name, value in checkpoint.state.items()},
         "contract": checkpoint.contract.to_json(),
-        "classes": checkpoint.classes,
+        "classes": [list(entry.values) for entry in checkpoint.classes],
         "training": checkpoint.training,
         "reader": checkpoint.reader,
     }
@@ -73,24 +97,40 @@ def load(path: Path) -> Checkpoint:
         ModelError: missing, damaged, or not made by seg-train.
         ContractError: its contract cannot be followed.
     """
+    content = read_torch(path, _WANTED, "check the file")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelError(f"{path} is not in the format {FORMAT!r}", _WANTED, "train with this version")
+    if missing := [
+        key for key in ("network", "state", "contract", "classes", "training", "reader") if key not in content
+    ]:
+        raise ModelError(f"{path} lacks {missing}", _WANTED, "train it again")
+    contract = Contract.from_json(content["contract"])
+    classes = tuple(ClassValues(info, tuple(v)) for info, v in zip(contract.classes, content["classes"], strict=False))
+    return Checkpoint(content["network"], content["state"], contract, classes, content["training"], content["reader"])
+
+
+def read_torch(path: Path, wanted: str, fix: str) -> Any:
+    """The content of a file that torch saved; nothing in the file is executed.
+
+    Args:
+        path: of the file.
+        wanted: what it should be, for errors.
+        fix: what an error advises where torch cannot read it.
+
+    Raises:
+        ModelError: missing, damaged or of another kind.
+    """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ModelError(f"checkpoint {path} does not exist", WANTED, "check the path") from error
+        raise ModelError(f"{path} does not exist", wanted, "check the path") from error
     except IsADirectoryError as error:
-        raise ModelError(f"{path} is a folder", WANTED, "name the file in it") from error
+        raise ModelError(f"{path} is a folder", wanted, "name the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged or foreign file
         if not zipfile.is_zipfile(path):  # which all that torch saves is; its own message is about how it unpickles
-            raise ModelError(f"{path} is no checkpoint", WANTED, "check the path") from error
+            raise ModelError(f"{path} is not {wanted}", "", "check the path") from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise ModelError(f"{path} cannot be read ({reason})", WANTED, "check the file") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelError(f"{path} is not in the format {FORMAT!r}", WANTED, "train with this version")
-    keys = ("network", "state", "classes", "training")
-    if missing := [k for k in (*keys, "contract") if k not in content]:
-        raise ModelError(f"{path} lacks {missing}", WANTED, "train it again")
-    contract, reader = Contract.from_json(content["contract"]), content.get("reader", "pairs")
-    return Checkpoint(contract=contract, reader=reader, **{k: content[k] for k in keys})
+        raise ModelError(f"{path} cannot be read ({reason})", wanted, fix) from error
 
 
 def weights_sha256(model: nn.Module) -> str:
@@ -101,3 +141,13 @@ def weights_sha256(model: nn.Module) -> str:
         digest.update(f"{name} {array.shape} {array.dtype}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def beside(out: Path, ending: str) -> Path:
+    """A file that belongs to the model `out`: `model.pt` -> `model.csv`, other names keep all of theirs."""
+    return out.with_name((out.stem if out.suffix in (".pt", ".pth") else out.name) + ending)
+
+
+def resume_path(out: Path) -> Path:
+    """Where the state to resume from lies: beside the model."""
+    return beside(out, ".resume.pt")

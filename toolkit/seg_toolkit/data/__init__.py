@@ -34,6 +34,7 @@ from .files import read_volume as read_volume
 from .files import read_volume_mask as read_volume_mask
 from .files import report_left_out as report_left_out
 from .ring import RING as RING
+from .ring import ring_mask as ring_mask
 from .ring import with_ring as with_ring
 from .ring import without_ring as without_ring
 from .weightmap import border_term as border_term

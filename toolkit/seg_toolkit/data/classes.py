@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,18 +109,3 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
         came = f"{name} holds the value {stray[0]} in {count[0]} px"
         raise DataError(came, listed, "correct the mask or list it in --classes")
     return labels.astype(np.uint8)
-
-
-def recolored(classes: Sequence[ClassValues], infos: Sequence[ClassInfo]) -> tuple[ClassValues, ...]:
-    """The mask values of `classes` under the names and colours of `infos`."""
-    return tuple(replace(c, info=i) for c, i in zip(classes, infos, strict=True))
-
-
-def json_values(classes: Sequence[ClassValues]) -> list[dict[str, Any]]:
-    """Classes with their mask values for the checkpoint."""
-    return [{"name": c.info.name, "color": list(c.info.color), "values": list(c.values)} for c in classes]
-
-
-def stored_classes(stored: Sequence[dict[str, Any]]) -> tuple[ClassValues, ...]:
-    """What `json_values` stored."""
-    return tuple(ClassValues(ClassInfo(c["name"], tuple(c["color"])), tuple(c["values"])) for c in stored)

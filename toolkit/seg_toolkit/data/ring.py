@@ -49,7 +49,7 @@ class RingCase(Case):
             raise DataError(f"the classes {listed} and ring={self.width_px}", f"one of them with the value {RING}",
                             f"--classes background=0,object=255,boundary={RING}")  # fmt: skip
         example = self.inner.read(classes)
-        truth = np.where(ring(example.labels, self.width_px), np.uint8(index), example.labels)
+        truth = np.where(ring_mask(example.labels, self.width_px), np.uint8(index), example.labels)
         return replace(example, labels=truth, plain=example.labels)
 
 
@@ -67,7 +67,7 @@ def with_ring(data: DataSet, width: str) -> DataSet:
     return replace(data, cases=tuple(RingCase(case.name, case, int(width)) for case in data.cases))
 
 
-def ring(labels: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
+def ring_mask(labels: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
     """Pixels of `(*spatial)` class indices whose distance to a pixel of another class is `width_px` at most."""
     near = np.zeros(labels.shape, bool)
     for value in np.unique(labels):

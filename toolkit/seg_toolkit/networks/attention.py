@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .unet import UNet, centre, he_normal
+from .layers import centre, he_normal
+from .unet import UNet
 
 
 class Gate(nn.Module):
@@ -46,6 +47,7 @@ class AttentionUNet(UNet):
     """
 
     kind = "attention"
+    options = ("width", "depth", "dropout", "padding", "norm", "margin")
 
     def __init__(
         self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, dropout: float = 0.5,

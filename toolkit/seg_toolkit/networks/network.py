@@ -1,16 +1,16 @@
-"""What every network of the family offers: to training, to export, and to the checkpoint that rebuilds it."""
+"""What every network of the family offers to training, to export and to the checkpoint that rebuilds it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-import torch
 from seg_runtime.support.errors import SegError
 from torch import Tensor, nn
 
-LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
-"""By spatial axes: what torch's convolutions are fastest in."""
+from ..options import TrainOptions
+
+N = TypeVar("N", bound="Network")
 
 
 class Network(nn.Module):
@@ -18,6 +18,7 @@ class Network(nn.Module):
 
     Attributes:
         kind: its name for `--network` and in checkpoints.
+        options: fields of `TrainOptions` that it takes as arguments, of those that only some networks take.
         axes: spatial axes, 2 or 3.
         default_input: the window that it is trained with unless `--input-size` says otherwise.
         arguments: what rebuilds it, all of them plain values.
@@ -25,10 +26,26 @@ class Network(nn.Module):
     """
 
     kind: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 2
     default_input: tuple[int, ...] = (572, 572)
     arguments: dict[str, Any]
     depth: int
+
+    @classmethod
+    def from_options(cls: type[N], channels: int, maps: int, options: TrainOptions) -> N:
+        """A network with new weights; options that are None leave the network's own default.
+
+        Args:
+            channels: of the image.
+            maps: of the logits, K.
+            options: of the training.
+
+        Raises:
+            SegError: arguments that contradict each other.
+        """
+        given = {name: value for name in cls.options if (value := getattr(options, name)) is not None}
+        return cls(**given, in_channels=channels, classes=maps)
 
     @property
     def stride(self) -> int:
@@ -72,13 +89,22 @@ class Network(nn.Module):
         """Take weights that were trained on something else, by their names in `state`.
 
         Raises:
-            SegError: this kind of network has no use for such; the weights do not fit.
+            SegError: this kind of network cannot take any, or the weights do not fit.
         """
         raise SegError(f"--pretrained for the network {self.kind}", "--network ternaus", "leave it out")
 
     def supervised(self, x: Tensor) -> list[Tensor]:
-        """Logits `(N, K, *output_shape)` that the loss judges in training, the answer first; others are helpers of training."""
+        """Logits `(N, K, *output_shape)` for the loss of a training: the answer first, then those that only help to train."""
         return [self(x)]
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first.
+
+        Raises:
+            SegError: this kind of network does not say.
+        """
+        fix = "leave --attention out, or train with --network attention"
+        raise SegError(f"--attention for the network {self.kind}", "the network attention", fix)
 
     def _output_side(self, side: int) -> int:
         out = self.output_side(side)

@@ -8,9 +8,8 @@ import torch
 from seg_runtime.support.errors import ModelError, SegError
 from torch import Tensor, nn
 
+from .layers import answered_side, check_margin, he_normal, margin_px, reach_px, without_margin
 from .network import Network
-from .padded import answered_side, check_margin, margin_px, reach_px, without_margin
-from .unet import he_normal
 
 LEVELS = (1, 1, 2, 2, 2)
 """Convolutions of VGG11 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1, column A) before each pooling."""
@@ -41,6 +40,7 @@ class TernausNet(Network):
     """
 
     kind = "ternaus"
+    options = ("width", "margin")
 
     def __init__(self, in_channels: int = 3, classes: int = 2, width: int = 64, margin: int | None = None) -> None:
         """Build the network with He-normal weights and zero biases."""

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import math
+from typing import ClassVar
 
 import torch
 from seg_runtime.support.errors import SegError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layers import (
+    ANSWER_PX,
+    answered_side,
+    centre,
+    check_margin,
+    he_normal,
+    margin_px,
+    output_size,
+    reach_px,
+    without_margin,
+)
 from .network import Network
-from .padded import ANSWER_PX, answered_side, check_margin, margin_px, reach_px, without_margin
 
 SKIPS = ("crop", "resize")
 PADDINGS = {"valid": 0, "same": 1}
 NORMS: dict[str, type[nn.Module] | None] = {"none": None, "batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
-
-
-def output_size(size: int, depth: int = 4) -> int | None:
-    """Side of the output window in px for an input of `size` px; None where a pooling would meet an odd size.
-
-    >>> output_size(572), output_size(188), output_size(570)
-    (388, 4, None)
-    """
-    for _ in range(depth):
-        size -= 4
-        if size < 2 or size % 2:
-            return None
-        size //= 2
-    size -= 4
-    for _ in range(depth):
-        size = 2 * size - 4
-    return size if size > 0 else None
 
 
 class DoubleConv(nn.Sequential):
@@ -68,6 +61,7 @@ class UNet(Network):
     """
 
     kind = "unet"
+    options: ClassVar[tuple[str, ...]] = ("width", "depth", "skip", "dropout", "padding", "norm", "margin")
 
     def __init__(
         self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, skip: str = "crop",
@@ -187,20 +181,3 @@ class UNet(Network):
         if self.skip == "resize":
             return F.interpolate(skip, size=(height, width), mode="bilinear", align_corners=False)
         return centre(skip, height, width)
-
-
-def centre(x: Tensor, height: int, width: int) -> Tensor:
-    """The middle `(N, C, height, width)` of larger maps; maps of that size as they are."""
-    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
-    return x[..., top : top + height, left : left + width] if top or left else x
-
-
-def he_normal(module: nn.Module) -> None:
-    """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852)."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        taps = float(module.kernel_size[0] * module.kernel_size[1])
-        if isinstance(module, nn.ConvTranspose2d):  # an output pixel gets only those taps that the stride leads to it
-            taps /= module.stride[0] * module.stride[1]
-        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

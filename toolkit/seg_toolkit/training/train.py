@@ -8,100 +8,49 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from numpy.typing import NDArray
 from seg_runtime.pipeline.tta import UPRIGHT
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError
-from seg_runtime.version import VERSION
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints.checkpoint import Checkpoint, load, save, weights_sha256
-from ..data.augment import parse_augmentation
-from ..data.case import Case
-from ..data.classes import ClassValues, json_values
-from ..data.windows import StreamOrder, WindowStream, collate
-from ..evaluation.infer import torch_infer
-from ..networks import Network, described
-from ..networks.network import LAYOUT
-from .loss import deeply_supervised
-from .objectives import Aim, aim_of
-from .objectives.aim import Judged
+from ..checkpoints import Checkpoint, beside, finished, load, resume_path, save
+from ..data import parse_augmentation
+from ..networks import LAYOUT, Network, described, torch_infer
+from ..options import Settings
+from .losses import deeply_supervised
+from .objectives import Objective, score
 from .pictures import curves
+from .plan import Plan
+from .windows import StreamOrder, collate
 
-PREVIEWS = 4  # validation images shown in the preview picture
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The numbers of one training run; stored in the checkpoint, compared on `--resume`."""
-
-    steps: int = 700
-    batch_size: int = 2
-    optimizer: str = "adamw"
-    lr: float = 1e-3
-    momentum: float = 0.99
-    weight_decay: float = 1e-4
-    dice_weight: float = 1.0
-    average: float = 0.99
-    """Decay per step of the running average of the weights that is evaluated and kept; 0 keeps the last weights."""
-    eval_every: int = 70
-    seed: int = 0
-    class_weights: tuple[float, ...] = (1.0, 1.0)
-    border_weight: float = 0.0
-    augment: str = "slight"
-    balance: float = 0.5
-    validation: tuple[str, ...] = ()
-    """Names of the cases that are never trained on."""
-    recipe: str = ""
-    """Name of the recipe that it began with."""
-    reader: str = "pairs"
-    """Of the data set."""
-    pretrained: str = ""
-    """Digest (SHA-256) of the file of weights that it began with."""
-    empty_dice: str = "skip"
-    """What a class counts that neither the image nor the answer holds."""
-    loss: str = ""
-    """Of a regression, `l1` and so on; empty for labels."""
-    metrics: str = ""
-    """What `--evaluate` measures besides, as `--metrics` names it."""
+_PREVIEWS = 4  # validation images shown in the preview picture
 
 
 @dataclass(frozen=True)
 class News:
-    """One line of news for whoever watches: `loss` after each step, `score`, the aim's, after each evaluation, else None."""
+    """One line of news for whoever watches: `loss` after each step, `score`, the objective's, after each evaluation, else None."""
 
     step: int
     loss: float
     score: float | None
 
 
-def train(
-    model: Network, contract: Contract, settings: Settings, stream: WindowStream, validation: Sequence[Case],
-    classes: Sequence[ClassValues], out: Path, *, device: torch.device, workers: int = 0,
-    resume: Checkpoint | None = None, watch: Callable[[News], None] = lambda news: None,
-) -> Checkpoint:  # fmt: skip
+def train(plan: Plan, out: Path, *, workers: int = 0, watch: Callable[[News], None] = lambda news: None) -> Checkpoint:
     """Train, keep the best model at `out`, the state to resume from, a log and two pictures beside it.
 
     Args:
-        model: initialised network.
-        contract: of the model to be.
-        settings: the numbers.
-        stream: training windows.
-        validation: cases that are scored, never trained on.
-        classes: with their mask values.
+        plan: of the run.
         out: path of the best checkpoint.
-        device: where to train.
         workers: processes that prepare windows.
-        resume: the state that an earlier run left.
         watch: called with news.
 
     Returns:
@@ -112,16 +61,17 @@ def train(
         KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
             stops at once, with the state of the last evaluation.
     """
-    aim = aim_of(contract, classes, asdict(settings))
-    run = _Run(model, settings, device, aim)
-    kept = Checkpoint(described(model), {}, contract, json_values(classes), reader=settings.reader)
+    objective, settings = plan.objective, plan.settings
+    run = _Run(plan)
+    kept: Checkpoint | None = None
     torch.manual_seed(settings.seed)
-    if resume:
-        run.restore(resume.training)
-        kept = load(out) if run.rows else kept
+    if plan.state:
+        run.restore(plan.state.training)
+        kept = load(out) if run.rows else None
     order = StreamOrder(run.step * settings.batch_size, settings.steps * settings.batch_size)
     loader = DataLoader(
-        stream, settings.batch_size, sampler=order, num_workers=workers, collate_fn=collate, worker_init_fn=_ignore_ctrl_c,
+        plan.stream, settings.batch_size, sampler=order, num_workers=workers, collate_fn=collate,
+        worker_init_fn=_ignore_ctrl_c,
         generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
     )  # fmt: skip
     with _CtrlC() as ctrl_c:
@@ -131,31 +81,33 @@ def train(
             loss = run.advance(batch)
             watch(News(run.step, loss, None))
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
-                answer = run.average.module  # the running average is what is judged and kept
-                result = _evaluate(answer, aim, validation, device, out)
-                if run.note(aim.best(result)):
-                    kept = _finished(answer, contract, settings, classes, run.step, result)
+                result = _evaluate(run, plan, out)
+                if run.note(objective.best(result)):
+                    kept = run.finished(result)
                     save(kept, out)
-                run.remember(contract, classes, out)
-                _write_log(run.rows, out, aim)
-                watch(News(run.step, loss, aim.best(result)))
+                run.remember(out)
+                _write_log(run.rows, out, objective)
+                watch(News(run.step, loss, objective.best(result)))
             if ctrl_c.pressed:
-                run.remember(contract, classes, out)
+                run.remember(out)
                 raise KeyboardInterrupt
+    assert kept is not None  # the last step is evaluated
     return kept
 
 
 class _Run:
     """All that changes from step to step, and all that `--resume` must find again."""
 
-    def __init__(self, model: Network, settings: Settings, device: torch.device, aim: Aim) -> None:
-        model.to(device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
-        self.model, self.settings, self.device, self.aim = model, settings, device, aim
-        self.average = _average(model, settings.average)
-        self.optimizer = _optimizer(model, settings)
-        steps = settings.steps
+    def __init__(self, plan: Plan) -> None:
+        model = plan.model
+        model.to(plan.device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
+        self.model, self.device = model, plan.device
+        self.objective, self.settings = plan.objective, plan.settings
+        self.average = _average(model, self.settings.average)
+        self.optimizer = _optimizer(model, self.settings)
+        steps = self.settings.steps
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _cosine(step, steps))
-        self.scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
+        self.scaler = torch.amp.GradScaler("cuda", enabled=self.device.type == "cuda")
         self.step, self.best = 0, -math.inf
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
@@ -163,9 +115,16 @@ class _Run:
     def _parts(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("model", "average", "optimizer", "schedule", "scaler")}
 
+    @property
+    def answering(self) -> Network:
+        """The running average of the weights, which is evaluated and kept."""
+        network = self.average.module
+        assert isinstance(network, Network)
+        return network
+
     def advance(self, batch: Sequence[Tensor]) -> float:
         """One optimizer step; its loss."""
-        loss = _step(self.model, batch, self.optimizer, self.scaler, self.aim, self.device)
+        loss = _step(self.model, batch, self.optimizer, self.scaler, self.objective, self.device)
         _check_finite(loss, f"the loss became {loss} at step {self.step + 1}")
         self.schedule.step()
         self.average.update_parameters(self.model)
@@ -175,19 +134,32 @@ class _Run:
 
     def note(self, score: float) -> bool:
         """Add a row to the log; whether the score is the best so far."""
-        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), self.aim.key: score})
+        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), self.objective.key: score})
         self.losses.clear()
         if score <= self.best:
             return False
         self.best = score
         return True
 
-    def remember(self, contract: Contract, classes: Sequence[ClassValues], out: Path) -> None:
+    def finished(self, result: dict[str, Any]) -> Checkpoint:
+        """A checkpoint of the weights as they are, with the scores that they reached."""
+        settings = self.settings
+        return finished(
+            self.answering, self.objective.contract, self.objective.classes, settings.reader,
+            trained=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            recipe=settings.recipe,
+            settings={**asdict(settings), "best_step": self.step},
+            orientation="any" if parse_augmentation(settings.augment).every_way_up else UPRIGHT,
+            validation=result,
+        )  # fmt: skip
+
+    def remember(self, out: Path) -> None:
         """Write the state beside the model."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
         training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
-        save(Checkpoint(described(self.model), {}, contract, json_values(classes), training), resume_path(out))
+        objective = self.objective
+        save(Checkpoint(described(self.model), {}, objective.contract, objective.classes, training), resume_path(out))
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go back to a state."""
@@ -232,25 +204,15 @@ def _check_finite(value: float, came: str) -> None:
         )
 
 
-def beside(out: Path, ending: str) -> Path:
-    """A file that belongs to the model `out`: `model.pt` -> `model.csv`, other names keep all of theirs."""
-    return out.with_name((out.stem if out.suffix in (".pt", ".pth") else out.name) + ending)
-
-
-def resume_path(out: Path) -> Path:
-    """Where the state to resume from lies: beside the model."""
-    return beside(out, ".resume.pt")
-
-
 def _step(
     model: Network, batch: Sequence[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
-    aim: Aim, device: torch.device,
+    objective: Objective, device: torch.device,
 ) -> float:  # fmt: skip
     model.train()
     image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
         answers = model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
-    loss = deeply_supervised([aim.loss(answer, truth, weights) for answer in answers])
+    loss = deeply_supervised([objective.loss(answer, truth, weights) for answer in answers])
     value = float(loss.detach())
     if math.isfinite(value):  # a step on NaN would spoil the state that is kept
         optimizer.zero_grad(set_to_none=True)
@@ -284,57 +246,26 @@ def _average(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedMo
     return torch.optim.swa_utils.AveragedModel(model, avg_fn=merge)
 
 
-def _evaluate(model: nn.Module, aim: Aim, cases: Sequence[Case], device: torch.device, out: Path) -> dict[str, Any]:
-    model.eval()
-    figures: list[Any] = []
-    shown: list[Judged] = []
-    infer = torch_infer(model, device)
+def _evaluate(run: _Run, plan: Plan, out: Path) -> dict[str, Any]:
+    model = run.answering.eval()
+    infer = torch_infer(model, plan.device)
 
-    def checked(window: Float) -> Float:
-        answer = infer(window)
-        _check_finite(float(np.abs(answer).max()), "the model's answers are no longer finite")
-        return answer
+    def checked(window: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits = infer(window)
+        _check_finite(float(np.abs(logits).max()), "the model's answers are no longer finite")
+        return logits
 
-    for judged in aim.judged(cases, checked):
-        figures.append(judged.figures)
-        if len(shown) < PREVIEWS:
-            shown.append(judged)
-    picture = aim.preview(shown)
+    result, shown = score(plan.objective, plan.validation, checked, keep=_PREVIEWS)
+    picture = plan.objective.preview(shown)
     write_atomic(beside(out, ".preview.png"), lambda file: picture.save(file, "PNG"))
-    return aim.summary(figures)
+    return result
 
 
-def _finished(
-    model: nn.Module,
-    contract: Contract,
-    settings: Settings,
-    classes: Sequence[ClassValues],
-    step: int,
-    result: dict[str, Any],
-) -> Checkpoint:
-    assert isinstance(model, Network)  # what the average wraps
-    network = model
-    provenance = {
-        "weights_sha256": weights_sha256(network),
-        "seg-edge": VERSION,
-        "torch": str(torch.__version__),
-        "trained": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "network": described(network),
-        "recipe": settings.recipe,
-        "settings": {**asdict(settings), "best_step": step},
-        "orientation": "any" if parse_augmentation(settings.augment).every_way_up else UPRIGHT,
-        "validation": result,
-    }
-    state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    stamped = replace(contract, provenance=provenance)
-    return Checkpoint(described(network), state, stamped, json_values(classes), reader=settings.reader)
-
-
-def _write_log(rows: Sequence[dict[str, Any]], out: Path, aim: Aim) -> None:
+def _write_log(rows: Sequence[dict[str, Any]], out: Path, objective: Objective) -> None:
     text = io.StringIO()
-    table = csv.DictWriter(text, ["step", "loss", aim.key], lineterminator="\n")
+    table = csv.DictWriter(text, ["step", "loss", objective.key], lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     write_atomic(beside(out, ".csv"), lambda file: file.write(text.getvalue().encode()))
-    picture = curves(rows, aim.key, aim.title)
+    picture = curves(rows, objective.key, objective.title)
     write_atomic(beside(out, ".curve.png"), lambda file: picture.save(file, "PNG"))

@@ -14,8 +14,8 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import ParityError
-from seg_toolkit.data.classes import ClassValues
-from seg_toolkit.evaluation.metrics import Confusion, confusion, dice, iou, over_images
+from seg_toolkit.data import ClassValues
+from seg_toolkit.evaluation import Confusion, confusion, dice, iou, over_images
 
 from ...proof.pictures import Picture
 

@@ -15,8 +15,7 @@ from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.pipeline.preprocess import Float
 from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import ParityError, SegError
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.data.classes import stored_classes
+from seg_toolkit.checkpoints import Checkpoint
 
 from ...graph.stamp import stamped
 from ...proof.golden import CANDIDATES, generated
@@ -98,12 +97,11 @@ def in_precision(
         ParityError: it costs too many labels, answers blank or NaN, or this processor's kernels saturate.
         DataError, ImageError: images that do not fit the model.
     """
-    classes = stored_classes(checkpoint.classes)
     images = pictures(wanted.calibration, checkpoint.reader, contract.input.channel_files)
     judges = pictures(wanted.images, checkpoint.reader, contract.input.channel_files) if wanted.images else images
     chosen = some(images, CALIBRATION_IMAGES)
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
-    known = answered(some(images, IMAGES), classes, contract, proven.run)
+    known = answered(some(images, IMAGES), checkpoint.classes, contract, proven.run)
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, file=replace(contract.file, precision=wanted.name))
@@ -111,7 +109,12 @@ def in_precision(
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
     what = f"comparing {wanted.name} labels"
     cost = judge(
-        some(judges, IMAGES), classes, contract, proven.run, form, lambda done, total: watch(what, done, total)
+        some(judges, IMAGES),
+        checkpoint.classes,
+        contract,
+        proven.run,
+        form,
+        lambda done, total: watch(what, done, total),
     )
     figures = {**cost.as_dict(), **facts, "calibration": {"images": len(chosen)}}
     contract = replace(contract, parity={**contract.parity, wanted.name: figures})

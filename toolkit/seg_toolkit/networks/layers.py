@@ -1,16 +1,17 @@
-"""Padded convolutions that still tile exactly: a network answers only for pixels that see no padding.
+"""What the networks share: sizes, margins, initial weights.
 
-Zeros around a window are not what lies there in the image, so near its border a padded network answers otherwise than
-in one pass over the whole image. A ring of `margin_px` is therefore dropped; the runtime reads that ring from the image,
-as it does for valid convolutions.
+Padded convolutions still tile exactly, since a network answers only for pixels that see no padding. Zeros around a window
+differ from what lies there in the image, so near its border a padded network answers otherwise than in one pass over the whole
+image. A ring of `margin_px` is therefore dropped; the runtime reads that ring from the image, as it does for valid convolutions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from seg_runtime.support.errors import SegError
-from torch import Tensor
+from torch import Tensor, nn
 
 ANSWER_PX = 384
 """Side of the answer to a default window, as large as the step of the U-Net's 388 px."""
@@ -68,3 +69,37 @@ def check_margin(margin: int, reach: int, stride: int) -> None:
     if margin < reach:
         fix = "leave --margin out, or take the whole image in one window with --geometry fit"
         raise SegError(f"margin {margin} with geometry tile", f"{margin_px(None, reach, stride)} or more", fix)
+
+
+def output_size(size: int, depth: int = 4) -> int | None:
+    """Side of the output window in px for an input of `size` px; None where a pooling would meet an odd size.
+
+    >>> output_size(572), output_size(188), output_size(570)
+    (388, 4, None)
+    """
+    for _ in range(depth):
+        size -= 4
+        if size < 2 or size % 2:
+            return None
+        size //= 2
+    size -= 4
+    for _ in range(depth):
+        size = 2 * size - 4
+    return size if size > 0 else None
+
+
+def centre(x: Tensor, height: int, width: int) -> Tensor:
+    """The middle `(N, C, height, width)` of larger maps; maps of that size as they are."""
+    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
+    return x[..., top : top + height, left : left + width] if top or left else x
+
+
+def he_normal(module: nn.Module) -> None:
+    """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852); for `Module.apply`."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)):
+        taps = float(math.prod(module.kernel_size))
+        if isinstance(module, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
+            taps /= math.prod(module.stride)  # an output pixel gets only those taps that the stride leads to it
+        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

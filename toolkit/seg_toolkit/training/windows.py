@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.answers import Values, answer_of
 from seg_runtime.formats.pictures import fitted
-from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline.geometry import frame, frame_labels
-from seg_runtime.pipeline.preprocess import Array, normaliser
+from seg_runtime.pipeline.preprocess import normaliser
 from seg_runtime.support.errors import SegError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .augment import Augmentation, coordinates, draw, on_pixels, vary_grey, warp
-from .case import Case, Example
-from .classes import ClassValues
-from .weightmap import border_term, split_touching, weight_map
+from ..data import Augmentation, Case, coordinates, draw, on_pixels, vary_grey, warp
+from .objectives import Objective
 
-CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
-SIGMA_PX = 5.0  # width of the border term, as in the paper
-UNKNOWN = 256  # beyond every class: a pixel that nobody annotated
+_CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
+_UNKNOWN = 256  # beyond every class: a pixel that is not annotated
 
 
 @dataclass(frozen=True)
@@ -33,12 +29,12 @@ class Framed:
 
     Attributes:
         image: `(*spatial, C)` raw grey values.
-        truth: `(*spatial)` uint8 class indices, or `(*spatial, K)` float32 of a regression, in the network's units.
+        truth: `(*spatial)` or `(*spatial, K)`, see `Objective.target`.
         weights: `(*spatial)` float32.
     """
 
-    image: Array
-    truth: Array
+    image: NDArray[Any]
+    truth: NDArray[Any]
     weights: NDArray[np.float32]
 
     def slice(self, place: int) -> Framed:
@@ -60,8 +56,7 @@ def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
 class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, *input_shape)` float32 with the truth and the weights of their output windows.
 
-    The truth is `(*output_shape)` int64 class indices, or `(K, *output_shape)` float32 of a regression; weights are
-    `(*output_shape)` float32.
+    The truth is that of `Objective.target_window`; weights are `(*output_shape)` float32.
 
     Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
     evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
@@ -69,24 +64,15 @@ class WindowStream(Dataset["Item | SegError"]):
     """
 
     def __init__(
-        self,
-        cases: Sequence[Case],
-        classes: Sequence[ClassValues],
-        contract: Contract,
-        class_weights: Sequence[float],
-        border_weight: float,
-        augmentation: Augmentation,
-        seed: int,
-        balance: float = 0.5,
+        self, cases: Sequence[Case], objective: Objective, augmentation: Augmentation, seed: int, balance: float = 0.5,
         scarce: Mapping[int, Sequence[int]] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Set up the stream; files are read when a window needs them."""
-        self.cases, self.classes, self.contract = list(cases), tuple(classes), contract
-        self.class_weights, self.border_weight = tuple(class_weights), border_weight
+        self.cases, self.objective, self.contract = list(cases), objective, objective.contract
         self.augmentation, self.seed, self.balance = augmentation, seed, balance
         self.scarce = dict(scarce or {})
         self._kept: dict[int, Framed] = {}
-        self._room = CACHE_BYTES
+        self._room = _CACHE_BYTES
 
     def __getitem__(self, index: int) -> Item | SegError:
         """Window `index` of the stream; a SegError comes back as a value, since workers cannot raise one whole."""
@@ -100,12 +86,12 @@ class WindowStream(Dataset["Item | SegError"]):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
-        axes = len(self.contract.geometry.input_shape)
+        axes = self.contract.geometry.axes
         change, centre = draw(rng, self.augmentation, axes), self._centre(case, rng)
         if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
             case, centre = case.slice(round(float(centre[0]))), centre[1:]
         where = coordinates(change, centre, self.contract.geometry.input_shape)
-        if case.truth.dtype.kind == "f":  # values that are learned must not be blurred needlessly
+        if self.objective.on_pixels:
             where = on_pixels(where)
         image = normaliser(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
@@ -113,14 +99,9 @@ class WindowStream(Dataset["Item | SegError"]):
         weights = warp(case.weights[..., None], answered, 0)[..., 0]
         return (
             torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))),
-            torch.from_numpy(self._truth(case.truth, answered)),
+            torch.from_numpy(self.objective.target_window(case.truth, answered)),
             torch.from_numpy(np.ascontiguousarray(weights)),
         )
-
-    def _truth(self, truth: Array, answered: NDArray[np.float64]) -> Array:
-        if truth.dtype.kind == "f":
-            return np.ascontiguousarray(np.moveaxis(warp(truth, answered, 3), -1, 0))
-        return warp(truth[..., None], answered, 0)[..., 0].astype(np.int64)
 
     def _wants_scarce(self, index: int) -> bool:
         chance = np.random.default_rng([self.seed, index, 1]).random()
@@ -142,28 +123,12 @@ class WindowStream(Dataset["Item | SegError"]):
 
     def _read(self, place: int) -> Framed:
         case = self.cases[place]
-        example = case.read(self.classes)
+        example = case.read(self.objective.classes)
         image = frame(fitted(example.image, self.contract, case.name), self.contract)
-        if example.targets is not None:
-            weights = np.ones(example.targets.shape[:-1], np.float32)
-            answer = answer_of(self.contract)
-            assert isinstance(answer, Values)
-            return Framed(image, answer.to_network(example.targets), self._known(example, weights))
-        labels, instances = frame_labels(example.labels, self.contract), example.instances
-        border: NDArray[np.float64] | float = 0.0
-        if self.border_weight:
-            cells = split_touching(labels) if instances is None else frame_labels(instances, self.contract)
-            border = border_term(cells, self.border_weight, SIGMA_PX)
-            if instances is None:
-                labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
-        weights = (weight_map(labels, self.class_weights, w0=0.0) + border).astype(np.float32)
-        return Framed(image, labels, self._known(example, weights))
-
-    def _known(self, example: Example, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The weights, 0 where nobody annotated."""
+        truth, weights = self.objective.target(example)
         if example.known is not None:
             weights[~frame_labels(example.known, self.contract)] = 0
-        return weights
+        return Framed(image, truth, weights)
 
     def _centre(self, case: Framed, rng: np.random.Generator) -> NDArray[np.float64]:
         shape = np.array(case.image.shape[:-1])
@@ -175,10 +140,10 @@ class WindowStream(Dataset["Item | SegError"]):
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
-        if not rare or case.truth.dtype.kind == "f":  # values are not of a class
+        if not rare:
             return anywhere
-        known = np.where(case.weights > 0, case.truth, UNKNOWN) if (case.weights == 0).any() else case.truth
-        present = np.flatnonzero(np.bincount(known.ravel(), minlength=UNKNOWN + 1)[:UNKNOWN])
+        known = np.where(case.weights > 0, case.truth, _UNKNOWN) if (case.weights == 0).any() else case.truth
+        present = np.flatnonzero(np.bincount(known.ravel(), minlength=_UNKNOWN + 1)[:_UNKNOWN])
         if not len(present):
             return anywhere
         pixels = np.flatnonzero(known.ravel() == rng.choice(present))
@@ -190,19 +155,15 @@ class WindowStream(Dataset["Item | SegError"]):
 
     def _fixed_shape(self, case: Framed) -> tuple[int, ...]:
         """What the one window at run time spans of the frame: its answer starts at the frame's first pixel."""
-        return (
-            self.contract.geometry.input_shape
-            if self.contract.geometry.method == "stretch"
-            else self.contract.geometry.output_shape
-        )
+        geometry = self.contract.geometry
+        return geometry.input_shape if geometry.method == "stretch" else geometry.output_shape
 
     def _answered(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         """Coordinates `(A, *output_shape)` of the pixels that the network answers for."""
-        for axis, (i, o) in enumerate(
-            zip(self.contract.geometry.input_shape, self.contract.geometry.output_shape, strict=True), 1
-        ):
+        geometry = self.contract.geometry
+        for axis, (i, o) in enumerate(zip(geometry.input_shape, geometry.output_shape, strict=True), 1):
             places = (i - o) // 2 + np.arange(o)
-            if self.contract.geometry.method == "stretch":  # the answer is taken for the whole squeezed image
+            if geometry.method == "stretch":  # the answer is taken for the whole squeezed image
                 places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
             where = where.take(places, axis=axis)
         return where

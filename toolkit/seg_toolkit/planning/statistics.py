@@ -1,0 +1,151 @@
+"""Statistics of a data set, from which training chooses what fits it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from seg_runtime.formats.pictures import has_opaque_alpha, is_grey
+from seg_runtime.pipeline.preprocess import mean_std
+from seg_runtime.support.errors import DataError
+
+from ..data import Case, ClassValues, DataSet, sized
+
+
+@dataclass(frozen=True)
+class TargetStatistics:
+    """Statistics of the targets of one case: `(K,)` float64 each, in their own units."""
+
+    count: int
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CaseStatistics:
+    """Statistics of one case.
+
+    Attributes:
+        name: of the case.
+        shape: `(*spatial)`.
+        dtype: of the image.
+        channels: of the image; grey saved as colour counts as one.
+        mean: per channel, in units of the dtype's maximum.
+        std: likewise.
+        percentiles: 0.5 and 99.5 %, raw grey values.
+        pixels: `(K,)` annotated pixels of each class; all of them as one number where there are no classes.
+        wide_share: share of the foreground in objects wider than an output window.
+        targets: of a regression; else None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    percentiles: tuple[float, float]
+    pixels: NDArray[np.int64]
+    wide_share: float
+    targets: TargetStatistics | None = None
+
+
+def measure_data(
+    data: DataSet, classes: Sequence[ClassValues], output_px: int,
+    progress: Callable[[Iterable[Case]], Iterable[Case]],
+) -> list[CaseStatistics]:  # fmt: skip
+    """Statistics of every case, each read once.
+
+    Args:
+        data: the data set.
+        classes: with their mask values.
+        output_px: smallest side of an output window.
+        progress: passes the cases on, and shows how many are done.
+
+    Raises:
+        DataError: an image and its mask differ in size, a stray mask value, or an image that cannot be read.
+    """
+    return [_measured(case, data, classes, output_px) for case in progress(data.cases)]
+
+
+def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_px: int) -> CaseStatistics:
+    example = case.read(classes)
+    image, labels = example.image, example.labels
+    known = labels if example.known is None else labels[example.known]
+    if not data.channel_files:  # else each file is a channel, whatever it shows
+        image = _without_empty_channels(image)
+    mean, std = mean_std(image)
+    low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
+    return CaseStatistics(
+        case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
+        (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
+        None if example.targets is None else measure_targets(example.targets),
+    )  # fmt: skip
+
+
+def measure_targets(targets: NDArray[Any]) -> TargetStatistics:
+    """Statistics of targets `(*spatial, K)`."""
+    flat = targets.reshape(-1, targets.shape[-1])
+    low, high = (np.asarray(end(axis=0), np.float64) for end in (flat.min, flat.max))
+    mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+    return TargetStatistics(len(flat), low, high, mean, std)
+
+
+def _without_empty_channels(image: NDArray[Any]) -> NDArray[Any]:
+    """Without an opaque alpha, and one channel of three that are the same."""
+    if has_opaque_alpha(image):
+        image = image[..., :-1]
+    return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
+
+
+def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:
+    if max(labels.shape) <= 2 * output_px or labels.ndim > 2:
+        return 0.0  # windows show most of such an image anyway, and volumes are tiled in any case
+    parts, _ = ndimage.label(labels > 0)
+    sizes = np.bincount(parts.ravel())
+    boxes = ndimage.find_objects(parts)
+    wide = [i for i, box in enumerate(boxes, 1) if max(s.stop - s.start for s in box) > output_px]
+    return float(sizes[wide].sum() / max(1, sizes[1:].sum()))
+
+
+def class_shares(statistics: Sequence[CaseStatistics]) -> NDArray[np.float64]:
+    """Share of all annotated pixels per class."""
+    counts = np.sum([s.pixels for s in statistics], axis=0)
+    return np.asarray(counts / counts.sum())
+
+
+def describe(statistics: Sequence[CaseStatistics], classes: Sequence[ClassValues]) -> list[str]:
+    """The statistics for a person, one line each."""
+    sizes = Counter(sized(s.shape) for s in statistics).most_common()
+    kinds = Counter(f"{s.dtype}, {s.channels} channel{'s' * (s.channels > 1)}" for s in statistics).most_common()
+    stds = [float(np.mean(s.std)) for s in statistics]
+    unsigned = all(np.dtype(s.dtype).kind == "u" for s in statistics)
+    shown = ", ".join(f"{n} × {size}" for size, n in sizes[:6]) + (" …" if len(sizes) > 6 else "")
+    lines = [
+        f"{len(statistics)} images: {shown}",
+        "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
+        f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
+        + (" of the full range" if unsigned else ", as they are"),
+    ]
+    if classes:
+        shares = zip(classes, class_shares(statistics), strict=True)
+        lines.append("classes: " + ", ".join(f"{c.info.name} {share:.2%}" for c, share in shares))
+    return lines
+
+
+def check_axes(statistics: Sequence[CaseStatistics], axes: int) -> None:
+    """Refuse pictures for a network of volumes; volumes for a network of slices are fine.
+
+    Raises:
+        DataError: names the first.
+    """
+    if flat := next((s for s in statistics if len(s.shape) < axes), None):
+        fix = "choose another --network, or another --reader"
+        raise DataError(f"{flat.name} is a picture", "volumes for a network of volumes", fix)
