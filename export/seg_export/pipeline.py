@@ -130,7 +130,7 @@ def export(
 
 
 def _pictures(folder: Path | None, checkpoint: Checkpoint, option: str) -> list[Picture]:
-    return pictures(folder, checkpoint.reader, checkpoint.contract.input.channel_files, option) if folder else []
+    return pictures(folder, checkpoint.contract, checkpoint.reader, option) if folder else []
 
 
 def _check_form(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:

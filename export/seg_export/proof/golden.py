@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.answers import answer_of
-from seg_runtime.formats.pictures import fitted
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.model.limits import PROBE_PACE
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.geometry import unframe
 from seg_runtime.pipeline.postprocess import stitch
 from seg_runtime.pipeline.preprocess import Array, dtype_maximum

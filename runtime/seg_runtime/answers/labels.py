@@ -22,7 +22,6 @@ class Labels(Answer):
 
     Spec = LabelSpec
     data = "labels"
-    output = "mask"
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from seg_runtime.answers import Values, answer_of
-from seg_runtime.formats.pictures import fitted
 from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.geometry import frame, frame_labels
 from seg_runtime.pipeline.preprocess import Array, normaliser
 from seg_runtime.support.errors import SegError

@@ -99,8 +99,8 @@ def in_precision(
         DataError, ImageError: images that do not fit the model.
     """
     classes = stored_classes(checkpoint.classes)
-    images = pictures(wanted.calibration, checkpoint.reader, contract.input.channel_files)
-    judges = pictures(wanted.images, checkpoint.reader, contract.input.channel_files) if wanted.images else images
+    images = pictures(wanted.calibration, contract, checkpoint.reader)
+    judges = pictures(wanted.images, contract, checkpoint.reader) if wanted.images else images
     chosen = some(images, CALIBRATION_IMAGES)
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
     known = answered(some(images, IMAGES), classes, contract, proven.run)

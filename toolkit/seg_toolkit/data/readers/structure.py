@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from seg_runtime.formats.opening import stem_of
-from seg_runtime.formats.pictures import read_bytes
+from seg_runtime.formats import read_bytes, stem_of
 from seg_runtime.formats.structures import (
     CHANNELS,
-    WANTED,
     Lattice,
     Ligand,
     Structure,
-    is_structure,
+    Structures,
     lattice_of,
     read_structure,
     voxelised,
@@ -145,7 +143,9 @@ def _files(root: Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(f"{root} cannot be read ({error.strerror})", LAYOUT, "check the path") from error
     if not here:
-        raise DataError(f"{root} has no structures", f"{LAYOUT}; {WANTED}", "point to the folder that holds them")
+        raise DataError(
+            f"{root} has no structures", f"{LAYOUT}; {Structures.title}", "point to the folder that holds them"
+        )
     found: dict[str, Path] = {}
     for path in here:
         if (other := found.setdefault(stem_of(path), path)) != path:
@@ -154,7 +154,7 @@ def _files(root: Path) -> dict[str, Path]:
 
 
 def _counts(path: Path) -> bool:
-    return is_structure(path) and not path.name.startswith(".") and path.is_file()
+    return Structures().named(path) and not path.name.startswith(".") and path.is_file()
 
 
 def _angstrom(option: str, text: str, low: float, high: float) -> float:
