@@ -16,8 +16,8 @@ from seg_toolkit.cli.train import main as seg_train
 
 pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
 
-from .runtime.dicom.craft_dicom import placed, save
-from .runtime.dicom.readers import by_highdicom, conforms
+from tests.support.dicom import placed, save
+from tests.support.dicom_readers import by_highdicom, conforms
 
 CODES = {"organ": {"category": ["123037004", "SCT", "Anatomical Structure"], "type": ["10200004", "SCT", "Liver"]}}
 

@@ -36,7 +36,7 @@ from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.support.errors import ParityError
 
-from ..conftest import Made, MakeModel, noise_image
+from tests.conftest import Made, MakeModel, noise_image
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import described, from_options
 from seg_toolkit.networks.attention import AttentionUNet
 
-from .crafted import bright, folder
+from tests.support.bright import bright, folder
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 FAMILY = {  # name -> its options, a small window, geometry

@@ -20,8 +20,8 @@ from seg_runtime.support.errors import ImageError, ParityError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
-from ..conftest import noise_image
-from ..runtime.test_selftest import spoil_one_weight
+from tests.conftest import noise_image
+from tests.runtime.checks.test_selftest import spoil_one_weight
 
 LIMITS = Limits()
 

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from .conftest import SAMPLES, Case, differing, missing
+from tests.hosts.conftest import SAMPLES, Case, differing, missing
 
 Segment = Callable[..., "subprocess.CompletedProcess[str]"]
 CHECKED = (

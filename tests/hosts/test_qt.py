@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import noise_image
-
-from .conftest import SAMPLES, Case, differing, missing
+from tests.hosts.conftest import SAMPLES, Case, differing, missing
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..conftest import noise_image
+from tests.conftest import noise_image
 
 HEAVY = ("torch", "onnx", "onnxscript", "scipy")
 

@@ -23,8 +23,8 @@ from seg_runtime.pipeline.postprocess import from_units, to_units
 from seg_runtime.pipeline.preprocess import Float
 from seg_runtime.pipeline.walk import segment_labels, segment_values
 
-from ..conftest import Made, noise_image
-from .test_selftest import changed, spoil_one_weight
+from tests.conftest import Made, noise_image
+from tests.runtime.checks.test_selftest import changed, spoil_one_weight
 
 TWO = (OutputInfo("a", 10.0, 2.0, 0.0, 20.0), OutputInfo("b", -1.0, 0.5, -2.0, 0.0, "mm"))
 

@@ -26,8 +26,8 @@ from seg_runtime.support.errors import ImageError
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import UNet3D, described
 
-from .craft_structure import chain, text
-from .test_site import by_the_standard
+from tests.runtime.formats.test_maps import by_the_standard
+from tests.support.structures import chain, text
 
 pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 

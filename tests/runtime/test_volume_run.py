@@ -23,7 +23,7 @@ from seg_runtime.support.errors import ImageError
 from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
 from seg_toolkit.networks import Network, UNet, UNet3D, described
 
-from .test_nifti import affine_of, nifti, stored
+from tests.runtime.formats.test_nifti import affine_of, nifti, stored
 
 SHAPE = (9, 22, 26)
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("thing", (230, 60, 60)))
