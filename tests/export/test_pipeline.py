@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import re
 
@@ -6,9 +5,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli.export import main
 from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
 from seg_export.graph.stamp import stamped
 from seg_export.pipeline import export, write
@@ -18,15 +15,17 @@ from seg_runtime.support.errors import ModelError, ParityError, SegError
 from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
 from seg_toolkit.networks.unet import UNet
 
+from tests.support.commands import seg_export
+from tests.support.contracts import changed, contract_of
+
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 
 
 def checkpoint(channels=1, classes=CLASSES, **network) -> Checkpoint:
     torch.manual_seed(2)  # of the small random networks one that answers both classes
     model = UNet(channels, len(classes), width=network.pop("width", 2), **network)
-    contract = Contract((572, 572), (388, 388), channels, Intensity("scale"), classes)
     stored = [{"name": c.name, "color": list(c.color), "values": [i]} for i, c in enumerate(classes)]
-    return Checkpoint(model.arguments, model.state_dict(), contract, stored)
+    return Checkpoint(model.arguments, model.state_dict(), contract_of(model, 572, classes), stored)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +100,7 @@ def test_one_spoiled_weight_is_refused_and_the_old_file_stays(monkeypatch, saved
     )
     target, report = tmp_path / "model.onnx", tmp_path / "report.json"
     target.write_bytes(b"an older file")
-    result = CliRunner().invoke(main, [str(saved), str(target), "--report", str(report)])
+    result = seg_export(saved, target, "--report", report)
     assert result.exit_code == 1
     assert "parity of ONNX fp32 with torch" in result.output
     assert "does not agree with torch" in result.stderr
@@ -124,7 +123,7 @@ def test_real_images_are_compared(saved, tmp_path):
     for i in range(2):
         Image.fromarray(rng.integers(0, 256, (500, 420), dtype=np.uint8)).save(pictures / f"{i}.png")
     target, report = tmp_path / "model.onnx", tmp_path / "report.json"
-    result = CliRunner().invoke(main, [str(saved), str(target), "--images", str(pictures), "--report", str(report)])
+    result = seg_export(saved, target, "--images", pictures, "--report", report)
     assert result.exit_code == 0, result.output
     figures = json.loads(report.read_text())["parity"]
     assert figures["images"] == "real"
@@ -135,14 +134,14 @@ def test_real_images_are_compared(saved, tmp_path):
 
 @pytest.mark.parametrize(("asked", "nearest"), [(570, "556 or 572"), (100, "188"), (573, "572 or 588")])
 def test_wrong_input_size_names_the_nearest(saved, tmp_path, asked, nearest):
-    result = CliRunner().invoke(main, [str(saved), str(tmp_path / "m.onnx"), "--input-size", str(asked)])
+    result = seg_export(saved, tmp_path / "m.onnx", "--input-size", asked)
     assert result.exit_code == 1
     assert f"nearest valid: {nearest}" in result.stderr
     assert not (tmp_path / "m.onnx").exists()
 
 
 def test_another_input_size(saved, tmp_path):
-    result = CliRunner().invoke(main, [str(saved), str(tmp_path / "m.onnx"), "--input-size", "300"])
+    result = seg_export(saved, tmp_path / "m.onnx", "--input-size", "300")
     assert result.exit_code == 0, result.output
     session = Session(tmp_path / "m.onnx", "cpu")
     assert (session.contract.input_shape, session.contract.output_shape) == ((300, 300), (116, 116))
@@ -168,7 +167,7 @@ def test_labels_do_not_depend_on_the_input_size(tmp_path):
 def test_bad_checkpoint_is_one_line(tmp_path, name, content, says):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    result = CliRunner().invoke(main, [str(tmp_path / name), str(tmp_path / "m.onnx")])
+    result = seg_export(tmp_path / name, tmp_path / "m.onnx")
     assert result.exit_code == 1
     assert says in result.stderr
     assert result.stderr.count("\n") == 1
@@ -177,7 +176,7 @@ def test_bad_checkpoint_is_one_line(tmp_path, name, content, says):
 
 def test_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-    result = CliRunner().invoke(main, [str(tmp_path / "foreign.pt"), str(tmp_path / "m.onnx")])
+    result = seg_export(tmp_path / "foreign.pt", tmp_path / "m.onnx")
     assert result.exit_code == 1
     assert "wanted a checkpoint made by seg-train" in result.stderr
 
@@ -186,7 +185,7 @@ def test_resume_state_is_no_model(tmp_path):
     source = checkpoint()
     source.state = {}
     save(source, tmp_path / "model.resume.pt")
-    result = CliRunner().invoke(main, [str(tmp_path / "model.resume.pt"), str(tmp_path / "m.onnx")])
+    result = seg_export(tmp_path / "model.resume.pt", tmp_path / "m.onnx")
     assert result.exit_code == 1
     assert "do not fit its network" in result.stderr
 
@@ -194,13 +193,13 @@ def test_resume_state_is_no_model(tmp_path):
 @pytest.mark.parametrize("target", ["model.txt", "folder.onnx"])
 def test_bad_target(saved, tmp_path, target):
     (tmp_path / "folder.onnx").mkdir()
-    result = CliRunner().invoke(main, [str(saved), str(tmp_path / target)])
+    result = seg_export(saved, tmp_path / target)
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
 
 
 def test_folder_without_images(saved, tmp_path):
-    result = CliRunner().invoke(main, [str(saved), str(tmp_path / "m.onnx"), "--images", str(tmp_path)])
+    result = seg_export(saved, tmp_path / "m.onnx", "--images", tmp_path)
     assert result.exit_code == 1
     assert "has no images" in result.stderr
 
@@ -208,7 +207,7 @@ def test_folder_without_images(saved, tmp_path):
 def test_a_contract_that_does_not_fit_the_graph_is_refused():
     source = checkpoint()
     graph = to_onnx(source.build(), source.contract)
-    wrong = dataclasses.replace(source.contract, channels=3, intensity=Intensity("scale"))
+    wrong = changed(source.contract, channels=3, intensity=Intensity("scale"))
     with pytest.raises(ModelError, match="as its contract says"):
         Session(stamped(graph, wrong), "cpu")
 
@@ -217,5 +216,5 @@ def test_fit_needs_no_tiling_size_but_tile_does():
     source = checkpoint()
     with pytest.raises(SegError, match="at least 16 px"):
         export(source, input_size=188)
-    source.contract = dataclasses.replace(source.contract, geometry="fit")
+    source.contract = changed(source.contract, geometry="fit")
     assert export(source, input_size=188).contract.parity["holds"]

@@ -17,7 +17,8 @@ from seg_runtime.pipeline.postprocess import decide, margins, stitch
 from seg_runtime.pipeline.preprocess import Array, Float, Grid, mirror_index, plan, windows
 from seg_runtime.segmenter import segment_labels, window_logits
 
-from tests.conftest import Made, MakeModel, noise_image
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
 from tests.support.pictures import tiff
 
 SIZES = [(1, 1), (100, 70), (389, 388), (773, 500)]

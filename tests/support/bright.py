@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.model.contract import ClassInfo
 from seg_runtime.pipeline.preprocess import Array
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import described
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 
+from tests.support.contracts import contract_of
+
 SIZE, OUT = 252, 68
+TONES = (ClassInfo("dark", (0, 0, 0)), ClassInfo("bright", (255, 0, 0)))
 
 
 def bright(gain: float = 1.0, kind: type[UNet] = UNet) -> Checkpoint:
@@ -40,10 +43,8 @@ def bright(gain: float = 1.0, kind: type[UNet] = UNet) -> Checkpoint:
         state["head.weight"][:] = 0
         state["head.weight"][:, 0, 0, 0] = torch.tensor([-8.0, 8.0])
         state["head.bias"][:] = torch.tensor([4.0, -4.0])
-    classes = (ClassInfo("dark", (0, 0, 0)), ClassInfo("bright", (255, 0, 0)))
-    stored = [{"name": c.name, "color": list(c.color), "values": [255 * i]} for i, c in enumerate(classes)]
-    contract = Contract((SIZE,) * 2, (OUT,) * 2, 1, Intensity("scale"), classes)
-    return Checkpoint(described(net), net.state_dict(), contract, stored)
+    stored = [{"name": c.name, "color": list(c.color), "values": [255 * i]} for i, c in enumerate(TONES)]
+    return Checkpoint(described(net), net.state_dict(), contract_of(net, SIZE, TONES), stored)
 
 
 def two_tone(seed: int, height: int = 130, width: int = 100) -> Array:

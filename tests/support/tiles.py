@@ -5,26 +5,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity
 from seg_runtime.pipeline.postprocess import stitch
 from seg_runtime.pipeline.preprocess import plan, windows
 from seg_toolkit.networks import Network
 
+from tests.support.contracts import contract_of
+
+CROPS = (4, 16, 40, 88)  # px that a U-Net of depth 4 cuts from each side of the carried maps, deepest first
 EXACT = 1e-9  # of the range, in float64
-
-
-def contract_of(network: Network, side: int) -> Contract:
-    names = tuple(ClassInfo(f"c{i}", (i, i, i)) for i in range(network.arguments["classes"]))
-    shape = (side, side)
-    channels = network.arguments["in_channels"]
-    return Contract(
-        shape, network.output_shape(shape), channels, Intensity("scale"), names, stride=network.stride, pixels="float"
-    )
 
 
 def stitched(network: Network, side: int, image: NDArray[np.float32]) -> NDArray[np.float64]:
     """Logits `(K, H, W)` of an image `(H, W, C)` by windows of `side` px."""
-    contract = contract_of(network, side)
+    contract = contract_of(network, side, pixels="float")
     grid = plan(image.shape[:-1], contract)
 
     def answers(window: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,14 +1,10 @@
 """Golden samples as export makes them: torch's own answers, values where they matter, and what goes into a file."""
 
-import dataclasses
-
 import numpy as np
 import onnx
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli.export import main
 from seg_export.proof.golden import COUNT, POSITIONS, crops, generated, golden
 from seg_export.proof.parity import generated_images
 from seg_export.proof.pictures import pictures
@@ -20,6 +16,9 @@ from seg_runtime.pipeline.preprocess import normaliser
 from seg_runtime.segmenter import segment_labels
 from seg_runtime.support.errors import DataError
 from seg_toolkit.evaluation.infer import torch_infer
+
+from tests.support.commands import seg_export
+from tests.support.contracts import changed
 
 
 def kept(path) -> Golden:
@@ -71,7 +70,7 @@ def test_close_pixels_are_those_that_an_error_within_the_limit_may_flip(make_mod
 
 
 def test_a_large_window_keeps_small_images_and_logits_of_all_of_it(make_model):
-    contract = dataclasses.replace(make_model().contract, input_shape=(700, 700), output_shape=(516, 516))
+    contract = changed(make_model().contract, input_shape=(700, 700), output_shape=(516, 516))
     found = golden(contract, brightness)
     for sample in Golden.from_text(found.to_text(), contract).samples:
         assert sample.labels.shape == (388, 388)
@@ -105,9 +104,7 @@ def test_text_and_back(make_model):
 )
 def test_generated_values_span_what_the_intensity_was_made_for(model, intensity, pixels, host_dtype, dtype):
     form = "host-ready" if host_dtype else "window"
-    contract = dataclasses.replace(
-        model.contract, channels=1, intensity=intensity, pixels=pixels, form=form, host_dtype=host_dtype
-    )
+    contract = changed(model.contract, channels=1, intensity=intensity, pixels=pixels, form=form, host_dtype=host_dtype)
     [values] = generated_images(contract, 1)
     image = generated(values, contract).image()
     assert image.dtype == dtype
@@ -130,7 +127,7 @@ def test_crops_of_real_images(make_model, tmp_path):
     middle = values[16:84, 11:79]
     assert pixels.dtype == "uint16"
     assert np.abs(pixels.image()[..., 0].astype(int) - middle).max() <= round(np.ptp(middle) / 255)
-    host = dataclasses.replace(contract, form="host-ready", host_dtype="uint8")
+    host = changed(contract, form="host-ready", host_dtype="uint8")
     with pytest.raises(DataError, match=r"a.png has uint16 grey values; wanted uint8"):
         list(crops(pictures(tmp_path), host))
 
@@ -141,7 +138,7 @@ def test_the_option_adds_real_crops_and_the_size_is_told(make_model, tmp_path):
     for i in range(3):
         grey16(place / f"{i}.png", i)
     target = tmp_path / "m.onnx"
-    result = CliRunner().invoke(main, [str(make_model(channels=1).checkpoint), str(target), "--golden", str(place)])
+    result = seg_export(make_model(channels=1).checkpoint, target, "--golden", place)
     assert result.exit_code == 0, result.output
     assert "MB, 0.0" in result.stdout
     assert "of them golden samples" in result.stdout

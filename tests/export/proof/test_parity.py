@@ -1,16 +1,14 @@
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from seg_export.proof.parity import Limits, Parity, compare, enough, require
-from seg_runtime import ClassInfo, Contract, Intensity
 from seg_runtime.support.errors import ParityError
 
-CONTRACT = Contract(
-    (188, 188), (4, 4), 1, Intensity("scale"), (ClassInfo("a", (0, 0, 0)), ClassInfo("b", (9, 9, 9))), geometry="fit"
-)
+from tests.support.contracts import contract
+
+CONTRACT = contract(188, geometry="fit")
 LIMITS = Limits()
 
 
@@ -72,9 +70,9 @@ def test_a_blank_network_has_no_range_and_fails():
 
 @pytest.mark.parametrize(("side", "windows"), [(188, 4), (572, 4), (748, 2), (1084, 1), (1596, 1)])
 def test_as_many_px_are_compared_in_fewer_large_windows(side, windows):
-    contract = replace(CONTRACT, input_shape=(side, side), output_shape=(side - 184, side - 184))
-    assert enough(4, 1, contract) == windows
-    assert enough(6, 2, contract) >= 2
+    one = contract(side, geometry="fit")
+    assert enough(4, 1, one) == windows
+    assert enough(6, 2, one) >= 2
 
 
 def test_nothing_compared_is_not_parity():

@@ -7,18 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from seg_export.cli.export import main as seg_export
 from seg_export.proof.pictures import pictures, some
 from seg_runtime.support.errors import DataError
 from seg_toolkit.checkpoints.checkpoint import load as load_checkpoint
-from seg_toolkit.cli.train import main as seg_train
+from seg_toolkit.cli.train import main
 from seg_toolkit.data.readers import find_cases
 from seg_toolkit.planning.recipes import load, names
 
 from samples.generators import generator
+from tests.support.commands import seg_export, seg_train
 
-OPTIONS = {str(p.name) for p in seg_train.params}
+OPTIONS = {str(p.name) for p in main.params}
 PHOTOGRAPHS = "ISIC-2017_Training_Data"
 
 
@@ -84,11 +83,9 @@ def test_export_takes_the_layout_of_the_checkpoints_reader(tmp_path: Path) -> No
         "--workers",
         "0",
     ]
-    assert CliRunner().invoke(seg_train, [str(data), "-o", str(model), *words], catch_exceptions=False).exit_code == 0
+    assert seg_train(data, "-o", model, *words).exit_code == 0
     assert load_checkpoint(model).reader == "isic"
-    told = CliRunner().invoke(
-        seg_export, [str(model), str(target), "--images", str(data), "--golden", str(data), "--report", str(report)]
-    )
+    told = seg_export(model, target, "--images", data, "--golden", data, "--report", report)
     assert told.exit_code == 0, told.output
     assert json.loads(report.read_text())["parity"]["images"] == "real"
     assert target.exists()

@@ -6,8 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from click.testing import CliRunner
-from seg_export.cli.export import main
 from seg_export.graph.from_torch import to_onnx
 from seg_export.pipeline import export
 from seg_export.steps import batching as module
@@ -15,15 +13,18 @@ from seg_export.steps.batching import batched
 from seg_export.steps.hostready.prove import HostForm
 from seg_export.steps.precision.make import Precision
 from seg_export.steps.rewrite.apply import layers_of, rewritten
-from seg_runtime import ClassInfo, Contract, Intensity, SegError, Segmenter
+from seg_runtime import SegError, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support.errors import ParityError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
-from tests.conftest import Made, MakeModel, noise_image
 from tests.support.bright import bright, folder, two_tone
+from tests.support.commands import seg_export
+from tests.support.contracts import contract_of
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
 
 N = 3
 
@@ -113,8 +114,7 @@ def test_other_precisions(name: str, tmp_path):
 
 def test_a_form_that_lays_out_one_window_is_refused():
     net = UNet(3, 2, width=16, depth=2).eval()
-    classes = (ClassInfo("a", (0, 0, 0)), ClassInfo("b", (255, 0, 0)))
-    graph = to_onnx(net, Contract((76, 76), (36, 36), 3, Intensity("scale"), classes, stride=4))
+    graph = to_onnx(net, contract_of(net, 76))
     table = {layer.name: "winograd" for layer in layers_of(graph) if layer.kind == "conv"}
     with pytest.raises(SegError, match=r"Reshape .* lays out one window.*--optimize"):
         batched(rewritten(graph, table), 2)
@@ -133,7 +133,7 @@ def test_a_host_ready_file_is_refused(model: Made):
 
 @pytest.mark.parametrize("other", ["--host-ready", "--optimize", "--tune"])
 def test_contradicting_options_are_refused_at_once(other: str):
-    result = CliRunner().invoke(main, ["none.pt", "none.onnx", "--batch", "2", other])
+    result = seg_export("none.pt", "none.onnx", "--batch", "2", other)
     assert result.exit_code == 1
     assert "--batch and --" in result.output
     assert "leave one of the two out" in result.output
@@ -142,7 +142,7 @@ def test_contradicting_options_are_refused_at_once(other: str):
 def test_on_the_command_line(model: Made, tmp_path):
     target, report = tmp_path / "m.onnx", tmp_path / "r.json"
     words = [model.checkpoint, target, "--batch", 2, "--report", report]
-    result = CliRunner().invoke(main, [str(w) for w in words])
+    result = seg_export(*words)
     assert result.exit_code == 0, result.output
     assert Session(target, "cpu").contract.batch == 2
     assert json.loads(report.read_text())["parity"]["holds"]

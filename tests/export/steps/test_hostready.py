@@ -1,24 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner
-from seg_export.cli.export import main as seg_export
 from seg_export.steps.hostready import graph as graph_module
 from seg_export.steps.hostready.graph import host_contract
 from seg_export.steps.hostready.prove import HostForm, sizes
 from seg_runtime import ImageError, Intensity, ModelError, SegError, Segmenter
-from seg_runtime.cli.run import main as seg_run
 from seg_runtime.model.contract import METADATA_KEY, Contract
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import ParityError
 
-from tests.conftest import Made, MakeModel, noise_image
+from tests.support.commands import seg_export, seg_run
+from tests.support.contracts import changed
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
 
 SCALE, ZSCORE = Intensity("scale"), Intensity("zscore", std_floor=0.01)
 STANDARDIZE = Intensity("standardize", (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
@@ -93,11 +92,11 @@ def test_a_cast_that_would_change_grey_values_is_refused(make_model: MakeModel, 
     (tmp_path / "images").mkdir()
     Image.fromarray(noise_image(90, 90, 1, dtype="uint16")[..., 0]).save(tmp_path / "images" / "a.png")
     words = [str(made.checkpoint), str(tmp_path / "m.onnx"), "--host-ready", "--images", str(tmp_path)]
-    done = CliRunner().invoke(seg_export, words)
+    done = seg_export(*words)
     assert done.exit_code == 1
     assert "--host-dtype uint16" in done.output
     assert not (tmp_path / "m.onnx").exists()
-    assert CliRunner().invoke(seg_export, [*words, "--host-dtype", "uint16"]).exit_code == 0
+    assert seg_export(*words, "--host-dtype", "uint16").exit_code == 0
 
 
 def test_compared_sizes_hold_the_treacherous_ones(model: Made) -> None:
@@ -116,7 +115,7 @@ def test_a_wrong_graph_is_refused_and_the_older_file_stays(
     )
     target = tmp_path / "host.onnx"
     target.write_bytes(b"older")
-    done = CliRunner().invoke(seg_export, [str(model.checkpoint), str(target), "--host-ready"])
+    done = seg_export(model.checkpoint, target, "--host-ready")
     assert done.exit_code == ParityError.exit_code
     assert "px differ between the host-ready form and the runtime" in done.output
     assert target.read_bytes() == b"older"
@@ -128,7 +127,7 @@ def test_seg_run_gives_the_same_mask_from_either_form(make_model: MakeModel, tmp
     Image.fromarray(noise_image(150, 90)).save(tmp_path / "a.png")
     for name, made in (("window", make_model()), ("host", make_model(host=HostForm()))):
         words = [str(tmp_path / "a.png"), "--model", str(made.path), "--out", str(tmp_path / name), "--provider", "cpu"]
-        assert CliRunner().invoke(seg_run, words).exit_code == 0
+        assert seg_run(*words).exit_code == 0
     masks = [(tmp_path / name / "a_mask.png").read_bytes() for name in ("window", "host")]
     assert masks[0] == masks[1]
 
@@ -160,11 +159,11 @@ def test_probabilities_that_the_file_does_not_give_are_refused(make_model: MakeM
 )
 def test_a_form_that_could_not_be_exact_is_refused(model: Made, change: dict[str, str], dtype: str, words: str) -> None:
     with pytest.raises(SegError, match=words):
-        host_contract(replace(model.contract, **change), dtype)  # type: ignore[arg-type]
+        host_contract(changed(model.contract, **change), dtype)  # type: ignore[arg-type]
 
 
 def test_host_options_without_host_ready_are_refused(model: Made, tmp_path: Path) -> None:
-    done = CliRunner().invoke(seg_export, [str(model.checkpoint), str(tmp_path / "m.onnx"), "--host-dtype", "uint8"])
+    done = seg_export(model.checkpoint, tmp_path / "m.onnx", "--host-dtype", "uint8")
     assert done.exit_code == 1
     assert "--host-ready" in done.output
     assert not list(tmp_path.iterdir())

@@ -5,8 +5,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from click.testing import CliRunner
-from seg_export.cli.export import main
 from seg_export.graph.from_torch import to_onnx
 from seg_export.pipeline import export
 from seg_export.steps.hostready.prove import HostForm
@@ -15,10 +13,13 @@ from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_export.steps.rewrite.default import default_table
 from seg_export.steps.rewrite.layers import FORMS, Layer
 from seg_export.steps.rewrite.tune import tuned
-from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
+from seg_runtime import Segmenter
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.networks.unet import UNet, output_size
+from seg_toolkit.networks.unet import UNet
+
+from tests.support.commands import seg_export
+from tests.support.contracts import contract_of
 
 BOUND = {
     "winograd": FP32_LIMIT / 4,
@@ -36,10 +37,7 @@ def network(size: int = 76, depth: int = 2, **arguments) -> onnx.ModelProto:
         for name, value in net.named_parameters():
             if name.endswith("bias"):
                 value.normal_(std=0.3)  # the exporter drops biases of zero
-    out = output_size(size, depth)
-    assert out
-    classes = (ClassInfo("a", (0, 0, 0)), ClassInfo("b", (255, 0, 0)))
-    return to_onnx(net, Contract((size,) * 2, (out,) * 2, 3, Intensity("scale"), classes, stride=1 << depth))
+    return to_onnx(net, contract_of(net, size))
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +219,7 @@ def test_options_that_contradict_each_other(model, tmp_path, option):
         "--calibration",
         str(tmp_path),
     ]
-    done = CliRunner().invoke(main, words)
+    done = seg_export(*words)
     assert done.exit_code == 1
     assert "--optimize or --tune for int8; wanted fp32" in done.output
     assert not (tmp_path / "m.onnx").exists()

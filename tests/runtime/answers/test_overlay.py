@@ -12,7 +12,8 @@ from seg_runtime import ClassInfo, Intensity, Segmenter
 from seg_runtime.answers.overlay import blend, outline, overlay, visible
 from seg_runtime.record import stack_record
 
-from tests.conftest import Made, noise_image
+from tests.support.images import noise_image
+from tests.support.models import Made
 
 CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (200, 100, 0))]
 

@@ -10,14 +10,9 @@ from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch.run import run
 from seg_runtime.batch.tasks import Wishes, find_tasks
 
-from tests.conftest import Made, MakeModel, noise_image
+from tests.support.images import noise_image, picture
+from tests.support.models import Made, MakeModel
 from tests.support.pictures import png, tiff
-
-
-def save(path: Path, seed: int = 0, height: int = 20, width: int = 30) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise_image(height, width, seed=seed)).save(path)
-    return path
 
 
 def go(segmenter: Segmenter, inputs: list[Path], out: Path, **wishes: object) -> list[str | SegError]:
@@ -37,7 +32,7 @@ def stems(inputs: list[Path], out: Path, recursive: bool = False) -> list[str]:
 
 def test_folders_are_opened_and_their_structure_kept(tmp_path: Path) -> None:
     for name in ("in/b.png", "in/a.TIF", "in/deep/c.jpg", "in/notes.txt", "in/.hidden.png"):
-        save(tmp_path / "x.png").rename(tmp_path / "x.png")
+        picture(tmp_path / "x.png").rename(tmp_path / "x.png")
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     out = tmp_path / "out"
@@ -52,13 +47,13 @@ def test_a_folder_without_images_fails_and_says_recursive(tmp_path: Path) -> Non
 
 
 def test_the_same_file_twice_is_one_task(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     tasks, failed = find_tasks([path, path, tmp_path], tmp_path, recursive=False)
     assert (len(tasks), failed) == (1, [])
 
 
 def test_two_files_for_one_mask_are_named(tmp_path: Path) -> None:
-    first, second = save(tmp_path / "a.png"), save(tmp_path / "a.bmp")
+    first, second = picture(tmp_path / "a.png"), picture(tmp_path / "a.bmp")
     tasks, failed = find_tasks([first, second], tmp_path / "out", recursive=False)
     assert [t.source for t in tasks] == [first]
     assert [source for source, _ in failed] == [second]
@@ -67,18 +62,18 @@ def test_two_files_for_one_mask_are_named(tmp_path: Path) -> None:
 
 
 def test_results_of_an_earlier_run_are_no_images(segmenter: Segmenter, tmp_path: Path) -> None:
-    save(tmp_path / "a.png")
+    picture(tmp_path / "a.png")
     go(segmenter, [tmp_path], tmp_path, overlay=True, probabilities="tiff")
     assert stems([tmp_path], tmp_path) == ["a"]
 
 
 def test_an_image_called_mask_without_a_record_is_an_image(tmp_path: Path) -> None:
-    save(tmp_path / "face_mask.png")
+    picture(tmp_path / "face_mask.png")
     assert stems([tmp_path], tmp_path) == ["face_mask"]
 
 
 def test_a_rerun_skips_and_overwrite_does_not(segmenter: Segmenter, tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     out = tmp_path / "out"
     assert go(segmenter, [path], out) == ["done"]
     before = (out / "a.json").stat().st_mtime_ns
@@ -89,21 +84,21 @@ def test_a_rerun_skips_and_overwrite_does_not(segmenter: Segmenter, tmp_path: Pa
 
 
 def test_a_rerun_adds_what_was_not_asked_for_before(segmenter: Segmenter, tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path)
     assert go(segmenter, [path], tmp_path, overlay=True) == ["done"]
     assert (tmp_path / "a_overlay.png").exists()
 
 
 def test_a_rerun_in_another_format_of_probabilities_writes_it(segmenter: Segmenter, tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path, probabilities="npy")
     go(segmenter, [path], tmp_path, probabilities="tiff")
     assert (tmp_path / "a_probabilities.tif").exists()
 
 
 def test_a_lost_mask_is_made_again(segmenter: Segmenter, tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path)
     (tmp_path / "a_mask.png").unlink()
     assert go(segmenter, [path], tmp_path) == ["done"]
@@ -112,7 +107,7 @@ def test_a_lost_mask_is_made_again(segmenter: Segmenter, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["a_mask.png", "a_overlay.png", "a_probabilities.npy", "a.json"])
 def test_a_file_of_somebody_else_is_not_overwritten(segmenter: Segmenter, tmp_path: Path, name: str) -> None:
-    path = save(tmp_path / "in" / "a.png")
+    path = picture(tmp_path / "in" / "a.png")
     (tmp_path / name).write_bytes(b"precious")
     (result,) = go(segmenter, [path], tmp_path, overlay=True, probabilities="npy")
     assert (tmp_path / name).read_bytes() == b"precious"
@@ -121,15 +116,15 @@ def test_a_file_of_somebody_else_is_not_overwritten(segmenter: Segmenter, tmp_pa
 
 
 def test_a_changed_input_is_not_taken_for_the_old_one(segmenter: Segmenter, tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path)
-    save(path, seed=1)
+    picture(path, seed=1)
     (result,) = go(segmenter, [path], tmp_path)
     assert "another a.png" in str(result)
 
 
 def test_another_models_results_stay(segmenter: Segmenter, make_model: MakeModel, tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path)
     before = (tmp_path / "a_mask.png").read_bytes()
     other = Segmenter(make_model(seed=2).path, "cpu")
@@ -143,7 +138,7 @@ def test_another_models_results_stay(segmenter: Segmenter, make_model: MakeModel
 def test_overwriting_with_another_model_leaves_no_stale_overlay(
     segmenter: Segmenter, make_model: MakeModel, tmp_path: Path
 ) -> None:
-    path = save(tmp_path / "a.png")
+    path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path, overlay=True)
     go(Segmenter(make_model(seed=2).path, "cpu"), [path], tmp_path, overwrite=True)
     assert not (tmp_path / "a_overlay.png").exists()
@@ -151,7 +146,7 @@ def test_overwriting_with_another_model_leaves_no_stale_overlay(
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_one_bad_image_among_many(segmenter: Segmenter, tmp_path: Path, jobs: int) -> None:
-    paths = [save(tmp_path / f"{i}.png", seed=i) for i in range(6)]
+    paths = [picture(tmp_path / f"{i}.png", seed=i) for i in range(6)]
     paths[2].write_bytes(b"no picture")
     results = dict(zip("012345", [None] * 6, strict=True))
     tasks, _ = find_tasks(paths, tmp_path / "out", recursive=False)
@@ -163,7 +158,7 @@ def test_one_bad_image_among_many(segmenter: Segmenter, tmp_path: Path, jobs: in
 
 
 def test_each_result_is_that_of_its_image(segmenter: Segmenter, tmp_path: Path) -> None:
-    paths = [save(tmp_path / f"{i}.png", seed=i) for i in range(5)]
+    paths = [picture(tmp_path / f"{i}.png", seed=i) for i in range(5)]
     go(segmenter, paths, tmp_path, jobs=3)
     for i, path in enumerate(paths):
         mask = np.asarray(Image.open(tmp_path / f"{i}_mask.png"))
@@ -200,7 +195,7 @@ def test_after_that_failure_the_advice_works(segmenter: Segmenter, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", ["npy", "tiff"])
 def test_probabilities_on_disk_are_those_of_the_segmenter(segmenter: Segmenter, tmp_path: Path, kind: str) -> None:
-    path = save(tmp_path / "a.png", height=90, width=70)
+    path = picture(tmp_path / "a.png", height=90, width=70)
     go(segmenter, [path], tmp_path, probabilities=kind)
     wanted = segmenter(path).probabilities
     if kind == "npy":

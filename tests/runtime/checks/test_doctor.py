@@ -14,8 +14,8 @@ from seg_runtime.checks.probe import SUM, probe, probe_other, tiny_model
 from seg_runtime.engine.hardware import _numpy_features, cpu_features
 from seg_runtime.engine.providers import available_threads
 
-from tests.runtime.cli.test_run import errors, seg_run, subprocess_run
-from tests.runtime.engine.test_session import fake_wheel, no_cuda
+from tests.support.commands import errors, in_a_process, seg_run
+from tests.support.wheels import fake_wheel, no_cuda
 
 
 def test_the_tiny_model_is_a_model() -> None:
@@ -53,7 +53,7 @@ def test_cuda_asked_where_it_cannot_be_had_exits_3_with_the_fix() -> None:
 
 def test_two_wheels_are_found(tmp_path: Path) -> None:
     fake_wheel(tmp_path)
-    done = subprocess_run("--doctor", "--provider", "cpu", path=tmp_path)
+    done = in_a_process("seg-run", "--doctor", "--provider", "cpu", path=tmp_path)
     report = json.loads(done.stdout)
     assert set(report["wheels"]) == {"onnxruntime", "onnxruntime-gpu"}
     assert any("overwrite each other" in f["problem"] and "pip uninstall" in f["fix"] for f in report["findings"])
@@ -66,7 +66,7 @@ def test_two_wheels_are_found(tmp_path: Path) -> None:
 def test_an_onnx_runtime_that_cannot_be_imported(tmp_path: Path, content: str, word: str) -> None:
     (tmp_path / "onnxruntime").mkdir()
     (tmp_path / "onnxruntime" / "__init__.py").write_text(content)
-    done = subprocess_run("--doctor", path=tmp_path)
+    done = in_a_process("seg-run", "--doctor", path=tmp_path)
     assert done.returncode == 3
     report = json.loads(done.stdout)
     assert word in report["findings"][0]["problem"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,42 +11,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from click.testing import CliRunner, Result
 from seg_export.graph.stamp import stamped
 from seg_export.steps.hostready.prove import HostForm
-from seg_runtime import Contract, Intensity, ModelError, Segmenter, SelfTestError
+from seg_runtime import Intensity, ModelError, Segmenter, SelfTestError
 from seg_runtime.checks.selftest import SelfTest
-from seg_runtime.cli.run import main
-from seg_runtime.model.contract import ClassInfo
-from seg_runtime.model.digest import sealed
 from seg_runtime.model.golden import GOLDEN_KEY, Golden, Pixels, Sample
 
-from tests.conftest import Made, MakeModel
-
-
-def seg_run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result
-
-
-def changed(path: Path, change: Callable[[onnx.ModelProto], None]) -> bytes:
-    """The model after `change`, with a right digest, so that only the self-test can notice."""
-    proto = onnx.load(path)
-    del proto.metadata_props[-1]
-    change(proto)
-    return sealed(proto.SerializeToString())
-
-
-def spoil_one_weight(proto: onnx.ModelProto) -> None:
-    spoil_one_weight_in(proto.graph)
-
-
-def spoil_one_weight_in(graph: onnx.GraphProto) -> None:
-    tensor = next(t for t in graph.initializer if t.name == "head.weight")
-    values = onnx.numpy_helper.to_array(tensor).copy()
-    values.flat[0] += 0.01 * np.abs(values).max()
-    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+from tests.support.commands import seg_run
+from tests.support.contracts import changed, contract
+from tests.support.damage import resealed, spoil_one_weight, spoil_one_weight_in
+from tests.support.models import Made, MakeModel
 
 
 def golden_text(path: Path) -> str:
@@ -74,10 +47,10 @@ def test_without_asking_nothing_is_tested(model_file: Path) -> None:
 
 def test_one_spoiled_weight_fails(model_file: Path) -> None:
     with pytest.raises(SelfTestError, match=r"cpu does not answer the golden samples.*limit 1e-04") as caught:
-        Segmenter(changed(model_file, spoil_one_weight), "cpu", self_test=True)
+        Segmenter(resealed(model_file, spoil_one_weight), "cpu", self_test=True)
     assert caught.value.exit_code == 1
     assert not caught.value.report["self_test"]["passed"]
-    assert Segmenter(changed(model_file, lambda proto: None), "cpu", self_test=True)  # the change alone does not fail
+    assert Segmenter(resealed(model_file, lambda proto: None), "cpu", self_test=True)  # the change alone does not fail
 
 
 @pytest.mark.parametrize(
@@ -86,7 +59,7 @@ def test_one_spoiled_weight_fails(model_file: Path) -> None:
 )
 def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) -> None:
     made = make_model(task="multilabel", classes=3)
-    contract = dataclasses.replace(made.contract, **wrong)
+    contract = changed(made.contract, **wrong)
     content = stamped(onnx.load(made.path), contract, golden_text(made.path))
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
         Segmenter(content, "cpu", self_test=True)
@@ -132,7 +105,7 @@ def test_nodes_are_counted_per_provider(model_file: Path) -> None:
 
 def test_the_command_line_fails_with_its_report(model_file: Path, tmp_path: Path) -> None:
     spoiled = tmp_path / "spoiled.onnx"
-    spoiled.write_bytes(changed(model_file, spoil_one_weight))
+    spoiled.write_bytes(resealed(model_file, spoil_one_weight))
     result = seg_run("--model", spoiled, "--provider", "cpu", "--self-test")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["self_test"]["failures"]
@@ -144,9 +117,7 @@ def test_images_or_self_test(arguments: list[str]) -> None:
     assert seg_run(*arguments).exit_code == 2
 
 
-CONTRACT = Contract(
-    (188, 188), (4, 4), 1, Intensity("scale"), (ClassInfo("a", (0, 0, 0)), ClassInfo("b", (9, 9, 9))), geometry="fit"
-)
+CONTRACT = contract(188, geometry="fit")
 
 
 def by_hand(close: bool) -> Sample:
@@ -234,7 +205,7 @@ def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometr
         spoil_one_weight_in(window_body(proto))
 
     with pytest.raises(SelfTestError, match=r"error .* of the logits' range"):
-        Segmenter(changed(made.path, spoil), "cpu", self_test=True)
+        Segmenter(resealed(made.path, spoil), "cpu", self_test=True)
 
 
 def test_golden_text_of_another_shape_is_refused() -> None:
@@ -242,7 +213,7 @@ def test_golden_text_of_another_shape_is_refused() -> None:
     assert Golden.from_text(text, CONTRACT).samples[0].close[0, 0]
     for other in ({"channels": 3}, {"output_shape": (2, 2)}):
         with pytest.raises(ModelError, match="golden samples cannot be read"):
-            Golden.from_text(text, dataclasses.replace(CONTRACT, **other))
+            Golden.from_text(text, changed(CONTRACT, **other))
 
 
 @pytest.mark.skipif(

@@ -2,23 +2,22 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 from seg_runtime import Segmenter
-from seg_runtime.cli.run import main
 from seg_runtime.engine.tuning import ORT_NAMES
 
-from tests.conftest import Made, MakeModel, noise_image
-from tests.runtime.engine.test_session import breaking_model, fake_wheel, no_cuda
+from tests.support.commands import errors, in_a_process, seg_run
+from tests.support.damage import breaking_model
+from tests.support.images import noise_image, picture
+from tests.support.models import Made, MakeModel
 from tests.support.pictures import png_header_only, tiff
+from tests.support.wheels import fake_wheel, no_cuda
 
 
 @pytest.fixture(autouse=True)
@@ -29,39 +28,12 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def save(name: str, seed: int = 0, height: int = 20, width: int = 30) -> str:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise_image(height, width, seed=seed)).save(path)
-    return name
-
-
-def seg_run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    assert "Traceback" not in result.output
-    return result
-
-
-def subprocess_run(*arguments: object, path: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("seg-run"), *map(str, arguments)]
-    outer = {k: v for k, v in os.environ.items() if k not in ("SEG_MODEL", "PYTHONPATH")}
-    extra = {"PYTHONPATH": str(path)} if path else {}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**outer, **extra, **env})
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
-
-
-def errors(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.startswith("error: ")]
-
-
 def listing(folder: str = "out") -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
 
 
 def test_a_mask_and_a_record(model_file: Path) -> None:
-    result = seg_run("--model", model_file, "--out", "out", save("a.png"))
+    result = seg_run("--model", model_file, "--out", "out", picture("a.png"))
     assert result.exit_code == 0
     assert listing() == ["a.json", "a_mask.png"]
     assert "1 segmented" in result.stdout
@@ -70,7 +42,7 @@ def test_a_mask_and_a_record(model_file: Path) -> None:
 
 
 def test_the_masks_pixel_values_are_the_labels(model: Made) -> None:
-    seg_run("--model", model.path, "--provider", "cpu", save("a.png", height=90, width=80))
+    seg_run("--model", model.path, "--provider", "cpu", picture("a.png", height=90, width=80))
     with Image.open("a_mask.png") as mask:
         labels = np.asarray(mask)
         colour = mask.convert("RGB").getpixel(tuple(int(v) for v in np.argwhere(labels.T == 1)[0]))
@@ -80,7 +52,7 @@ def test_the_masks_pixel_values_are_the_labels(model: Made) -> None:
 
 
 def test_overlay_and_probabilities(model_file: Path) -> None:
-    seg_run("--model", model_file, "--out", "out", "--overlay", "--probabilities", "npy", save("a.png"))
+    seg_run("--model", model_file, "--out", "out", "--overlay", "--probabilities", "npy", picture("a.png"))
     assert listing() == ["a.json", "a_mask.png", "a_overlay.png", "a_probabilities.npy"]
     outputs = json.loads(Path("out/a.json").read_bytes())["outputs"]
     assert outputs == {"mask": "a_mask.png", "overlay": "a_overlay.png", "probabilities_npy": "a_probabilities.npy"}
@@ -92,16 +64,16 @@ def test_the_model_is_found(model_file: Path, monkeypatch: pytest.MonkeyPatch, w
         monkeypatch.setenv("SEG_MODEL", str(model_file))
     else:
         Path("model.onnx").write_bytes(model_file.read_bytes())
-    assert seg_run(save("a.png")).exit_code == 0
+    assert seg_run(picture("a.png")).exit_code == 0
 
 
 def test_model_goes_before_the_environment(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEG_MODEL", "nowhere.onnx")
-    assert seg_run("--model", model_file, save("a.png")).exit_code == 0
+    assert seg_run("--model", model_file, picture("a.png")).exit_code == 0
 
 
 def test_no_model(model_file: Path) -> None:
-    result = seg_run("--out", "out", save("a.png"))
+    result = seg_run("--out", "out", picture("a.png"))
     assert result.exit_code == 1
     assert errors(result.stderr) == [result.stderr.strip()]
     assert "model.onnx does not exist" in result.stderr
@@ -112,14 +84,14 @@ def test_a_model_without_contract_is_refused_by_name(model_file: Path) -> None:
     graph = onnx.load(model_file)
     del graph.metadata_props[:]
     onnx.save(graph, "bare.onnx")
-    result = seg_run("--model", "bare.onnx", "--out", "out", save("a.png"))
+    result = seg_run("--model", "bare.onnx", "--out", "out", picture("a.png"))
     assert result.exit_code == 1
     assert "bare.onnx carries no contract" in result.stderr
     assert not Path("out").exists()
 
 
 def test_a_checkpoint_is_no_model(model: Made) -> None:
-    result = seg_run("--model", model.checkpoint, save("a.png"))
+    result = seg_run("--model", model.checkpoint, picture("a.png"))
     assert result.exit_code == 1
     assert "torch checkpoint" in result.stderr
     assert "seg-export" in result.stderr
@@ -135,7 +107,7 @@ def test_wrong_options_exit_2(arguments: list[str]) -> None:
 
 @no_cuda
 def test_cuda_or_exit_3_and_nothing_written(model_file: Path) -> None:
-    done = subprocess_run("--model", model_file, "--provider", "cuda", "--out", "out", save("a.png"))
+    done = in_a_process("seg-run", "--model", model_file, "--provider", "cuda", "--out", "out", picture("a.png"))
     assert done.returncode == 3
     assert errors(done.stderr) == [done.stderr.strip()]
     assert "seg-edge[gpu]" in done.stderr
@@ -144,14 +116,14 @@ def test_cuda_or_exit_3_and_nothing_written(model_file: Path) -> None:
 
 def test_two_wheels_and_cuda_exit_3(model_file: Path, tmp_path: Path) -> None:
     fake_wheel(tmp_path)
-    done = subprocess_run("--model", model_file, "--provider", "cuda", save("a.png"), path=tmp_path)
+    done = in_a_process("seg-run", "--model", model_file, "--provider", "cuda", picture("a.png"), path=tmp_path)
     assert done.returncode == 3
     assert f"onnxruntime {onnxruntime.__version__} and onnxruntime-gpu 1.20.0" in done.stderr
 
 
 def test_two_wheels_and_cpu_is_a_warning(model_file: Path, tmp_path: Path) -> None:
     fake_wheel(tmp_path)
-    done = subprocess_run("--model", model_file, "--provider", "cpu", save("a.png"), path=tmp_path)
+    done = in_a_process("seg-run", "--model", model_file, "--provider", "cpu", picture("a.png"), path=tmp_path)
     assert done.returncode == 0
     assert "warning: " in done.stderr
     assert "onnxruntime-gpu 1.20.0" in done.stderr
@@ -161,16 +133,16 @@ def test_two_wheels_and_cpu_is_a_warning(model_file: Path, tmp_path: Path) -> No
 def test_a_broken_onnxruntime_is_told(model_file: Path, tmp_path: Path, body: str) -> None:
     (tmp_path / "onnxruntime").mkdir()
     (tmp_path / "onnxruntime" / "__init__.py").write_text(body)
-    done = subprocess_run("--model", model_file, save("a.png"), path=tmp_path)
+    done = in_a_process("seg-run", "--model", model_file, picture("a.png"), path=tmp_path)
     assert done.returncode == 3
     assert len(errors(done.stderr)) == 1
 
 
 def test_one_bad_image_does_not_stop_the_rest(model_file: Path) -> None:
-    save("in/a.png")
-    save("in/c.png")
+    picture("in/a.png")
+    picture("in/c.png")
     Path("in/b.png").write_bytes(Path("in/a.png").read_bytes()[:200])
-    done = subprocess_run("--model", model_file, "--out", "out", "in")
+    done = in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
     assert done.returncode == 1
     assert listing() == ["a.json", "a_mask.png", "c.json", "c_mask.png"]
     (line,) = errors(done.stderr)
@@ -200,7 +172,7 @@ def test_bad_files(model_file: Path, name: str) -> None:
 
 def test_a_missing_image_and_an_empty_folder(model_file: Path) -> None:
     Path("void").mkdir()
-    result = seg_run("--model", model_file, "--out", "out", "no.png", "void", save("a.png"))
+    result = seg_run("--model", model_file, "--out", "out", "no.png", "void", picture("a.png"))
     assert result.exit_code == 1
     assert len(errors(result.stderr)) == 2
     assert listing() == ["a.json", "a_mask.png"]
@@ -208,14 +180,14 @@ def test_a_missing_image_and_an_empty_folder(model_file: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root reads everything")
 def test_an_unreadable_image(model_file: Path) -> None:
-    Path(save("a.png")).chmod(0)
+    Path(picture("a.png")).chmod(0)
     result = seg_run("--model", model_file, "--out", "out", "a.png")
     assert result.exit_code == 1
     assert "permissions" in result.stderr
 
 
 def test_max_pixels_is_an_option(model_file: Path) -> None:
-    save("a.png")
+    picture("a.png")
     assert seg_run("--model", model_file, "--max-pixels", 599, "a.png").exit_code == 1
     assert seg_run("--model", model_file, "--max-pixels", 600, "a.png").exit_code == 0
 
@@ -228,13 +200,13 @@ def test_a_transparent_image_is_refused(model_file: Path) -> None:
 
 
 def test_colour_for_a_grey_model_is_refused(make_model: MakeModel) -> None:
-    result = seg_run("--model", make_model(channels=1).path, "--out", "out", save("a.png"))
+    result = seg_run("--model", make_model(channels=1).path, "--out", "out", picture("a.png"))
     assert result.exit_code == 1
     assert "in colour" in result.stderr
 
 
 def test_a_rerun_skips_and_overwrite_forces(model_file: Path) -> None:
-    command = ["--model", model_file, "--out", "out", save("a.png")]
+    command = ["--model", model_file, "--out", "out", picture("a.png")]
     seg_run(*command)
     again = seg_run(*command)
     assert again.exit_code == 0
@@ -243,7 +215,7 @@ def test_a_rerun_skips_and_overwrite_forces(model_file: Path) -> None:
 
 
 def test_another_models_results_are_not_overwritten(model_file: Path, make_model: MakeModel) -> None:
-    seg_run("--model", model_file, "--out", "out", save("a.png"))
+    seg_run("--model", model_file, "--out", "out", picture("a.png"))
     before = {p: p.read_bytes() for p in Path("out").iterdir()}
     result = seg_run("--model", make_model(seed=2).path, "--out", "out", "a.png")
     assert result.exit_code == 1
@@ -252,15 +224,15 @@ def test_another_models_results_are_not_overwritten(model_file: Path, make_model
 
 
 def test_recursive_keeps_the_folders(model_file: Path) -> None:
-    save("in/a.png")
-    save("in/deep/a.png", seed=1)
+    picture("in/a.png")
+    picture("in/deep/a.png", seed=1)
     result = seg_run("--model", model_file, "--recursive", "--out", "out", "in")
     assert result.exit_code == 0
     assert listing() == ["a.json", "a_mask.png", "deep/a.json", "deep/a_mask.png"]
 
 
 def test_a_name_clash_is_named(model_file: Path) -> None:
-    result = seg_run("--model", model_file, "--out", "out", save("x/a.png"), save("y/a.png"))
+    result = seg_run("--model", model_file, "--out", "out", picture("x/a.png"), picture("y/a.png"))
     assert result.exit_code == 1
     (line,) = errors(result.stderr)
     assert "x/a.png" in line
@@ -270,13 +242,13 @@ def test_a_name_clash_is_named(model_file: Path) -> None:
 
 def test_out_is_a_file(model_file: Path) -> None:
     Path("out").write_bytes(b"precious")
-    result = seg_run("--model", model_file, "--out", "out", save("a.png"))
+    result = seg_run("--model", model_file, "--out", "out", picture("a.png"))
     assert result.exit_code == 1
     assert Path("out").read_bytes() == b"precious"
 
 
 def test_a_long_name_is_done_or_told(model_file: Path) -> None:
-    result = seg_run("--model", model_file, "--out", "out", save("n" * 240 + ".png"))
+    result = seg_run("--model", model_file, "--out", "out", picture("n" * 240 + ".png"))
     if result.exit_code == 0:
         assert len(listing()) == 2
     else:
@@ -285,33 +257,33 @@ def test_a_long_name_is_done_or_told(model_file: Path) -> None:
 
 def test_a_model_that_fails_while_it_runs(model: Made) -> None:
     Path("m.onnx").write_bytes(breaking_model(model))
-    done = subprocess_run("--model", "m.onnx", "--out", "out", save("a.png"))
+    done = in_a_process("seg-run", "--model", "m.onnx", "--out", "out", picture("a.png"))
     assert done.returncode == 1
     assert len(errors(done.stderr)) == 1
     assert not Path("out").exists()
 
 
 def test_a_shell_glob_over_the_results_segments_no_mask(model_file: Path) -> None:
-    seg_run("--model", model_file, "--overlay", save("a.png"))
+    seg_run("--model", model_file, "--overlay", picture("a.png"))
     seg_run("--model", model_file, "--overlay", *sorted(p.name for p in Path().glob("*.png")))
     assert listing(".") == ["a.json", "a.png", "a_mask.png", "a_overlay.png"]
 
 
 def test_help_and_version() -> None:
     assert "--provider" in seg_run("--help").stdout
-    assert subprocess_run("--version").returncode == 0
+    assert in_a_process("seg-run", "--version").returncode == 0
 
 
 def test_a_whole_run_as_a_person_starts_it(model_file: Path) -> None:
-    save("in/a.png")
-    done = subprocess_run("in", "--out", "out", "--provider", "cpu", SEG_MODEL=str(model_file))
+    picture("in/a.png")
+    done = in_a_process("seg-run", "in", "--out", "out", "--provider", "cpu", SEG_MODEL=str(model_file))
     assert done.returncode == 0
     assert "provider: cpu" in done.stderr
     assert listing() == ["a.json", "a_mask.png"]
 
 
 def test_warm_up_is_told_apart_in_the_first_record(model_file: Path) -> None:
-    images = [save("a.png"), save("b.png", seed=1)]
+    images = [picture("a.png"), picture("b.png", seed=1)]
     assert seg_run("--model", model_file, "--out", "out", "--warm-up", "--shrink-memory", *images).exit_code == 0
     first, second = (json.loads(Path(f"out/{name}.json").read_bytes())["ms"] for name in ("a", "b"))
     assert {"load", "warm_up", "inference"} <= set(first)
@@ -320,7 +292,7 @@ def test_warm_up_is_told_apart_in_the_first_record(model_file: Path) -> None:
 
 def test_the_cache_is_off_unless_asked_for(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEG_CACHE", raising=False)
-    words = ["--model", model_file, "--provider", "cpu", "--out", "out", "--overwrite", save("a.png")]
+    words = ["--model", model_file, "--provider", "cpu", "--out", "out", "--overwrite", picture("a.png")]
     seg_run(*words)
     assert not Path("cache").exists()
     masks = [Path("out/a_mask.png").read_bytes()]
@@ -338,7 +310,7 @@ def test_the_cache_is_off_unless_asked_for(model_file: Path, monkeypatch: pytest
 def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) -> None:
     if ORT_NAMES[provider] in onnxruntime.get_available_providers():
         pytest.skip("this machine's wheel has it")
-    result = seg_run("--model", model_file, "--provider", provider, "--out", "out", save("a.png"))
+    result = seg_run("--model", model_file, "--provider", provider, "--out", "out", picture("a.png"))
     assert result.exit_code == 3
     assert "cannot be used" in errors(result.stderr)[0]
     assert not Path("out").exists()
@@ -348,10 +320,10 @@ def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) 
 def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
     words = ["--model", model.path, "--cuda-graph", "--prefer-nhwc"]
     for provider in ("cpu", "auto"):
-        result = seg_run(save("a.png"), *words, "--provider", provider, "--overwrite")
+        result = seg_run(picture("a.png"), *words, "--provider", provider, "--overwrite")
         assert result.exit_code == 0
         notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
         assert notes == ["note: without effect on cpu: --cuda-graph, --prefer-nhwc"]
     tested = seg_run("--self-test", *words, "--fast-math", "--provider", "cpu")
     assert tested.stderr.count("note: without effect on cpu: --cuda-graph, --prefer-nhwc, --fast-math") == 1
-    assert "without effect" not in seg_run("b.png", save("a.png"), *words[:2], "--provider", "cpu").stderr
+    assert "without effect" not in seg_run("b.png", picture("a.png"), *words[:2], "--provider", "cpu").stderr

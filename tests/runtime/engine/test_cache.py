@@ -20,7 +20,8 @@ from seg_runtime.engine.tuning import Tuning
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.support.errors import ModelError
 
-from tests.conftest import Made, MakeModel, noise_image
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
 
 
 def entries(folder: Path) -> list[Path]:

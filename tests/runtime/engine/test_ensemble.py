@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,11 @@ from seg_runtime.pipeline.preprocess import plan
 from seg_runtime.pipeline.walk import segment_labels, window_logits
 from seg_toolkit.checkpoints.checkpoint import load
 
-from tests.conftest import Made, MakeModel, noise_image
-from tests.runtime.checks.test_selftest import changed, spoil_one_weight
-from tests.runtime.cli.test_run import errors, save, seg_run
+from tests.support.commands import errors, seg_run
+from tests.support.contracts import changed
+from tests.support.damage import resealed, spoil_one_weight
+from tests.support.images import noise_image, picture
+from tests.support.models import Made, MakeModel
 
 LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and steps by 64
 
@@ -143,12 +144,12 @@ def test_files_of_another_model_are_refused_by_the_first_difference(
 
 def test_contracts_that_differ(model: Made) -> None:
     contract = Session(model.path, "cpu").contract
-    check_same(contract, replace(contract, input_shape=(268, 268), output_shape=(84, 84)), "other.onnx")
+    check_same(contract, changed(contract, input_shape=(268, 268), output_shape=(84, 84)), "other.onnx")
     with pytest.raises(ModelError, match="margin"):
-        check_same(contract, replace(contract, output_shape=(66, 66)), "other.onnx")
+        check_same(contract, changed(contract, output_shape=(66, 66)), "other.onnx")
     with pytest.raises(ModelError, match="weights_sha256 is None"):
-        check_same(contract, replace(contract, provenance={}), "other.onnx")
-    resize = replace(contract, provenance={**contract.provenance, "network": {"skip": "resize"}})
+        check_same(contract, changed(contract, provenance={}), "other.onnx")
+    resize = changed(contract, provenance={**contract.provenance, "network": {"skip": "resize"}})
     with pytest.raises(ModelError, match="--skip resize"):
         check_same(resize, resize, "other.onnx")
 
@@ -183,7 +184,7 @@ def test_both_self_tests_are_taken(model: Made, larger: Path) -> None:
 def test_on_the_command_line(model: Made, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["--model", model.path, "--model", larger, "--provider", "cpu", "--out", "out"]
-    images = [save("small.png", height=60, width=60), save("large.png", height=132, width=132)]
+    images = [picture("small.png", height=60, width=60), picture("large.png", height=132, width=132)]
     assert "2 segmented" in seg_run(*words, *images).stdout
     shas = {name: json.loads(Path(f"out/{name}.json").read_bytes())["model"]["sha256"] for name in ("small", "large")}
     assert shas["small"] != shas["large"]
@@ -201,7 +202,7 @@ def test_the_self_test_tests_every_file(
     reports = json.loads(done.stdout)
     assert [r["file"] for r in reports] == [str(model.path), str(larger)]
     assert [r["self_test"]["passed"] for r in reports] == [True, True]
-    Path("spoiled.onnx").write_bytes(changed(larger, spoil_one_weight))
+    Path("spoiled.onnx").write_bytes(resealed(larger, spoil_one_weight))
     for order in (["spoiled.onnx", model.path], [model.path, "spoiled.onnx"]):
         failed = seg_run(*(w for path in order for w in ("--model", path)), "--provider", "cpu", "--self-test")
         assert failed.exit_code == 1
@@ -233,6 +234,6 @@ def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: 
 
 
 def test_the_contract_of_an_odd_second_file(model: Made) -> None:
-    odd = replace(Contract.from_json(model.contract.to_json()), pixels="float", provenance=model.contract.provenance)
+    odd = changed(Contract.from_json(model.contract.to_json()), pixels="float", provenance=model.contract.provenance)
     with pytest.raises(ModelError, match="pixels is 'float'"):
         Segmenter([model.path, stamped(onnx.load(model.path), odd)], "cpu")

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 from seg_export.graph.stamp import stamped
-from seg_runtime import Contract, ContractError, ModelError, ProviderError, SegError
+from seg_runtime import ContractError, ModelError, ProviderError, SegError
 from seg_runtime.engine import tuning
 from seg_runtime.engine.binding import FixedBuffers
 from seg_runtime.engine.providers import available_threads, check_wheels, wheels
@@ -24,11 +23,11 @@ from seg_runtime.model.contract import METADATA_KEY, VERSION
 from seg_runtime.model.digest import sealed
 from seg_runtime.model.modelfile import ModelFile
 
-from tests.conftest import Made, noise_image
-
-no_cuda = pytest.mark.skipif(
-    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine's wheel has CUDA"
-)
+from tests.support.contracts import changed
+from tests.support.damage import breaking_model
+from tests.support.images import noise_image
+from tests.support.models import Made
+from tests.support.wheels import fake_wheel, no_cuda
 
 
 def test_the_session_answers_as_torch_does(model: Made) -> None:
@@ -98,7 +97,7 @@ def test_a_newer_contract_is_refused(model_file: Path) -> None:
 
 
 def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
-    grey = replace(model.contract, channels=1)
+    grey = changed(model.contract, channels=1)
     with pytest.raises(ModelError, match="inputs and outputs"):
         Session(stamped(onnx.load(model.path), grey), "cpu")
 
@@ -143,40 +142,12 @@ def test_one_wheel_is_nothing_to_talk_about() -> None:
     assert check_wheels("cuda") == ""
 
 
-def fake_wheel(folder: Path) -> None:
-    info = folder / "onnxruntime_gpu-1.20.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.20.0\n")
-
-
 def test_two_wheels_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_wheel(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     assert "onnxruntime-gpu 1.20.0" in check_wheels("auto")
     with pytest.raises(ProviderError, match=r"onnxruntime-gpu 1.20.0.*pip uninstall"):
         check_wheels("cuda")
-
-
-def breaking_model(model: Made) -> bytes:
-    """A model that loads and fails while it runs, as one does on a GPU whose memory is full."""
-    helper, contract = onnx.helper, model.contract
-    image = helper.make_tensor_value_info("image", 1, [1, 3, 252, 252])
-    logits = helper.make_tensor_value_info("logits", 1, [1, 2, 68, 68])
-    nodes = [
-        helper.make_node("ReduceSum", ["image"], ["sum"], keepdims=0),
-        helper.make_node("Cast", ["sum"], ["far"], to=7),
-        helper.make_node("Add", ["far", "million"], ["index"]),
-        helper.make_node("Gather", ["table", "index"], ["row"], axis=0),
-        helper.make_node("Add", ["base", "row"], ["logits"]),
-    ]
-    weights = [
-        helper.make_tensor("million", 7, [], [10**9]),
-        helper.make_tensor("table", 1, [2], [0.0, 1.0]),
-        helper.make_tensor("base", 1, [1, 2, 68, 68], [0.0] * (2 * 68 * 68)),
-    ]
-    graph = helper.make_graph(nodes, "breaks", [image], [logits], weights)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    return stamped(proto, Contract.from_json(contract.to_json()))
 
 
 def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:

@@ -18,7 +18,9 @@ from seg_runtime.support.errors import ContractError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.folder import parse_classes
 
-from tests.conftest import Made, noise_image
+from tests.support.contracts import changed
+from tests.support.images import noise_image
+from tests.support.models import Made
 
 ENDINGS = ("_dapi", "_actin", "_tubulin")
 
@@ -27,7 +29,7 @@ ENDINGS = ("_dapi", "_actin", "_tubulin")
 def segmenter(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     checkpoint = load(model.checkpoint)
     path = tmp_path_factory.mktemp("stains") / "model.onnx"
-    write(export(replace(checkpoint, contract=replace(checkpoint.contract, channel_files=ENDINGS))), path)
+    write(export(replace(checkpoint, contract=changed(checkpoint.contract, channel_files=ENDINGS))), path)
     return Segmenter(path, "cpu")
 
 
@@ -130,7 +132,7 @@ def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
 @pytest.mark.parametrize("endings", [("_a", "_b"), ("_a", "_a", "_b"), ("_a", "", "_b"), ("_a", "x/y", "_b")])
 def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...]) -> None:
     with pytest.raises(ContractError):
-        replace(model.contract, channel_files=endings)
+        changed(model.contract, channel_files=endings)
 
 
 def test_older_contracts_know_one_file(model: Made) -> None:
@@ -138,13 +140,13 @@ def test_older_contracts_know_one_file(model: Made) -> None:
     del raw["channel_files"]
     old = json.dumps({**raw, "version": 3})
     assert Contract.from_json(old).channel_files == ()
-    again = replace(model.contract, channel_files=ENDINGS)
+    again = changed(model.contract, channel_files=ENDINGS)
     assert Contract.from_json(again.to_json()) == again
 
 
 def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path: Path) -> None:
     checkpoint = load(model.checkpoint)
-    named = replace(checkpoint, contract=replace(checkpoint.contract, channel_files=ENDINGS))
+    named = replace(checkpoint, contract=changed(checkpoint.contract, channel_files=ENDINGS))
     for seed, name in enumerate(("a", "b")):
         save_case(tmp_path / "images", name, seed)
     made = export(named, images=tmp_path, golden_images=tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from seg_runtime.model.contract import ClassInfo, Voxels
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.atomic import write_atomic
 
+from tests.support.maps import by_the_standard
 from tests.support.structures import chain, text
 
 gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
@@ -34,23 +34,6 @@ def marked(site: Site, place: tuple[float, float, float], value: int = 1) -> Arr
     z, y, x = np.rint(np.array(place[::-1]) / 1.5).astype(int) - site.lattice.start
     labels[z, y, x] = value
     return labels
-
-
-def by_the_standard(path: Path) -> tuple[Array, Array, float, int]:
-    """Values `(z, y, x)`, the first one's x, y, z in Å, the distance between them and the mode, read as MRC2014 says."""
-    data = path.read_bytes()
-    nx, ny, nz, mode, *start = struct.unpack_from("<7i", data, 0)
-    mx, my, mz = struct.unpack_from("<3i", data, 28)
-    cell = np.array(struct.unpack_from("<6f", data, 40))
-    assert struct.unpack_from("<3i", data, 64) == (1, 2, 3)
-    assert data[208:212] == b"MAP "
-    assert struct.unpack_from("<3f", data, 196) == (0, 0, 0)  # ORIGIN
-    assert cell[3:].tolist() == [90, 90, 90]
-    steps = cell[:3] / (mx, my, mz)
-    assert np.ptp(steps) < 1e-6
-    offset = 1024 + struct.unpack_from("<i", data, 92)[0]
-    values = np.frombuffer(data, {0: np.int8, 1: np.int16, 2: np.float32}[mode], offset=offset)
-    return values.reshape(nz, ny, nx), np.array(start) * steps, float(steps[0]), mode
 
 
 def test_a_map_lies_where_its_structure_does(tmp_path: Path, site: Site) -> None:

@@ -15,6 +15,8 @@ from seg_runtime.formats.nifti import read_grid, read_volume, write_labels
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import ImageError, SegError
 
+from tests.support.nifti import affine_of, nifti, stored
+
 SHAPE = (7, 6, 5)  # of the network's (D, H, W)
 ORDERS = ["LPS", "RAS", "PIR", "SAL", "ARI"]
 
@@ -24,49 +26,13 @@ def phantom(shape: tuple[int, int, int] = SHAPE, channels: int = 1) -> Array:
     return np.arange(np.prod(shape) * channels, dtype=np.float32).reshape(*shape, channels) - 40
 
 
-def affine_of(order: str, zooms: tuple[float, float, float] = (0.7, 1.1, 3.0), tilt: float = 0.1) -> Array:
-    """Voxels of the given axis codes, anisotropic, tilted by some degrees, somewhere in space."""
-    axes = {"L": (-1, 0), "R": (1, 0), "P": (-1, 1), "A": (1, 1), "I": (-1, 2), "S": (1, 2)}
-    turn = np.zeros((3, 3))
-    for column, letter in enumerate(order):
-        sign, row = axes[letter]
-        turn[row, column] = sign
-    cos, sin = np.cos(tilt), np.sin(tilt)
-    affine = np.eye(4)
-    affine[:3, :3] = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ turn @ np.diag(zooms)
-    affine[:3, 3] = (-12.5, 30, 7)
-    return affine
-
-
-def stored(seen: Array, order: str) -> Array:
-    """`(D, H, W, C)` as the network sees it, in the voxel order of a file, by hand: axis by axis."""
-    names = {"L": 2, "R": 2, "P": 1, "A": 1, "S": 0, "I": 0}  # axis of (D, H, W) that a letter runs along
-    voxels = np.transpose(seen, (*(names[letter] for letter in order), 3))
-    for axis, letter in enumerate(order):
-        if letter in "RAI":  # against the network's L, P, S
-            voxels = np.flip(voxels, axis)
-    return voxels[..., 0] if seen.shape[-1] == 1 else voxels
-
-
-def nifti(
-    seen: Array, order: str = "RAS", dtype: str = "float32", kind: type = nibabel.Nifti1Image
-) -> nibabel.Nifti1Image:
-    image = kind(stored(seen, order).astype(dtype), affine_of(order))
-    image.set_data_dtype(dtype)
-    return image
-
-
-def content(image: nibabel.Nifti1Image) -> bytes:
-    return image.to_bytes()
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_network_sees_one_order_whatever_the_files(order: str, channels: int) -> None:
     seen = phantom(channels=channels)
     image = nifti(seen, order)
     assert "".join(aff2axcodes(image.affine)) == order
-    values, grid = read_volume(content(image), "a.nii")
+    values, grid = read_volume(image.to_bytes(), "a.nii")
     np.testing.assert_array_equal(values, seen)
     np.testing.assert_array_equal(grid.stored(values[..., 0]), stored(seen[..., :1], order))
 
@@ -74,7 +40,7 @@ def test_the_network_sees_one_order_whatever_the_files(order: str, channels: int
 def test_its_order_is_that_of_an_axial_dicom_series() -> None:
     """Slices rise to the head, rows to the back, columns to the person's left."""
     image = nifti(phantom(), "SAL")
-    values, _ = read_volume(content(image), "a.nii")
+    values, _ = read_volume(image.to_bytes(), "a.nii")
     for axis, direction in ((0, (0, 0, 1)), (1, (0, -1, 0)), (2, (-1, 0, 0))):
         first, second = ([int(v == k) for v in range(3)] for k in (3, axis))
         places = [np.argwhere(np.asarray(image.dataobj) == values[tuple(p)][0])[0] for p in (first, second)]
@@ -86,7 +52,7 @@ def test_its_order_is_that_of_an_axial_dicom_series() -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_real_type_gives_the_same_values(dtype: str, packed: bool) -> None:
     seen = phantom() + 40
-    data = content(nifti(seen, dtype=dtype))
+    data = nifti(seen, dtype=dtype).to_bytes()
     values, _ = read_volume(gzip.compress(data) if packed else data, "a.nii.gz")
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, seen)
@@ -94,7 +60,7 @@ def test_every_real_type_gives_the_same_values(dtype: str, packed: bool) -> None
 
 def test_slope_and_intercept_are_what_the_values_mean() -> None:
     image = nifti(phantom() + 40, dtype="int16")
-    data = bytearray(content(image))
+    data = bytearray(image.to_bytes())
     data[112:120] = np.array([0.5, -1024], "<f4").tobytes()  # scl_slope, scl_inter
     values, _ = read_volume(bytes(data), "a.nii")
     np.testing.assert_array_equal(values, (phantom() + 40) / 2 - 1024)
@@ -104,7 +70,7 @@ def test_version_2_and_big_endian_are_read() -> None:
     for image in (nifti(phantom(), kind=nibabel.Nifti2Image), nifti(phantom())):
         swapped = type(image)(image.dataobj, image.affine, image.header.as_byteswapped())
         for each in (image, swapped):
-            np.testing.assert_array_equal(read_volume(content(each), "a.nii")[0], phantom())
+            np.testing.assert_array_equal(read_volume(each.to_bytes(), "a.nii")[0], phantom())
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -117,7 +83,7 @@ def test_labels_keep_affine_codes_zooms_and_units(order: str, kind: type) -> Non
     image.header["cal_max"] = 400
     labels = (phantom()[..., 0] > 30).astype(np.uint8)
     file = io.BytesIO()
-    write_labels(file, labels, read_grid(content(image), "a.nii"))
+    write_labels(file, labels, read_grid(image.to_bytes(), "a.nii"))
     written = kind.from_bytes(gzip.decompress(file.getvalue()))
     assert written.get_data_dtype() == np.uint8
     assert [int(written.header[k]) for k in ("qform_code", "sform_code")] == [1, 4]
@@ -128,13 +94,13 @@ def test_labels_keep_affine_codes_zooms_and_units(order: str, kind: type) -> Non
     order_now = "".join(aff2axcodes(image.affine))
     np.testing.assert_array_equal(np.asarray(written.dataobj), stored(labels[..., None], order_now))
     again = io.BytesIO()
-    write_labels(again, labels, read_grid(content(image), "a.nii"))
+    write_labels(again, labels, read_grid(image.to_bytes(), "a.nii"))
     assert again.getvalue() == file.getvalue()
 
 
 def damaged() -> dict[str, tuple[bytes, str]]:
     """Name -> content and what the error says."""
-    good = content(nifti(phantom()))
+    good = nifti(phantom()).to_bytes()
     nan = phantom()
     nan[1, 2, 3] = np.nan
     flat = bytearray(good)
@@ -146,13 +112,13 @@ def damaged() -> dict[str, tuple[bytes, str]]:
         "head.nii": (good[:200], "is no NIfTI file"),
         "picture.nii": (b"\x89PNG\r\n\x1a\n" + bytes(400), "is no NIfTI file"),
         "zeros.nii": (bytes(1000), "is no NIfTI file"),
-        "nan.nii": (content(nifti(nan)), "NaN"),
+        "nan.nii": (nifti(nan).to_bytes(), "NaN"),
         "big.nii": (
-            content(nibabel.Nifti1Image(np.full((2, 2, 2), 2**24 + 1, np.int32), np.eye(4))), "float32 does not hold"
+            nibabel.Nifti1Image(np.full((2, 2, 2), 2**24 + 1, np.int32), np.eye(4)).to_bytes(), "float32 does not hold"
         ),
-        "complex.nii": (content(nibabel.Nifti1Image(np.ones((2, 2, 2), np.complex64), np.eye(4))), "complex64"),
-        "five.nii": (content(nibabel.Nifti1Image(np.ones((2, 2, 2, 1, 3), np.float32), np.eye(4))), "5 axes"),
-        "film.nii": (content(nibabel.Nifti1Image(np.ones((2, 2, 2, 65), np.float32), np.eye(4))), "64 channels"),
+        "complex.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2), np.complex64), np.eye(4)).to_bytes(), "complex64"),
+        "five.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 1, 3), np.float32), np.eye(4)).to_bytes(), "5 axes"),
+        "film.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 65), np.float32), np.eye(4)).to_bytes(), "64 channels"),
         "flat.nii": (bytes(flat), "affine that tells no place"),
     }  # fmt: skip
 
@@ -165,7 +131,7 @@ def test_a_wrong_file_is_refused_in_a_line(name: str) -> None:
 
 
 def test_size_is_judged_before_anything_is_unpacked() -> None:
-    head = content(nifti(phantom()))[:352]
+    head = nifti(phantom()).to_bytes()[:352]
     claim = bytearray(head)
     claim[42:48] = np.array([2000, 2000, 2000], "<i2").tobytes()  # dim[1..3]
     with pytest.raises(ImageError, match="8000000000 voxels; wanted at most"):

@@ -10,7 +10,7 @@ import seg_runtime
 from seg_runtime import ModelError, SegError, Segmenter
 from seg_runtime.model.modelfile import ModelFile
 
-from tests.runtime.test_fresh_process import in_a_fresh_process
+from tests.support.commands import in_a_fresh_process
 
 
 def test_the_content_is_taken_once(model_file: Path) -> None:

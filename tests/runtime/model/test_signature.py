@@ -16,8 +16,9 @@ from seg_runtime.engine.tuning import Tuning
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.model.signature import check_signature
 
-from tests.conftest import Made
-from tests.runtime.cli.test_run import save, seg_run
+from tests.support.commands import seg_run
+from tests.support.images import picture
+from tests.support.models import Made
 
 pytest.importorskip("model_signing", reason="the extra `sign` is not installed")
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make keys with")
@@ -68,7 +69,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_signed_model_runs(signed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["--model", signed / "model.onnx", "--provider", "cpu", "--require-signature", signed / "ours.pub"]
-    result = seg_run(*arguments, save("a.png"))
+    result = seg_run(*arguments, picture("a.png"))
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("1 segmented")
     assert seg_run(*arguments, "--self-test").exit_code == 0

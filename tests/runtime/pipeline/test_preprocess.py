@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from seg_runtime import ClassInfo, Contract, Intensity
+from seg_runtime import Intensity
 from seg_runtime.pipeline.preprocess import Array, cut, mean_std, mirror_index, normaliser, plan, windows
 
-TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
-PAPER = Contract((572, 572), (388, 388), 1, Intensity("scale"), TWO)
+from tests.support.contracts import changed, contract
+
+PAPER = contract(572)
 
 
 def normalised(image: Array, intensity: Intensity) -> list[float]:
@@ -122,8 +121,8 @@ def test_windows_step_by_384(size: int, starts: list[int]) -> None:
 
 
 def test_fit_and_stretch_take_one_window() -> None:
-    assert plan((388, 200), replace(PAPER, geometry="fit")).origins() == [(0, 0)]
-    assert plan((572, 572), replace(PAPER, geometry="stretch")).origins() == [(0, 0)]
+    assert plan((388, 200), changed(PAPER, geometry="fit")).origins() == [(0, 0)]
+    assert plan((572, 572), changed(PAPER, geometry="stretch")).origins() == [(0, 0)]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (389, 388), (773, 500), (1160, 1157)])

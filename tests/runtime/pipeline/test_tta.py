@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 from seg_export.steps.hostready.prove import HostForm
-from seg_runtime import ClassInfo, Contract, Intensity, ModelError, Segmenter
-from seg_runtime.cli.run import main
+from seg_runtime import Contract, ModelError, Segmenter
 from seg_runtime.pipeline.postprocess import activate, decide, margins
 from seg_runtime.pipeline.preprocess import Array, Float, mirror_index
 from seg_runtime.pipeline.tta import VIEWS, averaged, check_turnable, turned, turned_back
 from seg_runtime.pipeline.walk import segment_labels, segment_probabilities
 
-from tests.conftest import Made, MakeModel, noise_image
+from tests.support.commands import seg_run_on_cpu as seg_run
+from tests.support.contracts import changed, contract
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
 
-CLASSES = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
-TINY = Contract((4, 4), (2, 2), 1, Intensity("scale"), CLASSES, stride=2)
-MULTILABEL = replace(TINY, task="multilabel", activation="sigmoid", decision="threshold", threshold=0.45)
+TINY = contract(4, 2, stride=2)
+MULTILABEL = contract(4, 2, stride=2, task="multilabel", threshold=0.45)
 
 
 def test_the_eight_views_are_all_symmetries_of_the_square() -> None:
@@ -57,7 +56,7 @@ def test_the_mean_of_classes_that_exclude_nothing() -> None:
         activate(logits[0], MULTILABEL), [np.full((2, 2), 0.5), np.full((2, 2), 9 / 16)], rtol=1e-6
     )
     assert decide(logits[0], MULTILABEL).all()
-    assert not decide(logits[0], replace(MULTILABEL, threshold=0.57)).any()
+    assert not decide(logits[0], changed(MULTILABEL, threshold=0.57)).any()
 
 
 @pytest.mark.parametrize("contract", [TINY, MULTILABEL], ids=["softmax", "sigmoid"])
@@ -76,7 +75,7 @@ def test_windows_of_a_group_keep_apart_and_calls_are_no_larger_than_the_file_tak
         return np.concatenate([windows, -windows], axis=1)[..., 1:-1, 1:-1]  # what a window says is its own centre
 
     windows = np.random.default_rng(0).normal(size=(batch, 1, 4, 4)).astype(np.float32)
-    contract = replace(TINY, batch=batch)
+    contract = changed(TINY, batch=batch)
     got = averaged(infer, contract)(windows)
     assert sum(sizes) == 8 * batch
     assert max(sizes) <= batch
@@ -86,7 +85,7 @@ def test_windows_of_a_group_keep_apart_and_calls_are_no_larger_than_the_file_tak
 
 
 def test_slices_of_a_volume_are_turned_in_their_plane() -> None:
-    contract = replace(TINY, input_shape=(6, 4, 4), output_shape=(4, 2, 2))
+    contract = changed(TINY, input_shape=(6, 4, 4), output_shape=(4, 2, 2))
 
     def infer(windows: Float) -> Float:
         depth = np.arange(4, dtype=np.float32)[:, None, None]
@@ -157,10 +156,10 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
 @pytest.mark.parametrize(
     ("contract", "words"),
     [
-        (replace(TINY, form="host-ready", host_dtype="uint8"), "host-ready"),
-        (replace(TINY, input_shape=(4, 6), output_shape=(2, 4)), "4 rows and 6 columns"),
-        (replace(TINY, input_shape=(4,), output_shape=(2,)), "square"),
-        (replace(TINY, provenance={"orientation": "upright"}), "stay upright"),
+        (changed(TINY, form="host-ready", host_dtype="uint8"), "host-ready"),
+        (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "4 rows and 6 columns"),
+        (changed(TINY, input_shape=(4,), output_shape=(2,)), "square"),
+        (changed(TINY, provenance={"orientation": "upright"}), "stay upright"),
     ],
     ids=["host-ready", "wide", "line", "upright"],
 )
@@ -171,11 +170,7 @@ def test_a_model_that_cannot_be_turned_is_refused(contract: Contract, words: str
 
 def test_the_orientation_any_and_an_unknown_one_are_turned() -> None:
     check_turnable(TINY)
-    check_turnable(replace(TINY, provenance={"orientation": "any"}))
-
-
-def seg_run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments), "--provider", "cpu"], catch_exceptions=False)
+    check_turnable(changed(TINY, provenance={"orientation": "any"}))
 
 
 def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path) -> None:

@@ -6,20 +6,19 @@ import itertools
 import signal
 import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from seg_runtime import Contract, Intensity
-from seg_runtime.model.contract import ClassInfo
 from seg_runtime.pipeline.postprocess import activate, decide, stitch
 from seg_runtime.pipeline.preprocess import Float, plan, windows
 from seg_runtime.pipeline.walk import Timings, segment_labels, segment_probabilities, window_logits
 
-from tests.conftest import noise_image
+from tests.support.contracts import changed, contract
+from tests.support.images import noise_image
 
 COLORS = ((0, 0, 0), (255, 0, 0), (0, 255, 0))
-WIDE = Contract((48, 48), (32, 32), 3, Intensity("scale"), tuple(ClassInfo(str(c), c) for c in COLORS), stride=16)
+WIDE = contract(48, 32, 3, channels=3)
 
 
 def centre(window: Float) -> Float:
@@ -44,7 +43,7 @@ def in_turn(image: np.ndarray, contract: Contract) -> Float:
     ids=lambda intensity: intensity.method,
 )  # fmt: skip
 def test_the_same_bits_as_one_thing_after_the_other(size: tuple[int, int], intensity: Intensity) -> None:
-    contract, image = replace(WIDE, intensity=intensity), noise_image(*size)
+    contract, image = changed(WIDE, intensity=intensity), noise_image(*size)
     wanted = in_turn(image, contract)
     labels, scores = segment_probabilities(image, contract, centre)
     np.testing.assert_array_equal(segment_labels(image, contract, centre), decide(wanted, contract))

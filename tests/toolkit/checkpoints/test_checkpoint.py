@@ -15,7 +15,9 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
 
-from tests.toolkit.conftest import TWO, SegTrain, contract
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.folders import TWO
 
 
 def checkpoint(**training: Any) -> Checkpoint:
@@ -193,7 +195,7 @@ def test_weights_keep_their_names_and_their_order(kind: type[UNet], more: list[s
     assert list(kind(1, 2, 1, 2).state_dict()) == shared + more
 
 
-def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"\x08\x07 a graph")
     with pytest.raises(ModelError, match=r"m\.onnx is no checkpoint; wanted"):
         load(tmp_path / "m.onnx")

@@ -17,7 +17,8 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
 
-from tests.toolkit.conftest import SegTrain, write_pairs
+from tests.support.commands import seg_train
+from tests.support.folders import write_pairs
 
 
 class Elsewhere(nn.Module):
@@ -151,7 +152,7 @@ def test_files(tmp_path: Path) -> None:
         assert says in str(caught.value)
 
 
-def test_seg_train_imports_and_scores(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     other = trained()
     torch.save(other.state_dict(), file)
@@ -181,7 +182,7 @@ def test_seg_train_imports_and_scores(tmp_path: Path, seg_train: SegTrain) -> No
     assert "--skip-first without --import" in seg_train(data, "--skip-first", "-o", tmp_path / "n.pt").stderr
 
 
-def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     torch.save(trained().state_dict(), file)
     words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
@@ -197,7 +198,7 @@ def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path, seg
     assert "1 means, a comma, 1 positive spreads" in seg_train(*words, "standardize:0.25+0.5,0.1+0.1").stderr
 
 
-def test_an_empty_class_counts_as_asked(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_an_empty_class_counts_as_asked(tmp_path: Path) -> None:
     """A class that nobody has and nobody finds counts not at all, or as found; --evaluate does as --import did."""
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     other = trained(classes=3)

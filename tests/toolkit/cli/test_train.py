@@ -15,7 +15,10 @@ from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
 from seg_toolkit.data.folder import json_values
 from seg_toolkit.networks.unet import UNet
 
-from tests.toolkit.conftest import SMALL, TWO, SegTrain, contract, disc, put, write_pairs
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.folders import SMALL, TWO, write_pairs
+from tests.support.images import disc, put
 
 Break = Callable[[Path], object]
 
@@ -31,7 +34,7 @@ def error_of(result: Result) -> str:
 
 
 @pytest.fixture
-def refused(tmp_path: Path, seg_train: SegTrain) -> Callable[..., str]:
+def refused(tmp_path: Path) -> Callable[..., str]:
     """Call with an older model at the target; gives the error line and sees that the model stayed."""
 
     def call(data: Path, *options: str) -> str:
@@ -142,7 +145,7 @@ def test_missing_data_is_one_line(tmp_path: Path, refused: Callable[..., str]) -
     assert "nowhere" in refused(tmp_path / "nowhere")
 
 
-def test_missing_data_leaves_no_folder_for_the_model(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_missing_data_leaves_no_folder_for_the_model(tmp_path: Path) -> None:
     error_of(seg_train(tmp_path / "nowhere", "-o", tmp_path / "new" / "model.pt"))
     assert not (tmp_path / "new").exists()
 
@@ -175,22 +178,22 @@ def test_channels_that_do_not_fit_are_refused_before_training(
     assert "channel" in refused(root, "--channels", channels)
 
 
-def test_folder_as_target_is_refused(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_folder_as_target_is_refused(tmp_path: Path) -> None:
     assert "is a folder" in error_of(seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path))
 
 
-def test_target_below_a_file_is_refused(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_target_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert "cannot write" in error_of(seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "file" / "model.pt"))
 
 
-def test_log_does_not_overwrite_the_model(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_log_does_not_overwrite_the_model(tmp_path: Path) -> None:
     out = tmp_path / "model.csv"
     if seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1").exit_code == 0:
         load(out)
 
 
-def test_models_with_dots_in_their_names_do_not_share_a_log(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_models_with_dots_in_their_names_do_not_share_a_log(tmp_path: Path) -> None:
     for name in ("cells.v1", "cells.v2"):
         seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "out" / name, *SMALL, "--steps", "1")
     assert len([p for p in (tmp_path / "out").iterdir() if p.suffix == ".csv"]) == 2
@@ -205,7 +208,7 @@ def test_error_in_a_worker_process_is_one_plain_line(tmp_path: Path, refused: Ca
     assert len(line) < 400
 
 
-def test_json_without_evaluate_is_refused(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_json_without_evaluate_is_refused(tmp_path: Path) -> None:
     assert "--evaluate" in error_of(seg_train(write_pairs(tmp_path), "--json", tmp_path / "x.json"))
 
 
@@ -217,7 +220,7 @@ def test_option_out_of_range_is_refused(tmp_path: Path, refused: Callable[..., s
 
 
 @pytest.mark.parametrize("option", [["--width", "0"], ["--wings"]])
-def test_option_out_of_range_is_one_line(tmp_path: Path, seg_train: SegTrain, option: list[str]) -> None:
+def test_option_out_of_range_is_one_line(tmp_path: Path, option: list[str]) -> None:
     assert len(seg_train(tmp_path, *option).stderr.splitlines()) == 1
 
 
@@ -230,7 +233,7 @@ def test_a_real_process_ends_with_one_line_too(tmp_path: Path, child_env: dict[s
     assert done.stderr.count("\n") == 1
 
 
-def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path) -> None:
     result = seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2")
     assert result.exit_code == 0
     for words in ("5 images: 5 × 64×64", "classes: background ", "split: 4 for training, 1 for validation", "intensity: ",
@@ -240,14 +243,14 @@ def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path, seg_
     assert f"wrote {tmp_path / 'model.pt'}" in result.stdout
 
 
-def test_unmatched_files_are_told_and_left_out(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_unmatched_files_are_told_and_left_out(tmp_path: Path) -> None:
     put(write_pairs(tmp_path / "data") / "images" / "lonely.png", disc())
     result = seg_train(tmp_path / "data", "-o", tmp_path / "model.pt", *SMALL, "--steps", "1")
     assert result.exit_code == 0
     assert "lonely" in result.stderr
 
 
-def test_masks_of_many_kinds_train(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_masks_of_many_kinds_train(tmp_path: Path) -> None:
     root = write_pairs(tmp_path / "data", 2)
     palette = Image.fromarray(disc() // 255)
     palette.putpalette([9, 9, 9, 200, 0, 0])
@@ -267,11 +270,11 @@ def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     net = UNet(1, 2, width=1)
     path = tmp_path / "random.pt"
-    save(Checkpoint(net.arguments, net.state_dict(), contract("fit"), json_values(TWO)), path)
+    save(Checkpoint(net.arguments, net.state_dict(), contract(geometry="fit"), json_values(TWO)), path)
     return path
 
 
-def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path) -> None:
     result = seg_train("--evaluate", model, write_pairs(tmp_path / "data"))
     assert result.exit_code == 0
     table, _, text = result.stdout.partition("{")
@@ -283,14 +286,14 @@ def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path, seg_train
     assert f"pixel error {scores['pixel_error']:.4f}" in table
 
 
-def test_evaluate_writes_the_same_json(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_evaluate_writes_the_same_json(tmp_path: Path, model: Path) -> None:
     result = seg_train("--evaluate", model, write_pairs(tmp_path / "data"), "--json", tmp_path / "scores.json")
     written = (tmp_path / "scores.json").read_text()
     assert result.stdout.endswith(written)
     assert json.loads(written)["classes"][1]["name"] == "cell"
 
 
-def test_evaluate_scores_a_constant_model_as_by_hand(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_evaluate_scores_a_constant_model_as_by_hand(tmp_path: Path, model: Path) -> None:
     checkpoint = load(model)
     for value in checkpoint.state.values():
         value.zero_()
@@ -309,7 +312,7 @@ def test_evaluate_scores_a_constant_model_as_by_hand(tmp_path: Path, model: Path
     assert scores["classes"][1]["dice"] == 0
 
 
-def test_evaluate_repeats_the_validation_of_training(cells: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_evaluate_repeats_the_validation_of_training(cells: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("000\n")
     arguments = ["--steps", "1", "--val-list", tmp_path / "list.txt"]
     seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, *arguments)
@@ -322,7 +325,7 @@ def test_evaluate_repeats_the_validation_of_training(cells: Path, tmp_path: Path
     assert scores["mean_dice"] == pytest.approx(then["mean_dice"])
 
 
-def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path) -> None:
     for i in range(2):
         put(tmp_path / "data" / "images" / f"{i}.png", disc())
         put(tmp_path / "data" / "masks" / f"{i}.png", disc() // 85)
@@ -333,33 +336,33 @@ def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path, seg_tr
 @pytest.mark.parametrize(
     "spoil", ["size mismatch", "broken image", "broken mask", "colour mask", "stray value", "no masks"]
 )
-def test_evaluate_of_bad_data_is_one_line(tmp_path: Path, model: Path, seg_train: SegTrain, spoil: str) -> None:
+def test_evaluate_of_bad_data_is_one_line(tmp_path: Path, model: Path, spoil: str) -> None:
     BAD_DATA[spoil][0](write_pairs(tmp_path / "data"))
     error_of(seg_train("--evaluate", model, tmp_path / "data"))
 
 
-def test_evaluate_of_a_mask_that_would_broadcast_is_refused(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_evaluate_of_a_mask_that_would_broadcast_is_refused(tmp_path: Path, model: Path) -> None:
     put(write_pairs(tmp_path / "data") / "masks" / "a1.png", disc(40)[20:21])
     error_of(seg_train("--evaluate", model, tmp_path / "data"))
 
 
-def test_evaluate_without_a_model_is_one_line(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_evaluate_without_a_model_is_one_line(tmp_path: Path) -> None:
     line = error_of(seg_train("--evaluate", tmp_path / "none.pt", write_pairs(tmp_path / "data")))
     assert "none.pt does not exist" in line
 
 
-def test_evaluate_of_a_foreign_file_is_one_line(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_evaluate_of_a_foreign_file_is_one_line(tmp_path: Path) -> None:
     picture = write_pairs(tmp_path / "data") / "images" / "a0.png"
     assert "a0.png" in error_of(seg_train("--evaluate", picture, tmp_path / "data"))
 
 
-def test_evaluate_of_a_state_to_resume_from_is_one_line(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_evaluate_of_a_state_to_resume_from_is_one_line(tmp_path: Path) -> None:
     root = write_pairs(tmp_path / "data")
     seg_train(root, "-o", tmp_path / "model.pt", *SMALL, "--steps", "1")
     error_of(seg_train("--evaluate", tmp_path / "model.resume.pt", root))
 
 
-def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, model: Path) -> None:
     line = error_of(seg_train("--evaluate", model, write_pairs(tmp_path / "data"), "--classes", "a=0,b=255,c=7"))
     assert "lists 3" in line
 
@@ -371,7 +374,7 @@ def test_help_does_not_import_torch(child_env: dict[str, str]) -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path) -> None:
     out = tmp_path / "kept.pt"
     out.write_bytes(model.read_bytes())
     data = write_pairs(tmp_path / "data")
@@ -381,7 +384,7 @@ def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path, se
     assert out.read_bytes() != model.read_bytes()
 
 
-def test_scores_never_replace_the_model(tmp_path: Path, model: Path, seg_train: SegTrain) -> None:
+def test_scores_never_replace_the_model(tmp_path: Path, model: Path) -> None:
     before = model.read_bytes()
     assert "is the model" in error_of(seg_train("--evaluate", model, write_pairs(tmp_path), "--json", model))
     assert model.read_bytes() == before

@@ -21,7 +21,8 @@ from seg_toolkit.data.folder import (
     to_labels,
 )
 
-from tests.toolkit.conftest import TWO, disc, put, write_pairs
+from tests.support.folders import TWO, write_pairs
+from tests.support.images import disc, put
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 TRANSPOSED = {0x0112: 6}  # EXIF: turn by 90° clockwise to stand upright

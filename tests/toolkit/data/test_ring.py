@@ -10,7 +10,8 @@ from seg_toolkit.data.folder import parse_classes
 from seg_toolkit.data.readers import find_cases
 from seg_toolkit.data.ring import RING, ring
 
-from tests.toolkit.conftest import put, write_pairs
+from tests.support.folders import write_pairs
+from tests.support.images import put
 
 CLASSES = parse_classes(f"background=0,lesion=255,boundary={RING}")
 

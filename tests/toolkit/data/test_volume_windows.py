@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from seg_runtime.model.contract import Contract, Intensity
 from seg_runtime.pipeline.preprocess import Array, normaliser, plan, windows
 from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
 from seg_toolkit.data.case import Case, Example
 from seg_toolkit.data.folder import ClassValues
 from seg_toolkit.data.windows import WindowStream
 
-from tests.toolkit.conftest import TWO
+from tests.support.contracts import contract
+from tests.support.folders import TWO
 
 SHAPE = (20, 28, 36)
 
@@ -41,16 +41,15 @@ class Volume(Case):
         return Example(self.image(), self.labels(), known=known).checked(self.name)
 
 
-def contract() -> Contract:
-    return Contract((20, 28, 28), (12, 20, 20), 1, Intensity("scale"), tuple(c.info for c in TWO), stride=4)
+HOW = contract((20, 28, 28), (12, 20, 20), stride=4)
 
 
 def stream(how: Augmentation = NONE, balance: float = 0.0) -> WindowStream:
-    return WindowStream([Volume()], TWO, contract(), (1.0, 1.0), 0.0, how, 0, balance)
+    return WindowStream([Volume()], TWO, HOW, (1.0, 1.0), 0.0, how, 0, balance)
 
 
 def test_an_unchanged_window_of_a_volume_is_the_runtimes() -> None:
-    image, how = Volume().image(), contract()
+    image, how = Volume().image(), HOW
     grid, still = plan(SHAPE, how), draw(np.random.default_rng(0), NONE, 3)
     middle = (np.array(how.output_shape) - 1) / 2
     for origin, expected in zip(grid.origins(), windows(image, grid, how.intensity), strict=True):

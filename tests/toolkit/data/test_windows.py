@@ -17,7 +17,9 @@ from seg_toolkit.data.windows import StreamOrder, WindowStream
 from seg_toolkit.planning.plan import split
 from torch.utils.data import DataLoader
 
-from tests.toolkit.conftest import TWO, contract, put, write_pairs
+from tests.support.contracts import contract
+from tests.support.folders import TWO, write_pairs
+from tests.support.images import put
 
 GEOMETRIES = ["tile", "fit", "stretch"]
 

@@ -16,9 +16,10 @@ from seg_toolkit.networks.unet import UNet
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.support.tiles import EXACT, contract_of, seam, stitched
-from tests.toolkit.conftest import SegTrain, write_pairs
-from tests.toolkit.networks.test_unet import CROPS
+from tests.support.commands import seg_train
+from tests.support.contracts import contract_of
+from tests.support.folders import write_pairs
+from tests.support.tiles import CROPS, EXACT, seam, stitched
 
 
 def test_parameter_count() -> None:
@@ -104,7 +105,10 @@ def test_maps_of_a_whole_image_do_not_depend_on_the_window(padding: str) -> None
     network = AttentionUNet(1, 2, 4, 2, padding=padding).eval()
     image = np.random.default_rng(0).random((53, 90, 1), np.float32)
     sides = (60, 148) if padding == "valid" else (64, 144)
-    few, one = (attention_maps(network, image, contract_of(network, side), torch.device("cpu")) for side in sides)
+    few, one = (
+        attention_maps(network, image, contract_of(network, side, pixels="float"), torch.device("cpu"))
+        for side in sides
+    )
     assert few.shape == (2, 53, 90)
     assert 0 < few.min() < few.max() < 1
     np.testing.assert_allclose(few, one, atol=1e-5)
@@ -126,7 +130,7 @@ def test_heat_map_by_hand() -> None:
     assert np.array_equal(sheet[75:300:150, 75:300:150], np.array([[dark, bright], [bright, dark]]))
 
 
-def test_pictures_of_an_evaluation(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     data, out, folder = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "new" / "maps"
     words = [data, "--width", "2", "--depth", "2", "--steps", "2", "--workers", "0", "--input-size", "60", "-o", out]
     assert seg_train(*words, "--network", "attention").exit_code == 0

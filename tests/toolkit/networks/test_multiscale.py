@@ -15,9 +15,9 @@ from seg_toolkit.training.train import resume_path
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.support.tiles import EXACT, seam
-from tests.toolkit.conftest import SegTrain, write_pairs
-from tests.toolkit.networks.test_unet import CROPS
+from tests.support.commands import seg_train
+from tests.support.folders import write_pairs
+from tests.support.tiles import CROPS, EXACT, seam
 
 
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 4)])
@@ -109,7 +109,7 @@ def test_losses_weigh_half_of_the_level_before() -> None:
     assert deeply_supervised(losses[:1]).item() == 7
 
 
-def test_training_teaches_the_helpers_too(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_training_teaches_the_helpers_too(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, "--network", "multiscale", "--width", "2", "--depth", "2", "--workers", "0", "--overwrite"]
     states = []

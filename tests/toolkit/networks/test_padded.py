@@ -15,8 +15,9 @@ from seg_toolkit.training.train import resume_path
 from torch import nn
 from torch.nn import functional as F
 
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, write_pairs
 from tests.support.tiles import EXACT, seam, sees
-from tests.toolkit.conftest import SMALL, SegTrain, write_pairs
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
     assert build({"in_channels": 1, "classes": 2, "width": 1}).default_input == (572, 572)  # before there were options
 
 
-def test_seg_train_takes_the_options(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, "--width", "2", "--depth", "2", "--steps", "2", "--workers", "0", "--overwrite", "-o", out]
     padded = [*words, "--padding", "same"]
@@ -157,7 +158,7 @@ def test_seg_train_takes_the_options(tmp_path: Path, seg_train: SegTrain) -> Non
     assert "--margin" in seg_train(*words, "--margin", "24").stderr
 
 
-def test_a_state_of_before_there_were_these_options_goes_on(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_a_state_of_before_there_were_these_options_goes_on(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, *SMALL, "--steps", "2", "-o", out]
     assert seg_train(*words).exit_code == 0

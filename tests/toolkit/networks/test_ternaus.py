@@ -14,8 +14,9 @@ from seg_toolkit.networks.ternaus import REACH_PX, TernausNet
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.support.commands import seg_train
+from tests.support.folders import write_pairs
 from tests.support.tiles import EXACT, seam, sees
-from tests.toolkit.conftest import SegTrain, write_pairs
 
 # torchvision's vgg11: place in `features`, channels, maps
 VGG11 = [(0, 3, 64), (3, 64, 128), (6, 128, 256), (8, 256, 256), (11, 256, 512), (13, 512, 512), (16, 512, 512), (18, 512, 512)]  # fmt: skip
@@ -156,7 +157,7 @@ def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
     assert described(TernausNet(1, 2, 4))["margin"] == 160
 
 
-def test_seg_train_begins_with_them(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_seg_train_begins_with_them(tmp_path: Path) -> None:
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "vgg11.pth"
     state = vgg11()
     torch.save(state, file)

@@ -10,8 +10,9 @@ from seg_toolkit.networks.unet import UNet, output_size
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.support.tiles import CROPS
+
 FACTS = [(3, 2, 31_031_810), (1, 1, 31_030_593), (1, 2, 31_030_658), (3, 1, 31_031_745)]
-CROPS = (4, 16, 40, 88)  # px cut from each side of the carried maps, deepest first, whatever the input size
 
 
 def narrow() -> UNet:

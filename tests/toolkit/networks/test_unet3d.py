@@ -5,13 +5,15 @@ import onnx
 import pytest
 import torch
 from seg_export.graph.from_torch import to_onnx
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.model.contract import ClassInfo
 from seg_runtime.pipeline.preprocess import plan
 from seg_runtime.pipeline.walk import segment_probabilities
 from seg_runtime.support.errors import ContractError, SegError
 from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import UNet3D, build, described
 from torch.nn import functional as F
+
+from tests.support.contracts import contract, contract_of
 
 CLASSES = tuple(ClassInfo(f"class {i}", (i, i, i)) for i in range(3))
 
@@ -26,10 +28,6 @@ def normalised(width: int = 1, depth: int = 3, seed: int = 0) -> UNet3D:
             net(torch.rand(1, 2, side, side, side) * 2 - 0.5)
         net.head.bias.copy_(torch.tensor([0.1, 0.2, -0.1]))  # torch's exporter leaves out zeros
     return net.eval()
-
-
-def contract(shape: tuple[int, int, int], net: UNet3D) -> Contract:
-    return Contract(shape, net.output_shape(shape), 2, Intensity("scale"), CLASSES, stride=net.stride, pixels="float")
 
 
 def test_the_papers_parameters_are_those_of_the_folded_network() -> None:
@@ -82,7 +80,7 @@ def test_tiles_of_a_volume_equal_one_pass_over_all_of_it(
 ) -> None:
     """At depth 3 in steps of 8; the single pass is torch's, over the mirrored whole."""
     net = normalised(depth=depth)
-    how = contract(window, net)
+    how = contract_of(net, window, pixels="float")
     assert how.step == tuple(o // net.stride * net.stride for o in how.output_shape)
     image = np.random.default_rng(0).random((*size, 2), np.float32)
     assert len(plan(size, how).origins()) > 1
@@ -98,7 +96,7 @@ def test_tiles_of_a_volume_equal_one_pass_over_all_of_it(
 
 def test_export_folds_the_normalisation() -> None:
     net = normalised(depth=1)
-    graph = to_onnx(net, contract((20, 28, 28), net))
+    graph = to_onnx(net, contract_of(net, (20, 28, 28), pixels="float"))
     assert "BatchNormalization" not in {node.op_type for node in graph.graph.node}
     weights = sum(int(np.prod(t.dims)) for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
     norms = sum(p.numel() for m in net.modules() if isinstance(m, torch.nn.BatchNorm3d) for p in m.parameters())
@@ -108,4 +106,4 @@ def test_export_folds_the_normalisation() -> None:
 @pytest.mark.parametrize("geometry", ["fit", "stretch"])
 def test_volumes_are_tiled_only(geometry: str) -> None:
     with pytest.raises(ContractError, match=f"geometry '{geometry}' for volumes; wanted tile"):
-        Contract((20, 28, 28), (4, 12, 12), 1, Intensity("scale"), CLASSES, geometry, stride=2)
+        contract((20, 28, 28), (4, 12, 12), geometry=geometry, stride=2)

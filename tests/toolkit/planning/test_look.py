@@ -21,7 +21,8 @@ from seg_toolkit.planning.look import (
     shares,
 )
 
-from tests.toolkit.conftest import TWO, disc, put
+from tests.support.folders import TWO
+from tests.support.images import disc, put
 
 
 def seen(root: Path, output_px: int = 388) -> list[Sight]:

@@ -12,7 +12,8 @@ from seg_toolkit.planning import recipes
 from seg_toolkit.planning.recipes import load, names
 
 from samples.generators import generator
-from tests.toolkit.conftest import SMALL, SegTrain, write_pairs
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, write_pairs
 
 OPTIONS = {str(p.name) for p in main.params}
 
@@ -24,12 +25,12 @@ def test_every_recipe_is_made_of_options(name: str) -> None:
     assert recipe.options["network"] in NETWORKS
 
 
-def test_recipes_are_listed_a_line_each(seg_train: SegTrain) -> None:
+def test_recipes_are_listed_a_line_each() -> None:
     told = seg_train("--list-recipes").stdout.splitlines()
     assert [line.split()[0] for line in told] == names()
 
 
-def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "data")
     out = tmp_path / "m.pt"
     small = [*SMALL, "--steps", "1", "--dropout", "0", "-o", out]
@@ -55,14 +56,14 @@ def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path, se
         (["--recipe", "brain-tumour", "--margin", "0"], "--margin for the network unet3d"),
     ],
 )
-def test_options_that_the_network_does_not_take_are_refused(words: list[str], says: str, seg_train: SegTrain) -> None:
+def test_options_that_the_network_does_not_take_are_refused(words: list[str], says: str) -> None:
     told = seg_train("nowhere", *words)
     assert told.exit_code == 2
     assert says in told.stderr
 
 
 def test_options_of_a_recipe_for_another_network_are_left_out_aloud(
-    tmp_path: Path, seg_train: SegTrain, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "padded.toml").write_text(
         'title = "a test"\n[network]\nnetwork = "unet"\nnorm = "batch"\npadding = "same"\n'
@@ -76,7 +77,7 @@ def test_options_of_a_recipe_for_another_network_are_left_out_aloud(
     assert load_checkpoint(out).network["kind"] == "ternaus"
 
 
-def test_a_recipe_may_get_another_network(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_a_recipe_may_get_another_network(tmp_path: Path) -> None:
     generator("pancreas").write(tmp_path / "data", 2, 0)
     out = tmp_path / "m.pt"
     small = ["--width", "2", "--depth", "1", "--input-size", "44", "--steps", "1", "--workers", "0", "-o", out]
@@ -86,7 +87,7 @@ def test_a_recipe_may_get_another_network(tmp_path: Path, seg_train: SegTrain) -
     assert load_checkpoint(out).network["kind"] == "unet"
 
 
-def test_an_unknown_recipe_names_the_known_ones(seg_train: SegTrain) -> None:
+def test_an_unknown_recipe_names_the_known_ones() -> None:
     told = seg_train("data", "--recipe", "liver")
     assert told.exit_code == 1
     assert "semantic" in told.stderr
@@ -117,7 +118,7 @@ def test_an_unknown_reader_names_the_known_ones(tmp_path: Path) -> None:
         find_cases("dicom", tmp_path, print)
 
 
-def test_input_size_takes_a_number_for_each_axis(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_input_size_takes_a_number_for_each_axis(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "data")
     out = tmp_path / "m.pt"
     rest = ["--width", "2", "--steps", "1", "--workers", "0", "--geometry", "fit", "--overwrite", "-o", out]

@@ -19,7 +19,8 @@ from seg_toolkit.cli.train import main
 from seg_toolkit.planning.plan import Plan, make_plan
 from seg_toolkit.training.train import News, resume_path, train
 
-from tests.toolkit.conftest import SMALL, SegTrain, write_pairs
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, write_pairs
 
 LONG = ["--steps", "80"]  # an evaluation, and with it a state, every 8 steps
 
@@ -220,7 +221,7 @@ def test_resume_after_ctrl_c_leaves_a_whole_log(cells: Path, tmp_path: Path, whe
     assert [int(row["step"]) for row in rows] == list(range(2, 21, 2))
 
 
-def test_resume_of_a_finished_run_ends_well(cells: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_resume_of_a_finished_run_ends_well(cells: Path, tmp_path: Path) -> None:
     arguments = [cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2"]
     assert seg_train(*arguments).exit_code == 0
     assert seg_train(*arguments, "--resume").exit_code == 0
@@ -253,9 +254,7 @@ def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_resume_with_other_options_is_refused(
-    cells: Path, unbroken: Path, seg_train: SegTrain, other: list[str]
-) -> None:
+def test_resume_with_other_options_is_refused(cells: Path, unbroken: Path, other: list[str]) -> None:
     before = unbroken.read_bytes()
     result = seg_train(cells, "-o", unbroken, *SMALL, *LONG, "--resume", *other)
     assert result.exit_code == 1
@@ -263,15 +262,13 @@ def test_resume_with_other_options_is_refused(
     assert unbroken.read_bytes() == before
 
 
-def test_resume_with_other_images_is_refused(unbroken: Path, seg_train: SegTrain, tmp_path: Path) -> None:
+def test_resume_with_other_images_is_refused(unbroken: Path, tmp_path: Path) -> None:
     result = seg_train(write_pairs(tmp_path), "-o", unbroken, *SMALL, *LONG, "--resume")
     assert result.exit_code == 1
     assert "--resume" in result.stderr
 
 
-def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(
-    cells: Path, tmp_path: Path, seg_train: SegTrain
-) -> None:
+def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
     assert seg_train(cells, "-o", out, *SMALL, "--steps", "1").exit_code == 0
     before = out.read_bytes(), resume_path(out).read_bytes()
@@ -285,9 +282,7 @@ def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(
 
 
 @pytest.mark.parametrize("lr", ["nan", "1e38", "1e30"])
-def test_hopeless_learning_rate_leaves_no_spoiled_model(
-    cells: Path, tmp_path: Path, seg_train: SegTrain, lr: str
-) -> None:
+def test_hopeless_learning_rate_leaves_no_spoiled_model(cells: Path, tmp_path: Path, lr: str) -> None:
     out = tmp_path / "model.pt"
     result = seg_train(cells, "-o", out, *SMALL, "--steps", "1", "--lr", lr)
     assert not out.exists() or bool(load(out).build()(torch.randn(1, 1, 204, 204)).isfinite().all())

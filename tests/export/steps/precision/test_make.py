@@ -1,15 +1,12 @@
 """The way from a checkpoint to a file in int8 or fp16, and everything that must stop it."""
 
-import dataclasses
 import json
 
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner
 from onnx import numpy_helper
 from PIL import Image
-from seg_export.cli.export import main
 from seg_export.pipeline import export
 from seg_export.proof.golden import COUNT
 from seg_export.steps.hostready.prove import HostForm
@@ -22,6 +19,8 @@ from seg_runtime.support.errors import ParityError, SegError
 from seg_toolkit.checkpoints.checkpoint import save
 
 from tests.support.bright import bright, folder, two_tone
+from tests.support.commands import seg_export
+from tests.support.contracts import changed
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +38,6 @@ def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "model.pt"
     save(bright(), path)
     return path
-
-
-def seg_export(*arguments):
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result
 
 
 @pytest.mark.parametrize("name", ["int8", "fp16"])
@@ -196,5 +189,5 @@ def test_a_constant_network_is_refused(data):
 def test_unknown_precision(data):
     with pytest.raises(SegError, match="precision 'fp8'; wanted int8 or fp16"):
         Precision("fp8", data)
-    source = dataclasses.replace(bright().contract, precision="int8")
+    source = changed(bright().contract, precision="int8")
     assert source.version == VERSION

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from seg_runtime import Intensity
-from seg_runtime.cli.run import main
 
-from tests.conftest import Made, MakeModel
+from tests.support import commands
+from tests.support.models import Made, MakeModel
 
 SegRun = Callable[..., Result]
 HU = Intensity("window", level=0, width=2000)
@@ -38,6 +38,6 @@ def seg_run(tmp_path: Path) -> SegRun:
 
     def call(model: Made, *arguments: str | Path) -> Result:
         words = ["--model", model.path, "--provider", "cpu", "--threads", "1", "--out", tmp_path / "out", *arguments]
-        return CliRunner().invoke(main, [str(w) for w in words], catch_exceptions=False)
+        return commands.seg_run(*words)
 
     return call

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Made
 from tests.runtime.formats.dicom.conftest import SegRun
 from tests.support.dicom import write_series
-from tests.support.dicom_readers import by_highdicom, missing
+from tests.support.dicom_readers import by_highdicom
+from tests.support.models import Made
+from tests.support.tools import missing
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SECONDS = 40

@@ -15,14 +15,15 @@ import pytest
 from PIL import Image
 from seg_runtime.formats.dicom.study import find_stacks
 
-from tests.conftest import Made, noise_image
 from tests.runtime.formats.dicom.conftest import SegRun
 from tests.support.dicom import AXIAL, ID, SC, SECRETS, UID_ROOT, dataset, field, placed, save, write_series
 from tests.support.dicom_readers import by_dcmqi, by_highdicom, conforms, read_nrrd
+from tests.support.images import noise_image
+from tests.support.models import Made
+from tests.support.places import REAL
 
-SHARED = Path(__file__).parents[5] / "shared" / "data"
-FORMATS = SHARED / "dicom_formats" / "images"
-SERIES = SHARED / "ct_dicom_series"
+FORMATS = REAL / "dicom_formats" / "images"
+SERIES = REAL / "ct_dicom_series"
 SPAN = [(0, 0, z) for z in (5, 0, 10)]
 REFUSED = {
     "MR_truncated.dcm": "is truncated (8130 of 8192 bytes of pixel data)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from seg_runtime.formats.dicom.study import find_stacks, read_headers
 from seg_runtime.formats.dicom.write import write_seg
 from seg_runtime.model.contract import Code
 
+from tests.support.contracts import changed, contract
 from tests.support.dicom import AXIAL, SC, dataset, field, placed, save
 from tests.support.dicom_readers import by_dcmqi, by_highdicom, conforms
 
@@ -26,7 +26,7 @@ CLASSES = (
     ClassInfo("Größe", (0, 255, 0)),
     ClassInfo("never there", (0, 0, 255)),
 )
-CONTRACT = Contract((252, 252), (68, 68), 1, Intensity("window", width=400), CLASSES)
+CONTRACT = contract(252, classes=CLASSES, intensity=Intensity("window", width=400))
 MODEL = "5e" * 32
 FORMS = ("binary", "labelmap")
 TILT = np.cos(0.5), np.sin(0.5)
@@ -202,8 +202,8 @@ def test_a_name_keeps_its_letters(tmp_path: Path, charset: Any, name: str, label
     import pydicom
 
     save(placed(field(24, 32), (0, 0, 0), SpecificCharacterSet=charset, PatientName=name), tmp_path / "a.dcm")
-    contract = replace(CONTRACT, classes=(CLASSES[0], ClassInfo(label, (1, 2, 3))))
-    target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", contract)
+    how = changed(CONTRACT, classes=(CLASSES[0], ClassInfo(label, (1, 2, 3))))
+    target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", how)
     seg = pydicom.dcmread(target)
     assert (str(seg.PatientName), seg.SegmentSequence[0].SegmentLabel) == (name, label)
 
@@ -219,8 +219,8 @@ def test_the_meaning_of_a_code_keeps_its_letters(tmp_path: Path, charset: str | 
         it.SpecificCharacterSet = charset
     save(it, tmp_path / "a.dcm")
     codes = Code("1", "99X", meaning), Code("10200004", "SCT", "Liver")
-    contract = replace(CONTRACT, classes=(CLASSES[0], ClassInfo("liver", (1, 2, 3), *codes)))
-    target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", contract)
+    how = changed(CONTRACT, classes=(CLASSES[0], ClassInfo("liver", (1, 2, 3), *codes)))
+    target, _ = write(tmp_path, phantom(1, 24, 32) & 1, "binary", how)
     seg = pydicom.dcmread(target)
     found = seg.SegmentSequence[0].SegmentedPropertyCategoryCodeSequence[0].CodeMeaning
     assert (seg.SpecificCharacterSet, str(seg.PatientName), found) == ("ISO_IR 192", name, meaning)
@@ -236,8 +236,8 @@ def test_an_image_that_says_little_still_gets_its_answer(tmp_path: Path) -> None
 
 def test_long_and_odd_class_names_fit(tmp_path: Path) -> None:
     series(tmp_path, AXIAL)
-    contract = replace(CONTRACT, classes=(CLASSES[0], *(ClassInfo(n, (9, 9, 9)) for n in ("x" * 90, "a\\b\n", "\t"))))
-    conforms(write(tmp_path, phantom(4, 24, 32), "binary", contract)[0])
+    how = changed(CONTRACT, classes=(CLASSES[0], *(ClassInfo(n, (9, 9, 9)) for n in ("x" * 90, "a\\b\n", "\t"))))
+    conforms(write(tmp_path, phantom(4, 24, 32), "binary", how)[0])
 
 
 XA, NM, US = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("12.1", "20", "6.1"))

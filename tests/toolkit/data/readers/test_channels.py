@@ -9,7 +9,9 @@ from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.folder import parse_classes
 from seg_toolkit.data.readers import find_cases
 
-from tests.toolkit.conftest import SMALL, SegTrain, disc, put
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL
+from tests.support.images import disc, put
 
 READER = "channels:files=_dapi+_actin"
 CLASSES = parse_classes("background=0,cell=255")
@@ -34,7 +36,7 @@ def test_files_of_a_case_are_channels_in_order(fields: Path) -> None:
     assert find_cases("channels:files=_actin+_dapi", fields, print)[1].image()[0, 0].tolist() == [0, 101]
 
 
-def test_the_contract_says_how_the_files_are_named(fields: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_the_contract_says_how_the_files_are_named(fields: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     words = [fields, *SMALL, "--reader", READER, "--steps", "1", "-o", out]
     assert seg_train(*words).exit_code == 0
@@ -42,7 +44,7 @@ def test_the_contract_says_how_the_files_are_named(fields: Path, tmp_path: Path,
     assert (contract.channels, contract.channel_files) == (2, ("_dapi", "_actin"))
 
 
-def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path) -> None:
     words = [fields, *SMALL, "--reader", READER, "--steps", "1", "-o", tmp_path / "m.pt"]
     told = seg_train(*words, "--channels", "3")
     assert told.exit_code == 1
@@ -52,7 +54,7 @@ def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path, seg
     assert seg_train(*words, "--channels", "2").exit_code == 0
 
 
-def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path) -> None:
     for number in range(3):
         for name in ("actin", "tubulin"):
             put(fields / "images" / f"f{number}_{name}.tif", np.full((40, 40), 100 + number, np.uint16))

@@ -8,7 +8,7 @@ from seg_runtime.support.errors import DataError
 from seg_toolkit.data.folder import parse_classes
 from seg_toolkit.data.readers import find_cases
 
-from tests.toolkit.conftest import disc, put
+from tests.support.images import disc, put
 
 IMAGES, MASKS = "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"
 

@@ -9,7 +9,7 @@ from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.data.folder import parse_classes
 from seg_toolkit.data.readers import find_cases
 
-from tests.toolkit.conftest import put
+from tests.support.images import put
 
 CLASSES = parse_classes("background=2,animal=1,boundary=3")
 LISTS = {

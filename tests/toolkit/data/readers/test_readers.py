@@ -8,7 +8,9 @@ from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.readers import READERS, find_cases
 
 from samples.generators import generator
-from tests.toolkit.conftest import SMALL, SegTrain, disc, put, write_pairs
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, write_pairs
+from tests.support.images import disc, put
 
 
 @pytest.mark.parametrize("reader", ["pets:fold=1", "pairs:3", "pets:split=test,split=all", "pairs:split=test", "siim:"])
@@ -25,7 +27,7 @@ def test_every_reader_says_what_it_looked_for(tmp_path: Path, reader: str) -> No
     assert "nowhere" in str(caught.value)
 
 
-def test_evaluation_reads_as_training_did_unless_told_otherwise(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_evaluation_reads_as_training_did_unless_told_otherwise(tmp_path: Path) -> None:
     data, out = tmp_path / "pets", tmp_path / "m.pt"
     generator("animals").write(data, 4, 0)
     words = [data, *SMALL, "--recipe", "animals", "--steps", "1", "-o", out]
@@ -40,7 +42,7 @@ def test_a_plain_folder_needs_no_reader(tmp_path: Path) -> None:
     assert [c.name for c in find_cases("pairs", write_pairs(tmp_path), print)] == ["a0", "a1", "a2"]
 
 
-def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
     data, out = tmp_path / "healthy", tmp_path / "m.pt"
     for number in range(3):
         put(data / "images" / f"{number}.png", disc())

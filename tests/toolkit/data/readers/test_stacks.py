@@ -9,8 +9,11 @@ from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.data.folder import parse_classes
 from seg_toolkit.data.readers import find_cases
 
+from tests.support.places import REAL
+
+STACK = REAL / "em_isbi2012"
+
 CLASSES = parse_classes("membrane=0,cell=255")
-REAL = Path(__file__).parents[5] / "shared" / "data" / "em_isbi2012"
 
 
 def stack(path: Path, *pages: int) -> None:
@@ -90,11 +93,11 @@ def test_a_missing_or_damaged_stack_is_refused(challenge: Path) -> None:
         find_cases("isbi2012", challenge, print)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real images are not at {REAL}")
+@pytest.mark.skipif(not STACK.is_dir(), reason=f"the real images are not at {STACK}")
 def test_real_sections_are_the_same_as_pages_and_as_pairs(tmp_path: Path) -> None:
-    pairs = find_cases("pairs", REAL, print)[:3]
+    pairs = find_cases("pairs", STACK, print)[:3]
     for part, file in (("images", "train-volume.tif"), ("masks", "train-labels.tif")):
-        first, *more = [Image.open(REAL / part / f"{case.name}.png") for case in pairs]
+        first, *more = [Image.open(STACK / part / f"{case.name}.png") for case in pairs]
         first.save(tmp_path / file, save_all=True, append_images=more, compression="tiff_adobe_deflate")
     for case, page in zip(pairs, find_cases("isbi2012", tmp_path, print), strict=True):
         one, two = case.read(CLASSES), page.read(CLASSES)

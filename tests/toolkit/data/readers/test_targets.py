@@ -8,7 +8,7 @@ from PIL import Image
 from seg_runtime.support.errors import DataError, ImageError, SegError
 from seg_toolkit.data.readers import find_cases
 
-from tests.toolkit.conftest import put
+from tests.support.images import put
 
 BANDS = "targets:targets=_red+_nir,images=_red*4+_nir*4+_pan"
 

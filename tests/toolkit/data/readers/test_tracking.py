@@ -8,7 +8,7 @@ from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.data.folder import parse_classes
 from seg_toolkit.data.readers import find_cases
 
-from tests.toolkit.conftest import put
+from tests.support.images import put
 
 CLASSES = parse_classes("background=0,cell=1")
 IDS = np.zeros((8, 9), np.uint16)

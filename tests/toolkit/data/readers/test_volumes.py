@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.model.contract import Contract, Intensity
+from seg_runtime.model.contract import Intensity
 from seg_runtime.pipeline.preprocess import Float
 from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.checkpoints.checkpoint import load
@@ -20,7 +20,9 @@ from seg_toolkit.data.windows import WindowStream
 from seg_toolkit.training.objectives import aim_of
 
 from samples.generators import brain_tumour, pancreas, sparse_volume
-from tests.toolkit.conftest import SegTrain, write_pairs
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.folders import write_pairs
 
 BRATS = parse_classes("background=0,necrosis=1,edema=2,enhancing=4")
 MSD = parse_classes("background=0,pancreas=1,tumour=2")
@@ -151,7 +153,7 @@ def test_another_value_can_mean_unknown(tmp_path: Path) -> None:
 
 def test_scores_leave_out_what_nobody_annotated(data: dict[str, Path]) -> None:
     case = find_cases("sparse", data["sparse"], quiet)[0]
-    how = Contract((20, 20, 20), (4, 4, 4), 1, Intensity("scale"), tuple(c.info for c in TUBULES), stride=2)
+    how = contract((20, 20, 20), 4, [c.info for c in TUBULES], stride=2)
 
     def infer(window: Float) -> Float:
         return np.zeros((1, 3, 4, 4, 4), np.float32)
@@ -163,15 +165,8 @@ def test_scores_leave_out_what_nobody_annotated(data: dict[str, Path]) -> None:
 
 
 def slices_stream(case: object, classes: tuple[ClassValues, ...], balance: float) -> WindowStream:
-    how = Contract(
-        (36, 36),
-        (20, 20),
-        1,
-        Intensity("window", level=0, width=2000),
-        tuple(c.info for c in classes),
-        stride=2,
-        pixels="float",
-    )
+    intensity = Intensity("window", level=0, width=2000)
+    how = contract(36, 20, [c.info for c in classes], stride=2, pixels="float", intensity=intensity)
     return WindowStream([case], classes, how, (1.0,) * len(classes), 0.0, NONE, 0, balance)  # type: ignore[list-item]
 
 
@@ -186,9 +181,7 @@ def test_a_network_of_slices_is_trained_on_slices_of_volumes(data: dict[str, Pat
 @pytest.mark.parametrize(
     "words", [["--network", "unet3d", "--geometry", "fit"], ["--network", "unet", "--geometry", "stretch"]]
 )
-def test_volumes_are_never_resized(
-    data: dict[str, Path], tmp_path: Path, seg_train: SegTrain, words: list[str]
-) -> None:
+def test_volumes_are_never_resized(data: dict[str, Path], tmp_path: Path, words: list[str]) -> None:
     small = [
         "--reader",
         "nifti",
@@ -209,15 +202,13 @@ def test_volumes_are_never_resized(
     assert "; wanted tile" in told.stderr
 
 
-def test_pictures_are_no_volumes(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_pictures_are_no_volumes(tmp_path: Path) -> None:
     told = seg_train(write_pairs(tmp_path / "data"), "--network", "unet3d", "--width", "1", "-o", tmp_path / "m.pt")
     assert told.exit_code == 1
     assert "a0 is a picture; wanted volumes for a network of volumes" in told.stderr
 
 
-def test_training_keeps_the_reader_and_shows_the_fullest_slice(
-    data: dict[str, Path], tmp_path: Path, seg_train: SegTrain
-) -> None:
+def test_training_keeps_the_reader_and_shows_the_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     words = [
         "--recipe",
@@ -242,9 +233,7 @@ def test_training_keeps_the_reader_and_shows_the_fullest_slice(
     assert again.exit_code == 0, again.stderr
 
 
-def test_attention_in_a_volume_is_shown_on_its_fullest_slice(
-    data: dict[str, Path], tmp_path: Path, seg_train: SegTrain
-) -> None:
+def test_attention_in_a_volume_is_shown_on_its_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     small = ["--width", "2", "--depth", "1", "--input-size", "36", "--steps", "1", "--workers", "0"]
     done = seg_train(data["nifti"], "--recipe", "pancreas", *small, "-o", out)

@@ -19,7 +19,9 @@ from seg_toolkit.data.readers import find_cases
 from seg_toolkit.evaluation.measures import Wish, parse, with_measures
 from seg_toolkit.evaluation.metrics import confusion, summary
 
-from tests.toolkit.conftest import SMALL, SegTrain, put, write_pairs
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, write_pairs
+from tests.support.images import put
 
 WITHOUT = """
 from importlib.machinery import PathFinder
@@ -76,7 +78,7 @@ def test_means_over_images_count_where_there_is_something() -> None:
 
 
 @pytest.fixture
-def constant(tmp_path: Path, seg_train: SegTrain) -> Path:
+def constant(tmp_path: Path) -> Path:
     """A model that calls everything a cell."""
     path = tmp_path / "constant.pt"
     assert seg_train(write_pairs(tmp_path / "pairs"), "-o", path, *TILE).exit_code == 0
@@ -88,7 +90,7 @@ def constant(tmp_path: Path, seg_train: SegTrain) -> Path:
     return path
 
 
-def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path, seg_train: SegTrain) -> None:
+def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
     """Two halves with a membrane between, and a model that merges them into one that fills the picture of 30×40 px."""
     mask = np.full((30, 40), 255, np.uint8)
     mask[:, 19:21] = 0
@@ -112,7 +114,7 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path, seg_train:
     assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 images" in table[3]
 
 
-def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     done = seg_train(data, "-o", out, *SMALL, "--steps", "1", "--metrics", "surface-dice=2.0")
     assert done.exit_code == 0, done.output
@@ -126,7 +128,7 @@ def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path, seg
 
 
 @pytest.mark.parametrize("evaluate", [True, False])
-def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, seg_train: SegTrain, evaluate: bool) -> None:
+def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate: bool) -> None:
     words = ["--evaluate", constant] if evaluate else ["-o", tmp_path / "new.pt", *TILE]
     done = seg_train(tmp_path / "pairs", *words, "--metrics", "warping")
     assert done.exit_code == 1
@@ -150,7 +152,7 @@ def test_a_missing_package_names_its_extra(
     )
 
 
-def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     """A random network and its file, by seg-train --tta and by Segmenter(tta=True): the same pixels, hence the same scores."""
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     assert seg_train(data, "-o", out, *TILE).exit_code == 0
@@ -184,7 +186,7 @@ def test_which_augmentation_shows_pictures_every_way_up(augment: str, turns: boo
     assert parse_augmentation(augment).every_way_up is turns
 
 
-def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     assert seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal").exit_code == 0
     done = seg_train("--evaluate", out, data, "--tta")
@@ -192,7 +194,7 @@ def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path, seg_train: Se
     assert "stay upright" in done.stderr
 
 
-def test_tta_belongs_to_evaluate(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_tta_belongs_to_evaluate(tmp_path: Path) -> None:
     done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *TILE, "--tta")
     assert done.exit_code == 1
     assert "--tta without --evaluate" in done.stderr

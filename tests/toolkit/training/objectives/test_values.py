@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_runtime.model.contract import Contract, Intensity, OutputInfo
+from seg_runtime.model.contract import Contract, OutputInfo
 from seg_runtime.pipeline.postprocess import from_units
 from seg_runtime.support.errors import DataError
 from seg_toolkit.checkpoints.checkpoint import load
@@ -22,7 +22,9 @@ from seg_toolkit.evaluation.value_metrics import BEST_DB, scores
 from seg_toolkit.planning.outputs import choose_outputs, extent
 from seg_toolkit.training.objectives.values import ValueAim
 
-from tests.toolkit.conftest import SegTrain, put
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.images import put
 
 TINY = [
     "--width",
@@ -51,12 +53,9 @@ def write(root: Path, count: int = 4, size: int = 48) -> Path:
     return root
 
 
-def contract(**changes: object) -> Contract:
-    made = Contract(
-        (60, 60), (20, 20), 1, Intensity("scale"), (), stride=4, task="regression", activation="none", decision="none",
-        outputs=ONE,
-    )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
+def one(**changes: object) -> Contract:
+    """60 -> 20 px, tiled by 20, one output in units of 1."""
+    return contract(60, 20, stride=4, **{"outputs": ONE, **changes})
 
 
 def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
@@ -98,7 +97,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_a_summary_is_json_and_a_table() -> None:
-    aim = ValueAim(contract())
+    aim = ValueAim(one())
     judged = [
         aim.compare(f"a{n}", Example.of_values(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8, 1))), np.full((1, 8, 8), n, np.float32))
         for n in (1, 3)
@@ -120,7 +119,7 @@ def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp
     stream = WindowStream(
         cases,
         (),
-        contract(outputs=(replace(ONE[0], offset=1.0, scale=2.0),)),
+        one(outputs=(replace(ONE[0], offset=1.0, scale=2.0),)),
         (1.0,),
         0.0,
         replace(NONE, flips=flips),
@@ -140,13 +139,10 @@ def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A data set and a model that was trained on it for a moment."""
-    from click.testing import CliRunner
-    from seg_toolkit.cli.train import main
-
     folder = tmp_path_factory.mktemp("values")
     data, out = write(folder / "data"), folder / "m.pt"
     words = [data, *TINY, "--steps", "120", "--lr", "0.01", "--dropout", "0", "--outputs", "height=mm", "-o", out]
-    done = CliRunner().invoke(main, [str(w) for w in words], catch_exceptions=False)
+    done = seg_train(*words)
     assert done.exit_code == 0, done.output
     return data, out
 
@@ -168,7 +164,7 @@ def test_a_training_learns_and_keeps_what_it_was(trained: tuple[Path, Path]) -> 
         assert min(Image.open(trained[1].with_suffix(ending)).size) > 100
 
 
-def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: Path, seg_train: SegTrain) -> None:
+def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, out = trained
     names = load(out).contract.provenance["settings"]["validation"]
     (tmp_path / "val.txt").write_text("\n".join(names))
@@ -182,9 +178,7 @@ def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: 
     assert "the model's 0" in told.stderr
 
 
-def test_a_truth_of_another_kind_is_refused_before_it_is_scored(
-    trained: tuple[Path, Path], tmp_path: Path, seg_train: SegTrain
-) -> None:
+def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
     told = seg_train(trained[0], "--evaluate", trained[1], "--metrics", "rand")
     assert (told.exit_code, "--metrics of labels for a regression" in told.stderr) == (1, True)
     for part in ("images", "targets"):
@@ -196,9 +190,7 @@ def test_a_truth_of_another_kind_is_refused_before_it_is_scored(
     assert (told.exit_code, "a has labels as its truth" in told.stderr) == (1, True)
 
 
-def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(
-    tmp_path: Path, seg_train: SegTrain
-) -> None:
+def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_path: Path) -> None:
     for number in range(2):
         put(tmp_path / "images" / f"a{number}.png", np.full((48, 48), 10 + number, np.uint8))
         target = np.zeros((48, 48), np.float32)
@@ -212,7 +204,7 @@ def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(
     assert found.build()
 
 
-def test_a_training_goes_on_where_it_was(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     data, out = write(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, *TINY, "--loss", "l2+ssim", "-o", out, "--steps", "4"]
     assert seg_train(*words).exit_code == 0
@@ -235,21 +227,19 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path, seg_train: SegTrain) ->
         (["--outputs", "a,b"], "1 names, each once"),
     ],
 )
-def test_options_that_do_not_fit_are_told_in_one_line(
-    tmp_path: Path, seg_train: SegTrain, options: list[str], told: str
-) -> None:
+def test_options_that_do_not_fit_are_told_in_one_line(tmp_path: Path, options: list[str], told: str) -> None:
     done = seg_train(write(tmp_path / "data"), *TINY, "--steps", "1", "-o", tmp_path / "m.pt", *options)
     assert done.exit_code == 1, done.output
     assert told in done.stderr.splitlines()[-1]
 
 
-def test_labels_have_no_use_for_options_of_values(cells: Path, tmp_path: Path, seg_train: SegTrain) -> None:
+def test_labels_have_no_use_for_options_of_values(cells: Path, tmp_path: Path) -> None:
     done = seg_train(cells, "--loss", "l1", "-o", tmp_path / "m.pt")
     assert done.exit_code == 1
     assert "--loss where the truth is labels" in done.stderr
 
 
-def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path, seg_train: SegTrain) -> None:
+def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
     words = [*TINY, "--import", tmp_path / "w.pt", "--intensity", "scale"]
     done = seg_train(write(tmp_path / "data"), *words, "-o", tmp_path / "m.pt")
