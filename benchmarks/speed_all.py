@@ -1,4 +1,4 @@
-"""All that the README quotes of speed, in pieces: `python -m tests.benchmarks.speed_all DIR [--quick] [--until N] [--scored CHECKPOINT DATA]`.
+"""All that the README quotes of speed, in pieces: `python -m benchmarks.speed_all DIR [--quick] [--until N] [--scored CHECKPOINT DATA]`.
 
 Each piece is a call of its own that leaves DIR/NAME.json; one that is there is not measured again, so that the command can be
 stopped and given again. At the end, and with `--until 0` at once, everything that is there is joined: the tables on stdout, DIR/speed.json, and the
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .speed_rows import say
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TIMED = "window,process"
 PIECES = (  # name, options of `speed`, minutes
     ("ours", ("--forms", "plain,fp32,cached,unrewritten,int8-ungated", "--parts", TIMED, "--pairs", "15"), 9),
@@ -63,7 +63,7 @@ def main() -> None:
 
 def _speed(*words: object, quiet: bool = True) -> None:
     """A call of `speed`; its table is shown at the end only."""
-    call = [sys.executable, "-m", "tests.benchmarks.speed", *map(str, words)]
+    call = [sys.executable, "-m", "benchmarks.speed", *map(str, words)]
     subprocess.run(call, cwd=ROOT, check=True, stdout=subprocess.DEVNULL if quiet else None)
 
 

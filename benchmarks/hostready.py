@@ -1,4 +1,4 @@
-"""The host-ready form beside the Python pipeline: `python -m tests.benchmarks.hostready [--images DIR] [--geometry fit] [--json FILE] [--quick]`.
+"""The host-ready form beside the Python pipeline: `python -m benchmarks.hostready [--images DIR] [--geometry fit] [--json FILE] [--quick]`.
 
 Speed in pairs on images of several sizes, file sizes, and the pixels that differ on real images of a folder.
 """

@@ -1,4 +1,4 @@
-"""What the pipeline costs on top of ONNX Runtime: `python -m tests.benchmarks.pipeline [--json FILE] [--quick]`."""
+"""What the pipeline costs on top of ONNX Runtime: `python -m benchmarks.pipeline [--json FILE] [--quick]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way to run this network, beside each other: `python -m tests.benchmarks.speed [--forms a,b] [--json FILE] [--chart FILE.png]`.
+"""Every way to run this network, beside each other: `python -m benchmarks.speed [--forms a,b] [--json FILE] [--chart FILE.png]`.
 
 Each form is measured in pairs with the plain torch export in an ONNX Runtime fp32 session, in turn, in one run. All of it takes more
 than an hour on two cores; `--forms`, `--parts` and `--join` take it to pieces, and `speed_all` does so for what the README quotes.

@@ -17,7 +17,7 @@ from .measure import Pair, command, pairs, processes
 from .pipeline import TEN_LINES
 from .speed_forms import PLAIN, Bench, Form, MissingError, parts, picture, save_picture
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAIRS_A_START = 3
 PARTS = ("window", "large", "process", "dice")
 Row = dict[str, Any]
@@ -146,7 +146,7 @@ def whole_process(form: Form, path: Path, bench: Bench, runs: int) -> Row:
     elif form.key.startswith("plain"):
         ours, place = _ten_lines(bench, path), bench.folder
     else:
-        ours, place = [sys.executable, "-m", "tests.benchmarks.one", form.key, path, bench.threads], ROOT
+        ours, place = [sys.executable, "-m", "benchmarks.one", form.key, path, bench.threads], ROOT
     seconds, memory = processes(ours, plain, place, runs)
     return {
         "seconds": vars(seconds), "memory_mb": vars(memory), "ratio": seconds.ratio,

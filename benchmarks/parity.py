@@ -1,4 +1,4 @@
-"""The parity table of the README: `python -m tests.benchmarks.parity [--images DIR] [--json FILE]`."""
+"""The parity table of the README: `python -m benchmarks.parity [--images DIR] [--json FILE]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory of a large volume: `python -m tests.benchmarks.volume [--shape 300,512,512] [--json FILE]`.
+"""Memory of a large volume: `python -m benchmarks.volume [--shape 300,512,512] [--json FILE]`.
 
 Writes a made-up CT of int16 as .nii.gz, runs `seg-run` on it in a process of its own with a small model of volumes and a
 small model of slices, and prints the peak of that process's memory (VmHWM), which the goal keeps below 2 GB. What a large

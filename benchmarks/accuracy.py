@@ -1,4 +1,4 @@
-"""Accuracy on real images, torch beside ONNX: `python -m tests.benchmarks.accuracy [SET …] [--steps 700] [--json FILE]`.
+"""Accuracy on real images, torch beside ONNX: `python -m benchmarks.accuracy [SET …] [--steps 700] [--json FILE]`.
 
 Trains with the defaults of `seg-train` at width 16, exports, and scores both forms on the validation split, next to
 what a threshold reaches on the same images.
@@ -31,7 +31,7 @@ from seg_toolkit.training.objectives import Aim, aim_of
 
 from .measure import machine, save_json, table
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One image by one peer in a process of its own, for its peak memory: `python -m tests.benchmarks.one PEER FILE THREADS`.
+"""One image by one peer in a process of its own, for its peak memory: `python -m benchmarks.one PEER FILE THREADS`.
 
 Run by `speed`; the folder of FILE holds the contract and `window.png`. It imports nothing that its peer does not need.
 """

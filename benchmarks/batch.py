@@ -1,4 +1,4 @@
-"""What windows in one call gain: `python -m tests.benchmarks.batch [--width N] [--batches N …] [--provider NAME] [--json FILE] [--quick]`.
+"""What windows in one call gain: `python -m benchmarks.batch [--width N] [--batches N …] [--provider NAME] [--json FILE] [--quick]`.
 
 The same windows in one call of a batch file, and one by one through a file of one window, in turn.
 """

@@ -1,4 +1,4 @@
-"""What each rewrite buys alone: `python -m tests.benchmarks.rewrites [--forms a,b] [--pairs 7] [--json FILE] [--quick]`.
+"""What each rewrite buys alone: `python -m benchmarks.rewrites [--forms a,b] [--pairs 7] [--json FILE] [--quick]`.
 
 A window with one form of layers rewritten against the window of the plain graph, in turn, in one run. A form is measured in the
 precision whose default table uses it, on the layers to which that table gives it; one that no table uses, in both precisions and on all
