@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.support.atomic import write_atomic
+from seg_runtime.support import write_atomic
 from seg_toolkit.checkpoints import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.data.readers import read_data_set

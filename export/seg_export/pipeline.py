@@ -12,7 +12,7 @@ import onnx
 import torch
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Segmenter
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError
@@ -129,7 +129,7 @@ def export(
 
 
 def _pictures(folder: Path | None, checkpoint: Checkpoint, option: str) -> list[Picture]:
-    return pictures(folder, checkpoint.reader, checkpoint.contract.input.channel_files, option) if folder else []
+    return pictures(folder, checkpoint.contract, checkpoint.reader, option) if folder else []
 
 
 def _check_form(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:

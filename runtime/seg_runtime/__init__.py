@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "model.contract": ("ClassInfo", "Contract", "Intensity"),
+    "model": ("ClassInfo", "Contract", "Intensity"),
     "support.errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
     "segmenter": ("Segmentation", "Segmenter"),
     "engine.tuning": ("Tuning",),

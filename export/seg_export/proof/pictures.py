@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats.opening import Files, image_files, whole_image
-from seg_runtime.formats.pictures import fitted
+from seg_runtime.formats import image_files, whole_image
 from seg_runtime.model.contract import Contract
-from seg_runtime.model.input import ChannelFile
-from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.pipeline import Array, Float
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.support.errors import DataError
 from seg_toolkit.data import Case, ClassValues
-from seg_toolkit.data.readers import PAIRS, STRUCTURE, read_data_set
+from seg_toolkit.data.readers import PAIRS, read_data_set
 
 from .parity import evenly, some_windows
 
@@ -29,7 +28,7 @@ class Picture:
     """An image and, where it is of a data set, its truth; nothing is read before it is asked for."""
 
     name: str
-    source: Files | Case
+    source: tuple[Path, ...] | Case
 
     def whole(self, contract: Contract) -> Array:
         """`(*spatial, C)` as the model takes it.
@@ -53,9 +52,7 @@ class Picture:
         return self.whole(contract), None
 
 
-def pictures(
-    folder: Path, reader: str = PAIRS, channel_files: Sequence[ChannelFile] = (), option: str = ""
-) -> list[Picture]:
+def pictures(folder: Path, contract: Contract, reader: str = PAIRS, option: str = "") -> list[Picture]:
     """All images of a folder, sorted by name.
 
     A folder in the layout of the checkpoint's reader is such a data set: its cases are taken, with their truth. Any other is
@@ -63,8 +60,8 @@ def pictures(
 
     Args:
         folder: to look into.
+        contract: of the checkpoint.
         reader: of the checkpoint, so that truth means what it meant in training.
-        channel_files: of the contract.
         option: that named the folder, for errors.
 
     Raises:
@@ -82,10 +79,7 @@ def pictures(
                 raise
             no_data_set = error.came
     try:
-        return [
-            Picture(str(files[0]), files)
-            for files in image_files(folder, channel_files, reader.partition(":")[0] == STRUCTURE)
-        ]
+        return [Picture(str(files[0]), files) for files in image_files(folder, contract)]
     except DataError as error:
         if not no_data_set:
             raise

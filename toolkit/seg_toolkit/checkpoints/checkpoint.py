@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.atomic import write_atomic
-from seg_runtime.support.errors import ModelError
+from seg_runtime.model import Contract
+from seg_runtime.support import ModelError, write_atomic
 from seg_runtime.version import VERSION
 from torch import Tensor, nn
 

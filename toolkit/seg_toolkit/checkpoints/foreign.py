@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from seg_runtime.support.errors import ModelError, SegError
+from seg_runtime.support import ModelError, SegError
 from torch import Tensor, nn
 
 from ..networks import Network, UNet

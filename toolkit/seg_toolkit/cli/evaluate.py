@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 from seg_runtime.pipeline.tta import averaged
-from seg_runtime.support.atomic import write_atomic
+from seg_runtime.support import SegError, write_atomic
 from seg_runtime.support.capabilities import check
-from seg_runtime.support.errors import SegError
 
 from ..checkpoints import Checkpoint, load
 from ..data import ClassValues, Report, parse_classes

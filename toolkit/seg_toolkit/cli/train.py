@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command
+from seg_runtime.support import InterruptedRunError, SegError, require_extra
 from seg_runtime.support.capabilities import check
-from seg_runtime.support.errors import InterruptedRunError, SegError
-from seg_runtime.support.extras import require_extra
 
 from ..options import (
     RECIPES,

@@ -18,12 +18,11 @@ from .classes import to_labels as to_labels
 from .dataset import LABELS as LABELS
 from .dataset import VALUES as VALUES
 from .dataset import DataSet as DataSet
-from .files import STACKS as STACKS
-from .files import VOLUMES as VOLUMES
 from .files import Report as Report
-from .files import VolumeGrid as VolumeGrid
 from .files import by_channels as by_channels
 from .files import by_name as by_name
+from .files import is_volume as is_volume
+from .files import is_volume_or_stack as is_volume_or_stack
 from .files import matched as matched
 from .files import page_count as page_count
 from .files import read_channels as read_channels

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support.errors import DataError
+from seg_runtime.support import DataError
 
 from .classes import ClassValues
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
-from seg_runtime.model.answer import ClassInfo
-from seg_runtime.support.errors import DataError
+from seg_runtime.model import ClassInfo
+from seg_runtime.support import DataError
 
 _BACKGROUND = (0, 0, 0)
 _COLORS = (  # Okabe and Ito's palette, which colour-blind readers can distinguish

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seg_runtime.model.input import ChannelFile, Voxels
-from seg_runtime.support.errors import DataError
+from seg_runtime.model import ChannelFile, Voxels
+from seg_runtime.support import DataError
 
 from .case import Case
 from .files import name_in_list

@@ -9,27 +9,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import channels, nifti, opening, pictures
-from seg_runtime.model.input import ChannelFile
-from seg_runtime.support.errors import DataError
-from seg_runtime.support.folders import list_files, named
+from seg_runtime.formats import FORMATS, Place, ReadOptions, group, read_bytes, stacked, stem_of
+from seg_runtime.formats.pictures import Pages
+from seg_runtime.model import ChannelFile
+from seg_runtime.support import DataError, list_files, named
 
-VolumeGrid = nifti.NiftiGrid
 Report = Callable[[str], None]
 """Called with a line about files that are left out."""
 
-IMAGES = pictures.SUFFIXES
-STACKS = (".tif", ".tiff")
-"""Suffixes of files that may hold several pages."""
-VOLUMES = nifti.SUFFIXES
+_STACKS = (".tif", ".tiff")  # files that may hold several pages
 
 
-def by_name(folder: Path, suffixes: Sequence[str] = IMAGES, recursive: bool = False) -> dict[str, Path]:
+def by_name(
+    folder: Path, accepts: Callable[[Path], bool] = FORMATS.is_picture, recursive: bool = False
+) -> dict[str, Path]:
     """Files of a folder by their names without suffix, sorted; empty where there is no such folder.
 
     Args:
         folder: to look into.
-        suffixes: files with others are left out.
+        accepts: whether a file belongs to them, by its name; pictures by default.
         recursive: look into folders of folders, too.
 
     Raises:
@@ -37,12 +35,11 @@ def by_name(folder: Path, suffixes: Sequence[str] = IMAGES, recursive: bool = Fa
     """
     found: dict[str, Path] = {}
     for path in [*list_files(folder, recursive), *_folders(folder)]:
-        suffix = next((s for s in sorted(suffixes, key=len, reverse=True) if path.name.lower().endswith(s)), None)
-        if suffix is None:
+        if not accepts(path):
             continue
         if path.is_dir():
             raise DataError(f"{path} is a folder", "a file", "rename it, or take it away")
-        other = found.setdefault(path.name[: -len(suffix)], path)
+        other = found.setdefault(stem_of(path), path)
         if other != path:
             raise DataError(f"{path} and {other} have one name", "one file per name", "remove one")
     return dict(sorted(found.items()))
@@ -52,14 +49,23 @@ def _folders(folder: Path) -> Iterable[Path]:
     return (p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else ()
 
 
+def is_volume(path: Path) -> bool:
+    """Whether a file is a NIfTI volume, by its name."""
+    return FORMATS.get("nifti").named(path)
+
+
+def is_volume_or_stack(path: Path) -> bool:
+    """Whether a file is a NIfTI volume or a TIFF stack, by its name."""
+    return is_volume(path) or path.suffix.lower() in _STACKS
+
+
 def by_channels(folder: Path, channel_files: Sequence[ChannelFile]) -> dict[str, tuple[Path, ...]]:
     """The files of each case, one a channel in their order, by the case's name.
 
     Raises:
         ImageError: a case lacks a channel, or a file is none.
     """
-    paths = [path for path in list_files(folder) if path.suffix.lower() in IMAGES]
-    found, failed = channels.group(paths, channel_files)
+    found, failed = group([path for path in list_files(folder) if FORMATS.is_picture(path)], channel_files)
     if failed:
         raise failed[0][1]
     return {case.name: files for case, files in found.items()}
@@ -87,8 +93,7 @@ def report_left_out(report: Report, names: Iterable[str], what: str) -> None:
 def name_in_list(listed: str) -> str:
     """The name of a case that a text file lists as such or as a file."""
     path = Path(listed)
-    known = opening.is_readable(path) or opening.is_readable(path, structures=True)
-    return opening.stem_of(path) if known else path.name
+    return stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name
 
 
 def read_image(path: Path) -> NDArray[Any]:
@@ -117,11 +122,12 @@ def _integers(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
 
 
 def _only_page(path: Path, indices: bool) -> NDArray[Any]:
-    pages = pictures.decode(pictures.read_bytes(path), str(path), indices=indices)
+    data = read_bytes(path)
+    pages = FORMATS.of(data, path).read(data, str(path), ReadOptions(indices=indices))
     page = next(pages)
     if next(pages, None) is not None:
         raise DataError(f"{path} has several pages", "one image per file", "split the stack")
-    return page
+    return page.array
 
 
 def read_channels(
@@ -138,12 +144,12 @@ def read_channels(
         ImageError: a channel in colour, or sizes or dtypes that differ.
     """
     planes = [read(path) for path in paths]
-    return planes[0] if len(planes) == 1 else channels.stacked(planes, [str(path) for path in paths], channel_files)
+    return planes[0] if len(planes) == 1 else stacked(planes, [str(path) for path in paths], channel_files)
 
 
 def page_count(path: Path, indices: bool = False) -> int:
     """Pages of an image file."""
-    return len(_stack(path, indices)) if path.suffix.lower() in STACKS else 1
+    return len(_stack(path, indices)) if path.suffix.lower() in _STACKS else 1
 
 
 def read_page(path: Path, page: int, indices: bool = False) -> NDArray[Any]:
@@ -152,7 +158,7 @@ def read_page(path: Path, page: int, indices: bool = False) -> NDArray[Any]:
     Raises:
         DataError: it has fewer pages by now.
     """
-    if path.suffix.lower() not in STACKS:
+    if path.suffix.lower() not in _STACKS:
         return _only_page(path, indices)
     pages = _stack(path, indices)
     if page >= len(pages):
@@ -160,38 +166,37 @@ def read_page(path: Path, page: int, indices: bool = False) -> NDArray[Any]:
     return pages[page]
 
 
-def _stack(path: Path, indices: bool) -> pictures.Pages:
+def _stack(path: Path, indices: bool) -> Pages:
     try:
         now = path.stat()
     except OSError:
-        return pictures.Pages(pictures.read_bytes(path), str(path), indices=indices)  # which says what is wrong
+        return Pages(read_bytes(path), str(path), indices=indices)  # which says what is wrong
     return _opened(path, (now.st_mtime_ns, now.st_size), indices)
 
 
 @lru_cache(maxsize=32)
-def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> pictures.Pages:
-    return pictures.Pages(pictures.read_bytes(path), str(path), indices=indices)
+def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
+    return Pages(read_bytes(path), str(path), indices=indices)
 
 
-def read_volume(path: Path) -> tuple[NDArray[Any], VolumeGrid | None]:
-    """`(D, H, W, C)` of a NIfTI volume or a TIFF stack, and where its voxels lie; None for a stack.
+def read_volume(path: Path) -> tuple[NDArray[Any], Place]:
+    """`(D, H, W, C)` of a volume or a stack, and where its voxels lie.
 
     Raises:
         ImageError: it cannot be read, or is a single picture.
     """
-    data = pictures.read_bytes(path)
-    if nifti.is_nifti(path):
-        return nifti.read_volume(data, str(path))
-    return opening.volume_of(pictures.decode(data, str(path), indices=True), str(path)), None
+    data = read_bytes(path)
+    page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
+    return page.array, page.place
 
 
-def read_volume_mask(path: Path) -> tuple[NDArray[np.int64], VolumeGrid | None]:
+def read_volume_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
     """Label values `(D, H, W)` of a volume, and where its voxels lie.
 
     Raises:
         DataError: several channels, or values that are not integers.
     """
-    values, grid = read_volume(path)
+    values, place = read_volume(path)
     if values.shape[-1] != 1:
         raise DataError(f"{path} has {values.shape[-1]} channels", "labels of one value a voxel", "correct it")
-    return _integers(values[..., 0], path), grid
+    return _integers(values[..., 0], path), place

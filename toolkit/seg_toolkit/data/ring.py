@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.support import DataError, SegError
 
 from .case import Case, Example
 from .classes import ClassValues

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 
 
 def touching(axes: int) -> NDArray[np.bool_]:

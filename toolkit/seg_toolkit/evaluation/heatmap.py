@@ -11,12 +11,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.answers.overlay import fullest_slice, visible
-from seg_runtime.formats.pictures import fitted
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.geometry import unframe
-from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.windows import window_logits
-from seg_runtime.support.atomic import write_atomic
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import fitted, unframe, window_logits
+from seg_runtime.support import write_atomic
 
 from ..data import Case, ClassValues
 from ..networks import Network
@@ -70,7 +67,7 @@ def attention_maps(model: Network, image: NDArray[Any], contract: Contract, devi
 
     grid, pieces = window_logits(image, contract, infer)
     whole = np.zeros((model.depth, *grid.shape), np.float32)
-    return unframe(stitch(pieces, grid, whole), image.shape[:-1])
+    return unframe(grid.stitch(pieces, whole), image.shape[:-1])
 
 
 def write_pictures(folder: Path, name: str, image: NDArray[Any], maps: Float, contract: Contract) -> list[Path]:

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support.errors import DataError, SegError
-from seg_runtime.support.extras import require_extra
+from seg_runtime.support import DataError, SegError, require_extra
 
 from ..data import RING, ClassValues, Example, without_ring
 from .metrics import or_none, over_images

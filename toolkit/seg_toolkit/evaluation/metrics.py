@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model.answer import OutputInfo
-from seg_runtime.support.extras import require_extra
+from seg_runtime.model import OutputInfo
+from seg_runtime.support import require_extra
 
 Confusion = NDArray[np.int64]
 Score = NDArray[np.float64]

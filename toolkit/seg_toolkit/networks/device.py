@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 from torch import nn
 
 LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}

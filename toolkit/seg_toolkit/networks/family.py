@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seg_runtime.support.errors import ModelError
-from seg_runtime.support.registry import Registry
+from seg_runtime.support import ModelError, Registry
 
 from .attention import AttentionUNet
 from .multiscale import MultiScaleUNet

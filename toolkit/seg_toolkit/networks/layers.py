@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 from torch import Tensor, nn
 
 ANSWER_PX = 384

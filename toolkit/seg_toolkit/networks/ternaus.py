@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from seg_runtime.support.errors import ModelError, SegError
+from seg_runtime.support import ModelError, SegError
 from torch import Tensor, nn
 
 from .layers import answered_side, check_margin, he_normal, margin_px, reach_px, without_margin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 from torch import Tensor, nn
 from torch.nn import functional as F
 

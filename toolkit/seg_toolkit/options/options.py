@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 
 _PATH = click.Path(path_type=Path)
 _MAX_LR = 100.0

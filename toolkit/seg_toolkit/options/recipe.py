@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from seg_runtime.support.errors import SegError
-from seg_runtime.support.extras import require_extra
-from seg_runtime.support.registry import Registry
+from seg_runtime.support import Registry, SegError, require_extra
 
 from .options import TrainOptions, option_fields
 

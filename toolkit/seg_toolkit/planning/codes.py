@@ -13,9 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seg_runtime.model.answer import ClassInfo, Code
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.errors import DataError
+from seg_runtime.model import ClassInfo, Code, Contract
+from seg_runtime.support import DataError
 
 _FORM = '{"NAME": {"category": [VALUE, SCHEME, MEANING], "type": [VALUE, SCHEME, MEANING]}, …}'
 _LIMITS = (("value", 16), ("scheme", 16), ("meaning", 64))  # characters of SH and LO, PS3.5, 6.2

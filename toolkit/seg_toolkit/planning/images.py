@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from seg_runtime.model.input import INTENSITIES, Intensity
-from seg_runtime.pipeline.preprocess import dtype_maximum
-from seg_runtime.support.errors import DataError
+from seg_runtime.model import INTENSITIES, Intensity
+from seg_runtime.pipeline import dtype_maximum
+from seg_runtime.support import DataError
 
 from ..data import parse_augmentation
 from .statistics import CaseStatistics

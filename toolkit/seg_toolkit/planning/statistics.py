@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.formats.pictures import has_opaque_alpha, is_grey
-from seg_runtime.pipeline.preprocess import mean_std
-from seg_runtime.support.errors import DataError
+from seg_runtime.pipeline import has_opaque_alpha, is_grey, mean_std
+from seg_runtime.support import DataError
 
 from ..data import Case, ClassValues, DataSet, sized
 

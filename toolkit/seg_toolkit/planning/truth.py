@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from seg_runtime.model.answer import OutputInfo
-from seg_runtime.model.contract import GEOMETRIES
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.model import GEOMETRIES, OutputInfo
+from seg_runtime.support import DataError, SegError
 
 from .statistics import CaseStatistics, TargetStatistics, class_shares
 

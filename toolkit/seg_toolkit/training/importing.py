@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from seg_runtime.model.input import Intensity
+from seg_runtime.model import Intensity
 
 from ..checkpoints import Checkpoint, digest_of, finished, fit_weights, read_state, save
 from ..data import Report

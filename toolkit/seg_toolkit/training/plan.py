@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from seg_runtime.model.contract import Contract, Geometry
-from seg_runtime.model.input import Input
-from seg_runtime.support.atomic import check_writable
+from seg_runtime.model import Contract, Geometry, Input
+from seg_runtime.support import SegError, check_writable
 from seg_runtime.support.capabilities import check
-from seg_runtime.support.errors import SegError
 
 from ..checkpoints import Checkpoint, digest_of, load, read_state, resume_path
 from ..data import Case, Report, parse_augmentation

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from seg_runtime.pipeline.tta import UPRIGHT
-from seg_runtime.support.atomic import write_atomic
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError, write_atomic
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 

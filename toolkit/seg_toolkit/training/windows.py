@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.formats.pictures import fitted
-from seg_runtime.pipeline.geometry import frame, frame_labels
-from seg_runtime.pipeline.preprocess import normaliser
-from seg_runtime.support.errors import SegError
+from seg_runtime.pipeline import Normaliser, fitted, frame, frame_labels
+from seg_runtime.support import SegError
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -93,7 +91,7 @@ class WindowStream(Dataset["Item | SegError"]):
         where = coordinates(change, centre, self.contract.geometry.input_shape)
         if self.objective.on_pixels:
             where = on_pixels(where)
-        image = normaliser(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
+        image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
         answered = self._answered(where)
         weights = warp(case.weights[..., None], answered, 0)[..., 0]

@@ -12,7 +12,7 @@ import onnx
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import PRECISIONS, Contract
 from seg_runtime.model.golden import FP32_LIMIT
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import ParityError, SegError
 from seg_toolkit.checkpoints import Checkpoint
@@ -97,8 +97,8 @@ def in_precision(
         ParityError: it costs too many labels, answers blank or NaN, or this processor's kernels saturate.
         DataError, ImageError: images that do not fit the model.
     """
-    images = pictures(wanted.calibration, checkpoint.reader, contract.input.channel_files)
-    judges = pictures(wanted.images, checkpoint.reader, contract.input.channel_files) if wanted.images else images
+    images = pictures(wanted.calibration, contract, checkpoint.reader)
+    judges = pictures(wanted.images, contract, checkpoint.reader) if wanted.images else images
     chosen = some(images, CALIBRATION_IMAGES)
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
     known = answered(some(images, IMAGES), checkpoint.classes, contract, proven.run)

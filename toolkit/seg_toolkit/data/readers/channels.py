@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model.input import ChannelFile
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.model import ChannelFile
+from seg_runtime.support import DataError, SegError
 
 from .. import (
     Case,

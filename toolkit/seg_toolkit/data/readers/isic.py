@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from seg_runtime.support.errors import DataError
-from seg_runtime.support.folders import list_files
+from seg_runtime.support import DataError, list_files
 
 from .. import DataSet, Report, matched
 from .pairs import PairCase

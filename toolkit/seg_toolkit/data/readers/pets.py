@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.support import DataError, SegError
 
 from .. import DataSet, Report, report_left_out
 from .pairs import PairCase

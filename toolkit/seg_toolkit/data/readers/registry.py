@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from seg_runtime.support.errors import SegError
-from seg_runtime.support.registry import Registry
+from seg_runtime.support import Registry, SegError
 
 from .. import DataSet, Report, with_ring
 from .channels import find_channels

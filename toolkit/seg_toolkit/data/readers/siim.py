@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support.errors import DataError
+from seg_runtime.formats import FORMATS
+from seg_runtime.support import DataError
 
 from .. import Case, ClassValues, DataSet, Example, Report, by_name, matched, read_image, to_labels
 
@@ -67,7 +68,7 @@ def find_siim(root: Path, report: Report) -> DataSet:
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     if table is None:
         raise DataError(f"{root} has no {' or '.join(_TABLES)}", _LAYOUT, "put the table beside the images")
-    rows, images = _rows(table), by_name(root, (".dcm",), recursive=True)
+    rows, images = _rows(table), by_name(root, FORMATS.get("dicom").named, recursive=True)
     if not images:
         raise DataError(f"{root} has no DICOM images", _LAYOUT, "put them beside the table")
     unnamed, lone = f"images that {table.name} does not name", f"of {table.name} without an image"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support.errors import DataError
+from seg_runtime.support import DataError
 
 from .. import Case, ClassValues, DataSet, Example, Report, page_count, read_page, to_labels
 

@@ -18,20 +18,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats.pictures import read_bytes
+from seg_runtime.formats import read_bytes
 from seg_runtime.formats.structures import (
     CHANNELS,
-    SUFFIXES,
-    WANTED,
     Lattice,
     Ligand,
     Structure,
-    lattice_of,
+    Structures,
     read_structure,
-    voxelised,
 )
-from seg_runtime.model.input import Voxels
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.model import Voxels
+from seg_runtime.support import DataError, SegError
 
 from .. import Case, ClassValues, DataSet, Example, Report, by_name, report_left_out, to_labels
 
@@ -68,7 +65,7 @@ class StructureCase(Case):
     def image(self) -> NDArray[Any]:
         """`(D, H, W, C)` uint8."""
         structure, lattice = self._read()
-        return voxelised(structure, self.grid, lattice)
+        return lattice.filled(structure, self.grid)
 
     def values(self) -> dict[int, str]:
         """0, and 1 for the site."""
@@ -82,7 +79,7 @@ class StructureCase(Case):
             for _, where, _ in lattice.near(ligand.positions, self.reach_angstrom):
                 site[where] = 1
         labels = to_labels(site.reshape(lattice.shape), classes, str(self.file))
-        return Example(voxelised(structure, self.grid, lattice), labels)
+        return Example(lattice.filled(structure, self.grid), labels)
 
     def bound(self, structure: Structure) -> list[Ligand]:
         """The ligands that count."""
@@ -95,7 +92,7 @@ class StructureCase(Case):
 
     def _read(self) -> tuple[Structure, Lattice]:
         structure = read_structure(read_bytes(self.file), str(self.file))
-        return structure, lattice_of(structure, self.grid, str(self.file))
+        return structure, Lattice.around(structure, self.grid, str(self.file))
 
 
 def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str = _REACH, ligands: str = "") -> DataSet:
@@ -116,9 +113,12 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
     grid = Voxels(_angstrom("voxel", voxel, _FINEST_ANGSTROM, _COARSEST_ANGSTROM), CHANNELS)
     reaches = _angstrom("reach", reach, 0.0, _FARTHEST_ANGSTROM)
     wanted = tuple(code.strip().upper() for code in ligands.split("+") if code.strip())
-    files = by_name(root, SUFFIXES) or by_name(root, SUFFIXES, recursive=True)
+    named = Structures().named
+    files = by_name(root, named) or by_name(root, named, recursive=True)
     if not files:
-        raise DataError(f"{root} has no structures", f"{_LAYOUT}; {WANTED}", "point to the folder that holds them")
+        raise DataError(
+            f"{root} has no structures", f"{_LAYOUT}; {Structures.title}", "point to the folder that holds them"
+        )
     cases = [StructureCase(name, file, grid, reaches, wanted) for name, file in files.items()]
     found = tuple(c for c in cases if c.bound(read_structure(read_bytes(c.file), str(c.file))))
     report_left_out(report, files.keys() - {c.name for c in found}, "without a ligand")

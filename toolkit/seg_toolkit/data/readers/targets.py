@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from seg_runtime.model.input import ChannelFile
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.model import ChannelFile
+from seg_runtime.support import DataError, SegError
 
 from .. import (
     VALUES,

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from seg_runtime.support.errors import DataError, SegError
-from seg_runtime.support.folders import list_files
+from seg_runtime.support import DataError, SegError, list_files
 
 from .. import DataSet, Report, report_left_out
 from .pairs import PairCase

@@ -17,19 +17,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model.input import ChannelFile
-from seg_runtime.support.errors import DataError
+from seg_runtime.formats import Place
+from seg_runtime.model import ChannelFile
+from seg_runtime.support import DataError
 
 from .. import (
-    STACKS,
-    VOLUMES,
     Case,
     ClassValues,
     DataSet,
     Example,
     Report,
-    VolumeGrid,
     by_name,
+    is_volume,
+    is_volume_or_stack,
     matched,
     read_volume,
     read_volume_mask,
@@ -71,13 +71,13 @@ class VolumeCase(Case):
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Image and ground truth; see `Case.read`."""
-        image, grid = self._image()
-        mask, labels_grid = read_volume_mask(self.labels)
+        image, place = self._image()
+        mask, labels_place = read_volume_mask(self.labels)
         known = None
         if mask.shape != image.shape[:-1]:
             came = f"{self.name}: image of {sized(image.shape[:-1])}, labels of {sized(mask.shape)} voxels"
             raise DataError(came, "one size", "export them again")
-        _check_place(grid, labels_grid, self.labels)
+        _check_place(place, labels_place, self.labels)
         if self.unknown is not None:
             known = mask != self.unknown
             if not known.any():
@@ -86,22 +86,22 @@ class VolumeCase(Case):
             mask = np.where(known, mask, classes[0].values[0])
         return Example(image, to_labels(mask, classes, str(self.labels)), known=known)
 
-    def _image(self) -> tuple[NDArray[Any], VolumeGrid | None]:
-        first, grid = read_volume(self.channels[0])
+    def _image(self) -> tuple[NDArray[Any], Place]:
+        first, place = read_volume(self.channels[0])
         parts = [first]
         for path in self.channels[1:]:
-            part, its_grid = read_volume(path)
+            part, its_place = read_volume(path)
             if part.shape[:-1] != first.shape[:-1]:
                 came = f"{path} has {sized(part.shape[:-1])} voxels, {self.channels[0].name} {sized(first.shape[:-1])}"
                 raise DataError(came, "one size for all channels of a case", "export them again")
-            _check_place(grid, its_grid, path)
+            _check_place(place, its_place, path)
             parts.append(part)
-        return (first if len(parts) == 1 else np.concatenate(parts, axis=-1)), grid
+        return (first if len(parts) == 1 else np.concatenate(parts, axis=-1)), place
 
 
-def _check_place(grid: VolumeGrid | None, other: VolumeGrid | None, path: Path) -> None:
+def _check_place(place: Place, other: Place, path: Path) -> None:
     """Refuse a file whose voxels lie elsewhere than those of the case's first one."""
-    if grid and other and not grid.same_place(other):
+    if not place.same_as(other):
         raise DataError(f"{path} has another affine than its case's first file", "one grid", "resample it to that")
 
 
@@ -118,7 +118,7 @@ def find_brats(root: Path, report: Report) -> DataSet:
     cases: list[VolumeCase] = []
     without_labels: list[str] = []
     for folder in _case_folders(root):
-        volumes = by_name(folder, VOLUMES)
+        volumes = by_name(folder, is_volume)
         scans = {scan: volumes.get(f"{folder.name}_{scan}") for scan in (*_SCANS, "seg")}
         if not any(scans.values()):
             continue
@@ -153,7 +153,7 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
     Raises:
         DataError: another layout, a damaged dataset.json, or a file that it lists and that is missing.
     """
-    images, labels = (by_name(root / part, VOLUMES) for part in ("imagesTr", "labelsTr"))
+    images, labels = (by_name(root / part, is_volume) for part in ("imagesTr", "labelsTr"))
     if not images or not labels:
         which = "imagesTr" if not images else "labelsTr"
         raise DataError(f"{root / which} has no NIfTI volumes", _DECATHLON, "point to the folder that holds both")
@@ -197,7 +197,7 @@ def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
     except ValueError as error:
         came = f"--reader sparse:unknown={unknown}"
         raise DataError(came, "an integer such as sparse:unknown=255", "correct it") from error
-    images, labels = (by_name(root / part, (*VOLUMES, *STACKS)) for part in ("images", "labels"))
+    images, labels = (by_name(root / part, is_volume_or_stack) for part in ("images", "labels"))
     names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
     if not names:
         raise DataError(f"{root} has no volume with labels", _SPARSE, "point to the folder that holds both")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.model.answer import LabelSpec
-from seg_runtime.pipeline.geometry import frame_labels
+from seg_runtime.model import LabelSpec
+from seg_runtime.pipeline import frame_labels
 from torch import Tensor
 
 from ...data import (

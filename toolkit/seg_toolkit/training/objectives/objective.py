@@ -10,10 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.model.answer import AnswerSpec
-from seg_runtime.model.contract import Contract
-from seg_runtime.model.input import Intensity, Voxels
-from seg_runtime.support.errors import DataError
+from seg_runtime.model import AnswerSpec, Contract, Intensity, Voxels
+from seg_runtime.support import DataError
 from torch import Tensor
 
 from ...data import ClassValues, DataSet, Example, Report

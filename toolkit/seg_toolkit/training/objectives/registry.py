@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.registry import Registry
+from seg_runtime.model import Contract
+from seg_runtime.support import Registry
 
 from ...data import ClassValues
 from ...options import Settings

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.answers import answer_of
-from seg_runtime.formats.pictures import fitted
-from seg_runtime.pipeline.windows import Infer
+from seg_runtime.pipeline import Infer, fitted
 
 from ...data import Case
 from ...evaluation import Measure, measure, with_measures

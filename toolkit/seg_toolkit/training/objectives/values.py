@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import Values
-from seg_runtime.model.answer import ValueSpec
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.model import Contract, ValueSpec
+from seg_runtime.support import DataError, SegError
 from torch import Tensor
 
 from ...data import VALUES, ClassValues, DataSet, Example, Report, warp
