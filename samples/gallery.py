@@ -23,9 +23,9 @@ from seg_runtime.support import write_atomic
 from seg_toolkit.checkpoints import load
 from seg_toolkit.cli import main as seg_train
 from seg_toolkit.data.readers import read_data_set
-from seg_toolkit.evaluation import Measure, measure, over_images, parse_measures
+from seg_toolkit.evaluation import Measure, measure, over_images
 from seg_toolkit.options import Settings
-from seg_toolkit.training import objective_of
+from seg_toolkit.training import OBJECTIVES
 
 from .generators import generator, names
 from .shown import Shown, write_pages
@@ -58,10 +58,10 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     write(exported, file)
     contract = exported.contract
     settings = Settings.stored(contract.provenance["settings"])
-    objective = objective_of(contract, checkpoint.classes, settings)
+    objective = OBJECTIVES.get(contract.answer.kind)(contract, checkpoint.classes, settings)
     cases = read_data_set(checkpoint.reader, unseen, lambda text: None).cases
     ours, trivial, measured = [], [], []
-    measures = parse_measures(settings.metrics)
+    measures = Measure.parse(settings.metrics)
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
             example = case.read(objective.classes)

@@ -1,10 +1,7 @@
 """Checkpoints: our own format, and weights of other programs."""
 
 from .checkpoint import Checkpoint as Checkpoint
-from .checkpoint import beside as beside
-from .checkpoint import finished as finished
 from .checkpoint import load as load
-from .checkpoint import resume_path as resume_path
 from .checkpoint import save as save
 from .checkpoint import weights_sha256 as weights_sha256
 from .foreign import digest_of as digest_of

@@ -15,7 +15,7 @@ from seg_runtime.version import VERSION
 from torch import Tensor, nn
 
 from ..data import ClassValues
-from ..networks import Network, build, described
+from ..networks import Network, build
 
 FORMAT = "seg-edge checkpoint 1"
 _WANTED = "a checkpoint made by seg-train"
@@ -41,6 +41,29 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
     reader: str = "pairs"
 
+    @classmethod
+    def finished(
+        cls, network: Network, contract: Contract, classes: tuple[ClassValues, ...], reader: str, **facts: Any
+    ) -> Checkpoint:
+        """The checkpoint of a network that is ready to be used.
+
+        Args:
+            network: with its weights, which are copied.
+            contract: without provenance.
+            classes: with their mask values.
+            reader: of the data set.
+            facts: for the provenance, besides the digest of the weights, the network and the versions.
+        """
+        provenance = {
+            "weights_sha256": weights_sha256(network),
+            "seg-edge": VERSION,
+            "torch": str(torch.__version__),
+            "network": network.described,
+            **facts,
+        }
+        state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        return cls(network.described, state, replace(contract, provenance=provenance), classes, reader=reader)
+
     def build(self) -> Network:
         """The network with its weights, in evaluation mode."""
         try:
@@ -50,29 +73,6 @@ class Checkpoint:
             came = f"the checkpoint's weights do not fit its network ({error})"
             raise ModelError(came, _WANTED, "train it again") from error
         return model.eval()
-
-
-def finished(
-    network: Network, contract: Contract, classes: tuple[ClassValues, ...], reader: str, **facts: Any
-) -> Checkpoint:
-    """The checkpoint of a network that is ready to be used.
-
-    Args:
-        network: with its weights, which are copied.
-        contract: without provenance.
-        classes: with their mask values.
-        reader: of the data set.
-        facts: for the provenance, besides the digest of the weights, the network and the versions.
-    """
-    provenance = {
-        "weights_sha256": weights_sha256(network),
-        "seg-edge": VERSION,
-        "torch": str(torch.__version__),
-        "network": described(network),
-        **facts,
-    }
-    state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    return Checkpoint(described(network), state, replace(contract, provenance=provenance), classes, reader=reader)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -140,13 +140,3 @@ def weights_sha256(model: nn.Module) -> str:
         digest.update(f"{name} {array.shape} {array.dtype}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def beside(out: Path, ending: str) -> Path:
-    """A file that belongs to the model `out`: `model.pt` -> `model.csv`, other names keep all of theirs."""
-    return out.with_name((out.stem if out.suffix in (".pt", ".pth") else out.name) + ending)
-
-
-def resume_path(out: Path) -> Path:
-    """Where the state to resume from lies: beside the model."""
-    return beside(out, ".resume.pt")

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from seg_runtime.support import ModelError, SegError
+from seg_runtime.support import ModelError
 from torch import Tensor, nn
 
-from ..networks import Network, UNet
+from ..networks import Network
 from .checkpoint import read_torch
 
 _WANTED = "a state dict of torch: names and tensors"
@@ -54,18 +54,16 @@ def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = 
     were scaled, and in which order a skip and the upsampled map were joined.
 
     Args:
-        model: a `UNet`; changed in place.
+        model: a network that has an order, see `Network.layers_in_order`; changed in place.
         state: tensors by name.
         skip_first: the other network joins the skip before the upsampled map; ours after it.
 
     Raises:
-        SegError: our network is no plain U-Net.
+        SegError: our network is not a plain U-Net.
         ModelError: names the first layer that does not fit.
     """
-    if not isinstance(model, UNet) or model.kind != UNet.kind:
-        raise SegError(f"--import for the network {model.kind}", f"the network {UNet.kind}", "leave --network out")
     others, after = iter(_layers(state)), None
-    for name, layer in _in_order(model):
+    for name, layer in model.layers_in_order():
         given, after = after or next(others, None), None
         if isinstance(layer, nn.InstanceNorm2d) and not (given and _is_norm(given[1])):
             given, after = (name, {}), given  # torch's instance norm has no tensors unless asked
@@ -94,17 +92,6 @@ def _layers(state: Mapping[str, Tensor]) -> Iterator[_Layer]:
         if part != "num_batches_tracked":  # matters only where training goes on
             gathered.setdefault(layer, {})[part] = value
     yield from gathered.items()
-
-
-def _in_order(model: UNet) -> Iterator[tuple[str, nn.Module]]:
-    """Our layers that hold tensors, in the order in which an image meets them."""
-    blocks = [f"down.{level}" for level in range(model.depth)] + ["bottom"]
-    for level in range(model.depth):
-        blocks += [f"up.{level}", f"merge.{level}"]
-    for block in (*blocks, "head"):
-        for name, layer in model.get_submodule(block).named_modules(prefix=block):
-            if next(layer.parameters(recurse=False), None) is not None:
-                yield name, layer
 
 
 def _is_norm(tensors: _State) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from seg_runtime.cli.commandline import Command
-from seg_runtime.support import InterruptedRunError, SegError, require_extra
+from seg_runtime.support import InterruptedRunError, SegError, require_extra, write_atomic
 from seg_runtime.support.capabilities import check
 
 from ..options import (
@@ -21,10 +23,33 @@ from ..options import (
     Request,
     TrainOptions,
     load_recipe,
+    option_fields,
 )
-from .options import filled, given_options, options_of
 
 _SHOWN_LOSSES = 20  # the bar shows the mean of so many
+_O = TypeVar("_O", bound=DataOptions)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _options_of(*classes: type[DataOptions]) -> Callable[[_F], _F]:
+    """A decorator that gives a command an option for each field of the classes, each once."""
+    fields = {flag: field for options in classes for flag, field in option_fields(options).items()}
+
+    def decorate(command: _F) -> _F:
+        for flag, field in reversed(fields.items()):
+            about = field.metadata
+            decorator = click.option(
+                flag, field.name, default=field.default, help=about["help"], type=about["type"],
+                metavar=about["metavar"] or None, is_flag=field.default is False,
+            )  # fmt: skip
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def _filled(options: type[_O], values: Mapping[str, Any], **more: Any) -> _O:
+    return options(**{field.name: values[field.name] for field in option_fields(options).values()}, **more)
 
 
 def _take_recipe(context: click.Context, option: click.Parameter, name: str | None) -> str:
@@ -57,7 +82,7 @@ def _list_recipes(context: click.Context, option: click.Parameter, wanted: bool)
     "--list-recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes,
     help="Show the recipes, a line each, and end.",
 )  # fmt: skip
-@options_of(TrainOptions, ImportOptions, EvaluateOptions)
+@_options_of(TrainOptions, ImportOptions, EvaluateOptions)
 @click.version_option(package_name="seg-edge")
 @click.pass_context
 def main(context: click.Context, /, data: Path, out: Path, recipe: str, **values: Any) -> None:
@@ -68,17 +93,17 @@ def main(context: click.Context, /, data: Path, out: Path, recipe: str, **values
     require_extra("train", "torch", "scipy")
     options: DataOptions
     if values["model"]:
-        options = filled(EvaluateOptions, values)
+        options = _filled(EvaluateOptions, values)
     elif values["weights"]:
-        options = filled(ImportOptions, values, recipe=recipe)
+        options = _filled(ImportOptions, values, recipe=recipe)
     else:
-        options = filled(TrainOptions, values, recipe=recipe)
-    for note in check(RULES, Request(options=options, given=given_options(context))):
+        options = _filled(TrainOptions, values, recipe=recipe)
+    source = context.get_parameter_source
+    given = frozenset(name for name in context.params if source(name) is ParameterSource.COMMANDLINE)
+    for note in check(RULES, Request(options=options, given=given)):
         _say(f"note: {note}")
     if isinstance(options, EvaluateOptions):
-        from .evaluate import evaluate  # torch is heavy: --help and wrong options answer without it
-
-        evaluate(data, options, _say, _bar)
+        _evaluate(data, options)
     elif isinstance(options, ImportOptions):
         _import(data, out, options)
     elif isinstance(options, TrainOptions):
@@ -88,10 +113,10 @@ def main(context: click.Context, /, data: Path, out: Path, recipe: str, **values
 def _train(data: Path, out: Path, options: TrainOptions) -> None:
     if out.suffix == ".onnx":
         raise SegError(f"-o {out}", "a checkpoint's name, such as model.pt", "seg-export makes the ONNX file of it")
-    from ..training import make_plan, train
+    from ..training import make_plan, train  # torch is heavy: --help and wrong options answer without it
 
     plan = make_plan(data, out, options, _say, _bar)
-    objective, steps = plan.objective, plan.settings.steps
+    title, steps = plan.objective.title, plan.settings.steps
     resumed = f", resumed from {plan.first_step}" if plan.first_step else ""
     _say(f"training on {plan.device}: {steps} steps of {plan.settings.batch_size}{resumed}")
     recent: list[float] = []
@@ -102,45 +127,55 @@ def _train(data: Path, out: Path, options: TrainOptions) -> None:
     ) as bar:  # fmt: skip
         bar.update(plan.first_step)
 
-        def watch(news: Any) -> None:
-            if news.score is None:
-                recent.append(news.loss)
+        def watch(step: int, loss: float, score: float | None) -> None:
+            if score is None:
+                recent.append(loss)
                 del recent[:-_SHOWN_LOSSES]
-                best = f"  best {objective.title} {max(scores):.4f}" if scores else ""
+                best = f"  best {title} {max(scores):.4f}" if scores else ""
                 bar.update(1, f"loss {sum(recent) / len(recent):.4f}{best}")
                 return
-            scores.append(news.score)
-            loss = sum(recent) / len(recent)
-            _say(f"step {news.step}: loss {loss:.4f}, validation {objective.title} {news.score:.4f}")
+            scores.append(score)
+            _say(f"step {step}: loss {sum(recent) / len(recent):.4f}, validation {title} {score:.4f}")
 
         try:
-            kept = train(plan, out, workers=options.workers, watch=watch)
+            kept = train(plan, options.workers, watch)
         except RuntimeError as error:  # torch has no class of its own for this on CPU
             if "memory" not in str(error):
                 raise
             raise SegError("out of memory", "more of it", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
-            raise _interrupted(out) from None
-    click.echo(objective.table(kept.contract.provenance["validation"]))
+            raise _interrupted(plan.files.state) from None
+    click.echo(plan.objective.table(kept.contract.provenance["validation"]))
     click.echo(f"wrote {out}")
 
 
-def _import(data: Path, out: Path, options: ImportOptions) -> None:
-    from ..training import import_weights, objective_of
-
-    kept = import_weights(data, out, options, _say, _bar)
-    click.echo(objective_of(kept.contract, kept.classes).table(kept.contract.provenance["validation"]))
-    click.echo(f"wrote {out}")
-
-
-def _interrupted(out: Path) -> SegError:
-    from ..checkpoints import resume_path
-
-    state = resume_path(out)
+def _interrupted(state: Path) -> SegError:
     if state.exists():
         came = f"interrupted; the state is kept in {state}"
         return InterruptedRunError(came, "", "go on with --resume and the same options")
     return InterruptedRunError("interrupted before there was anything to keep", "", "start again")
+
+
+def _import(data: Path, out: Path, options: ImportOptions) -> None:
+    from ..training import import_weights
+
+    objective, result = import_weights(data, out, options, _say, _bar)
+    click.echo(objective.table(result))
+    click.echo(f"wrote {out}")
+
+
+def _evaluate(data: Path, options: EvaluateOptions) -> None:
+    from ..training import evaluate
+
+    target = options.json_path
+    if target and target.resolve() == options.model.resolve():
+        raise SegError(f"--json {target} is the model", "a file of its own", "choose another name")
+    objective, result = evaluate(data, options, _say, _bar)
+    click.echo(objective.table(result))
+    text = json.dumps({"model": str(options.model), "data": str(data), "tta": options.tta, **result}, indent=2)
+    click.echo(text)
+    if target:
+        write_atomic(target, lambda file: file.write((text + "\n").encode()))
 
 
 def _say(text: str) -> None:

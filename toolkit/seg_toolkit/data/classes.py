@@ -29,20 +29,49 @@ class ClassValues:
     info: ClassInfo
     values: tuple[int, ...]
 
+    @classmethod
+    def parse(cls, text: str) -> tuple[ClassValues, ...]:
+        """Classes from `background=0,cell=255`; several values as `membrane=0+32+64`, a colour as `cell=255#ff8800`.
 
-def parse_classes(text: str) -> tuple[ClassValues, ...]:
-    """Classes from `background=0,cell=255`; several values as `membrane=0+32+64`, a colour as `cell=255#ff8800`.
+        Raises:
+            DataError: not of that form, a value or name given twice, fewer than two classes.
+        """
+        found = [_parsed(index, part) for index, part in enumerate(text.split(","))]
+        for what, given in (("value", [v for c in found for v in c.values]), ("name", [c.info.name for c in found])):
+            if twice := [one for one, count in Counter(given).items() if count > 1]:
+                raise DataError(f"--classes gives the {what} {twice[0]!r} twice", "each once", "correct it")
+        if not 2 <= len(found) <= _MOST_CLASSES:
+            raise DataError(f"--classes lists {len(found)}", f"2 to {_MOST_CLASSES}, the background first", "list all")
+        return tuple(found)
 
-    Raises:
-        DataError: not of that form, a value or name given twice, fewer than two classes.
-    """
-    found = [_parsed(index, part) for index, part in enumerate(text.split(","))]
-    for what, given in (("value", [v for c in found for v in c.values]), ("name", [c.info.name for c in found])):
-        if twice := [one for one, count in Counter(given).items() if count > 1]:
-            raise DataError(f"--classes gives the {what} {twice[0]!r} twice", "each once", "correct it")
-    if not 2 <= len(found) <= _MOST_CLASSES:
-        raise DataError(f"--classes lists {len(found)}", f"2 to {_MOST_CLASSES}, the background first", "list all")
-    return tuple(found)
+    @classmethod
+    def infer(cls, values: Mapping[int, str]) -> tuple[ClassValues, ...]:
+        """Classes when none were given: {0, 255}, or indices 0..K-1 without a gap.
+
+        Args:
+            values: each value that occurs in the masks, with a file that holds it.
+
+        Raises:
+            DataError: any other set of values; the message holds the option to give.
+        """
+        found = sorted(values, key=lambda value: (value < 0, abs(value)))  # the value of a ring is not the background's
+        if found in ([0, 255], [255], [0], [0, 1], [1]):
+            numbers: tuple[int, ...] = (0, 255) if 255 in found else (0, 1)
+            names: tuple[str, ...] = ("background", "foreground")
+        elif found == list(range(len(found))) and len(found) <= _MOST_CLASSES:
+            numbers = tuple(found)
+            names = ("background", *(f"class{i}" for i in found[1:]))
+        else:
+            option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
+            listed = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
+            wanted = "0 and 255, or class indices from 0 without a gap"
+            raise DataError(
+                f"the masks hold the values {listed}", wanted, f"correct them, or name all: --classes {option}"
+            )
+        return tuple(
+            cls(ClassInfo(name, _default_color(i)), (number,))
+            for i, (name, number) in enumerate(zip(names, numbers, strict=True))
+        )
 
 
 def _parsed(index: int, part: str) -> ClassValues:
@@ -50,7 +79,7 @@ def _parsed(index: int, part: str) -> ClassValues:
     numbers, _, color = rest.partition("#")
     try:
         values = tuple(int(v) for v in numbers.split("+"))
-        rgb = ImageColor.getrgb(f"#{color}")[:3] if color else default_color(index)
+        rgb = ImageColor.getrgb(f"#{color}")[:3] if color else _default_color(index)
         if not name:
             raise ValueError("a class without a name")
     except ValueError as error:
@@ -58,34 +87,7 @@ def _parsed(index: int, part: str) -> ClassValues:
     return ClassValues(ClassInfo(name, (rgb[0], rgb[1], rgb[2])), values)
 
 
-def infer_classes(values: Mapping[int, str]) -> tuple[ClassValues, ...]:
-    """Classes when none were given: {0, 255}, or indices 0..K-1 without a gap.
-
-    Args:
-        values: each value that occurs in the masks, with a file that holds it.
-
-    Raises:
-        DataError: any other set of values; the message holds the option to give.
-    """
-    found = sorted(values, key=lambda value: (value < 0, abs(value)))  # the value of a ring is not the background's
-    if found in ([0, 255], [255], [0], [0, 1], [1]):
-        numbers: tuple[int, ...] = (0, 255) if 255 in found else (0, 1)
-        names: tuple[str, ...] = ("background", "foreground")
-    elif found == list(range(len(found))) and len(found) <= _MOST_CLASSES:
-        numbers = tuple(found)
-        names = ("background", *(f"class{i}" for i in found[1:]))
-    else:
-        option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
-        listed = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
-        wanted = "0 and 255, or class indices from 0 without a gap"
-        raise DataError(f"the masks hold the values {listed}", wanted, f"correct them, or name all: --classes {option}")
-    return tuple(
-        ClassValues(ClassInfo(name, default_color(i)), (number,))
-        for i, (name, number) in enumerate(zip(names, numbers, strict=True))
-    )
-
-
-def default_color(index: int) -> tuple[int, int, int]:
+def _default_color(index: int) -> tuple[int, int, int]:
     """Colour of class `index`: black for the background, then a palette that repeats darker."""
     if index == 0:
         return _BACKGROUND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import FORMATS, Place, ReadOptions, group, read_bytes, stacked, stem_of
+from seg_runtime.formats import FORMATS, ReadOptions, group, read_bytes, stacked, stem_of
 from seg_runtime.formats.pictures import Pages
 from seg_runtime.model import ChannelFile
-from seg_runtime.support import DataError, list_files, named
+from seg_runtime.support import DataError, SegError, list_files, named
 
 Report = Callable[[str], None]
 """Called with a line about files that are left out."""
@@ -49,14 +50,18 @@ def _folders(folder: Path) -> Iterable[Path]:
     return (p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else ()
 
 
-def is_volume(path: Path) -> bool:
-    """Whether a file is a NIfTI volume, by its name."""
-    return FORMATS.get("nifti").named(path)
+def parse_channels(text: str) -> tuple[ChannelFile, ...]:
+    """How the names of the channels' files end, in order, with factors: `_red*4+_green*4+_pan`.
 
-
-def is_volume_or_stack(path: Path) -> bool:
-    """Whether a file is a NIfTI volume or a TIFF stack, by its name."""
-    return is_volume(path) or path.suffix.lower() in _STACKS
+    Raises:
+        SegError: an ending twice or none, or factors of which none is 1.
+    """
+    parts = [re.fullmatch(r"([^*]+)(?:\*([1-9]\d?))?", part) for part in text.split("+")] if text else []
+    found = tuple(ChannelFile(part[1], int(part[2] or 1)) for part in parts if part)
+    if len({file.ending for file in found}) < len(parts) or min((file.factor for file in found), default=1) > 1:
+        wanted = "how their names end, each once, the finest without a factor"
+        raise SegError(f"a reader with the endings {text}", wanted, "such as _red*4+_green*4+_pan")
+    return found
 
 
 def by_channels(folder: Path, channel_files: Sequence[ChannelFile]) -> dict[str, tuple[Path, ...]]:
@@ -90,12 +95,6 @@ def report_left_out(report: Report, names: Iterable[str], what: str) -> None:
         report(f"{len(listed)} {what}, left out: {named(listed)}")
 
 
-def name_in_list(listed: str) -> str:
-    """The name of a case that a text file lists as such or as a file."""
-    path = Path(listed)
-    return stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name
-
-
 def read_image(path: Path) -> NDArray[Any]:
     """`(H, W, C)` of an image file of one page, as the runtime reads it."""
     return _only_page(path, indices=False)
@@ -111,10 +110,15 @@ def read_mask(path: Path) -> NDArray[np.int64]:
     colours = values[..., : 3 if values.shape[-1] >= 3 else 1]
     if (colours != colours[..., :1]).any():
         raise DataError(f"{path} is a colour picture", "a mask with one value per pixel", "save it as grey or palette")
-    return _integers(colours[..., 0], path)
+    return to_integers(colours[..., 0], path)
 
 
-def _integers(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
+def to_integers(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
+    """Mask values of any dtype as int64.
+
+    Raises:
+        DataError: values that are not integers.
+    """
     whole = values.astype(np.int64)
     if values.dtype.kind == "f" and (whole != values).any():
         raise DataError(f"{path} has fractional values", "integers", "save it as a label image")
@@ -177,26 +181,3 @@ def _stack(path: Path, indices: bool) -> Pages:
 @lru_cache(maxsize=32)
 def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
     return Pages(read_bytes(path), str(path), indices=indices)
-
-
-def read_volume(path: Path) -> tuple[NDArray[Any], Place]:
-    """`(D, H, W, C)` of a volume or a stack, and where its voxels lie.
-
-    Raises:
-        ImageError: it cannot be read, or is a single picture.
-    """
-    data = read_bytes(path)
-    page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
-    return page.array, page.place
-
-
-def read_volume_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
-    """Label values `(D, H, W)` of a volume, and where its voxels lie.
-
-    Raises:
-        DataError: several channels, or values that are not integers.
-    """
-    values, place = read_volume(path)
-    if values.shape[-1] != 1:
-        raise DataError(f"{path} has {values.shape[-1]} channels", "labels of one value a voxel", "correct it")
-    return _integers(values[..., 0], path), place

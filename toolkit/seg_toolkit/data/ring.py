@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.support import DataError, SegError
 
-from .case import Case, Example
 from .classes import ClassValues
-from .dataset import LABELS, DataSet
+from .dataset import LABELS, Case, DataSet, Example
 
 RING = -1
 """The mask value of the ring, which no file can hold: `--classes background=0,lesion=255,boundary=-1`."""
@@ -21,7 +20,7 @@ _WIDEST_PX = 1000
 
 
 @dataclass(frozen=True)
-class RingCase(Case):
+class _RingCase(Case):
     """A case whose pixels within `width_px` of an edge, on either side, belong to the class of the value RING."""
 
     name: str
@@ -64,7 +63,7 @@ def with_ring(data: DataSet, width: str) -> DataSet:
         raise SegError(came, "a data set of masks, whose edges the ring follows", "leave ring out")
     if not (width.isascii() and width.isdigit() and 1 <= int(width) <= _WIDEST_PX):
         raise SegError(f"a reader with ring={width}", f"px on either side of an edge, 1 to {_WIDEST_PX}", "correct it")
-    return replace(data, cases=tuple(RingCase(case.name, case, int(width)) for case in data.cases))
+    return replace(data, cases=tuple(_RingCase(case.name, case, int(width)) for case in data.cases))
 
 
 def ring_mask(labels: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:

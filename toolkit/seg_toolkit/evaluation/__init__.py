@@ -1,10 +1,8 @@
 """Scores of a model: metrics, measures, pictures of attention."""
 
-from .heatmap import write_attention as write_attention
+from .attention import write_attention as write_attention
 from .measures import Measure as Measure
-from .measures import check_installed as check_installed
 from .measures import measure as measure
-from .measures import parse_measures as parse_measures
 from .measures import with_measures as with_measures
 from .metrics import VALUE_METRICS as VALUE_METRICS
 from .metrics import Confusion as Confusion

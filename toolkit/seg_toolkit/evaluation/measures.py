@@ -42,23 +42,31 @@ class Measure:
         """As `--metrics`, tables and JSON name it."""
         return self.name if self.tolerance_px is None else f"{self.name}={self.tolerance_px:g}"
 
+    @classmethod
+    def parse(cls, text: str) -> tuple[Measure, ...]:
+        """The value of `--metrics`: measures with commas between them, or `none`.
 
-def parse_measures(text: str) -> tuple[Measure, ...]:
-    """The value of `--metrics`: measures with commas between them, or `none`.
+        Raises:
+            SegError: no such measure, one twice, or a tolerance that is missing, not a number of px, or out of place.
+        """
+        measures: list[Measure] = []
+        for part in text.split(",") if text not in ("", _NONE) else ():
+            name, equals, value = part.strip().partition("=")
+            if name not in _SURFACES + _OBJECTS or bool(equals) != (name == "surface-dice"):
+                raise SegError(f"--metrics {part.strip() or text}", _KNOWN, "choose among them, with commas between")
+            found = cls(name, _tolerance(part, value) if equals else None)
+            if found in measures:
+                raise SegError(f"--metrics with {found.text} twice", "each once", "leave one out")
+            measures.append(found)
+        return tuple(measures)
 
-    Raises:
-        SegError: no such measure, one twice, or a tolerance that is missing, not a number of px, or out of place.
-    """
-    measures: list[Measure] = []
-    for part in text.split(",") if text not in ("", _NONE) else ():
-        name, equals, value = part.strip().partition("=")
-        if name not in _SURFACES + _OBJECTS or bool(equals) != (name == "surface-dice"):
-            raise SegError(f"--metrics {part.strip() or text}", _KNOWN, "choose among them, with commas between")
-        found = Measure(name, _tolerance(part, value) if equals else None)
-        if found in measures:
-            raise SegError(f"--metrics with {found.text} twice", "each once", "leave one out")
-        measures.append(found)
-    return tuple(measures)
+    def check_installed(self) -> None:
+        """Refuse to go on where the package is missing that it needs.
+
+        Raises:
+            SegError: names the package and the extra.
+        """
+        require_extra("metrics", "surface_distance" if self.name in _SURFACES else "skimage")
 
 
 def _tolerance(part: str, value: str) -> float:
@@ -69,17 +77,6 @@ def _tolerance(part: str, value: str) -> float:
     if not 0 <= number < math.inf:
         raise SegError(f"--metrics {part.strip()}", "a tolerance in px, 0 or more", "such as surface-dice=2")
     return number
-
-
-def check_installed(measures: Sequence[Measure]) -> None:
-    """Refuse to go on where a package is missing that one of the measures needs.
-
-    Raises:
-        SegError: names the package and the extra.
-    """
-    for names, package in ((_SURFACES, "surface_distance"), (_OBJECTS, "skimage")):
-        if any(measure.name in names for measure in measures):
-            require_extra("metrics", package)
 
 
 def measure(

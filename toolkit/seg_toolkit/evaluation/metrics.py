@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model import OutputInfo
 from seg_runtime.support import require_extra
 
 Confusion = NDArray[np.int64]
@@ -91,20 +90,20 @@ def or_none(value: float) -> float | None:
 
 
 def value_scores(
-    truth: NDArray[np.float32], answer: NDArray[np.float32], outputs: Sequence[OutputInfo]
+    truth: NDArray[np.float32], answer: NDArray[np.float32], ranges: Sequence[float]
 ) -> dict[str, NDArray[np.float64]]:
     """Each of `VALUE_METRICS` for each output.
 
     Args:
         truth: `(K, *spatial)` in the outputs' units.
         answer: as many.
-        outputs: K; their ranges are the peak of PSNR and the range of SSIM.
+        ranges: K, between the least and the largest value of each output: the peak of PSNR and the range of SSIM.
 
     Returns:
         `(K,)` float64 each: MAE and RMSE in the output's unit, PSNR in dB up to `BEST_DB`, SSIM up to 1 with the Gaussian window
         of its paper, NaN where the image is smaller than that.
     """
-    rows = [_of_output(t, a, o.high - o.low) for t, a, o in zip(truth, answer, outputs, strict=True)]
+    rows = [_of_output(t, a, extent) for t, a, extent in zip(truth, answer, ranges, strict=True)]
     return {name: np.array(values) for name, values in zip(VALUE_METRICS, zip(*rows, strict=True), strict=True)}
 
 

@@ -42,7 +42,7 @@ def object_scores(
     objects = components(truth) if instances is None else instances.astype(np.int64)
     if known is not None:
         objects = np.where(known, objects, 0)
-    counts, answer = bool(objects.any()), without_gaps(components(labels))
+    counts, answer = bool(objects.any()), _without_gaps(components(labels))
     scores: dict[str, NDArray[np.float64]] = {}
     if "rand" in names:
         with np.errstate(invalid="ignore"):  # objects of one px have no pairs
@@ -62,7 +62,7 @@ def components(labels: NDArray[np.uint8]) -> Ids:
     return found
 
 
-def without_gaps(objects: Ids) -> Ids:
+def _without_gaps(objects: Ids) -> Ids:
     """Each px between objects given to the nearest one."""
     from skimage.segmentation import expand_labels
 

@@ -5,6 +5,4 @@ from .device import pick_device as pick_device
 from .device import torch_infer as torch_infer
 from .family import NETWORKS as NETWORKS
 from .family import build as build
-from .family import described as described
 from .network import Network as Network
-from .unet import UNet as UNet

@@ -34,8 +34,3 @@ def build(arguments: Mapping[str, Any]) -> Network:
         fix = "upgrade seg-edge on this machine, or install the package that offers it"
         raise ModelError(f"a network of the kind {kind!r}", ", ".join(NETWORKS.names()), fix)
     return NETWORKS.get(kind)(**rest)
-
-
-def described(network: Network) -> dict[str, Any]:
-    """What `build` takes."""
-    return {"kind": network.kind, **network.arguments}

@@ -2,13 +2,14 @@
 
 Padded convolutions still tile exactly, since a network answers only for pixels that see no padding. Zeros around a window
 differ from what lies there in the image, so near its border a padded network answers otherwise than in one pass over the whole
-image. A ring of `margin_px` is therefore dropped; the runtime reads that ring from the image, as it does for valid convolutions.
+image. A ring, the `Margin`, is therefore dropped; the runtime reads that ring from the image, as it does for valid convolutions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from seg_runtime.support import SegError
 from torch import Tensor, nn
@@ -40,35 +41,47 @@ def reach_px(down: Sequence[int], up: Sequence[int], kernel: int = 2) -> int:
     return px
 
 
-def margin_px(asked: int | None, reach: int, stride: int) -> int:
-    """The ring to drop: what was asked for, or the smallest multiple of the stride that covers the reach.
+@dataclass(frozen=True)
+class Margin:
+    """The ring of a window that a padded network drops.
 
-    Raises:
-        SegError: negative, or no multiple of the stride.
+    Attributes:
+        px: its width.
+        reach_px: how far the network sees, see the function of that name.
+        stride: of the network.
     """
-    if asked is None:
-        return -(-reach // stride) * stride
-    if asked < 0 or asked % stride:
-        fix = f"leave --margin out for {-(-reach // stride) * stride}, or give 0 where whole images are taken"
-        raise SegError(f"margin {asked}", f"0 or a multiple of {stride}", fix)
-    return asked
 
+    px: int
+    reach_px: int
+    stride: int
 
-def without_margin(x: Tensor, margin: int) -> Tensor:
-    """`(N, K, H, W)` without a ring of `margin` px."""
-    return x[..., margin:-margin, margin:-margin] if margin else x
+    @classmethod
+    def of(cls, option: int | None, reach_px: int, stride: int) -> Margin:
+        """The ring that an option says; None for the smallest multiple of the stride that covers the reach.
 
+        Raises:
+            SegError: negative, or no multiple of the stride.
+        """
+        enough = -(-reach_px // stride) * stride
+        if option is not None and (option < 0 or option % stride):
+            fix = f"leave --margin out for {enough}, or give 0 where whole images are taken"
+            raise SegError(f"margin {option}", f"0 or a multiple of {stride}", fix)
+        return cls(enough if option is None else option, reach_px, stride)
 
-def answered_side(side: int, margin: int, stride: int) -> int | None:
-    """Side of the answer to a window of `side` px; None where a pooling would meet an odd size."""
-    return side - 2 * margin if side % stride == 0 and side > 2 * margin else None
+    def dropped(self, x: Tensor) -> Tensor:
+        """`(N, K, H, W)` without the ring."""
+        return x[..., self.px : -self.px, self.px : -self.px] if self.px else x
 
+    def answered_side(self, side: int) -> int | None:
+        """Side of the answer to a window of `side` px; None where a pooling would meet an odd size."""
+        return side - 2 * self.px if side % self.stride == 0 and side > 2 * self.px else None
 
-def check_margin(margin: int, reach: int, stride: int) -> None:
-    """Raise SegError where windows that drop `margin` px would show seams."""
-    if margin < reach:
-        fix = "leave --margin out, or take the whole image in one window with --geometry fit"
-        raise SegError(f"margin {margin} with geometry tile", f"{margin_px(None, reach, stride)} or more", fix)
+    def check_tiling(self) -> None:
+        """Raise SegError where windows without the ring would show seams."""
+        if self.px < self.reach_px:
+            fix = "leave --margin out, or take the whole image in one window with --geometry fit"
+            enough = Margin.of(None, self.reach_px, self.stride).px
+            raise SegError(f"margin {self.px} with geometry tile", f"{enough} or more", fix)
 
 
 def output_size(size: int, depth: int = 4) -> int | None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from seg_runtime.support import SegError
 from torch import Tensor, nn
-
-from ..options import TrainOptions
-
-N = TypeVar("N", bound="Network")
 
 
 class Network(nn.Module):
@@ -18,7 +14,7 @@ class Network(nn.Module):
 
     Attributes:
         kind: its name for `--network` and in checkpoints.
-        options: fields of `TrainOptions` that it takes as arguments, of those that only some networks take.
+        options: its arguments besides `in_channels` and `classes` that options of `seg-train` give, by their names.
         axes: spatial axes, 2 or 3.
         default_input: the window that it is trained with unless `--input-size` says otherwise.
         arguments: what rebuilds it, all of them plain values.
@@ -32,20 +28,10 @@ class Network(nn.Module):
     arguments: dict[str, Any]
     depth: int
 
-    @classmethod
-    def from_options(cls: type[N], channels: int, maps: int, options: TrainOptions) -> N:
-        """A network with new weights; options that are None leave the network's own default.
-
-        Args:
-            channels: of the image.
-            maps: of the logits, K.
-            options: of the training.
-
-        Raises:
-            SegError: arguments that contradict each other.
-        """
-        given = {name: value for name in cls.options if (value := getattr(options, name)) is not None}
-        return cls(**given, in_channels=channels, classes=maps)
+    @property
+    def described(self) -> dict[str, Any]:
+        """What `build` makes it of again: its kind and its arguments."""
+        return {"kind": self.kind, **self.arguments}
 
     @property
     def stride(self) -> int:
@@ -92,6 +78,14 @@ class Network(nn.Module):
             SegError: this kind of network cannot take any, or the weights do not fit.
         """
         raise SegError(f"--pretrained for the network {self.kind}", "--network ternaus", "leave it out")
+
+    def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its layers that hold tensors, by name, in the order in which an image meets them, as weights made elsewhere are read.
+
+        Raises:
+            SegError: this kind of network has no order that others share.
+        """
+        raise SegError(f"--import for the network {self.kind}", "the network unet", "leave --network out")
 
     def supervised(self, x: Tensor) -> list[Tensor]:
         """Logits `(N, K, *output_shape)` for the loss of a training: the answer first, then those that only help to train."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -9,17 +10,7 @@ from seg_runtime.support import SegError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import (
-    ANSWER_PX,
-    answered_side,
-    centre,
-    check_margin,
-    he_normal,
-    margin_px,
-    output_size,
-    reach_px,
-    without_margin,
-)
+from .layers import ANSWER_PX, Margin, centre, he_normal, output_size, reach_px
 from .network import Network
 
 SKIPS = ("crop", "resize")
@@ -27,7 +18,7 @@ PADDINGS = {"valid": 0, "same": 1}
 NORMS: dict[str, type[nn.Module] | None] = {"none": None, "batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
 
 
-class DoubleConv(nn.Sequential):
+class _DoubleConv(nn.Sequential):
     """Two 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`, or `(N, out, H, W)` where padded."""
 
     def __init__(self, channels: int, width: int, padding: str = "valid", norm: str = "none") -> None:
@@ -79,7 +70,8 @@ class UNet(Network):
                 "correct the argument",
             )
         self.depth, self.skip, self.padding, self.norm = depth, skip, padding, norm
-        self.margin_px = self._margin(margin)
+        self.margin = self._margin(margin)
+        self.margin_px = self.margin.px
         if padding == "same":
             self.default_input = (ANSWER_PX + 2 * self.margin_px,) * 2
         self.arguments = {
@@ -88,11 +80,11 @@ class UNet(Network):
         }  # fmt: skip
         widths = [width << level for level in range(depth + 1)]
         sources = [in_channels, *(w + self._again(in_channels) for w in widths[:-1])]
-        *down, bottom = (DoubleConv(a, b, padding, norm) for a, b in zip(sources, widths, strict=True))
+        *down, bottom = (_DoubleConv(a, b, padding, norm) for a, b in zip(sources, widths, strict=True))
         self.down, self.bottom = nn.ModuleList(down), bottom
         self.dropout = nn.Dropout(dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in reversed(widths[:-1]))
-        self.merge = nn.ModuleList(DoubleConv(2 * w, w, padding, norm) for w in reversed(widths[:-1]))
+        self.merge = nn.ModuleList(_DoubleConv(2 * w, w, padding, norm) for w in reversed(widths[:-1]))
         self.head = nn.Conv2d(width, classes, 1)
         self.apply(he_normal)
 
@@ -120,10 +112,22 @@ class UNet(Network):
             maps.append(x)  # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
         return maps
 
+    def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
+        """From the top of the contracting path to the bottom, then each level of the expanding path, then the head."""
+        if self.kind != UNet.kind:  # others have layers that this order lacks
+            yield from super().layers_in_order()
+        blocks = [f"down.{level}" for level in range(self.depth)] + ["bottom"]
+        for level in range(self.depth):
+            blocks += [f"up.{level}", f"merge.{level}"]
+        for block in (*blocks, "head"):
+            for name, layer in self.get_submodule(block).named_modules(prefix=block):
+                if next(layer.parameters(recurse=False), None) is not None:
+                    yield name, layer
+
     def output_side(self, side: int) -> int | None:
         """Side in px of the output window at depth 4: 16k + 60 -> 16k - 124, or 16k -> 16k - 192 where padded."""
         if self.padding == "same":
-            return answered_side(side, self.margin_px, self.stride)
+            return self.margin.answered_side(side)
         return output_size(side, self.depth)
 
     def check_tiling(self) -> None:
@@ -134,18 +138,15 @@ class UNet(Network):
                 "norm instance with geometry tile", "a norm that does not look at the window it happens to lie in", fix
             )
         if self.padding == "same":
-            check_margin(self.margin_px, self._reach(), self.stride)
+            self.margin.check_tiling()
 
-    def _reach(self) -> int:
-        return reach_px((2,) * (self.depth + 1), (2,) * self.depth)
-
-    def _margin(self, asked: int | None) -> int:
+    def _margin(self, option: int | None) -> Margin:
         """Of a padded network; valid convolutions drop nothing by hand."""
         if self.padding == "same":
-            return margin_px(asked, self._reach(), self.stride)
-        if asked is not None:
-            raise SegError(f"margin {asked} with padding valid", "padding same", "leave --margin out, or pad")
-        return 0
+            return Margin.of(option, reach_px((2,) * (self.depth + 1), (2,) * self.depth), self.stride)
+        if option is not None:
+            raise SegError(f"margin {option} with padding valid", "padding same", "leave --margin out, or pad")
+        return Margin(0, 0, self.stride)
 
     def _again(self, in_channels: int) -> int:
         """Channels that join the map of each level below the first."""
@@ -174,7 +175,7 @@ class UNet(Network):
     def _answer(self, x: Tensor) -> Tensor:
         """Logits of the output window, of the top map."""
         logits: Tensor = self.head(x)
-        return without_margin(logits, self.margin_px)
+        return self.margin.dropped(logits)
 
     def _fitted(self, skip: Tensor, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]

@@ -11,7 +11,7 @@ from .layers import he_normal, output_size
 from .network import Network
 
 
-class DoubleConv3d(nn.Sequential):
+class _DoubleConv3d(nn.Sequential):
     """Two valid 3×3×3 convolutions, each normalised before its ReLU: `(N, in, D, H, W)` -> `(N, out, D - 4, H - 4, W - 4)`."""
 
     def __init__(self, channels: int, middle: int, width: int) -> None:
@@ -54,11 +54,11 @@ class UNet3D(Network):
         self.depth = depth
         widths = [2 * width << level for level in range(depth + 1)]  # after each level: 64 128 256 512
         before = [in_channels, *widths]
-        levels = [DoubleConv3d(a, w // 2, w) for a, w in zip(before, widths, strict=False)]
+        levels = [_DoubleConv3d(a, w // 2, w) for a, w in zip(before, widths, strict=False)]
         self.down, self.bottom = nn.ModuleList(levels[:-1]), levels[-1]
         narrowing = list(zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose3d(a, a, 2, stride=2, bias=False) for a, _ in narrowing)
-        self.merge = nn.ModuleList(DoubleConv3d(a + w, w, w) for a, w in narrowing)
+        self.merge = nn.ModuleList(_DoubleConv3d(a + w, w, w) for a, w in narrowing)
         self.head = nn.Conv3d(widths[0], classes, 1)
         self.apply(he_normal)
 

@@ -4,11 +4,9 @@ from .options import DataOptions as DataOptions
 from .options import EvaluateOptions as EvaluateOptions
 from .options import ImportOptions as ImportOptions
 from .options import TrainOptions as TrainOptions
-from .options import flag_of as flag_of
 from .options import option_fields as option_fields
 from .recipe import RECIPES as RECIPES
 from .recipe import load_recipe as load_recipe
 from .rules import RULES as RULES
-from .rules import AnswerFacts as AnswerFacts
 from .rules import Request as Request
 from .settings import Settings as Settings

@@ -61,7 +61,7 @@ class DataOptions:
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise SegError(f"{flag_of(f)} {value}", "a finite number", "correct it")
+                raise SegError(f"{_flag(f)} {value}", "a finite number", "correct it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,12 +181,16 @@ class EvaluateOptions(DataOptions):
     )  # fmt: skip
 
 
-def flag_of(option: Field[Any]) -> str:
-    """How a field is written on the command line: `--val-list`."""
+def option_fields(options: type[DataOptions], of: str = "") -> dict[str, Field[Any]]:
+    """Fields that are options, by how they are written on the command line, `--val-list`.
+
+    Args:
+        options: the class.
+        of: `network` or `answer` for those that only some networks, or objectives of some answers, take; empty for all.
+    """
+    return {_flag(f): f for f in fields(options) if "help" in f.metadata and of in ("", f.metadata["of"])}
+
+
+def _flag(option: Field[Any]) -> str:
     flag: str = option.metadata.get("flag") or f"--{option.name.replace('_', '-')}"
     return flag
-
-
-def option_fields(options: type[DataOptions], of: str = "") -> dict[str, Field[Any]]:
-    """Fields that are options, by name; with `of` only those that some networks, or objectives of some answers, take."""
-    return {f.name: f for f in fields(options) if "help" in f.metadata and of in ("", f.metadata["of"])}

@@ -30,7 +30,7 @@ RECIPES: Registry[_TextFile] = Registry(
 
 
 @dataclass(frozen=True)
-class Recipe:
+class _Recipe:
     """One recipe.
 
     Attributes:
@@ -44,7 +44,7 @@ class Recipe:
     options: Mapping[str, Any]
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str) -> _Recipe:
     """Read a recipe.
 
     Args:
@@ -57,9 +57,9 @@ def load_recipe(name: str) -> Recipe:
     content = _parsed(file.read_text("utf-8"))
     title = content.pop("title")
     options = {key.replace("-", "_"): value for table in content.values() for key, value in table.items()}
-    if odd := sorted(options.keys() - option_fields(TrainOptions).keys()):
+    if odd := sorted(options.keys() - {f.name for f in option_fields(TrainOptions).values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
-    return Recipe(name, title, options)
+    return _Recipe(name, title, options)
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -1,12 +1,10 @@
-"""Training: the plan of a run, the loop, objectives and losses, and the import of foreign weights."""
+"""Training: the plan of a run, the loop, objectives and losses, and models that are scored without a training."""
 
-from .importing import import_weights as import_weights
+from .loop import train as train
 from .objectives import OBJECTIVES as OBJECTIVES
 from .objectives import Objective as Objective
-from .objectives import objective_of as objective_of
-from .objectives import score as score
-from .plan import Bar as Bar
 from .plan import Plan as Plan
+from .plan import RunFiles as RunFiles
 from .plan import make_plan as make_plan
-from .train import News as News
-from .train import train as train
+from .scoring import evaluate as evaluate
+from .scoring import import_weights as import_weights

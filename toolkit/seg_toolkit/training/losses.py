@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 import torch
-from seg_runtime.model import OutputInfo
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,7 +14,7 @@ SSIM_REACH_PX = 5
 _SIGMA_PX = 1.5  # of that window
 _STABLE = (0.01**2, 0.03**2)  # K1 and K2 of the paper, squared, for values in units of their range
 
-ValueLoss = Callable[[Tensor, Tensor, Tensor, "Sequence[OutputInfo]"], Tensor]
+ValueLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float], Sequence[float]], Tensor]
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -68,14 +67,17 @@ def deeply_supervised(losses: Sequence[Tensor]) -> Tensor:
     return (weights * joined).sum() / weights.sum()
 
 
-def l1_loss(answer: Tensor, truth: Tensor, weights: Tensor, outputs: Sequence[OutputInfo]) -> Tensor:
+def _l1_loss(
+    answer: Tensor, truth: Tensor, weights: Tensor, offsets: Sequence[float], scales: Sequence[float]
+) -> Tensor:
     """Mean absolute error.
 
     Args:
         answer: `(N, K, *spatial)` float.
         truth: as many.
         weights: `(N, *spatial)` float, not negative.
-        outputs: K, for losses that need the values themselves.
+        offsets: K, for losses that need the values themselves: a value is `offset + scale * y` of its range.
+        scales: likewise.
 
     Returns:
         Scalar, in units of the outputs' spread.
@@ -83,20 +85,24 @@ def l1_loss(answer: Tensor, truth: Tensor, weights: Tensor, outputs: Sequence[Ou
     return _weighted((answer.float() - truth).abs(), weights)
 
 
-def l2_loss(answer: Tensor, truth: Tensor, weights: Tensor, outputs: Sequence[OutputInfo]) -> Tensor:
-    """Mean squared error; arguments are those of `l1_loss`."""
+def _l2_loss(
+    answer: Tensor, truth: Tensor, weights: Tensor, offsets: Sequence[float], scales: Sequence[float]
+) -> Tensor:
+    """Mean squared error; arguments are those of `_l1_loss`."""
     return _weighted((answer.float() - truth).square(), weights)
 
 
-def ssim_loss(answer: Tensor, truth: Tensor, weights: Tensor, outputs: Sequence[OutputInfo]) -> Tensor:
-    """1 - SSIM of Wang et al. 2004 (IEEE Trans. Image Process. 13, 600-612), equation 13; arguments are those of `l1_loss`.
+def _ssim_loss(
+    answer: Tensor, truth: Tensor, weights: Tensor, offsets: Sequence[float], scales: Sequence[float]
+) -> Tensor:
+    """1 - SSIM of Wang et al. 2004 (IEEE Trans. Image Process. 13, 600-612), equation 13; arguments are those of `_l1_loss`.
 
     Of the values in their own units, with the Gaussian window of the paper, where that lies inside the image.
 
     Returns:
         Scalar, 0 to 2.
     """
-    x, y = (_of_range(part.float(), outputs) for part in (answer, truth))
+    x, y = (_of_range(part.float(), offsets, scales) for part in (answer, truth))
     mean_x, mean_y = _blurred(x), _blurred(y)
     var_x, var_y = _blurred(x * x) - mean_x**2, _blurred(y * y) - mean_y**2
     both = _blurred(x * y) - mean_x * mean_y
@@ -107,7 +113,7 @@ def ssim_loss(answer: Tensor, truth: Tensor, weights: Tensor, outputs: Sequence[
     return _weighted(1 - luminance * structure, weights[inside])
 
 
-VALUE_LOSSES: dict[str, ValueLoss] = {"l1": l1_loss, "l2": l2_loss, "ssim": ssim_loss}
+VALUE_LOSSES: dict[str, ValueLoss] = {"l1": _l1_loss, "l2": _l2_loss, "ssim": _ssim_loss}
 
 
 def _weighted(errors: Tensor, weights: Tensor) -> Tensor:
@@ -115,12 +121,11 @@ def _weighted(errors: Tensor, weights: Tensor) -> Tensor:
     return total / weights.sum().clamp_min(1e-8)
 
 
-def _of_range(values: Tensor, outputs: Sequence[OutputInfo]) -> Tensor:
+def _of_range(values: Tensor, offsets: Sequence[float], scales: Sequence[float]) -> Tensor:
     """The network's units -> values as shares of the outputs' range."""
     along = (-1, *(1,) * (values.ndim - 2))
     offset, scale = (
-        torch.tensor(numbers, dtype=values.dtype, device=values.device).reshape(along)
-        for numbers in zip(*((o.offset / (o.high - o.low), o.scale / (o.high - o.low)) for o in outputs), strict=True)
+        torch.tensor(numbers, dtype=values.dtype, device=values.device).reshape(along) for numbers in (offsets, scales)
     )
     return values * scale + offset
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.answers.overlay import blend, first_channel, fullest_slice, visible
 from seg_runtime.answers.valuemap import grey
-from seg_runtime.model import ClassInfo, OutputInfo
+from seg_runtime.model import ClassInfo
 
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 _BLUE, _ORANGE = (0, 114, 178), (213, 94, 0)
@@ -70,7 +70,7 @@ def label_preview(
 
 def value_preview(
     cases: Sequence[tuple[str, NDArray[Any], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]],
-    outputs: Sequence[OutputInfo],
+    outputs: Sequence[str],
 ) -> Image.Image:
     """A row per output of each case `(name, image, truth, values, psnr)`: the image, the truth, the answer, all in grey.
 
@@ -78,7 +78,7 @@ def value_preview(
     the middle slice.
     """
     rows = [
-        (f"{name}   {output.name}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
+        (f"{name}   {output}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
         for name, image, truth, values, psnr in cases
         for i, output in enumerate(outputs[:_OUTPUTS])
     ]

@@ -12,14 +12,14 @@ from seg_runtime.model import Contract, Geometry, Input
 from seg_runtime.support import SegError, check_writable
 from seg_runtime.support.capabilities import check
 
-from ..checkpoints import Checkpoint, digest_of, load, read_state, resume_path
-from ..data import Case, Report, parse_augmentation
+from ..checkpoints import Checkpoint, digest_of, load, read_state
+from ..data import Augmentation, Case, Report
 from ..data.readers import PAIRS, read_data_set
-from ..evaluation import parse_measures
-from ..networks import NETWORKS, Network, described, pick_device
-from ..options import RULES, Request, Settings, TrainOptions
-from ..planning import check_axes, choose_pixels, describe, measure_data
-from .objectives import OBJECTIVES, Choices, DataSummary, Objective
+from ..evaluation import Measure
+from ..networks import NETWORKS, Network, pick_device
+from ..options import RULES, Settings, TrainOptions
+from ..planning import DataStatistics
+from .objectives import OBJECTIVES, Choices, Objective
 from .windows import WindowStream
 
 _STEPS = 3000
@@ -27,15 +27,61 @@ Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
 """Makes a progress bar of a label and a length; the bar passes things on, and shows how many are done."""
 
 
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a training run. `model.pt` has `model.csv` and so on beside it; other names keep all of theirs.
+
+    Attributes:
+        model: the best checkpoint.
+    """
+
+    model: Path
+
+    def _beside(self, ending: str) -> Path:
+        name = self.model.stem if self.model.suffix in (".pt", ".pth") else self.model.name
+        return self.model.with_name(name + ending)
+
+    @property
+    def state(self) -> Path:
+        """The state to resume from."""
+        return self._beside(".resume.pt")
+
+    @property
+    def log(self) -> Path:
+        """The loss and the score of each evaluation."""
+        return self._beside(".csv")
+
+    @property
+    def curve(self) -> Path:
+        """A picture of the log."""
+        return self._beside(".curve.png")
+
+    @property
+    def preview(self) -> Path:
+        """Validation images with truth and answer."""
+        return self._beside(".preview.png")
+
+
 @dataclass
 class Plan:
-    """A training run, ready to start."""
+    """A training run, ready to start.
+
+    Attributes:
+        model: initialised network.
+        objective: with the contract, the classes and the settings.
+        stream: training windows.
+        validation: cases that are scored, never trained on.
+        device: where to train.
+        files: to write.
+        state: that an earlier run left; None for a new run.
+    """
 
     model: Network
     objective: Objective
     stream: WindowStream
     validation: list[Case]
     device: torch.device
+    files: RunFiles
     state: Checkpoint | None
 
     @property
@@ -59,43 +105,47 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         say: told every choice.
         bar: see `Bar`.
     """
-    kind = NETWORKS.get(options.network, "choose one for --network")
-    input_shape, output_shape = _window_shapes(kind, options)
-    device = pick_device(options.device)
-    state = _state(out, options)
+    network = NETWORKS.get(options.network, "choose one for --network")
+    input_shape, output_shape = _window_shapes(network, options)
+    device, files = pick_device(options.device), RunFiles(out)
+    state = _state(files, options)
+    metrics = ",".join(measure.text for measure in Measure.parse(options.metrics or ""))
     found = read_data_set(options.reader or PAIRS, data, say)
-    objective = OBJECTIVES.get(options.answer or found.truth, "choose one for --answer")
-    for note in check(RULES, Request(options=options, network=kind.options, answer=objective.facts(found))):
+    kind = OBJECTIVES.get(options.answer or found.truth, "choose one for --answer")
+    for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
-    metrics = ",".join(measure.text for measure in parse_measures(options.metrics or ""))
     check_writable(out)
     training, validation = found.split(options.val_fraction, options.val_list, options.seed)
-    classes = objective.choose_classes(found, options)
-    cases = measure_data(found, classes, min(output_shape), bar("looking at the images", len(found.cases)))
-    check_axes(cases, len(input_shape))
-    for line in describe(cases, classes):
+    classes = kind.choose_classes(found, options)
+    progress = bar("looking at the images", len(found.cases))
+    statistics = DataStatistics.of(found, classes, min(output_shape), progress)
+    statistics.check_axes(len(input_shape))
+    for line in statistics.described():
         say(line)
     say(f"split: {len(training)} for training, {len(validation)} for validation")
-    names = {case.name for case in training}
-    seen = [statistics for statistics in cases if statistics.name in names]
     if found.channel_files:
         options = replace(options, channels=len(found.channel_files))
-    chosen = objective.choose(DataSummary(found, classes, cases, seen, min(output_shape)), options, say)
-    model = _network(kind, chosen, options)
+    chosen = kind.choose(statistics, statistics.part(training), options, say)
+    model = _network(network, chosen, options)
     contract = Contract(
-        Input(chosen.channels, chosen.intensity, choose_pixels(cases), found.channel_files, found.voxels),
+        Input(chosen.channels, chosen.intensity, statistics.pixels, found.channel_files, found.voxels),
         Geometry(input_shape, output_shape, chosen.geometry, model.stride),
         chosen.answer,
     )
-    settings = replace(
-        _settings(options, len(training), chosen), validation=tuple(case.name for case in validation), metrics=metrics
-    )
-    aim = objective(contract, classes, settings)
-    augmentation = parse_augmentation(settings.augment)
-    stream = WindowStream(training, aim, augmentation, settings.seed, settings.balance, chosen.scarce)
+    names = tuple(case.name for case in validation)
+    settings = replace(_settings(options, len(training), chosen), validation=names, metrics=metrics)
+    objective = kind(contract, classes, settings)
+    augmentation = Augmentation.parse(settings.augment)
+    stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     if state:
-        _check_same(state, aim, model)
-    return Plan(model, aim, stream, validation, device, state)
+        _check_same(state, objective, model)
+    return Plan(model, objective, stream, validation, device, files, state)
+
+
+def _build(kind: type[Network], channels: int, maps: int, options: TrainOptions) -> Network:
+    """A network with new weights; options that are None leave the network's own default."""
+    given = {name: value for name in kind.options if (value := getattr(options, name)) is not None}
+    return kind(**given, in_channels=channels, classes=maps)
 
 
 def _window_shapes(kind: type[Network], options: TrainOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -105,7 +155,7 @@ def _window_shapes(kind: type[Network], options: TrainOptions) -> tuple[tuple[in
         SegError: not a size that the network can take.
     """
     with torch.device("meta"):  # nothing is computed, since only its sizes are needed
-        network = kind.from_options(1, 2, options)
+        network = _build(kind, 1, 2, options)
     shape = network.window(str(options.input_size)) if options.input_size else network.default_input
     return shape, network.output_shape(shape)
 
@@ -113,7 +163,7 @@ def _window_shapes(kind: type[Network], options: TrainOptions) -> tuple[tuple[in
 def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Network:
     torch.manual_seed(options.seed)
     try:
-        network = kind.from_options(chosen.channels, chosen.answer.maps, options)
+        network = _build(kind, chosen.channels, chosen.answer.maps, options)
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
         came = f"a network of width {options.width or 'its own'} does not fit into memory"
         raise SegError(came, "a smaller one", "lower --width") from error
@@ -138,15 +188,14 @@ def _settings(options: TrainOptions, training: int, chosen: Choices) -> Settings
     )  # fmt: skip
 
 
-def _state(out: Path, options: TrainOptions) -> Checkpoint | None:
-    path = resume_path(out)
+def _state(files: RunFiles, options: TrainOptions) -> Checkpoint | None:
     if options.resume:
-        state = load(path)
+        state = load(files.state)
         if not state.training:
             wanted = "the state that seg-train leaves"
-            raise SegError(f"{path} holds no training state", wanted, "train without --resume")
+            raise SegError(f"{files.state} holds no training state", wanted, "train without --resume")
         return state
-    for there in (out, path):
+    for there in (files.model, files.state):
         if there.is_file() and not options.overwrite:
             raise SegError(f"{there} exists", "a new name", "go on with --resume, or train anew with --overwrite")
     return None
@@ -160,7 +209,7 @@ def _check_same(state: Checkpoint, objective: Objective, model: Network) -> None
     then, now = state.training["settings"], asdict(objective.settings)
     odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
     built = state.network
-    odd += [f"{k} {built.get(k)} then, {v} now" for k, v in described(model).items() if built.get(k) != v]
+    odd += [f"{k} {built.get(k)} then, {v} now" for k, v in model.described.items() if built.get(k) != v]
     if state.contract.to_json() != objective.contract.to_json():
         odd.append("the data or the options that shape the contract differ")
     if odd:

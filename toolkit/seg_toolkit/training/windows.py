@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from seg_runtime.pipeline import Normaliser, fitted, frame, frame_labels
 from seg_runtime.support import SegError
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
-from ..data import Augmentation, Case, coordinates, draw, on_pixels, vary_grey, warp
+from ..data import Augmentation, Case, warp
 from .objectives import Objective
 
 _CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
@@ -22,7 +23,7 @@ _UNKNOWN = 256  # beyond every class: a pixel that is not annotated
 
 
 @dataclass(frozen=True)
-class Framed:
+class _Framed:
     """One case as the network sees it.
 
     Attributes:
@@ -35,20 +36,25 @@ class Framed:
     truth: NDArray[Any]
     weights: NDArray[np.float32]
 
-    def slice(self, place: int) -> Framed:
+    def slice(self, place: int) -> _Framed:
         """One slice of a volume."""
-        return Framed(self.image[place], self.truth[place], self.weights[place])
+        return _Framed(self.image[place], self.truth[place], self.weights[place])
 
 
 Item = tuple[Tensor, Tensor, Tensor]
 
 
-def collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
+def _collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
     """A batch of the stream, or the first error in it."""
     good = [item for item in items if not isinstance(item, SegError)]
     if len(good) < len(items):
         return next(item for item in items if isinstance(item, SegError))
     return [torch.stack(parts) for parts in zip(*good, strict=True)]
+
+
+def _ignore_ctrl_c(worker: int) -> None:
+    """A terminal sends Ctrl-C to the workers too; they end when the main process is done with them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class WindowStream(Dataset["Item | SegError"]):
@@ -69,8 +75,30 @@ class WindowStream(Dataset["Item | SegError"]):
         self.cases, self.objective, self.contract = list(cases), objective, objective.contract
         self.augmentation, self.seed, self.balance = augmentation, seed, balance
         self.scarce = dict(scarce or {})
-        self._kept: dict[int, Framed] = {}
+        self._kept: dict[int, _Framed] = {}
         self._room = _CACHE_BYTES
+
+    def batches(self, first: int, last: int, size: int, workers: int = 0) -> Iterator[list[Tensor]]:
+        """Windows `first` to `last` - 1 in batches: images, truths and weights, each stacked along a new first axis.
+
+        Args:
+            first: index of the first window.
+            last: index after the last one.
+            size: windows in a batch.
+            workers: processes that prepare them; 0 for none.
+
+        Raises:
+            SegError: a case that cannot be read.
+        """
+        loader = DataLoader(
+            self, size, sampler=range(first, last), num_workers=workers, collate_fn=_collate,
+            worker_init_fn=_ignore_ctrl_c,
+            generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
+        )  # fmt: skip
+        for batch in loader:
+            if isinstance(batch, SegError):
+                raise batch
+            yield batch
 
     def __getitem__(self, index: int) -> Item | SegError:
         """Window `index` of the stream; a SegError comes back as a value, since workers cannot raise one whole."""
@@ -85,14 +113,12 @@ class WindowStream(Dataset["Item | SegError"]):
         rng = np.random.default_rng([self.seed, epoch, place])
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
         axes = self.contract.geometry.axes
-        change, centre = draw(rng, self.augmentation, axes), self._centre(case, rng)
+        change, centre = self.augmentation.draw(rng, axes), self._centre(case, rng)
         if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
             case, centre = case.slice(round(float(centre[0]))), centre[1:]
-        where = coordinates(change, centre, self.contract.geometry.input_shape)
-        if self.objective.on_pixels:
-            where = on_pixels(where)
+        where = change.coordinates(centre, self.contract.geometry.input_shape, self.objective.on_pixels)
         image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
-        image = vary_grey(image, change)
+        image = change.vary_grey(image)
         answered = self._answered(where)
         weights = warp(case.weights[..., None], answered, 0)[..., 0]
         return (
@@ -110,7 +136,7 @@ class WindowStream(Dataset["Item | SegError"]):
         places = self.scarce[int(rng.choice(sorted(self.scarce)))]
         return int(rng.choice(places))
 
-    def _framed(self, place: int) -> Framed:
+    def _framed(self, place: int) -> _Framed:
         if place in self._kept:
             return self._kept[place]
         case = self._read(place)
@@ -119,16 +145,19 @@ class WindowStream(Dataset["Item | SegError"]):
             self._kept[place], self._room = case, self._room - size
         return case
 
-    def _read(self, place: int) -> Framed:
-        case = self.cases[place]
+    def _read(self, place: int) -> _Framed:
+        case, contract = self.cases[place], self.contract
         example = case.read(self.objective.classes)
-        image = frame(fitted(example.image, self.contract, case.name), self.contract)
-        truth, weights = self.objective.target(example)
+        image = frame(fitted(example.image, contract, case.name), contract)
+        instances = None if example.instances is None else frame_labels(example.instances, contract)
+        truth, weights = self.objective.target(
+            replace(example, image=image, labels=frame_labels(example.labels, contract), instances=instances)
+        )
         if example.known is not None:
-            weights[~frame_labels(example.known, self.contract)] = 0
-        return Framed(image, truth, weights)
+            weights[~frame_labels(example.known, contract)] = 0
+        return _Framed(image, truth, weights)
 
-    def _centre(self, case: Framed, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _centre(self, case: _Framed, rng: np.random.Generator) -> NDArray[np.float64]:
         shape = np.array(case.image.shape[:-1])
         axes = len(shape)
         anywhere: NDArray[np.float64]
@@ -151,7 +180,7 @@ class WindowStream(Dataset["Item | SegError"]):
         hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
         return hit
 
-    def _fixed_shape(self, case: Framed) -> tuple[int, ...]:
+    def _fixed_shape(self, case: _Framed) -> tuple[int, ...]:
         """What the one window at run time spans of the frame: its answer starts at the frame's first pixel."""
         geometry = self.contract.geometry
         return geometry.input_shape if geometry.method == "stretch" else geometry.output_shape
@@ -165,19 +194,3 @@ class WindowStream(Dataset["Item | SegError"]):
                 places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
             where = where.take(places, axis=axis)
         return where
-
-
-class StreamOrder:
-    """Indices of the stream from a given one on: what a DataLoader's sampler is."""
-
-    def __init__(self, first: int, last: int) -> None:
-        """Indices `first` to `last` - 1."""
-        self.first, self.last = first, last
-
-    def __iter__(self) -> Iterator[int]:
-        """Iterate over the indices."""
-        return iter(range(self.first, self.last))
-
-    def __len__(self) -> int:
-        """Count the indices."""
-        return self.last - self.first

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model import ChannelFile
 from seg_runtime.support import DataError, SegError
 
 from .. import (
@@ -24,6 +23,7 @@ from .. import (
     by_channels,
     by_name,
     matched,
+    parse_channels,
     read_channels,
     read_mask,
     to_labels,
@@ -31,7 +31,7 @@ from .. import (
 
 
 @dataclass(frozen=True)
-class ChannelsCase(Case):
+class _ChannelsCase(Case):
     """A case whose image lies in a file for each channel."""
 
     name: str
@@ -65,18 +65,17 @@ def find_channels(root: Path, report: Report, files: str = "") -> DataSet:
         DataError: no such folders, or no case with a mask.
         ImageError: a case lacks a channel, or a file is none.
     """
-    endings = tuple(files.split("+"))
-    if len(endings) < 2 or not all(endings) or len(set(endings)) < len(endings):
-        raise SegError(f"the reader channels with files={files}", "how their names end, two or more, each once",
-                       "such as channels:files=_dapi+_actin")  # fmt: skip
-    layout = f"images/CASE{endings[0]}.*, … with masks/CASE.*"
+    channel_files = parse_channels(files)
+    if len(channel_files) < 2:
+        came, fix = f"the reader channels with files={files}", "such as channels:files=_dapi+_actin"
+        raise SegError(came, "how their names end, two or more, each once", fix)
+    layout = f"images/CASE{channel_files[0].ending}.*, … with masks/CASE.*"
     for part in ("images", "masks"):
         if not (root / part).is_dir():
             raise DataError(f"{root} has no folder {part}", layout, "point to the folder that holds them")
-    channel_files = tuple(ChannelFile(ending) for ending in endings)
     images, masks = by_channels(root / "images", channel_files), by_name(root / "masks")
     names = matched(report, (images, "cases without a mask"), (masks, "masks without a case"))
     if not names:
         raise DataError(f"no case in {root / 'images'} has the name of a mask", layout, "rename them")
-    cases = tuple(ChannelsCase(name, images[name], masks[name]) for name in names)
+    cases = tuple(_ChannelsCase(name, images[name], masks[name]) for name in names)
     return DataSet(cases, channel_files=channel_files)

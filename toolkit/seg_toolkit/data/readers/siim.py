@@ -29,7 +29,7 @@ _NONE = "-1"
 
 
 @dataclass(frozen=True)
-class RunsCase(Case):
+class _RunsCase(Case):
     """A radiograph and the runs of its mask: 0 elsewhere, 1 within."""
 
     name: str
@@ -75,7 +75,7 @@ def find_siim(root: Path, report: Report) -> DataSet:
     uids = matched(report, (images, unnamed), (rows, lone))
     if not uids:
         raise DataError(f"no image in {root} is one that {table.name} names", _LAYOUT, "take both of one part")
-    return DataSet(tuple(RunsCase(uid, images[uid], rows[uid], table) for uid in uids))
+    return DataSet(tuple(_RunsCase(uid, images[uid], rows[uid], table) for uid in uids))
 
 
 def _rows(table: Path) -> dict[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ _LAYOUT = f"{_VOLUME} and {_LABELS}, stacks of as many pages"
 
 
 @dataclass(frozen=True)
-class PageCase(Case):
+class _PageCase(Case):
     """A page of a stack, with the page of another one as its mask."""
 
     name: str
@@ -66,4 +66,4 @@ def find_stacks(root: Path, report: Report) -> DataSet:
     if pages != masks:
         raise DataError(f"{image} has {pages} pages, {_LABELS} {masks}", _LAYOUT, "take both of one set")
     digits = max(2, len(str(pages - 1)))
-    return DataSet(tuple(PageCase(f"page{n:0{digits}}", image, mask, n) for n in range(pages)))
+    return DataSet(tuple(_PageCase(f"page{n:0{digits}}", image, mask, n) for n in range(pages)))

@@ -45,7 +45,7 @@ _LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with what is bound in
 
 
 @dataclass(frozen=True)
-class StructureCase(Case):
+class _StructureCase(Case):
     """A complex: the chains are its image, the molecules that they bind its truth.
 
     Attributes:
@@ -102,7 +102,7 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
         root: the data set.
         report: told about structures without a ligand, whose binding sites are unknown.
         voxel: side of a voxel in Å.
-        reach: see `StructureCase`, in Å.
+        reach: see `_StructureCase`, in Å.
         ligands: chemical components, HEM+ATP, that alone are ligands; empty for all but additives.
 
     Raises:
@@ -119,7 +119,7 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
         raise DataError(
             f"{root} has no structures", f"{_LAYOUT}; {Structures.title}", "point to the folder that holds them"
         )
-    cases = [StructureCase(name, file, grid, reaches, wanted) for name, file in files.items()]
+    cases = [_StructureCase(name, file, grid, reaches, wanted) for name, file in files.items()]
     found = tuple(c for c in cases if c.bound(read_structure(read_bytes(c.file), str(c.file))))
     report_left_out(report, files.keys() - {c.name for c in found}, "without a ligand")
     if not found:

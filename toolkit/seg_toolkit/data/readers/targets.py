@@ -9,7 +9,6 @@ one by a whole factor, as the bands of a satellite are than its panchromatic cha
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from .. import (
     by_name,
     matched,
     page_count,
+    parse_channels,
     read_channels,
     read_page,
 )
@@ -41,7 +41,7 @@ _LAYOUT = "images/NAME.* with targets/NAME.*"
 
 
 @dataclass(frozen=True)
-class TargetCase(Case):
+class _TargetCase(Case):
     """A page of an image with the same page of its targets.
 
     Attributes:
@@ -98,7 +98,7 @@ def find_targets(root: Path, report: Report, targets: str = "", images: str = ""
     for part in _PARTS:
         if not (root / part).is_dir():
             raise DataError(f"{root} has no folder {part}", _LAYOUT, "point to the folder that holds them")
-    channels, outputs = _channels(images), _channels(targets)
+    channels, outputs = parse_channels(images), parse_channels(targets)
     if any(file.factor > 1 for file in outputs):
         raise SegError(f"the reader targets with targets={targets}", "targets of the image's own size", "leave * out")
     pictures, truths = (_files(root / part, files) for part, files in zip(_PARTS, (channels, outputs), strict=True))
@@ -111,23 +111,13 @@ def find_targets(root: Path, report: Report, targets: str = "", images: str = ""
         count = _pages(name, (*pictures[name], *truths[name]))
         titles = [name] if count == 1 else [f"{name}_page{n:0{len(str(count - 1))}}" for n in range(count)]
         cases += [
-            TargetCase(title, pictures[name], truths[name], page, channels, len(names))
+            _TargetCase(title, pictures[name], truths[name], page, channels, len(names))
             for page, title in enumerate(titles)
         ]
     if twice := sorted(name for name, count in Counter(case.name for case in cases).items() if count > 1):
         came = f"two cases have the name {twice[0]}, a page of a stack and a file"
         raise DataError(came, "one name each", "rename the file")
     return DataSet(tuple(cases), VALUES, names, channels)
-
-
-def _channels(text: str) -> tuple[ChannelFile, ...]:
-    """`_red*4+_pan` -> the endings and their factors."""
-    parts = [re.fullmatch(r"([^*]+)(?:\*([1-9]\d?))?", part) for part in text.split("+")] if text else []
-    found = tuple(ChannelFile(part[1], int(part[2] or 1)) for part in parts if part)
-    if len({file.ending for file in found}) < len(parts) or min((file.factor for file in found), default=1) > 1:
-        wanted = "how their names end, each once, the finest without a factor"
-        raise SegError(f"the reader targets with {text}", wanted, "such as _red*4+_green*4+_pan")
-    return found
 
 
 def _files(folder: Path, channels: Sequence[ChannelFile]) -> dict[str, tuple[Path, ...]]:

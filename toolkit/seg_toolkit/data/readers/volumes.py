@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import Place
-from seg_runtime.model import ChannelFile
+from seg_runtime.formats import FORMATS, Place, ReadOptions, read_bytes
 from seg_runtime.support import DataError
 
 from .. import (
@@ -28,13 +27,11 @@ from .. import (
     Example,
     Report,
     by_name,
-    is_volume,
-    is_volume_or_stack,
     matched,
-    read_volume,
-    read_volume_mask,
+    parse_channels,
     report_left_out,
     sized,
+    to_integers,
     to_labels,
 )
 
@@ -44,8 +41,15 @@ _DECATHLON = "DATA/imagesTr/NAME.nii.gz with DATA/labelsTr/NAME.nii.gz"
 _SPARSE = "DATA/images/NAME.nii.gz or NAME.tif with DATA/labels of the same names"
 
 
+_is_volume = FORMATS.get("nifti").named
+
+
+def _is_volume_or_stack(path: Path) -> bool:
+    return _is_volume(path) or path.suffix.lower() in (".tif", ".tiff")
+
+
 @dataclass(frozen=True)
-class VolumeCase(Case):
+class _VolumeCase(Case):
     """A case whose channels and labels are volumes on one grid.
 
     Attributes:
@@ -66,13 +70,13 @@ class VolumeCase(Case):
 
     def values(self) -> dict[int, str]:
         """Of the labels, without the value of voxels that are not annotated."""
-        found = np.unique(read_volume_mask(self.labels)[0])
+        found = np.unique(_read_mask(self.labels)[0])
         return {int(v): str(self.labels) for v in found if v != self.unknown}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Image and ground truth; see `Case.read`."""
         image, place = self._image()
-        mask, labels_place = read_volume_mask(self.labels)
+        mask, labels_place = _read_mask(self.labels)
         known = None
         if mask.shape != image.shape[:-1]:
             came = f"{self.name}: image of {sized(image.shape[:-1])}, labels of {sized(mask.shape)} voxels"
@@ -87,10 +91,10 @@ class VolumeCase(Case):
         return Example(image, to_labels(mask, classes, str(self.labels)), known=known)
 
     def _image(self) -> tuple[NDArray[Any], Place]:
-        first, place = read_volume(self.channels[0])
+        first, place = _read(self.channels[0])
         parts = [first]
         for path in self.channels[1:]:
-            part, its_place = read_volume(path)
+            part, its_place = _read(path)
             if part.shape[:-1] != first.shape[:-1]:
                 came = f"{path} has {sized(part.shape[:-1])} voxels, {self.channels[0].name} {sized(first.shape[:-1])}"
                 raise DataError(came, "one size for all channels of a case", "export them again")
@@ -105,6 +109,25 @@ def _check_place(place: Place, other: Place, path: Path) -> None:
         raise DataError(f"{path} has another affine than its case's first file", "one grid", "resample it to that")
 
 
+def _read(path: Path) -> tuple[NDArray[Any], Place]:
+    """`(D, H, W, C)` of a volume or a stack, and where its voxels lie."""
+    data = read_bytes(path)
+    page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
+    return page.array, page.place
+
+
+def _read_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
+    """Label values `(D, H, W)` of a volume, and where its voxels lie.
+
+    Raises:
+        DataError: several channels, or values that are not integers.
+    """
+    values, place = _read(path)
+    if values.shape[-1] != 1:
+        raise DataError(f"{path} has {values.shape[-1]} channels", "labels of one value a voxel", "correct it")
+    return to_integers(values[..., 0], path), place
+
+
 def find_brats(root: Path, report: Report) -> DataSet:
     """Cases of four channels, flair, t1, t1ce, t2.
 
@@ -115,10 +138,10 @@ def find_brats(root: Path, report: Report) -> DataSet:
     Raises:
         DataError: no case, or one that lacks a scan.
     """
-    cases: list[VolumeCase] = []
+    cases: list[_VolumeCase] = []
     without_labels: list[str] = []
     for folder in _case_folders(root):
-        volumes = by_name(folder, is_volume)
+        volumes = by_name(folder, _is_volume)
         scans = {scan: volumes.get(f"{folder.name}_{scan}") for scan in (*_SCANS, "seg")}
         if not any(scans.values()):
             continue
@@ -128,11 +151,11 @@ def find_brats(root: Path, report: Report) -> DataSet:
             without_labels.append(folder.name)
             continue
         files = tuple(path for scan in _SCANS if (path := scans[scan]))
-        cases.append(VolumeCase(folder.name, files, labels))
+        cases.append(_VolumeCase(folder.name, files, labels))
     report_left_out(report, without_labels, "without labels")
     if not cases:
         raise DataError(f"{root} has no case with labels", _BRATS, "point to the folder that holds the cases")
-    return DataSet(tuple(cases), channel_files=tuple(ChannelFile(f"_{scan}") for scan in _SCANS))
+    return DataSet(tuple(cases), channel_files=parse_channels("+".join(f"_{scan}" for scan in _SCANS)))
 
 
 def _case_folders(root: Path) -> list[Path]:
@@ -153,7 +176,7 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
     Raises:
         DataError: another layout, a damaged dataset.json, or a file that it lists and that is missing.
     """
-    images, labels = (by_name(root / part, is_volume) for part in ("imagesTr", "labelsTr"))
+    images, labels = (by_name(root / part, _is_volume) for part in ("imagesTr", "labelsTr"))
     if not images or not labels:
         which = "imagesTr" if not images else "labelsTr"
         raise DataError(f"{root / which} has no NIfTI volumes", _DECATHLON, "point to the folder that holds both")
@@ -165,7 +188,7 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
         report_left_out(report, there.keys() - set(names), f"in {what} that are no cases")
     if not names:
         raise DataError(f"no volume in {root} has the name of its labels", _DECATHLON, "rename them")
-    return DataSet(tuple(VolumeCase(name, (images[name],), labels[name]) for name in names))
+    return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name]) for name in names))
 
 
 def _listed(path: Path) -> list[str]:
@@ -197,8 +220,8 @@ def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
     except ValueError as error:
         came = f"--reader sparse:unknown={unknown}"
         raise DataError(came, "an integer such as sparse:unknown=255", "correct it") from error
-    images, labels = (by_name(root / part, is_volume_or_stack) for part in ("images", "labels"))
+    images, labels = (by_name(root / part, _is_volume_or_stack) for part in ("images", "labels"))
     names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
     if not names:
         raise DataError(f"{root} has no volume with labels", _SPARSE, "point to the folder that holds both")
-    return DataSet(tuple(VolumeCase(name, (images[name],), labels[name], value) for name in names))
+    return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name], value) for name in names))

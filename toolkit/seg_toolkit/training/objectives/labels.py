@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.model import LabelSpec
-from seg_runtime.pipeline import frame_labels
 from torch import Tensor
 
 from ...data import (
@@ -20,8 +19,6 @@ from ...data import (
     Example,
     Report,
     border_term,
-    infer_classes,
-    parse_classes,
     split_touching,
     warp,
     weight_map,
@@ -29,19 +26,18 @@ from ...data import (
 from ...evaluation import confusion, dice, label_summary
 from ...options import TrainOptions
 from ...planning import (
+    DataStatistics,
     choose_augmentation,
     choose_balance,
-    choose_border_weight,
     choose_channels,
     choose_class_weights,
     choose_geometry,
     choose_intensity,
     coded,
-    scarce_classes,
 )
 from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
-from .objective import Choices, DataSummary, Objective, ScoredCase
+from .objective import Choices, Objective, ScoredCase
 
 _SIGMA_PX = 5.0  # width of the border term, as in the paper
 
@@ -58,23 +54,24 @@ class LabelObjective(Objective):
     @classmethod
     def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
         """The classes that are named or found, with their codes."""
-        found = parse_classes(options.classes) if options.classes else infer_classes(data.mask_values())
+        found = ClassValues.parse(options.classes) if options.classes else ClassValues.infer(data.mask_values())
         infos = coded([entry.info for entry in found], options.codes)
         return tuple(replace(entry, info=info) for entry, info in zip(found, infos, strict=True))
 
     @classmethod
-    def choose(cls, summary: DataSummary, options: TrainOptions, say: Report) -> Choices:
+    def choose(
+        cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
+    ) -> Choices:
         """Every choice that the data decides unless an option does, each said with its reason."""
-        training = summary.training
-        channels, why = choose_channels(summary.cases, options.channels)
+        channels, why = choose_channels(statistics, options.channels)
         say(f"channels: {channels} ({why})")
         intensity, why = choose_intensity(training, channels, options.intensity)
         say(f"intensity: {intensity.method} ({why})")
-        geometry, why = choose_geometry(training, summary.output_px, options.geometry)
+        geometry, why = choose_geometry(training, options.geometry)
         say(f"geometry: {geometry} ({why})")
         weights, why = choose_class_weights(training, options.class_weights)
         say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
-        border, why = choose_border_weight(options.border_weight, summary.data.instances_only)
+        border, why = _border_weight(options.border_weight, statistics.data.instances_only)
         say(f"border weight: {border:g} ({why})")
         balance, why = choose_balance(training, options.balance)
         say(f"balanced windows: {balance:.0%} ({why})")
@@ -82,17 +79,16 @@ class LabelObjective(Objective):
         say(f"augmentation: {augment} ({why})")
         return Choices(
             channels=channels, intensity=intensity, geometry=geometry, augment=augment,
-            answer=cls.Spec(tuple(entry.info for entry in summary.classes)),
-            class_weights=weights, border_weight=border, balance=balance, scarce=scarce_classes(training),
+            answer=cls.Spec(tuple(entry.info for entry in statistics.classes)),
+            class_weights=weights, border_weight=border, balance=balance, scarce=training.scarce_classes,
         )  # fmt: skip
 
     def target(self, example: Example) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class indices `(*spatial)`; weights by class, and higher in the gaps between cells."""
-        labels = frame_labels(example.labels, self.contract)
+        labels, instances = example.labels, example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.settings.border_weight:
-            instances = example.instances
-            cells = split_touching(labels) if instances is None else frame_labels(instances, self.contract)
+            cells = split_touching(labels) if instances is None else instances
             border = border_term(cells, self.settings.border_weight, _SIGMA_PX)
             if instances is None:
                 labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
@@ -136,6 +132,15 @@ class LabelObjective(Objective):
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """See `pictures.label_preview`."""
         return label_preview([(c.name, c.image, c.truth, c.answer, c.score) for c in cases], self.contract.classes)
+
+
+def _border_weight(option: float | None, instances_only: bool) -> tuple[float, str]:
+    """Height w0 of the weight map's border term, and why."""
+    if option is not None:
+        return option, "as asked"
+    if instances_only:
+        return 10.0, "there are only instances, so the gaps between them are what matters"
+    return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"
 
 
 def _number(value: float | None) -> str:

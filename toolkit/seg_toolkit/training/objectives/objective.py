@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from seg_runtime.answers import answer_of
 from seg_runtime.model import AnswerSpec, Contract, Intensity, Voxels
+from seg_runtime.pipeline import Infer, fitted
 from seg_runtime.support import DataError
 from torch import Tensor
 
-from ...data import ClassValues, DataSet, Example, Report
-from ...options import AnswerFacts, Settings, TrainOptions
-from ...planning import CaseStatistics
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What choices are made from.
-
-    Attributes:
-        data: the data set.
-        classes: with their mask values; empty where the truth is not a mask.
-        cases: statistics of all cases.
-        training: of those that are trained on.
-        output_px: smallest side of an output window.
-    """
-
-    data: DataSet
-    classes: tuple[ClassValues, ...]
-    cases: Sequence[CaseStatistics]
-    training: Sequence[CaseStatistics]
-    output_px: int
+from ...data import Case, ClassValues, DataSet, Example, Report
+from ...evaluation import Measure, measure, with_measures
+from ...options import DataOptions, Request, Settings, TrainOptions
+from ...planning import DataStatistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +102,14 @@ class Objective(ABC):
         self.contract, self.classes, self.settings = contract, tuple(classes), settings or Settings()
 
     @classmethod
-    def facts(cls, data: DataSet | None = None) -> AnswerFacts:
-        """What rules must know of it, and of a data set where there is one."""
-        return AnswerFacts(
-            options=cls.options, geometries=cls.Spec.geometries, importable=cls.importable,
-            fits_data=data is None or data.truth == cls.truth, channel_files=len(data.channel_files) if data else 0,
+    def request(
+        cls, options: DataOptions, data: DataSet | None = None, network: Sequence[str] | None = None
+    ) -> Request:
+        """What rules must know: of the objective, of the data set, and of the options that a network takes."""
+        return Request(
+            options=options, network=network, objective=cls.options, geometries=cls.Spec.geometries,
+            importable=cls.importable, fits_data=data is None or data.truth == cls.truth,
+            channel_files=len(data.channel_files) if data else 0,
         )  # fmt: skip
 
     @classmethod
@@ -132,12 +119,24 @@ class Objective(ABC):
 
     @classmethod
     @abstractmethod
-    def choose(cls, summary: DataSummary, options: TrainOptions, say: Report) -> Choices:
-        """Every choice that the data decides unless an option does, each said with its reason."""
+    def choose(
+        cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
+    ) -> Choices:
+        """Every choice that the data decides unless an option does, each said with its reason.
+
+        Args:
+            statistics: of all cases.
+            training: of those that are trained on.
+            options: of the training.
+            say: told the choices.
+        """
 
     @abstractmethod
     def target(self, example: Example) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """What the network is to learn of a case, framed as the contract says.
+        """What the network is to learn of a case.
+
+        Args:
+            example: its labels, instances and annotation framed as the contract says.
 
         Returns:
             `(*spatial)` or `(*spatial, K)`, and the weight of each pixel `(*spatial)`.
@@ -172,6 +171,33 @@ class Objective(ABC):
     @abstractmethod
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """A row or more per case: the image, the truth, the answer."""
+
+    def score(
+        self, cases: Iterable[Case], infer: Infer, measures: Sequence[Measure] = (), keep: int = 0
+    ) -> tuple[dict[str, Any], list[ScoredCase]]:
+        """The summary of all cases, each answered by the runtime's own corridor, ready for JSON.
+
+        Args:
+            cases: to score.
+            infer: the model.
+            measures: besides, of labels only.
+            keep: so many of the cases are returned, the first ones.
+        """
+        answer = answer_of(self.contract)
+        figures: list[Any] = []
+        rows: list[dict[str, NDArray[np.float64]]] = []
+        kept: list[ScoredCase] = []
+        for case in cases:
+            example = case.read(self.classes)
+            found = answer.segment(fitted(example.image, self.contract, case.name), infer)
+            scored = self.compare(case.name, example, found)
+            figures.append(scored.figures)
+            if len(kept) < keep:
+                kept.append(scored)
+            if measures:
+                rows.append(measure(measures, example, found, self.classes, self.settings.empty_dice, case.name))
+        result = self.summary(figures)
+        return (with_measures(result, rows) if rows else result), kept
 
     def best(self, result: dict[str, Any]) -> float:
         """The score of a summary that chooses the best checkpoint."""

@@ -9,23 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import Values
-from seg_runtime.model import Contract, ValueSpec
+from seg_runtime.model import Contract, OutputInfo, ValueSpec
 from seg_runtime.support import DataError, SegError
 from torch import Tensor
 
 from ...data import VALUES, ClassValues, DataSet, Example, Report, warp
 from ...evaluation import VALUE_METRICS, or_none, value_scores
 from ...options import Settings, TrainOptions
-from ...planning import (
-    choose_channels,
-    choose_intensity,
-    choose_outputs,
-    choose_value_augmentation,
-    describe_outputs,
-)
+from ...planning import DataStatistics, choose_augmentation, choose_channels, choose_intensity, choose_outputs
 from ..losses import SSIM_REACH_PX, VALUE_LOSSES
 from ..pictures import value_preview
-from .objective import Choices, DataSummary, Objective, ScoredCase
+from .objective import Choices, Objective, ScoredCase
 
 _LOSS = "l1"
 
@@ -64,19 +58,23 @@ class ValueObjective(Objective):
             came = f"--loss {loss} and an output window of {side} px"
             raise SegError(came, f"{least} px or more", "take a larger --input-size, or another loss")
         self._terms = [VALUE_LOSSES[name] for name in names]
+        ranges = [(o.offset / (o.high - o.low), o.scale / (o.high - o.low)) for o in self.outputs]
+        self._to_range = tuple(zip(*ranges, strict=True))
 
     @classmethod
-    def choose(cls, summary: DataSummary, options: TrainOptions, say: Report) -> Choices:
+    def choose(
+        cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
+    ) -> Choices:
         """Every choice that the data decides unless an option does, each said with its reason."""
-        training = summary.training
-        channels, why = choose_channels(summary.cases, options.channels)
+        channels, why = choose_channels(statistics, options.channels)
         say(f"channels: {channels} ({why})")
         auto = options.intensity == "auto"
         intensity, why = choose_intensity(training, channels, "standardize" if auto else options.intensity)
         say(f"intensity: {intensity.method} ({'values follow from grey values, whose scale is kept' if auto else why})")
-        outputs = choose_outputs([s.targets for s in training if s.targets], summary.data.outputs, options.outputs)
-        say(f"outputs: {describe_outputs(outputs)}")
-        augment, why = choose_value_augmentation(options.augment)
+        targets = [case.targets for case in training.cases if case.targets]
+        outputs = choose_outputs(targets, statistics.data.outputs, options.outputs)
+        say(f"outputs: {_described(outputs)}")
+        augment, why = choose_augmentation(None, options.augment)
         say(f"augmentation: {augment} ({why})")
         why = "as asked" if options.loss else "it follows the median, so that single bright pixels do not dominate"
         loss = options.loss or _LOSS
@@ -101,14 +99,14 @@ class ValueObjective(Objective):
 
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Sum of the terms; truth is `(N, K, *spatial)` float32 in the network's units."""
-        first, *others = (term(answer, truth, weights, self.outputs) for term in self._terms)
+        first, *others = (term(answer, truth, weights, *self._to_range) for term in self._terms)
         return sum(others, first)
 
     def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
         """Figures are `metrics.value_scores`."""
         assert example.targets is not None
         truth = np.moveaxis(example.targets, -1, 0)
-        figures = value_scores(truth, answer, self.outputs)
+        figures = value_scores(truth, answer, [o.high - o.low for o in self.outputs])
         return ScoredCase(name, example.image, truth, answer, figures, float(np.mean(figures["psnr"])), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
@@ -137,7 +135,8 @@ class ValueObjective(Objective):
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """See `pictures.value_preview`."""
-        return value_preview([(c.name, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases], self.outputs)
+        shown = [(c.name, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases]
+        return value_preview(shown, [o.name for o in self.outputs])
 
     def check_data(self, data: DataSet) -> None:
         """Refuse a data set that cannot score the model: also one with another number of values a pixel."""
@@ -148,6 +147,13 @@ class ValueObjective(Objective):
                 f"{_values(self.outputs)} as the model answers",
             )
             raise DataError(came, wanted, "choose another --reader")
+
+
+def _described(outputs: Sequence[OutputInfo]) -> str:
+    return ", ".join(
+        f"{o.name} {o.low:.4g} to {o.high:.4g}{f' {o.unit}' if o.unit else ''} (mean {o.offset:.4g}, spread {o.scale:.4g})"
+        for o in outputs
+    )
 
 
 def _values(outputs: Sequence[object]) -> str:
