@@ -14,7 +14,7 @@ from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY, Golden
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.pipeline import Normaliser
 from seg_runtime.support.errors import DataError
-from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.networks import torch_infer
 
 from tests.support.commands import seg_export
 from tests.support.contracts import changed

@@ -11,8 +11,7 @@ import pytest
 import torch
 from click.testing import Result
 from PIL import Image
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
-from seg_toolkit.data.folder import json_values
+from seg_toolkit.checkpoints import Checkpoint, load, save
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_train
@@ -189,8 +188,9 @@ def test_target_below_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_log_does_not_overwrite_the_model(tmp_path: Path) -> None:
     out = tmp_path / "model.csv"
-    if seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1").exit_code == 0:
-        load(out)
+    assert seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1").exit_code == 0
+    assert load(out).build()
+    assert (tmp_path / "model.csv.csv").read_text().startswith("step,loss,dice")
 
 
 def test_models_with_dots_in_their_names_do_not_share_a_log(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     net = UNet(1, 2, width=1)
     path = tmp_path / "random.pt"
-    save(Checkpoint(net.arguments, net.state_dict(), contract(method="fit"), json_values(TWO)), path)
+    save(Checkpoint(net.described, net.state_dict(), contract(method="fit"), TWO), path)
     return path
 
 

@@ -5,7 +5,7 @@ import pytest
 from seg_export.proof.pictures import pictures
 from seg_export.steps.precision.gate import Cost, judge, require
 from seg_runtime.support.errors import DataError, ImageError, ParityError
-from seg_toolkit.data.folder import parse_classes, stored_classes
+from seg_toolkit.data import ClassValues
 
 from tests.support.bright import OUT, bright, folder
 
@@ -113,7 +113,7 @@ def test_one_stray_pixel_is_no_loss_where_nobody_else_finds_the_class(masks):
 def test_masks_are_read_as_training_read_them(tmp_path):
     """With the boundary of objects as a class: a form that loses it all must not pass."""
     root = folder(tmp_path)
-    classes = parse_classes("background=0,cell=255,boundary=-1")
+    classes = ClassValues.parse("background=0,cell=255,boundary=-1")
     images = [picture.read(bright().contract, classes) for picture in pictures(root, "pairs:ring=2")]
     cost = Cost(3)
     for _, truth in images:
@@ -132,7 +132,7 @@ def test_whole_images_are_judged_with_and_without_masks(tmp_path, masks):
     checkpoint = bright()
     chosen = pictures(folder(tmp_path, masks=masks))
     seen = []
-    classes = stored_classes(checkpoint.classes)
+    classes = checkpoint.classes
 
     def shifted(window):
         return brightness(window) + np.array([0.4, 0], np.float32)[:, None, None]
@@ -152,9 +152,7 @@ def test_whole_images_are_judged_with_and_without_masks(tmp_path, masks):
 def test_nan_logits_are_counted(tmp_path):
     checkpoint = bright()
     chosen = pictures(folder(tmp_path, count=1))
-    cost = judge(
-        chosen, stored_classes(checkpoint.classes), checkpoint.contract, brightness, lambda w: brightness(w) * np.nan
-    )
+    cost = judge(chosen, checkpoint.classes, checkpoint.contract, brightness, lambda w: brightness(w) * np.nan)
     windows = 2 * 2  # 130 x 100 px in steps of 64
     assert cost.not_finite == windows * 2 * OUT * OUT
 
@@ -168,4 +166,4 @@ def test_wrong_folders(tmp_path):
     odd = folder(tmp_path / "odd", count=1, masks=False)
     (odd / "images" / "0.png").write_bytes(b"no picture")
     with pytest.raises(ImageError):
-        judge(pictures(odd), stored_classes(checkpoint.classes), checkpoint.contract, brightness, brightness)
+        judge(pictures(odd), checkpoint.classes, checkpoint.contract, brightness, brightness)

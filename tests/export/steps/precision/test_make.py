@@ -16,7 +16,7 @@ from seg_runtime import Segmenter, SelfTestError
 from seg_runtime.model.contract import VERSION
 from seg_runtime.model.digest import sealed
 from seg_runtime.support.errors import ParityError, SegError
-from seg_toolkit.checkpoints.checkpoint import save
+from seg_toolkit.checkpoints import save
 
 from tests.support.bright import bright, folder, two_tone
 from tests.support.commands import seg_export
