@@ -15,6 +15,7 @@ from ..model.contract import Contract
 from ..model.golden import Golden, Sample
 from ..model.limits import PROBE_PACE
 from ..pipeline.preprocess import Array, Float
+from ..support.tables import table
 
 Labels = NDArray[np.uint8]
 Answer = Callable[[Array], "tuple[Labels | None, Float]"]
@@ -121,35 +122,32 @@ def self_test(golden: Golden, contract: Contract, answer: Answer) -> SelfTest:
     return result
 
 
-def table(report: Mapping[str, Any]) -> str:
-    """A report for a person."""
-    test, provider = report["self_test"], report["provider"]
+def self_test_table(report: Mapping[str, Any]) -> str:
+    """The report of `record.test_report` for a person."""
+    test, provider, placement = report["self_test"], report["provider"], report["placement"]
 
     def number(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.3e}"
 
-    used = f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"
-    placement = report["placement"]
-    nodes = (
-        ", ".join(f"{n} on {name}" for name, n in placement.items()) if placement else "unknown to this ONNX Runtime"
-    )
-    flips = [
-        ("flipped px", f"{test['flipped']} of {test['pixels']}, of which {test['flipped_allowed']} where the right label is undecided"),
-        ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
-    ]  # fmt: skip
     rows = [
-        ("provider", used),
-        *([("", provider["reason"])] if provider["reason"] else []),
+        ("provider", f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"),
+        ("", provider["reason"]),
         ("golden samples", f"{test['samples']} ({test['logits_compared']} logits)"),
         ("largest error", number(test["max_abs_error"])),
         ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
-        *([("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})")] if test["rms_limit"] else []),
-        *(flips if test["pixels"] else []),
+    ]  # fmt: skip
+    if test["rms_limit"]:
+        rows.append(("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})"))
+    if test["pixels"]:
+        undecided = f"of which {test['flipped_allowed']} where the right label is undecided"
+        rows.append(("flipped px", f"{test['flipped']} of {test['pixels']}, {undecided}"))
+        rows.append(("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"))
+    nodes = ", ".join(f"{count} on {name}" for name, count in (placement or {}).items())
+    rows += [
         ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
-        ("nodes", nodes),
+        ("nodes", nodes or "unknown to this ONNX Runtime"),
         ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
         ("model", f"{report['model']['sha256']} ({report['model']['precision']})"),
         ("self-test", "; ".join(test["failures"]) or "passed"),
-    ]  # fmt: skip
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+    ]
+    return table([row for row in rows if row[1]])
