@@ -21,18 +21,14 @@ from .engine import AUTO, RunOptions, Tuning
 from .engine.ensemble import Ensemble, Model
 from .engine.session import Session
 from .formats import Page, Place, from_array, from_pil, read_bytes, read_pages
-from .model.contract import Contract, HostReadyFile
-from .model.limits import MAX_PIXELS
-from .model.modelfile import ModelFile
-from .pipeline.fit import fitted
-from .pipeline.preprocess import Array, Float
+from .model import MAX_PIXELS, Contract, HostReadyFile, ModelFile
+from .pipeline import Array, Float, fitted, segment, slice_by_slice
+from .pipeline import Infer as Infer
+from .pipeline import Progress as Progress
+from .pipeline import Timings as Timings
 from .pipeline.tta import VIEWS, averaged, check_turnable
-from .pipeline.windows import Infer as Infer
-from .pipeline.windows import Progress as Progress
-from .pipeline.windows import Timings as Timings
-from .pipeline.windows import segment, slice_by_slice
 from .record import make_record, test_report
-from .support.errors import ImageError, ModelError, SegError, SelfTestError
+from .support import ImageError, ModelError, SegError, SelfTestError
 
 
 @dataclass

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 from ..formats import Answered, Output, Source
 from ..formats.pictures import write_pages
+from ..model import Contract
 from ..model.answer import GROUP
-from ..model.contract import Contract
-from ..support.registry import Registry
+from ..support import Registry
 from .answer import Answer as Answer
 from .labels import Labels as Labels
 from .values import Values as Values

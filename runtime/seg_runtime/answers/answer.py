@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..formats import Output, Source
-from ..model.answer import AnswerSpec
-from ..model.contract import Contract
-from ..pipeline.preprocess import Array, Float
-from ..pipeline.windows import Infer, Progress, Timings, segment
-from ..support.errors import ImageError
+from ..model import AnswerSpec, Contract
+from ..pipeline import Array, Float, Infer, Progress, Timings, segment
+from ..support import ImageError
 
 if TYPE_CHECKING:
     from PIL import Image

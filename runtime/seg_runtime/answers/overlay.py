@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..model.answer import ClassInfo
-from ..model.input import Intensity
-from ..pipeline.postprocess import count_labels
-from ..pipeline.preprocess import Array
+from ..model import ClassInfo, Intensity
+from ..pipeline import Array, count_labels
 
 OPACITY = 0.35
 SLICES = 9  # of a volume on its sheet

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..model.answer import ValueSpec
-from ..model.contract import Contract
-from ..pipeline.preprocess import Array, Float
+from ..model import Contract, ValueSpec
+from ..pipeline import Array, Float
 from .answer import Answer
 
 if TYPE_CHECKING:

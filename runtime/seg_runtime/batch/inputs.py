@@ -9,11 +9,8 @@ from pathlib import Path
 
 from ..answers import OVERLAY, answer_of
 from ..formats import Failures, Format, Output, Source, check_fits, fitting, format_of, group, head_of, stem_of
-from ..model.contract import Contract
-from ..model.input import ChannelFile
-from ..model.limits import MAX_PIXELS
-from ..support.errors import ImageError, SegError
-from ..support.folders import list_files
+from ..model import MAX_PIXELS, ChannelFile, Contract
+from ..support import ImageError, SegError, list_files
 from .records import is_result
 
 

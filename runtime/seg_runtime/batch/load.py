@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats import Page, Source, read_bytes, read_pages, stacked
-from ..model.contract import Contract
-from ..support.errors import ImageError
+from ..model import Contract
+from ..support import ImageError
 
 
 @dataclass(frozen=True)

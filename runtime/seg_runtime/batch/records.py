@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..formats import stem_of
-from ..support.errors import SegError
+from ..support import SegError
 
 KEEP = "pass --overwrite to replace it, or choose another --out"
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..segmenter import Progress, Segmentation, Segmenter, Timings
-from ..support.errors import ImageError, SegError
+from ..support import ImageError, SegError
 from .inputs import BatchOptions, Task
 from .load import Content, Loaded
 from .records import KEEP, read_record

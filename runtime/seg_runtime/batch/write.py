@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..formats import Output, Source
 from ..record import stack_record
 from ..segmenter import Segmentation
-from ..support.atomic import write_atomic
+from ..support import write_atomic
 from .inputs import Task
 from .load import Loaded
 from .records import listed_outputs

@@ -24,8 +24,7 @@ from ..engine import (
     wheels,
 )
 from ..engine.nvidia import nvidia_report
-from ..support.errors import SegError
-from ..support.tables import table
+from ..support import SegError, table
 from ..version import VERSION
 from .probe import Probe, probe, probe_other
 

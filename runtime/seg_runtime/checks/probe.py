@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Provider, RunOptions, open_on, quiet, runtime_module
-from ..support.errors import SegError
+from ..support import SegError
 
 SUM = 45.0  # of the weights 1..9, which a window of ones must give
 

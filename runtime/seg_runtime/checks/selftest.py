@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers import answer_of
-from ..model.contract import Contract
+from ..model import PROBE_PACE, Contract
 from ..model.golden import Golden, Sample
-from ..model.limits import PROBE_PACE
-from ..pipeline.preprocess import Array, Float
-from ..support.tables import table
+from ..pipeline import Array, Float
+from ..support import table
 
 Labels = NDArray[np.uint8]
 Answer = Callable[[Array], "tuple[Labels | None, Float]"]

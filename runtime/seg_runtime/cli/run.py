@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..engine import AUTO, PROVIDERS, check_wheels
-from ..model.limits import MAX_PIXELS
-from ..model.modelfile import ModelFile
+from ..model import MAX_PIXELS, ModelFile
+from ..support import ImageError, ModelError, ProviderError, SegError, SelfTestError
 from ..support.capabilities import check
-from ..support.errors import ImageError, ModelError, ProviderError, SegError, SelfTestError
 from ..version import VERSION
 from .commandline import Command, progress_bars
 from .rules import DOCTOR, IMAGES, MODEL_RULES, RULES, SELF_TEST, TUNE, Arguments, Loaded

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..support.registry import Registry
+from ..support import Registry
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done and how many in all."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..model.contract import Contract
-from ..pipeline.preprocess import Float
+from ..model import Contract
+from ..pipeline import Float
 
 
 class FixedBuffers:

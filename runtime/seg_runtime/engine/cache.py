@@ -25,8 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..support.atomic import write_atomic
-from ..support.errors import ModelError, SegError
+from ..support import ModelError, SegError, write_atomic
 from .hardware import available_threads, cpu_flags, cpu_name
 
 FORMAT = 1

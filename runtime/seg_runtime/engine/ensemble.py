@@ -16,11 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model.contract import Contract
-from ..model.modelfile import ModelFile
-from ..model.nested import to_json_value
-from ..pipeline.preprocess import plan
-from ..support.errors import ModelError
+from ..model import Contract, ModelFile, to_json_value
+from ..pipeline import plan
+from ..support import ModelError
 from .options import RunOptions
 from .session import Session, check_signed
 

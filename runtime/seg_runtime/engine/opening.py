@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..support.errors import ModelError, ProviderError
+from ..support import ModelError, ProviderError
 from .cache import Source, key, open_cached
 from .options import RunOptions
 from .providers import Cpu, Provider, candidates

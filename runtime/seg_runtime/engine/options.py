@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support.errors import SegError
+from ..support import SegError
 
 AUTO = "auto"
 

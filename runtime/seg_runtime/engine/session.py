@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import Contract, HostReadyFile
-from ..model.limits import PROBE_PACE
-from ..model.modelfile import Content, ModelFile, Stamp, stamp
-from ..pipeline.preprocess import Array, Float
-from ..support.errors import ModelError, ProviderError
+from ..model import PROBE_PACE, Content, Contract, HostReadyFile, ModelFile, Stamp, stamp
+from ..pipeline import Array, Float
+from ..support import ModelError, ProviderError
 from .binding import FixedBuffers
 from .cache import Source
 from .opening import check_wheels, open_on, placement

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..support.errors import ProviderError
+from ..support import ProviderError
 
 UNINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu onnxruntime-openvino"
 REINSTALL = f"{UNINSTALL}, then pip install 'seg-edge[gpu]' (or [cpu], or [openvino])"

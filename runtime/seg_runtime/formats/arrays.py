@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..pipeline.preprocess import Array
-from ..support.errors import ImageError
+from ..pipeline import Array
+from ..support import ImageError
 
 _ORIENTATION = 274  # EXIF tag
 

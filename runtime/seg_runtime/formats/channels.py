@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..model.input import ChannelFile
-from ..pipeline.fit import has_opaque_alpha
-from ..pipeline.preprocess import Array
-from ..support.errors import ImageError, SegError
+from ..model import ChannelFile
+from ..pipeline import Array, has_opaque_alpha
+from ..support import ImageError, SegError
 from .format import stem_of
 from .nifti import Nifti, channels_of
 

@@ -6,12 +6,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..model.contract import Contract
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array
-from ..support.errors import DataError, ImageError
-from ..support.folders import list_files
-from ..support.registry import Registry
+from ..model import MAX_PIXELS, Contract
+from ..pipeline import Array
+from ..support import DataError, ImageError, Registry, list_files
 from .channels import group, stacked
 from .dicom import Dicom
 from .format import HEAD, Format, Page, ReadOptions

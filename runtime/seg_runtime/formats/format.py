@@ -10,11 +10,9 @@ from typing import Any, BinaryIO, ClassVar, Protocol
 
 import numpy as np
 
-from ..model.contract import Contract
-from ..model.input import ChannelFile, Voxels
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array, Float
-from ..support.errors import SegError
+from ..model import MAX_PIXELS, ChannelFile, Contract, Voxels
+from ..pipeline import Array, Float
+from ..support import SegError
 
 HEAD = 4096
 """Bytes at the beginning of a file by which a format recognises it."""

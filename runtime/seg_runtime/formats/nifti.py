@@ -21,10 +21,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array, Float
-from ..support.errors import ImageError
-from ..support.extras import require_extra
+from ..model import MAX_PIXELS
+from ..pipeline import Array, Float
+from ..support import ImageError, require_extra
 from .format import Answered, Format, Output, Page, Place, ReadOptions, Source
 
 SUFFIXES = (".nii", ".nii.gz")

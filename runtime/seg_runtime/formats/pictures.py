@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ..model.answer import ClassInfo
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array
-from ..support.errors import ImageError
+from ..model import MAX_PIXELS, ClassInfo
+from ..pipeline import Array
+from ..support import ImageError
 from .arrays import from_pil, upright
 from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..model.contract import Contract
-from ..support.errors import ImageError
+from ..model import Contract
+from ..support import ImageError
 from .preprocess import Array
 
 

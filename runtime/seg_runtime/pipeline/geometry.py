@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..model.contract import Contract
+from ..model import Contract
 from .preprocess import Array
 from .resample import resize
 

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import Contract
-from ..model.input import Intensity
+from ..model import Contract, Intensity
 
 Array = NDArray[Any]
 Float = NDArray[np.float32]

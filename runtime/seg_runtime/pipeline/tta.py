@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..model.contract import Contract
+from ..model import Contract
+from ..support import ModelError
 from ..support.capabilities import Rule, check
-from ..support.errors import ModelError
 from .postprocess import activate
 from .preprocess import Array, Float
 from .windows import Infer

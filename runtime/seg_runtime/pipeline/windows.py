@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..model.contract import Contract
+from ..model import Contract
 from .geometry import frame, unframe
 from .postprocess import activate, place
 from .preprocess import Array, Float, Grid, plan, windows

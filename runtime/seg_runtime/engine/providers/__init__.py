@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...support.errors import ProviderError, SegError
-from ...support.registry import Registry
+from ...support import ProviderError, Registry, SegError
 from ..options import AUTO
 from .cpu import Cpu as Cpu
 from .cuda import Cuda as Cuda

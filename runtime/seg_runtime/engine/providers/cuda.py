@@ -7,7 +7,7 @@ import io
 import os
 from typing import Any, ClassVar
 
-from ...support.errors import ProviderError
+from ...support import ProviderError
 from .provider import Provider
 
 TF32_SWITCH = "NVIDIA_TF32_OVERRIDE"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...support.errors import ProviderError
+from ...support import ProviderError
 from ..hardware import available_threads
 from ..options import RunOptions
 from ..wheels import UNINSTALL

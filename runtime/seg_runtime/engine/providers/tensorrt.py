@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...support.errors import ProviderError
+from ...support import ProviderError
 from .cuda import APART, TF32_SWITCH, Cuda
 
 

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...support.errors import ImageError, SegError
-from ...support.extras import require_extra
+from ...support import ImageError, SegError, require_extra
 from .library import Dataset, discreet
 from .read import check_image, frame_count, read_dataset
 

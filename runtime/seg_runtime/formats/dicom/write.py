@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...model.answer import ClassInfo, Code
-from ...model.contract import Contract
+from ...model import ClassInfo, Code, Contract
 from ...version import VERSION
 from .library import Dataset, discreet, highdicom, pydicom
 

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...support.errors import ImageError
-from ...support.extras import require_extra
+from ...support import ImageError, require_extra
 
 TEXTS, CIFS = (".pdb", ".ent"), (".cif",)
 SUFFIXES = tuple(suffix + packed for suffix in (*TEXTS, *CIFS) for packed in ("", ".gz"))

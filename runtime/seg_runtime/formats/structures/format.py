@@ -15,11 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...model.answer import ClassInfo
-from ...model.contract import Contract
-from ...model.input import Voxels
-from ...model.limits import MAX_PIXELS
-from ...pipeline.preprocess import Array, Float
+from ...model import MAX_PIXELS, ClassInfo, Contract, Voxels
+from ...pipeline import Array, Float
 from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source
 from .atoms import SUFFIXES, WANTED, Structure, load_gemmi, read_structure
 from .voxels import Lattice, lattice_of, voxelised

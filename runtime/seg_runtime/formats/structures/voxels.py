@@ -19,9 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...model.input import Voxels
-from ...model.limits import MAX_PIXELS
-from ...support.errors import ImageError
+from ...model import MAX_PIXELS, Voxels
+from ...support import ImageError
 from .atoms import Positions, Structure
 
 PAD_ANGSTROM = 8.0
