@@ -84,12 +84,12 @@ class Segmentation:
             SegError: the model's answer has none.
         """
         if self._probabilities is None:
-            check_probabilities(self.contract)
+            _check_probabilities(self.contract)
             self._probabilities = self._again(fitted(self.image, self.contract))
         return self._probabilities
 
 
-def check_probabilities(contract: Contract) -> None:
+def _check_probabilities(contract: Contract) -> None:
     """Refuse to ask a model for probabilities that has none.
 
     Raises:
@@ -324,7 +324,7 @@ def _answered(
     """The answer for an image, and probabilities where they were asked for."""
     contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
-        check_probabilities(contract)
+        _check_probabilities(contract)
     if not isinstance(contract.file, HostReadyFile):
         infer = averaged(session.run, contract) if tta else session.run
         return segment(image, contract, infer, answer, timings, progress, probabilities)

@@ -7,9 +7,6 @@ import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import PIL
-
 from ..engine import (
     AUTO,
     PROVIDERS,
@@ -24,8 +21,8 @@ from ..engine import (
     wheels,
 )
 from ..engine.nvidia import nvidia_report
+from ..record import versions
 from ..support import SegError, table
-from ..version import VERSION
 from .probe import Probe, probe, probe_other
 
 
@@ -48,7 +45,7 @@ def examine(provider: str) -> dict[str, Any]:
     return {
         "works": any(p.loads for p in tried if p.name == needed.name),
         "asked": provider,
-        "versions": _versions(ort),
+        "versions": {**versions(str(ort.__version__) if ort else "missing"), "system": platform.platform()},
         "wheels": wheels(),
         "built_in": list(ort.get_available_providers()) if ort else [],
         "providers": [vars(p) for p in tried],
@@ -73,17 +70,6 @@ def _tried(ort: Any, provider: str) -> Iterator[Probe]:
             yield probe(kind)
     names = {kind.ort_name for kind in known}
     yield from (probe_other(ort, name) for name in ort.get_available_providers() if name not in names)
-
-
-def _versions(ort: Any) -> dict[str, str]:
-    return {
-        "seg-edge": VERSION,
-        "onnxruntime": str(ort.__version__) if ort else "missing",
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }
 
 
 def _findings(provider: str, tried: list[Probe]) -> Iterator[dict[str, str]]:

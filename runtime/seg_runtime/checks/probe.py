@@ -27,7 +27,7 @@ class Probe:
     fix: str = ""
 
 
-def tiny_model() -> bytes:
+def _tiny_model() -> bytes:
     """`y = Conv(x, w)`, x of ones `(1, 1, 3, 3)` float32 -> y `(1, 1, 1, 1)`; field numbers are those of onnx.proto."""
     weight = b"".join(_number(1, n) for n in (1, 1, 3, 3)) + _number(2, 1) + _part(8, b"w")
     weight += _part(9, struct.pack("<9f", *range(1, 10)))
@@ -42,7 +42,7 @@ def probe(kind: type[Provider]) -> Probe:
     try:
         provider = kind(RunOptions(provider=kind.name, threads=1))
         provider.settle(runtime_module())
-        return _computes(open_on(provider, tiny_model()), kind.name)
+        return _computes(open_on(provider, _tiny_model()), kind.name)
     except SegError as error:
         return Probe(kind.name, False, error.came, error.fix)
 
@@ -53,7 +53,7 @@ def probe_other(ort: Any, name: str) -> Probe:
     options.log_severity_level = 4
     try:
         with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
-            session = ort.InferenceSession(tiny_model(), options, providers=[name], enable_fallback=0)
+            session = ort.InferenceSession(_tiny_model(), options, providers=[name], enable_fallback=0)
         if session.get_providers()[0] != name:
             return Probe(name, False, "it was refused at start")
         return _computes(session, name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine import PROVIDERS, Tuning, candidates
-from ..support.capabilities import Rule
+from ..support import Rule
 
 if TYPE_CHECKING:
     from ..engine.session import Session

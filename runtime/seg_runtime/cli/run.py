@@ -13,15 +13,13 @@ import click
 
 from ..engine import AUTO, PROVIDERS, check_wheels
 from ..model import MAX_PIXELS, ModelFile
-from ..support import ImageError, ModelError, ProviderError, SegError, SelfTestError
-from ..support.capabilities import check
+from ..support import ImageError, ModelError, ProviderError, SegError, SelfTestError, check
 from ..version import VERSION
 from .commandline import Command, progress_bars
 from .rules import DOCTOR, IMAGES, MODEL_RULES, RULES, SELF_TEST, TUNE, Arguments, Loaded
 
 if TYPE_CHECKING:
     from ..batch import BatchOptions, Outcome, Task
-    from ..engine.ensemble import Model
     from ..segmenter import Segmenter
 
 
@@ -170,7 +168,7 @@ def _models(arguments: Arguments) -> tuple[Path, ...]:
 def _segment(arguments: Arguments) -> None:
     out = _folder(arguments.out or Path())
     first, *others = _models(arguments)
-    reading: list[Model] = [ModelFile(first), *others]
+    reading: list[Path | ModelFile] = [ModelFile(first), *others]
     from ..batch import BatchOptions, find_tasks  # numpy and Pillow are imported while the model is read
 
     options = BatchOptions(
@@ -198,7 +196,7 @@ def _folder(out: Path) -> Path:
     return out
 
 
-def _opened(models: Model | Sequence[Model], arguments: Arguments) -> Segmenter:
+def _opened(models: Path | Sequence[Path | ModelFile], arguments: Arguments) -> Segmenter:
     from ..segmenter import Segmenter
 
     return Segmenter(

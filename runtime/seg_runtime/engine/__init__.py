@@ -8,6 +8,9 @@ from .hardware import available_threads as available_threads
 from .hardware import cpu_features as cpu_features
 from .hardware import cpu_name as cpu_name
 from .hardware import cpu_quota as cpu_quota
+from .installation import quiet as quiet
+from .installation import runtime_module as runtime_module
+from .installation import wheels as wheels
 from .opening import check_wheels as check_wheels
 from .opening import open_graph as open_graph
 from .opening import open_on as open_on
@@ -17,6 +20,3 @@ from .options import Tuning as Tuning
 from .providers import PROVIDERS as PROVIDERS
 from .providers import Provider as Provider
 from .providers import candidates as candidates
-from .wheels import quiet as quiet
-from .wheels import runtime_module as runtime_module
-from .wheels import wheels as wheels

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..support import ModelError, ProviderError
 from .cache import Source, key, open_cached
+from .installation import REINSTALL, quiet, runtime_module, wheels
 from .options import RunOptions
 from .providers import Cpu, Provider, candidates
-from .wheels import REINSTALL, quiet, runtime_module, wheels
 
 _REFUSED = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")  # errors about the model, on any provider
 

@@ -17,10 +17,10 @@ from ..pipeline import Array, Float
 from ..support import ModelError, ProviderError
 from .binding import FixedBuffers
 from .cache import Source
+from .installation import runtime_module
 from .opening import check_wheels, open_on, placement
 from .options import RunOptions
 from .providers import Provider, candidates
-from .wheels import runtime_module
 
 if TYPE_CHECKING:
     from ..model.golden import Golden

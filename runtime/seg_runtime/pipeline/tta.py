@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..model import Contract
-from ..support import ModelError
-from ..support.capabilities import Rule, check
+from ..support import ModelError, Rule, check
 from .postprocess import activate
 from .preprocess import Array, Float
 from .windows import Infer

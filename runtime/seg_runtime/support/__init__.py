@@ -2,6 +2,8 @@
 
 from .atomic import check_writable as check_writable
 from .atomic import write_atomic as write_atomic
+from .capabilities import Rule as Rule
+from .capabilities import check as check
 from .errors import ContractError as ContractError
 from .errors import DataError as DataError
 from .errors import ImageError as ImageError

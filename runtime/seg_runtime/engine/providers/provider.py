@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from ...support import ProviderError
 from ..hardware import available_threads
+from ..installation import UNINSTALL
 from ..options import RunOptions
-from ..wheels import UNINSTALL
 
 CPU = "CPUExecutionProvider"
 
