@@ -19,7 +19,7 @@ from seg_runtime.engine.session import Session, check_signed
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import GOLDEN_KEY
 from seg_runtime.model.modelfile import Content, ModelFile
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Segmenter
 from seg_runtime.support.atomic import check_writable, write_atomic
 from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError

@@ -13,7 +13,7 @@ import torch
 from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Segmenter
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError

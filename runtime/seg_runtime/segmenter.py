@@ -20,7 +20,7 @@ from .answers import answer_of
 from .engine import AUTO, RunOptions, Tuning
 from .engine.ensemble import Ensemble, Model
 from .engine.session import Session
-from .formats import Page, Place, from_array, from_pil, read_bytes, read_pages
+from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
 from .model import MAX_PIXELS, Contract, HostReadyFile, ModelFile
 from .pipeline import Array, Float, fitted, segment, slice_by_slice
 from .pipeline import Infer as Infer
@@ -241,7 +241,7 @@ class Segmenter:
             start = time.perf_counter()
             data = read_bytes(Path(image))
             sha256 = hashlib.sha256(data).hexdigest()
-            pages = read_pages(data, str(image), self.contract, max_pixels)
+            pages = FORMATS.pages(data, str(image), self.contract, max_pixels)
             page = next(pages)
             if next(pages, None) is not None:
                 raise ImageError(f"{image} has several pages", "one", "use Segmenter.pages for a stack")
@@ -258,7 +258,7 @@ class Segmenter:
         """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
-        for page in read_pages(data, str(path), self.contract, max_pixels):
+        for page in FORMATS.pages(data, str(path), self.contract, max_pixels):
             yield self.segment_page(page, sha256, probabilities=probabilities)
 
     def segment_page(

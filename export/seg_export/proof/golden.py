@@ -10,10 +10,9 @@ from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.model.limits import PROBE_PACE
+from seg_runtime.pipeline import Array, dtype_maximum
 from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.geometry import unframe
-from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum
 from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import DataError
 
@@ -62,7 +61,7 @@ def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> 
     if contract.answer.decided:
         answer = answer_of(contract)
         labels = answer.segment(image, lambda window: logits[None])
-        gaps = unframe(stitch([answer.margins(logits)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
+        gaps = unframe(grid.stitch([answer.margins(logits)], np.zeros(grid.shape, np.float32)), image.shape[:-1])
         close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(
         pixels,

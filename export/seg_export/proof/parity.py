@@ -11,8 +11,8 @@ import numpy as np
 from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
+from seg_runtime.pipeline import Array, Float, Grid
 from seg_runtime.pipeline.geometry import frame
-from seg_runtime.pipeline.preprocess import Array, Float, plan, windows
 from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import ParityError
 
@@ -221,6 +221,6 @@ def evenly(total: int, count: int) -> list[int]:
 def some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
     """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
     framed = frame(image, contract)
-    grid = plan(framed.shape[:-1], contract)
+    grid = Grid.of(framed.shape[:-1], contract.geometry)
     chosen = set(evenly(len(grid.origins()), count))
-    yield from (w for place, w in enumerate(windows(framed, grid, contract.input.intensity)) if place in chosen)
+    yield from (w for place, w in enumerate(grid.windows(framed, contract.input.intensity)) if place in chosen)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import image_files, whole_image
 from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline import Array, Float
 from seg_runtime.pipeline.fit import fitted
-from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.support.errors import DataError
 from seg_toolkit.data.case import Case
 from seg_toolkit.data.folder import ClassValues

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract, WindowFile
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.support.errors import ParityError, SegError
 
 from ..graph.stamp import stamped

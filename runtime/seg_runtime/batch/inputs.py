@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..answers import OVERLAY, answer_of
-from ..formats import Failures, Format, Output, Source, check_fits, fitting, format_of, group, head_of, stem_of
+from ..formats import FORMATS, Failures, Format, Output, Source, group, head_of, stem_of
 from ..model import MAX_PIXELS, ChannelFile, Contract
 from ..support import ImageError, SegError, list_files
 from .records import is_result
@@ -159,13 +159,13 @@ def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[Channe
 def _open_file(given: Path, contract: Contract) -> tuple[list[Source], Failures]:
     if is_result(given):
         return [], []
-    found = format_of(head_of(given), given)
-    check_fits(found, str(given), contract)
+    found = FORMATS.of(head_of(given), given)
+    FORMATS.check(found, str(given), contract)
     return found.sources([given], None)
 
 
 def _open_folder(folder: Path, recursive: bool, contract: Contract) -> tuple[list[Source], Failures]:
-    formats = fitting(contract)
+    formats = FORMATS.of_model(contract)
     files: dict[Format, list[Path]] = {}
     seen = False
     for path in list_files(folder, recursive):
@@ -192,7 +192,7 @@ def _format_in_folder(path: Path, formats: Sequence[Format]) -> Format | None:
     head = head_of(path) if any(f.by_content for f in formats) else b""
     if not any(f.named(path) or (f.by_content and f.recognises(head)) for f in formats):
         return None
-    found = format_of(head or head_of(path), path)
+    found = FORMATS.of(head or head_of(path), path)
     return found if found in formats else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..formats import Page, Source, read_bytes, read_pages, stacked
+from ..formats import FORMATS, Page, Source, read_bytes, stacked
 from ..model import Contract
 from ..support import ImageError
 
@@ -59,7 +59,7 @@ class Content:
 
     def _pages(self, contract: Contract, max_pixels: int) -> Iterator[Page]:
         for path in self.source.files:
-            yield from read_pages(self._data(path), str(path), contract, max_pixels)
+            yield from FORMATS.pages(self._data(path), str(path), contract, max_pixels)
 
     def _data(self, path: Path) -> bytes:
         if path in self._kept:
@@ -73,7 +73,7 @@ class Content:
         """One page `(*spatial, C)` of files with a channel each."""
         pages: dict[Path, Page] = {}
         for path in self.source.files:
-            found = read_pages(self._data(path), str(path), contract, max_pixels)
+            found = FORMATS.pages(self._data(path), str(path), contract, max_pixels)
             pages[path] = next(found)
             if next(found, None) is not None:
                 raise ImageError(f"{path.name} has several pages", "one channel a file", "split the stack")

@@ -19,7 +19,7 @@ SUM = 45.0  # of the weights 1..9, which a window of ones must give
 
 @dataclass(frozen=True)
 class Probe:
-    """What came of trying one provider."""
+    """The outcome of trying one provider."""
 
     name: str
     loads: bool

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Contract, ModelFile, to_json_value
-from ..pipeline import plan
+from ..pipeline import Grid
 from ..support import ModelError
 from .options import RunOptions
 from .session import Session, check_signed
@@ -42,7 +42,7 @@ class Member:
 
     def calls(self, shape: tuple[int, ...]) -> int:
         """How often the file is run for an image of `shape` px."""
-        return math.ceil(len(plan(shape, self.contract).origins()) / self.contract.file.batch)
+        return math.ceil(len(Grid.of(shape, self.contract.geometry).origins()) / self.contract.file.batch)
 
     def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
         """Of an image of `shape` px: calls times what one costs, be its batch full or not."""

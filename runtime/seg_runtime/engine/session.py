@@ -94,7 +94,11 @@ class Session:
             source.check_unchanged()
             self._check_shapes(source.name)
             self._run_options = provider.run_options(runtime_module())
-            self._fixed = FixedBuffers(runtime_module(), self._session, self.contract) if provider.cuda_graph else None
+            self._fixed = (
+                FixedBuffers(runtime_module(), self._session, self.contract, provider.device)
+                if provider.cuda_graph
+                else None
+            )
             self.ms["load"] = (time.perf_counter() - self._start) * 1000
             if provider.first_run:
                 self._prove()

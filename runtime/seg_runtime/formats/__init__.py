@@ -8,14 +8,9 @@ from .arrays import from_pil as from_pil
 from .channels import group as group
 from .channels import stacked as stacked
 from .files import FORMATS as FORMATS
-from .files import check_fits as check_fits
-from .files import fitting as fitting
-from .files import format_of as format_of
 from .files import head_of as head_of
 from .files import image_files as image_files
-from .files import is_picture as is_picture
 from .files import read_bytes as read_bytes
-from .files import read_pages as read_pages
 from .files import whole_image as whole_image
 from .format import Answered as Answered
 from .format import Failures as Failures

@@ -16,11 +16,6 @@ from .nifti import Nifti
 from .pictures import READABLE, Pictures
 from .structures import Structures
 
-FORMATS: Registry[Format] = Registry(
-    "seg_edge.formats",
-    "file format",
-    {"dicom": Dicom(), "nifti": Nifti(), "structure": Structures(), "picture": Pictures()},
-)
 Files = tuple[Path, ...]
 """Of one image: a single one, or one a channel in their order."""
 
@@ -57,54 +52,66 @@ def head_of(path: Path) -> bytes:
         return b""
 
 
-def format_of(head: bytes, name: str | Path) -> Format:
-    """The format of a file: by its content, else by its name, else a picture, whose reader says what is wrong."""
-    found = next((f for f in FORMATS.all() if f.recognises(head)), None)
-    return found or next((f for f in FORMATS.all() if f.named(name)), FORMATS.get("picture"))
+class Formats(Registry[Format]):
+    """All formats that are known."""
+
+    def of(self, head: bytes, name: str | Path) -> Format:
+        """The format of a file: by its content, else by its name, else a picture, whose reader says what is wrong.
+
+        Args:
+            head: the file's content, or its first `HEAD` bytes.
+            name: its path or name.
+        """
+        found = next((f for f in self.all() if f.recognises(head[:HEAD])), None)
+        return found or next((f for f in self.all() if f.named(name)), self.get("picture"))
+
+    def of_model(self, contract: Contract) -> list[Format]:
+        """The formats that a model takes."""
+        return [f for f in self.all() if f.fits(contract)]
+
+    def is_picture(self, name: str | Path) -> bool:
+        """Whether a file has the name of a picture, of one page or several; volumes and structures are none."""
+        return any(f.named(name) for f in self.all() if f.axes == 2)
+
+    def check(self, found: Format, name: str, contract: Contract) -> None:
+        """Refuse a file of a format that the model does not take.
+
+        Raises:
+            ImageError: says which it takes.
+        """
+        if not found.fits(contract):
+            known = " or ".join(f.title for f in self.of_model(contract))
+            fix = "name another file or model"
+            raise ImageError(f"{name} is {found.title}", f"{known} as the model was trained", fix)
+
+    def pages(self, data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Page]:
+        """The pages of a file as a model wants them, one after the other.
+
+        Args:
+            data: the file's content.
+            name: its path or name, which errors quote.
+            contract: of the model.
+            max_pixels: refuse a file with more px.
+
+        Yields:
+            `(H, W, C)` for each page of a picture; `(D, H, W, C)` of a volume, for any model; and of a TIFF of several
+            pages for a model of volumes, and of a structure.
+
+        Raises:
+            ImageError: the file cannot be read, or is a single picture and the model wants volumes, or of a format that the
+                model does not take.
+            SegError: a package that reads it is not installed.
+        """
+        found = self.of(data, name)
+        self.check(found, name, contract)
+        yield from found.read(data, name, ReadOptions.of(contract, max_pixels))
 
 
-def fitting(contract: Contract) -> list[Format]:
-    """The formats that a model takes."""
-    return [f for f in FORMATS.all() if f.fits(contract)]
-
-
-def is_picture(name: str | Path) -> bool:
-    """Whether a file has the name of a picture, of one page or several; volumes and structures are none."""
-    return any(f.named(name) for f in FORMATS.all() if f.axes == 2)
-
-
-def check_fits(found: Format, name: str, contract: Contract) -> None:
-    """Refuse a file of a format that the model does not take.
-
-    Raises:
-        ImageError: says which it takes.
-    """
-    if not found.fits(contract):
-        known = " or ".join(f.title for f in fitting(contract))
-        raise ImageError(f"{name} is {found.title}", f"{known} as the model was trained", "name another file or model")
-
-
-def read_pages(data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Page]:
-    """The pages of a file as a model wants them, one after the other.
-
-    Args:
-        data: the file's content.
-        name: its path or name, which errors quote.
-        contract: of the model.
-        max_pixels: refuse a file with more px.
-
-    Yields:
-        `(H, W, C)` for each page of a picture; `(D, H, W, C)` of a volume, for any model; and of a TIFF of several pages
-        for a model of volumes, and of a structure.
-
-    Raises:
-        ImageError: the file cannot be read, or is a single picture and the model wants volumes, or of a format that the model
-            does not take.
-        SegError: a package that reads it is not installed.
-    """
-    found = format_of(data[:HEAD], name)
-    check_fits(found, name, contract)
-    yield from found.read(data, name, ReadOptions.of(contract, max_pixels))
+FORMATS = Formats(
+    "seg_edge.formats",
+    "file format",
+    {"dicom": Dicom(), "nifti": Nifti(), "structure": Structures(), "picture": Pictures()},
+)
 
 
 def image_files(folder: Path, contract: Contract) -> list[Files]:
@@ -115,7 +122,7 @@ def image_files(folder: Path, contract: Contract) -> list[Files]:
         ImageError: a file that is no channel of a case, or a case that lacks one.
     """
     inner = folder / "images"
-    formats = fitting(contract)
+    formats = FORMATS.of_model(contract)
     found = [p for p in list_files(inner if inner.is_dir() else folder) if any(f.named(p) for f in formats)]
     if not found:
         known = ", ".join(suffix for f in formats for suffix in f.suffixes)
@@ -129,7 +136,7 @@ def image_files(folder: Path, contract: Contract) -> list[Files]:
 
 
 def whole_image(files: Files, contract: Contract) -> Array:
-    """The first page of a file, see `read_pages`; of several files the image of which each is a channel."""
-    images = [next(read_pages(read_bytes(path), str(path), contract)).array for path in files]
+    """The first page of a file, see `Formats.pages`; of several files the image of which each is a channel."""
+    images = [next(FORMATS.pages(read_bytes(path), str(path), contract)).array for path in files]
     names = [str(path) for path in files]
     return images[0] if len(images) == 1 else stacked(images, names, contract.input.channel_files)

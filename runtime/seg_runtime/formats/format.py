@@ -133,7 +133,7 @@ class Output:
         return self.suffixes[0 if pages == 1 else -1]
 
 
-def write_npy(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+def _write_npy(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
     """Write probabilities as NPY: `(K, *spatial)` of one page in the order of its file, `(P, K, H, W)` of several."""
     pages = [np.stack([r.place.stored(plane) for plane in r.probabilities]) for r in results]
     if len({p.shape for p in pages}) > 1:
@@ -141,7 +141,7 @@ def write_npy(file: BinaryIO, results: Sequence[Answered], source: Source) -> No
     np.save(file, pages[0] if len(pages) == 1 else np.stack(pages))
 
 
-NPY = Output("probabilities_npy", (".npy",), write_npy)
+NPY = Output("probabilities_npy", (".npy",), _write_npy)
 
 
 class Format(ABC):

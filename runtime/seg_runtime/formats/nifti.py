@@ -64,7 +64,7 @@ class Nifti(Format):
 def _write_mask(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
     [result] = results
     assert isinstance(result.place, NiftiGrid)
-    write_labels(file, result.answer, result.place)
+    _write_labels(file, result.answer, result.place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +128,6 @@ def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[F
     return _values(grid.ordered(stored), image.dataobj.slope, image.dataobj.inter, name), grid
 
 
-def read_grid(data: bytes, name: str) -> NiftiGrid:
-    """Order and place of a file's voxels; its errors are those of `read_volume`."""
-    return _opened(io.BytesIO(data), name)[1]
-
-
 def channels_of(path: Path) -> int:
     """How many values a voxel of a file has, by its header; its errors are those of `read_volume`."""
     try:
@@ -143,7 +138,7 @@ def channels_of(path: Path) -> int:
     return int(shape[3]) if len(shape) > 3 else 1
 
 
-def write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
+def _write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
     """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on the grid of the volume that they answer.
 
     Affine, its codes (qform, sform), voxel sizes and units are those of the source; the same labels give the same bytes.

@@ -62,13 +62,13 @@ def planes_of(values: Array) -> Array:
     return values.reshape(-1, *values.shape[-2:])
 
 
-def write_masks(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+def _write_masks(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
     """Write labels as palette pictures: PNG, or TIFF of several pages."""
     classes = results[0].contract.classes
     write_pages(file, [mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
 
 
-def write_tiff(file: BinaryIO, planes: Sequence[Array]) -> None:
+def _write_tiff(file: BinaryIO, planes: Sequence[Array]) -> None:
     """Write planes `(H, W)` float32 as pages of one TIFF."""
     pages = [Image.fromarray(plane) for plane in planes]
     large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
@@ -83,14 +83,14 @@ def write_pages(file: BinaryIO, pages: Sequence[Image.Image]) -> None:
         pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
 
 
-MASK = Output("mask", (".png", ".tif"), write_masks)
+MASK = Output("mask", (".png", ".tif"), _write_masks)
 VALUES = Output(
-    "values", (".tif",), lambda file, results, _: write_tiff(file, [p for r in results for p in planes_of(r.answer)])
+    "values", (".tif",), lambda file, results, _: _write_tiff(file, [p for r in results for p in planes_of(r.answer)])
 )
 PROBABILITIES_TIFF = Output(
     "probabilities_tiff",
     (".tif",),
-    lambda file, results, _: write_tiff(file, [p for r in results for p in planes_of(r.probabilities)]),
+    lambda file, results, _: _write_tiff(file, [p for r in results for p in planes_of(r.probabilities)]),
 )
 
 

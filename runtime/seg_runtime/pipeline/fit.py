@@ -8,7 +8,7 @@ import numpy as np
 
 from ..model import Contract
 from ..support import ImageError
-from .preprocess import Array
+from .intensity import Array
 
 
 def fitted(image: Array, contract: Contract, name: str = "image") -> Array:

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..model import Contract
 from ..support import ModelError, Rule, check
+from .intensity import Array, Float
 from .postprocess import activate
-from .preprocess import Array, Float
 from .windows import Infer
 
 VIEWS = 8

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
-from seg_runtime.formats import ReadOptions, format_of, is_picture, read_bytes
+from seg_runtime.formats import FORMATS, ReadOptions, read_bytes
 from seg_runtime.model.answer import ClassInfo
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError
 
 from .case import Case, Example
@@ -114,7 +114,7 @@ def by_stem(folder: Path) -> dict[str, Path]:
             f"{folder} cannot be read ({error.strerror})", "a readable folder", "check its permissions"
         ) from error
     for path in paths:
-        if not is_picture(path) or path.name.startswith("."):
+        if not FORMATS.is_picture(path) or path.name.startswith("."):
             continue
         if path.stem in found:
             raise DataError(f"{path} and {found[path.stem].name} have one name", "one file per name", "remove one")
@@ -141,7 +141,7 @@ def read_mask(path: Path) -> NDArray[np.int64]:
 
 def _one_page(path: Path, indices: bool) -> Array:
     data = read_bytes(path)
-    pages = format_of(data, path).read(data, str(path), ReadOptions(indices=indices))
+    pages = FORMATS.of(data, path).read(data, str(path), ReadOptions(indices=indices))
     page = next(pages)
     if next(pages, None) is not None:
         raise DataError(f"{path} has several pages", "one image per file", "split the stack")

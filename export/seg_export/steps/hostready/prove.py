@@ -11,7 +11,7 @@ from seg_runtime.answers import answer_of
 from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum
+from seg_runtime.pipeline import Array, dtype_maximum
 from seg_runtime.support.errors import ImageError, ParityError
 
 from ...graph.stamp import stamped

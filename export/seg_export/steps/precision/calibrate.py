@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from seg_runtime.engine import open_graph
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import DataError, ParityError
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.pipeline import Array, Float
 from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import ParityError
 from seg_toolkit.data.folder import ClassValues

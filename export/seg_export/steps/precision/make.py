@@ -13,7 +13,7 @@ from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import PRECISIONS, Contract
 from seg_runtime.model.golden import FP32_LIMIT
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import ParityError, SegError
 from seg_toolkit.checkpoints.checkpoint import Checkpoint

@@ -27,6 +27,7 @@ class Cuda(Provider):
     extra = "gpu"
     takes = frozenset({"fast_math", "shrink_memory", "cuda_graph", "prefer_nhwc"})
     first_run = True  # a driver may load and yet have no kernels for this card; the first run is the slow one, too
+    device = "cuda"
     arena = "gpu:0"
     refusal = "it was refused at start: no usable GPU or driver"
 

@@ -27,6 +27,7 @@ class Provider:
         universal: it takes every node on every machine: none is left to the CPU, and what it refuses is wrong with the model.
         first_run: it may load and yet be unable to compute: a model counts as opened after a run of zeros.
         tunable: it computes with what `seg-run --tune` measures.
+        device: where its buffers lie, as ONNX Runtime names it.
         arena: ONNX Runtime's name of the memory that `shrink_memory` gives back.
         refusal: why it did not load where no library is missing.
     """
@@ -39,6 +40,7 @@ class Provider:
     universal: ClassVar[bool] = False
     first_run: ClassVar[bool] = False
     tunable: ClassVar[bool] = False
+    device: ClassVar[str] = "cpu"
     arena: ClassVar[str] = "cpu:0"
     refusal: ClassVar[str] = "it was refused at start"
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..format import NPY, Answered, Failures, Format, Output, Page, ReadOptions, Source
 from ..pictures import MASK, PROBABILITIES_TIFF, planes_of, volume_of
 from .read import NoPictureError, decode_dicom
-from .study import Stack, find_stacks, read_headers
+from .study import Stack, find_stacks
 from .write import SEG_FORMS, write_seg
 
 _FIRST_VRS = (b"CS", b"UI", b"UL", b"OB", b"SH", b"DA", b"TM", b"LO")
@@ -121,7 +121,7 @@ def _write_seg(file: BinaryIO, results: Sequence[Answered], source: Source, form
     labels = np.concatenate([planes_of(r.answer) for r in results])
     record, contract = results[0].record, results[0].contract
     seg = write_seg(
-        read_headers(source.stack), labels, contract, record["model"]["sha256"], form, source.stack.placed,
+        source.stack.headers(), labels, contract, record["model"]["sha256"], form, source.stack.placed,
         str(source.path), record["versions"]["onnxruntime"],
     )  # fmt: skip
     file.write(seg)

@@ -5,8 +5,5 @@ from .atoms import Structure as Structure
 from .atoms import read_structure as read_structure
 from .format import Site as Site
 from .format import Structures as Structures
-from .format import read_site as read_site
 from .voxels import CHANNELS as CHANNELS
 from .voxels import Lattice as Lattice
-from .voxels import lattice_of as lattice_of
-from .voxels import voxelised as voxelised

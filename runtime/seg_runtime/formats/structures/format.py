@@ -19,7 +19,7 @@ from ...model import MAX_PIXELS, ClassInfo, Contract, Voxels
 from ...pipeline import Array, Float
 from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source
 from .atoms import SUFFIXES, WANTED, Structure, load_gemmi, read_structure
-from .voxels import Lattice, lattice_of, voxelised
+from .voxels import Lattice
 
 LINING_ANGSTROM = 4.0  # between a residue's heavy atom and the centre of a voxel of its site
 _SUFFIX = ".mrc"
@@ -45,8 +45,8 @@ class Structures(Format):
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         """The grid `(D, H, W, C)` uint8 of a structure."""
         assert options.voxels  # of a model that takes structures
-        site = read_site(data, name, options.voxels, options.max_pixels)
-        yield Page(voxelised(site.structure, options.voxels, site.lattice), Path(name).name, site)
+        site = Site.read(data, name, options.voxels, options.max_pixels)
+        yield Page(site.lattice.filled(site.structure, options.voxels), Path(name).name, site)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Labels as a map."""
@@ -83,13 +83,20 @@ class Site(Place):
     lattice: Lattice
     voxels: Voxels
 
+    @classmethod
+    def read(cls, data: bytes, name: str, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> Site:
+        """A file's structure on its grid; errors are those of `read_structure` and `Lattice.around`."""
+        structure = read_structure(data, name)
+        lattice = Lattice.around(structure, voxels, name, max_pixels)
+        return cls(spacing_mm=(voxels.side_angstrom * 1e-7,) * 3, structure=structure, lattice=lattice, voxels=voxels)
+
     def write_labels(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
         """Write labels `(D, H, W)` as a map of int8, or of int16 where there are more than 128 classes."""
-        write_map(file, labels, self.lattice, _BYTES if labels.max() < 128 else _WORDS)
+        _write_map(file, labels, self.lattice, _BYTES if labels.max() < 128 else _WORDS)
 
     def write_probability(self, file: BinaryIO, probabilities: Float) -> None:
         """Write of `(K, D, H, W)` the probability of the likeliest class that is not the background, float32."""
-        write_map(file, probabilities[1:].max(axis=0), self.lattice, _FLOATS)
+        _write_map(file, probabilities[1:].max(axis=0), self.lattice, _FLOATS)
 
     def record(self, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> dict[str, Any]:
         """What a machine reads about the grid and each site, ready for JSON."""
@@ -127,15 +134,7 @@ class Site(Place):
         return [{"chain": r.chain, "number": f"{r.number}{r.insertion}", "name": r.name} for r in found]
 
 
-def read_site(data: bytes, name: str, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> Site:
-    """A file's structure on its grid; errors are those of `read_structure` and `lattice_of`."""
-    structure = read_structure(data, name)
-    side_mm = voxels.side_angstrom * 1e-7
-    lattice = lattice_of(structure, voxels, name, max_pixels)
-    return Site(spacing_mm=(side_mm,) * 3, structure=structure, lattice=lattice, voxels=voxels)
-
-
-def write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> None:
+def _write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> None:
     """Write `(D, H, W)` on a structure's grid as a CCP4/MRC map.
 
     Args:

@@ -45,6 +45,32 @@ class Lattice:
     start: tuple[int, int, int]
     side_angstrom: float
 
+    @classmethod
+    def around(cls, structure: Structure, voxels: Voxels, name: str, max_pixels: int = MAX_PIXELS) -> Lattice:
+        """The grid of a structure.
+
+        Args:
+            structure: see `read_structure`.
+            voxels: of the contract.
+            name: what errors call it.
+            max_pixels: refuse a grid of more voxels, all channels counted, before it is made.
+
+        Raises:
+            ImageError: it would be too large.
+        """
+        side = voxels.side_angstrom
+        low = np.floor((structure.positions.min(0) - PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
+        high = np.ceil((structure.positions.max(0) + PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
+        depth, height, width = (last - first + 1 for first, last in zip(low, high, strict=True))
+        count = depth * height * width * len(voxels.channels)
+        if count > max_pixels:
+            across = "×".join(f"{n:.0f}" for n in np.ptp(structure.positions, axis=0))
+            came = f"{name} is {across} Å large, which makes {count} voxels in {len(voxels.channels)} channels"
+            raise ImageError(
+                came, f"at most {max_pixels}", "keep some of its chains, or allow more (seg-run --max-pixels)"
+            )
+        return cls((depth, height, width), (low[0], low[1], low[2]), side)
+
     @property
     def origin_angstrom(self) -> tuple[float, float, float]:
         """x, y, z of the first voxel's centre."""
@@ -73,48 +99,23 @@ class Lattice:
             which, _ = np.nonzero(hit)
             yield which + first, np.ravel_multi_index(tuple(places[hit].T), self.shape), distance[hit]
 
+    def filled(self, structure: Structure, voxels: Voxels) -> NDArray[np.uint8]:
+        """`(D, H, W, C)` 0..255: how much of each voxel atoms of each channel fill.
 
-def lattice_of(structure: Structure, voxels: Voxels, name: str, max_pixels: int = MAX_PIXELS) -> Lattice:
-    """The grid of a structure.
-
-    Args:
-        structure: see `read_structure`.
-        voxels: of the contract.
-        name: what errors call it.
-        max_pixels: refuse a grid of more voxels, all channels counted, before it is made.
-
-    Raises:
-        ImageError: it would be too large.
-    """
-    side = voxels.side_angstrom
-    low = np.floor((structure.positions.min(0) - PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
-    high = np.ceil((structure.positions.max(0) + PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
-    depth, height, width = (last - first + 1 for first, last in zip(low, high, strict=True))
-    count = depth * height * width * len(voxels.channels)
-    if count > max_pixels:
-        across = "×".join(f"{n:.0f}" for n in np.ptp(structure.positions, axis=0))
-        came = f"{name} is {across} Å large, which makes {count} voxels in {len(voxels.channels)} channels"
-        raise ImageError(came, f"at most {max_pixels}", "keep some of its chains, or allow more (seg-run --max-pixels)")
-    return Lattice((depth, height, width), (low[0], low[1], low[2]), side)
-
-
-def voxelised(structure: Structure, voxels: Voxels, lattice: Lattice) -> NDArray[np.uint8]:
-    """`(D, H, W, C)` 0..255: how much of each voxel atoms of each channel fill.
-
-    Raises:
-        ImageError: the contract names a channel that this version does not know.
-    """
-    if odd := [name for name in voxels.channels if name not in CHANNELS]:
-        raise ImageError(
-            f"the model wants the channel {odd[0]!r} of structures", ", ".join(CHANNELS), "upgrade seg-edge"
-        )
-    planes = [np.zeros(math.prod(lattice.shape), np.uint8) for _ in voxels.channels]
-    kinds = np.array(structure.channels)
-    for which, where, distance in lattice.near(structure.positions, REACH_ANGSTROM):
-        with np.errstate(divide="ignore", over="ignore"):
-            filled = 1 - np.exp(-((structure.radii[which] / distance) ** 12))
-        values = np.rint(255 * filled).astype(np.uint8)
-        for plane, name in zip(planes, voxels.channels, strict=True):
-            mine = slice(None) if name == CHANNELS[0] else kinds[which] == name
-            np.maximum.at(plane, where[mine], values[mine])
-    return np.stack([plane.reshape(lattice.shape) for plane in planes], axis=-1)
+        Raises:
+            ImageError: the contract names a channel that this version does not know.
+        """
+        if odd := [name for name in voxels.channels if name not in CHANNELS]:
+            raise ImageError(
+                f"the model wants the channel {odd[0]!r} of structures", ", ".join(CHANNELS), "upgrade seg-edge"
+            )
+        planes = [np.zeros(math.prod(self.shape), np.uint8) for _ in voxels.channels]
+        kinds = np.array(structure.channels)
+        for which, where, distance in self.near(structure.positions, REACH_ANGSTROM):
+            with np.errstate(divide="ignore", over="ignore"):
+                filled = 1 - np.exp(-((structure.radii[which] / distance) ** 12))
+            values = np.rint(255 * filled).astype(np.uint8)
+            for plane, name in zip(planes, voxels.channels, strict=True):
+                mine = slice(None) if name == CHANNELS[0] else kinds[which] == name
+                np.maximum.at(plane, where[mine], values[mine])
+        return np.stack([plane.reshape(self.shape) for plane in planes], axis=-1)

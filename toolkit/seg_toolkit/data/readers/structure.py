@@ -23,12 +23,10 @@ from seg_runtime.formats.structures import (
     Ligand,
     Structure,
     Structures,
-    lattice_of,
     read_structure,
-    voxelised,
 )
 from seg_runtime.model.input import Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, SegError
 
 from ..case import Case, Example
@@ -72,7 +70,7 @@ class StructureCase(Case):
     def image(self) -> Array:
         """`(D, H, W, C)` uint8."""
         structure, lattice = self._read()
-        return voxelised(structure, self.grid, lattice)
+        return lattice.filled(structure, self.grid)
 
     def values(self) -> dict[int, str]:
         """0, and 1 for the site."""
@@ -86,7 +84,7 @@ class StructureCase(Case):
             for _, where, _ in lattice.near(ligand.positions, self.reach_angstrom):
                 site[where] = 1
         labels = to_labels(site.reshape(lattice.shape), classes, str(self.file))
-        return Example(voxelised(structure, self.grid, lattice), labels)
+        return Example(lattice.filled(structure, self.grid), labels)
 
     def bound(self, structure: Structure) -> list[Ligand]:
         """The ligands that count."""
@@ -99,7 +97,7 @@ class StructureCase(Case):
 
     def _read(self) -> tuple[Structure, Lattice]:
         structure = read_structure(read_bytes(self.file), str(self.file))
-        return structure, lattice_of(structure, self.grid, str(self.file))
+        return structure, Lattice.around(structure, self.grid, str(self.file))
 
 
 def find_structures(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import Place, ReadOptions, format_of, read_bytes
+from seg_runtime.formats import FORMATS, Place, ReadOptions, read_bytes
 from seg_runtime.model.input import ChannelFile
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError
 
 from ...case import Case, Example, sized
@@ -82,7 +82,7 @@ class VolumeCase(Case):
 
 def _read(path: Path) -> tuple[Array, Place]:
     data = read_bytes(path)
-    page = next(format_of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
+    page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
     return page.array, page.place
 
 
