@@ -100,13 +100,13 @@ def _taken(option: str, advice: str) -> Rule[Loaded]:
 
 RULES: Sequence[Rule[Arguments]] = (
     Rule("seg-run", lambda a: True, lambda a: len(a.modes) == 1, f"one of {', '.join(MODES)}", "see --help"),
-    Rule("--tune", lambda a: a.tune, lambda a: len(a.images + a.models) <= 1, "one model", "tune one after the other"),
+    Rule("--tune", lambda a: a.tune, lambda a: len(a.images + a.models) <= 1, "one model", "tune one file after the other"),
     Rule(
         "--tune",
         given=lambda a: a.tune,
         fits=lambda a: any(kind.tunable for kind in candidates(a.provider)),
         needs="--provider cpu",
-        advice="leave --provider out; what is measured are the processors",
+        advice="leave --provider out, since it measures the processors",
     ),
     *(_used_by(option, IMAGES, SELF_TEST, TUNE) for option in ("--model", "--threads", "--require-signature")),
     *(_used_by(option, IMAGES, TUNE) for option in ("--out", "--overwrite")),
