@@ -27,8 +27,8 @@ from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
 from .pipeline.tta import VIEWS, averaged, check_turnable
-from .record import make_record, test_report
-from .support import ImageError, ModelError, SegError, SelfTestError
+from .record import make_record
+from .support import ImageError, ModelError, SegError
 
 
 @dataclass
@@ -156,19 +156,11 @@ class Segmenter:
                 check_turnable(member.contract)
 
     def _test(self, session: Session) -> None:
-        """Compare a session with its golden samples where that was asked for; raises SelfTestError when it fails."""
-        if session.golden is None:
-            return
-        from .checks import self_test
+        if self.options.self_test:
+            from .checks import run_self_test
 
-        result = self_test(session.golden, session.contract, partial(_golden_answer, session))
-        session.golden = None  # a megabyte that has done its work
-        report = test_report(session, result.as_dict())
-        if found := result.failures():
-            came = f"{session.provider.name} does not answer the golden samples as torch did ({'; '.join(found)})"
-            fix = "leave out TF32, update the driver, or use --provider cpu"
-            raise SelfTestError(came, "the answers stored at export", fix, report)
-        self.test_report = self.test_report or report
+            report = run_self_test(session)
+            self.test_report = self.test_report or report
 
     def __enter__(self) -> Segmenter:
         """Return itself."""
@@ -300,21 +292,6 @@ class Segmenter:
             return later
 
         return Segmentation(found, record, page.array, contract, page.place, again, scores)
-
-
-def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
-    """Labels, if any, by the way that every image takes, and the logits of its one window, or the file's probe of them."""
-    contract = session.contract
-    if isinstance(contract.file, HostReadyFile):
-        return session.run_probe(fitted(image, contract))
-    seen: list[Float] = []
-
-    def watched(window: Float) -> Float:
-        seen.append(session.run(window)[0])
-        return seen[-1][None]
-
-    found = answer_of(contract).segment(fitted(image, contract), watched)
-    return (found if contract.answer.decided else None), seen[0]
 
 
 def _answered(

@@ -39,6 +39,7 @@ class Session:
     """
 
     provider: Provider
+    _fixed: FixedBuffers | None
 
     def __init__(self, model: str | Path | bytes | ModelFile, options: RunOptions = RunOptions()) -> None:  # noqa: B008 - frozen
         """Load a model.
@@ -94,11 +95,9 @@ class Session:
             source.check_unchanged()
             self._check_shapes(source.name)
             self._run_options = provider.run_options(runtime_module())
-            self._fixed = (
-                FixedBuffers(runtime_module(), self._session, self.contract, provider.device)
-                if provider.cuda_graph
-                else None
-            )
+            self._fixed = None
+            if provider.cuda_graph:
+                self._fixed = FixedBuffers(runtime_module(), self._session, self.contract, provider.device)
             self.ms["load"] = (time.perf_counter() - self._start) * 1000
             if provider.first_run:
                 self._prove()
