@@ -10,13 +10,14 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime import Segmenter
-from seg_runtime.formats.pictures import decode, fit_channels
-from seg_runtime.segmenter import segment_labels
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline.fit import fit_channels
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.evaluation.infer import torch_infer
 
-SAMPLES = Path(__file__).parent.parent / "samples" / "cells.py"
-REAL = Path(__file__).parent.parent.parent / "shared" / "data"
+from tests.support.places import REAL, SAMPLES
+
+from .support.reading import decode
 
 
 def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -37,7 +38,9 @@ def export(model: Path, target: Path, *options: object) -> None:
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     root = tmp_path_factory.mktemp("cells")
-    subprocess.run([sys.executable, SAMPLES, root, "--count", "10", "--size", "200"], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, SAMPLES / "cells.py", root, "--count", "10", "--size", "200"], check=True, capture_output=True
+    )
     return root
 
 
@@ -58,8 +61,8 @@ def test_masks_equal_those_of_torch(journey, cells):
     checkpoint = load(journey / "model.pt")
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
     for path in sorted((cells / "images").iterdir()):
-        image = fit_channels(next(decode(path.read_bytes(), path.name)), checkpoint.contract.channels)
-        expected = segment_labels(image, checkpoint.contract, infer)
+        image = fit_channels(next(decode(path.read_bytes(), path.name)), checkpoint.contract.input.channels)
+        expected = answer_of(checkpoint.contract).segment(image, infer)
         assert np.array_equal(np.asarray(Image.open(journey / "out" / f"{path.stem}_mask.png")), expected)
 
 

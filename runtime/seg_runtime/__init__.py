@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import RunOptions, Tuning
-    from .model.answer import ClassInfo
-    from .model.contract import Contract
-    from .model.input import Intensity
+    from .model import ClassInfo, Contract, Intensity
     from .segmenter import Segmentation, Segmenter
-    from .support.errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
+    from .support import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
 
 __all__ = [
     "ClassInfo",
@@ -28,8 +26,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "model.contract": ("ClassInfo", "Contract", "Intensity"),
-    "support.errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
+    "model": ("ClassInfo", "Contract", "Intensity"),
+    "support": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
     "segmenter": ("Segmentation", "Segmenter"),
     "engine": ("RunOptions", "Tuning"),
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -15,13 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Intensity, Segmenter
-from seg_runtime.pipeline.postprocess import margins
-from seg_runtime.pipeline.preprocess import Array
-from seg_runtime.segmenter import window_logits
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline import Array, window_logits
 
-from tests.conftest import MakeModel, noise_image
+from tests.support.images import noise_image
+from tests.support.models import MakeModel
+from tests.support.places import SAMPLES
+from tests.support.tools import missing
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 # one px, less than an output window of 68 px, one px more than it, not square, and one px more than 388
 SIZES = [(1, 1), (40, 33), (69, 68), (61, 150), (389, 388)]
 # Another processor's kernels add in another order, which moves logits by about 1e-6 where they range over 10. At a margin
@@ -42,11 +41,6 @@ class Case:
     window_model: Path
     channels: int
     pictures: list[tuple[Path, NDArray[np.uint8]]]
-
-
-def missing(what: str) -> NoReturn:
-    """Skip for want of a tool, with the reason; CI installs all of them, so there it is a failure."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 def sample_with_packages(name: str) -> Path:
@@ -70,9 +64,9 @@ def undisputed(segmenter: Segmenter, height: int, width: int, seed: int) -> Arra
     """A picture `(H, W, C)` in which each label wins by more than `TIE`."""
     contract = segmenter.contract
     for draw in range(seed * 100, seed * 100 + 100):
-        pixels = noise_image(height, width, contract.channels, draw)
+        pixels = noise_image(height, width, contract.input.channels, draw)
         _, answers = window_logits(pixels, contract, segmenter.session.run)
-        if min(margins(logits, contract).min() for logits in answers) > TIE:
+        if min(answer_of(contract).margins(logits).min() for logits in answers) > TIE:
             return pixels
     raise AssertionError("no picture without a tie")
 
@@ -85,7 +79,7 @@ def make_case(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
             window, host = make_model(**MODELS[name]), make_model(**MODELS[name], host=HostForm("uint8"))
-            channels = window.contract.channels
+            channels = window.contract.input.channels
             pictures = []
             with Segmenter(window.path, provider="cpu") as segmenter:
                 for seed, (height, width) in enumerate(SIZES):

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
-from PIL import Image, ImageSequence
+from PIL import Image
 from seg_runtime import SegError, Segmenter, SelfTestError
-from seg_runtime.answers.answer import Labels, Values
+from seg_runtime.answers import Labels, Values, answer_of
 from seg_runtime.answers.valuemap import grey, value_map
-from seg_runtime.cli.run import main
 from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract, Intensity, OutputInfo
+from seg_runtime.model.answer import OutputInfo
+from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import Golden
-from seg_runtime.pipeline.postprocess import from_units, to_units
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.pipeline.walk import segment_labels, segment_values
+from seg_runtime.pipeline import Float
 
-from ..conftest import Made, noise_image
-from .test_selftest import changed, spoil_one_weight
+from tests.support.commands import seg_run
+from tests.support.contracts import changed, contract
+from tests.support.damage import resealed, spoil_one_weight
+from tests.support.images import noise_image, pages
+from tests.support.models import Made
 
 TWO = (OutputInfo("a", 10.0, 2.0, 0.0, 20.0), OutputInfo("b", -1.0, 0.5, -2.0, 0.0, "mm"))
-
-
-def seg_run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
-
-
-def pages(path: Path) -> Float:
-    with Image.open(path) as image:
-        return np.stack([np.array(page) for page in ImageSequence.Iterator(image)])
 
 
 @pytest.fixture
@@ -48,10 +38,11 @@ def picture(tmp_path: Path) -> Path:
 
 def test_units_by_hand_and_back() -> None:
     network = np.array([[[0.0, 1.0]], [[-2.0, 4.0]]], np.float32)  # (2, 1, 2)
-    values = to_units(network, TWO)
+    answer = Values(contract(100, 60, stride=4, outputs=TWO))
+    values = answer.window(network)
     assert values.tolist() == [[[10.0, 12.0]], [[-2.0, 1.0]]]
     assert values.dtype == np.float32
-    back = from_units(np.moveaxis(values, 0, -1), TWO)
+    back = answer.to_network(np.moveaxis(values, 0, -1))
     np.testing.assert_array_equal(np.moveaxis(back, -1, 0), network)
 
 
@@ -59,29 +50,29 @@ def in_float64(made: Made, contract: Contract, image: np.ndarray) -> Float:  # t
     net = made.net.double()
     try:
         with torch.inference_mode():
-            return segment_values(image, contract, lambda w: net(torch.from_numpy(w).double()).numpy())
+            return answer_of(contract).segment(image, lambda w: net(torch.from_numpy(w).double()).numpy())
     finally:
         made.net.float()
 
 
 def test_tiles_answer_as_one_pass_does(regression: Made) -> None:
     image = noise_image(150, 200, 1, seed=2)
-    whole = replace(regression.contract, input_shape=(240, 240), output_shape=(200, 200))
+    whole = changed(regression.contract, input_shape=(240, 240), output_shape=(200, 200))
     once, tiled = (in_float64(regression, c, image) for c in (whole, regression.contract))
     assert once.shape == (2, 150, 200)
     np.testing.assert_allclose(tiled, once, rtol=1e-6, atol=1e-9)
-    wrong = replace(regression.contract, stride=9)  # steps of 54 px meet the poolings in another phase
+    wrong = changed(regression.contract, stride=9)  # steps of 54 px meet the poolings in another phase
     odd = np.abs(in_float64(regression, wrong, image) - once).max(axis=(1, 2))
-    assert (odd > 0.01 * np.array([o.scale for o in regression.contract.outputs])).all()
+    assert (odd > 0.01 * np.array([o.scale for o in regression.contract.answer.outputs])).all()
 
 
 def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made) -> None:
     image = noise_image(150, 90, 1)
-    expected = segment_values(image, regression.contract, regression.torch_run)
+    expected = answer_of(regression.contract).segment(image, regression.torch_run)
     with Segmenter(regression.path, "cpu") as segmenter:
         found = segmenter(image)
     assert (found.values.shape, found.values.dtype) == ((2, 150, 90), np.float32)
-    scales = np.array([o.scale for o in regression.contract.outputs])[:, None, None]
+    scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
     assert (np.abs(found.values - expected) < 1e-4 * scales).all()
     assert 200 < found.values[0].mean() < 400
     assert -3e-3 < found.values[1].mean() < -1e-3
@@ -90,17 +81,16 @@ def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made)
 def test_labels_of_a_regression_and_values_of_a_segmentation_are_refused(regression: Made, model: Made) -> None:
     image = noise_image(80, 80, 1)
     found = Segmenter(regression.path, "cpu")(image)
-    for ask in (lambda: found.labels, lambda: found.probabilities):
-        with pytest.raises(SegError, match=r"of a regression; wanted a model of classes: take its values"):
-            ask()
-    with pytest.raises(SegError, match="labels or probabilities of a regression"):
-        segment_labels(image, regression.contract, regression.torch_run)
-    with pytest.raises(SegError, match="labels or probabilities of a regression"):
+    with pytest.raises(SegError, match=r"labels of a model that answers values; .*: take \.values"):
+        _ = found.labels
+    with pytest.raises(SegError, match=r"probabilities of a model that answers values; wanted a model of classes"):
+        _ = found.probabilities
+    with pytest.raises(SegError, match="probabilities of a model that answers values"):
         Segmenter(regression.path, "cpu")(image, probabilities=True)
     labelled = Segmenter(model.path, "cpu")(image.repeat(3, -1))
-    with pytest.raises(SegError, match="values of a model of classes"):
+    with pytest.raises(SegError, match=r"values of a model that answers labels; .*: take \.labels"):
         _ = labelled.values
-    assert (Labels.kind, Values.kind) == ("mask", "values")
+    assert (Labels.data, Values.data) == ("labels", "values")
 
 
 def test_seg_run_writes_floats_a_record_and_a_picture(regression: Made, picture: Path, tmp_path: Path) -> None:
@@ -150,7 +140,7 @@ def test_several_windows_in_a_call_and_files_of_other_windows_answer_alike(regre
     expected = Segmenter(regression.path, "cpu")(image).values
     for files in ([tmp_path / "batch.onnx"], [regression.path, tmp_path / "large.onnx"]):
         found = Segmenter(files, "cpu")(image).values
-        scales = np.array([o.scale for o in regression.contract.outputs])[:, None, None]
+        scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
         assert (np.abs(found - expected) < 1e-4 * scales).all()
 
 
@@ -158,11 +148,11 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
     words = ["--model", regression.path, "--out", tmp_path / "out"]
     told = seg_run(*words, "--probabilities", "npy", picture)
     assert told.exit_code == 1
-    assert told.stderr.splitlines()[-1].startswith("error: --probabilities of a regression; wanted its values")
+    assert "probabilities of a model that answers values; wanted a model of classes" in told.stderr
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / "v.nii.gz")
     told = seg_run(*words, tmp_path / "v.nii.gz")
     assert told.exit_code == 1
-    assert "a NIfTI volume, where a regression has no place for values" in told.stderr
+    assert "a NIfTI volume, where a model's values have no place" in told.stderr
     bad = np.zeros((80, 80), np.float32)
     bad[3, 4] = np.nan
     Image.fromarray(bad).save(tmp_path / "nan.tif")
@@ -185,7 +175,7 @@ def test_the_self_test_knows_no_labels_and_sees_a_spoiled_weight(regression: Mad
     assert (report["samples"], report["pixels"]) == (2, 0)
     assert 0 < report["max_error_of_range"] < 1e-5
     with pytest.raises(SelfTestError, match="of the logits' range"):
-        Segmenter(changed(regression.path, spoil_one_weight), "cpu", self_test=True)
+        Segmenter(resealed(regression.path, spoil_one_weight), "cpu", self_test=True)
 
 
 def test_golden_samples_of_labels_are_wanted_where_there_are_classes(regression: Made, model: Made) -> None:
@@ -194,7 +184,7 @@ def test_golden_samples_of_labels_are_wanted_where_there_are_classes(regression:
     assert all(s.labels is None and s.close is None for s in golden.samples)
     again = Golden.from_text(golden.to_text().encode(), regression.contract)
     np.testing.assert_array_equal(again.samples[0].logits, golden.samples[0].logits)
-    as_classes = replace(model.contract, input_shape=(100, 100), output_shape=(60, 60), channels=1, stride=4)
+    as_classes = changed(model.contract, input_shape=(100, 100), output_shape=(60, 60), channels=1, stride=4)
     with pytest.raises(SegError, match="golden samples cannot be read"):
         Golden.from_text(golden.to_text().encode(), as_classes)
 
@@ -211,13 +201,9 @@ def test_grey_by_hand_and_a_tile_for_each_output() -> None:
 
 
 def test_a_record_has_no_number_where_there_is_none() -> None:
-    contract = Contract(
-        (100, 100), (60, 60), 1, Intensity("scale"), (), stride=4, task="regression", activation="none",
-        decision="none", outputs=TWO,
-    )  # fmt: skip
     values = np.zeros((2, 3, 3), np.float32)
     values[1, 0, 0] = np.inf
-    told = Values(contract).told(values)["values"]
+    told = Values(contract(100, 60, stride=4, outputs=TWO)).record(values)["values"]
     assert told[0] == {"index": 0, "name": "a", "unit": "", "min": 0.0, "max": 0.0, "mean": 0.0}
     assert (told[1]["min"], told[1]["max"], told[1]["mean"]) == (0.0, None, None)
     json.dumps(told, allow_nan=False)
