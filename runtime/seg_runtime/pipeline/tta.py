@@ -72,7 +72,7 @@ RULES: Sequence[Rule[Contract]] = (
         "--tta",
         given=lambda c: True,
         fits=lambda c: c.provenance.get("orientation") != UPRIGHT,
-        needs="a model that saw pictures turned and mirrored in all ways",
+        needs="a model trained on pictures turned in all ways, not on such that stay upright",
         advice="leave --tta out, or train with flips=square in --augment",
     ),
 )

@@ -12,15 +12,8 @@ from seg_runtime.pipeline import tta
 from seg_runtime.support import OptionsError, Rule, check
 from seg_runtime.support.capabilities import described
 
+from tests.support.commands import written
 from tests.support.places import ROOT
-
-
-def written(*words: str) -> Arguments:
-    """What the command makes of words, without running it."""
-    context = main.make_context("seg-run", list(words))
-    source = click.core.ParameterSource.COMMANDLINE
-    names = [p.opts[0] for p in main.params if context.get_parameter_source(p.name or "") is source]
-    return Arguments(**context.params, written=frozenset(names))
 
 
 def test_every_parameter_is_a_field_of_the_arguments() -> None:
