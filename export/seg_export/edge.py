@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from seg_runtime.cli.tools import Progress, Report, TuneOptions
-from seg_runtime.engine import RunOptions
-from seg_runtime.engine.session import Session, check_signed
+from seg_runtime.engine import RunOptions, check_signed
+from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import GOLDEN_KEY
 from seg_runtime.model.modelfile import Content, ModelFile

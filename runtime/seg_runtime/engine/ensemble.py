@@ -20,7 +20,8 @@ from ..model import Contract, ModelFile, to_json_value
 from ..pipeline import Grid
 from ..support import ModelError
 from .options import RunOptions
-from .session import Session, check_signed
+from .session import Session
+from .source import check_signed
 
 Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
@@ -55,7 +56,7 @@ class Ensemble:
     def __init__(
         self, models: Sequence[Model], options: RunOptions, check: Callable[[Session], None] = lambda session: None
     ) -> None:
-        """Open the first file and look at the others.
+        """Open the first file and read the contracts of the others.
 
         Args:
             models: one or more files.
