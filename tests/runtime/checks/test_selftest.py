@@ -55,7 +55,7 @@ def test_one_spoiled_weight_fails(model_file: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"intensity": Intensity("zscore", std_floor=0.01)}, {"geometry": "stretch"}, {"threshold": 0.9}],
+    [{"intensity": Intensity("zscore", std_floor=0.01)}, {"method": "stretch"}, {"threshold": 0.9}],
 )
 def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) -> None:
     made = make_model(decision="threshold", classes=3)

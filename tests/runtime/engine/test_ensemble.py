@@ -128,7 +128,7 @@ def test_a_file_that_changed_meanwhile(model: Made, larger: Path, make_model: Ma
     [
         ({"seed": 3}, "weights_sha256"),
         ({"classes": 3}, "weights_sha256"),
-        ({"geometry": "fit"}, "geometry is 'fit'; wanted 'tile'"),
+        ({"geometry": "fit"}, "geometry.method is 'fit'; wanted 'tile'"),
         ({"intensity": Intensity("zscore", std_floor=1e-3)}, "intensity"),
         ({"skip": "resize"}, "weights_sha256"),
     ],
@@ -161,7 +161,7 @@ def test_no_file_at_all() -> None:
 def test_a_file_without_a_size_of_its_own_is_no_help(model: Made, make_model: MakeModel) -> None:
     from seg_export.steps.hostready.prove import HostForm
 
-    with pytest.raises(ModelError, match="form is 'host-ready'"):
+    with pytest.raises(ModelError, match=r"file\.kind is 'host-ready'"):
         Segmenter([model.path, make_model(host=HostForm()).path], "cpu")
 
 
