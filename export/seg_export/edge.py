@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from seg_runtime.cli.tools import Told, TuneWishes, Watch
+from seg_runtime.cli.tools import Progress, Report, TuneOptions
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session, check_signed
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import GOLDEN_KEY
@@ -83,14 +84,14 @@ class Proven:
         return f"{told}\ngolden samples: {error}"
 
 
-def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> Told:
+def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None) -> Report:
     """Write a model in the forms that are fastest on this machine, after proving that it answers as before.
 
     Nothing is written where no form is worth it, which is no error.
 
     Args:
-        wishes: which file, and where to.
-        watch: see `Watch`.
+        options: which file, and where to.
+        watch: see `Progress`.
 
     Raises:
         SegError: the extra `tune` is missing, the target is there already or cannot be written.
@@ -99,24 +100,24 @@ def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> T
         ParityError: the rewritten network answers otherwise; nothing is written.
     """
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
-    content = ModelFile(wishes.model).take()
-    if wishes.require_signature is not None:
-        check_signed(content, wishes.require_signature)
+    content = ModelFile(options.model).take()
+    if options.require_signature is not None:
+        check_signed(content, options.require_signature)
     contract = plain_contract(content)
-    check_target(wishes)
-    source = read_source(content, contract, wishes.threads)
+    check_target(options)
+    source = read_source(content, contract, options.threads)
     del content  # its bytes must not lie in memory beside the sessions that are measured
-    found = _fastest(source, watch, wishes.threads)
-    report = {"model": {"path": str(wishes.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
+    found = _fastest(source, watch, options.threads)
+    report = {"model": {"path": str(options.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
-        return f"{found.table()}\nnothing was written: {wishes.model} is as fast as it gets here", report
-    made = proven(source, found.graph, found.provenance(), watch, wishes.threads)
-    write_atomic(wishes.target, lambda file: file.write(made.content))
-    notes = _notes(source, wishes)
-    report |= {"written": str(wishes.target), "parity": made.parity.as_dict(LIMITS), "notes": notes}
+        return f"{found.table()}\nnothing was written: {options.model} is as fast as it gets here", report
+    made = proven(source, found.graph, found.provenance(), watch, options.threads)
+    write_atomic(options.target, lambda file: file.write(made.content))
+    notes = _notes(source, options)
+    report |= {"written": str(options.target), "parity": made.parity.as_dict(LIMITS), "notes": notes}
     report |= {"self_test": made.self_test}
     size = f"{len(made.content) / 1e6:.1f} MB"
-    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {wishes.target} ({size})"]
+    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {options.target} ({size})"]
     return "\n".join(lines), report
 
 
@@ -147,16 +148,16 @@ def plain_contract(content: Content) -> Contract:
     return contract
 
 
-def check_target(wishes: TuneWishes) -> None:
+def check_target(options: TuneOptions) -> None:
     """Refuse a target before a minute of measuring.
 
     Raises:
         SegError: it is the model itself, or there already, or cannot be written.
     """
-    model, target = wishes.model, wishes.target
+    model, target = options.model, options.target
     if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
         raise SegError(f"{target} is the model itself", "a file of its own", "choose another --out")
-    if target.exists() and not target.is_dir() and not wishes.overwrite:
+    if target.exists() and not target.is_dir() and not options.overwrite:
         raise SegError(f"{target} is there already", "", "pass --overwrite to replace it, or choose another --out")
     check_writable(target)
 
@@ -177,7 +178,7 @@ def read_source(content: Content, contract: Contract, threads: int | None = None
 
     golden = bytes(content.onnx.metadata.get(GOLDEN_KEY, b"")).decode("ascii", "replace")
     windows = list(generated_windows(contract, WINDOWS))
-    with Segmenter(content.data, "cpu", threads, self_test=bool(golden)) as segmenter:
+    with Segmenter(content.data, provider="cpu", threads=threads, self_test=bool(golden)) as segmenter:
         logits = [segmenter.session.run(window) for window in windows]
     try:
         graph = onnx.load_model_from_string(content.data)
@@ -188,7 +189,7 @@ def read_source(content: Content, contract: Contract, threads: int | None = None
 
 def proven(
     source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
-    watch: Watch = lambda what, done, total: None, threads: int | None = None,
+    watch: Progress = lambda what, done, total: None, threads: int | None = None,
 ) -> Proven:  # fmt: skip
     """The file of a rewritten graph, after proving the very bytes.
 
@@ -196,7 +197,7 @@ def proven(
         source: whose answers it must give.
         graph: the rewritten one.
         provenance: what is new in it, the forms of the layers among it.
-        watch: see `Watch`.
+        watch: see `Progress`.
         threads: of the inference.
 
     Raises:
@@ -207,7 +208,7 @@ def proven(
 
     kept = source.contract
     contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
-    session, parity = Session(stamped(graph, contract), "cpu", threads), Parity()
+    session, parity = Session(stamped(graph, contract), RunOptions(provider="cpu", threads=threads)), Parity()
     for window, logits in zip(source.windows, source.logits, strict=True):
         parity.add(logits[0], session.run(window)[0], contract)
         watch("comparing windows", parity.windows, len(source.windows))
@@ -217,7 +218,7 @@ def proven(
     contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict(LIMITS)})
     content = stamped(graph, contract, source.golden)
     try:
-        with Segmenter(content, "cpu", threads, self_test=bool(source.golden)) as final:
+        with Segmenter(content, provider="cpu", threads=threads, self_test=bool(source.golden)) as final:
             if not np.array_equal(first, final.session.run(source.windows[0])):
                 raise ParityError(
                     "the stamped file answers otherwise than the compared one", "the same bits", "report this"
@@ -229,7 +230,7 @@ def proven(
     return Proven(content, parity, test["self_test"] if test else None)
 
 
-def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
+def _fastest(source: Source, watch: Progress, threads: int | None) -> Fastest:
     from .steps.rewrite.fastest import fastest
 
     try:
@@ -242,14 +243,14 @@ def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
         ) from error
 
 
-def _notes(source: Source, wishes: TuneWishes) -> list[str]:
+def _notes(source: Source, options: TuneOptions) -> list[str]:
     notes = []
     if not source.golden:
         notes.append(
             f"{source.name} has no golden samples: the tuned file was compared with it alone, and not with torch"
         )
-    if any(path.with_name(path.name + ".sig").exists() for path in (wishes.model, wishes.target)):
+    if any(path.with_name(path.name + ".sig").exists() for path in (options.model, options.target)):
         notes.append(
-            f"a signature covers the bytes of one file: {wishes.target.name} needs a new one, {wishes.target.name}.sig"
+            f"a signature covers the bytes of one file: {options.target.name} needs a new one, {options.target.name}.sig"
         )
     return notes

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Float
@@ -108,7 +109,7 @@ def export(
     graph, forms = _tuned(graph, watching) if tune else _rewritten(graph, name, optimize)
     contract = _with_export(contract, graph, weights_sha256(model), forms)
     samples = list(_samples(real, contract))
-    session = Session(stamped(graph, contract), provider="cpu")
+    session = Session(stamped(graph, contract), RunOptions(provider="cpu"))
     reference = torch_infer(model, torch.device("cpu"))
     parity = compare(reference, session.run, samples, contract, lambda done: watching.windows(done, len(samples)))
     contract = replace(contract, parity={**parity.as_dict(limits), "images": "real" if real else "generated"})

@@ -182,4 +182,6 @@ def test_of_a_folder_a_model_takes_what_it_was_made_for(tmp_path: Path, made: Ma
     (tmp_path / "in" / "a.tif").unlink()
     told = seg_run("--model", made.scans, "--out", tmp_path / "other", tmp_path / "in")
     assert (told.exit_code, "has no images" in told.stderr) == (1, True)
-    assert [files[0].name for files in image_files(tmp_path / "in", Segmenter(made.atoms, "cpu").contract)] == ["a.pdb"]
+    assert [
+        files[0].name for files in image_files(tmp_path / "in", Segmenter(made.atoms, provider="cpu").contract)
+    ] == ["a.pdb"]

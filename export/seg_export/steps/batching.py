@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract, WindowFile
 from seg_runtime.pipeline import Float
@@ -100,7 +101,7 @@ def in_batches(
         SegError: of `batched`.
     """
     graph, contract = batched(graph, batch), replace(contract, file=WindowFile(contract.file.precision, batch))
-    session, result = Session(stamped(graph, contract), provider="cpu"), Parity()
+    session, result = Session(stamped(graph, contract), RunOptions(provider="cpu")), Parity()
     turns = range(-(-max(batch, len(samples)) // len(samples)))
     shifted = [np.roll(window, 7 * turn, axis=-1) for turn in turns for window in samples]  # no two of a batch alike
     windows = shifted[: max(batch, len(samples))]

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model.contract import Contract
-from ..model.modelfile import Content, ModelFile
-from ..model.nested import to_json_value
+from ..model import Contract, ModelFile, to_json_value
 from ..pipeline import Grid
-from ..support.errors import ModelError
-from .session import Session
+from ..support import ModelError
+from .options import RunOptions
+from .session import Session, check_signed
 
 Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
@@ -54,33 +53,35 @@ class Ensemble:
     """The files of one model, the first of them open."""
 
     def __init__(
-        self,
-        models: Sequence[Model],
-        open_session: Callable[[Model], Session],
-        check: Callable[[Content], None] = lambda content: None,
+        self, models: Sequence[Model], options: RunOptions, check: Callable[[Session], None] = lambda session: None
     ) -> None:
         """Open the first file and look at the others.
 
         Args:
             models: one or more files.
-            open_session: opens one.
-            check: refuses one of the others by an error, before anything is segmented.
+            options: of all of them.
+            check: refuses a file that was just opened by an error.
 
         Raises:
-            ModelError: the files are not of one model.
+            ModelError: the files are not of one model, or one is not signed as required.
         """
         if not models:
             raise ModelError("no model", "one file or more", "name one made by seg-export")
-        first = open_session(models[0])
-        self._open, self._lock = open_session, threading.Lock()
+        self._options, self._check, self._lock = options, check, threading.Lock()
+        first = self._open(models[0])
         self.members = [Member(models[0], first.contract, first.sha256, first)]
         for model in models[1:]:
             content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
-            contract = content.contract
-            check(content)
-            check_same(first.contract, contract, content.name)
+            if options.require_signature is not None:
+                check_signed(content, options.require_signature)
+            check_same(first.contract, content.contract, content.name)
             again = content.path if content.path is not None else content.data
-            self.members.append(Member(again, contract, content.sha256))
+            self.members.append(Member(again, content.contract, content.sha256))
+
+    def _open(self, model: Model) -> Session:
+        session = Session(model, self._options)
+        self._check(session)
+        return session
 
     def session_for(self, shape: tuple[int, ...]) -> Session:
         """The session of the file that answers an image of `shape` px at the least cost.

@@ -9,6 +9,7 @@ import contextlib
 import stat
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..support import ContractError, ModelError, SegError
@@ -34,9 +35,9 @@ class Content:
     stamp: Stamp | None = None
     """Of the file before it was read; None of what is no regular file."""
 
-    @property
+    @cached_property
     def contract(self) -> Contract:
-        """What the file's metadata holds.
+        """What the file's metadata holds, parsed once.
 
         Raises:
             ContractError: one that this version cannot follow.

@@ -198,7 +198,7 @@ def test_export(make_model, option, host):
     assert exported.parity.relative_error <= FP32_LIMIT
     forms = exported.contract.provenance["rewritten"]
     assert option == "tune" or set(forms.values()) == {"dilated", "split"}
-    with Segmenter(exported.content, "cpu", self_test=True) as segmenter:
+    with Segmenter(exported.content, provider="cpu", self_test=True) as segmenter:
         report = segmenter.test_report
     assert report
     assert report["self_test"]["passed"]

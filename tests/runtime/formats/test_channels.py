@@ -29,7 +29,7 @@ def segmenter(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Segmente
     checkpoint = load(model.checkpoint)
     path = tmp_path_factory.mktemp("stains") / "model.onnx"
     write(export(replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))), path)
-    return Segmenter(path, "cpu")
+    return Segmenter(path, provider="cpu")
 
 
 def save_case(folder: Path, name: str, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]

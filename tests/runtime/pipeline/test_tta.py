@@ -147,7 +147,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
     infer = averaged(made.torch_run, made.contract)
     wanted, scores = segment(image, made.contract, infer, answer_of(made.contract), probabilities=True)
     np.testing.assert_array_equal(answer_of(made.contract).segment(image, infer), wanted)
-    with Segmenter(made.path, "cpu", tta=True) as segmenter:
+    with Segmenter(made.path, provider="cpu", tta=True) as segmenter:
         result = segmenter(image)
         assert np.abs(result.probabilities - scores).max() < 1e-5
         undecided = answer_of(made.contract).margins(np.log(scores)) < 1e-4
@@ -155,7 +155,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
         assert undecided.mean() < 1e-3
         np.testing.assert_array_equal(segmenter(image, probabilities=True).probabilities, result.probabilities)
         assert result.record["model"]["tta"] is True
-    with Segmenter(made.path, "cpu") as segmenter:
+    with Segmenter(made.path, provider="cpu") as segmenter:
         result = segmenter(image)
         assert result.record["model"]["tta"] is False
         assert (result.labels != wanted).mean() > 0.01
@@ -165,7 +165,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
     ("contract", "words"),
     [
         (changed(TINY, dtype="uint8"), "host-ready"),
-        (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "4 rows and 6 columns"),
+        (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "square windows"),
         (changed(TINY, input_shape=(4,), output_shape=(2,)), "square"),
         (changed(TINY, provenance={"orientation": "upright"}), "stay upright"),
     ],
@@ -186,7 +186,7 @@ def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path
     path = make_model(host=HostForm()).path
     done = seg_run("--model", path, "--out", tmp_path / "out", "--tta", tmp_path / "a.png")
     assert done.exit_code == 1
-    assert "--tta with a host-ready file" in done.stderr
+    assert "--tta needs a file that takes windows" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

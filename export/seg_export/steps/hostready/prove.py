@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 from seg_runtime.answers import answer_of
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Array, dtype_maximum
@@ -49,7 +50,7 @@ def hosted(
     """
     contract = host_contract(contract, host.dtype)
     graph = host_ready(network, contract, host.probabilities)
-    session = Session(stamped(graph, contract), provider="cpu")
+    session = Session(stamped(graph, contract), RunOptions(provider="cpu"))
     samples = list(_samples(images, contract))
     differing = pixels = 0
     for done, image in enumerate(samples, 1):

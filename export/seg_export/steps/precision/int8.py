@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-from seg_runtime.engine.hardware import cpu_features
+from seg_runtime.engine import cpu_features
 from seg_runtime.support.errors import SegError
 
 from .calibrate import Ranges

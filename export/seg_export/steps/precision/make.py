@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import PRECISIONS, Contract
 from seg_runtime.model.golden import FP32_LIMIT
@@ -107,7 +108,7 @@ def in_precision(
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
     contract = replace(contract, file=replace(contract.file, precision=wanted.name))
-    session = Session(stamped(made, contract), provider="cpu")
+    session = Session(stamped(made, contract), RunOptions(provider="cpu"))
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
     what = f"comparing {wanted.name} labels"
     cost = judge(

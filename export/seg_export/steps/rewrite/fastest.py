@@ -11,8 +11,7 @@ from statistics import median
 from typing import Any
 
 import onnx
-from seg_runtime.engine.hardware import available_threads, cpu_name
-from seg_runtime.engine.providers import runtime_module
+from seg_runtime.engine import available_threads, cpu_name, runtime_module
 
 from .apply import rewritten
 from .tune import Tuned, Watch, network_ms, tuned

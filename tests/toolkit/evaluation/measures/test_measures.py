@@ -166,7 +166,7 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     checkpoint = load(out)
     write(export(checkpoint), tmp_path / "m.onnx")
     counts = []
-    with Segmenter(tmp_path / "m.onnx", "cpu", tta=True) as segmenter:
+    with Segmenter(tmp_path / "m.onnx", provider="cpu", tta=True) as segmenter:
         for case in find_cases("pairs", data, print):
             example = case.read(stored_classes(checkpoint.classes))
             counts.append(confusion(example.labels, segmenter(example.image).labels, 2))
