@@ -89,7 +89,7 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
         "set": name,
         "steps": steps,
         "minutes": minutes,
-        "intensity": checkpoint.contract.intensity.method,
+        "intensity": checkpoint.contract.input.intensity.method,
         "torch": scored(torch_infer(checkpoint.build(), torch.device("cpu"))),
         "onnx": scored(Session(exported.content, "cpu").run),
         "floor": _floor(chosen, validation, aim),

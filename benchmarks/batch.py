@@ -28,7 +28,9 @@ def measure(width: int, batches: list[int], provider: str, runs: int) -> list[di
     rows = []
     for batch in batches:
         several = Session(stamped(batched(graph, batch), replace(contract, batch=batch)), provider)
-        windows = np.random.default_rng(0).random((batch, contract.channels, *contract.input_shape), np.float32)
+        windows = np.random.default_rng(0).random(
+            (batch, contract.input.channels, *contract.geometry.input_shape), np.float32
+        )
         one_by_one = np.concatenate([alone.run(window[None]) for window in windows])
         together = several.run(windows)
         pair = pairs(

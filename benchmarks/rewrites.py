@@ -24,7 +24,7 @@ from seg_export.steps.rewrite.default import default_table
 from seg_export.steps.rewrite.layers import FORMS, Layer
 from seg_runtime.engine.providers import open_session
 from seg_runtime.engine.tuning import Setup
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Infer
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table

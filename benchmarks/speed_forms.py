@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime import SegError, Segmenter
+from seg_runtime.answers import answer_of
 from seg_runtime.engine.providers import available_threads, runtime_module
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, Float
-from seg_runtime.segmenter import Infer, Progress, segment_labels
+from seg_runtime.pipeline import Array, Float
+from seg_runtime.segmenter import Infer, Progress
 from seg_runtime.support.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -149,14 +150,16 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
 
 def picture(contract: Contract, side: int) -> Array:
     """A square image `(side, side, C)` uint8: a random tile again and again, the same for every form."""
-    tile = np.random.default_rng(0).integers(0, 256, (min(side, 512),) * 2 + (contract.channels,), dtype=np.uint8)
+    tile = np.random.default_rng(0).integers(0, 256, (min(side, 512),) * 2 + (contract.input.channels,), dtype=np.uint8)
     times = -(-side // len(tile))
     return np.tile(tile, (times, times, 1))[:side, :side]
 
 
 def window(contract: Contract) -> Float:
     """One network input with values 0..1."""
-    return np.random.default_rng(0).random((1, contract.channels, *contract.input_shape), dtype=np.float32)
+    return np.random.default_rng(0).random(
+        (1, contract.input.channels, *contract.geometry.input_shape), dtype=np.float32
+    )
 
 
 def save_picture(pixels: Array, path: Path) -> None:
@@ -270,7 +273,7 @@ def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
         segmenter = Segmenter(path, provider, threads)
-        windows = segmenter.contract.form == "window"
+        windows = segmenter.contract.file.kind == "window"
         infer = segmenter.session.run if windows else None
         return Running(lambda image, progress: segmenter(image, progress=progress).labels, infer)
 
@@ -279,7 +282,7 @@ def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running
 
 def by_windows(infer: Infer, contract: Contract) -> Running:
     """A peer that answers windows: our corridor cuts and stitches for it."""
-    return Running(lambda image, progress: segment_labels(image, contract, infer, progress=progress), infer)
+    return Running(lambda image, progress: answer_of(contract).segment(image, infer, progress=progress), infer)
 
 
 def bare(path: Path, contract: Contract, threads: int) -> Running:

@@ -75,7 +75,7 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
-        f"{_sized(contract.input_shape)} → {_sized(contract.output_shape)}",
+        f"{_sized(contract.geometry.input_shape)} → {_sized(contract.geometry.output_shape)}",
         float(contract.parity["relative_error"]), aim.title, True, short.baseline, least, score,
         {wish.text: _pair(wish, measured) for wish in wishes},
     )  # fmt: skip

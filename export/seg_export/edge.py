@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from seg_runtime.cli.tools import Told, TuneWishes, Watch
 from seg_runtime.engine.session import Session, check_signed
-from seg_runtime.model.contract import METADATA_KEY, Contract
+from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import GOLDEN_KEY
 from seg_runtime.model.modelfile import Content, ModelFile
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Segmenter
 from seg_runtime.support.atomic import check_writable, write_atomic
 from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
@@ -126,18 +126,15 @@ def plain_contract(content: Content) -> Contract:
     Raises:
         ModelError: it is host-ready, takes a batch, is not of fp32, or rewritten already.
     """
-    contract, name = (
-        Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace")),
-        content.name,
-    )
-    if contract.form != "window":
+    contract, name = content.contract, content.name
+    if contract.file.kind != "window":
         fix = "export it without --host-ready, or on this machine with --host-ready --tune"
-        raise ModelError(f"{name} is {contract.form}", "a window file", fix)
-    if contract.batch != 1:
-        came = f"{name} takes {contract.batch} windows in one call"
+        raise ModelError(f"{name} is {contract.file.kind}", "a window file", fix)
+    if contract.file.batch != 1:
+        came = f"{name} takes {contract.file.batch} windows in one call"
         raise ModelError(came, "one", "tune the file that was exported without --batch")
-    if contract.precision != "fp32":
-        came = f"{name} computes in {contract.precision}"
+    if contract.file.precision != "fp32":
+        came = f"{name} computes in {contract.file.precision}"
         raise ModelError(came, "fp32", "tune the fp32 file of this model; what is int8 was rewritten at export")
     if contract.provenance.get("rewritten"):
         origin = contract.provenance.get("tuned_from")

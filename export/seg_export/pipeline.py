@@ -12,7 +12,7 @@ import onnx
 import torch
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Segmenter
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError
@@ -130,7 +130,7 @@ def export(
 
 
 def _pictures(folder: Path | None, checkpoint: Checkpoint, option: str) -> list[Picture]:
-    return pictures(folder, checkpoint.reader, checkpoint.contract.channel_files, option) if folder else []
+    return pictures(folder, checkpoint.contract, checkpoint.reader, option) if folder else []
 
 
 def _check_form(contract: Contract, host: HostForm | None, precision: Precision | None, rewrite: bool) -> None:
@@ -139,7 +139,7 @@ def _check_form(contract: Contract, host: HostForm | None, precision: Precision 
     Raises:
         SegError: asked for a model of volumes or a regression; names the options.
     """
-    volumes, values = len(contract.input_shape) > 2, contract.task == "regression"
+    volumes, values = len(contract.geometry.input_shape) > 2, "int8" not in contract.answer.precisions
     asked = {
         "--host-ready": host and (volumes or values),
         "--precision": precision and (volumes or values),
@@ -191,7 +191,9 @@ def resized(contract: Contract, model: Network, input_size: int | str | None) ->
     if input_size is None:
         return contract
     shape = model.window(str(input_size))
-    return replace(contract, input_shape=shape, output_shape=model.output_shape(shape))
+    return replace(
+        contract, geometry=replace(contract.geometry, input_shape=shape, output_shape=model.output_shape(shape))
+    )
 
 
 def _samples(real: Sequence[Picture], contract: Contract) -> Iterable[Float]:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine.tuning import Tuning
-    from .model.contract import ClassInfo, Contract, Intensity
+    from .model.answer import ClassInfo
+    from .model.contract import Contract
+    from .model.input import Intensity
     from .segmenter import Segmentation, Segmenter
     from .support.errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
 
@@ -25,7 +27,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "model.contract": ("ClassInfo", "Contract", "Intensity"),
+    "model": ("ClassInfo", "Contract", "Intensity"),
     "support.errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
     "segmenter": ("Segmentation", "Segmenter"),
     "engine.tuning": ("Tuning",),

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import PIL
-from numpy.typing import NDArray
 
-from .pipeline.preprocess import Array
+from .engine.session import Session
+from .pipeline import Array
 from .version import VERSION
-
-if TYPE_CHECKING:
-    from .engine.session import Session
 
 
 def make_record(
@@ -27,7 +24,7 @@ def make_record(
         name: of the input, without its folder.
         input_sha256: of the file's content, or of the array's bytes where there was no file.
         image: `(*spatial, C)` as decoded.
-        told: of its answer, see `Answers.told`.
+        told: of its answer, see `Answer.record`.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
         tta: whether each window was answered by the mean over its eight views.
     """
@@ -44,12 +41,12 @@ def make_record(
         },
         "model": {
             "sha256": session.sha256,
-            "form": session.contract.form,
-            "precision": session.contract.precision,
-            "geometry": session.contract.geometry,
-            "window": list(session.contract.input_shape),
-            "batch": session.contract.batch,
-            "intensity": session.contract.intensity.method,
+            "form": session.contract.file.kind,
+            "precision": session.contract.file.precision,
+            "geometry": session.contract.geometry.method,
+            "window": list(session.contract.geometry.input_shape),
+            "batch": session.contract.file.batch,
+            "intensity": session.contract.input.intensity.method,
             "tta": tta,
         },
         "provider": {
@@ -74,7 +71,11 @@ def test_report(session: Session, figures: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "self_test": dict(figures),
-        "model": {"sha256": session.sha256, "form": session.contract.form, "precision": session.contract.precision},
+        "model": {
+            "sha256": session.sha256,
+            "form": session.contract.file.kind,
+            "precision": session.contract.file.precision,
+        },
         "provider": {
             "asked": session.provider_asked,
             "used": session.provider,
@@ -95,15 +96,6 @@ def versions(onnxruntime: str) -> dict[str, str]:
         "pillow": PIL.__version__,
         "python": platform.python_version(),
     }
-
-
-def count_labels(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Pixels per class of `(*spatial)` labels; in blocks, since numpy counts in 64-bit copies."""
-    rows = max(1, (1 << 20) // labels[0].size)
-    counts = np.zeros(classes, np.int64)
-    for start in range(0, len(labels), rows):
-        counts += np.bincount(labels[start : start + rows].ravel(), minlength=classes)
-    return counts
 
 
 def stack_record(

@@ -16,28 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .answers.answer import Labels, Values, answers_of
+from .answers import answer_of
 from .engine.ensemble import Ensemble, Model
 from .engine.session import Session, check_signed
 from .engine.tuning import Tuning
-from .formats.opening import images_of
-from .formats.pictures import fitted, from_array, from_pil, read_bytes
-from .model.contract import Contract
-from .model.limits import MAX_PIXELS
-from .model.modelfile import Content, ModelFile
-from .pipeline.preprocess import Array, Float
+from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
+from .model import MAX_PIXELS, Content, Contract, HostReadyFile, ModelFile
+from .pipeline import Array, Float, fitted, segment, slice_by_slice
+from .pipeline import Infer as Infer
+from .pipeline import Progress as Progress
+from .pipeline import Timings as Timings
 from .pipeline.tta import VIEWS, averaged, check_turnable
-from .pipeline.walk import Infer as Infer
-from .pipeline.walk import Progress as Progress
-from .pipeline.walk import Timings as Timings
-from .pipeline.walk import answered as answered
-from .pipeline.walk import segment_labels as segment_labels
-from .pipeline.walk import segment_probabilities as segment_probabilities
-from .pipeline.walk import segment_values as segment_values
-from .pipeline.walk import slice_progress
-from .pipeline.walk import window_logits as window_logits
 from .record import make_record, test_report
-from .support.errors import ImageError, ModelError, SegError, SelfTestError
+from .support import ImageError, ModelError, SegError, SelfTestError
 
 
 @dataclass
@@ -49,12 +40,14 @@ class Segmentation:
         record: what a machine reads about how they came about; see `record.py`.
         image: `(*spatial, C)` the image as decoded.
         contract: of the model.
+        place: where its pixels lie in the world; `place.stored` brings an answer to the order of the file.
     """
 
     answer: Array
     record: dict[str, Any]
     image: Array
     contract: Contract
+    place: Place
     _again: Callable[[Array], Float] = field(repr=False)
     """Probabilities of a fitted image."""
     _probabilities: Float | None = field(default=None, repr=False)
@@ -64,19 +57,23 @@ class Segmentation:
         """`(H, W)` class indices at the image's own size; of a volume `(D, H, W)`.
 
         Raises:
-            SegError: the model is a regression.
+            SegError: the model answers no labels.
         """
-        Labels(self.contract)
-        return self.answer
+        return self._of("labels")
 
     @property
     def values(self) -> Float:
         """`(K, H, W)` of a regression, in the units of its training targets; of a volume `(K, D, H, W)`.
 
         Raises:
-            SegError: the model answers classes.
+            SegError: the model answers no values.
         """
-        Values(self.contract)
+        return self._of("values")
+
+    def _of(self, data: str) -> Array:
+        gives = answer_of(self.contract).data
+        if gives != data:
+            raise SegError(f"{data} of a model that answers {gives}", f"a model that answers {data}", f"take .{gives}")
         return self.answer
 
     @property
@@ -84,12 +81,23 @@ class Segmentation:
         """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once.
 
         Raises:
-            SegError: the model is a regression.
+            SegError: the model's answer has none.
         """
-        Labels(self.contract)
         if self._probabilities is None:
+            check_probabilities(self.contract)
             self._probabilities = self._again(fitted(self.image, self.contract))
         return self._probabilities
+
+
+def check_probabilities(contract: Contract) -> None:
+    """Refuse to ask a model for probabilities that has none.
+
+    Raises:
+        SegError: says what it has.
+    """
+    if contract.answer.activation == "none":
+        came = f"probabilities of a model that answers {answer_of(contract).data}"
+        raise SegError(came, "a model of classes", "leave them out")
 
 
 class Segmenter:
@@ -213,11 +221,11 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: path of a PNG, JPEG, BMP, one-page TIFF, NIfTI volume or structure, a PIL image, or an array `(H, W)` or
-                `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of several pages,
-                or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network saw it;
-                `nifti.NiftiGrid.stored` brings them to the order of the file. Those of a PDB or mmCIF file, for a model of
-                structures, lie on the grid that `site.read_site` gives.
+            image: path of a PNG, JPEG, BMP, one-page TIFF, DICOM image, NIfTI volume or structure, a PIL image, or an array
+                `(H, W)` or `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of
+                several pages, or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network
+                saw it; `result.place.stored(result.labels)` brings them to the order of the file. Those of a PDB or mmCIF
+                file, for a model of structures, lie on the grid that `result.place` tells.
             probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
             max_pixels: refuse a file with more px.
             progress: called with windows done and windows in all.
@@ -227,19 +235,20 @@ class Segmenter:
         """
         timings = Timings()
         sha256: str | None = None
-        name, axes = "image", len(self.contract.input_shape)
         if isinstance(image, (str, Path)):
-            name, start = str(image), time.perf_counter()
+            start = time.perf_counter()
             data = read_bytes(Path(image))
             sha256 = hashlib.sha256(data).hexdigest()
-            pages = images_of(data, name, self.contract, max_pixels)
-            array = next(pages)
+            pages = FORMATS.pages(data, str(image), self.contract, max_pixels)
+            page = next(pages)
             if next(pages, None) is not None:
-                raise ImageError(f"{name} has several pages", "one", "use Segmenter.pages for a stack")
+                raise ImageError(f"{image} has several pages", "one", "use Segmenter.pages for a stack")
             timings.add("decode", start)
+        elif isinstance(image, Image.Image):
+            page = Page(from_pil(image), "image")
         else:
-            array = from_pil(image) if isinstance(image, Image.Image) else from_array(image, axes=axes)
-        return self.segment_page(array, name, sha256, probabilities=probabilities, progress=progress, timings=timings)
+            page = Page(from_array(image, axes=self.contract.geometry.axes), "image")
+        return self.segment_page(page, sha256, probabilities=probabilities, progress=progress, timings=timings)
 
     def pages(
         self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
@@ -247,24 +256,22 @@ class Segmenter:
         """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
-        for page in images_of(data, str(path), self.contract, max_pixels):
-            yield self.segment_page(page, str(path), sha256, probabilities=probabilities)
+        for page in FORMATS.pages(data, str(path), self.contract, max_pixels):
+            yield self.segment_page(page, sha256, probabilities=probabilities)
 
     def segment_page(
         self,
-        page: Array,
-        name: str,
+        page: Page,
         sha256: str | None = None,
         *,
         probabilities: bool = False,
         progress: Progress | None = None,
         timings: Timings | None = None,
     ) -> Segmentation:
-        """Segment one decoded page or volume.
+        """Segment one page, see `formats.Page`; a model of slices answers a volume slice by slice.
 
         Args:
-            page: `(*spatial, C)` uint8, uint16 or float32; a model of slices answers a volume slice by slice.
-            name: what errors and the record call it.
+            page: an array, what errors and the record call it, and its place.
             sha256: of the file's content; None takes that of the page.
             probabilities: as in a call.
             progress: as in a call.
@@ -272,33 +279,31 @@ class Segmenter:
         """
         timings = timings or Timings()
         files = self._opened()
-        image = fitted(page, self.contract, name)
-        axes = len(self.contract.input_shape)
-        if image.ndim - 1 < axes:
-            raise ImageError(f"{name} is a single picture", "a volume as the model was trained", "name a volume")
+        image = fitted(page.array, self.contract, page.name)
+        axes = self.contract.geometry.axes
         shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = _whole if contract.form == "host-ready" else partial(_by_windows, tta=self.tta)
-        found, scores = way(session, image, name, probabilities, timings, progress)
+        way = partial(_answered, session, name=page.name, tta=self.tta)
+        found, scores = way(image, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
-        source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
-        told = answers_of(contract).told(found)
-        record = make_record(session, Path(name).name, source, page, told, timings.ms, self.tta)
+        source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
+        facts = answer_of(contract).record(found)
+        record = make_record(session, page.name, source, page.array, facts, timings.ms, self.tta)
 
         def again(fitted_image: Array) -> Float:
-            later = way(session, fitted_image, name, True, Timings(), None)[1]
+            later = way(fitted_image, True, Timings(), None)[1]
             assert later is not None  # they were asked for
             return later
 
-        return Segmentation(found, record, page, contract, again, scores)
+        return Segmentation(found, record, page.array, contract, page.place, again, scores)
 
 
 def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
     """Labels, if any, by the way that every image takes, and the logits of its one window, or the file's probe of them."""
     contract = session.contract
-    if contract.form != "window":
+    if isinstance(contract.file, HostReadyFile):
         return session.run_probe(fitted(image, contract))
     seen: list[Float] = []
 
@@ -306,44 +311,35 @@ def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | 
         seen.append(session.run(window)[0])
         return seen[-1][None]
 
-    found = answered(fitted(image, contract), contract, watched)
-    return (found if answers_of(contract).decided else None), seen[0]
+    found = answer_of(contract).segment(fitted(image, contract), watched)
+    return (found if contract.answer.decided else None), seen[0]
 
 
-Answer = tuple[Array, "Float | None"]
-"""What the task answers, and probabilities where they were asked for."""
-
-
-def _by_windows(
-    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None,
+def _answered(
+    session: Session, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
     tta: bool,
-) -> Answer:  # fmt: skip
-    infer = averaged(session.run, session.contract) if tta else session.run
+) -> tuple[Array, Float | None]:  # fmt: skip
+    """The answer for an image, and probabilities where they were asked for."""
+    contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
-        return segment_probabilities(image, session.contract, infer, timings, progress)
-    return answered(image, session.contract, infer, timings, progress), None
-
-
-def _whole(
-    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None
-) -> Answer:
-    """By a host-ready file, whose graph holds all four steps."""
-    if image.ndim - 1 > len(session.contract.input_shape):
-        watches = [slice_progress(progress, place, len(image)) for place in range(len(image))]
-        pairs = zip(image, watches, strict=True)
-        pieces = [_whole(session, plane, name, probabilities, timings, watch) for plane, watch in pairs]
-        scores = [s for _, s in pieces if s is not None]
-        return np.stack([labels for labels, _ in pieces]), np.stack(scores, axis=1) if scores else None
-    dtype = session.contract.host_dtype
-    if image.dtype != dtype:
+        check_probabilities(contract)
+    if not isinstance(contract.file, HostReadyFile):
+        infer = averaged(session.run, contract) if tta else session.run
+        return segment(image, contract, infer, answer, timings, progress, probabilities)
+    if image.dtype != contract.file.dtype:
         fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"
-        raise ImageError(f"{name} has dtype {image.dtype}", f"{dtype} as the model was exported", fix)
+        raise ImageError(f"{name} has dtype {image.dtype}", f"{contract.file.dtype} as the model was exported", fix)
     if probabilities and not session.has_probabilities:
         fix = "export it with --host-ready --host-probabilities"
         raise ModelError("this host-ready model gives labels only", "one with probabilities", fix)
-    start = time.perf_counter()
-    found = session.run_image(image, probabilities)
-    timings.add("inference", start)
-    if progress:
-        progress(1, 1)
-    return found
+
+    def one(plane: Array, watch: Progress | None) -> list[Array]:
+        start = time.perf_counter()
+        found = session.run_image(plane, probabilities)
+        timings.add("inference", start)
+        if watch:
+            watch(1, 1)
+        return found
+
+    found, *scores = slice_by_slice(image, contract.geometry.axes, one, progress)
+    return answer.whole(found), scores[0] if scores else None

@@ -101,7 +101,7 @@ class Window(QMainWindow):
             self.segmenter.close()
         self.segmenter = segmenter
         classes = len(segmenter.contract.classes)
-        self.model_line.setText(f"{self._model_name}\n{segmenter.contract.form}, {classes} classes")
+        self.model_line.setText(f"{self._model_name}\n{segmenter.contract.file.kind}, {classes} classes")
         self.provider_line.setText(f"on {segmenter.provider.upper()}")
         self.provider_line.setToolTip(segmenter.session.provider_reason)
         self.say("Open an image.")

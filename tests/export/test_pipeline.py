@@ -144,7 +144,7 @@ def test_another_input_size(saved, tmp_path):
     result = seg_export(saved, tmp_path / "m.onnx", "--input-size", "300")
     assert result.exit_code == 0, result.output
     session = Session(tmp_path / "m.onnx", "cpu")
-    assert (session.contract.input_shape, session.contract.output_shape) == ((300, 300), (116, 116))
+    assert (session.contract.geometry.input_shape, session.contract.geometry.output_shape) == ((300, 300), (116, 116))
 
 
 def test_labels_do_not_depend_on_the_input_size(tmp_path):
@@ -216,5 +216,5 @@ def test_fit_needs_no_tiling_size_but_tile_does():
     source = checkpoint()
     with pytest.raises(SegError, match="at least 16 px"):
         export(source, input_size=188)
-    source.contract = changed(source.contract, geometry="fit")
+    source.contract = changed(source.contract, method="fit")
     assert export(source, input_size=188).contract.parity["holds"]

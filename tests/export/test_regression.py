@@ -12,14 +12,14 @@ from seg_export.graph.stamp import stamped
 from seg_export.pipeline import export, write
 from seg_export.proof.parity import OF_LABELS, Limits, Parity, compare, generated_windows, require
 from seg_runtime import Segmenter
+from seg_runtime.answers import answer_of
 from seg_runtime.engine.session import Session
-from seg_runtime.pipeline.walk import segment_values
 from seg_runtime.support.errors import ImageError, ParityError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
-from tests.support.contracts import changed
+from tests.support.contracts import changed, channel_files
 from tests.support.damage import spoil_one_weight
 from tests.support.images import noise_image
 
@@ -84,15 +84,15 @@ def test_a_rewritten_graph_answers_alike(regression, tmp_path):
     assert made.contract.parity["relative_error"] < 1e-5
     write(made, tmp_path / "fast.onnx")
     image = noise_image(90, 130, 1)
-    expected = segment_values(image, regression.contract, regression.torch_run)
-    scales = np.array([o.scale for o in regression.contract.outputs])[:, None, None]
+    expected = answer_of(regression.contract).segment(image, regression.torch_run)
+    scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
     assert (np.abs(Segmenter(tmp_path / "fast.onnx", "cpu")(image).values - expected) < 1e-4 * scales).all()
 
 
 def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(regression, tmp_path):
     torch.manual_seed(0)
     net = UNet(2, 2, 4, depth=2).eval()
-    files = {"channels": 2, "channel_files": ("_band", "_pan"), "channel_factors": (3, 1)}
+    files = {"channels": 2, "channel_files": channel_files("_band*3", "_pan")}
     contract = changed(regression.contract, **files, parity={}, provenance={})
     checkpoint = replace(load(regression.checkpoint), network=net.arguments, state=net.state_dict(), contract=contract)
     (tmp_path / "images").mkdir()
@@ -100,7 +100,7 @@ def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(r
         Image.fromarray(noise_image(*shape, 1)[..., 0]).save(tmp_path / "images" / f"a_{name}.tif")
     made = export(checkpoint, images=tmp_path, golden_images=tmp_path)
     assert made.contract.parity["images"] == "real"
-    assert made.contract.channel_factors == (3, 1)
+    assert [file.factor for file in made.contract.input.channel_files] == [3, 1]
     Image.fromarray(noise_image(24, 30, 1)[..., 0]).save(tmp_path / "images" / "a_band.tif")
     with pytest.raises(ImageError, match="a size that is 1/3 of it"):
         export(checkpoint, images=tmp_path)

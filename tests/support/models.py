@@ -11,7 +11,7 @@ import torch
 from seg_export.pipeline import export, write
 from seg_export.steps.hostready.prove import HostForm
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
 from seg_toolkit.networks import Network, described
 from seg_toolkit.networks.unet import UNet, output_size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,7 +126,7 @@ def main(
     checkpoint = load(model)
     other = Precision(precision, calibration, images, reduce_range) if calibration else None
     host = HostForm(host_dtype or "uint8", host_probabilities) if host_ready else None
-    checkpoint.contract = replace(checkpoint.contract, classes=with_codes(checkpoint.contract.classes, codes))
+    checkpoint.contract = with_codes(checkpoint.contract, codes)
     click.echo("exporting the graph …", err=True)
 
     def save(contract: Contract) -> None:

@@ -30,7 +30,7 @@ def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
     Raises:
         SegError: torch cannot export it, or the graph does not pass `onnx.checker`.
     """
-    window = torch.zeros(1, contract.channels, *contract.input_shape)
+    window = torch.zeros(1, contract.input.channels, *contract.geometry.input_shape)
     try:
         with _quiet():
             program = torch.onnx.export(

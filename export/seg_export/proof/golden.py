@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.answers.answer import answers_of
-from seg_runtime.formats.pictures import fitted
+from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.model.limits import PROBE_PACE
+from seg_runtime.pipeline import Array, dtype_maximum
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.geometry import unframe
-from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum
-from seg_runtime.segmenter import Infer, segment_labels, window_logits
+from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import DataError
 
 from .parity import PAPER_OUTPUT, enough, generated_images
@@ -59,9 +58,10 @@ def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> 
     low, high = float(logits.min()), float(logits.max())
     positions = _positions(logits.shape, contract)
     labels = close = None
-    if (task := answers_of(contract)).decided:
-        labels = segment_labels(image, contract, lambda window: logits[None])
-        gaps = unframe(stitch([task.margins(logits)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
+    if contract.answer.decided:
+        answer = answer_of(contract)
+        labels = answer.segment(image, lambda window: logits[None])
+        gaps = unframe(grid.stitch([answer.margins(logits)], np.zeros(grid.shape, np.float32)), image.shape[:-1])
         close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(
         pixels,
@@ -77,7 +77,7 @@ def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> 
 def _positions(shape: tuple[int, ...], contract: Contract) -> NDArray[np.int32]:
     """Of the logits that are kept, in the flattened `(K, *output_shape)`: a host-ready file gives those of its probe only."""
     places = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
-    if contract.form == "host-ready":
+    if contract.file.kind == "host-ready":
         places = places[(slice(None), *(slice(None, None, PROBE_PACE) for _ in shape[1:]))]
     chosen = np.random.default_rng(0).choice(places.ravel(), min(POSITIONS, places.size), replace=False)
     return np.sort(chosen)
@@ -90,9 +90,9 @@ def generated(values: NDArray[np.uint8], contract: Contract) -> Pixels:
         values: `(H, W, C)`, 0..255, stretched over the useful range.
         contract: says which range that is, and of which dtype.
     """
-    dtype = contract.host_dtype or ("float32" if contract.pixels == "float" else "uint8")
+    dtype = contract.file.dtype or ("float32" if contract.input.pixels == "float" else "uint8")
     useful = _useful(contract, dtype_maximum(np.dtype(dtype)))
-    if dtype == "uint8" and useful and useful[1] > 255 and not contract.host_dtype:
+    if dtype == "uint8" and useful and useful[1] > 255 and not contract.file.dtype:
         dtype = "uint16"
     unit = dtype_maximum(np.dtype(dtype))
     if useful and dtype != "float32":
@@ -106,7 +106,7 @@ def generated(values: NDArray[np.uint8], contract: Contract) -> Pixels:
 
 def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
     """Grey values that the intensity was made for, for a window a little more, where it clips; None for all."""
-    i = contract.intensity
+    i = contract.input.intensity
     if i.method == "window":
         return i.level - 0.55 * i.width, i.level + 0.55 * i.width
     if i.method == "standardize":
@@ -119,12 +119,12 @@ def crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
     """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
     for picture in some(images, CANDIDATES):
         image = picture.part(contract)
-        if contract.host_dtype and image.dtype != contract.host_dtype:
+        if contract.file.dtype not in (None, image.dtype):
             fix = "name a folder of such images"
             raise DataError(
-                f"{picture.name} has {image.dtype} grey values", f"{contract.host_dtype} as the file takes", fix
+                f"{picture.name} has {image.dtype} grey values", f"{contract.file.dtype} as the file takes", fix
             )
-        yield _quantised(_middle(image, tuple(min(n, SIDE) for n in contract.output_shape)))
+        yield _quantised(_middle(image, tuple(min(n, SIDE) for n in contract.geometry.output_shape)))
 
 
 def _middle(image: Array, shape: tuple[int, ...]) -> Array:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from seg_runtime.answers.answer import answers_of
+from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
+from seg_runtime.pipeline import Array, Float, Grid
 from seg_runtime.pipeline.geometry import frame
-from seg_runtime.pipeline.preprocess import Array, Float, plan, windows
-from seg_runtime.segmenter import Infer
+from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import ParityError
 
 OF_LABELS = ("labels", "flipped", "max_flip_margin", "label_agreement", "flipped_per_million")  # figures
@@ -57,9 +57,9 @@ class Parity:
         self.max_abs_error = max(self.max_abs_error, float(error.max()))
         self.logit_min = min(self.logit_min, float(reference.min()))
         self.logit_max = max(self.logit_max, float(reference.max()))
-        task = answers_of(contract)
-        if task.decided:
-            flips = task.of(reference) != task.of(answer)
+        if contract.answer.decided:
+            task = answer_of(contract)
+            flips = task.window(reference) != task.window(answer)
             self.labels += flips.size
             self.flipped += int(flips.sum())
             if flips.any():
@@ -176,7 +176,7 @@ def generated_images(contract: Contract, count: int, seed: int = 0, most: int | 
         most: px of a side, where the window is larger.
     """
     rng = np.random.default_rng(seed)
-    shape = tuple(min(n, most or n) for n in contract.output_shape)
+    shape = tuple(min(n, most or n) for n in contract.geometry.output_shape)
     places = np.mgrid[tuple(slice(n) for n in shape)].astype(np.float32)
     slopes = (20, 40, 30)[-len(shape) :]
     for _ in range(count):
@@ -188,8 +188,8 @@ def generated_images(contract: Contract, count: int, seed: int = 0, most: int | 
             near = tuple(slice(max(0, int(c - 3 * radius)), int(c + 3 * radius) + 1) for c in centre)  # e^-81 beyond
             square = sum((place[near] - c) ** 2 for place, c in zip(places, centre, strict=True))
             field[near] += (60 + 80 * rng.random()) * np.exp(-((square / radius**2) ** 2))
-        noisy = field[..., None] * rng.uniform(0.7, 1, contract.channels) + rng.normal(
-            0, 8, (*shape, contract.channels)
+        noisy = field[..., None] * rng.uniform(0.7, 1, contract.input.channels) + rng.normal(
+            0, 8, (*shape, contract.input.channels)
         )
         yield noisy.clip(0, 255).astype(np.uint8)
 
@@ -208,7 +208,7 @@ def enough(count: int, least: int, contract: Contract) -> int:
         least: in any case.
         contract: of the model.
     """
-    share = PAPER_OUTPUT**2 / np.prod(contract.output_shape)
+    share = PAPER_OUTPUT**2 / np.prod(contract.geometry.output_shape)
     return max(least, min(count, math.ceil(count * share)))
 
 
@@ -221,6 +221,6 @@ def evenly(total: int, count: int) -> list[int]:
 def some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
     """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
     framed = frame(image, contract)
-    grid = plan(framed.shape[:-1], contract)
+    grid = Grid.of(framed.shape[:-1], contract.geometry)
     chosen = set(evenly(len(grid.origins()), count))
-    yield from (w for place, w in enumerate(windows(framed, grid, contract.intensity)) if place in chosen)
+    yield from (w for place, w in enumerate(grid.windows(framed, contract.input.intensity)) if place in chosen)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats.opening import Files, image_files, whole_image
-from seg_runtime.formats.pictures import fitted
+from seg_runtime.formats import image_files, whole_image
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.pipeline import Array, Float
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.support.errors import DataError
 from seg_toolkit.data.case import Case
 from seg_toolkit.data.folder import ClassValues
-from seg_toolkit.data.readers import PAIRS, STRUCTURE, find_cases
+from seg_toolkit.data.readers import PAIRS, find_cases
 
 from .parity import evenly, some_windows
 
@@ -29,7 +29,7 @@ class Picture:
     """An image and, where it is of a data set, its truth; nothing is read before it is asked for."""
 
     name: str
-    source: Files | Case
+    source: tuple[Path, ...] | Case
 
     def whole(self, contract: Contract) -> Array:
         """`(*spatial, C)` as the model takes it.
@@ -43,7 +43,7 @@ class Picture:
     def part(self, contract: Contract) -> Array:
         """The same; of a volume, for a model of slices, the middle one, which is enough where a part of each image is."""
         image = self.whole(contract)
-        return image[len(image) // 2] if image.ndim - 1 > len(contract.input_shape) else image
+        return image[len(image) // 2] if image.ndim - 1 > len(contract.geometry.input_shape) else image
 
     def read(self, contract: Contract, classes: Sequence[ClassValues]) -> tuple[Array, NDArray[np.uint8] | None]:
         """`whole`, and the true labels `(*spatial)` or None."""
@@ -53,7 +53,7 @@ class Picture:
         return self.whole(contract), None
 
 
-def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (), option: str = "") -> list[Picture]:
+def pictures(folder: Path, contract: Contract, reader: str = PAIRS, option: str = "") -> list[Picture]:
     """All images of a folder, sorted by name.
 
     A folder in the layout of the checkpoint's reader is such a data set: its cases are taken, with their truth. Any other is
@@ -61,8 +61,8 @@ def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (
 
     Args:
         folder: to look into.
+        contract: of the checkpoint.
         reader: of the checkpoint, so that truth means what it meant in training.
-        channel_files: of the contract.
         option: that named the folder, for errors.
 
     Raises:
@@ -80,10 +80,7 @@ def pictures(folder: Path, reader: str = PAIRS, channel_files: Sequence[str] = (
                 raise
             no_data_set = error.came
     try:
-        return [
-            Picture(str(files[0]), files)
-            for files in image_files(folder, channel_files, reader.partition(":")[0] == STRUCTURE)
-        ]
+        return [Picture(str(files[0]), files) for files in image_files(folder, contract)]
     except DataError as error:
         if not no_data_set:
             raise

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.model.contract import Contract, WindowFile
+from seg_runtime.pipeline import Float
 from seg_runtime.support.errors import ParityError, SegError
 
 from ..graph.stamp import stamped
@@ -34,8 +34,8 @@ def check_batch(batch: int, contract: Contract, host_ready: bool = False) -> Non
     if batch > 1 and host_ready:
         came = f"a batch of {batch} for a host-ready file, whose graph takes its windows one by one"
         raise SegError(came, "a batch of 1", "leave one of the two out")
-    if batch > 1 and contract.geometry != "tile":
-        came = f"a batch of {batch} and geometry {contract.geometry}, where every image is one window"
+    if batch > 1 and contract.geometry.method != "tile":
+        came = f"a batch of {batch} and geometry {contract.geometry.method}, where every image is one window"
         raise SegError(came, "geometry tile", "leave --batch out")
 
 
@@ -99,7 +99,7 @@ def in_batches(
         ParityError: a window is answered otherwise than alone.
         SegError: of `batched`.
     """
-    graph, contract = batched(graph, batch), replace(contract, batch=batch)
+    graph, contract = batched(graph, batch), replace(contract, file=WindowFile(contract.file.precision, batch))
     session, result = Session(stamped(graph, contract), provider="cpu"), Parity()
     turns = range(-(-max(batch, len(samples)) // len(samples)))
     shifted = [np.roll(window, 7 * turn, axis=-1) for turn in turns for window in samples]  # no two of a batch alike

@@ -1,1 +1,39 @@
-"""Kinds of answers: what logits become, what is recorded of them, how they are drawn."""
+"""Kinds of answers: what logits become, what is recorded of them, which files they can be, how they are drawn.
+
+Nobody outside of this folder asks which kind an answer is: whatever follows from the kind is a method or an attribute of
+`Answer`, or of its spec in the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from ..formats import Answered, Output, Source
+from ..formats.pictures import write_pages
+from ..model import Contract
+from ..model.answer import GROUP
+from ..support import Registry
+from .answer import Answer as Answer
+from .labels import Labels as Labels
+from .values import Values as Values
+
+ANSWERS: Registry[type[Answer]] = Registry(GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)})
+
+
+def answer_of(contract: Contract) -> Answer:
+    """The answer that a contract names.
+
+    Raises:
+        SegError: the package that has it is not installed.
+    """
+    return ANSWERS.get(contract.answer.kind)(contract)
+
+
+def _write_overlays(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    drawn = answer_of(results[0].contract)
+    write_pages(file, [drawn.draw(r.image, r.answer) for r in results])
+
+
+OVERLAY = Output("overlay", (".png", ".tif"), _write_overlays)
+"""The answer for the eye, of any kind and beside any format."""

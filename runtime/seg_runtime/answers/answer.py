@@ -1,156 +1,83 @@
-"""What a task makes of logits: class indices, or values in the units of the training targets.
-
-The one place of the runtime that tells tasks apart; whoever handles an answer asks here.
-"""
+"""What an answer is: from the logits of a window to the record, the files and the picture of an image."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from ..model.contract import Contract
-from ..pipeline.postprocess import decide, margins, to_units
-from ..pipeline.preprocess import Array, Float
-from ..record import count_labels
-from ..support.errors import SegError
+from ..formats import Output, Source
+from ..model import AnswerSpec, Contract
+from ..pipeline import Array, Float, Infer, Progress, Timings, segment
+from ..support import ImageError
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-class Answers(ABC):
-    """The answers of a model.
+class Answer(ABC):
+    """The answer of one model. Another package adds one by an entry point of the group `seg_edge.answers`.
 
     Attributes:
-        kind: of the file that holds one: NAME_mask, NAME_values.
-        decided: whether each pixel gets one of several classes, so that a small error may flip it.
+        Spec: what its contracts hold of it; the registry's name is the spec's kind.
+        data: what its arrays are to whoever writes them: `labels`, class indices, or `values`, floats; see `formats`.
     """
 
-    kind: ClassVar[str]
-    decided: ClassVar[bool]
+    Spec: ClassVar[type[AnswerSpec]]
+    data: ClassVar[str]
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
 
     @abstractmethod
     def empty(self, shape: tuple[int, ...]) -> Array:
-        """The array of an answer for `shape` px, to be filled; its last axes are those px."""
+        """An array `(…, *shape)` for the answers of all windows, to be filled."""
 
     @abstractmethod
-    def of(self, logits: Float) -> Array:
-        """The answer `(…, *spatial)` to logits `(K, *spatial)`, pixel by pixel."""
+    def window(self, logits: Float) -> Array:
+        """What becomes of the logits `(K, *spatial)` of a window, pixel by pixel: `(…, *spatial)`."""
 
-    @abstractmethod
+    def whole(self, stitched: Array) -> Array:
+        """The answer of an image, from what `window` gave for all of it `(…, *spatial)`, at the image's own size."""
+        return stitched
+
     def margins(self, logits: Float) -> Float:
-        """See `postprocess.margins`; for what is decided only."""
+        """How far each pixel `(*spatial)` is from another class, in logits; asked only where the spec is `decided`."""
+        raise NotImplementedError(f"{type(self).__name__} decides nothing")
 
     @abstractmethod
-    def told(self, answer: Array) -> dict[str, Any]:
-        """What a record says about an answer."""
+    def record(self, answer: Array) -> dict[str, Any]:
+        """What the record of an image says about its answer, ready for JSON."""
 
     @abstractmethod
-    def picture(self, image: Array, answer: Array) -> Image.Image:
-        """An answer for the eye, with a legend."""
+    def draw(self, image: Array, answer: Array) -> Image.Image:
+        """An answer for the eye, with a legend; `image` is `(*spatial, C)`."""
 
+    def outputs(self, source: Source, form: str = "") -> Sequence[Output]:
+        """The files that are written for a source.
 
-class Labels(Answers):
-    """`(*spatial)` uint8 class indices."""
-
-    kind = "mask"
-    decided = True
-
-    def __init__(self, contract: Contract) -> None:
-        """Of a model of classes.
+        Args:
+            source: that is answered.
+            form: of the first one, where its format has several.
 
         Raises:
-            SegError: the model is a regression.
+            ImageError: the format has no place for such answers.
         """
-        if contract.task == "regression":
-            fix = "take its values: .values of a result, NAME_values.tif of seg-run"
-            raise SegError("labels or probabilities of a regression", "a model of classes", fix)
-        super().__init__(contract)
+        forms = source.format.outputs(self.data, source)
+        if not forms:
+            came = f"{source.path} is {source.format.title}, where a model's {self.data} have no place"
+            raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
+        return [forms.get(form) or next(iter(forms.values()))]
 
-    def empty(self, shape: tuple[int, ...]) -> Array:
-        """All background."""
-        return np.zeros(shape, np.uint8)
+    def segment(
+        self, image: Array, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
+    ) -> Array:
+        """The answer for an image.
 
-    def of(self, logits: Float) -> Array:
-        """See `postprocess.decide`."""
-        return decide(logits, self.contract)
-
-    def margins(self, logits: Float) -> Float:
-        """How far each pixel is from another label."""
-        return margins(logits, self.contract)
-
-    def told(self, answer: Array) -> dict[str, Any]:
-        """Pixels of each class."""
-        classes = self.contract.classes
-        counts = count_labels(answer, len(classes))
-        return {
-            "classes": [
-                {"index": i, "name": c.name, "pixels": int(counts[i]), "share": float(counts[i] / answer.size)}
-                for i, c in enumerate(classes)
-            ]
-        }
-
-    def picture(self, image: Array, answer: Array) -> Image.Image:
-        """The image with its labels."""
-        from .overlay import overlay
-
-        return overlay(image, answer, self.contract.classes, self.contract.intensity)
-
-
-class Values(Answers):
-    """`(K, *spatial)` float32 in the units of the training targets."""
-
-    kind = "values"
-    decided = False
-
-    def __init__(self, contract: Contract) -> None:
-        """Of a regression.
-
-        Raises:
-            SegError: the model answers classes.
+        Args:
+            image: `(*spatial, C)`, fitted to the contract.
+            infer: the model.
+            timings: receives milliseconds per stage.
+            progress: called with windows done and windows in all.
         """
-        if contract.task != "regression":
-            raise SegError("values of a model of classes", "a regression", "take its labels or probabilities")
-        super().__init__(contract)
-
-    def empty(self, shape: tuple[int, ...]) -> Array:
-        """Zeros."""
-        return np.zeros((len(self.contract.outputs), *shape), np.float32)
-
-    def of(self, logits: Float) -> Array:
-        """See `postprocess.to_units`."""
-        return to_units(logits, self.contract.outputs)
-
-    def margins(self, logits: Float) -> Float:
-        """There are none: nothing is decided."""
-        raise NotImplementedError
-
-    def told(self, answer: Array) -> dict[str, Any]:
-        """Least, largest and mean value of each output; None where one is not finite, which JSON cannot say."""
-        return {
-            "values": [
-                {"index": i, "name": o.name, "unit": o.unit, **_extent(plane)}
-                for i, (o, plane) in enumerate(zip(self.contract.outputs, answer, strict=True))
-            ]
-        }
-
-    def picture(self, image: Array, answer: Array) -> Image.Image:
-        """The values themselves in grey, with their scale."""
-        from .valuemap import value_map
-
-        return value_map(answer, self.contract.outputs)
-
-
-def _extent(plane: Float) -> dict[str, float | None]:
-    figures = {"min": plane.min(), "max": plane.max(), "mean": plane.mean(dtype=np.float64)}
-    return {name: float(value) if np.isfinite(value) else None for name, value in figures.items()}
-
-
-def answers_of(contract: Contract) -> Answers:
-    """The answers of the contract's task."""
-    return Values(contract) if contract.task == "regression" else Labels(contract)
+        return segment(image, self.contract, infer, self, timings, progress)[0]

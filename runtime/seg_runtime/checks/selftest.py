@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..answers import answer_of
 from ..model.contract import Contract
 from ..model.golden import Golden, Sample
 from ..model.limits import PROBE_PACE
-from ..pipeline.postprocess import margins
-from ..pipeline.preprocess import Array, Float
+from ..pipeline import Array, Float
 
 Labels = NDArray[np.uint8]
 Answer = Callable[[Array], "tuple[Labels | None, Float]"]
@@ -50,8 +50,8 @@ class SelfTest:
         """Compare the answers for one sample."""
         self.samples += 1
         self.not_finite += int((~np.isfinite(logits)).sum())
-        whole = logits.shape[1:] == contract.output_shape
-        classes, *places = np.unravel_index(sample.positions, (contract.maps, *contract.output_shape))
+        whole = logits.shape[1:] == contract.geometry.output_shape
+        classes, *places = np.unravel_index(sample.positions, (contract.answer.maps, *contract.geometry.output_shape))
         pace = 1 if whole else PROBE_PACE
         came, wanted = logits[(classes, *(place // pace for place in places))], sample.logits
         if whole:
@@ -64,7 +64,7 @@ class SelfTest:
         rms = float(np.sqrt(np.mean(errors**2)))
         self.max_rms_of_range = max(self.max_rms_of_range, rms / sample.logit_range)
         if labels is not None and sample.labels is not None and sample.close is not None:
-            gaps = margins(logits, contract) if whole else logits[0]
+            gaps = answer_of(contract).margins(logits) if whole else logits[0]
             self._add_flips(labels != sample.labels, sample.close, gaps)
 
     def _add_flips(self, flips: NDArray[np.bool_], close: NDArray[np.bool_], gaps: Float) -> None:

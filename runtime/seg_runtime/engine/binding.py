@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..model.contract import Contract
-from ..pipeline.preprocess import Float
+from ..pipeline import Float
 
 
 class FixedBuffers:
     """One input and one output of a session on the GPU. Windows take turns, since a replay reads and writes these buffers."""
 
     def __init__(self, ort: Any, session: Any, contract: Contract, device: str = "cuda") -> None:
-        n, maps = contract.batch, contract.maps
-        shapes = [n, contract.channels, *contract.input_shape], [n, maps, *contract.output_shape]
+        n, maps = contract.file.batch, contract.answer.maps
+        shapes = (
+            [n, contract.input.channels, *contract.geometry.input_shape],
+            [n, maps, *contract.geometry.output_shape],
+        )
         self._session, self._lock = session, threading.Lock()
         # Windows come from pageable memory and answers go there: of the provider built into ONNX Runtime 1.32 Python reaches
         # no pinned memory. OrtDevice.make gives a device's default memory only, and OrtValue's `memory_info` wants an

@@ -12,13 +12,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model.contract import METADATA_KEY, Contract
+from ..model.contract import Contract
 from ..model.modelfile import Content, ModelFile
-from ..pipeline.preprocess import plan
+from ..model.nested import to_json_value
+from ..pipeline import Grid
 from ..support.errors import ModelError
 from .session import Session
 
@@ -26,7 +27,7 @@ Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
 """Power of its pixels that a window costs where nothing was measured: on 2 cores at width 64, 1084² took 4.5 times as long
 as 572², not 3.6, and 1596² 10.7 times, not 7.8. At widths 32, 16 and 8 the powers of 1084² are 1.15, 1.13 and 0.92."""
-OWN = ("input_shape", "output_shape", "batch", "parity", "provenance")  # what files of one model may differ in
+OWN = ("geometry.input_shape", "geometry.output_shape", "file.batch")  # what files of one model may differ in
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Member:
 
     def calls(self, shape: tuple[int, ...]) -> int:
         """How often the file is run for an image of `shape` px."""
-        return math.ceil(len(plan(shape, self.contract).origins()) / self.contract.batch)
+        return math.ceil(len(Grid.of(shape, self.contract.geometry).origins()) / self.contract.file.batch)
 
     def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
         """Of an image of `shape` px: calls times what one costs, be its batch full or not."""
@@ -75,7 +76,7 @@ class Ensemble:
         self.members = [Member(models[0], first.contract, first.sha256, first)]
         for model in models[1:]:
             content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
-            contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
+            contract = content.contract
             check(content)
             check_same(first.contract, contract, content.name)
             again = content.path if content.path is not None else content.data
@@ -117,13 +118,13 @@ class Ensemble:
         A window costs a power of its input pixels and a batch as much as its windows do; or a call costs its measured
         milliseconds, where every file has been measured twice.
         """
-        if len(self.members) == 1 or self.members[0].contract.geometry != "tile":
+        if len(self.members) == 1 or self.members[0].contract.geometry.method != "tile":
             return self.members[0]
         measured = all(len(member.ms) > 1 for member in self.members)
 
         def ms(member: Member) -> float:
             c = member.contract
-            return min(member.ms) if measured else c.batch * math.prod(c.input_shape) ** GROWTH
+            return min(member.ms) if measured else c.file.batch * math.prod(c.geometry.input_shape) ** GROWTH
 
         return min(self.members, key=lambda member: member.cost(shape, ms))
 
@@ -142,20 +143,27 @@ def check_same(first: Contract, other: Contract, name: str) -> None:
         ModelError: it names the first difference.
     """
     fix = "name files that seg-export made of one checkpoint, of different --input-size or --batch only"
-    ours, theirs = asdict(first), asdict(other)
+    ours, theirs = _facts(first), _facts(other)
     mine, came = (c.provenance.get("weights_sha256") for c in (first, other))
     differ: list[tuple[str, Any, Any]] = [
-        (f, ours[f], theirs[f]) for f in ours if f not in OWN and ours[f] != theirs[f]
+        (f, ours.get(f), theirs.get(f)) for f in {**ours, **theirs} if ours.get(f) != theirs.get(f)
     ]
     if mine != came or not mine:
         differ.insert(0, ("weights_sha256", mine, came))
-    if first.form != "window" and not differ:
-        differ.append(("form", first.form, "window"))
-    if first.margin != other.margin:
-        differ.append(("margin", first.margin, other.margin))
+    if first.file.kind != "window" and not differ:
+        differ.append(("form", first.file.kind, "window"))
+    if first.geometry.margin != other.geometry.margin:
+        differ.append(("margin", first.geometry.margin, other.geometry.margin))
     if isinstance(network := first.provenance.get("network"), Mapping) and network.get("skip", "crop") != "crop":
         came = f"a network of --skip {network['skip']} answers otherwise in windows of another size"
         raise ModelError(came, "one file", "leave the other files out")
     if differ:
         field_name, mine, came = differ[0]
         raise ModelError(f"{name} is not of the same model: its {field_name} is {came!r}", f"{mine!r}", fix)
+
+
+def _facts(contract: Contract) -> dict[str, Any]:
+    """All that files of one model share, by name: `geometry.stride`, `answer.classes` and so on."""
+    parts = {name: getattr(contract, name) for name in ("input", "geometry", "answer", "file")}
+    facts = {f"{name}.{key}": value for name, part in parts.items() for key, value in to_json_value(part).items()}
+    return {name: value for name, value in facts.items() if name not in OWN}

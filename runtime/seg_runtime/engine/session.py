@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import METADATA_KEY, Contract
+from ..model.contract import Contract, HostReadyFile
 from ..model.limits import PROBE_PACE
 from ..model.modelfile import Content, ModelFile, Stamp, stamp
-from ..pipeline.preprocess import Array, Float
+from ..pipeline import Array, Float
 from ..support.errors import ModelError, ProviderError
 from .binding import FixedBuffers
 from .cache import Source
@@ -73,9 +73,9 @@ class Session:
         if require_signature is not None:
             check_signed(content, require_signature)
         self.sha256 = content.sha256
-        self.contract = Contract.from_json(bytes(content.onnx.metadata[METADATA_KEY]).decode("utf-8", "replace"))
+        self.contract = content.contract
         self.golden = _golden(content, self.contract) if self_test else None
-        half = getattr(self.contract, "precision", "") == "fp16"
+        half = self.contract.file.precision == "fp16"
         noted = self_test or provider != "cpu"  # which provider gets which node
         self._setup = Setup(provider, threads, fast_math, noted, half, tuning)
         source = _Source.of(content, keep=signed)
@@ -100,7 +100,7 @@ class Session:
         source.check_unchanged()
         self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
         self._run_options = run_options(runtime_module(), self._setup, self.provider)
-        wanted = self._setup.tuning.cuda_graph and self.provider == "cuda" and self.contract.form == "window"
+        wanted = self._setup.tuning.cuda_graph and self.provider == "cuda" and self.contract.file.kind == "window"
         self._fixed = FixedBuffers(runtime_module(), self._session, self.contract) if wanted else None
 
     @property
@@ -125,7 +125,7 @@ class Session:
             ModelError: ONNX Runtime fails in the middle, for want of memory for example.
         """
         count = len(windows)
-        if (missing := self.contract.batch - count) > 0:
+        if (missing := self.contract.file.batch - count) > 0:
             windows = np.concatenate([windows, np.zeros((missing, *windows.shape[1:]), np.float32)])
         logits: Float = self._run(["logits"], windows)[0]
         return logits[:count]
@@ -140,18 +140,17 @@ class Session:
         ms, self.ms = self.ms, {}
         return ms
 
-    def run_image(self, image: Array, probabilities: bool = False) -> tuple[NDArray[np.uint8], Float | None]:
+    def run_image(self, image: Array, probabilities: bool = False) -> list[Array]:
         """Labels `(H, W)` uint8, and `(K, H, W)` float32 probabilities if asked for, of a whole image by a host-ready file.
 
         Args:
-            image: `(H, W, C)` of the contract's `host_dtype`.
+            image: `(H, W, C)` of the file's dtype.
             probabilities: the file must have that output, see `has_probabilities`.
 
         Raises:
             ModelError: ONNX Runtime fails in the middle.
         """
-        answers = self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
-        return answers[0], answers[1] if probabilities else None
+        return self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
 
     def run_probe(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
         """Labels `(H, W)` of an image of one window by a host-ready file, and its probe: every 16th logit `(K, h, w)`."""
@@ -176,10 +175,10 @@ class Session:
     def warm_up(self) -> None:
         """Run zeros through it, so that the first image does not pay for allocations and kernel choice."""
         c, start = self.contract, time.perf_counter()
-        if c.form == "window":
-            self.run(np.zeros((c.batch, c.channels, *c.input_shape), np.float32))
+        if isinstance(c.file, HostReadyFile):
+            self.run_image(np.zeros((1, 1, c.input.channels), c.file.dtype))
         else:
-            self.run_image(np.zeros((1, 1, c.channels), c.host_dtype))
+            self.run(np.zeros((c.file.batch, c.input.channels, *c.geometry.input_shape), np.float32))
         self.ms["warm_up"] = self.ms.get("warm_up", 0.0) + (time.perf_counter() - start) * 1000
 
     def _prove_gpu(self, source: _Source) -> None:
@@ -272,18 +271,18 @@ def _named_for_onnxruntime(path: Path) -> bool:
 
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     """Inputs and outputs of a file with this contract: ONNX type and shape, None for what differs from run to run."""
-    floats, maps = "tensor(float)", c.maps
-    if c.form == "window":
+    floats, maps = "tensor(float)", c.answer.maps
+    if not isinstance(c.file, HostReadyFile):
         return {
-            "image": (floats, [c.batch, c.channels, *c.input_shape]),
-            "logits": (floats, [c.batch, maps, *c.output_shape]),
+            "image": (floats, [c.file.batch, c.input.channels, *c.geometry.input_shape]),
+            "logits": (floats, [c.file.batch, maps, *c.geometry.output_shape]),
         }
-    dtype = floats if c.host_dtype == "float32" else f"tensor({c.host_dtype})"
-    any_size: list[int | None] = [None] * len(c.input_shape)
+    dtype = floats if c.file.dtype == "float32" else f"tensor({c.file.dtype})"
+    any_size: list[int | None] = [None] * len(c.geometry.input_shape)
     return {
-        "image": (dtype, [*any_size, c.channels]),
+        "image": (dtype, [*any_size, c.input.channels]),
         "labels": ("tensor(uint8)", any_size),
-        "probe": (floats, [None, maps, *(-(-n // PROBE_PACE) for n in c.output_shape)]),
+        "probe": (floats, [None, maps, *(-(-n // PROBE_PACE) for n in c.geometry.output_shape)]),
         "probabilities": (floats, [maps, *any_size]),
     }
 

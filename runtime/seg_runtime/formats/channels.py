@@ -7,30 +7,32 @@ from pathlib import Path
 
 import numpy as np
 
-from ..pipeline.preprocess import Array
-from ..support.errors import ImageError, SegError
-from .nifti import channels_of, is_nifti, stem_of
-from .pictures import has_opaque_alpha
+from ..model import ChannelFile
+from ..pipeline import Array, has_opaque_alpha
+from ..support import ImageError, SegError
+from .format import stem_of
+from .nifti import Nifti, channels_of
 
 
 def group(
-    paths: Sequence[Path], channel_files: Sequence[str]
+    paths: Sequence[Path], channel_files: Sequence[ChannelFile]
 ) -> tuple[dict[Path, tuple[Path, ...]], list[tuple[Path, SegError]]]:
     """Which files are one case.
 
     Args:
         paths: image files of any folders; files of one case lie in one folder.
-        channel_files: how the names of the channels' files end, before their suffix, in order: `_dapi`, `_actin`.
+        channel_files: of the contract, whose endings stand before the suffix, in order: `_dapi`, `_actin`.
 
     Returns:
         Folder/CASE with the files of all channels, in order, or with the one NIfTI volume that holds as many itself; and what
         cannot be grouped: files that are no channel, two files for one channel, cases that lack a channel, each with its error.
     """
+    endings = [file.ending for file in channel_files]
     found: dict[Path, dict[str, Path]] = {}
     failed: list[tuple[Path, SegError]] = []
     for path in paths:
         try:
-            ending = _ending(path, channel_files)
+            ending = _ending(path, endings)
             files = found.setdefault(path.parent / stem_of(path).removesuffix(ending), {})
             if (other := files.setdefault(ending, path)) != path:
                 came = f"{path} and {other.name} are the same channel of one case"
@@ -40,13 +42,13 @@ def group(
     whole: dict[Path, tuple[Path, ...]] = {}
     for case, files in found.items():
         try:
-            whole[case] = _complete(case, files, channel_files)
+            whole[case] = _complete(case, files, endings)
         except ImageError as error:
             failed.append((next(iter(files.values())), error))
     return whole, failed
 
 
-def _ending(path: Path, channel_files: Sequence[str]) -> str:
+def _ending(path: Path, wanted: Sequence[str]) -> str:
     """Which channel a file is, the longest ending that fits; empty for a volume that holds all of them.
 
     Raises:
@@ -54,18 +56,18 @@ def _ending(path: Path, channel_files: Sequence[str]) -> str:
         SegError: the package that reads it is not installed.
     """
     stem = stem_of(path)
-    if endings := [e for e in channel_files if stem.endswith(e) and stem != e]:
+    if endings := [e for e in wanted if stem.endswith(e) and stem != e]:
         return max(endings, key=len)
     came, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
-    if not is_nifti(path):
-        raise ImageError(came, _names(channel_files), fix)
-    if (count := channels_of(path)) != len(channel_files):
-        wanted = f"{_names(channel_files)}, or {len(channel_files)} in one volume"
-        raise ImageError(f"{came} and has {count} of its own", wanted, fix)
+    if not Nifti().named(path):
+        raise ImageError(came, _names(wanted), fix)
+    if (count := channels_of(path)) != len(wanted):
+        either = f"{_names(wanted)}, or {len(wanted)} in one volume"
+        raise ImageError(f"{came} and has {count} of its own", either, fix)
     return ""
 
 
-def _complete(case: Path, files: Mapping[str, Path], channel_files: Sequence[str]) -> tuple[Path, ...]:
+def _complete(case: Path, files: Mapping[str, Path], endings: Sequence[str]) -> tuple[Path, ...]:
     """The files of a case in the order of its channels.
 
     Raises:
@@ -76,30 +78,30 @@ def _complete(case: Path, files: Mapping[str, Path], channel_files: Sequence[str
         if len(files) > 1:
             raise ImageError(f"{case} is in {there}", "its channels once", "remove what is too much")
         return (files[""],)
-    if missing := [ending for ending in channel_files if ending not in files]:
+    if missing := [ending for ending in endings if ending not in files]:
         came, fix = f"{case} has no channel {' and no '.join(missing)}", f"add it beside {there}, or name it, too"
-        raise ImageError(came, f"a file each: {_names(channel_files)}", fix)
-    return tuple(files[ending] for ending in channel_files)
+        raise ImageError(came, f"a file each: {_names(endings)}", fix)
+    return tuple(files[ending] for ending in endings)
 
 
-def _names(channel_files: Sequence[str]) -> str:
-    return ", ".join(f"CASE{ending}" for ending in channel_files)
+def _names(endings: Sequence[str]) -> str:
+    return ", ".join(f"CASE{ending}" for ending in endings)
 
 
-def stacked(pages: Sequence[Array], names: Sequence[str], factors: Sequence[int] = ()) -> Array:
+def stacked(pages: Sequence[Array], names: Sequence[str], channel_files: Sequence[ChannelFile] = ()) -> Array:
     """One image `(*spatial, len(pages))` of one-channel images `(*spatial, C)`; three equal channels count as one.
 
     Args:
         pages: of the channels, in order.
         names: of their files, for errors.
-        factors: by which each is enlarged first, see the contract's `channel_factors`; empty for none. A pixel becomes a
+        channel_files: of the contract, by whose factors each is enlarged first; empty for none. A pixel becomes a
             square of so many, so that grey values stay what they were, on every machine.
 
     Raises:
         ImageError: a channel in colour, or sizes or dtypes that differ.
     """
     planes = [_plane(page, name) for page, name in zip(pages, names, strict=True)]
-    scales = tuple(factors) or (1,) * len(planes)
+    scales = [file.factor for file in channel_files] or [1] * len(planes)
     finest = scales.index(1)
     shape, dtype = planes[finest].shape, planes[finest].dtype
     for plane, name, factor in zip(planes, names, scales, strict=True):

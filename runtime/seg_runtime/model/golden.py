@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.answer import answers_of
-from ..pipeline.preprocess import Array, Float
-from ..support.errors import ModelError
+from ..pipeline import Array, Float
+from ..support import ModelError
 from .contract import Contract
 
 GOLDEN_KEY = "seg_edge.golden"
@@ -140,14 +139,17 @@ def _arrays(packed: bytes) -> dict[str, Array]:
 def _sample(arrays: dict[str, Array], i: int, told: dict[str, Any], contract: Contract) -> Sample:
     values, positions, logits = (arrays[f"{kind}_{i}"] for kind in ("image", "positions", "logits"))
     shape = values.shape[:-1]
-    _need(values.shape == (*shape, contract.channels), f"an image {values.shape}")
-    _need(len(shape) == len(contract.output_shape) and values.size > 0, f"an image {values.shape}")
-    _need(all(n <= o for n, o in zip(shape, contract.output_shape, strict=True)), f"an image {shape} of many windows")
+    _need(values.shape == (*shape, contract.input.channels), f"an image {values.shape}")
+    _need(len(shape) == len(contract.geometry.output_shape) and values.size > 0, f"an image {values.shape}")
+    _need(
+        all(n <= o for n, o in zip(shape, contract.geometry.output_shape, strict=True)),
+        f"an image {shape} of many windows",
+    )
     _need(values.dtype == np.uint8, "an image that is not uint8")
-    labels, close = _labels(arrays, i, shape) if answers_of(contract).decided else (None, None)
+    labels, close = _labels(arrays, i, shape) if contract.answer.decided else (None, None)
     _need(positions.shape == logits.shape and positions.ndim == 1 and positions.size > 0, "logits without positions")
     _need(positions.dtype == np.int32 and logits.dtype == np.float32, "logits of a strange dtype")
-    size = contract.maps * math.prod(contract.output_shape)
+    size = contract.answer.maps * math.prod(contract.geometry.output_shape)
     _need(positions.min() >= 0 and positions.max() < size, "positions outside the logits")
     pixels = Pixels(values, str(told["dtype"]), float(told["scale"]), float(told["offset"]))
     _need(pixels.dtype in DTYPES, f"an image of dtype {pixels.dtype}")

@@ -11,8 +11,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support.errors import ContractError, ModelError, SegError
-from .contract import METADATA_KEY
+from ..support import ContractError, ModelError, SegError
+from .contract import METADATA_KEY, Contract
 from .digest import verified_sha256
 from .onnxfile import MAX_BYTES, OnnxFile, check, scan
 
@@ -33,6 +33,15 @@ class Content:
     onnx: OnnxFile
     stamp: Stamp | None = None
     """Of the file before it was read; None of what is no regular file."""
+
+    @property
+    def contract(self) -> Contract:
+        """What the file's metadata holds.
+
+        Raises:
+            ContractError: one that this version cannot follow.
+        """
+        return Contract.from_json(self.onnx.metadata[METADATA_KEY])
 
 
 class ModelFile:

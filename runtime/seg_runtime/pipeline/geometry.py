@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..model.contract import Contract
-from .preprocess import Array
+from ..model import Contract
+from .intensity import Array
 from .resample import resize
 
 
 def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
     """Size in px of an image of `shape` px after `frame`."""
-    if contract.geometry == "tile":
+    if contract.geometry.method == "tile":
         return shape
-    if contract.geometry == "stretch":
-        return contract.input_shape
-    factor = min(o / n for o, n in zip(contract.output_shape, shape, strict=True))
-    return tuple(min(o, max(1, round(n * factor))) for o, n in zip(contract.output_shape, shape, strict=True))
+    if contract.geometry.method == "stretch":
+        return contract.geometry.input_shape
+    factor = min(o / n for o, n in zip(contract.geometry.output_shape, shape, strict=True))
+    return tuple(min(o, max(1, round(n * factor))) for o, n in zip(contract.geometry.output_shape, shape, strict=True))
 
 
 def frame(image: Array, contract: Contract) -> Array:
@@ -34,16 +34,11 @@ def frame(image: Array, contract: Contract) -> Array:
 
 def frame_labels(labels: Array, contract: Contract) -> Array:
     """Resize `(H, W)` labels or instances as `frame` resizes their image: the nearest pixel, values kept."""
-    return nearest(labels, framed_shape(labels.shape, contract))
+    return unframe(labels, framed_shape(labels.shape, contract))
 
 
-def unframe(answer: Array, shape: tuple[int, ...]) -> Array:
-    """Bring `(..., h, w)` labels or probabilities back to the image's own `shape`: the nearest pixel, values kept."""
-    return nearest(answer, shape)
-
-
-def nearest(values: Array, shape: tuple[int, ...]) -> Array:
-    """Resize the last axes of `values` to `shape` by the nearest pixel centre."""
+def unframe(values: Array, shape: tuple[int, ...]) -> Array:
+    """Bring the last axes of labels or probabilities `(..., h, w)` to `shape`: the nearest pixel centre, values kept."""
     for axis, length in zip(range(values.ndim - len(shape), values.ndim), shape, strict=True):
         size = values.shape[axis]
         if size != length:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..model.contract import Contract
-from ..support.errors import ModelError
+from ..model import Contract
+from ..support import ModelError
+from .intensity import Array, Float
 from .postprocess import activate
-from .preprocess import Array, Float
-from .walk import Infer
+from .windows import Infer
 
 VIEWS = 8
 UPRIGHT = "upright"
@@ -47,11 +47,11 @@ def check_turnable(contract: Contract) -> None:
         ModelError: a host-ready file, whose windows nobody outside of it sees; windows that are not square in their last two
             axes; a model of pictures that stay upright.
     """
-    if contract.form != "window":
+    if contract.file.kind != "window":
         fix = "export it without --host-ready, or leave --tta out"
         raise ModelError("--tta with a host-ready file", "a file that takes windows, which can be turned", fix)
-    *_, height, width = (0, *contract.input_shape)
-    if height != width or len(contract.input_shape) < 2:
+    *_, height, width = (0, *contract.geometry.input_shape)
+    if height != width or len(contract.geometry.input_shape) < 2:
         fix = "export it with a square --input-size, or leave --tta out"
         raise ModelError(f"--tta with windows of {height} rows and {width} columns", "square ones", fix)
     if contract.provenance.get("orientation") == UPRIGHT:
@@ -77,30 +77,31 @@ def averaged(infer: Infer, contract: Contract) -> Infer:
         ModelError: see `check_turnable`.
     """
     check_turnable(contract)
+    activation = contract.answer.activation
 
     def mean(windows: Float) -> Float:
         jobs = [(number, view) for view in range(VIEWS) for number in range(len(windows))]
         sums: list[Float | None] = [None] * len(windows)
-        for first in range(0, len(jobs), contract.batch):
-            some = jobs[first : first + contract.batch]
+        for first in range(0, len(jobs), contract.file.batch):
+            some = jobs[first : first + contract.file.batch]
             views = np.stack([turned(windows[number], view) for number, view in some])
             for (number, view), logits in zip(some, infer(np.ascontiguousarray(views)), strict=True):
-                said = turned_back(_said(logits, contract), view)
+                said = turned_back(_said(logits, activation), view)
                 before = sums[number]
                 sums[number] = np.array(said) if before is None else np.add(before, said, out=before)
-        return _as_logits(np.stack([total for total in sums if total is not None]) / np.float32(VIEWS), contract)
+        return _as_logits(np.stack([total for total in sums if total is not None]) / np.float32(VIEWS), activation)
 
     return mean
 
 
-def _said(logits: Float, contract: Contract) -> Float:
-    return logits if contract.activation == "none" else activate(logits, contract)
+def _said(logits: Float, activation: str) -> Float:
+    return logits if activation == "none" else activate(logits, activation)
 
 
-def _as_logits(means: Float, contract: Contract) -> Float:
+def _as_logits(means: Float, activation: str) -> Float:
     """Logits `(n, K, *spatial)` float32 whose activation gives these means."""
-    if contract.activation == "none":
+    if activation == "none":
         return means
     shares = np.clip(means, _LEAST, _MOST)
-    logits: Float = np.log(shares) if contract.activation == "softmax" else np.log(shares) - np.log1p(-shares)
+    logits: Float = np.log(shares) if activation == "softmax" else np.log(shares) - np.log1p(-shares)
     return logits

@@ -8,7 +8,7 @@ from seg_runtime.support.errors import ParityError
 
 from tests.support.contracts import contract
 
-CONTRACT = contract(188, geometry="fit")
+CONTRACT = contract(188, method="fit")
 LIMITS = Limits()
 
 
@@ -70,7 +70,7 @@ def test_a_blank_network_has_no_range_and_fails():
 
 @pytest.mark.parametrize(("side", "windows"), [(188, 4), (572, 4), (748, 2), (1084, 1), (1596, 1)])
 def test_as_many_px_are_compared_in_fewer_large_windows(side, windows):
-    one = contract(side, geometry="fit")
+    one = contract(side, method="fit")
     assert enough(4, 1, one) == windows
     assert enough(6, 2, one) >= 2
 

@@ -42,7 +42,7 @@ def windows(count: int) -> np.ndarray:
 
 def test_the_file_takes_so_many_windows_and_says_so(three: bytes):
     session = Session(three, "cpu")
-    assert session.contract.batch == N
+    assert session.contract.file.batch == N
     assert [v.shape for v in session._ports()] == [[N, 3, 252, 252], [N, 2, 68, 68]]
     figures = session.contract.parity["batch"]
     assert figures["windows"] == 4  # one full batch and one that is filled up
@@ -105,7 +105,7 @@ def test_other_precisions(name: str, tmp_path):
     torch.manual_seed(0)
     place = folder(tmp_path)
     one, two = (export(bright(), images=place, precision=Precision(name, place), batch=n) for n in (1, 2))
-    assert two.contract.precision == name
+    assert two.contract.file.precision == name
     image = two_tone(7)
     np.testing.assert_array_equal(
         Segmenter(two.content, "cpu", self_test=True)(image).labels, Segmenter(one.content, "cpu")(image).labels
@@ -144,5 +144,5 @@ def test_on_the_command_line(model: Made, tmp_path):
     words = [model.checkpoint, target, "--batch", 2, "--report", report]
     result = seg_export(*words)
     assert result.exit_code == 0, result.output
-    assert Session(target, "cpu").contract.batch == 2
+    assert Session(target, "cpu").contract.file.batch == 2
     assert json.loads(report.read_text())["parity"]["holds"]

@@ -11,7 +11,7 @@ from seg_export.steps.hostready.graph import host_contract
 from seg_export.steps.hostready.prove import HostForm, sizes
 from seg_runtime import ImageError, Intensity, ModelError, SegError, Segmenter
 from seg_runtime.model.contract import METADATA_KEY, Contract
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ParityError
 
 from tests.support.commands import seg_export, seg_run
@@ -28,7 +28,7 @@ FORMS = [
     ("uint8", {}),
     ("uint8", {"intensity": ZSCORE}),
     ("uint8", {"intensity": STANDARDIZE, "classes": 3}),
-    ("uint8", {"intensity": WINDOW, "classes": 3, "task": "multilabel"}),
+    ("uint8", {"intensity": WINDOW, "classes": 3, "decision": "threshold"}),
     ("uint8", {"skip": "resize"}),
     ("uint16", {"intensity": ZSCORE, "channels": 1}),
     ("float32", {"intensity": ZSCORE, "channels": 1, "pixels": "float"}),
@@ -51,7 +51,7 @@ def test_labels_equal_those_of_the_python_runtime_on_every_pixel(
     ours, host = make_model(**model), make_model(**model, host=HostForm(dtype, probabilities=True))
     with Segmenter(ours.path, "cpu") as python, Segmenter(host.path, "cpu") as whole:
         seen = set()
-        for image in pictures(dtype, ours.contract.channels):
+        for image in pictures(dtype, ours.contract.input.channels):
             wanted, got = python(image, probabilities=True), whole(image, probabilities=True)
             assert got.labels.dtype == np.uint8
             np.testing.assert_array_equal(got.labels, wanted.labels)
@@ -74,7 +74,7 @@ def test_the_graph_has_standard_operators_only_and_says_what_it_is(make_model: M
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
     assert "Conv" in {node.op_type for node in operators(model.graph)}
     contract = Contract.from_json({p.key: p.value for p in model.metadata_props}[METADATA_KEY])
-    assert (contract.form, contract.host_dtype) == ("host-ready", "uint8")
+    assert (contract.file.kind, contract.file.dtype) == ("host-ready", "uint8")
     assert contract.parity["host_ready"]["differing"] == 0
     assert contract.parity["host_ready"]["pixels"] > 20_000
     assert contract.parity["holds"]

@@ -28,9 +28,9 @@ def golden_text(path: Path) -> str:
 
 
 @pytest.mark.parametrize("geometry", ["tile", "fit", "stretch"])
-@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_good_model_passes(make_model: MakeModel, geometry: str, task: str) -> None:
-    made = make_model(geometry=geometry, task=task, classes=3)
+@pytest.mark.parametrize("decision", ["argmax", "threshold"])
+def test_a_good_model_passes(make_model: MakeModel, geometry: str, decision: str) -> None:
+    made = make_model(geometry=geometry, decision=decision, classes=3)
     with Segmenter(made.path, "cpu", self_test=True) as segmenter:
         report = segmenter.test_report
     assert report is not None
@@ -58,7 +58,7 @@ def test_one_spoiled_weight_fails(model_file: Path) -> None:
     [{"intensity": Intensity("zscore", std_floor=0.01)}, {"geometry": "stretch"}, {"threshold": 0.9}],
 )
 def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) -> None:
-    made = make_model(task="multilabel", classes=3)
+    made = make_model(decision="threshold", classes=3)
     contract = changed(made.contract, **wrong)
     content = stamped(onnx.load(made.path), contract, golden_text(made.path))
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
@@ -117,7 +117,7 @@ def test_images_or_self_test(arguments: list[str]) -> None:
     assert seg_run(*arguments).exit_code == 2
 
 
-CONTRACT = contract(188, geometry="fit")
+CONTRACT = contract(188, method="fit")
 
 
 def by_hand(close: bool) -> Sample:

@@ -312,7 +312,7 @@ def _evaluate(model: Path, data: Path, json_path: Path | None, options: dict[str
     checkpoint = load(model)
     settings = checkpoint.contract.provenance.get("settings", {})
     wishes = parse(settings.get("metrics", "") if options["metrics"] is None else options["metrics"])
-    if wishes and checkpoint.contract.task == "regression":
+    if wishes and checkpoint.contract.answer.kind == "values":
         raise SegError(
             "--metrics of labels for a regression", "none", "leave it out: MAE, RMSE, PSNR and SSIM are told anyway"
         )
@@ -358,14 +358,14 @@ def _scored(aim: Any, cases: Any, infer: Any, wishes: Any, empty: str) -> dict[s
 
 def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, device: Any, folder: Path) -> None:
     from seg_runtime.answers.overlay import fullest_slice
-    from seg_runtime.formats.pictures import fitted
+    from seg_runtime.pipeline.fit import fitted
 
     from ..evaluation.heatmap import attention_maps, write_pictures
 
     written = 0
     for case in _bar("drawing attention", len(cases))(cases):
         image = fitted(case.image(), contract, case.name)
-        if image.ndim - 1 > len(contract.input_shape):  # of a volume the slice that the preview shows, too
+        if image.ndim - 1 > len(contract.geometry.input_shape):  # of a volume the slice that the preview shows, too
             image = image[fullest_slice(case.read(classes).labels)]
         maps = attention_maps(network, image, contract, device)
         written += sum(1 for _ in write_pictures(folder, case.name, image, maps, contract))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model.contract import Voxels
-from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.model.input import ChannelFile, Voxels
+from seg_runtime.pipeline import Array, Float
 from seg_runtime.support.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,13 +74,8 @@ class Case(ABC):
         return False
 
     @property
-    def channel_files(self) -> tuple[str, ...]:
-        """As in the contract: how the names of its image's files end, one a channel; empty where it is one file."""
-        return ()
-
-    @property
-    def channel_factors(self) -> tuple[int, ...]:
-        """As in the contract: by how much each of these files is enlarged; empty where none is."""
+    def channel_files(self) -> tuple[ChannelFile, ...]:
+        """As in the contract: its image's files, one a channel; empty where it is one file."""
         return ()
 
     @property

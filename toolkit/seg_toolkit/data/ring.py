@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.model.contract import Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.model.input import ChannelFile, Voxels
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, SegError
 
 from .case import Case, Example
@@ -34,7 +34,7 @@ class RingCase(Case):
         return self.inner.instances_only
 
     @property
-    def channel_files(self) -> tuple[str, ...]:
+    def channel_files(self) -> tuple[ChannelFile, ...]:
         """As they were."""
         return self.inner.channel_files
 

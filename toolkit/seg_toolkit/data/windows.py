@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.formats.pictures import fitted
+from seg_runtime.answers import Values, answer_of
 from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline import Array, Normaliser
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.geometry import frame, frame_labels
-from seg_runtime.pipeline.postprocess import from_units
-from seg_runtime.pipeline.preprocess import Array, normaliser
 from seg_runtime.support.errors import SegError
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -100,14 +100,14 @@ class WindowStream(Dataset["Item | SegError"]):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
-        axes = len(self.contract.input_shape)
+        axes = len(self.contract.geometry.input_shape)
         change, centre = draw(rng, self.augmentation, axes), self._centre(case, rng)
         if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
             case, centre = case.slice(round(float(centre[0]))), centre[1:]
-        where = coordinates(change, centre, self.contract.input_shape)
-        if self.contract.task == "regression":  # values that are learned must not be blurred needlessly
+        where = coordinates(change, centre, self.contract.geometry.input_shape)
+        if case.truth.dtype.kind == "f":  # values that are learned must not be blurred needlessly
             where = on_pixels(where)
-        image = normaliser(case.image, self.contract.intensity)(warp(case.image, where, 3))
+        image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
         answered = self._answered(where)
         weights = warp(case.weights[..., None], answered, 0)[..., 0]
@@ -118,7 +118,7 @@ class WindowStream(Dataset["Item | SegError"]):
         )
 
     def _truth(self, truth: Array, answered: NDArray[np.float64]) -> Array:
-        if self.contract.task == "regression":
+        if truth.dtype.kind == "f":
             return np.ascontiguousarray(np.moveaxis(warp(truth, answered, 3), -1, 0))
         return warp(truth[..., None], answered, 0)[..., 0].astype(np.int64)
 
@@ -146,7 +146,9 @@ class WindowStream(Dataset["Item | SegError"]):
         image = frame(fitted(example.image, self.contract, case.name), self.contract)
         if example.targets is not None:
             weights = np.ones(example.targets.shape[:-1], np.float32)
-            return Framed(image, from_units(example.targets, self.contract.outputs), self._known(example, weights))
+            answer = answer_of(self.contract)
+            assert isinstance(answer, Values)
+            return Framed(image, answer.to_network(example.targets), self._known(example, weights))
         labels, instances = frame_labels(example.labels, self.contract), example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.border_weight:
@@ -169,7 +171,7 @@ class WindowStream(Dataset["Item | SegError"]):
         anywhere: NDArray[np.float64]
         middle: NDArray[np.float64]
         anywhere, rare = rng.random(axes) * (shape - 1), rng.random() < self.balance
-        if self.contract.geometry != "tile":  # the network always sees the whole image; shift it a little
+        if self.contract.geometry.method != "tile":  # the network always sees the whole image; shift it a little
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
@@ -182,19 +184,25 @@ class WindowStream(Dataset["Item | SegError"]):
         pixels = np.flatnonzero(known.ravel() == rng.choice(present))
         hit = np.array(np.unravel_index(rng.choice(pixels), known.shape), np.float64)
         half = np.zeros(axes)
-        half[-len(self.contract.output_shape) :] = np.array(self.contract.output_shape) / 2
+        half[-len(self.contract.geometry.output_shape) :] = np.array(self.contract.geometry.output_shape) / 2
         hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
         return hit
 
     def _fixed_shape(self, case: Framed) -> tuple[int, ...]:
         """What the one window at run time spans of the frame: its answer starts at the frame's first pixel."""
-        return self.contract.input_shape if self.contract.geometry == "stretch" else self.contract.output_shape
+        return (
+            self.contract.geometry.input_shape
+            if self.contract.geometry.method == "stretch"
+            else self.contract.geometry.output_shape
+        )
 
     def _answered(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         """Coordinates `(A, *output_shape)` of the pixels that the network answers for."""
-        for axis, (i, o) in enumerate(zip(self.contract.input_shape, self.contract.output_shape, strict=True), 1):
+        for axis, (i, o) in enumerate(
+            zip(self.contract.geometry.input_shape, self.contract.geometry.output_shape, strict=True), 1
+        ):
             places = (i - o) // 2 + np.arange(o)
-            if self.contract.geometry == "stretch":  # the answer is taken for the whole squeezed image
+            if self.contract.geometry.method == "stretch":  # the answer is taken for the whole squeezed image
                 places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
             where = where.take(places, axis=axis)
         return where

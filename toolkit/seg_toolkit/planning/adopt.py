@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from seg_runtime.model.contract import Intensity
+from seg_runtime.model.input import Intensity
 from seg_runtime.support.errors import SegError
 from seg_runtime.version import VERSION
 
@@ -43,12 +43,12 @@ def adopt(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar) ->
             raise SegError(f"--import with --{name}", "one of them", "an imported network is not trained")
     state = read_state(options["foreign"])
     plan = make_plan(data, out, options, say, bar)
-    if plan.contract.task == "regression":
+    if plan.contract.answer.kind == "values":
         fix = "train it here"
         raise SegError(
             "--import where the truth is values", "labels: what its outputs stand for, weights do not tell", fix
         )
-    if measured := _measured(plan.contract.intensity, options["intensity"]):
+    if measured := _measured(plan.contract.input.intensity, options["intensity"]):
         say(f"note: {measured} of the images in {data}: wrong unless the network was fed with the same")
     fit(plan.model, state, options["skip_first"])
     model = plan.model.to(plan.device).eval()

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seg_runtime.model.contract import Intensity, OutputInfo
+from seg_runtime.model.answer import OutputInfo
+from seg_runtime.model.input import Intensity
 from seg_runtime.support.errors import SegError
 
 from ..data.case import Case
@@ -47,12 +48,6 @@ class Chosen:
     augment: str
     outputs: tuple[OutputInfo, ...] = ()
     loss: str = ""
-
-    def task(self) -> dict[str, Any]:
-        """Fields of the contract; those of a segmentation are its defaults."""
-        if not self.outputs:
-            return {}
-        return {"task": "regression", "activation": "none", "decision": "none", "outputs": self.outputs}
 
 
 def check_task(options: dict[str, Any], values: bool) -> None:

@@ -13,29 +13,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seg_runtime.model.contract import ClassInfo, Code
+from seg_runtime.model.answer import ClassInfo, Code, LabelSpec
+from seg_runtime.model.contract import Contract
 from seg_runtime.support.errors import DataError
 
 _FORM = '{"NAME": {"category": [VALUE, SCHEME, MEANING], "type": [VALUE, SCHEME, MEANING]}, …}'
 _LIMITS = (("value", 16), ("scheme", 16), ("meaning", 64))  # characters of SH and LO, PS3.5, 6.2
 
 
-def with_codes(classes: Sequence[ClassInfo], path: Path | None) -> tuple[ClassInfo, ...]:
-    """The classes with the codes that a file gives them; as they were where it names none, or where there is no file.
+def with_codes(contract: Contract, path: Path | None) -> Contract:
+    """The contract with the codes that a file gives to its classes; as it was where there is no file.
 
     Raises:
         DataError: no classes, not such a file, a class that is not there, the background, or a code that DICOM cannot hold.
     """
     if path is None:
-        return tuple(classes)
-    if not classes:
-        raise DataError("--codes for a regression", "a model of classes", "leave it out")
+        return contract
+    answer, classes = contract.answer, contract.classes
+    if not isinstance(answer, LabelSpec):
+        raise DataError(f"--codes for answers of the kind {answer.kind}", "a model of classes", "leave it out")
     given = _read(path)
     names = [c.name for c in classes[1:]]
     if odd := [name for name in given if name not in names]:
         background = " (the background is no segment)" if odd[0] == classes[0].name else ""
         raise DataError(f"{path} names the class {odd[0]!r}{background}", f"of {', '.join(names)}", "correct the file")
-    return tuple(_coded(c, given[c.name], path) if c.name in given and i else c for i, c in enumerate(classes))
+    coded = tuple(_coded(c, given[c.name], path) if c.name in given and i else c for i, c in enumerate(classes))
+    return replace(contract, answer=replace(answer, classes=coded))
 
 
 def _read(path: Path) -> dict[str, Any]:

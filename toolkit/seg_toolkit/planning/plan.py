@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from seg_runtime.formats.opening import is_readable, stem_of
-from seg_runtime.model.contract import Contract
+from seg_runtime.formats import FORMATS, stem_of
+from seg_runtime.model.answer import LabelSpec, ValueSpec
+from seg_runtime.model.contract import Contract, Geometry
+from seg_runtime.model.input import ChannelFile, Input
 from seg_runtime.support.atomic import check_writable
 from seg_runtime.support.errors import DataError, SegError
 
@@ -81,7 +83,6 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     training, validation = split(cases, options["val_fraction"], options["val_list"], options["seed"])
     check_task(options, values=bool(cases[0].outputs))
     classes = choose_classes(cases, options)
-    infos = with_codes([c.info for c in classes], options.get("codes"))
     sights = look(cases, classes, min(output_shape), bar("looking at the images", len(cases)))
     check_axes(sights, len(input_shape))
     for line in describe(sights, classes):
@@ -95,10 +96,11 @@ def make_plan(data: Path, out: Path, options: dict[str, Any], say: Say, bar: Bar
     if chosen.geometry == "tile":
         model.check_tiling()
     contract = Contract(
-        input_shape=input_shape, output_shape=output_shape, channels=chosen.channels, intensity=chosen.intensity,
-        classes=infos, pixels=choose_pixels(sights), geometry=chosen.geometry, stride=model.stride,
-        channel_files=channel_files, channel_factors=cases[0].channel_factors, voxels=cases[0].voxels, **chosen.task(),
-    )  # fmt: skip
+        Input(chosen.channels, chosen.intensity, choose_pixels(sights), channel_files, cases[0].voxels),
+        Geometry(input_shape, output_shape, chosen.geometry, model.stride),
+        ValueSpec(chosen.outputs) if chosen.outputs else LabelSpec(tuple(c.info for c in classes)),
+    )
+    contract = with_codes(contract, options.get("codes"))
     settings = replace(
         _settings(options, len(training)), class_weights=chosen.weights, border_weight=chosen.border,
         augment=chosen.augment, balance=chosen.balance, validation=tuple(c.name for c in validation), loss=chosen.loss,
@@ -127,7 +129,7 @@ def window_shapes(options: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, 
     return shape, network.output_shape(shape)
 
 
-def _agreed(asked: int | None, channel_files: Sequence[str]) -> int:
+def _agreed(asked: int | None, channel_files: Sequence[ChannelFile]) -> int:
     """Image channels where each is a file of its own.
 
     Raises:
@@ -135,7 +137,7 @@ def _agreed(asked: int | None, channel_files: Sequence[str]) -> int:
     """
     count = len(channel_files)
     if asked not in (None, count):
-        came = f"--channels {asked} and a reader of {count} files a case, {', '.join(channel_files)}"
+        came = f"--channels {asked} and a reader of {count} files a case, {', '.join(file.ending for file in channel_files)}"
         raise SegError(came, "as many channels as files", f"give --channels {count}, or name other files")
     return count
 
@@ -199,7 +201,7 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
 def _name(listed: str) -> str:
     """The name of a case, listed as such or as a file."""
     path = Path(listed)
-    return stem_of(path) if is_readable(path) or is_readable(path, structures=True) else path.name
+    return stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name
 
 
 def _settings(options: dict[str, Any], training: int) -> Settings:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 import torch
-from seg_runtime.model.contract import OutputInfo
+from seg_runtime.model.answer import OutputInfo
 from torch import Tensor
 from torch.nn import functional as F
 

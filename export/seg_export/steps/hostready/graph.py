@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import onnx
 from onnx import helper
-from seg_runtime.model.contract import Contract
+from seg_runtime.answers import Labels, answer_of
+from seg_runtime.model.contract import Contract, HostReadyFile
 from seg_runtime.model.limits import PROBE_PACE
 from seg_runtime.support.errors import SegError
 
@@ -32,19 +33,19 @@ def host_contract(contract: Contract, dtype: str) -> Contract:
         SegError: the graph could not repeat the runtime's arithmetic, or the model was not trained on that dtype.
     """
     wanted = "float" if dtype == "float32" else "integer"
-    if contract.pixels != wanted:
-        fix = "choose uint8 or uint16" if contract.pixels == "integer" else "choose float32"
+    if contract.input.pixels != wanted:
+        fix = "choose uint8 or uint16" if contract.input.pixels == "integer" else "choose float32"
         raise SegError(
-            f"--host-dtype {dtype}, and the model was trained on {contract.pixels} images", "the same kind", fix
+            f"--host-dtype {dtype}, and the model was trained on {contract.input.pixels} images", "the same kind", fix
         )
-    if contract.geometry != "tile" and dtype == "float32":
-        came = f"geometry {contract.geometry} on float32 images"
+    if contract.geometry.method != "tile" and dtype == "float32":
+        came = f"geometry {contract.geometry.method} on float32 images"
         raise SegError(
             came,
             "integers, whose resizing is exact in every host",
             "train on 8 or 16 bit images, or with --geometry tile",
         )
-    return replace(contract, form="host-ready", host_dtype=dtype)
+    return replace(contract, file=HostReadyFile(contract.file.precision, dtype))
 
 
 def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
@@ -59,20 +60,22 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
         Input `image` `(H, W, C)` of the contract's dtype, outputs `labels` `(H, W)` uint8 and `probe` `(windows, K, h, w)`
         float32: every 16th logit of each window, by which a self-test sees more than labels tell.
     """
+    labels_of = answer_of(contract)
+    assert isinstance(labels_of, Labels)  # the only answers that can be host-ready
     b = Builder("host")
     own = b.size("image", 0), b.size("image", 1)
     framed = framed_shape(b, *own, contract)
-    seen = "image" if contract.geometry == "tile" else resize(b, "image", framed, contract.host_dtype)
+    seen = "image" if contract.geometry.method == "tile" else resize(b, "image", framed, contract.file.dtype or "")
     area = (
         framed
-        if contract.geometry != "stretch"
-        else (b.integer(contract.output_shape[0]), b.integer(contract.output_shape[1]))
+        if contract.geometry.method != "stretch"
+        else (b.integer(contract.geometry.output_shape[0]), b.integer(contract.geometry.output_shape[1]))
     )
     counts = window_counts(b, area, contract)
     body, logits = _window(b, seen, framed, counts[1], network, contract)
-    ends = body.ints(*contract.output_shape)
+    ends = body.ints(*contract.geometry.output_shape)
     probe = body("Slice", logits, body.ints(0, 0), ends, body.ints(1, 2), body.ints(PROBE_PACE, PROBE_PACE))
-    scanned = [(decide(body, logits, contract), UINT8, 2), (probe, FLOAT, 3)]
+    scanned = [(decide(body, logits, labels_of), UINT8, 2), (probe, FLOAT, 3)]
     if probabilities:
         scanned.append((logits, FLOAT, 3))
     stacks = b.loop(b("Mul", *counts), body, scanned)
@@ -89,19 +92,18 @@ def _window(
     b: Builder, seen: str, framed: tuple[str, str], across: str, network: onnx.ModelProto, contract: Contract
 ) -> tuple[Builder, str]:
     """The body of the Loop, up to the logits `(K, *output_shape)` of one window."""
-    shift, factor = normaliser(b, seen, contract.intensity, contract.host_dtype)
-    step = contract.step if contract.geometry == "tile" else contract.output_shape
-    margin = (0, 0) if contract.geometry == "stretch" else contract.margin
+    geometry, dtype = contract.geometry, contract.file.dtype or ""
+    shift, factor = normaliser(b, seen, contract.input.intensity, dtype)
     body = Builder("window")
     row = body("Div", body.turn, across)
     column = body("Sub", body.turn, body("Mul", row, across))
     box = seen
     for axis, place in enumerate((row, column)):
-        start = body("Sub", body("Mul", place, body.integer(step[axis])), body.integer(margin[axis]))
-        index = mirror_index(body, start, contract.input_shape[axis], framed[axis])
+        start = body("Sub", body("Mul", place, body.integer(geometry.step[axis])), body.integer(geometry.margin[axis]))
+        index = mirror_index(body, start, geometry.input_shape[axis], framed[axis])
         box = body("Gather", box, index, axis=axis)  # (*input_shape, C)
     values = body("Mul", body("Sub", body.cast(box, FLOAT), shift), factor)
-    if contract.intensity.method == "window":
+    if contract.input.intensity.method == "window":
         values = body("Clip", values, body.const(0, "float32"), body.const(1, "float32"))
     planes = body("Transpose", values, perm=[2, 0, 1])
     window = body("Unsqueeze", planes, body.ints(0))  # (1, C, *input_shape)
@@ -125,21 +127,21 @@ def _finish(
     b: Builder, answer: str, name: str, area: tuple[str, str], own: tuple[str, str], contract: Contract, leading: int
 ) -> None:
     """Bring an answer back to the image's own size and give it its name."""
-    if contract.geometry != "tile":
+    if contract.geometry.method != "tile":
         answer = nearest(b, answer, area, own, leading)
     b.node("Identity", [answer], [name])
 
 
 def _model(b: Builder, contract: Contract, probabilities: bool) -> onnx.ModelProto:
     info = helper.make_tensor_value_info
-    image = info("image", ONNX_TYPES[contract.host_dtype], ["height", "width", contract.channels])
-    grid = [-(-n // PROBE_PACE) for n in contract.output_shape]
+    image = info("image", ONNX_TYPES[contract.file.dtype or ""], ["height", "width", contract.input.channels])
+    grid = [-(-n // PROBE_PACE) for n in contract.geometry.output_shape]
     outputs = [
         info("labels", UINT8, ["height", "width"]),
-        info("probe", FLOAT, ["windows", len(contract.classes), *grid]),
+        info("probe", FLOAT, ["windows", contract.answer.maps, *grid]),
     ]
     if probabilities:
-        outputs.append(info("probabilities", FLOAT, [len(contract.classes), "height", "width"]))
+        outputs.append(info("probabilities", FLOAT, [contract.answer.maps, "height", "width"]))
     graph = helper.make_graph(b.nodes, "seg-edge host-ready", [image], outputs, b.initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
+from seg_runtime.answers import answer_of
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum
-from seg_runtime.segmenter import segment_labels
+from seg_runtime.pipeline import Array, dtype_maximum
 from seg_runtime.support.errors import ImageError, ParityError
 
 from ...graph.stamp import stamped
@@ -53,7 +53,7 @@ def hosted(
     samples = list(_samples(images, contract))
     differing = pixels = 0
     for done, image in enumerate(samples, 1):
-        wanted = segment_labels(image, proven.contract, proven.run)
+        wanted = answer_of(proven.contract).segment(image, proven.run)
         differing += int((session.run_image(image)[0] != wanted).sum())
         pixels += wanted.size
         watch(done, len(samples))
@@ -66,7 +66,7 @@ def hosted(
 
 def sizes(contract: Contract) -> list[tuple[int, int]]:
     """Where seams, mirrors and resizing can go wrong: one pixel, less than a window, one pixel over, not square."""
-    (rows, columns), (step, _) = contract.output_shape, contract.step
+    (rows, columns), (step, _) = contract.geometry.output_shape, contract.geometry.step
     return [(1, 1), (rows // 3, columns // 2 + 1), (rows, columns), (rows + 1, 7), (step + 1, columns + step + 5)]
 
 
@@ -84,10 +84,10 @@ def _samples(images: Sequence[Picture], contract: Contract) -> Iterator[Array]:
 
 def _as_host(image: Array, contract: Contract) -> Array:
     """The image in the host's dtype, its grey values on that dtype's scale."""
-    dtype = np.dtype(contract.host_dtype)
+    dtype = np.dtype(contract.file.dtype)
     if image.dtype == dtype:
         return image
-    if contract.intensity.method == "window":  # raw values keep their meaning
+    if contract.input.intensity.method == "window":  # raw values keep their meaning
         cast = image.astype(dtype)
         if (cast != image).any():
             came = f"the images have grey values of {image.dtype} that {dtype} cannot hold"

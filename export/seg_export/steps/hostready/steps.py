@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from seg_runtime.model.contract import Contract, Intensity
-from seg_runtime.pipeline.postprocess import threshold_logit
+from seg_runtime.answers import Labels
+from seg_runtime.model.contract import Contract
+from seg_runtime.model.input import Intensity
 
 from .builder import DOUBLE, FLOAT, INT64, UINT8, Builder
 
@@ -16,16 +17,17 @@ BLOCK = 256  # rows at a time, where all of the image in wide numbers would need
 
 def framed_shape(b: Builder, height: str, width: str, contract: Contract) -> tuple[str, str]:
     """`geometry.framed_shape`: int64 scalars."""
-    if contract.geometry == "tile":
+    if contract.geometry.method == "tile":
         return height, width
-    if contract.geometry == "stretch":
-        rows, columns = contract.input_shape
+    if contract.geometry.method == "stretch":
+        rows, columns = contract.geometry.input_shape
         return b.integer(rows), b.integer(columns)
     sizes = [b.cast(n, DOUBLE) for n in (height, width)]
-    factor = b("Min", *(b("Div", b.double(o), n) for o, n in zip(contract.output_shape, sizes, strict=True)))
+    factor = b("Min", *(b("Div", b.double(o), n) for o, n in zip(contract.geometry.output_shape, sizes, strict=True)))
     rounded = [b.cast(b("Round", b("Mul", n, factor)), INT64) for n in sizes]
     bounded = [
-        b("Min", b.integer(o), b("Max", b.integer(1), n)) for o, n in zip(contract.output_shape, rounded, strict=True)
+        b("Min", b.integer(o), b("Max", b.integer(1), n))
+        for o, n in zip(contract.geometry.output_shape, rounded, strict=True)
     ]
     return bounded[0], bounded[1]
 
@@ -86,9 +88,9 @@ def blocks(b: Builder, height: str) -> str:
 
 def window_counts(b: Builder, shape: tuple[str, str], contract: Contract) -> list[str]:
     """How many windows `preprocess.Grid.origins` has on each axis, int64 scalars."""
-    step = contract.step if contract.geometry == "tile" else contract.output_shape
+    step = contract.geometry.step if contract.geometry.method == "tile" else contract.geometry.output_shape
     found = []
-    for size, out, pace in zip(shape, contract.output_shape, step, strict=True):
+    for size, out, pace in zip(shape, contract.geometry.output_shape, step, strict=True):
         beyond = b("Max", b("Sub", size, b.integer(out)), b.integer(0))
         found.append(b("Add", b("Div", b("Add", beyond, b.integer(pace - 1)), b.integer(pace)), b.integer(1)))
     return found
@@ -102,22 +104,19 @@ def mirror_index(b: Builder, start: str, length: int, size: str) -> str:
     return b("Min", index, b("Max", b("Sub", period, index), b.integer(0)))
 
 
-def decide(b: Builder, logits: str, contract: Contract) -> str:
-    """`postprocess.decide`: `(K, h, w)` float32 -> `(h, w)` uint8."""
-    count = len(contract.classes)
-    if contract.decision == "argmax" and count == 2:
+def decide(b: Builder, logits: str, labels: Labels) -> str:
+    """`Labels.window`: `(K, h, w)` float32 -> `(h, w)` uint8."""
+    count = labels.spec.maps
+    if labels.spec.decision == "threshold":
+        objects = b("Slice", logits, b.ints(1), b.ints(count), b.ints(0))
+        best = b("Add", b("ArgMax", objects, axis=0, keepdims=0), b.integer(1))
+        highest = b.cast(b("ReduceMax", objects, b.ints(0), keepdims=0), DOUBLE)
+        reached = b("GreaterOrEqual", highest, b.double(labels.threshold_logit))
+        return b.cast(b("Where", reached, best, b.integer(0)), UINT8)
+    if count == 2:
         first, second = (b("Gather", logits, b.integer(k), axis=0) for k in (0, 1))
         return b.cast(b("Greater", second, first), UINT8)
-    if contract.decision == "argmax":
-        return b.cast(b("ArgMax", logits, axis=0, keepdims=0), UINT8)
-    objects = b("Slice", logits, b.ints(1), b.ints(count), b.ints(0))
-    best = b("Add", b("ArgMax", objects, axis=0, keepdims=0), b.integer(1))
-    reached = b(
-        "GreaterOrEqual",
-        b.cast(b("ReduceMax", objects, b.ints(0), keepdims=0), DOUBLE),
-        b.double(threshold_logit(contract)),
-    )
-    return b.cast(b("Where", reached, best, b.integer(0)), UINT8)
+    return b.cast(b("ArgMax", logits, axis=0, keepdims=0), UINT8)
 
 
 def stitch(b: Builder, stack: str, counts: list[str], shape: tuple[str, str], contract: Contract, leading: int) -> str:
@@ -126,8 +125,8 @@ def stitch(b: Builder, stack: str, counts: list[str], shape: tuple[str, str], co
     All windows are laid side by side with their overlap, and of each row and column the place is read that
     `Grid.core` gives: a window answers for one step, the last one of an axis for what is left.
     """
-    out = contract.output_shape
-    step = contract.step if contract.geometry == "tile" else out
+    out = contract.geometry.output_shape
+    step = contract.geometry.step
     keep = [b.size(stack, 1)] if leading else []
     apart = b("Reshape", stack, b.shape(*counts, *keep, *(b.integer(o) for o in out)))  # (ny, nx, [K,] h, w)
     laid = b("Transpose", apart, perm=[2, 0, 3, 1, 4] if leading else [0, 2, 1, 3])  # ([K,] ny, h, nx, w)
@@ -151,4 +150,4 @@ def nearest(b: Builder, values: str, sizes: tuple[str, str], lengths: tuple[str,
 
 def activate(b: Builder, logits: str, contract: Contract) -> str:
     """`postprocess.activate`: `(K, H, W)` float32."""
-    return b("Softmax", logits, axis=0) if contract.activation == "softmax" else b("Sigmoid", logits)
+    return b("Softmax", logits, axis=0) if contract.answer.activation == "softmax" else b("Sigmoid", logits)

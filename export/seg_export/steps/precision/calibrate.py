@@ -12,8 +12,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from seg_runtime.engine.providers import available_threads, quiet
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.segmenter import Infer
+from seg_runtime.pipeline import Float
+from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import DataError, ParityError
 
 Ranges = dict[str, tuple[float, float]]

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, Float
-from seg_runtime.segmenter import Infer, segment_labels
+from seg_runtime.pipeline import Array, Float
+from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import ParityError
 from seg_toolkit.data.folder import ClassValues
 from seg_toolkit.evaluation.metrics import Confusion, confusion, dice, iou, over_images
@@ -156,7 +157,7 @@ def answered(
     """Images, true labels and fp32's labels; arguments and errors are those of `judge`."""
     for picture in chosen:
         image, truth = picture.read(contract, classes)
-        yield Known(image, truth, segment_labels(image, contract, reference))
+        yield Known(image, truth, answer_of(contract).segment(image, reference))
 
 
 def counted(known: Iterable[Known], contract: Contract, form: Infer) -> Iterator[Cost]:
@@ -169,7 +170,7 @@ def counted(known: Iterable[Known], contract: Contract, form: Infer) -> Iterator
         return logits
 
     for case in known:
-        cost.add(case.labels, segment_labels(case.image, contract, watched), case.truth)
+        cost.add(case.labels, answer_of(contract).segment(case.image, watched), case.truth)
         yield cost
 
 

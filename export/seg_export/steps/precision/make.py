@@ -12,8 +12,8 @@ import onnx
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import PRECISIONS, Contract
 from seg_runtime.model.golden import FP32_LIMIT
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.segmenter import Infer, window_logits
+from seg_runtime.pipeline import Float
+from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import ParityError, SegError
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.data.folder import stored_classes
@@ -99,14 +99,14 @@ def in_precision(
         DataError, ImageError: images that do not fit the model.
     """
     classes = stored_classes(checkpoint.classes)
-    images = pictures(wanted.calibration, checkpoint.reader, contract.channel_files)
-    judges = pictures(wanted.images, checkpoint.reader, contract.channel_files) if wanted.images else images
+    images = pictures(wanted.calibration, contract, checkpoint.reader)
+    judges = pictures(wanted.images, contract, checkpoint.reader) if wanted.images else images
     chosen = some(images, CALIBRATION_IMAGES)
     found = spread(graph, _watched(image_windows(chosen, contract), 2 * len(chosen), watch))
     known = answered(some(images, IMAGES), classes, contract, proven.run)
     made, facts = _made(graph, found, wanted, known, contract, watch)
     kept = facts["in_float"]
-    contract = replace(contract, precision=wanted.name)
+    contract = replace(contract, file=replace(contract.file, precision=wanted.name))
     session = Session(stamped(made, contract), provider="cpu")
     form: Infer = inferring(fp16.rounded(graph, kept)) if wanted.name == "fp16" else session.run
     what = f"comparing {wanted.name} labels"
@@ -187,7 +187,7 @@ def tolerance(reference: Infer, answer: Infer, contract: Contract) -> Tolerance:
     Raises:
         ParityError: so large an error that a self-test would pass anything.
     """
-    headroom, largest, rms = HEADROOM[contract.precision], 0.0, 0.0
+    headroom, largest, rms = HEADROOM[contract.file.precision], 0.0, 0.0
     for values in generated_images(contract, CANDIDATES, seed=1):
         image = generated(values, contract).image()
         [wanted], [came] = (list(window_logits(image, contract, infer)[1]) for infer in (reference, answer))
@@ -197,7 +197,7 @@ def tolerance(reference: Infer, answer: Infer, contract: Contract) -> Tolerance:
         problem = f"made-up images differ by {largest:.1e} of the logits' range"
         fix = "nothing was written; a self-test could prove nothing"
         raise ParityError(problem, f"below {LOOSEST / headroom:.1e}", fix)
-    least, least_rms = LEAST[contract.precision]
+    least, least_rms = LEAST[contract.file.precision]
     return Tolerance(max(least, _rounded_up(headroom * largest)), max(least_rms, _rounded_up(headroom * rms)))
 
 

@@ -44,7 +44,7 @@ def saved(tmp_path_factory):
 def test_file_record_and_self_test_know_the_precision(files, name):
     image = two_tone(9)
     with Segmenter(files[name], "cpu", self_test=True) as segmenter:
-        assert segmenter.contract.precision == name
+        assert segmenter.contract.file.precision == name
         figures = segmenter.contract.parity[name]
         result = segmenter(image)
         report = segmenter.test_report
@@ -81,7 +81,7 @@ def test_kernels_that_saturate_are_refused_at_export(monkeypatch, data):
 
     def cut_off(self, window):
         logits = run(self, window)
-        return np.clip(logits, -2, 2) if self.contract.precision == "int8" else logits
+        return np.clip(logits, -2, 2) if self.contract.file.precision == "int8" else logits
 
     monkeypatch.setattr(make.Session, "run", cut_off)
     with pytest.raises(ParityError, match=r"int8 kernels of this processor err by .*--reduce-range"):
@@ -92,7 +92,7 @@ def test_kernels_that_saturate_are_refused_at_export(monkeypatch, data):
 def test_host_ready(data, files, name):
     exported = export(bright(), precision=Precision(name, data), host=HostForm())
     assert exported.contract.parity["host_ready"]["differing"] == 0
-    assert (exported.contract.precision, exported.contract.form) == (name, "host-ready")
+    assert (exported.contract.file.precision, exported.contract.file.kind) == (name, "host-ready")
     image = two_tone(5)
     with Segmenter(exported.content, "cpu", self_test=True) as host, Segmenter(files[name], "cpu") as window:
         assert np.array_equal(host(image).labels, window(image).labels)

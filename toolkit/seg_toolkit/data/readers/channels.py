@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from seg_runtime.formats.channels import group, stacked
-from seg_runtime.formats.pictures import SUFFIXES
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats import FORMATS, group, stacked
+from seg_runtime.model.input import ChannelFile
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, SegError
 
 from ..case import Case, Example
@@ -26,12 +26,12 @@ class ChannelsCase(Case):
     name: str
     image_files: tuple[Path, ...]
     mask_file: Path
-    endings: tuple[str, ...]
+    files: tuple[ChannelFile, ...]
 
     @property
-    def channel_files(self) -> tuple[str, ...]:
+    def channel_files(self) -> tuple[ChannelFile, ...]:
         """How their names end."""
-        return self.endings
+        return self.files
 
     def image(self) -> Array:
         """`(H, W, C)`, a channel each."""
@@ -68,7 +68,8 @@ def find_channels(root: Path, report: Callable[[str], None], files: str = "") ->
     for part in ("images", "masks"):
         if not (root / part).is_dir():
             raise DataError(f"{root} has no folder {part}", layout, "point to the folder that holds them")
-    found, failed = group(_pictures(root / "images"), endings)
+    channels = tuple(ChannelFile(ending) for ending in endings)
+    found, failed = group(_pictures(root / "images"), channels)
     if failed:
         raise failed[0][1]
     images = {case.name: paths for case, paths in found.items()}
@@ -79,8 +80,8 @@ def find_channels(root: Path, report: Callable[[str], None], files: str = "") ->
             report(f"{len(odd)} {what}, left out: {', '.join(odd[:5])}{' …' if len(odd) > 5 else ''}")
     if not both:
         raise DataError(f"no case in {root / 'images'} has the name of a mask", layout, "rename them")
-    return [ChannelsCase(name, images[name], masks[name], endings) for name in both]
+    return [ChannelsCase(name, images[name], masks[name], channels) for name in both]
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    return [p for p in sorted(folder.iterdir()) if FORMATS.is_picture(p) and not p.name.startswith(".")]

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg_runtime.formats.channels import group, stacked
-from seg_runtime.formats.pictures import SUFFIXES
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats import FORMATS, group, stacked
+from seg_runtime.model.input import ChannelFile
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, ImageError, SegError
 
 from ..case import Case, Example
@@ -36,19 +36,13 @@ class TargetCase(Case):
     image_files: tuple[Path, ...]
     target_files: tuple[Path, ...]
     page: int
-    endings: tuple[str, ...]
-    factors: tuple[int, ...]
+    channels: tuple[ChannelFile, ...]
     names: tuple[str, ...]
 
     @property
-    def channel_files(self) -> tuple[str, ...]:
-        """How the names of the image's files end."""
-        return self.endings
-
-    @property
-    def channel_factors(self) -> tuple[int, ...]:
-        """By how much they are enlarged."""
-        return self.factors
+    def channel_files(self) -> tuple[ChannelFile, ...]:
+        """The image's files, where each is a channel."""
+        return self.channels
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -57,7 +51,7 @@ class TargetCase(Case):
 
     def image(self) -> Array:
         """`(H, W, C)`."""
-        return _joined(self.image_files, self.page, self.factors)
+        return _joined(self.image_files, self.page, self.channels)
 
     def values(self) -> dict[int, str]:
         """There are none."""
@@ -94,25 +88,25 @@ def find_targets(root: Path, report: Callable[[str], None], targets: str = "", i
     for part in PARTS:
         if not (root / part).is_dir():
             raise DataError(f"{root} has no folder {part}", layout, "point to the folder that holds them")
-    (endings, factors), (outputs, odd) = _endings(images), _endings(targets)
-    if odd:
+    channels, outputs = _channels(images), _channels(targets)
+    if any(file.factor > 1 for file in outputs):
         raise SegError(f"the reader targets with targets={targets}", "targets of the image's own size", "leave * out")
-    pictures, truths = (_files(root / part, e) for part, e in zip(PARTS, (endings, outputs), strict=True))
+    pictures, truths = (_files(root / part, files) for part, files in zip(PARTS, (channels, outputs), strict=True))
     both = sorted(pictures.keys() & truths.keys())
     for found, what in ((pictures, "images without a target"), (truths, "targets without an image")):
         if lone := sorted(found.keys() - set(both)):
             report(f"{len(lone)} {what}, left out: {', '.join(lone[:5])}{' …' if len(lone) > 5 else ''}")
     if not both:
         raise DataError(f"no image in {root / 'images'} has the name of a target", layout, "rename them")
-    bare = tuple(e.strip("_-. ") or e for e in outputs)
-    names = (bare if len(set(bare)) == len(bare) else tuple(outputs)) or _channel_names(truths[both[0]][0])
+    endings = tuple(file.ending for file in outputs)
+    bare = tuple(e.strip("_-. ") or e for e in endings)
+    names = (bare if len(set(bare)) == len(bare) else endings) or _channel_names(truths[both[0]][0])
     cases: list[TargetCase] = []
     for name in both:
         count = _pages(name, (*pictures[name], *truths[name]))
         titles = [name] if count == 1 else [f"{name}_page{n:0{len(str(count - 1))}}" for n in range(count)]
         cases += [
-            TargetCase(title, pictures[name], truths[name], page, endings, factors, names)
-            for page, title in enumerate(titles)
+            TargetCase(title, pictures[name], truths[name], page, channels, names) for page, title in enumerate(titles)
         ]
     if twice := sorted(name for name, count in Counter(case.name for case in cases).items() if count > 1):
         raise DataError(
@@ -121,23 +115,22 @@ def find_targets(root: Path, report: Callable[[str], None], targets: str = "", i
     return cases
 
 
-def _endings(text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """`_red*4+_pan` -> the endings and their factors, which are empty where none is given."""
+def _channels(text: str) -> tuple[ChannelFile, ...]:
+    """`_red*4+_pan` -> the endings and their factors."""
     parts = [re.fullmatch(r"([^*]+)(?:\*([1-9]\d?))?", part) for part in text.split("+")] if text else []
-    endings = tuple(part[1] for part in parts if part)
-    factors = tuple(int(part[2] or 1) for part in parts if part)
-    if len(endings) < len(parts) or len(set(endings)) < len(endings) or (factors and min(factors) > 1):
+    found = tuple(ChannelFile(part[1], int(part[2] or 1)) for part in parts if part)
+    if len({file.ending for file in found}) < len(parts) or min((file.factor for file in found), default=1) > 1:
         wanted = "how their names end, each once, the finest without a factor"
         raise SegError(f"the reader targets with {text}", wanted, "such as _red*4+_green*4+_pan")
-    return endings, factors if set(factors) - {1} else ()
+    return found
 
 
-def _files(folder: Path, endings: Sequence[str]) -> dict[str, tuple[Path, ...]]:
+def _files(folder: Path, channels: Sequence[ChannelFile]) -> dict[str, tuple[Path, ...]]:
     """The files of each case, by its name."""
-    if not endings:
+    if not channels:
         return {name: (path,) for name, path in by_stem(folder).items()}
-    paths = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-    cases, failed = group(paths, endings)
+    paths = [p for p in sorted(folder.iterdir()) if FORMATS.is_picture(p) and not p.name.startswith(".")]
+    cases, failed = group(paths, channels)
     if failed:
         raise failed[0][1]
     return {case.name: files for case, files in cases.items()}
@@ -157,9 +150,9 @@ def _page_count(path: Path) -> int:
     return len(opened_stack(path))
 
 
-def _joined(files: Sequence[Path], page: int, factors: Sequence[int] = ()) -> Array:
+def _joined(files: Sequence[Path], page: int, channels: Sequence[ChannelFile] = ()) -> Array:
     planes = [_page(path, page) for path in files]
-    return planes[0] if len(planes) == 1 else stacked(planes, [str(path) for path in files], factors)
+    return planes[0] if len(planes) == 1 else stacked(planes, [str(path) for path in files], channels)
 
 
 def _page(path: Path, page: int) -> Array:

@@ -21,6 +21,6 @@ def aim_of(contract: Contract, classes: Sequence[ClassValues], settings: Mapping
         classes: with their mask values; empty of a regression.
         settings: of `train.Settings`, those that a checkpoint keeps, too; what is missing is the default.
     """
-    if contract.task == "regression":
+    if contract.answer.kind == "values":
         return ValueAim(contract, settings.get("loss") or ValueAim.LOSS)
     return LabelAim(contract, classes, settings.get("dice_weight", 1.0), settings.get("empty_dice", "skip"))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from PIL import Image
-from seg_runtime.formats.pictures import fitted
-from seg_runtime.model.contract import Contract, Voxels
-from seg_runtime.pipeline.preprocess import Array
-from seg_runtime.pipeline.walk import Infer, answered
+from seg_runtime.answers import answer_of
+from seg_runtime.model.contract import Contract
+from seg_runtime.model.input import Voxels
+from seg_runtime.pipeline import Array
+from seg_runtime.pipeline.fit import fitted
+from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import DataError
 from torch import Tensor
 
@@ -97,18 +99,19 @@ class Aim(ABC):
             DataError: a structure on another grid than the model's, whose scores would say nothing, or a truth of another kind.
         """
         for case in progress(cases):
-            if case.voxels != self.contract.voxels:
+            if case.voxels != self.contract.input.voxels:
                 came = f"{case.name} is {_on(case.voxels)}"
-                wanted = f"{_on(self.contract.voxels)} as the model was trained"
+                wanted = f"{_on(self.contract.input.voxels)} as the model was trained"
                 raise DataError(came, wanted, "choose another --reader")
-            if len(case.outputs) != len(self.contract.outputs):
-                came, wanted = (_answers(len(of.outputs)) for of in (case, self.contract))
+            wanted_outputs = len(getattr(self.contract.answer, "outputs", ()))
+            if len(case.outputs) != wanted_outputs:
+                came, wanted = _answers(len(case.outputs)), _answers(wanted_outputs)
                 raise DataError(
                     f"{case.name} has {came} as its truth", f"{wanted} as the model answers", "choose another --reader"
                 )
             example = case.read(self.classes)
             image = fitted(example.image, self.contract, case.name)
-            yield self.compare(case.name, example, answered(image, self.contract, infer))
+            yield self.compare(case.name, example, answer_of(self.contract).segment(image, infer))
 
 
 def _answers(outputs: int) -> str:

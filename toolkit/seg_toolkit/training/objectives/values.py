@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
+from seg_runtime.model.answer import ValueSpec
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import SegError
 from torch import Tensor
 
@@ -40,25 +41,27 @@ class ValueAim(Aim):
             SegError: an unknown loss, one twice, or windows too small for SSIM.
         """
         super().__init__(contract)
+        assert isinstance(contract.answer, ValueSpec)
+        self.outputs = contract.answer.outputs
         names = loss.split("+")
         if not set(names) <= LOSSES.keys() or len(set(names)) < len(names):
             raise SegError(f"--loss {loss}", f"{', '.join(LOSSES)}, or a sum such as l1+ssim", "choose one")
         least = 2 * REACH_PX + 1
-        if "ssim" in names and min(contract.output_shape) < least:
-            came = f"--loss {loss} and an output window of {min(contract.output_shape)} px"
+        if "ssim" in names and min(contract.geometry.output_shape) < least:
+            came = f"--loss {loss} and an output window of {min(contract.geometry.output_shape)} px"
             raise SegError(came, f"{least} px or more", "take a larger --input-size, or another loss")
         self._terms = [LOSSES[name] for name in names]
 
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Sum of the terms; truth is `(N, K, *spatial)` float32 in the network's units."""
-        first, *others = (term(answer, truth, weights, self.contract.outputs) for term in self._terms)
+        first, *others = (term(answer, truth, weights, self.outputs) for term in self._terms)
         return sum(others, first)
 
     def compare(self, name: str, example: Example, answer: Array) -> Judged:
         """Figures are `value_metrics.scores`."""
         assert example.targets is not None
         truth = np.moveaxis(example.targets, -1, 0)
-        figures = scores(truth, answer, self.contract.outputs)
+        figures = scores(truth, answer, self.outputs)
         return Judged(name, example.image, truth, answer, figures, float(np.mean(figures["psnr"])), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
@@ -70,7 +73,7 @@ class ValueAim(Aim):
         means = {metric: np.mean([f[metric] for f in figures], axis=0) for metric in METRICS}
         outputs = [
             {"name": o.name, "unit": o.unit, **{m: _number(means[m][i]) for m in METRICS}}
-            for i, o in enumerate(self.contract.outputs)
+            for i, o in enumerate(self.outputs)
         ]
         whole = {f"mean_{m}": _number(means[m].mean()) for m in ("psnr", "ssim")}
         return {"images": len(figures), **whole, "outputs": outputs}
@@ -87,9 +90,7 @@ class ValueAim(Aim):
 
     def preview(self, cases: Sequence[Judged]) -> Image.Image:
         """See `picture.value_preview`."""
-        return value_preview(
-            [(j.name, j.image, j.truth, j.answer, j.figures["psnr"]) for j in cases], self.contract.outputs
-        )
+        return value_preview([(j.name, j.image, j.truth, j.answer, j.figures["psnr"]) for j in cases], self.outputs)
 
 
 def _number(value: float) -> float | None:

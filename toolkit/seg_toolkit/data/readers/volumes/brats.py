@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seg_runtime.formats.nifti import SUFFIXES
+from seg_runtime.model.input import ChannelFile
 from seg_runtime.support.errors import DataError
 
 from .volume import VolumeCase, volumes_in
@@ -37,7 +38,7 @@ def find_cases(root: Path, report: Callable[[str], None]) -> Sequence[VolumeCase
             bare.append(folder.name)
             continue
         files = tuple(path for scan in SCANS if (path := scans[scan]))
-        found.append(VolumeCase(folder.name, files, labels, endings=tuple(f"_{scan}" for scan in SCANS)))
+        found.append(VolumeCase(folder.name, files, labels, files=tuple(ChannelFile(f"_{scan}") for scan in SCANS)))
     if bare:
         report(f"{len(bare)} without labels, left out: {', '.join(bare[:5])}{' …' if len(bare) > 5 else ''}")
     if not found:

@@ -7,7 +7,7 @@ read in different ways, stays zero. PyMOL scales such maps by their own spread u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,32 +15,88 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import ClassInfo, Voxels
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array, Float
-from .structures import Lattice, Structure, lattice_of, load_gemmi, read_structure
+from ...model import MAX_PIXELS, ClassInfo, Contract, Voxels
+from ...pipeline import Array, Float
+from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source
+from .atoms import SUFFIXES, WANTED, Structure, load_gemmi, read_structure
+from .voxels import Lattice
 
 LINING_ANGSTROM = 4.0  # between a residue's heavy atom and the centre of a voxel of its site
-SUFFIX = ".mrc"
+_SUFFIX = ".mrc"
 _BYTES, _WORDS, _FLOATS = 0, 1, 2  # modes of the format: int8, int16, float32
 _STARTS, _INTERVALS = (5, 6, 7), (8, 9, 10)  # words of the header, x, y, z
 
 
-@dataclass(frozen=True)
-class Site:
+class Structures(Format):
+    """PDB and mmCIF files: the answer is a map that lies over the structure."""
+
+    title = WANTED
+    suffixes = SUFFIXES
+    axes = 3
+
+    def recognises(self, head: bytes) -> bool:
+        """Never: both are plain texts."""
+        return False
+
+    def fits(self, contract: Contract) -> bool:
+        """Whether the model was trained on structures."""
+        return contract.input.voxels is not None
+
+    def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
+        """The grid `(D, H, W, C)` uint8 of a structure."""
+        assert options.voxels  # of a model that takes structures
+        site = Site.read(data, name, options.voxels, options.max_pixels)
+        yield Page(site.lattice.filled(site.structure, options.voxels), Path(name).name, site)
+
+    def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
+        """Labels as a map."""
+        return {"mask": Output("mask", (_SUFFIX,), _write_labels)} if data == "labels" else {}
+
+    def probabilities(self) -> Mapping[str, Output]:
+        """NPY, and a map of the likeliest class that is not the background."""
+        return {"npy": NPY, "map": Output("probabilities_map", (_SUFFIX,), _write_probability)}
+
+    def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
+        """The grid and each site."""
+        [result] = results
+        return {"structure": _site(result).record(result.answer, result.contract.classes)}
+
+
+def _site(result: Answered) -> Site:
+    assert isinstance(result.place, Site)
+    return result.place
+
+
+def _write_labels(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    _site(results[0]).write_labels(file, results[0].answer)
+
+
+def _write_probability(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    _site(results[0]).write_probability(file, results[0].probabilities)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site(Place):
     """A structure, its grid and what is written about them."""
 
     structure: Structure
     lattice: Lattice
     voxels: Voxels
 
+    @classmethod
+    def read(cls, data: bytes, name: str, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> Site:
+        """A file's structure on its grid; errors are those of `read_structure` and `Lattice.around`."""
+        structure = read_structure(data, name)
+        lattice = Lattice.around(structure, voxels, name, max_pixels)
+        return cls(spacing_mm=(voxels.side_angstrom * 1e-7,) * 3, structure=structure, lattice=lattice, voxels=voxels)
+
     def write_labels(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
         """Write labels `(D, H, W)` as a map of int8, or of int16 where there are more than 128 classes."""
-        write_map(file, labels, self.lattice, _BYTES if labels.max() < 128 else _WORDS)
+        _write_map(file, labels, self.lattice, _BYTES if labels.max() < 128 else _WORDS)
 
     def write_probability(self, file: BinaryIO, probabilities: Float) -> None:
         """Write of `(K, D, H, W)` the probability of the likeliest class that is not the background, float32."""
-        write_map(file, probabilities[1:].max(axis=0), self.lattice, _FLOATS)
+        _write_map(file, probabilities[1:].max(axis=0), self.lattice, _FLOATS)
 
     def record(self, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> dict[str, Any]:
         """What a machine reads about the grid and each site, ready for JSON."""
@@ -78,13 +134,7 @@ class Site:
         return [{"chain": r.chain, "number": f"{r.number}{r.insertion}", "name": r.name} for r in found]
 
 
-def read_site(data: bytes, name: str | Path, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> Site:
-    """A file's structure on its grid; errors are those of `read_structure` and `lattice_of`."""
-    structure = read_structure(data, str(name))
-    return Site(structure, lattice_of(structure, voxels, str(name), max_pixels), voxels)
-
-
-def write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> None:
+def _write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> None:
     """Write `(D, H, W)` on a structure's grid as a CCP4/MRC map.
 
     Args:

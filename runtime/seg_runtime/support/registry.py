@@ -1,0 +1,80 @@
+"""Registries: our own things by name, then those that installed packages offer as entry points.
+
+A package outside of this repository adds, for example, a file format by an entry point of its own:
+
+    [project.entry-points."seg_edge.formats"]
+    toy = "toy_format:ToyFormat"
+
+Entry points are looked up only for a name that is not ours, or where all are asked for: reading them costs a start 15 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from .errors import SegError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind, by name.
+
+    >>> Registry("seg_edge.numbers", "number", {"one": 1}).get("one")
+    1
+    """
+
+    def __init__(self, group: str, what: str, own: Mapping[str, T]) -> None:
+        """Set it up.
+
+        Args:
+            group: of the entry points, `seg_edge.formats` for example.
+            what: one of these things in an error, "format" for example.
+            own: our own things, which come first.
+        """
+        self.group, self.what, self.own = group, what, dict(own)
+        self._loaded: dict[str, T] = {}
+
+    @cached_property
+    def _offered(self) -> dict[str, Any]:
+        from importlib.metadata import entry_points  # 15 ms
+
+        return {point.name: point for point in entry_points(group=self.group) if point.name not in self.own}
+
+    def names(self) -> list[str]:
+        """All names, ours first."""
+        return [*self.own, *sorted(self._offered)]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a thing of this name is known."""
+        return name in self.own or name in self._offered
+
+    def get(self, name: str, fix: str = "choose one of them") -> T:
+        """The thing of a name.
+
+        Args:
+            name: of `names`.
+            fix: what an error advises.
+
+        Raises:
+            SegError: nothing has this name, or the package that offers it cannot be loaded.
+        """
+        if name in self.own:
+            return self.own[name]
+        if name not in self._offered:
+            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix)
+        if name not in self._loaded:
+            try:
+                self._loaded[name] = self._offered[name].load()
+            except (ImportError, AttributeError) as error:
+                offered = self._offered[name].value
+                came = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
+                raise SegError(came, "", "install what it needs, or uninstall the package that offers it") from error
+        return self._loaded[name]
+
+    def all(self) -> Iterator[T]:
+        """All things, ours first; those of other packages are loaded when their turn comes."""
+        yield from self.own.values()
+        yield from (self.get(name) for name in sorted(self._offered))
