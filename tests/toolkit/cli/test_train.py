@@ -224,9 +224,9 @@ def test_option_out_of_range_is_one_line(tmp_path: Path, option: list[str]) -> N
     assert len(seg_train(tmp_path, *option).stderr.splitlines()) == 1
 
 
-def test_a_real_process_ends_with_one_line_too(tmp_path: Path, child_env: dict[str, str]) -> None:
+def test_a_real_process_ends_with_one_line_too(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from seg_toolkit.cli import main; main()", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env=child_env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
@@ -367,10 +367,10 @@ def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, mode
     assert "lists 3" in line
 
 
-def test_help_does_not_import_torch(child_env: dict[str, str]) -> None:
+def test_help_does_not_import_torch() -> None:
     code = "import sys, click.testing as t, seg_toolkit.cli as c; r = t.CliRunner().invoke(c.main, ['-h']); "
     code += "assert r.exit_code == 0 and '--resume' in r.output; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], env=child_env, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
