@@ -152,7 +152,7 @@ def test_two_wheels_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:
     session = Session(breaking_model(model), "cpu")
-    with pytest.raises(SegError):
+    with pytest.raises(SegError, match="Gather"):
         session.warm_up()
 
 
@@ -289,7 +289,7 @@ def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) ->
     reading = ModelFile(path)
     reading._thread.join()
     path.unlink()
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"model.onnx"):
         Session(reading, "cpu")
 
 

@@ -263,14 +263,12 @@ def test_resume_with_other_images_is_refused(unbroken: Path, tmp_path: Path) -> 
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
     assert seg_train(cells, "-o", out, *SMALL, "--steps", "1").exit_code == 0
-    before = out.read_bytes(), resume_path(out).read_bytes()
     result = seg_train(cells, "-o", out, *SMALL, "--steps", "40", "--lr", "100", "--optimizer", "sgd", "--overwrite")
     assert result.exit_code == 1
     assert "finite" in result.stderr.splitlines()[-1]
     assert "--lr" in result.stderr.splitlines()[-1]
     assert all(bool(w.isfinite().all()) for w in final_weights(out).values())
     assert load(out).build()
-    assert before
 
 
 @pytest.mark.parametrize("lr", ["nan", "1e38", "1e30"])
