@@ -94,7 +94,12 @@ def test_images_of_the_format_are_answered_on_the_provider(
     done = run(*words, toys=installed, log=log)
     assert "5 segmented" in done.stdout
     assert log.read_text() == "a session\n"
-    assert {p.name for p in out.glob("disc0*")} == {"disc0.json", "disc0_mask.grid", "disc0_overlay.png", "disc0_size.txt"}
+    assert {p.name for p in out.glob("disc0*")} == {
+        "disc0.json",
+        "disc0_mask.grid",
+        "disc0_overlay.png",
+        "disc0_size.txt",
+    }
     record = json.loads((out / "disc0.json").read_text())
     mask = grid_of(out / "disc0_mask.grid")
     assert mask.shape == (70, 80)
@@ -115,9 +120,7 @@ def test_the_self_test_and_the_doctor_know_the_provider(installed: Path, model: 
     assert examined["works"]
 
 
-def test_a_step_is_checked_before_the_work_and_its_outcome_proven(
-    installed: Path, model: Path, tmp_path: Path
-) -> None:
+def test_a_step_is_checked_before_the_work_and_its_outcome_proven(installed: Path, model: Path, tmp_path: Path) -> None:
     checkpoint, log = model.with_suffix(".pt"), tmp_path / "log"
     words = ["seg-export", checkpoint, tmp_path / "n.onnx", "--step"]
     refused = run(*words, "scaled", "--host-ready", toys=installed, log=log, code=1)

@@ -62,7 +62,7 @@ class Session:
         runtime_module()
         content = reading.take()
         if options.require_signature is not None:
-            check_signed(content, options.require_signature)
+            content.check_signed(options.require_signature)
         self.sha256 = content.sha256
         self.contract = content.contract
         self.golden = _golden(content, self.contract) if options.self_test else None
@@ -205,19 +205,6 @@ class Session:
 
     def _ports(self) -> list[Any]:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
-
-
-def check_signed(content: Content, public_key: str | Path) -> None:
-    """Refuse a model that the file beside it does not sign with this key; see `signature.py`.
-
-    Raises:
-        ModelError: no signature, that of another file, or a model without a file.
-    """
-    if content.path is None:
-        raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
-    from ..model.signature import check_signature
-
-    check_signature(content.path, content.sha256, Path(public_key))
 
 
 @dataclass(frozen=True)
