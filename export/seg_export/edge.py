@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from seg_runtime.cli.tools import Progress, Report, TuneOptions
-from seg_runtime.engine import RunOptions, check_signed
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import GOLDEN_KEY
@@ -102,7 +102,7 @@ def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None)
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
     content = ModelFile(options.model).take()
     if options.require_signature is not None:
-        check_signed(content, options.require_signature)
+        content.check_signed(options.require_signature)
     contract = plain_contract(content)
     check_target(options)
     source = read_source(content, contract, options.threads)

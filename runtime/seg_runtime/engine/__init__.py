@@ -20,4 +20,3 @@ from .options import Tuning as Tuning
 from .providers import PROVIDERS as PROVIDERS
 from .providers import Provider as Provider
 from .providers import candidates as candidates
-from .source import check_signed as check_signed

@@ -20,7 +20,7 @@ from .installation import runtime_module
 from .opening import check_wheels, open_on, placement
 from .options import RunOptions
 from .providers import Provider, candidates
-from .source import ModelSource, check_signed
+from .source import ModelSource
 
 if TYPE_CHECKING:
     from ..model.golden import Golden
@@ -62,7 +62,7 @@ class Session:
         runtime_module()
         content = reading.take()
         if options.require_signature is not None:
-            check_signed(content, options.require_signature)
+            content.check_signed(options.require_signature)
         self.sha256 = content.sha256
         self.contract = content.contract
         self.golden = _golden(content, self.contract) if options.self_test else None

@@ -9,19 +9,6 @@ from ..model import Content, Stamp, stamp
 from ..support import ModelError
 
 
-def check_signed(content: Content, public_key: str | Path) -> None:
-    """Refuse a model that the file beside it does not sign with this key; see `signature.py`.
-
-    Raises:
-        ModelError: no signature, that of another file, or a model without a file.
-    """
-    if content.path is None:
-        raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
-    from ..model.signature import check_signature
-
-    check_signature(content.path, content.sha256, Path(public_key))
-
-
 @dataclass(frozen=True)
 class ModelSource:
     """Where ONNX Runtime takes a model from that was read and digested.

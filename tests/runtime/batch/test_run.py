@@ -236,7 +236,7 @@ def test_an_input_is_never_written_over(tmp_path: Path) -> None:
     for name in ("a.png", "a_mask.png"):
         (tmp_path / name).write_bytes(png(noise_image(20, 30)))
     tasks, failed = found([tmp_path / "a.png", tmp_path / "a_mask.png"], tmp_path)
-    assert [t.source.name for t in tasks] == ["a_mask.png"]
+    assert [t.source.path.name for t in tasks] == ["a_mask.png"]
     assert "an input of this run" in str(failed[0][1])
 
 

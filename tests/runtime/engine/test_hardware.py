@@ -60,4 +60,5 @@ def test_threads_stay_within_affinity_and_quota(
 def test_on_this_machine() -> None:
     assert 1 <= available_threads() <= _affine_threads()
     flags = {flag.upper() for flag in cpu_flags()}
-    assert all(has is None or has == (name in flags) for name, has in cpu_features().items() if flags)
+    told = {name for name, has in cpu_features().items() if has}
+    assert cpu_features() == dict.fromkeys(cpu_features()) if not flags else told == flags & cpu_features().keys()

@@ -137,7 +137,7 @@ def test_external_weights_are_refused(model_file: Path, tmp_path: Path, monkeypa
 
 def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:
     session = Session(breaking_model(model), CPU)
-    with pytest.raises(SegError):
+    with pytest.raises(SegError, match="Gather"):
         session.warm_up()
 
 
@@ -205,7 +205,7 @@ def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) ->
     reading = ModelFile(path)
     reading._thread.join()
     path.unlink()
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"model.onnx"):
         Session(reading, CPU)
 
 

@@ -167,5 +167,5 @@ def test_wrong_folders(tmp_path):
     checkpoint = bright()
     odd = folder(tmp_path / "odd", count=1, masks=False)
     (odd / "images" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageError, match=r"0\.png"):
         judge(pictures(odd), stored_classes(checkpoint.classes), checkpoint.contract, brightness, brightness)
