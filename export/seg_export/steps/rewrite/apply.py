@@ -8,15 +8,10 @@ from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 from onnxscript.rewriter import RewriteRuleSet
 
-from .concat import Split
-from .constants import Constants
-from .crop import Crop
 from .layers import Layer, Table, find_layers
-from .pad import Pad
-from .upconv import Upconv
-from .winograd import Winograd
-from .winograd1d import Winograd1d
-from .winograd2 import Winograd2
+from .layout import Crop, Pad, Split, Upconv
+from .rule import Constants
+from .winograd import Winograd, Winograd1d, Winograd2
 
 RULES = (Winograd, Winograd1d, Winograd2, Split, Pad, Upconv, Crop)
 FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .layers import FORMS, Layer
-from .pad import PACK
+from .layout import PACK
 
 WIDE = 128  # channels and maps from which Winograd's transforms along columns cost less than the products they save
 WIDER = 256  # and those along both axes

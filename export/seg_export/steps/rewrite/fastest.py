@@ -1,24 +1,51 @@
-"""A graph in the forms that are fastest on this machine, where they are faster than the graph as it was.
+"""Which form each layer gets on this machine: measured, not guessed.
 
 `seg-export --tune` and `seg-run --tune` both come here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from seg_runtime.engine.hardware import available_threads, cpu_name
-from seg_runtime.engine.providers import runtime_module
+from seg_runtime.engine.providers import open_session, runtime_module
+from seg_runtime.engine.tuning import Setup
+from seg_runtime.support.tables import table
 
-from .apply import rewritten
-from .tune import Tuned, Watch, network_ms, tuned
+from .apply import layers_of, rewritten
+from .default import default_table
+from .layers import FORMS, Layer, Table
+from .layout import PACK
 
+LAYER_RUNS, NETWORK_RUNS = 5, 3  # the shortest counts: noise only ever adds
 PAIRS = 5  # windows of both graphs in turn, each in a session of its own
 WORTH = 0.97  # of the time; a gain below is lost in noise, while the file grows
+
+Watch = Callable[[int, int], None]
+"""Called with measurements done and measurements in all."""
+
+
+@dataclass
+class Measured:
+    """What was measured here.
+
+    Attributes:
+        table: the fastest.
+        layer_ms: of each convolution in each of its forms, alone.
+        network_ms: of a window in each table that was tried whole.
+    """
+
+    table: dict[str, str] = field(default_factory=dict)
+    layer_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    network_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,7 +62,7 @@ class Fastest:
 
     graph: onnx.ModelProto
     forms: Mapping[str, str]
-    measured: Tuned
+    measured: Measured
     pairs_ms: tuple[tuple[float, float], ...]
     machine: Mapping[str, Any]
 
@@ -61,23 +88,24 @@ class Fastest:
 
     def table(self) -> str:
         """The figures for a person."""
-        wide = max((len(name) for ms in (self.measured.layer_ms, self.measured.network_ms) for name in ms), default=0)
-        columns = list(dict.fromkeys(form for ms in self.measured.layer_ms.values() for form in ms))
-        lines = ["forms measured on {processor}, {threads} threads, ONNX Runtime {onnxruntime}".format(**self.machine)]
-        lines.append(f"  {'ms of a convolution':<{wide}}" + "".join(f"  {form:>9}" for form in columns))
-        for name, ms in self.measured.layer_ms.items():
-            lines.append(f"  {name:<{wide}}" + "".join(f"  {_ms(ms.get(form)):>9}" for form in columns))
-        lines.append(f"  {'ms of a window':<{wide}}")
-        lines += [f"  {name:<{wide}}  {_ms(ms):>9}" for name, ms in self.measured.network_ms.items()]
-        return "\n".join([*lines, f"  {self._verdict()}"])
+        layers, networks = self.measured.layer_ms, self.measured.network_ms
+        forms = list(dict.fromkeys(form for ms in layers.values() for form in ms))
+        rows = [
+            ("ms of a convolution", _columns(forms)),
+            *((name, _columns([_ms(ms.get(form)) for form in forms])) for name, ms in layers.items()),
+            ("ms of a window", ""),
+            *((name, _columns([_ms(ms)])) for name, ms in networks.items()),
+        ]
+        title = "forms measured on {processor}, {threads} threads, ONNX Runtime {onnxruntime}".format(**self.machine)
+        return f"{table(rows, title)}\n  {self._verdict()}"
 
     def _verdict(self) -> str:
         if self.ratio is None:
             return "nothing is faster than the network as it was"
         name = min(self.measured.network_ms, key=self.measured.network_ms.__getitem__, default="")
         pairs = ", ".join(f"{other:.0f} / {plain:.0f}" for plain, other in self.pairs_ms)
-        told = f"{name}: {self.ratio:.3f} of the time of the network as it was ({pairs} ms in turn)"
-        return told if self.forms else f"{told}, which is not worth a larger file; {WORTH} would be"
+        figures = f"{name}: {self.ratio:.3f} of the time of the network as it was ({pairs} ms in turn)"
+        return figures if self.forms else f"{figures}, which is not worth a larger file; {WORTH} would be"
 
 
 def fastest(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, threads: int | None = None) -> Fastest:
@@ -88,20 +116,20 @@ def fastest(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, thr
 
     Args:
         graph: of `to_onnx`, or of a file that was not rewritten.
-        watch: called with measurements done and measurements in all.
+        watch: see `Watch`.
         threads: of the measured sessions; None takes all that this process may use.
     """
-    last = [0, 0]  # measurements done and in all, as the search told last
+    last = [0, 0]  # measurements done and in all, of the search
 
     def search(done: int, total: int) -> None:
         last[:] = done, total
         watch(done, total + PAIRS)
 
-    found, pairs, forms = tuned(graph, search, threads), [], {}
+    found, pairs, forms = measure(graph, search, threads), [], {}
     best = rewritten(graph, found.table) if found.table else graph
     for number in range(1, PAIRS + 1):
         if found.table:
-            pairs.append((network_ms(graph, threads), network_ms(best, threads)))
+            pairs.append((_network_ms(graph, threads), _network_ms(best, threads)))
         watch(last[0] + number, last[1] + PAIRS)
     if pairs and median(other / plain for plain, other in pairs) <= WORTH:
         forms = found.table
@@ -111,6 +139,99 @@ def fastest(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, thr
         "onnxruntime": str(runtime_module().__version__),
     }
     return Fastest(best if forms else graph, forms, found, tuple(pairs), machine)
+
+
+def measure(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, threads: int | None = None) -> Measured:
+    """Time the forms of a network on this machine's processors.
+
+    Convolutions are timed alone, in each form. Crops, up-convolutions and joined maps cost what the layouts around them
+    cost, so that they are timed in the whole network. What torch exports and the default table are among the tables
+    tried: the answer is the fastest of all.
+
+    Args:
+        graph: of `to_onnx`.
+        watch: see `Watch`.
+        threads: of the measured sessions; None takes all that this process may use.
+    """
+    layers = layers_of(graph)
+    convs = [layer for layer in layers if layer.kind == "conv"]
+    found = Measured()
+    total = len(convs) + len(_tables(layers, {}))
+    for layer in convs:
+        found.layer_ms[layer.name] = {form: _layer_ms(layer, form, threads) for form in _forms(layer)}
+        watch(len(found.layer_ms), total)
+    best = {name: min(ms, key=ms.__getitem__) for name, ms in found.layer_ms.items()}
+    tables = _tables(layers, best)
+    for name, forms in tables.items():
+        found.network_ms[name] = _network_ms(rewritten(graph, forms), threads)
+        watch(len(convs) + len(found.network_ms), total)
+    found.table = tables[min(found.network_ms, key=found.network_ms.__getitem__)]
+    return found
+
+
+def _forms(layer: Layer) -> list[str]:
+    """The forms of a convolution that differ from torch's for this layer."""
+    idle = set() if len(layer.parts) > 1 else {"split"}
+    return [
+        form for form in FORMS["conv"] if form not in idle and not (form == "padded" and layer.channels % PACK == 0)
+    ]
+
+
+def _tables(layers: list[Layer], convs: Table) -> dict[str, dict[str, str]]:
+    """Tables to be tried whole."""
+    own = {n: form for n, form in convs.items() if form != "direct"}
+    crops = {layer.name: "dilated" for layer in layers if layer.kind == "crop"}
+    split = {layer.name: "split" for layer in layers if len(layer.parts) > 1 and layer.name not in own}
+    shuffled = {layer.name: "shuffled" for layer in layers if layer.kind == "up"}
+    return {
+        "torch": {},
+        "default": default_table(layers),
+        "layers": own,
+        "layers, crops": {**own, **crops},
+        "layers, crops, joined maps": {**own, **crops, **split},
+        "layers, crops, joined maps, up-convolutions": {**own, **crops, **split, **shuffled},
+    }
+
+
+def _layer_ms(layer: Layer, form: str, threads: int | None) -> float:
+    """One convolution with its ReLU, on random maps and weights, its input as it comes from elsewhere."""
+    rng = np.random.default_rng(0)
+    names = [f"part{i}" for i in range(len(layer.parts))]
+    shapes = [[1, channels, *layer.size] for channels in layer.parts]
+    out = [1, layer.maps, *(n - 2 for n in layer.size)]
+    weight = rng.standard_normal((layer.maps, layer.channels, 3, 3), dtype=np.float32)
+    nodes = [helper.make_node("Concat", names, ["joined"], axis=1)] if len(names) > 1 else []
+    source = "joined" if nodes else names[0]
+    nodes += [helper.make_node("Conv", [source, layer.name], ["sums"], kernel_shape=[3, 3], strides=[1, 1])]
+    nodes += [helper.make_node("Relu", ["sums"], ["answer"])]
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in zip(names, shapes, strict=True)]
+    answer = helper.make_tensor_value_info("answer", TensorProto.FLOAT, out)
+    graph = helper.make_graph(nodes, "layer", values, [answer], [numpy_helper.from_array(weight, layer.name)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    feeds = {n: rng.random(s, dtype=np.float32) for n, s in zip(names, shapes, strict=True)}
+    return _shortest_ms(rewritten(model, {layer.name: form}), feeds, LAYER_RUNS, threads)
+
+
+def _network_ms(graph: onnx.ModelProto, threads: int | None = None) -> float:
+    """The shortest time of a window, in a session of its own."""
+    shape = [d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim]
+    window = np.random.default_rng(0).random(shape, dtype=np.float32)
+    return _shortest_ms(graph, {graph.graph.input[0].name: window}, NETWORK_RUNS, threads)
+
+
+def _shortest_ms(graph: onnx.ModelProto, feeds: dict[str, NDArray[Any]], runs: int, threads: int | None) -> float:
+    """Of some runs after one that warms up, in a session as seg-run opens it, alone: idle sessions disturb others."""
+    session = open_session(graph.SerializeToString(), Setup("cpu", threads)).session
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        session.run(None, feeds)
+        times.append((time.perf_counter() - start) * 1000)
+    return min(times[1:])
+
+
+def _columns(values: Sequence[str]) -> str:
+    return "  ".join(f"{value:>9}" for value in values)
 
 
 def _ms(value: float | None) -> str:
