@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from seg_runtime.cli.tools import Told, TuneWishes, Watch
-from seg_runtime.engine.session import Session, check_signed
+from seg_runtime.engine.session import check_signed
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import GOLDEN_KEY
 from seg_runtime.model.modelfile import Content, ModelFile
@@ -24,15 +23,14 @@ from seg_runtime.support.atomic import check_writable, write_atomic
 from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
 from seg_runtime.support.extras import require_extra
 
-from .proof.parity import Limits, Parity, generated_windows, require
+from .proof import Parity, compare, generated_windows, logits_of, opened, prove_file, require
 
 if TYPE_CHECKING:
     import onnx
 
-    from .steps.rewrite.fastest import Fastest
+    from .steps.rewrite import Fastest
 
 WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
-LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Source:
         graph: in it.
         golden: text of its golden samples, empty where it has none.
         windows: `(1, C, *input_shape)` each, made up.
-        logits: `(1, K, *output_shape)` of each.
+        logits: `(K, *output_shape)` of each.
     """
 
     name: str
@@ -59,7 +57,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Proven:
+class TunedFile:
     """A rewritten file that answers as its source does.
 
     Attributes:
@@ -74,13 +72,11 @@ class Proven:
 
     def table(self) -> str:
         """The figures for a person."""
-        told = self.parity.table(LIMITS, "the tuned file", "the file as it was")
+        figures = self.parity.table("the tuned file", "the file as it was")
         if self.self_test is None:
-            return told
-        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})".format(
-            **self.self_test
-        )
-        return f"{told}\ngolden samples: {error}"
+            return figures
+        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})"
+        return f"{figures}\ngolden samples: {error.format(**self.self_test)}"
 
 
 def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> Told:
@@ -110,10 +106,10 @@ def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> T
     report = {"model": {"path": str(wishes.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
         return f"{found.table()}\nnothing was written: {wishes.model} is as fast as it gets here", report
-    made = proven(source, found.graph, found.provenance(), watch, wishes.threads)
+    made = prove(source, found.graph, found.provenance(), watch, wishes.threads)
     write_atomic(wishes.target, lambda file: file.write(made.content))
     notes = _notes(source, wishes)
-    report |= {"written": str(wishes.target), "parity": made.parity.as_dict(LIMITS), "notes": notes}
+    report |= {"written": str(wishes.target), "parity": made.parity.as_dict(), "notes": notes}
     report |= {"self_test": made.self_test}
     size = f"{len(made.content) / 1e6:.1f} MB"
     lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {wishes.target} ({size})"]
@@ -178,7 +174,7 @@ def read_source(content: Content, contract: Contract, threads: int | None = None
     golden = bytes(content.onnx.metadata.get(GOLDEN_KEY, b"")).decode("ascii", "replace")
     windows = list(generated_windows(contract, WINDOWS))
     with Segmenter(content.data, "cpu", threads, self_test=bool(golden)) as segmenter:
-        logits = [segmenter.session.run(window) for window in windows]
+        logits = list(logits_of(segmenter.session, windows))
     try:
         graph = onnx.load_model_from_string(content.data)
     except Exception as error:  # protobuf raises its own kinds
@@ -186,10 +182,10 @@ def read_source(content: Content, contract: Contract, threads: int | None = None
     return Source(content.name, content.sha256, contract, graph, golden, windows, logits)
 
 
-def proven(
+def prove(
     source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
     watch: Watch = lambda what, done, total: None, threads: int | None = None,
-) -> Proven:  # fmt: skip
+) -> TunedFile:  # fmt: skip
     """The file of a rewritten graph, after proving the very bytes.
 
     Args:
@@ -203,34 +199,28 @@ def proven(
         ParityError: its logits are not those of the source within the limits of an export, or its answers to the golden
             samples not torch's.
     """
-    from .graph.stamp import stamped
+    from .graph import stamped
 
-    kept = source.contract
+    kept, windows = source.contract, source.windows
     contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
-    session, parity = Session(stamped(graph, contract), "cpu", threads), Parity()
-    for window, logits in zip(source.windows, source.logits, strict=True):
-        parity.add(logits[0], session.run(window)[0], contract)
-        watch("comparing windows", parity.windows, len(source.windows))
-    require(parity, LIMITS, "the tuned file", source.name)
-    first = session.run(source.windows[0])
+    session = opened(graph, contract, threads)
+    answers = list(logits_of(session, windows))
     del session  # before the next one, for the sake of memory
-    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict(LIMITS)})
+    parity = compare(source.logits, answers, contract, lambda done: watch("comparing windows", done, len(windows)))
+    require(parity, "the tuned file", source.name)
+    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict()})
     content = stamped(graph, contract, source.golden)
     try:
-        with Segmenter(content, "cpu", threads, self_test=bool(source.golden)) as final:
-            if not np.array_equal(first, final.session.run(source.windows[0])):
-                raise ParityError(
-                    "the stamped file answers otherwise than the compared one", "the same bits", "report this"
-                )
-            test = final.test_report
+        test = prove_file(content, windows[0], answers[0], threads, golden=bool(source.golden))
     except SelfTestError as error:
-        came = f"the tuned file does not answer the golden samples as torch did ({'; '.join(error.report['self_test']['failures'])})"
+        failures = "; ".join(error.report["self_test"]["failures"])
+        came = f"the tuned file does not answer the golden samples as torch did ({failures})"
         raise ParityError(came, "the answers stored at export", "nothing was written; report this model") from error
-    return Proven(content, parity, test["self_test"] if test else None)
+    return TunedFile(content, parity, test["self_test"] if test else None)
 
 
 def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
-    from .steps.rewrite.fastest import fastest
+    from .steps.rewrite import fastest
 
     try:
         return fastest(source.graph, lambda done, total: watch("measuring forms", done, total), threads)

@@ -1,1 +1,18 @@
-"""The proof that a form of the model agrees with the torch model."""
+"""Proofs: forms of a model are compared, and what is written carries samples by which every device is tested."""
+
+from .file import logits_of as logits_of
+from .file import opened as opened
+from .file import prove_file as prove_file
+from .golden import CANDIDATES as CANDIDATES
+from .golden import Tolerance as Tolerance
+from .golden import generated as generated
+from .golden import golden as golden
+from .parity import Parity as Parity
+from .parity import compare as compare
+from .parity import require as require
+from .picture import Picture as Picture
+from .picture import image_windows as image_windows
+from .picture import some as some
+from .windows import enough as enough
+from .windows import generated_images as generated_images
+from .windows import generated_windows as generated_windows

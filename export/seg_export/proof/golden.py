@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from seg_runtime.pipeline.preprocess import Array, dtype_maximum
 from seg_runtime.pipeline.windows import Infer, window_logits
 from seg_runtime.support.errors import DataError
 
-from .parity import PAPER_OUTPUT, enough, generated_images
-from .pictures import Picture, some
+from .picture import Picture, some
+from .windows import PAPER_OUTPUT, enough, generated_images
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
@@ -27,31 +28,39 @@ POSITIONS = 2048  # logits kept of each
 SIDE = PAPER_OUTPUT  # of an image at most: a larger window is filled by its mirror images, and the file stays small
 
 
+@dataclass(frozen=True)
+class Tolerance:
+    """What the self-test allows a device, as shares of the logits' range."""
+
+    limit: float = FP32_LIMIT
+    """Of any logit's error."""
+    rms_limit: float | None = None
+    """Of the root of the mean squared error; None for no limit of its own."""
+
+
 def golden(
-    contract: Contract, infer: Infer, images: Sequence[Picture] = (), limit: float = FP32_LIMIT,
-    rms_limit: float | None = None,
-) -> Golden:  # fmt: skip
+    contract: Contract, infer: Infer, images: Sequence[Picture] = (), tolerance: Tolerance = Tolerance()
+) -> Golden:
     """Samples for a file, with the answers of `infer`.
 
     Args:
         contract: of the file.
         infer: the torch model, or the int8 graph operator by operator, window -> logits.
         images: real ones to take crops of, besides the made-up ones. Their pixels become part of the file.
-        limit: error that the file's form is allowed, as a share of the logits' range.
-        rms_limit: the same of the root of the mean squared error; None for no limit of its own.
+        tolerance: that the file's form is allowed.
 
     Raises:
         DataError, ImageError: an image that does not fit the model.
     """
-    tried = enough(CANDIDATES, COUNT, contract)
+    tried, limit = enough(CANDIDATES, COUNT, contract), tolerance.limit
     kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
     if images:
         kinds.append(crops(images, contract))
-    samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
-    return Golden(tuple(samples), limit, rms_limit)
+    samples = [s for kind in kinds for s in _mixed((_answered(p, contract, infer, limit) for p in kind), COUNT)]
+    return Golden(tuple(samples), limit, tolerance.rms_limit)
 
 
-def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
+def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
     """A sample of an image that is one window: its answers come by the corridor that every image takes."""
     image = fitted(pixels.image(), contract)
     grid, answers = window_logits(image, contract, infer)

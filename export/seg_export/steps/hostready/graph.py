@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import onnx
 from onnx import helper
 from seg_runtime.answers import Labels, answer_of
-from seg_runtime.model.contract import Contract, HostReadyFile
+from seg_runtime.model.contract import Contract
 from seg_runtime.model.limits import PROBE_PACE
-from seg_runtime.support.errors import SegError
 
-from ...graph.from_torch import IR_VERSION, OPSET
+from ...graph import IR_VERSION, OPSET
 from .builder import FLOAT, ONNX_TYPES, UINT8, Builder
-from .resample import resize
-from .steps import (
+from .corridor import (
     activate,
     decide,
     framed_shape,
@@ -24,28 +20,7 @@ from .steps import (
     stitch,
     window_counts,
 )
-
-
-def host_contract(contract: Contract, dtype: str) -> Contract:
-    """The contract of the host-ready form.
-
-    Raises:
-        SegError: the graph could not repeat the runtime's arithmetic, or the model was not trained on that dtype.
-    """
-    wanted = "float" if dtype == "float32" else "integer"
-    if contract.input.pixels != wanted:
-        fix = "choose uint8 or uint16" if contract.input.pixels == "integer" else "choose float32"
-        raise SegError(
-            f"--host-dtype {dtype}, and the model was trained on {contract.input.pixels} images", "the same kind", fix
-        )
-    if contract.geometry.method != "tile" and dtype == "float32":
-        came = f"geometry {contract.geometry.method} on float32 images"
-        raise SegError(
-            came,
-            "integers, whose resizing is exact in every host",
-            "train on 8 or 16 bit images, or with --geometry tile",
-        )
-    return replace(contract, file=HostReadyFile(contract.file.precision, dtype))
+from .resample import resize
 
 
 def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
@@ -53,7 +28,7 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
 
     Args:
         network: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`; its weights move into the Loop.
-        contract: of `host_contract`.
+        contract: of the host-ready file.
         probabilities: add the output `probabilities` `(K, H, W)` float32, 0..1.
 
     Returns:
@@ -93,7 +68,7 @@ def _window(
 ) -> tuple[Builder, str]:
     """The body of the Loop, up to the logits `(K, *output_shape)` of one window."""
     geometry, dtype = contract.geometry, contract.file.dtype or ""
-    shift, factor = normaliser(b, seen, contract.input.intensity, dtype)
+    shift, factor, clip = normaliser(b, seen, contract.input.intensity, dtype)
     body = Builder("window")
     row = body("Div", body.turn, across)
     column = body("Sub", body.turn, body("Mul", row, across))
@@ -103,7 +78,7 @@ def _window(
         index = mirror_index(body, start, geometry.input_shape[axis], framed[axis])
         box = body("Gather", box, index, axis=axis)  # (*input_shape, C)
     values = body("Mul", body("Sub", body.cast(box, FLOAT), shift), factor)
-    if contract.input.intensity.method == "window":
+    if clip:
         values = body("Clip", values, body.const(0, "float32"), body.const(1, "float32"))
     planes = body("Transpose", values, perm=[2, 0, 1])
     window = body("Unsqueeze", planes, body.ints(0))  # (1, C, *input_shape)

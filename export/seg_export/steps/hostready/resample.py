@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from seg_runtime.pipeline.preprocess import dtype_maximum
 from seg_runtime.pipeline.resample import PRECISION_BITS, SUPPORT
 
 from .builder import DOUBLE, INT64, ONNX_TYPES, Builder
-from .steps import UNITS
 
 BAND = 32  # results at a time: they lean on a few neighbours only, and all other weights are 0
 
 
 @dataclass(frozen=True)
-class Kernel:
+class _Kernel:
     """Where the weights of an axis lie: names of float64 scalars and of `(length, 1)` float64 columns."""
 
     stretch: str
@@ -23,17 +23,17 @@ class Kernel:
     end: str
 
 
-def _kernel(b: Builder, size: str, length: str) -> Kernel:
+def _kernel(b: Builder, size: str, length: str) -> _Kernel:
     scale = b("Div", b.cast(size, DOUBLE), b.cast(length, DOUBLE))
     stretch = b("Max", scale, b.double(1))
     support, half = b("Mul", b.double(SUPPORT), stretch), b.double(0.5)
     centre = b("Mul", b("Add", b.column(b.cast(b.count(length), DOUBLE)), half), scale)
     first = b("Floor", b("Max", b("Add", b("Sub", centre, support), half), b.double(0)))
     end = b("Min", b("Floor", b("Add", b("Add", centre, support), half)), b.cast(size, DOUBLE))
-    return Kernel(stretch, centre, first, end)
+    return _Kernel(stretch, centre, first, end)
 
 
-def _weights(body: Builder, kernel: Kernel, rows: str, start: str, stop: str) -> str:
+def _weights(body: Builder, kernel: _Kernel, rows: str, start: str, stop: str) -> str:
     """`resample.weights` of some rows, at the places where they are not all 0, turned: `(stop - start, rows)`.
 
     Made turned, and not turned before the product: ONNX Runtime below 1.26 fuses such a pair into an operator that it
@@ -92,7 +92,7 @@ def _pass(b: Builder, planes: str, size: str, length: str, dtype: str) -> str:
     band = _weights(body, kernel, place, start, stop)  # (n, BAND)
     source = body.cast(body.slice(planes, start, stop, 2), DOUBLE)  # (C, N, n)
     sums = body("MatMul", source, band)
-    grey = body.cast(_rounded(body, sums, UNITS[dtype]), kind)  # (C, N, BAND)
+    grey = body.cast(_rounded(body, sums, dtype_maximum(np.dtype(dtype))), kind)  # (C, N, BAND)
     bands = b("Div", b("Add", length, b.integer(BAND - 1)), b.integer(BAND))
     strips = b("Transpose", b.loop(bands, body, [(grey, kind, 3)])[0], perm=[1, 2, 0, 3])  # (C, N, bands, BAND)
     joined = b("Reshape", strips, b.shape(b.size(planes, 0), b.size(planes, 1), b.integer(-1)))

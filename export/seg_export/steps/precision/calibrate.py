@@ -92,9 +92,9 @@ def _reducing(graph: onnx.ModelProto) -> tuple[Any, list[str]]:
     del inferred.graph.output[:]
     for name in names:
         for kind in ("ReduceMin", "ReduceMax"):
-            told = f"{name} {kind}"
-            inferred.graph.node.append(helper.make_node(kind, [name], [told], name=told, keepdims=0))
-            inferred.graph.output.append(helper.make_tensor_value_info(told, TensorProto.FLOAT, []))
+            reduced = f"{name} {kind}"
+            inferred.graph.node.append(helper.make_node(kind, [name], [reduced], name=reduced, keepdims=0))
+            inferred.graph.output.append(helper.make_tensor_value_info(reduced, TensorProto.FLOAT, []))
         row, some, step = (f"{name} {what}" for what in ("row", "some", "step"))
         # an odd step, so that it does not keep to the same columns of an image
         inferred.graph.initializer.extend(_ints({step: [int(np.prod(shapes[name])) // SAMPLE | 1]}))

@@ -10,7 +10,7 @@ from .gate import GOAL
 
 TAILS = (1e-4, 1e-5, 1e-3, 0.0)
 """Shares of a tensor's values to cut off at each end. The brightest spots of a few images stretch a range so far that one
-of its 255 steps swallows what dim objects are told by."""
+of its 255 steps swallows what distinguishes dim objects."""
 GAIN = 0.05  # points of Dice that a layer in float must bring, else it is not worth its time
 PATIENCE = 3  # layers in a row that bring nothing, after which no further one is tried
 

@@ -14,10 +14,10 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import ParityError
-from seg_toolkit.data.folder import ClassValues
+from seg_runtime.support.tables import table
 from seg_toolkit.evaluation.metrics import Confusion, confusion, dice, iou, over_images
 
-from ...proof.pictures import Picture
+from ...proof import Picture
 
 IMAGES = 8  # that judge, whole
 GOAL = 0.3  # points of Dice
@@ -122,14 +122,14 @@ class Cost:
                 figures[f"{name}_against_masks"] = _scores(counts)
         return figures
 
-    def table(self, form: str, names: Sequence[str]) -> str:
-        """The figures for a person."""
+    def table(self, form: str, names: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> str:
+        """The figures for a person, and `more` of them below."""
         rows = [("images", f"{self.images} ({self.counts.sum()} px)")]
-        told: list[tuple[str, Sequence[Confusion]]] = [("against fp32", self.each)]
+        pairs: list[tuple[str, Sequence[Confusion]]] = [("against fp32", self.each)]
         if self.truth:
             both = zip(*self.truth, strict=True)
-            told += zip(("fp32 against masks", f"{form} against masks"), both, strict=True)
-        for what, counts in told:
+            pairs += zip(("fp32 against masks", f"{form} against masks"), both, strict=True)
+        for what, counts in pairs:
             scores = zip(names, _mean(dice, counts), _mean(iou, counts), strict=True)
             rows += [(what, f"{name}: Dice {d:.4f}, IoU {i:.4f}") for name, d, i in scores if not math.isnan(d)]
         rows.append(("px of another label", f"{1e6 * (1 - np.trace(self.counts) / self.counts.sum()):.0f} per million"))
@@ -138,8 +138,7 @@ class Cost:
             rows.append(("drop against masks", f"{self.truth_drop:.3f} points of Dice"))
         met = "reached" if self.deciding <= GOAL else "missed"
         rows.append(("goal", f"{GOAL:.1f} {met} (limit {LIMIT:.1f}), by {'the masks' if self.truth else 'fp32'}"))
-        width = max(len(name) for name, _ in rows)
-        return "\n".join([f"{form} beside fp32", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        return table([*rows, *more], f"{form} beside fp32")
 
 
 @dataclass(frozen=True)
@@ -151,12 +150,10 @@ class Known:
     labels: NDArray[np.uint8]
 
 
-def answered(
-    chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer
-) -> Iterator[Known]:
+def answered(chosen: Sequence[Picture], contract: Contract, reference: Infer) -> Iterator[Known]:
     """Images, true labels and fp32's labels; arguments and errors are those of `judge`."""
     for picture in chosen:
-        image, truth = picture.read(contract, classes)
+        image, truth = picture.with_truth(contract)
         yield Known(image, truth, answer_of(contract).segment(image, reference))
 
 
@@ -175,14 +172,13 @@ def counted(known: Iterable[Known], contract: Contract, form: Infer) -> Iterator
 
 
 def judge(
-    chosen: Sequence[Picture], classes: Sequence[ClassValues], contract: Contract, reference: Infer, form: Infer,
+    chosen: Sequence[Picture], contract: Contract, reference: Infer, form: Infer,
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Cost:  # fmt: skip
     """Segment whole images by both and count.
 
     Args:
         chosen: images, with their masks where known.
-        classes: of the checkpoint, to read masks.
         contract: of both.
         reference: fp32, window -> logits.
         form: the other precision.
@@ -192,7 +188,7 @@ def judge(
         ImageError, DataError: an image or mask that does not fit the model.
     """
     cost = Cost(len(contract.classes))
-    for done, cost in enumerate(counted(answered(chosen, classes, contract, reference), contract, form), 1):  # noqa: B007
+    for done, cost in enumerate(counted(answered(chosen, contract, reference), contract, form), 1):  # noqa: B007
         watch(done, len(chosen))
     return cost
 

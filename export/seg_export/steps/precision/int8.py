@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
@@ -15,6 +13,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from seg_runtime.engine.hardware import cpu_features
 from seg_runtime.support.errors import SegError
 
+from ...graph import silenced, with_node_names
 from .calibrate import Ranges
 
 WEIGHTED = ("Conv", "ConvTranspose")
@@ -31,7 +30,7 @@ def quantised(
     Args:
         graph: any network of float32; input `image`, output `logits`, which stay float32.
         ranges: of `Spread.ranges` for this graph.
-        keep: names of nodes that stay in float, see `named`.
+        keep: names of nodes that stay in float, see `with_node_names`.
         reduce_range: weights in 7 bits, so that kernels which add two products in 16 bits do not saturate.
 
     Returns:
@@ -41,13 +40,13 @@ def quantised(
     Raises:
         SegError: the quantizer leaves something out or puts in an operator that is not ONNX's own.
     """
-    model, ranges = named(graph), dict(ranges)
+    model, ranges = with_node_names(graph), dict(ranges)
     ends = _last(model)
     for node in [n for n in model.graph.node if n.name in ends and n.name not in keep and _pointwise(n)]:
         ends = _multiplied(model, node, ranges)
     model = onnx.shape_inference.infer_shapes(model)
     data = {n: TensorData(lowest=np.float32(min(a, 0)), highest=np.float32(max(b, 0))) for n, (a, b) in ranges.items()}
-    with _quiet():
+    with silenced():
         quantizer = QDQQuantizer(
             model, per_channel=True, reduce_range=reduce_range, weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8, tensors_range=TensorsData(CalibrationMethod.MinMax, data),
@@ -61,23 +60,12 @@ def quantised(
     return result
 
 
-def named(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with a name for each node: the quantizer tells nodes apart by it."""
-    result: onnx.ModelProto = onnx.ModelProto.FromString(graph.SerializeToString())
-    taken = {n.name for n in result.graph.node}
-    for place, node in enumerate(result.graph.node):
-        if not node.name:
-            node.name = next(n for n in (f"{node.op_type}_{place}{'_' * i}" for i in range(9)) if n not in taken)
-            taken.add(node.name)
-    return result
-
-
 def layers(graph: onnx.ModelProto) -> list[tuple[str, ...]]:
-    """What can stay in float, as names of `named(graph)`: for each activation, what makes it and all that reads it.
+    """What can stay in float, as names of `with_node_names(graph)`: for each activation, what makes it and all that reads it.
 
     A convolution alone would gain little: what it reads and what it makes are rounded to 8 bits by its neighbours.
     """
-    model = named(graph)
+    model = with_node_names(graph)
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -103,7 +91,7 @@ def _last(model: onnx.ModelProto) -> list[str]:
 def saturates() -> bool:
     """Whether this processor's kernels for u8 and s8 may saturate: x86 without VNNI, and ARM without dot product.
 
-    Where that cannot be told, they may.
+    Where the processor does not say, they may.
     """
     features = cpu_features()
     return not any(features.get(name) for name in DOT_PRODUCTS)
@@ -155,14 +143,3 @@ def _tidy(result: onnx.ModelProto, source: onnx.ModelProto) -> None:
     del result.graph.initializer[:]
     result.graph.initializer.extend(kept)
     onnx.checker.check_model(result, full_check=True)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantizer's warnings are advice for other networks; what matters is measured by the gate."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)

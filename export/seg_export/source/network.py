@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
+from dataclasses import replace
 
 import onnx
 import torch
@@ -13,8 +10,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.support.errors import SegError
 from seg_toolkit.networks import Network
 
-OPSET = 18
-IR_VERSION = 9  # ONNX Runtime 1.18 loads IR up to 10
+from ..graph import IR_VERSION, OPSET, silenced
 
 
 def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
@@ -32,7 +28,7 @@ def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
     """
     window = torch.zeros(1, contract.input.channels, *contract.geometry.input_shape)
     try:
-        with _quiet():
+        with silenced():
             program = torch.onnx.export(
                 model.eval(), (window,), dynamo=True, opset_version=OPSET, input_names=["image"], output_names=["logits"],
                 external_data=False, optimize=True, verbose=False,
@@ -49,17 +45,22 @@ def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
     return graph
 
 
-@contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
-    """Exporter chatter is kept off the screen: what matters is raised or measured by parity."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
+def resized(contract: Contract, model: Network, input_size: int | str | None) -> Contract:
+    """The contract for a window of another size.
+
+    Args:
+        contract: of the checkpoint.
+        model: its network.
+        input_size: side of the window in px, or one for each axis with commas; None keeps the checkpoint's.
+
+    Raises:
+        SegError: not a size that every pooling of the network divides; names the nearest.
+    """
+    if input_size is None:
+        return contract
+    shape = model.window(str(input_size))
+    geometry = replace(contract.geometry, input_shape=shape, output_shape=model.output_shape(shape))
+    return replace(contract, geometry=geometry)
 
 
 def _forget_where_it_was_made(graph: onnx.ModelProto) -> None:

@@ -1,4 +1,4 @@
-"""The steps of the runtime's corridor as ONNX operators; each mirrors the function of seg_runtime that its docstring names."""
+"""The runtime's way of an image as ONNX operators; each function mirrors the one of seg_runtime that its docstring names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from seg_runtime.answers import Labels
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import Intensity
+from seg_runtime.pipeline import preprocess
 
 from .builder import DOUBLE, FLOAT, INT64, UINT8, Builder
 
-UNITS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}  # preprocess.dtype_maximum
 BLOCK = 256  # rows at a time, where all of the image in wide numbers would need much memory
 
 
@@ -32,23 +32,17 @@ def framed_shape(b: Builder, height: str, width: str, contract: Contract) -> tup
     return bounded[0], bounded[1]
 
 
-def normaliser(b: Builder, image: str, intensity: Intensity, dtype: str) -> tuple[str, str]:
-    """`preprocess.normaliser`: shift and factor per channel, float32, of the image that the network sees."""
-    unit = UNITS[dtype]
-    if intensity.method == "zscore":
-        mean, std = _mean_std(b, image, dtype)
-        unit_ = b.double(unit)
-        shift = b("Mul", b("Div", mean, unit_), unit_)
-        spread = b("Max", b("Div", std, unit_), b.double(intensity.std_floor))
-        factor = b("Div", b.double(1), b("Mul", spread, unit_))
-        return b.cast(shift, FLOAT), b.cast(factor, FLOAT)
-    if intensity.method == "standardize":
-        shift_, factor_ = np.array(intensity.mean) * unit, 1 / (np.array(intensity.std) * unit)
-    elif intensity.method == "window":
-        shift_, factor_ = np.array([intensity.level - intensity.width / 2]), np.array([1 / intensity.width])
-    else:
-        shift_, factor_ = np.zeros(1), np.array([1 / unit])
-    return b.const(shift_, np.float32), b.const(factor_, np.float32)
+def normaliser(b: Builder, image: str, intensity: Intensity, dtype: str) -> tuple[str, str, bool]:
+    """`preprocess.normaliser`: shift and factor per channel, float32, of the image that the network sees, and whether to clip."""
+    if intensity.method != "zscore":  # no pixel counts but its dtype
+        known = preprocess.normaliser(np.empty((0, 0, 1), dtype), intensity)
+        return b.const(known.shift, np.float32), b.const(known.factor, np.float32), known.clip
+    mean, std = _mean_std(b, image, dtype)
+    unit = b.double(preprocess.dtype_maximum(np.dtype(dtype)))
+    shift = b("Mul", b("Div", mean, unit), unit)
+    spread = b("Max", b("Div", std, unit), b.double(intensity.std_floor))
+    factor = b("Div", b.double(1), b("Mul", spread, unit))
+    return b.cast(shift, FLOAT), b.cast(factor, FLOAT), False
 
 
 def _mean_std(b: Builder, image: str, dtype: str) -> tuple[str, str]:
@@ -77,20 +71,19 @@ def _summed(b: Builder, image: str, height: str, kind: int, change: Callable[[Bu
     last = body("Min", body("Add", first, body.integer(BLOCK)), height)
     values = change(body, body.cast(body.slice(image, first, last, 0), kind))
     total = body("ReduceSum", values, body.ints(0, 1), keepdims=0)
-    sums = b.loop(blocks(b, height), body, [(total, kind, 1)])[0]  # (blocks, C)
+    sums = b.loop(_blocks(b, height), body, [(total, kind, 1)])[0]  # (blocks, C)
     return b("ReduceSum", sums, b.ints(0), keepdims=0)
 
 
-def blocks(b: Builder, height: str) -> str:
+def _blocks(b: Builder, height: str) -> str:
     """Number of blocks of `BLOCK` rows, int64 scalar."""
     return b("Div", b("Add", height, b.integer(BLOCK - 1)), b.integer(BLOCK))
 
 
 def window_counts(b: Builder, shape: tuple[str, str], contract: Contract) -> list[str]:
     """How many windows `preprocess.Grid.origins` has on each axis, int64 scalars."""
-    step = contract.geometry.step if contract.geometry.method == "tile" else contract.geometry.output_shape
     found = []
-    for size, out, pace in zip(shape, contract.geometry.output_shape, step, strict=True):
+    for size, out, pace in zip(shape, contract.geometry.output_shape, contract.geometry.step, strict=True):
         beyond = b("Max", b("Sub", size, b.integer(out)), b.integer(0))
         found.append(b("Add", b("Div", b("Add", beyond, b.integer(pace - 1)), b.integer(pace)), b.integer(1)))
     return found

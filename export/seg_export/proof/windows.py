@@ -1,0 +1,73 @@
+"""What forms of a model are compared on: windows of made-up and of real images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.geometry import frame
+from seg_runtime.pipeline.preprocess import Array, Float, plan, windows
+
+PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
+
+
+def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
+    """Made-up fields of blobs on a shaded, noisy ground, `(*spatial, C)` uint8, for a parity check without real images.
+
+    Args:
+        contract: of the model; an image fills its output window.
+        count: of images.
+        seed: of their random numbers.
+        most: px of a side, where the window is larger.
+    """
+    rng = np.random.default_rng(seed)
+    shape = tuple(min(n, most or n) for n in contract.geometry.output_shape)
+    places = np.mgrid[tuple(slice(n) for n in shape)].astype(np.float32)
+    slopes = (20, 40, 30)[-len(shape) :]
+    for _ in range(count):
+        field = np.full(shape, 60, np.float32)
+        for slope, place, n in zip(slopes, places, shape, strict=True):
+            field += slope * rng.random() * place / n
+        for _ in range(max(3, math.prod(shape) // 5000)):  # 30 in 388 x 388 px; more would cover a small window
+            centre, radius = [rng.random() * n for n in shape], 6 + 24 * rng.random()
+            near = tuple(slice(max(0, int(c - 3 * radius)), int(c + 3 * radius) + 1) for c in centre)  # e^-81 beyond
+            square = sum((place[near] - c) ** 2 for place, c in zip(places, centre, strict=True))
+            field[near] += (60 + 80 * rng.random()) * np.exp(-((square / radius**2) ** 2))
+        noisy = field[..., None] * rng.uniform(0.7, 1, contract.input.channels) + rng.normal(
+            0, 8, (*shape, contract.input.channels)
+        )
+        yield noisy.clip(0, 255).astype(np.uint8)
+
+
+def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
+    """Windows of `generated_images`."""
+    for image in generated_images(contract, count):
+        yield from some_windows(image, contract, 1)
+
+
+def enough(count: int, least: int, contract: Contract) -> int:
+    """How many windows hold as many px as `count` of the paper's: a larger one takes torch many times as long.
+
+    Args:
+        count: wanted at 388 px of output, and at less.
+        least: in any case.
+        contract: of the model.
+    """
+    share = PAPER_OUTPUT**2 / np.prod(contract.geometry.output_shape)
+    return max(least, min(count, math.ceil(count * share)))
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """At most `count` of the indices below `total`, evenly spaced, the first and the last among them."""
+    count = min(count, total)
+    return [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
+
+
+def some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
+    """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
+    framed = frame(image, contract)
+    grid = plan(framed.shape[:-1], contract)
+    chosen = set(evenly(len(grid.origins()), count))
+    yield from (w for place, w in enumerate(windows(framed, grid, contract.input.intensity)) if place in chosen)
