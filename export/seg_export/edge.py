@@ -23,7 +23,7 @@ from seg_runtime.support.atomic import check_writable, write_atomic
 from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
 from seg_runtime.support.extras import require_extra
 
-from .proof import Parity, compare, generated_windows, logits_of, opened, prove_file, require
+from .proof import Parity, compare, generated_windows, logits_of, opened, prove_file
 
 if TYPE_CHECKING:
     import onnx
@@ -207,7 +207,7 @@ def prove(
     answers = list(logits_of(session, windows))
     del session  # before the next one, for the sake of memory
     parity = compare(source.logits, answers, contract, lambda done: watch("comparing windows", done, len(windows)))
-    require(parity, "the tuned file", source.name)
+    parity.require("the tuned file", source.name)
     contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict()})
     content = stamped(graph, contract, source.golden)
     try:

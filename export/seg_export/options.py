@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg_runtime.model.contract import Contract
+from seg_runtime import Contract
 
 
 @dataclass(frozen=True, kw_only=True)

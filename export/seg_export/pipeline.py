@@ -12,21 +12,21 @@ from pathlib import Path
 
 import onnx
 import torch
-from seg_runtime.model.contract import Contract
+from seg_runtime import Contract
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.registry import Registry
 from seg_runtime.version import versions
 from seg_toolkit.checkpoints.checkpoint import Checkpoint, weights_sha256
-from seg_toolkit.data.folder import stored_classes
 from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import Network
 from seg_toolkit.planning.codes import with_codes
 
 from .graph import stamped
+from .network import to_onnx
 from .options import ExportOptions, Watching
-from .proof import Picture, enough, generated_windows, golden, image_windows, logits_of, prove_file, some
+from .pictures import pictures
+from .proof import Picture, enough, generated_windows, golden_samples, image_windows, logits_of, prove_file, some
 from .rules import check_options
-from .source import pictures, resized, to_onnx
 from .steps import Request, State, Step
 from .steps.batching import Batching
 from .steps.hostready import HostReady
@@ -105,19 +105,27 @@ def _request(checkpoint: Checkpoint, model: Network, options: ExportOptions, wat
     """What was asked for; refuses options and folders that do not fit the model."""
     for note in check_options(options, checkpoint.contract):
         watching.note(note)
-    contract = resized(with_codes(checkpoint.contract, options.codes), model, options.input_size)
+    contract = _resized(with_codes(checkpoint.contract, options.codes), model, options.input_size)
 
     def images_of(folder: Path | None, option: str) -> Sequence[Picture]:
         if folder is None:
             return []
-        classes = stored_classes(checkpoint.classes)
-        return pictures(folder, checkpoint.reader, contract.input.channel_files, classes, option)
+        return pictures(folder, checkpoint.reader, contract.input.channel_files, checkpoint.classes, option)
 
     calibration = options.calibration if options.precision != "fp32" else None
     return Request(
         options, contract, images_of(options.images, "--images"), images_of(options.golden, "--golden"),
         images_of(calibration, "--calibration"), watching,
     )  # fmt: skip
+
+
+def _resized(contract: Contract, model: Network, input_size: int | str | None) -> Contract:
+    """The contract for a window of another size; SegError names the nearest sizes that every pooling can halve."""
+    if input_size is None:
+        return contract
+    shape = model.window(str(input_size))
+    geometry = replace(contract.geometry, input_shape=shape, output_shape=model.output_shape(shape))
+    return replace(contract, geometry=geometry)
 
 
 def _built(model: Network, request: Request) -> State:
@@ -139,7 +147,7 @@ def _built(model: Network, request: Request) -> State:
 
 def _finished(state: State) -> Exported:
     """The file with its golden samples, after it passed its self-test and gave the bits that were compared."""
-    samples = golden(state.contract, state.reference, state.request.golden, state.tolerance).to_text()
+    samples = golden_samples(state.contract, state.reference, state.request.golden, state.tolerance).to_text()
     content, sample = stamped(state.graph, state.contract, samples), state.samples[0]
     [logits] = logits_of(state.session, [sample])
     prove_file(content, sample, logits)

@@ -8,16 +8,32 @@ if TYPE_CHECKING:
     from .model.answer import ClassInfo
     from .model.contract import Contract
     from .model.input import Intensity
+    from .pipeline.preprocess import Array, Float
+    from .pipeline.windows import Infer
     from .segmenter import Segmentation, Segmenter
-    from .support.errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
+    from .support.errors import (
+        ContractError,
+        DataError,
+        ImageError,
+        ModelError,
+        ParityError,
+        ProviderError,
+        SegError,
+        SelfTestError,
+    )
 
 __all__ = [
+    "Array",
     "ClassInfo",
     "Contract",
     "ContractError",
+    "DataError",
+    "Float",
     "ImageError",
+    "Infer",
     "Intensity",
     "ModelError",
+    "ParityError",
     "ProviderError",
     "SegError",
     "Segmentation",
@@ -28,7 +44,18 @@ __all__ = [
 
 _ROOMS = {
     "model.contract": ("ClassInfo", "Contract", "Intensity"),
-    "support.errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
+    "pipeline.preprocess": ("Array", "Float"),
+    "pipeline.windows": ("Infer",),
+    "support.errors": (
+        "ContractError",
+        "DataError",
+        "ImageError",
+        "ModelError",
+        "ParityError",
+        "ProviderError",
+        "SegError",
+        "SelfTestError",
+    ),
     "segmenter": ("Segmentation", "Segmenter"),
     "engine.tuning": ("Tuning",),
 }

@@ -1,7 +1,6 @@
 """ONNX graphs: what all of them have in common, and how they become files."""
 
 from .chatter import silenced as silenced
-from .nodes import copied as copied
 from .nodes import with_node_names as with_node_names
 from .stamp import IR_VERSION as IR_VERSION
 from .stamp import OPSET as OPSET

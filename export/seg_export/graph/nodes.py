@@ -1,19 +1,14 @@
-"""Copies of graphs, which a step may change."""
+"""What quantizers need of a graph."""
 
 from __future__ import annotations
 
 import onnx
 
 
-def copied(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that shares nothing with the graph."""
-    result: onnx.ModelProto = onnx.ModelProto.FromString(graph.SerializeToString())
-    return result
-
-
 def with_node_names(graph: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with a name for each node, by which quantizers distinguish them."""
-    result = copied(graph)
+    result = onnx.ModelProto()
+    result.CopyFrom(graph)
     taken = {n.name for n in result.graph.node}
     for place, node in enumerate(result.graph.node):
         if not node.name:

@@ -6,11 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from seg_runtime import Array, Contract, Float, ParityError, Segmenter
 from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array, Float
-from seg_runtime.segmenter import Segmenter
-from seg_runtime.support.errors import ParityError
 
 if TYPE_CHECKING:
     import onnx

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime import Array, Contract, DataError, Infer
 from seg_runtime.answers import answer_of
 from seg_runtime.formats.pictures import fitted
-from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
 from seg_runtime.model.limits import PROBE_PACE
 from seg_runtime.pipeline.geometry import unframe
 from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum
-from seg_runtime.pipeline.windows import Infer, window_logits
-from seg_runtime.support.errors import DataError
+from seg_runtime.pipeline.preprocess import dtype_maximum
+from seg_runtime.pipeline.windows import window_logits
 
-from .picture import Picture, some
-from .windows import PAPER_OUTPUT, enough, generated_images
+from .images import PAPER_OUTPUT, Picture, enough, generated_images, some
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
@@ -38,7 +36,7 @@ class Tolerance:
     """Of the root of the mean squared error; None for no limit of its own."""
 
 
-def golden(
+def golden_samples(
     contract: Contract, infer: Infer, images: Sequence[Picture] = (), tolerance: Tolerance = Tolerance()
 ) -> Golden:
     """Samples for a file, with the answers of `infer`.
@@ -55,7 +53,7 @@ def golden(
     tried, limit = enough(CANDIDATES, COUNT, contract), tolerance.limit
     kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
     if images:
-        kinds.append(crops(images, contract))
+        kinds.append(_crops(images, contract))
     samples = [s for kind in kinds for s in _mixed((_answered(p, contract, infer, limit) for p in kind), COUNT)]
     return Golden(tuple(samples), limit, tolerance.rms_limit)
 
@@ -125,7 +123,7 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
     return None
 
 
-def crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
+def _crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
     """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
     for picture in some(images, CANDIDATES):
         image = picture.part(contract)

@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from seg_runtime import Contract, Float, ParityError
 from seg_runtime.answers import answer_of
-from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.support.errors import ParityError
 from seg_runtime.support.tables import table
 
 OF_LABELS = ("labels", "flipped", "max_flip_margin", "label_agreement", "flipped_per_million")  # figures
@@ -118,6 +116,18 @@ class Parity:
         kept = {k: v for k, v in figures.items() if self.labels or k not in OF_LABELS}
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in kept.items()}
 
+    def require(
+        self, form: str, reference: str = "torch", fix: str = "report this model", limits: Limits = LIMITS
+    ) -> None:
+        """Raise unless parity holds.
+
+        Raises:
+            ParityError: with every limit that was passed.
+        """
+        if found := self.failures(limits):
+            came = f"{form} does not agree with {reference} ({'; '.join(found)})"
+            raise ParityError(came, "parity", f"nothing was written; {fix}")
+
     def brief(self, limits: Limits = LIMITS) -> dict[str, Any]:
         """The figures that the contract keeps of a form that was compared with another one."""
         return {k: v for k, v in self.as_dict(limits).items() if k in BRIEF}
@@ -160,16 +170,3 @@ def compare(
         result.add(wanted, given, contract)
         watch(result.windows)
     return result
-
-
-def require(
-    result: Parity, form: str, reference: str = "torch", fix: str = "report this model", limits: Limits = LIMITS
-) -> None:
-    """Raise unless parity holds.
-
-    Raises:
-        ParityError: with every limit that was passed.
-    """
-    if found := result.failures(limits):
-        came = f"{form} does not agree with {reference} ({'; '.join(found)})"
-        raise ParityError(came, "parity", f"nothing was written; {fix}")

@@ -12,11 +12,9 @@ from dataclasses import replace
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from seg_runtime import Array, SegError
 from seg_runtime.model.contract import WindowFile
-from seg_runtime.pipeline.preprocess import Array
-from seg_runtime.support.errors import SegError
 
-from ..graph import copied
 from .step import State, Step
 
 _SIZED = {"Reshape": 1, "Resize": 3}  # operator -> its input that holds a whole shape
@@ -47,7 +45,8 @@ def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     Raises:
         SegError: a Reshape that does not keep the windows apart, as Winograd's does.
     """
-    result = copied(graph)
+    result = onnx.ModelProto()
+    result.CopyFrom(graph)
     places = result.graph
     shapes = {t.name: t for t in places.initializer}
     made: dict[str, str] = {}

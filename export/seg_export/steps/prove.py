@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..proof import compare, logits_of, require
+from ..proof import compare, logits_of
 from .step import Request, State, Step
 
 
@@ -24,7 +24,7 @@ class TorchParity(Step):
         )  # fmt: skip
         state.note(parity={**parity.as_dict(), "images": images})
         state.request.watching.report(parity.table("ONNX fp32"), state.contract)
-        require(parity, "the ONNX model")
+        parity.require("the ONNX model")
 
 
 class Proven(Step):

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import onnx
+from seg_runtime import Array, Contract, Infer
 from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array
-from seg_runtime.pipeline.windows import Infer
 
 from ..options import ExportOptions, Watching
-from ..proof import Picture, Tolerance, compare, logits_of, opened, require
+from ..proof import Picture, Tolerance, compare, logits_of, opened
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class State:
         answers = logits_of(before, self.samples), logits_of(self.session, self.samples)
         total = len(self.samples)
         result = compare(*answers, self.contract, lambda done: self.progress(f"comparing {name}", done, total))
-        require(result, form, "the graph before", fix)
+        result.require(form, "the graph before", fix)
         self.note(parity={name: result.brief()})
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from seg_runtime.answers import answer_of
-from seg_runtime.model.contract import Contract, HostReadyFile
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum
-from seg_runtime.support.errors import ImageError, ParityError
+from seg_runtime import Array, Contract, ImageError, ParityError, SegError
+from seg_runtime.answers import Labels, answer_of
+from seg_runtime.model.contract import HostReadyFile
+from seg_runtime.pipeline.preprocess import dtype_maximum
 
 from ...proof import Picture, generated, generated_images, some
-from ..step import State, Step
+from ..step import Request, State, Step
 from .graph import host_ready
 
 IMAGES = 4  # of a folder, whole, evenly spaced
@@ -21,6 +21,12 @@ SAMPLES = 2  # made-up images of one window, which later steps are compared on
 
 class HostReady(Step):
     """Let the file take a whole image and give its labels."""
+
+    def check(self, request: Request) -> None:
+        """Refuse other answers than labels, whose decision the graph repeats."""
+        if not isinstance(answer_of(request.contract), Labels):
+            came = f"a host-ready file that answers {request.contract.answer.kind}"
+            raise SegError(came, "labels", "leave --host-ready out")
 
     def apply(self, state: State) -> None:
         """Change the graph.
@@ -47,7 +53,7 @@ class HostReady(Step):
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
 
 
-def sizes(contract: Contract) -> list[tuple[int, int]]:
+def _sizes(contract: Contract) -> list[tuple[int, int]]:
     """Where seams, mirrors and resizing can go wrong: one pixel, less than a window, one pixel over, not square."""
     (rows, columns), (step, _) = contract.geometry.output_shape, contract.geometry.step
     return [(1, 1), (rows // 3, columns // 2 + 1), (rows, columns), (rows + 1, 7), (step + 1, columns + step + 5)]
@@ -59,7 +65,7 @@ def _images(images: Sequence[Picture], contract: Contract) -> Iterator[Array]:
     whole = real or list(generated_images(contract, 2))
     cast = [_as_host(image, contract) for image in whole]
     yield from cast
-    for place, shape in enumerate(sizes(contract)):
+    for place, shape in enumerate(_sizes(contract)):
         image = cast[place % len(cast)]
         over = [(0, max(0, n - have)) for n, have in zip(shape, image.shape[:2], strict=True)]
         yield np.pad(image, [*over, (0, 0)], "symmetric")[: shape[0], : shape[1]]

@@ -11,10 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from seg_runtime import DataError, Float, Infer, ParityError
 from seg_runtime.engine.providers import available_threads, quiet
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.pipeline.windows import Infer
-from seg_runtime.support.errors import DataError, ParityError
 
 Ranges = dict[str, tuple[float, float]]
 """Name of a float tensor -> its smallest and largest value."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import onnx
 
-from .gate import GOAL
+from .cost import GOAL
 
 TAILS = (1e-4, 1e-5, 1e-3, 0.0)
 """Shares of a tensor's values to cut off at each end. The brightest spots of a few images stretch a range so far that one

@@ -10,8 +10,8 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from seg_runtime import SegError
 from seg_runtime.engine.hardware import cpu_features
-from seg_runtime.support.errors import SegError
 
 from ...graph import silenced, with_node_names
 from .calibrate import Ranges

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import onnx
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.pipeline.windows import Infer
+from seg_runtime import Float, Infer
 
 from ...proof import image_windows, some
 from ..step import State, Step
 from . import fp16, int8
 from .calibrate import Spread, inferring, meaning, spread
 from .choose import TAILS, choose
-from .gate import IMAGES, Known, answered, counted, judge, require
+from .gate import IMAGES, Known, answered, judge
 from .tolerance import check_kernels, tolerance
 
 CALIBRATION_IMAGES = 16  # of a folder, evenly spaced, two windows of each
@@ -59,12 +57,14 @@ class InPrecision(Step):
         state.change(made.graph, replace(contract, file=replace(contract.file, precision=name)))
         infer = made.infer or state.session.run
         judges = some(request.images or images, IMAGES)
-        watch = partial(state.progress, f"comparing {name} labels")
-        cost = judge(judges, contract, fp32.run, infer, watch)
+        cost = judge(
+            answered(judges, contract, fp32.run), contract, infer,
+            lambda done: state.progress(f"comparing {name} labels", done, len(judges)),
+        )  # fmt: skip
         state.note(parity={name: {**cost.as_dict(), **made.facts, "calibration": {"images": len(chosen)}}})
         table = cost.table(name, [c.name for c in contract.classes], _rows(made.facts))
         request.watching.report(table, state.contract)
-        require(cost, name)
+        cost.require(name)
         if made.reference:
             few = list(image_windows(chosen[:KERNEL_IMAGES], contract, 1))
             check_kernels(few, fp32.run, made.reference, state.session.run)
@@ -89,8 +89,7 @@ def _int8(state: State, found: Spread, known: Iterable[Known]) -> _Made:
         return int8.quantised(graph, ranges[tail], keep, reduce_range)
 
     def lost_by(form: onnx.ModelProto) -> float:
-        *_, cost = counted(images, contract, inferring(form))
-        return cost.off
+        return judge(images, contract, inferring(form)).off
 
     def watch(done: int, total: int) -> None:
         state.progress("measuring ranges" if total == len(TAILS) else "measuring layers", done, total)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.pipeline.windows import Infer, window_logits
-from seg_runtime.support.errors import ParityError
+from seg_runtime import Contract, Float, Infer, ParityError
+from seg_runtime.pipeline.windows import window_logits
 
 from ...proof import CANDIDATES, Tolerance, generated, generated_images
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..step import State, Step
-from .apply import layers_of, rewritten
-from .default import default_table
-from .fastest import fastest
+from .apply import default_table, layers_of, rewritten
+from .timing import fastest
 
 
 class Rewrite(Step):

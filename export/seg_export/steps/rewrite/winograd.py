@@ -25,7 +25,7 @@ from .layers import Layer, parts_of
 from .rule import Constants, RewriteRule
 
 
-class Transforms(NamedTuple):
+class _Transforms(NamedTuple):
     """What makes one of Winograd's algorithms, along one axis: `b_t` `(n, n)`, `g` `(n, 3)`, `a_t` `(m, n)` for n inputs and m results."""
 
     b_t: NDArray[np.float64]
@@ -35,7 +35,7 @@ class Transforms(NamedTuple):
     """The column of `a_t` that is all ones."""
 
 
-F4 = Transforms(
+F4 = _Transforms(
     np.array(
         [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
          [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]],
@@ -49,7 +49,7 @@ F4 = Transforms(
     ones=1,
 )  # fmt: skip
 """F(4, 3)."""
-F2 = Transforms(
+F2 = _Transforms(
     np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], float),
     np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
     np.array([[1, 1, 1, 0], [0, 1, -1, -1]], float),
@@ -72,7 +72,7 @@ class Winograd(_Relued):
 
     forms = ("winograd",)
 
-    def transforms(self) -> Transforms:
+    def transforms(self) -> _Transforms:
         """Those of one axis."""
         return F4
 
@@ -104,7 +104,7 @@ class Winograd2(Winograd):
 
     forms = ("winograd2",)
 
-    def transforms(self) -> Transforms:
+    def transforms(self) -> _Transforms:
         """Those of one axis."""
         return F2
 
@@ -147,7 +147,13 @@ class Winograd1d(_Relued):
 
 
 def _transformed(
-    k: Constants, op: Any, part: ir.Value, how: Transforms, channels: int, size: tuple[int, int], tiles: tuple[int, int]
+    k: Constants,
+    op: Any,
+    part: ir.Value,
+    how: _Transforms,
+    channels: int,
+    size: tuple[int, int],
+    tiles: tuple[int, int],
 ) -> list[ir.Value]:
     """Bᵀ d B of all tiles: n² maps `(1, C, *tiles)`, the row's index outermost."""
     m, found = len(how.a_t), []
@@ -185,7 +191,7 @@ def _along(
     return result
 
 
-def _weights(k: Constants, op: Any, weight: ir.Value, how: Transforms, maps: int, channels: int) -> list[ir.Value]:
+def _weights(k: Constants, op: Any, weight: ir.Value, how: _Transforms, maps: int, channels: int) -> list[ir.Value]:
     """G g Gᵀ: n² weights `(K, C, 1, 1)` of 1×1 convolutions."""
     taps = op.Reshape(weight, k.ints(op, maps, channels, 1, 9))
     return [op.MatMul(taps, k.floats(op, np.outer(first, second).reshape(9, 1))) for first in how.g for second in how.g]
@@ -203,7 +209,7 @@ def _product(
 
 
 def _results(
-    k: Constants, op: Any, products: list[ir.Value], how: Transforms, layer: Layer, tiles: tuple[int, int],
+    k: Constants, op: Any, products: list[ir.Value], how: _Transforms, layer: Layer, tiles: tuple[int, int],
     shape: tuple[int, int],
 ) -> ir.Value:  # fmt: skip
     """relu(Aᵀ M A), laid out as `(1, K, *shape)`."""

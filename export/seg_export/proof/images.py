@@ -1,16 +1,57 @@
-"""What forms of a model are compared on: windows of made-up and of real images."""
+"""What forms of a model are compared on: real and made-up images, and windows of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from seg_runtime.model.contract import Contract
+from numpy.typing import NDArray
+from seg_runtime import Array, Contract, Float
 from seg_runtime.pipeline.geometry import frame
-from seg_runtime.pipeline.preprocess import Array, Float, plan, windows
+from seg_runtime.pipeline.preprocess import plan, windows
 
 PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
+WINDOWS_PER_IMAGE = 2  # of a real one
+
+
+class Picture(ABC):
+    """An image and, where it is of a data set, its truth; nothing is read before it is needed.
+
+    Attributes:
+        name: of the case or the file, for errors.
+    """
+
+    name: str
+
+    @abstractmethod
+    def whole(self, contract: Contract) -> Array:
+        """`(*spatial, C)` as the model takes it.
+
+        Raises:
+            ImageError, DataError: it cannot be read, or does not fit the model.
+        """
+
+    def with_truth(self, contract: Contract) -> tuple[Array, NDArray[np.uint8] | None]:
+        """`whole`, and the true labels `(*spatial)` or None."""
+        return self.whole(contract), None
+
+    def part(self, contract: Contract) -> Array:
+        """The same as `whole`; of a volume, for a model of slices, the middle slice, where a part of each image is enough."""
+        image = self.whole(contract)
+        return image[len(image) // 2] if image.ndim - 1 > contract.geometry.axes else image
+
+
+def some(found: Sequence[Picture], count: int) -> list[Picture]:
+    """At most `count` of them, evenly spaced."""
+    return [found[i] for i in _evenly(len(found), count)]
+
+
+def image_windows(found: Sequence[Picture], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
+    """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
+    for picture in found:
+        yield from _some_windows(picture.part(contract), contract, per_image)
 
 
 def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
@@ -44,7 +85,7 @@ def generated_images(contract: Contract, count: int, seed: int = 0, most: int | 
 def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
     """Windows of `generated_images`."""
     for image in generated_images(contract, count):
-        yield from some_windows(image, contract, 1)
+        yield from _some_windows(image, contract, 1)
 
 
 def enough(count: int, least: int, contract: Contract) -> int:
@@ -59,15 +100,15 @@ def enough(count: int, least: int, contract: Contract) -> int:
     return max(least, min(count, math.ceil(count * share)))
 
 
-def evenly(total: int, count: int) -> list[int]:
+def _evenly(total: int, count: int) -> list[int]:
     """At most `count` of the indices below `total`, evenly spaced, the first and the last among them."""
     count = min(count, total)
     return [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
 
 
-def some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
+def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
     """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
     framed = frame(image, contract)
     grid = plan(framed.shape[:-1], contract)
-    chosen = set(evenly(len(grid.origins()), count))
+    chosen = set(_evenly(len(grid.origins()), count))
     yield from (w for place, w in enumerate(windows(framed, grid, contract.input.intensity)) if place in chosen)

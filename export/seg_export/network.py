@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import onnx
 import torch
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.errors import SegError
-from seg_toolkit.networks import Network
+from seg_runtime import Contract, SegError
+from torch import nn
 
-from ..graph import IR_VERSION, OPSET, silenced
+from .graph import IR_VERSION, OPSET, silenced
 
 
-def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
+def to_onnx(model: nn.Module, contract: Contract) -> onnx.ModelProto:
     """The network as a checked ONNX model.
 
     Args:
@@ -43,24 +40,6 @@ def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
             f"torch could not export the network ({error})", "", "check the versions in constraints.txt"
         ) from error
     return graph
-
-
-def resized(contract: Contract, model: Network, input_size: int | str | None) -> Contract:
-    """The contract for a window of another size.
-
-    Args:
-        contract: of the checkpoint.
-        model: its network.
-        input_size: side of the window in px, or one for each axis with commas; None keeps the checkpoint's.
-
-    Raises:
-        SegError: not a size that every pooling of the network divides; names the nearest.
-    """
-    if input_size is None:
-        return contract
-    shape = model.window(str(input_size))
-    geometry = replace(contract.geometry, input_shape=shape, output_shape=model.output_shape(shape))
-    return replace(contract, geometry=geometry)
 
 
 def _forget_where_it_was_made(graph: onnx.ModelProto) -> None:

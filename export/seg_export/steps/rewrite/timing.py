@@ -20,10 +20,8 @@ from seg_runtime.engine.providers import open_session, runtime_module
 from seg_runtime.engine.tuning import Setup
 from seg_runtime.support.tables import table
 
-from .apply import layers_of, rewritten
-from .default import default_table
-from .layers import FORMS, Layer, Table
-from .layout import PACK
+from .apply import default_table, forms_of, layers_of, rewritten
+from .layers import Layer, Table
 
 LAYER_RUNS, NETWORK_RUNS = 5, 3  # the shortest counts: noise only ever adds
 PAIRS = 5  # windows of both graphs in turn, each in a session of its own
@@ -158,7 +156,7 @@ def measure(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, thr
     found = Measured()
     total = len(convs) + len(_tables(layers, {}))
     for layer in convs:
-        found.layer_ms[layer.name] = {form: _layer_ms(layer, form, threads) for form in _forms(layer)}
+        found.layer_ms[layer.name] = {form: _layer_ms(layer, form, threads) for form in forms_of(layer)}
         watch(len(found.layer_ms), total)
     best = {name: min(ms, key=ms.__getitem__) for name, ms in found.layer_ms.items()}
     tables = _tables(layers, best)
@@ -167,14 +165,6 @@ def measure(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, thr
         watch(len(convs) + len(found.network_ms), total)
     found.table = tables[min(found.network_ms, key=found.network_ms.__getitem__)]
     return found
-
-
-def _forms(layer: Layer) -> list[str]:
-    """The forms of a convolution that differ from torch's for this layer."""
-    idle = set() if len(layer.parts) > 1 else {"split"}
-    return [
-        form for form in FORMS["conv"] if form not in idle and not (form == "padded" and layer.channels % PACK == 0)
-    ]
 
 
 def _tables(layers: list[Layer], convs: Table) -> dict[str, dict[str, str]]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime import Array, Contract, DataError
 from seg_runtime.formats.opening import Files, image_files, whole_image
 from seg_runtime.formats.pictures import fitted
-from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import ChannelFile
-from seg_runtime.pipeline.preprocess import Array
-from seg_runtime.support.errors import DataError
 from seg_toolkit.data.case import Case
-from seg_toolkit.data.folder import ClassValues
+from seg_toolkit.data.folder import ClassValues, stored_classes
 from seg_toolkit.data.readers import PAIRS, STRUCTURE, find_cases
 
-from ..proof import Picture
+from .proof import Picture
 
 OPEN = (PAIRS, "channels")
 """Readers whose images may lie in a folder without any truth."""
@@ -48,7 +47,7 @@ class _OfFolder(Picture):
 
 
 def pictures(
-    folder: Path, reader: str = PAIRS, channel_files: Sequence[ChannelFile] = (), classes: Sequence[ClassValues] = (),
+    folder: Path, reader: str = PAIRS, channel_files: Sequence[ChannelFile] = (), classes: Sequence[dict[str, Any]] = (),
     option: str = "",
 ) -> Sequence[Picture]:  # fmt: skip
     """All images of a folder, sorted by name.
@@ -60,7 +59,7 @@ def pictures(
         folder: to look into.
         reader: of the checkpoint, so that truth means what it meant in training.
         channel_files: of the contract.
-        classes: of the checkpoint, to read masks.
+        classes: as the checkpoint stores them, to read masks.
         option: that named the folder, for errors.
 
     Raises:
@@ -72,7 +71,9 @@ def pictures(
     name, no_data_set = reader.partition(":")[0], ""
     if name not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
         try:
-            return [_OfDataSet(case.name, case, classes) for case in find_cases(reader, folder, lambda note: None)]
+            return [
+                _OfDataSet(c.name, c, stored_classes(classes)) for c in find_cases(reader, folder, lambda note: None)
+            ]
         except DataError as error:
             if name in OPEN:
                 raise
