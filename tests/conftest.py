@@ -1,80 +1,24 @@
-"""Shared fixtures: real random-weight networks, really exported, and made-up images."""
+"""Shared fixtures: real random-weight networks, really exported."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from seg_export.pipeline import export, write
 from seg_export.steps.hostready.prove import HostForm
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity, OutputInfo
-from seg_runtime.pipeline.preprocess import Array, Float
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
-from seg_toolkit.networks.unet import UNet, output_size
+from seg_runtime.model.contract import Intensity, OutputInfo
+from seg_toolkit.networks.unet import UNet
 
-SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64
-COLORS = [(0, 0, 0), (230, 60, 60), (60, 120, 230), (250, 200, 40)]
-
-
-@dataclass(frozen=True)
-class Made:
-    """A model on disk and the torch network it was exported from."""
-
-    path: Path
-    checkpoint: Path
-    net: UNet
-    contract: Contract
-
-    def torch_run(self, window: Float) -> Float:
-        """Logits of the torch network."""
-        with torch.inference_mode():
-            return self.net(torch.from_numpy(window)).numpy()
-
-
-MakeModel = Callable[..., Made]
-
-
-def noise_image(height: int, width: int, channels: int = 3, seed: int = 0, dtype: str = "uint8") -> Array:
-    """`(H, W, C)` blocks of 8 px, a slope and noise: grey values over the whole range of the dtype."""
-    rng = np.random.default_rng(seed)
-    blocks = rng.random((-(-height // 8), -(-width // 8), channels)).repeat(8, 0).repeat(8, 1)[:height, :width]
-    slope = np.linspace(0, 0.2, height)[:, None, None]
-    field = 0.4 * blocks + slope + 0.4 * rng.random((height, width, channels))
-    return (field * np.iinfo(dtype).max).astype(dtype)
-
-
-def mixed_network(channels: int, classes: int, width: int, skip: str, size: int, seed: int) -> UNet:
-    """A random network whose median logit is 0 for every class, so that labels are mixed; dead draws are redrawn."""
-    out = output_size(size) or 0
-    window = noise_image(size, size, channels, seed).astype(np.float32).transpose(2, 0, 1)[None] / 255
-    for draw in range(seed * 100, seed * 100 + 20):
-        torch.manual_seed(draw)
-        net = UNet(channels, classes, width, skip=skip).eval()
-        with torch.inference_mode():
-            for name, value in net.named_parameters():
-                if name.endswith("bias"):
-                    value.fill_(0.1)  # so narrow a network would often be dead without
-            logits = net(torch.from_numpy(window))[0].reshape(classes, out * out)
-            spread = logits.std(dim=1)
-            if spread.min() < 1e-2:
-                continue
-            net.head.weight /= spread[:, None, None, None]
-            net.head.bias.copy_(-(logits.median(dim=1).values / spread))
-            shares = net(torch.from_numpy(window))[0].argmax(0).flatten().bincount(minlength=classes) / out**2
-        if shares.min() > 0.1:
-            return net
-    raise AssertionError("no seed gives mixed labels")
+from tests.support.contracts import contract_of
+from tests.support.models import SMALL, Made, MakeModel, made, mixed_network
 
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """Factory of exported models, one for each set of arguments in a test session."""
-    made: dict[object, Made] = {}
+    known: dict[object, Made] = {}
 
     def make(
         *,
@@ -90,23 +34,11 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         host: HostForm | None = None,
     ) -> Made:
         key = (skip, seed, channels, classes, geometry, intensity, task, input_size, pixels, host)
-        if key not in made:
+        if key not in known:
             net = mixed_network(channels, classes, 2, skip, input_size, seed)
-            out = output_size(input_size) or 0
-            multiclass = task == "multiclass"
-            contract = Contract(
-                (input_size,) * 2, (out,) * 2, channels, intensity,
-                tuple(ClassInfo(f"class {i}", COLORS[i]) for i in range(classes)), geometry,
-                task=task, activation="softmax" if multiclass else "sigmoid",
-                decision="argmax" if multiclass else "threshold", pixels=pixels,
-            )  # fmt: skip
-            checkpoint = Checkpoint(net.arguments, net.state_dict(), contract, [])
-            folder = tmp_path_factory.mktemp("model")
-            save(checkpoint, folder / "model.pt")
-            exported = export(checkpoint, host=host)
-            write(exported, folder / "model.onnx")
-            made[key] = Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
-        return made[key]
+            how = contract_of(net, input_size, geometry=geometry, intensity=intensity, task=task, pixels=pixels)
+            known[key] = made(tmp_path_factory.mktemp("model"), net, how, host)
+        return known[key]
 
     return make
 
@@ -121,16 +53,7 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Made:
         net.head.weight /= values.std(1)[:, None, None, None]
         net.head.bias.copy_(-values.mean(1) / values.std(1))
     outputs = (OutputInfo("nuclei", 300.0, 120.0, 0.0, 1000.0, "counts"), OutputInfo("height", -2e-3, 4e-4, -4e-3, 0.0))
-    contract = Contract(
-        (100, 100), (60, 60), 1, Intensity("scale"), (), stride=4, task="regression", activation="none", decision="none",
-        outputs=outputs,
-    )  # fmt: skip
-    checkpoint = Checkpoint(net.arguments, net.state_dict(), contract, [])
-    folder = tmp_path_factory.mktemp("regression")
-    save(checkpoint, folder / "model.pt")
-    exported = export(checkpoint)
-    write(exported, folder / "model.onnx")
-    return Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
+    return made(tmp_path_factory.mktemp("regression"), net, contract_of(net, 100, outputs=outputs))
 
 
 @pytest.fixture(scope="session")

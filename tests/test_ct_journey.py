@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli.export import main as seg_export
-from seg_runtime.cli.run import main as seg_run
 from seg_runtime.model.contract import METADATA_KEY, Contract
-from seg_toolkit.cli.train import main as seg_train
 
 pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
 
-from .runtime.dicom.craft_dicom import placed, save
-from .runtime.dicom.readers import by_highdicom, conforms
+from tests.support.commands import done, seg_export, seg_run, seg_train
+from tests.support.dicom import placed, save
+from tests.support.dicom_readers import by_highdicom, conforms
 
 CODES = {"organ": {"category": ["123037004", "SCT", "Anatomical Structure"], "type": ["10200004", "SCT", "Liver"]}}
 
@@ -29,12 +26,6 @@ def slice_with_organ(number: int) -> tuple[np.ndarray, np.ndarray]:
     body = (rows - 36) ** 2 + (columns - 40) ** 2 < 34**2
     noise = np.random.default_rng(number).normal(0, 8, mask.shape)
     return (np.where(body, np.where(mask, 60, -100) + noise, -3024) + 1024).astype(np.int16), mask.astype(np.uint8)
-
-
-def call(command: object, *words: object) -> str:
-    done = CliRunner().invoke(command, [str(w) for w in words], catch_exceptions=False)  # type: ignore[arg-type]
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_from_ct_slices_to_a_dicom_seg(tmp_path: Path) -> None:
@@ -50,18 +41,18 @@ def test_from_ct_slices_to_a_dicom_seg(tmp_path: Path) -> None:
         if number < 4:
             Image.fromarray(mask).save(data / "masks" / f"s{number}.png")
     (tmp_path / "codes.json").write_text(json.dumps(CODES))
-    told = call(
-        seg_train, data, "-o", tmp_path / "m.pt", "--width", 4, "--depth", 2, "--input-size", 100, "--steps", 60,
+    told = done(seg_train(
+        data, "-o", tmp_path / "m.pt", "--width", 4, "--depth", 2, "--input-size", 100, "--steps", 60,
         "--workers", 0, "--device", "cpu", "--lr", "1e-2", "--classes", "background=0,organ=1#c03030",
-    )  # fmt: skip
+    )).output  # fmt: skip
     assert "intensity: window (signed grey values, as in CT" in told
-    call(seg_export, tmp_path / "m.pt", tmp_path / "m.onnx", "--images", data, "--codes", tmp_path / "codes.json")
+    done(seg_export(tmp_path / "m.pt", tmp_path / "m.onnx", "--images", data, "--codes", tmp_path / "codes.json"))
     metadata = onnxruntime.InferenceSession(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
     contract = Contract.from_json(metadata[METADATA_KEY])
     assert (contract.pixels, contract.intensity.method) == ("float", "window")
     assert -1100 < contract.intensity.level < 200  # in HU, and not drawn down by the padding
 
-    call(seg_run, tmp_path / "new", "--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--provider", "cpu")
+    done(seg_run(tmp_path / "new", "--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--provider", "cpu"))
     target = tmp_path / "out" / "new_seg.dcm"
     conforms(target)
     found, truth = by_highdicom(target, [tmp_path / "new" / "s4.dcm"])[0], slice_with_organ(4)[1]

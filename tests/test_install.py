@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 from seg_export.pipeline import export, write
 from seg_export.steps.hostready.prove import HostForm
-from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
+from seg_runtime import Segmenter
 from seg_toolkit.networks.unet import UNet
 
-ROOT = Path(__file__).parent.parent
+from tests.support.contracts import contract_of
+from tests.support.models import checkpoint_of
+from tests.support.places import ROOT
 
 
 def pythons() -> dict[tuple[int, int], str]:
@@ -52,9 +53,7 @@ def work(tmp_path_factory):
     place = tmp_path_factory.mktemp("work")
     torch.manual_seed(2)
     model = UNet(1, 2, width=2)
-    classes = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
-    contract = Contract((572, 572), (388, 388), 1, Intensity("scale"), classes)
-    write(export(Checkpoint(model.arguments, model.state_dict(), contract, [])), place / "model.onnx")
+    write(export(checkpoint_of(model, contract_of(model, 572))), place / "model.onnx")
     Image.linear_gradient("L").resize((500, 300)).save(place / "picture.png")
     return place
 
@@ -100,9 +99,9 @@ TUNE = """
 import sys
 from pathlib import Path
 from seg_export import edge
-from seg_export.rewrite.apply import layers_of, rewritten
-from seg_export.rewrite.default import default_table
-from seg_runtime.modelfile import ModelFile
+from seg_export.steps.rewrite.apply import layers_of, rewritten
+from seg_export.steps.rewrite.default import default_table
+from seg_runtime.model.modelfile import ModelFile
 content = ModelFile("model.onnx").take()
 source = edge.read_source(content, edge.plain_contract(content))
 table = default_table(layers_of(source.graph))

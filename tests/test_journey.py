@@ -15,8 +15,7 @@ from seg_runtime.segmenter import segment_labels
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.evaluation.infer import torch_infer
 
-SAMPLES = Path(__file__).parent.parent / "samples" / "cells.py"
-REAL = Path(__file__).parent.parent.parent / "shared" / "data"
+from tests.support.places import REAL, SAMPLES
 
 
 def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -37,7 +36,9 @@ def export(model: Path, target: Path, *options: object) -> None:
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     root = tmp_path_factory.mktemp("cells")
-    subprocess.run([sys.executable, SAMPLES, root, "--count", "10", "--size", "200"], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, SAMPLES / "cells.py", root, "--count", "10", "--size", "200"], check=True, capture_output=True
+    )
     return root
 
 

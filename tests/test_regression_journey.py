@@ -4,34 +4,25 @@ import json
 
 import numpy as np
 import torch
-from click.testing import CliRunner
 from PIL import Image, ImageSequence
-from seg_export.cli.export import main as seg_export
-from seg_runtime.cli.run import main as seg_run
 from seg_runtime.formats.pictures import fitted
 from seg_runtime.pipeline.walk import segment_values
 from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.cli.train import main as seg_train
 from seg_toolkit.data.readers import find_cases
 from seg_toolkit.evaluation.infer import torch_infer
 
 from samples.generators import pansharpening
-
-
-def call(command, *words):
-    done = CliRunner().invoke(command, [str(w) for w in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done
+from tests.support.commands import done, seg_export, seg_run, seg_train
 
 
 def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
     data, model, file, out = (tmp_path / name for name in ("data", "m.pt", "m.onnx", "out"))
     pansharpening.write(data, 3, 0)
     tiny = ["--width", 4, "--depth", 2, "--input-size", 76, "--workers", 0, "--steps", 6, "--device", "cpu"]
-    call(seg_train, data, "--recipe", "pansharpening", *tiny, "-o", model)
-    call(seg_export, model, file, "--images", data, "--golden", data)
-    call(seg_run, "--model", file, "--provider", "cpu", "--self-test")
-    call(seg_run, "--model", file, "--provider", "cpu", "--out", out, "--overlay", data / "images")
+    done(seg_train(data, "--recipe", "pansharpening", *tiny, "-o", model))
+    done(seg_export(model, file, "--images", data, "--golden", data))
+    done(seg_run("--model", file, "--provider", "cpu", "--self-test"))
+    done(seg_run("--model", file, "--provider", "cpu", "--out", out, "--overlay", data / "images"))
     assert len(list(out.glob("*_values.tif"))) == 3
     checkpoint = load(model)
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))

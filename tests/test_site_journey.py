@@ -7,22 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from seg_export.cli.export import main as seg_export
 from seg_runtime import Segmenter
-from seg_runtime.cli.run import main as seg_run
 from seg_runtime.formats.structures import CHANNELS
-from seg_toolkit.cli.train import main as seg_train
 
 from samples.generators import binding_site
+from tests.support.commands import done, seg_export, seg_run, seg_train
 
 gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
-
-
-def call(command: object, *words: object) -> str:
-    done = CliRunner().invoke(command, [str(w) for w in words], catch_exceptions=False)  # type: ignore[arg-type]
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
@@ -30,15 +21,15 @@ def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
     binding_site.write(data, 3, 0)
     binding_site.write(tmp_path / "new", 1, 5)
     tiny = ("--width", 2, "--depth", 1, "--input-size", 28, "--steps", 6, "--lr", 0.02, "--workers", 0)
-    told = call(seg_train, data, "--recipe", "binding-site", *tiny, "-o", model)
+    told = done(seg_train(data, "--recipe", "binding-site", *tiny, "-o", model)).output
     assert "channels: 6" in told
-    call(seg_train, data, "--evaluate", model)
-    finer = CliRunner().invoke(seg_train, [str(data), "--evaluate", str(model), "--reader", "structure:1"])
+    done(seg_train(data, "--evaluate", model))
+    finer = seg_train(data, "--evaluate", model, "--reader", "structure:1")
     assert "1m00 is a structure on voxels of 1 Å; wanted a structure on voxels of 2 Å" in finer.stderr
-    call(seg_export, model, file, "--images", data, "--golden", data)
-    call(seg_run, "--model", file, "--self-test", "--provider", "cpu")
+    done(seg_export(model, file, "--images", data, "--golden", data))
+    done(seg_run("--model", file, "--self-test", "--provider", "cpu"))
     path = tmp_path / "new" / "1m00.pdb"
-    call(seg_run, "--model", file, "--provider", "cpu", "--out", out, "--probabilities", "map", path)
+    done(seg_run("--model", file, "--provider", "cpu", "--out", out, "--probabilities", "map", path))
     with Segmenter(file, provider="cpu") as segmenter:
         assert segmenter.contract.voxels is not None
         assert (segmenter.contract.voxels.side_angstrom, segmenter.contract.voxels.channels) == (2, CHANNELS)

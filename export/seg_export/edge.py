@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from seg_runtime.cli.tools import Told, TuneWishes, Watch
 from seg_runtime.engine.session import check_signed
-from seg_runtime.model.contract import Contract
+from seg_runtime.model import Content, Contract, ModelFile
 from seg_runtime.model.golden import GOLDEN_KEY
-from seg_runtime.model.modelfile import Content, ModelFile
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Segmenter
-from seg_runtime.support.atomic import check_writable, write_atomic
-from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
-from seg_runtime.support.extras import require_extra
+from seg_runtime.support import (
+    ModelError,
+    ParityError,
+    SegError,
+    SelfTestError,
+    check_writable,
+    require_extra,
+    write_atomic,
+)
 
 from .proof import Parity, compare, generated_windows, logits_of, opened, prove_file
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime import Array, Contract, DataError
-from seg_runtime.formats.opening import Files, image_files, whole_image
-from seg_runtime.formats.pictures import fitted
-from seg_runtime.model.input import ChannelFile
+from seg_runtime.formats import image_files, whole_image
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import Array, fitted
+from seg_runtime.support import DataError
 from seg_toolkit.data.case import Case
 from seg_toolkit.data.folder import ClassValues, stored_classes
-from seg_toolkit.data.readers import PAIRS, STRUCTURE, find_cases
+from seg_toolkit.data.readers import PAIRS, find_cases
 
 from .proof import Picture
 
@@ -40,15 +40,14 @@ class _OfDataSet(Picture):
 @dataclass(frozen=True)
 class _OfFolder(Picture):
     name: str
-    source: Files
+    source: tuple[Path, ...]
 
     def whole(self, contract: Contract) -> Array:
         return fitted(whole_image(self.source, contract), contract, self.name)
 
 
 def pictures(
-    folder: Path, reader: str = PAIRS, channel_files: Sequence[ChannelFile] = (), classes: Sequence[dict[str, Any]] = (),
-    option: str = "",
+    folder: Path, contract: Contract, reader: str = PAIRS, classes: Sequence[dict[str, Any]] = (), option: str = "",
 ) -> Sequence[Picture]:  # fmt: skip
     """All images of a folder, sorted by name.
 
@@ -57,8 +56,8 @@ def pictures(
 
     Args:
         folder: to look into.
+        contract: of the checkpoint.
         reader: of the checkpoint, so that truth means what it meant in training.
-        channel_files: of the contract.
         classes: as the checkpoint stores them, to read masks.
         option: that named the folder, for errors.
 
@@ -79,8 +78,7 @@ def pictures(
                 raise
             no_data_set = error.came
     try:
-        files_of_cases = image_files(folder, channel_files, name == STRUCTURE)
-        return [_OfFolder(str(files[0]), files) for files in files_of_cases]
+        return [_OfFolder(str(files[0]), files) for files in image_files(folder, contract)]
     except DataError as error:
         if not no_data_set:
             raise

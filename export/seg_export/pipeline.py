@@ -12,9 +12,8 @@ from pathlib import Path
 
 import onnx
 import torch
-from seg_runtime import Contract
-from seg_runtime.support.atomic import write_atomic
-from seg_runtime.support.registry import Registry
+from seg_runtime.model import Contract
+from seg_runtime.support import Registry, write_atomic
 from seg_runtime.version import versions
 from seg_toolkit.checkpoints.checkpoint import Checkpoint, weights_sha256
 from seg_toolkit.evaluation.infer import torch_infer
@@ -110,7 +109,7 @@ def _request(checkpoint: Checkpoint, model: Network, options: ExportOptions, wat
     def images_of(folder: Path | None, option: str) -> Sequence[Picture]:
         if folder is None:
             return []
-        return pictures(folder, checkpoint.reader, contract.input.channel_files, checkpoint.classes, option)
+        return pictures(folder, contract, checkpoint.reader, checkpoint.classes, option)
 
     calibration = options.calibration if options.precision != "fp32" else None
     return Request(

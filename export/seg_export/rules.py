@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seg_runtime.model.contract import HOST_DTYPES, PRECISIONS, Contract
+from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
 from seg_runtime.support.capabilities import Rule, check
 
 from .options import ExportOptions

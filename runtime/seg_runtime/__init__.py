@@ -5,13 +5,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine.tuning import Tuning
-    from .model.answer import ClassInfo
-    from .model.contract import Contract
-    from .model.input import Intensity
-    from .pipeline.preprocess import Array, Float
-    from .pipeline.windows import Infer
+    from .model import ClassInfo, Contract, Intensity
+    from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
-    from .support.errors import (
+    from .support import (
         ContractError,
         DataError,
         ImageError,
@@ -43,10 +40,9 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "model.contract": ("ClassInfo", "Contract", "Intensity"),
-    "pipeline.preprocess": ("Array", "Float"),
-    "pipeline.windows": ("Infer",),
-    "support.errors": (
+    "model": ("ClassInfo", "Contract", "Intensity"),
+    "pipeline": ("Array", "Float", "Infer"),
+    "support": (
         "ContractError",
         "DataError",
         "ImageError",

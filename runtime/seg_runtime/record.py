@@ -10,7 +10,7 @@ import numpy as np
 import PIL
 
 from .engine.session import Session
-from .pipeline.preprocess import Array
+from .pipeline import Array
 from .version import VERSION
 
 

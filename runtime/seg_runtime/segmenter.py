@@ -20,19 +20,15 @@ from .answers import answer_of
 from .engine.ensemble import Ensemble, Model
 from .engine.session import Session, check_signed
 from .engine.tuning import Tuning
-from .formats.opening import images_of
-from .formats.pictures import fitted, from_array, from_pil, read_bytes
-from .model.contract import Contract, HostReadyFile
-from .model.limits import MAX_PIXELS
-from .model.modelfile import Content, ModelFile
-from .pipeline.preprocess import Array, Float
+from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
+from .model import MAX_PIXELS, Content, Contract, HostReadyFile, ModelFile
+from .pipeline import Array, Float, fitted, segment, slice_by_slice
+from .pipeline import Infer as Infer
+from .pipeline import Progress as Progress
+from .pipeline import Timings as Timings
 from .pipeline.tta import VIEWS, averaged, check_turnable
-from .pipeline.windows import Infer as Infer
-from .pipeline.windows import Progress as Progress
-from .pipeline.windows import Timings as Timings
-from .pipeline.windows import segment, slice_by_slice
 from .record import make_record, test_report
-from .support.errors import ImageError, ModelError, SegError, SelfTestError
+from .support import ImageError, ModelError, SegError, SelfTestError
 
 
 @dataclass
@@ -44,12 +40,14 @@ class Segmentation:
         record: what a machine reads about how they came about; see `record.py`.
         image: `(*spatial, C)` the image as decoded.
         contract: of the model.
+        place: where its pixels lie in the world; `place.stored` brings an answer to the order of the file.
     """
 
     answer: Array
     record: dict[str, Any]
     image: Array
     contract: Contract
+    place: Place
     _again: Callable[[Array], Float] = field(repr=False)
     """Probabilities of a fitted image."""
     _probabilities: Float | None = field(default=None, repr=False)
@@ -223,11 +221,11 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: path of a PNG, JPEG, BMP, one-page TIFF, NIfTI volume or structure, a PIL image, or an array `(H, W)` or
-                `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of several pages,
-                or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network saw it;
-                `nifti.NiftiGrid.stored` brings them to the order of the file. Those of a PDB or mmCIF file, for a model of
-                structures, lie on the grid that `site.read_site` gives.
+            image: path of a PNG, JPEG, BMP, one-page TIFF, DICOM image, NIfTI volume or structure, a PIL image, or an array
+                `(H, W)` or `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of
+                several pages, or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network
+                saw it; `result.place.stored(result.labels)` brings them to the order of the file. Those of a PDB or mmCIF
+                file, for a model of structures, lie on the grid that `result.place` tells.
             probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
             max_pixels: refuse a file with more px.
             progress: called with windows done and windows in all.
@@ -237,19 +235,20 @@ class Segmenter:
         """
         timings = Timings()
         sha256: str | None = None
-        name, axes = "image", len(self.contract.geometry.input_shape)
         if isinstance(image, (str, Path)):
-            name, start = str(image), time.perf_counter()
+            start = time.perf_counter()
             data = read_bytes(Path(image))
             sha256 = hashlib.sha256(data).hexdigest()
-            pages = images_of(data, name, self.contract, max_pixels)
-            array = next(pages)
+            pages = FORMATS.pages(data, str(image), self.contract, max_pixels)
+            page = next(pages)
             if next(pages, None) is not None:
-                raise ImageError(f"{name} has several pages", "one", "use Segmenter.pages for a stack")
+                raise ImageError(f"{image} has several pages", "one", "use Segmenter.pages for a stack")
             timings.add("decode", start)
+        elif isinstance(image, Image.Image):
+            page = Page(from_pil(image), "image")
         else:
-            array = from_pil(image) if isinstance(image, Image.Image) else from_array(image, axes=axes)
-        return self.segment_page(array, name, sha256, probabilities=probabilities, progress=progress, timings=timings)
+            page = Page(from_array(image, axes=self.contract.geometry.axes), "image")
+        return self.segment_page(page, sha256, probabilities=probabilities, progress=progress, timings=timings)
 
     def pages(
         self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
@@ -257,24 +256,22 @@ class Segmenter:
         """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
-        for page in images_of(data, str(path), self.contract, max_pixels):
-            yield self.segment_page(page, str(path), sha256, probabilities=probabilities)
+        for page in FORMATS.pages(data, str(path), self.contract, max_pixels):
+            yield self.segment_page(page, sha256, probabilities=probabilities)
 
     def segment_page(
         self,
-        page: Array,
-        name: str,
+        page: Page,
         sha256: str | None = None,
         *,
         probabilities: bool = False,
         progress: Progress | None = None,
         timings: Timings | None = None,
     ) -> Segmentation:
-        """Segment one decoded page or volume.
+        """Segment one page, see `formats.Page`; a model of slices answers a volume slice by slice.
 
         Args:
-            page: `(*spatial, C)` uint8, uint16 or float32; a model of slices answers a volume slice by slice.
-            name: what errors and the record call it.
+            page: an array, what errors and the record call it, and its place.
             sha256: of the file's content; None takes that of the page.
             probabilities: as in a call.
             progress: as in a call.
@@ -282,27 +279,25 @@ class Segmenter:
         """
         timings = timings or Timings()
         files = self._opened()
-        image = fitted(page, self.contract, name)
-        axes = len(self.contract.geometry.input_shape)
-        if image.ndim - 1 < axes:
-            raise ImageError(f"{name} is a single picture", "a volume as the model was trained", "name a volume")
+        image = fitted(page.array, self.contract, page.name)
+        axes = self.contract.geometry.axes
         shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = partial(_answered, session, tta=self.tta)
-        found, scores = way(image, name, probabilities, timings, progress)
+        way = partial(_answered, session, name=page.name, tta=self.tta)
+        found, scores = way(image, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
-        source = sha256 or hashlib.sha256(np.ascontiguousarray(page).data).hexdigest()
+        source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
         facts = answer_of(contract).record(found)
-        record = make_record(session, Path(name).name, source, page, facts, timings.ms, self.tta)
+        record = make_record(session, page.name, source, page.array, facts, timings.ms, self.tta)
 
         def again(fitted_image: Array) -> Float:
-            later = way(fitted_image, name, True, Timings(), None)[1]
+            later = way(fitted_image, True, Timings(), None)[1]
             assert later is not None  # they were asked for
             return later
 
-        return Segmentation(found, record, page, contract, again, scores)
+        return Segmentation(found, record, page.array, contract, page.place, again, scores)
 
 
 def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
@@ -321,8 +316,8 @@ def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | 
 
 
 def _answered(
-    session: Session, image: Array, name: str, probabilities: bool, timings: Timings, progress: Progress | None,
-    *, tta: bool,
+    session: Session, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
+    tta: bool,
 ) -> tuple[Array, Float | None]:  # fmt: skip
     """The answer for an image, and probabilities where they were asked for."""
     contract, answer = session.contract, answer_of(session.contract)

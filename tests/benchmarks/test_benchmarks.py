@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,19 +12,18 @@ from seg_export.steps.rewrite.layers import FORMS
 from seg_toolkit.checkpoints.checkpoint import save
 from seg_toolkit.data.folder import json_values, parse_classes
 
-from tests.benchmarks import chart, peers, volume
-from tests.benchmarks.accuracy import otsu
-from tests.benchmarks.apart import Apart, Here
-from tests.benchmarks.measure import random_checkpoint
-from tests.benchmarks.speed_forms import PLAIN, Bench, MissingError, Running, by_windows
-from tests.benchmarks.speed_goals import dice_drop, goals, speed_table
-from tests.benchmarks.speed_rows import Effort, large_image
-
-ROOT = Path(__file__).parents[2]
+from benchmarks import chart, peers, volume
+from benchmarks.accuracy import otsu
+from benchmarks.apart import Apart, Here
+from benchmarks.measure import random_checkpoint
+from benchmarks.speed_forms import PLAIN, Bench, MissingError, Running, by_windows
+from benchmarks.speed_goals import dice_drop, goals, speed_table
+from benchmarks.speed_rows import Effort, large_image
+from tests.support.places import ROOT
 
 
 def benchmark(name: str, *options: object) -> str:
-    words = [sys.executable, "-m", f"tests.benchmarks.{name}", *map(str, options)]
+    words = [sys.executable, "-m", f"benchmarks.{name}", *map(str, options)]
     return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 

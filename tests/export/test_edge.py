@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner, Result
 from hatchling.build import build_wheel
 from seg_export import edge
-from seg_export.cli import export as export_cli
 from seg_export.graph.stamp import stamped
 from seg_export.steps.hostready.prove import HostForm
 from seg_export.steps.rewrite import fastest as choice
@@ -28,7 +26,6 @@ from seg_export.steps.rewrite import winograd
 from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_export.steps.rewrite.tune import Tuned
 from seg_runtime import Contract, ModelError, SegError, Segmenter
-from seg_runtime.cli.run import main
 from seg_runtime.cli.tools import GROUP, find_tool, tuned_name
 from seg_runtime.model.contract import METADATA_KEY
 from seg_runtime.model.digest import sealed
@@ -36,9 +33,11 @@ from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.support.errors import ParityError
 
-from ..conftest import Made, MakeModel, noise_image
-
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import seg_export, seg_run
+from tests.support.contracts import changed
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
+from tests.support.places import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +82,6 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 def table(graph: onnx.ModelProto, form: str) -> dict[str, str]:
     kind = {"winograd": "conv", "dilated": "crop"}[form]
     return {layer.name: form for layer in layers_of(graph) if layer.kind == kind}
-
-
-def seg_run(*words: object) -> Result:
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result
 
 
 def copied(model: Made, folder: Path) -> Path:
@@ -149,7 +142,7 @@ def test_the_tuned_file(model: Made, here: Path, found: Callable[[str], None], f
     tuned = here / "model.tuned.onnx"
     (contract, golden), (before, golden_before) = told(tuned), told(path)
     assert golden == golden_before
-    assert replace(contract, provenance=before.provenance, parity=before.parity) == before
+    assert changed(contract, provenance=before.provenance, parity=before.parity) == before
     assert contract.provenance == {
         **before.provenance,
         "rewritten": table(onnx.load(path), form),
@@ -231,8 +224,8 @@ def test_nothing_is_faster(model: Made, here: Path, monkeypatch: pytest.MonkeyPa
     assert [p.name for p in here.iterdir()] == ["model.onnx"]
 
 
-def changed(**values: Any) -> Callable[[Made], bytes]:
-    return lambda model: stamped(onnx.load(model.path), replace(model.contract, **values))
+def restamped(**values: Any) -> Callable[[Made], bytes]:
+    return lambda model: stamped(onnx.load(model.path), changed(model.contract, **values))
 
 
 def damaged(model: Made) -> bytes:
@@ -250,11 +243,14 @@ def foreign(model: Made) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (changed(batch=2), "takes 2 windows in one call; wanted one"),
-        (changed(precision="int8"), "computes in int8; wanted fp32"),
-        (changed(precision="fp16"), "computes in fp16; wanted fp32"),
-        (changed(provenance={"rewritten": {"a": "winograd"}}), "was rewritten before; .* export it without --optimize"),
-        (changed(provenance={"rewritten": {"a": "b"}, "tuned_from": "1f"}), "tune the file with the sha256 1f"),
+        (restamped(batch=2), "takes 2 windows in one call; wanted one"),
+        (restamped(precision="int8"), "computes in int8; wanted fp32"),
+        (restamped(precision="fp16"), "computes in fp16; wanted fp32"),
+        (
+            restamped(provenance={"rewritten": {"a": "winograd"}}),
+            "was rewritten before; .* export it without --optimize",
+        ),
+        (restamped(provenance={"rewritten": {"a": "b"}, "tuned_from": "1f"}), "tune the file with the sha256 1f"),
         (damaged, "was changed or damaged"),
         (foreign, "carries no contract"),
         (lambda model: b"no model", "is no ONNX model"),
@@ -339,7 +335,7 @@ def test_a_missing_tool_names_the_extra() -> None:
 def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callable[[str], None]) -> None:
     found("dilated")
     target = tmp_path / "m.onnx"
-    result = CliRunner().invoke(export_cli.main, [str(model.checkpoint), str(target), "--tune"])
+    result = seg_export(model.checkpoint, target, "--tune")
     assert result.exit_code == 0, result.output
     assert "forms measured on" in result.stdout
     provenance = told(target)[0].provenance

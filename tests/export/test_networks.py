@@ -7,14 +7,16 @@ from seg_export.graph.from_torch import to_onnx
 from seg_export.pipeline import export
 from seg_export.steps.hostready.prove import HostForm
 from seg_export.steps.precision.make import Precision
-from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
+from seg_runtime import ClassInfo, Segmenter
 from seg_runtime.pipeline.walk import segment_labels
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.networks import described, from_options
+from seg_toolkit.networks import from_options
 from seg_toolkit.networks.attention import AttentionUNet
 
-from .crafted import bright, folder
+from tests.support.bright import bright, folder
+from tests.support.contracts import contract_of
+from tests.support.models import checkpoint_of
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 FAMILY = {  # name -> its options, a small window, geometry
@@ -40,9 +42,7 @@ def checkpoint(name: str, width: int = 4) -> Checkpoint:
         logits = model(torch.rand(1, 3, side, side))[0].flatten(1)
         model.head.weight /= logits.std(1)[:, None, None, None]
         model.head.bias.copy_((model.head.bias - logits.median(1).values) / logits.std(1))
-    shape = (side, side)
-    contract = Contract(shape, model.output_shape(shape), 3, Intensity("scale"), CLASSES, geometry, stride=model.stride)
-    return Checkpoint(described(model), model.state_dict(), contract, [])
+    return checkpoint_of(model, contract_of(model, side, geometry=geometry))
 
 
 @pytest.mark.parametrize("name", FAMILY)

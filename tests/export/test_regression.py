@@ -7,9 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
-from seg_export.cli.export import main
 from seg_export.graph.stamp import stamped
 from seg_export.pipeline import export, write
 from seg_export.proof.parity import OF_LABELS, Limits, Parity, compare, generated_windows, require
@@ -20,14 +18,12 @@ from seg_runtime.support.errors import ImageError, ParityError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
-from ..conftest import noise_image
-from ..runtime.test_selftest import spoil_one_weight
+from tests.support.commands import seg_export
+from tests.support.contracts import changed
+from tests.support.damage import spoil_one_weight
+from tests.support.images import noise_image
 
 LIMITS = Limits()
-
-
-def seg_export(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
 
 
 def test_parity_is_told_in_values_alone(regression):
@@ -97,7 +93,7 @@ def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(r
     torch.manual_seed(0)
     net = UNet(2, 2, 4, depth=2).eval()
     files = {"channels": 2, "channel_files": ("_band", "_pan"), "channel_factors": (3, 1)}
-    contract = replace(regression.contract, **files, parity={}, provenance={})
+    contract = changed(regression.contract, **files, parity={}, provenance={})
     checkpoint = replace(load(regression.checkpoint), network=net.arguments, state=net.state_dict(), contract=contract)
     (tmp_path / "images").mkdir()
     for name, shape in (("band", (25, 30)), ("pan", (75, 90))):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -19,9 +17,11 @@ from seg_runtime.pipeline.postprocess import margins
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.segmenter import window_logits
 
-from tests.conftest import MakeModel, noise_image
+from tests.support.images import noise_image
+from tests.support.models import MakeModel
+from tests.support.places import SAMPLES
+from tests.support.tools import missing
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 # one px, less than an output window of 68 px, one px more than it, not square, and one px more than 388
 SIZES = [(1, 1), (40, 33), (69, 68), (61, 150), (389, 388)]
 # Another processor's kernels add in another order, which moves logits by about 1e-6 where they range over 10. At a margin
@@ -42,11 +42,6 @@ class Case:
     window_model: Path
     channels: int
     pictures: list[tuple[Path, NDArray[np.uint8]]]
-
-
-def missing(what: str) -> NoReturn:
-    """Skip for want of a tool, with the reason; CI installs all of them, so there it is a failure."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 def sample_with_packages(name: str) -> Path:

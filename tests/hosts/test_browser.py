@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tests.conftest import noise_image
-
-from .chromium import Chromium, find_chromium
-from .conftest import Case, differing, missing, sample_with_packages
+from tests.hosts.chromium import Chromium, find_chromium
+from tests.hosts.conftest import Case, differing, sample_with_packages
+from tests.support.images import noise_image
+from tests.support.tools import missing
 
 IDLE = "document.body?.dataset.state !== undefined && document.body.dataset.state !== 'busy'"
 

@@ -10,7 +10,9 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from .conftest import SAMPLES, Case, differing, missing
+from tests.hosts.conftest import Case, differing
+from tests.support.places import SAMPLES
+from tests.support.tools import missing
 
 Segment = Callable[..., "subprocess.CompletedProcess[str]"]
 CHECKED = (

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from seg_runtime import Segmenter
 
-from .conftest import Case, differing, sample_with_packages
+from tests.hosts.conftest import Case, differing, sample_with_packages
 
 
 @pytest.fixture(scope="module")

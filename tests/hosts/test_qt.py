@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import noise_image
-
-from .conftest import SAMPLES, Case, differing, missing
+from tests.hosts.conftest import Case, differing
+from tests.support.images import noise_image
+from tests.support.places import SAMPLES
+from tests.support.tools import missing
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 try:

@@ -1,23 +1,14 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ..conftest import noise_image
+from tests.support.commands import in_a_fresh_process
+from tests.support.images import noise_image
 
 HEAVY = ("torch", "onnx", "onnxscript", "scipy")
-
-
-def in_a_fresh_process(code: str, *arguments: object) -> dict[str, object]:
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_importing_loads_nothing_heavy() -> None:

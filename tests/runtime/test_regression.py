@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
-from PIL import Image, ImageSequence
+from PIL import Image
 from seg_runtime import SegError, Segmenter, SelfTestError
 from seg_runtime.answers.answer import Labels, Values
 from seg_runtime.answers.valuemap import grey, value_map
-from seg_runtime.cli.run import main
 from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract, Intensity, OutputInfo
+from seg_runtime.model.contract import Contract, OutputInfo
 from seg_runtime.model.golden import Golden
 from seg_runtime.pipeline.postprocess import from_units, to_units
 from seg_runtime.pipeline.preprocess import Float
 from seg_runtime.pipeline.walk import segment_labels, segment_values
 
-from ..conftest import Made, noise_image
-from .test_selftest import changed, spoil_one_weight
+from tests.support.commands import seg_run
+from tests.support.contracts import changed, contract
+from tests.support.damage import resealed, spoil_one_weight
+from tests.support.images import noise_image, pages
+from tests.support.models import Made
 
 TWO = (OutputInfo("a", 10.0, 2.0, 0.0, 20.0), OutputInfo("b", -1.0, 0.5, -2.0, 0.0, "mm"))
-
-
-def seg_run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
-
-
-def pages(path: Path) -> Float:
-    with Image.open(path) as image:
-        return np.stack([np.array(page) for page in ImageSequence.Iterator(image)])
 
 
 @pytest.fixture
@@ -66,11 +57,11 @@ def in_float64(made: Made, contract: Contract, image: np.ndarray) -> Float:  # t
 
 def test_tiles_answer_as_one_pass_does(regression: Made) -> None:
     image = noise_image(150, 200, 1, seed=2)
-    whole = replace(regression.contract, input_shape=(240, 240), output_shape=(200, 200))
+    whole = changed(regression.contract, input_shape=(240, 240), output_shape=(200, 200))
     once, tiled = (in_float64(regression, c, image) for c in (whole, regression.contract))
     assert once.shape == (2, 150, 200)
     np.testing.assert_allclose(tiled, once, rtol=1e-6, atol=1e-9)
-    wrong = replace(regression.contract, stride=9)  # steps of 54 px meet the poolings in another phase
+    wrong = changed(regression.contract, stride=9)  # steps of 54 px meet the poolings in another phase
     odd = np.abs(in_float64(regression, wrong, image) - once).max(axis=(1, 2))
     assert (odd > 0.01 * np.array([o.scale for o in regression.contract.outputs])).all()
 
@@ -185,7 +176,7 @@ def test_the_self_test_knows_no_labels_and_sees_a_spoiled_weight(regression: Mad
     assert (report["samples"], report["pixels"]) == (2, 0)
     assert 0 < report["max_error_of_range"] < 1e-5
     with pytest.raises(SelfTestError, match="of the logits' range"):
-        Segmenter(changed(regression.path, spoil_one_weight), "cpu", self_test=True)
+        Segmenter(resealed(regression.path, spoil_one_weight), "cpu", self_test=True)
 
 
 def test_golden_samples_of_labels_are_wanted_where_there_are_classes(regression: Made, model: Made) -> None:
@@ -194,7 +185,7 @@ def test_golden_samples_of_labels_are_wanted_where_there_are_classes(regression:
     assert all(s.labels is None and s.close is None for s in golden.samples)
     again = Golden.from_text(golden.to_text().encode(), regression.contract)
     np.testing.assert_array_equal(again.samples[0].logits, golden.samples[0].logits)
-    as_classes = replace(model.contract, input_shape=(100, 100), output_shape=(60, 60), channels=1, stride=4)
+    as_classes = changed(model.contract, input_shape=(100, 100), output_shape=(60, 60), channels=1, stride=4)
     with pytest.raises(SegError, match="golden samples cannot be read"):
         Golden.from_text(golden.to_text().encode(), as_classes)
 
@@ -211,13 +202,9 @@ def test_grey_by_hand_and_a_tile_for_each_output() -> None:
 
 
 def test_a_record_has_no_number_where_there_is_none() -> None:
-    contract = Contract(
-        (100, 100), (60, 60), 1, Intensity("scale"), (), stride=4, task="regression", activation="none",
-        decision="none", outputs=TWO,
-    )  # fmt: skip
     values = np.zeros((2, 3, 3), np.float32)
     values[1, 0, 0] = np.inf
-    told = Values(contract).told(values)["values"]
+    told = Values(contract(100, 60, stride=4, outputs=TWO)).told(values)["values"]
     assert told[0] == {"index": 0, "name": "a", "unit": "", "min": 0.0, "max": 0.0, "mean": 0.0}
     assert (told[1]["min"], told[1]["max"], told[1]["mean"]) == (0.0, None, None)
     json.dumps(told, allow_nan=False)

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 from seg_export.graph.stamp import stamped
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.cli.run import main
 from seg_runtime.formats.maps import read_site
 from seg_runtime.formats.opening import image_files
 from seg_runtime.formats.structures import CHANNELS, read_voxels
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity, Voxels
+from seg_runtime.model.contract import ClassInfo, Voxels
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import ImageError
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.networks import UNet3D, described
+from seg_toolkit.networks import UNet3D
 
-from .craft_structure import chain, text
-from .test_site import by_the_standard
+from tests.support.commands import seg_run_on_cpu as seg_run
+from tests.support.contracts import changed, contract_of
+from tests.support.maps import by_the_standard
+from tests.support.models import checkpoint_of
+from tests.support.structures import chain, text
 
 pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
@@ -60,19 +60,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     with torch.no_grad():
         logits = net(box)[0]
         net.head.bias[1] -= (logits[1] - logits[0]).quantile(0.7)  # type: ignore[index]
-    contract = Contract(
-        WINDOW, net.output_shape(WINDOW), 6, Intensity("scale"), CLASSES, stride=net.stride, voxels=VOXELS
-    )
-    exported = export(Checkpoint(described(net), net.state_dict(), contract, []))
+    contract = contract_of(net, WINDOW, CLASSES, voxels=VOXELS)
+    exported = export(checkpoint_of(net, contract))
     write(exported, folder / "atoms.onnx")
     graph = onnx.load_model_from_string(exported.content)
-    (folder / "scans.onnx").write_bytes(stamped(graph, replace(exported.contract, voxels=None)))
+    (folder / "scans.onnx").write_bytes(stamped(graph, changed(exported.contract, voxels=None)))
     return Made(folder / "atoms.onnx", folder / "scans.onnx")
-
-
-def seg_run(*arguments: object) -> Result:
-    words = [str(a) for a in arguments]
-    return CliRunner().invoke(main, ["--provider", "cpu", *words], catch_exceptions=False)
 
 
 def put(path: Path, data: bytes) -> Path:

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.cli.run import main
 from seg_runtime.formats.nifti import read_grid
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.model.contract import ClassInfo, Intensity
 from seg_runtime.pipeline.preprocess import Array
 from seg_runtime.support.errors import ImageError
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
-from seg_toolkit.networks import Network, UNet, UNet3D, described
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.networks import Network, UNet, UNet3D
 
-from .test_nifti import affine_of, nifti, stored
+from tests.support.commands import seg_export
+from tests.support.commands import seg_run_on_cpu as seg_run
+from tests.support.contracts import changed, contract_of
+from tests.support.models import Made, made
+from tests.support.nifti import affine_of, nifti, put_nifti, stored
 
 SHAPE = (9, 22, 26)
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("thing", (230, 60, 60)))
-
-
-@dataclass(frozen=True)
-class Made:
-    path: Path
-    checkpoint: Path
-    contract: Contract
 
 
 def volume(channels: int = 1, seed: int = 0) -> Array:
@@ -55,16 +50,10 @@ def mixed(net: Network, images: Array, window: tuple[int, ...]) -> None:
             net.head.bias[1] -= (logits[1] - logits[0]).median()  # type: ignore[index, union-attr]
 
 
-def made(folder: Path, net: Network, window: tuple[int, ...], channels: int, pixels: str = "float") -> Made:
-    contract = Contract(
-        window, net.output_shape(window), channels, Intensity("window", level=100, width=200), CLASSES,
-        stride=net.stride, pixels=pixels,
-    )  # fmt: skip
-    checkpoint = Checkpoint(described(net), net.state_dict(), contract, [])
-    save(checkpoint, folder / "model.pt")
-    exported = export(checkpoint)
-    write(exported, folder / "model.onnx")
-    return Made(folder / "model.onnx", folder / "model.pt", exported.contract)
+def by_window(folder: Path, net: Network, window: tuple[int, ...], pixels: str = "float") -> Made:
+    """A model whose intensity takes any grey values of `volume`."""
+    intensity = Intensity("window", level=100, width=200)
+    return made(folder, net, contract_of(net, window, intensity=intensity, pixels=pixels))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +62,7 @@ def solid(tmp_path_factory: pytest.TempPathFactory) -> Made:
     torch.manual_seed(3)
     net = UNet3D(1, 2, 2, depth=1).eval()
     mixed(net, volume(), (20, 28, 28))
-    return made(tmp_path_factory.mktemp("solid"), net, (20, 28, 28), 1)
+    return by_window(tmp_path_factory.mktemp("solid"), net, (20, 28, 28))
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +71,7 @@ def flat(tmp_path_factory: pytest.TempPathFactory) -> Made:
     torch.manual_seed(2)
     net = UNet(2, 2, 4, depth=1).eval()
     mixed(net, volume(2), (36, 36))
-    return made(tmp_path_factory.mktemp("flat"), net, (36, 36), 2)
-
-
-def seg_run(*arguments: object) -> Result:
-    words = [str(a) for a in arguments]
-    return CliRunner().invoke(main, ["--provider", "cpu", *words], catch_exceptions=False)
-
-
-def put(path: Path, image: nibabel.Nifti1Image) -> Path:
-    data = image.to_bytes()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-    return path
+    return by_window(tmp_path_factory.mktemp("flat"), net, (36, 36))
 
 
 @pytest.mark.parametrize(("order", "name"), [("RAS", "a.nii"), ("PIR", "a.nii.gz"), ("LPS", "a.NII.GZ")])
@@ -101,9 +79,9 @@ def put(path: Path, image: nibabel.Nifti1Image) -> Path:
 def test_labels_of_a_nifti_are_those_of_the_plain_array(
     tmp_path: Path, solid: Made, order: str, name: str, dtype: str
 ) -> None:
-    path = put(tmp_path / "a.nii", nifti(volume(), order, dtype))
+    path = put_nifti(tmp_path / "a.nii", nifti(volume(), order, dtype))
     if name.lower().endswith(".gz"):
-        path = put(tmp_path / "b.gz", nifti(volume(), order, dtype)).rename(tmp_path / name)
+        path = put_nifti(tmp_path / "b.gz", nifti(volume(), order, dtype)).rename(tmp_path / name)
     with Segmenter(solid.path, provider="cpu") as segmenter:
         plain = segmenter(volume())
         ours = segmenter(path)
@@ -118,7 +96,7 @@ def test_labels_of_a_nifti_are_those_of_the_plain_array(
 
 
 def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat: Made) -> None:
-    put(tmp_path / "a.nii", nifti(volume(2), "SAL"))
+    put_nifti(tmp_path / "a.nii", nifti(volume(2), "SAL"))
     with Segmenter(flat.path, provider="cpu") as segmenter:
         told: list[tuple[int, int]] = []
         ours = segmenter(tmp_path / "a.nii", progress=lambda done, total: told.append((done, total)))
@@ -135,9 +113,9 @@ def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat:
 
 def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made) -> None:
     checkpoint = load(flat.checkpoint)
-    named = replace(checkpoint.contract, channel_files=("_t1", "_t2"))
+    named = changed(checkpoint.contract, channel_files=("_t1", "_t2"))
     for channel, ending in enumerate(named.channel_files):
-        put(tmp_path / f"a{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
+        put_nifti(tmp_path / f"a{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
     write(export(replace(checkpoint, contract=named), images=tmp_path), tmp_path / "m.onnx")
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--overlay", tmp_path]
     told = seg_run(*words)
@@ -147,7 +125,7 @@ def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made)
     mask = nibabel.load(tmp_path / "out" / "a_mask.nii.gz")
     np.testing.assert_array_equal(np.asarray(mask.dataobj), stored(wanted[..., None], "SAL"))
     assert "1 finished before" in seg_run(*words).stdout
-    put(tmp_path / "a_t2.nii.gz", nifti(volume(2)[..., 1:], "RAS"))
+    put_nifti(tmp_path / "a_t2.nii.gz", nifti(volume(2)[..., 1:], "RAS"))
     refused = seg_run("--overwrite", *words)
     assert refused.exit_code == 1
     assert "a_t2.nii.gz has another affine than a_t1.nii.gz" in refused.stderr
@@ -156,14 +134,14 @@ def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made)
 def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made) -> None:
     """As the Medical Segmentation Decathlon keeps BraTS."""
     checkpoint = load(flat.checkpoint)
-    named = replace(checkpoint.contract, channel_files=("_t1", "_t2"))
+    named = changed(checkpoint.contract, channel_files=("_t1", "_t2"))
     scans = tmp_path / "imagesTr"
     scans.mkdir()
-    put(scans / "BRATS_001.nii.gz", nifti(volume(2), "SAL"))
+    put_nifti(scans / "BRATS_001.nii.gz", nifti(volume(2), "SAL"))
     for channel, ending in enumerate(named.channel_files):
-        put(scans / f"b{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
+        put_nifti(scans / f"b{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
     write(export(replace(checkpoint, contract=named), images=scans), tmp_path / "m.onnx")
-    put(scans / "b_seg.nii.gz", nifti(volume(1), "SAL"))  # ground truth beside its scans, as BraTS has it
+    put_nifti(scans / "b_seg.nii.gz", nifti(volume(1), "SAL"))  # ground truth beside its scans, as BraTS has it
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", scans]
     told = seg_run(*words)
     assert told.exit_code == 0, told.stderr
@@ -173,10 +151,10 @@ def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made)
     record = json.loads((tmp_path / "out" / "BRATS_001.json").read_text())
     assert (record["input"]["channels"], "files" in record["input"]) == (2, False)
     assert "2 finished before" in seg_run(*words).stdout
-    put(scans / "BRATS_002.nii.gz", nifti(volume(3), "SAL"))
-    put(scans / "BRATS_003.nii.gz", nifti(volume(1), "SAL"))
+    put_nifti(scans / "BRATS_002.nii.gz", nifti(volume(3), "SAL"))
+    put_nifti(scans / "BRATS_003.nii.gz", nifti(volume(1), "SAL"))
     (scans / "BRATS_004.nii.gz").write_bytes(b"no volume")
-    put(scans / "b.nii.gz", nifti(volume(2), "SAL"))
+    put_nifti(scans / "b.nii.gz", nifti(volume(2), "SAL"))
     told = seg_run(*words)
     assert told.exit_code == 1
     assert (
@@ -191,7 +169,7 @@ def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tm
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()
     for seed in range(3):
-        put(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
+        put_nifti(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
     words = ["--model", solid.path, "--out", out, "--overlay", "--probabilities", "npy", scans]
     first = seg_run(*words)
     assert (first.exit_code, first.stdout.split(";")[0].strip()) == (0, "3 segmented")
@@ -206,7 +184,7 @@ def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tm
     assert "3 finished before" in seg_run(*words).stdout
     (out / "s2_mask.nii.gz").unlink()
     assert "1 segmented, 2 finished before" in seg_run(*words).stdout
-    put(scans / "s0.nii.gz", nifti(volume(seed=9), "RAS"))
+    put_nifti(scans / "s0.nii.gz", nifti(volume(seed=9), "RAS"))
     assert "s0.json holds the result of another model or another s0.nii.gz" in seg_run(*words).stderr
     assert "3 segmented" in seg_run("--overwrite", *words).stdout
     beside = seg_run("--model", solid.path, "--out", scans, scans)
@@ -250,8 +228,8 @@ def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) ->
     good = nifti(volume()).to_bytes()
     (tmp_path / "short.nii.gz").write_bytes(gzip.compress(good)[:-50])
     (tmp_path / "text.nii").write_text("no volume")
-    put(tmp_path / "two.nii", nifti(volume(2)))
-    put(tmp_path / "good.nii", nifti(volume()))
+    put_nifti(tmp_path / "two.nii", nifti(volume(2)))
+    put_nifti(tmp_path / "good.nii", nifti(volume()))
     told = seg_run("--model", solid.path, "--out", tmp_path / "out", tmp_path)
     assert told.exit_code == 1
     assert "1 segmented, 3 failed" in told.stdout
@@ -262,21 +240,19 @@ def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) ->
 
 
 def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path: Path, solid: Made) -> None:
-    from seg_export.cli.export import main as seg_export
-
     scans = tmp_path / "scans"
     scans.mkdir()
     for seed in range(2):
-        put(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
+        put_nifti(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
     words = [str(solid.checkpoint), str(tmp_path / "m.onnx"), "--images", str(scans), "--golden", str(scans)]
-    done = CliRunner().invoke(seg_export, [*words, "--input-size", "22,28,30"], catch_exceptions=False)
+    done = seg_export(*words, "--input-size", "22,28,30")
     assert done.exit_code == 0, done.output
     assert "windows compared" in done.output
     tested = seg_run("--model", tmp_path / "m.onnx", "--self-test")
     assert tested.exit_code == 0, tested.stderr
     assert json.loads(tested.stdout)["self_test"]["samples"] == 4
     for option in (["--host-ready"], ["--optimize"], ["--tune"], ["--precision", "fp16", "--calibration", str(scans)]):
-        refused = CliRunner().invoke(seg_export, [*words, *option], catch_exceptions=False)
+        refused = seg_export(*words, *option)
         assert refused.exit_code == 1
         assert "for a model of volumes; wanted a plain fp32 export" in refused.stderr
 
@@ -291,11 +267,9 @@ def test_several_windows_of_a_volume_go_in_one_call(tmp_path: Path, solid: Made)
 
 
 def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Made) -> None:
-    from seg_export.cli.export import main as seg_export
-
-    put(tmp_path / "a.nii.gz", nifti(volume(2)))
+    put_nifti(tmp_path / "a.nii.gz", nifti(volume(2)))
     words = [str(flat.checkpoint), str(tmp_path / "m.onnx"), "--images", str(tmp_path), "--golden", str(tmp_path)]
-    assert CliRunner().invoke(seg_export, words, catch_exceptions=False).exit_code == 0
+    assert seg_export(*words).exit_code == 0
     assert read_grid((tmp_path / "a.nii.gz").read_bytes(), "a").affine == pytest.approx(affine_of("RAS"))
 
 
@@ -303,7 +277,7 @@ def test_a_host_ready_model_of_slices_answers_a_volume_too(tmp_path: Path, flat:
     from seg_export.steps.hostready.prove import HostForm
 
     write(export(load(flat.checkpoint), host=HostForm("float32", probabilities=True)), tmp_path / "host.onnx")
-    put(tmp_path / "a.nii", nifti(volume(2), "PIR"))
+    put_nifti(tmp_path / "a.nii", nifti(volume(2), "PIR"))
     with Segmenter(tmp_path / "host.onnx", provider="cpu") as host, Segmenter(flat.path, provider="cpu") as plain:
         ours, wanted = host(tmp_path / "a.nii"), plain(tmp_path / "a.nii")
         np.testing.assert_array_equal(ours.labels, wanted.labels)

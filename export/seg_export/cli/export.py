@@ -8,10 +8,8 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command, progress_bars
-from seg_runtime.model.contract import HOST_DTYPES, PRECISIONS, Contract
-from seg_runtime.support.atomic import check_writable, write_atomic
-from seg_runtime.support.errors import SegError
-from seg_runtime.support.extras import require_extra
+from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
+from seg_runtime.support import SegError, check_writable, require_extra, write_atomic
 
 from ..options import ExportOptions, Watching
 from ..rules import check_options

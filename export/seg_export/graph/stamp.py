@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import onnx
-from seg_runtime.model.contract import METADATA_KEY, Contract
-from seg_runtime.model.digest import sealed
+from seg_runtime.model import METADATA_KEY, Contract, sealed
 from seg_runtime.model.golden import GOLDEN_KEY
 from seg_runtime.version import VERSION
 

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime import Array, Contract, DataError, Infer
 from seg_runtime.answers import answer_of
-from seg_runtime.formats.pictures import fitted
+from seg_runtime.model import PROBE_PACE, Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
-from seg_runtime.model.limits import PROBE_PACE
-from seg_runtime.pipeline.geometry import unframe
-from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.preprocess import dtype_maximum
-from seg_runtime.pipeline.windows import window_logits
+from seg_runtime.pipeline import Array, Infer, dtype_maximum, fitted, unframe, window_logits
+from seg_runtime.support import DataError
 
 from .images import PAPER_OUTPUT, Picture, enough, generated_images, some
 
@@ -69,7 +65,7 @@ def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) ->
     if contract.answer.decided:
         answer = answer_of(contract)
         labels = answer.segment(image, lambda window: logits[None])
-        gaps = unframe(stitch([answer.margins(logits)], grid, np.zeros(grid.shape, np.float32)), image.shape[:-1])
+        gaps = unframe(grid.stitch([answer.margins(logits)], np.zeros(grid.shape, np.float32)), image.shape[:-1])
         close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(
         pixels,

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime import Array, Contract, Float
-from seg_runtime.pipeline.geometry import frame
-from seg_runtime.pipeline.preprocess import plan, windows
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import Array, Float, Grid, frame
 
 PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 WINDOWS_PER_IMAGE = 2  # of a real one
@@ -109,6 +108,6 @@ def _evenly(total: int, count: int) -> list[int]:
 def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
     """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
     framed = frame(image, contract)
-    grid = plan(framed.shape[:-1], contract)
+    grid = Grid.of(framed.shape[:-1], contract.geometry)
     chosen = set(_evenly(len(grid.origins()), count))
-    yield from (w for place, w in enumerate(windows(framed, grid, contract.input.intensity)) if place in chosen)
+    yield from (w for place, w in enumerate(grid.windows(framed, contract.input.intensity)) if place in chosen)

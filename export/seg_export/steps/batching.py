@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 from seg_runtime import Array, SegError
-from seg_runtime.model.contract import WindowFile
+from seg_runtime.model import WindowFile
 
 from .step import State, Step
 

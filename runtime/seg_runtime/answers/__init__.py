@@ -6,9 +6,14 @@ Nobody outside of this folder asks which kind an answer is: whatever follows fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from ..formats import Answered, Output, Source
+from ..formats.pictures import write_pages
+from ..model import Contract
 from ..model.answer import GROUP
-from ..model.contract import Contract
-from ..support.registry import Registry
+from ..support import Registry
 from .answer import Answer as Answer
 from .labels import Labels as Labels
 from .values import Values as Values
@@ -23,3 +28,12 @@ def answer_of(contract: Contract) -> Answer:
         SegError: the package that has it is not installed.
     """
     return ANSWERS.get(contract.answer.kind)(contract)
+
+
+def _write_overlays(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    drawn = answer_of(results[0].contract)
+    write_pages(file, [drawn.draw(r.image, r.answer) for r in results])
+
+
+OVERLAY = Output("overlay", (".png", ".tif"), _write_overlays)
+"""The answer for the eye, of any kind and beside any format."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..model.answer import AnswerSpec
-from ..model.contract import Contract
-from ..pipeline.preprocess import Array, Float
-from ..pipeline.windows import Infer, Progress, Timings, segment
+from ..formats import Output, Source
+from ..model import AnswerSpec, Contract
+from ..pipeline import Array, Float, Infer, Progress, Timings, segment
+from ..support import ImageError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,12 +21,10 @@ class Answer(ABC):
     Attributes:
         Spec: what its contracts hold of it; the registry's name is the spec's kind.
         data: what its arrays are to whoever writes them: `labels`, class indices, or `values`, floats; see `formats`.
-        output: how the name of its file ends: NAME_mask, NAME_values.
     """
 
     Spec: ClassVar[type[AnswerSpec]]
     data: ClassVar[str]
-    output: ClassVar[str]
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -53,6 +52,22 @@ class Answer(ABC):
     @abstractmethod
     def draw(self, image: Array, answer: Array) -> Image.Image:
         """An answer for the eye, with a legend; `image` is `(*spatial, C)`."""
+
+    def outputs(self, source: Source, form: str = "") -> Sequence[Output]:
+        """The files that are written for a source.
+
+        Args:
+            source: that is answered.
+            form: of the first one, where its format has several.
+
+        Raises:
+            ImageError: the format has no place for such answers.
+        """
+        forms = source.format.outputs(self.data, source)
+        if not forms:
+            came = f"{source.path} is {source.format.title}, where a model's {self.data} have no place"
+            raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
+        return [forms.get(form) or next(iter(forms.values()))]
 
     def segment(
         self, image: Array, infer: Infer, timings: Timings | None = None, progress: Progress | None = None

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.answer import LabelSpec
-from ..model.contract import Contract
-from ..pipeline.postprocess import count_labels
-from ..pipeline.preprocess import Array, Float
+from ..model import Contract, LabelSpec
+from ..pipeline import Array, Float, count_labels
 from .answer import Answer
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ class Labels(Answer):
 
     Spec = LabelSpec
     data = "labels"
-    output = "mask"
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)

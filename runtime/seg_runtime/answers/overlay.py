@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..model.answer import ClassInfo
-from ..model.input import Intensity
-from ..pipeline.postprocess import count_labels
-from ..pipeline.preprocess import Array
+from ..model import ClassInfo, Intensity
+from ..pipeline import Array, count_labels
 
 OPACITY = 0.35
 SLICES = 9  # of a volume on its sheet
@@ -33,7 +31,7 @@ def visible(image: Array, intensity: Intensity | None = None) -> NDArray[np.uint
     return clipped
 
 
-def outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels whose right or lower neighbour has another label: `(H, W)` -> `(H, W)`."""
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
@@ -42,7 +40,7 @@ def outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
-    """Lay classes over a picture: translucent areas with a full-colour outline; the background stays as it is.
+    """Lay classes over a picture: translucent areas with a full-colour _outline; the background stays as it is.
 
     Args:
         picture: `(H, W, 3)` uint8.
@@ -54,7 +52,7 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
     table = np.rint((1 - OPACITY) * np.arange(256)[None, :, None] + OPACITY * colors[:, None, :]).astype(np.uint8)
     table[0] = np.arange(256)[:, None]
     result = np.stack([table[labels, picture[..., c], c] for c in range(3)], axis=-1)
-    edge = outline(labels)
+    edge = _outline(labels)
     edge_colors = colors.astype(np.uint8)
     if not edge_colors[0].any():
         edge_colors[0] = (255, 255, 255)  # black cannot be seen on a dark field

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..model.answer import OutputInfo
-from ..pipeline.preprocess import Float
+from ..model import OutputInfo
+from ..pipeline import Float
 
 GAP = 4  # px between pictures
 INK, PAPER = (30, 30, 30), (255, 255, 255)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..model.answer import ValueSpec
-from ..model.contract import Contract
-from ..pipeline.preprocess import Array, Float
+from ..model import Contract, ValueSpec
+from ..pipeline import Array, Float
 from .answer import Answer
 
 if TYPE_CHECKING:
@@ -20,16 +19,15 @@ class Values(Answer):
 
     Spec = ValueSpec
     data = "values"
-    output = "values"
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)
         assert isinstance(contract.answer, ValueSpec)
-        self.outputs = contract.answer.outputs
+        self.spec = contract.answer
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         """Zeros."""
-        return np.zeros((len(self.outputs), *shape), np.float32)
+        return np.zeros((len(self.spec.outputs), *shape), np.float32)
 
     def window(self, logits: Float) -> Float:
         """`offset + scale * y` in float32."""
@@ -43,8 +41,8 @@ class Values(Answer):
 
     def _factors(self, shape: tuple[int, ...]) -> tuple[Float, Float]:
         return (
-            np.array([o.offset for o in self.outputs], np.float32).reshape(shape),
-            np.array([o.scale for o in self.outputs], np.float32).reshape(shape),
+            np.array([o.offset for o in self.spec.outputs], np.float32).reshape(shape),
+            np.array([o.scale for o in self.spec.outputs], np.float32).reshape(shape),
         )
 
     def record(self, answer: Array) -> dict[str, Any]:
@@ -52,7 +50,7 @@ class Values(Answer):
         return {
             "values": [
                 {"index": i, "name": o.name, "unit": o.unit, **_extent(plane)}
-                for i, (o, plane) in enumerate(zip(self.outputs, answer, strict=True))
+                for i, (o, plane) in enumerate(zip(self.spec.outputs, answer, strict=True))
             ]
         }
 
@@ -60,7 +58,7 @@ class Values(Answer):
         """The values themselves in grey, with their scale."""
         from .valuemap import value_map
 
-        return value_map(answer, self.outputs)
+        return value_map(answer, self.spec.outputs)
 
 
 def _extent(plane: Float) -> dict[str, float | None]:

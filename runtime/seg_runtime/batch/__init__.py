@@ -1,1 +1,7 @@
 """Many inputs: find them, run them, write results, resume."""
+
+from .inputs import BatchOptions as BatchOptions
+from .inputs import Task as Task
+from .inputs import find_tasks as find_tasks
+from .run import Outcome as Outcome
+from .run import run as run

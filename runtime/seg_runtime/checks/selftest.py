@@ -14,7 +14,7 @@ from ..answers import answer_of
 from ..model.contract import Contract
 from ..model.golden import Golden, Sample
 from ..model.limits import PROBE_PACE
-from ..pipeline.preprocess import Array, Float
+from ..pipeline import Array, Float
 
 Labels = NDArray[np.uint8]
 Answer = Callable[[Array], "tuple[Labels | None, Float]"]

@@ -20,8 +20,7 @@ from ..version import VERSION
 from .commandline import Command, progress_bars
 
 if TYPE_CHECKING:
-    from ..batch.run import Outcome
-    from ..batch.tasks import Task, Wishes
+    from ..batch import BatchOptions, Outcome, Task
     from ..engine.ensemble import Model
     from ..segmenter import Segmenter
 
@@ -153,10 +152,13 @@ def main(
         return _self_test(paths, provider, threads, fast_math, require_signature, tuning)
     out = _folder(out or Path())
     reading: list[Model] = [ModelFile(paths[0]), *paths[1:]]
-    from ..batch.tasks import Wishes, find_tasks
+    from ..batch import BatchOptions, find_tasks
     from ..segmenter import Segmenter  # numpy and Pillow are imported while the model is read
 
-    wishes = Wishes(overlay, probabilities or "", overwrite, jobs, max_pixels, dicom_seg)
+    options = BatchOptions(
+        overlay=overlay, probabilities=probabilities or "", dicom_seg=dicom_seg, overwrite=overwrite, jobs=jobs,
+        max_pixels=max_pixels,
+    )  # fmt: skip
     with Segmenter(reading, provider, threads, fast_math, False, require_signature, tuning, tta) as segmenter:
         if note := check_wheels(provider):
             click.echo(f"warning: {note}", err=True)
@@ -164,11 +166,8 @@ def main(
         _tell_idle(segmenter, tuning)
         if warm_up:
             segmenter.warm_up()
-        contract = segmenter.contract
-        tasks, failed = find_tasks(
-            images, out, recursive, contract.input.channel_files, contract.input.voxels is not None
-        )
-        outcome = _run(segmenter, tasks, wishes)
+        tasks, failed = find_tasks(images, out, recursive, segmenter.contract, options)
+        outcome = _run(segmenter, tasks, options)
     outcome.failed.extend(failed)
     _report(outcome, out)
     if outcome.failed:
@@ -267,8 +266,8 @@ def _tune(
     _show(told, report)
 
 
-def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
-    from ..batch.run import Outcome, run
+def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> Outcome:
+    from ..batch import Outcome, run
 
     outcome = Outcome()
     ticks = 1000  # of the bar per image
@@ -280,10 +279,10 @@ def _run(segmenter: Segmenter, tasks: list[Task], wishes: Wishes) -> Outcome:
             bar.update(now - shown.get(task.stem, 0))
             shown[task.stem] = now
 
-        for task, result in run(segmenter, tasks, wishes, advance):
+        for task, result in run(segmenter, tasks, options, advance):
             advance(task, 1.0)
             if isinstance(result, SegError):
-                outcome.failed.append((task.source, result))
+                outcome.failed.append((task.source.path, result))
             else:
                 (outcome.skipped if result == "skipped" else outcome.done).append(task)
                 if result not in ("done", "skipped"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..model.contract import Contract
-from ..pipeline.preprocess import Float
+from ..pipeline import Float
 
 
 class FixedBuffers:

@@ -19,7 +19,7 @@ from typing import Any
 from ..model.contract import Contract
 from ..model.modelfile import Content, ModelFile
 from ..model.nested import to_json_value
-from ..pipeline.preprocess import plan
+from ..pipeline import Grid
 from ..support.errors import ModelError
 from .session import Session
 
@@ -43,7 +43,7 @@ class Member:
 
     def calls(self, shape: tuple[int, ...]) -> int:
         """How often the file is run for an image of `shape` px."""
-        return math.ceil(len(plan(shape, self.contract).origins()) / self.contract.file.batch)
+        return math.ceil(len(Grid.of(shape, self.contract.geometry).origins()) / self.contract.file.batch)
 
     def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
         """Of an image of `shape` px: calls times what one costs, be its batch full or not."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..model.contract import Contract, HostReadyFile
 from ..model.limits import PROBE_PACE
 from ..model.modelfile import Content, ModelFile, Stamp, stamp
-from ..pipeline.preprocess import Array, Float
+from ..pipeline import Array, Float
 from ..support.errors import ModelError, ProviderError
 from .binding import FixedBuffers
 from .cache import Source

@@ -1,1 +1,23 @@
-"""Kinds of files: how each is recognised, read and written."""
+"""Kinds of files: how each is recognised, read and written, and where its pixels lie in the world.
+
+Nobody outside of this folder asks which format a file has: whatever follows from it is a method or an attribute of `Format`.
+"""
+
+from .arrays import from_array as from_array
+from .arrays import from_pil as from_pil
+from .channels import group as group
+from .channels import stacked as stacked
+from .files import FORMATS as FORMATS
+from .files import head_of as head_of
+from .files import image_files as image_files
+from .files import read_bytes as read_bytes
+from .files import whole_image as whole_image
+from .format import Answered as Answered
+from .format import Failures as Failures
+from .format import Format as Format
+from .format import Output as Output
+from .format import Page as Page
+from .format import Place as Place
+from .format import ReadOptions as ReadOptions
+from .format import Source as Source
+from .format import stem_of as stem_of

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..model.input import ChannelFile
-from ..pipeline.preprocess import Array
-from ..support.errors import ImageError, SegError
-from .nifti import channels_of, is_nifti, stem_of
-from .pictures import has_opaque_alpha
+from ..model import ChannelFile
+from ..pipeline import Array, has_opaque_alpha
+from ..support import ImageError, SegError
+from .format import stem_of
+from .nifti import Nifti, channels_of
 
 
 def group(
@@ -59,7 +59,7 @@ def _ending(path: Path, wanted: Sequence[str]) -> str:
     if endings := [e for e in wanted if stem.endswith(e) and stem != e]:
         return max(endings, key=len)
     came, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
-    if not is_nifti(path):
+    if not Nifti().named(path):
         raise ImageError(came, _names(wanted), fix)
     if (count := channels_of(path)) != len(wanted):
         either = f"{_names(wanted)}, or {len(wanted)} in one volume"

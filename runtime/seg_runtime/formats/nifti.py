@@ -8,9 +8,12 @@ they are stored in, so they are float32 here always.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib
 import io
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,10 +21,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array, Float
-from ..support.errors import ImageError
-from ..support.extras import require_extra
+from ..model import MAX_PIXELS
+from ..pipeline import Array, Float
+from ..support import ImageError, require_extra
+from .format import Answered, Format, Output, Page, Place, ReadOptions, Source
 
 SUFFIXES = (".nii", ".nii.gz")
 WANTED = "a NIfTI volume, .nii or .nii.gz"
@@ -31,26 +34,52 @@ SAME_MM = 1e-2  # affines that differ by less lie on one grid: writers round the
 _GZIP = b"\x1f\x8b"
 
 
-def is_nifti(name: str | Path) -> bool:
-    """Whether a file is a NIfTI volume, by its name."""
-    return str(name).lower().endswith(SUFFIXES)
+class Nifti(Format):
+    """NIfTI volumes: the answer lies on the grid of its volume."""
+
+    title = "a NIfTI volume"
+    suffixes = SUFFIXES
+    axes = 3
+    deferred = True
+
+    def recognises(self, head: bytes) -> bool:
+        """By the size of the header and its magic, packed or not (nifti1.h, nifti2.h)."""
+        if head.startswith(_GZIP):
+            with contextlib.suppress(zlib.error):
+                head = zlib.decompressobj(wbits=31).decompress(head, 352)
+        size = {int.from_bytes(head[:4], order) for order in ("little", "big")}
+        first = 348 in size and head[344:347] in (b"n+1", b"ni1")
+        return first or (540 in size and head[4:7] in (b"n+2", b"ni2"))
+
+    def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
+        """One volume `(D, H, W, C)` float32, for a model of slices, too."""
+        values, grid = read_volume(data, name, options.max_pixels)
+        yield Page(values, Path(name).name, grid)
+
+    def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
+        """Labels on the grid of the volume."""
+        return {"mask": Output("mask", (".nii.gz",), _write_mask)} if data == "labels" else {}
 
 
-def stem_of(path: Path) -> str:
-    """The name of any file without its suffix; `.gz` is a part of the one before it, as in `.nii.gz` and `.pdb.gz`."""
-    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+def _write_mask(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    [result] = results
+    assert isinstance(result.place, NiftiGrid)
+    _write_labels(file, result.answer, result.place)
 
 
-@dataclass(frozen=True)
-class NiftiGrid:
-    """The voxels of one file: their order and their place."""
+@dataclass(frozen=True, kw_only=True)
+class NiftiGrid(Place):
+    """The voxels of one file: their order and their place.
+
+    Attributes:
+        header: nibabel's, whole.
+        affine: `(4, 4)` from voxel indices of the file to mm.
+        shape: `(X, Y, Z)` in the order of the file.
+    """
 
     header: Any
-    """nibabel's, whole."""
     affine: NDArray[np.float64]
-    """`(4, 4)` from voxel indices of the file to mm."""
     shape: tuple[int, int, int]
-    """`(X, Y, Z)` in the order of the file."""
 
     def ordered(self, stored: Array) -> Array:
         """`(X, Y, Z, …)` in the order of the file -> `(D, H, W, …)` as the network sees it; a view."""
@@ -62,9 +91,9 @@ class NiftiGrid:
         turned = np.moveaxis(values, (2, 1, 0), (0, 1, 2))
         return np.asarray(_nibabel("orientations").apply_orientation(turned, self._turn(back=True)))
 
-    def same_place(self, other: NiftiGrid) -> bool:
+    def same_as(self, other: Place) -> bool:
         """Whether the voxels of both lie where the other's do."""
-        return bool(np.abs(self.affine - other.affine).max() <= SAME_MM)
+        return not isinstance(other, NiftiGrid) or bool(np.abs(self.affine - other.affine).max() <= SAME_MM)
 
     def _turn(self, back: bool) -> Any:
         tool = _nibabel("orientations")
@@ -99,11 +128,6 @@ def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[F
     return _values(grid.ordered(stored), image.dataobj.slope, image.dataobj.inter, name), grid
 
 
-def read_grid(data: bytes, name: str) -> NiftiGrid:
-    """Order and place of a file's voxels; its errors are those of `read_volume`."""
-    return _opened(io.BytesIO(data), name)[1]
-
-
 def channels_of(path: Path) -> int:
     """How many values a voxel of a file has, by its header; its errors are those of `read_volume`."""
     try:
@@ -114,7 +138,7 @@ def channels_of(path: Path) -> int:
     return int(shape[3]) if len(shape) > 3 else 1
 
 
-def write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
+def _write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
     """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on the grid of the volume that they answer.
 
     Affine, its codes (qform, sform), voxel sizes and units are those of the source; the same labels give the same bytes.
@@ -159,7 +183,8 @@ def _opened(file: BinaryIO, name: str) -> tuple[Any, NiftiGrid]:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ImageError(f"{name} has an affine that tells no place", "one that can be inverted", "correct its header")
     x, y, z = (*shape, 1, 1)[:3]
-    return image, NiftiGrid(image.header, affine, (x, y, z))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[[2, 1, 0]]
+    return image, NiftiGrid(spacing_mm=tuple(spacing.tolist()), header=image.header, affine=affine, shape=(x, y, z))
 
 
 def _values(stored: Array, slope: float, inter: float, name: str) -> Float:

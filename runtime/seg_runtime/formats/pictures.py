@@ -1,4 +1,4 @@
-"""Image files <-> arrays, without losing a bit and without believing a file.
+"""PNG, JPEG, BMP and TIFF files, by Pillow, without losing a bit and without believing a file.
 
 Arrays are `(H, W, C)`, uint8, uint16 or float32, upright (EXIF orientation applied), alpha as a channel.
 """
@@ -8,50 +8,120 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ..model.answer import ClassInfo
-from ..model.contract import Contract
-from ..model.limits import MAX_PIXELS
-from ..pipeline.preprocess import Array
-from ..support.errors import ImageError
-from .dicom import SNIFFED, is_dicom
+from ..model import MAX_PIXELS, ClassInfo
+from ..pipeline import Array
+from ..support import ImageError
+from .arrays import from_pil, upright
+from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm")
 READABLE = "a PNG, JPEG, BMP, TIFF or DICOM image"
-_BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # TIFF and EXIF tags
+CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; two letters alone would take texts for pictures
+_BITS_PER_SAMPLE = 258  # TIFF tag
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of an image file.
+class Pictures(Format):
+    """Pictures of one page, and TIFF stacks."""
+
+    title = "a picture"
+    suffixes = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+    def recognises(self, head: bytes) -> bool:
+        """By the signature of each format."""
+        bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+        return bmp or head.startswith(_SIGNATURES)
+
+    def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
+        """`(H, W, C)` for each page; for a model of volumes all pages as `(D, H, W, C)`."""
+        with contextlib.closing(Pages(data, name, options.max_pixels, options.indices)) as pages:
+            arrays = (pages[number] for number in range(len(pages)))
+            for array in arrays if options.axes == 2 else [volume_of(arrays, name)]:
+                yield Page(array, Path(name).name)
+
+    def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
+        """Labels as a palette picture, values as TIFF of float32."""
+        return {"labels": {"mask": MASK}, "values": {"values": VALUES}}.get(data, {})
+
+    def probabilities(self) -> Mapping[str, Output]:
+        """NPY and TIFF."""
+        return {"npy": NPY, "tiff": PROBABILITIES_TIFF}
+
+
+def planes_of(values: Array) -> Array:
+    """Any values `(…, H, W)` as planes `(P, H, W)`."""
+    return values.reshape(-1, *values.shape[-2:])
+
+
+def _write_masks(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    """Write labels as palette pictures: PNG, or TIFF of several pages."""
+    classes = results[0].contract.classes
+    write_pages(file, [mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
+
+
+def _write_tiff(file: BinaryIO, planes: Sequence[Array]) -> None:
+    """Write planes `(H, W)` float32 as pages of one TIFF."""
+    pages = [Image.fromarray(plane) for plane in planes]
+    large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
+
+
+def write_pages(file: BinaryIO, pages: Sequence[Image.Image]) -> None:
+    """Write one page as PNG, several as one TIFF (deflate)."""
+    if len(pages) == 1:
+        pages[0].save(file, "PNG")
+    else:
+        pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
+
+
+MASK = Output("mask", (".png", ".tif"), _write_masks)
+VALUES = Output(
+    "values", (".tif",), lambda file, results, _: _write_tiff(file, [p for r in results for p in planes_of(r.answer)])
+)
+PROBABILITIES_TIFF = Output(
+    "probabilities_tiff",
+    (".tif",),
+    lambda file, results, _: _write_tiff(file, [p for r in results for p in planes_of(r.probabilities)]),
+)
+
+
+def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
+    """Palette picture of `(H, W)` labels: pixel value = class index, palette = class colours."""
+    picture = Image.fromarray(labels)
+    picture.putpalette([v for c in classes for v in c.color])
+    return picture
+
+
+def volume_of(pages: Iterator[Array], name: str) -> Array:
+    """The pages `(H, W, C)` of a stack as one volume `(D, H, W, C)`.
 
     Raises:
-        ImageError: missing, a folder, unreadable or empty.
+        ImageError: a single page, or pages that differ in size or type.
     """
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise ImageError(f"{path} is no regular file", READABLE, "copy it into one")
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ImageError(f"{path} does not exist", READABLE, "check the path") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{path} is a folder", READABLE, "name a file in it") from error
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error.strerror})", READABLE, "check its permissions") from error
-    if not data:
-        raise ImageError(f"{path} is empty", "a file with something in it", "copy or export it again")
-    return data
+    planes = list(pages)
+    if len(planes) == 1:
+        fix = "name a NIfTI file or a TIFF of several pages"
+        raise ImageError(f"{name} is a single picture", "a volume as the model was trained", fix)
+    kinds = list(dict.fromkeys((p.shape, str(p.dtype)) for p in planes))
+    if len(kinds) > 1:
+        came = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
+        raise ImageError(came, "one size and type for a volume", "export the stack again")
+    return np.stack(planes)
 
 
-def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Iterator[Array]:
-    """Pages of an image file, one after the other: several for a TIFF stack or DICOM frames, else one.
+class Pages:
+    """The pages of a picture file, each at the cost of one: its reader is kept, and knows where they begin.
+
+    Pages are `(H, W, C)` uint8, uint16 or float32. Not for several threads at once.
 
     Args:
         data: the file's content.
@@ -59,27 +129,9 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
         max_pixels: refuse a file with more px, all pages counted, before anything is unpacked.
         indices: give the stored values of palette and 1-bit pictures, as masks want, not their colours.
 
-    Yields:
-        `(H, W, C)` uint8, uint16 or float32.
-
     Raises:
         ImageError: not an image of a known format, truncated, too large, or of a colour model that has no plain
             reading as grey or RGB.
-        SegError: a DICOM file, and the extra `dicom` is not installed.
-    """
-    if is_dicom(data[:SNIFFED]):
-        from .dicom.read import decode_dicom  # pydicom is an extra
-
-        yield from decode_dicom(data, name, max_pixels)
-        return
-    with contextlib.closing(Pages(data, name, max_pixels, indices)) as pages:
-        yield from (pages[number] for number in range(len(pages)))
-
-
-class Pages:
-    """The pages of a picture file, each at the cost of one: its reader is kept, and knows where they begin.
-
-    Arguments, arrays and errors are those of `decode`, DICOM excepted. Not for several threads at once.
     """
 
     def __init__(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> None:
@@ -120,148 +172,6 @@ def _damage_told(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is damaged ({error})", READABLE, "copy or export it again") from error
 
 
-def from_pil(image: Image.Image, name: str = "image") -> Array:
-    """`(H, W, C)` of a PIL image, its EXIF orientation applied.
-
-    Raises:
-        ImageError: a colour model that has no plain reading as grey or RGB, or values that do not fit float32.
-    """
-    image = _upright(image)
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
-    if "transparency" in image.info:  # one colour of a picture without alpha is meant to be see-through
-        if image.mode not in ("L", "RGB"):
-            raise ImageError(
-                f"{name} has a transparent colour in mode {image.mode}", "an opaque image", "flatten it first"
-            )
-        image = image.convert("LA" if image.mode == "L" else "RGBA")
-    if image.mode not in ("L", "LA", "RGB", "RGBA", "I", "F") and not image.mode.startswith("I;16"):
-        raise ImageError(f"{name} has colour mode {image.mode}", "grey, RGB, RGBA or palette", "convert it to RGB")
-    return from_array(np.asarray(image), name)
-
-
-def from_array(array: Any, name: str = "array", axes: int = 2) -> Array:
-    """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`; with three `axes` a D before the H.
-
-    Booleans become 0 and 255; signed integers and float64 become float32 with their values kept.
-
-    Raises:
-        ImageError: another rank, no pixels, another dtype, NaN or infinity, or integers beyond float32's 2**24.
-    """
-    wanted = "(H, W) or (H, W, C)" if axes == 2 else "(D, H, W) or (D, H, W, C)"
-    try:
-        values = np.asarray(array)
-    except ValueError as error:
-        raise ImageError(f"{name} is no array ({error})", wanted, "pass one image") from error
-    if values.ndim == axes:
-        values = values[..., None]
-    if values.ndim != axes + 1 or values.shape[-1] > 64:
-        raise ImageError(f"{name} has shape {np.shape(array)}", wanted, "pass one image, channels last")
-    if values.size == 0:
-        raise ImageError(f"{name} has no pixels (shape {values.shape})", "at least 1×1", "check where it comes from")
-    if values.dtype == bool:
-        return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype.newbyteorder("=") in (np.uint8, np.uint16):
-        return values.astype(values.dtype.newbyteorder("="), copy=False)
-    if values.dtype.kind not in "if":
-        raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
-    if values.dtype.kind == "i" and max(int(values.max()), -int(values.min())) > 1 << 24:
-        raise ImageError(f"{name} has integers beyond 2**24", "values that float32 holds exactly", "scale it down")
-    with np.errstate(over="ignore"):
-        floats = values.astype(np.float32, copy=False)
-    if not np.isfinite(floats).all():
-        raise ImageError(
-            f"{name} contains NaN, infinity or more than float32 holds", "finite values", "replace them before"
-        )
-    return floats
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture as it is meant to be seen; not a copy where it already is."""
-    return image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
-
-
-def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
-    """Bring `(*spatial, C)` to the channel count of the model where nothing is lost by it.
-
-    An opaque alpha is dropped, grey becomes three equal channels, three equal channels become grey.
-
-    Raises:
-        ImageError: any other difference.
-    """
-    have = image.shape[-1]
-    if have == channels:
-        return image
-    if have in (2, 4) and channels in (1, 3) and image.ndim == 3:  # of a volume they are scans, none is alpha
-        if (image[..., -1] != _opaque(image.dtype)).any():
-            raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it on a background first")
-        return fit_channels(image[..., :-1], channels, name)
-    if have == 1 and channels == 3:
-        return np.repeat(image, 3, axis=-1)
-    if have == 3 and channels == 1:
-        if is_grey(image):
-            return image[..., :1]
-        raise ImageError(
-            f"{name} is in colour (3 channels)",
-            "1 grey channel as the model was trained",
-            "convert it to grey as the training images were",
-        )
-    raise ImageError(f"{name} has {have} channels", f"{channels} as the model was trained", "pick or convert channels")
-
-
-def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
-    """Bring `(*spatial, C)` to what the model was trained on, where nothing is lost by it.
-
-    Raises:
-        ImageError: other channels, or floats where the model knows integers (and the other way round), whose unit
-            would be a guess.
-    """
-    kind = "integer" if image.dtype.kind == "u" else "float"
-    if kind != contract.input.pixels and contract.input.intensity.method != "window":  # a window is in raw grey values
-        wanted = "uint8 or uint16" if contract.input.pixels == "integer" else "floats"
-        fix = "convert it to the scale of the training images"
-        raise ImageError(f"{name} has {image.dtype} grey values", f"{wanted} as the model was trained", fix)
-    if (
-        contract.input.channel_files and image.shape[-1] != contract.input.channels
-    ):  # grey for all of them would be a wrong answer
-        wanted = (
-            f"{contract.input.channels}: {', '.join(f'CASE{file.ending}' for file in contract.input.channel_files)}"
-        )
-        raise ImageError(f"{name} has {image.shape[-1]} channels", wanted, "pass one array of all, or use seg-run")
-    return fit_channels(image, contract.input.channels, name)
-
-
-def is_grey(image: Array) -> bool:
-    """Whether the first three channels of `(*spatial, 3 or 4)` are the same everywhere."""
-    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
-
-
-def has_opaque_alpha(image: Array) -> bool:
-    """Whether a picture `(H, W, C)` has a last channel that is alpha and says nothing."""
-    return image.ndim == 3 and image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
-
-
-def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
-    """Palette picture of `(H, W)` labels: pixel value = class index, palette = class colours."""
-    picture = Image.fromarray(labels)
-    picture.putpalette([v for c in classes for v in c.color])
-    return picture
-
-
-def write_pages(file: BinaryIO, pages: Sequence[Image.Image]) -> None:
-    """Write one page as PNG, several as one TIFF (deflate)."""
-    if len(pages) == 1:
-        pages[0].save(file, "PNG")
-    else:
-        pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
-
-
-def _opaque(dtype: np.dtype[Any]) -> float:
-    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
-
-
 _PILLOW = threading.Lock()  # Pillow keeps its own size limit in a module variable
 
 
@@ -279,7 +189,7 @@ def _own_limit() -> Iterator[None]:
 def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
     try:
         with _own_limit():
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image that can be read", READABLE, "convert it") from error
     assert isinstance(picture, ImageFile.ImageFile)  # what Image.open makes
@@ -314,7 +224,7 @@ def _stores_indices(image: ImageFile.ImageFile) -> bool:
 
 def _indices(image: ImageFile.ImageFile) -> Array:
     raw = _rawmode(image.tile[0]) if image.tile else ""
-    plane = _upright(image)
+    plane = upright(image)
     if raw in _SPREAD:
         return np.asarray(plane)[..., None] // np.uint8(_SPREAD[raw])
     return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane).astype(np.uint8)[..., None]
@@ -327,12 +237,12 @@ def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> Arra
     if "transparency" in image.info:
         raise ImageError(f"{name} has a transparent colour with 16 bits", "an opaque image", "flatten it first")
     # Pillow keeps only the high byte of 16-bit colour. Decoding the same stream in the other byte order gives the low one.
-    high_bytes = np.asarray(_upright(image), np.uint16)
+    high_bytes = np.asarray(upright(image), np.uint16)
     with _opened(data, name) as again:
         _seek(again, page)
         tiles = [_with_rawmode(tile, low) for tile in again.tile]
         again.tile = tiles
-        low_bytes = np.asarray(_upright(again), np.uint16)
+        low_bytes = np.asarray(upright(again), np.uint16)
     return high_bytes << 8 | low_bytes
 
 

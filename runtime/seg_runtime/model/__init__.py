@@ -1,1 +1,27 @@
-"""The model file: its contract, metadata, digest, signature, golden samples and limits."""
+"""The model file: its contract, metadata, digest and signature. Golden samples, which need numpy, are in `golden`."""
+
+from .answer import AnswerSpec as AnswerSpec
+from .answer import ClassInfo as ClassInfo
+from .answer import Code as Code
+from .answer import LabelSpec as LabelSpec
+from .answer import OutputInfo as OutputInfo
+from .answer import ValueSpec as ValueSpec
+from .contract import HOST_DTYPES as HOST_DTYPES
+from .contract import METADATA_KEY as METADATA_KEY
+from .contract import PRECISIONS as PRECISIONS
+from .contract import Contract as Contract
+from .contract import Geometry as Geometry
+from .contract import HostReadyFile as HostReadyFile
+from .contract import WindowFile as WindowFile
+from .digest import sealed as sealed
+from .input import ChannelFile as ChannelFile
+from .input import Input as Input
+from .input import Intensity as Intensity
+from .input import Voxels as Voxels
+from .limits import MAX_PIXELS as MAX_PIXELS
+from .limits import PROBE_PACE as PROBE_PACE
+from .modelfile import Content as Content
+from .modelfile import ModelFile as ModelFile
+from .modelfile import Stamp as Stamp
+from .modelfile import stamp as stamp
+from .nested import to_json_value as to_json_value

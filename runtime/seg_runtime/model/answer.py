@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..support.errors import ContractError, SegError
-from ..support.registry import Registry
+from ..support import ContractError, Registry, SegError
 from .nested import Variant, need
 
 GROUP = "seg_edge.answers"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..support.errors import ContractError
+from ..support import ContractError
 from .answer import AnswerSpec, ClassInfo
 from .input import Input
 from .nested import Variant, from_json_value, need, to_json_value

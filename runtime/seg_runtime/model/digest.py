@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ..support.errors import ModelError
+from ..support import ModelError
 
 DIGEST_KEY = "seg_edge.sha256"
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pipeline.preprocess import Array, Float
-from ..support.errors import ModelError
+from ..pipeline import Array, Float
+from ..support import ModelError
 from .contract import Contract
 
 GOLDEN_KEY = "seg_edge.golden"

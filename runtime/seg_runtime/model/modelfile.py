@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support.errors import ContractError, ModelError, SegError
+from ..support import ContractError, ModelError, SegError
 from .contract import METADATA_KEY, Contract
 from .digest import verified_sha256
 from .onnxfile import MAX_BYTES, OnnxFile, check, scan

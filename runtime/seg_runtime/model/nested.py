@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..support.errors import ContractError
+from ..support import ContractError
 
 T = TypeVar("T")
 

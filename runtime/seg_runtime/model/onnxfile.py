@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..support.errors import ModelError
+from ..support import ModelError
 
 MAX_BYTES = 2**31 - 1  # of any protobuf message
 MAX_NODES = 20_000  # a U-Net has 70; what lies far above only keeps ONNX Runtime's optimizer busy

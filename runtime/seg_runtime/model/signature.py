@@ -15,7 +15,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from ..support.errors import ModelError, SegError
+from ..support import ModelError, SegError
 
 _HOW = "model_signing sign key {model} --private_key key.pem --signature {model}.sig"
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..model.contract import Contract
-from .preprocess import Array
+from ..model import Contract
+from .intensity import Array
 from .resample import resize
 
 
@@ -34,16 +34,11 @@ def frame(image: Array, contract: Contract) -> Array:
 
 def frame_labels(labels: Array, contract: Contract) -> Array:
     """Resize `(H, W)` labels or instances as `frame` resizes their image: the nearest pixel, values kept."""
-    return nearest(labels, framed_shape(labels.shape, contract))
+    return unframe(labels, framed_shape(labels.shape, contract))
 
 
-def unframe(answer: Array, shape: tuple[int, ...]) -> Array:
-    """Bring `(..., h, w)` labels or probabilities back to the image's own `shape`: the nearest pixel, values kept."""
-    return nearest(answer, shape)
-
-
-def nearest(values: Array, shape: tuple[int, ...]) -> Array:
-    """Resize the last axes of `values` to `shape` by the nearest pixel centre."""
+def unframe(values: Array, shape: tuple[int, ...]) -> Array:
+    """Bring the last axes of labels or probabilities `(..., h, w)` to `shape`: the nearest pixel centre, values kept."""
     for axis, length in zip(range(values.ndim - len(shape), values.ndim), shape, strict=True):
         size = values.shape[axis]
         if size != length:

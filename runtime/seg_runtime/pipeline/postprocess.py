@@ -1,14 +1,11 @@
-"""Logits and Grid -> stitched arrays. numpy only, any number of spatial axes."""
+"""Logits -> probabilities, labels -> counts. numpy only, any number of spatial axes."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .preprocess import Array, Float, Grid
+from .intensity import Float
 
 
 def activate(logits: Float, activation: str) -> Float:
@@ -33,24 +30,3 @@ def count_labels(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     for start in range(0, len(labels), rows):
         counts += np.bincount(labels[start : start + rows].ravel(), minlength=classes)
     return counts
-
-
-def stitch(pieces: Iterable[Array], grid: Grid, into: Array) -> Array:
-    """Place the answers of all windows into one array.
-
-    Args:
-        pieces: `(..., *output_shape)` per window, in the order of `grid.origins()`.
-        grid: the plan that the windows were cut by.
-        into: `(..., *grid.shape)`; filled and returned.
-    """
-    for origin, piece in zip(grid.origins(), pieces, strict=True):
-        place(piece, grid, origin, into)
-    return into
-
-
-def place(piece: Array, grid: Grid, origin: tuple[int, ...], into: Array) -> None:
-    """Place the answer `(..., *output_shape)` of the window at `origin` into `(..., *grid.shape)`."""
-    where, inside = grid.core(origin)
-    target: tuple[Any, ...] = (..., *where)
-    source: tuple[Any, ...] = (..., *inside)
-    into[target] = piece[source]

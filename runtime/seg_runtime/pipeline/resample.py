@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .preprocess import Array
+from .intensity import Array
 
 Weights = NDArray[np.float64]
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..model.contract import Contract
-from ..support.errors import ModelError
+from ..model import Contract
+from ..support import ModelError
+from .intensity import Array, Float
 from .postprocess import activate
-from .preprocess import Array, Float
 from .windows import Infer
 
 VIEWS = 8

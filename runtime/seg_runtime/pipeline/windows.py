@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..model.contract import Contract
+from ..model import Contract
 from .geometry import frame, unframe
-from .postprocess import activate, place
-from .preprocess import Array, Float, Grid, plan, windows
+from .grid import Grid
+from .intensity import Array, Float
+from .postprocess import activate
 
 Infer = Callable[[Float], Float]
 """Windows `(n, C, *input_shape)` -> logits `(n, K, *output_shape)`, both float32; `n` is at most the file's `batch`."""
@@ -66,8 +67,8 @@ def window_logits(image: Array, contract: Contract, infer: Infer) -> tuple[Grid,
         The Grid, and an iterator over logits `(K, *output_shape)` in the order of its origins.
     """
     framed = frame(image, contract)
-    grid = plan(framed.shape[:-1], contract)
-    return grid, (infer(window)[0] for window in windows(framed, grid, contract.input.intensity))
+    grid = Grid.of(framed.shape[:-1], contract.geometry)
+    return grid, (infer(window)[0] for window in grid.windows(framed, contract.input.intensity))
 
 
 def segment(
@@ -145,14 +146,14 @@ def _stitched(
     """The answers of all windows of one image or slice, stitched, and its probabilities where they are asked for."""
     start = time.perf_counter()
     framed = frame(image, contract)
-    grid = plan(framed.shape[:-1], contract)
+    grid = Grid.of(framed.shape[:-1], contract.geometry)
     times.add("preprocess", start)
     spec = contract.answer
     whole = np.zeros((spec.maps, *grid.shape), np.float32) if probabilities else answer.empty(grid.shape)
 
     def finish(origin: tuple[int, ...], logits: Float) -> None:
         start = time.perf_counter()
-        place(logits if probabilities else answer.window(logits), grid, origin, whole)
+        grid.place(logits if probabilities else answer.window(logits), origin, whole)
         times.add("postprocess", start)
 
     _overlapped(framed, grid, contract, infer, finish, times, progress)
@@ -171,7 +172,7 @@ def _overlapped(
     batch = contract.file.batch
     origins = grid.origins()
     groups = [origins[i : i + batch] for i in range(0, len(origins), batch)]
-    made = _timed(windows(framed, grid, contract.input.intensity, reuse=True, batch=batch), times)
+    made = _timed(grid.windows(framed, contract.input.intensity, reuse=True, batch=batch), times)
 
     def beside(number: int, before: Float | None) -> Float | None:
         """What the helper does during the inference of group `number`: finish the last one, prepare the next one."""

@@ -1,1 +1,18 @@
-"""What everything else stands on: errors, atomic writes, optional packages."""
+"""What everything else stands on: errors, atomic writes, folders, registries, optional packages. Nothing here needs numpy."""
+
+from .atomic import check_writable as check_writable
+from .atomic import write_atomic as write_atomic
+from .errors import ContractError as ContractError
+from .errors import DataError as DataError
+from .errors import ImageError as ImageError
+from .errors import InterruptedRunError as InterruptedRunError
+from .errors import ModelError as ModelError
+from .errors import ParityError as ParityError
+from .errors import ProviderError as ProviderError
+from .errors import SegError as SegError
+from .errors import SelfTestError as SelfTestError
+from .extras import require_extra as require_extra
+from .folders import list_files as list_files
+from .folders import named as named
+from .registry import Registry as Registry
+from .tables import table as table

@@ -358,7 +358,7 @@ def _scored(aim: Any, cases: Any, infer: Any, wishes: Any, empty: str) -> dict[s
 
 def _show_attention(network: Any, cases: Any, classes: Any, contract: Any, device: Any, folder: Path) -> None:
     from seg_runtime.answers.overlay import fullest_slice
-    from seg_runtime.formats.pictures import fitted
+    from seg_runtime.pipeline.fit import fitted
 
     from ..evaluation.heatmap import attention_maps, write_pictures
 

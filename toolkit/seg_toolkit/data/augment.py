@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.pipeline.preprocess import Array, Float, cut
+from seg_runtime.pipeline import Array, Float, cut
 from seg_runtime.support.errors import DataError
 
 Coordinates = NDArray[np.float64]

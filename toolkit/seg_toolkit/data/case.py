@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.model.input import ChannelFile, Voxels
-from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.pipeline import Array, Float
 from seg_runtime.support.errors import DataError
 
 if TYPE_CHECKING:

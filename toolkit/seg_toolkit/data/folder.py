@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
-from seg_runtime.formats.pictures import SUFFIXES, decode, read_bytes
+from seg_runtime.formats import FORMATS, ReadOptions, read_bytes
 from seg_runtime.model.answer import ClassInfo
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError
 
 from .case import Case, Example
@@ -88,7 +88,7 @@ def find_cases(root: Path, report: Callable[[str], None]) -> list[FolderCase]:
     if not masks and not instances:
         raise DataError(f"{root} has neither masks nor instances", layout, "add the ground truth")
     if not images:
-        raise DataError(f"{root / 'images'} has no images ({', '.join(SUFFIXES)})", layout, "add the images")
+        raise DataError(f"{root / 'images'} has no images", layout, "add the images")
     folders = {"images": images, "masks": masks, "instances": instances}
     if masks and instances and (odd := sorted(set(images) & set(masks) - set(instances))):
         came = f"instances of {odd[0]} and {len(odd) - 1} more are missing"
@@ -114,7 +114,7 @@ def by_stem(folder: Path) -> dict[str, Path]:
             f"{folder} cannot be read ({error.strerror})", "a readable folder", "check its permissions"
         ) from error
     for path in paths:
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if not FORMATS.is_picture(path) or path.name.startswith("."):
             continue
         if path.stem in found:
             raise DataError(f"{path} and {found[path.stem].name} have one name", "one file per name", "remove one")
@@ -140,11 +140,12 @@ def read_mask(path: Path) -> NDArray[np.int64]:
 
 
 def _one_page(path: Path, indices: bool) -> Array:
-    pages = decode(read_bytes(path), str(path), indices=indices)
+    data = read_bytes(path)
+    pages = FORMATS.of(data, path).read(data, str(path), ReadOptions(indices=indices))
     page = next(pages)
     if next(pages, None) is not None:
         raise DataError(f"{path} has several pages", "one image per file", "split the stack")
-    return page
+    return page.array
 
 
 def parse_classes(text: str) -> tuple[ClassValues, ...]:

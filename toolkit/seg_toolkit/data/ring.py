@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.model.input import ChannelFile, Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, SegError
 
 from .case import Case, Example

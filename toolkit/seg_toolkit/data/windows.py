@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from seg_runtime.answers import Values, answer_of
-from seg_runtime.formats.pictures import fitted
 from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline import Array, Normaliser
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.geometry import frame, frame_labels
-from seg_runtime.pipeline.preprocess import Array, normaliser
 from seg_runtime.support.errors import SegError
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -107,7 +107,7 @@ class WindowStream(Dataset["Item | SegError"]):
         where = coordinates(change, centre, self.contract.geometry.input_shape)
         if case.truth.dtype.kind == "f":  # values that are learned must not be blurred needlessly
             where = on_pixels(where)
-        image = normaliser(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
+        image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
         image = vary_grey(image, change)
         answered = self._answered(where)
         weights = warp(case.weights[..., None], answered, 0)[..., 0]

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.answers.overlay import visible
 from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline import Array, Float
 from seg_runtime.pipeline.geometry import unframe
-from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.preprocess import Array, Float
 from seg_runtime.pipeline.windows import window_logits
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError
@@ -54,7 +53,7 @@ def attention_maps(model: Network, image: Array, contract: Contract, device: tor
 
     grid, pieces = window_logits(image, contract, infer)
     whole = np.zeros((gated.depth, *grid.shape), np.float32)
-    return unframe(stitch(pieces, grid, whole), image.shape[:-1])
+    return unframe(grid.stitch(pieces, whole), image.shape[:-1])
 
 
 def write_pictures(folder: Path, name: str, image: Array, maps: Float, contract: Contract) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.pipeline.windows import Infer
 from torch import nn
 

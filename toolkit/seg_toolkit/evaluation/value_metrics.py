@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.model.answer import OutputInfo
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.support.extras import require_extra
 
 METRICS = ("mae", "rmse", "psnr", "ssim")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.formats.pictures import has_opaque_alpha, is_grey
 from seg_runtime.model.contract import GEOMETRIES
 from seg_runtime.model.input import INTENSITIES, Intensity
-from seg_runtime.pipeline.preprocess import Array, dtype_maximum, mean_std
+from seg_runtime.pipeline import Array, dtype_maximum, mean_std
+from seg_runtime.pipeline.fit import has_opaque_alpha, is_grey
 from seg_runtime.support.errors import DataError
 
 from ..data.augment import parse_augmentation

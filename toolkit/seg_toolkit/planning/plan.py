@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from seg_runtime.formats.opening import is_readable, stem_of
+from seg_runtime.formats import FORMATS, stem_of
 from seg_runtime.model.answer import LabelSpec, ValueSpec
 from seg_runtime.model.contract import Contract, Geometry
 from seg_runtime.model.input import ChannelFile, Input
@@ -201,7 +201,7 @@ def split(cases: Sequence[Case], fraction: float, list_file: Path | None, seed: 
 def _name(listed: str) -> str:
     """The name of a case, listed as such or as a file."""
     path = Path(listed)
-    return stem_of(path) if is_readable(path) or is_readable(path, structures=True) else path.name
+    return stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name
 
 
 def _settings(options: dict[str, Any], training: int) -> Settings:

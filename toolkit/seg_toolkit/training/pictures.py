@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.answers.overlay import blend, first_channel, fullest_slice, visible
 from seg_runtime.answers.valuemap import grey
 from seg_runtime.model.answer import ClassInfo, OutputInfo
-from seg_runtime.pipeline.preprocess import Array, Float
+from seg_runtime.pipeline import Array, Float
 
 INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 BLUE, ORANGE = (0, 114, 178), (213, 94, 0)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.pipeline.tta import UPRIGHT
 from seg_runtime.support.atomic import write_atomic
 from seg_runtime.support.errors import SegError

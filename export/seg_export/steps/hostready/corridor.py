@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from seg_runtime.answers import Labels
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline import preprocess
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import Normaliser, dtype_maximum
 
 from .builder import DOUBLE, FLOAT, INT64, UINT8, Builder
 from .resample import resize
@@ -52,24 +52,24 @@ class Corridor(Builder):
         return rows, columns
 
     def area(self, framed: Sizes) -> Sizes:
-        """What the windows answer for, see `preprocess.plan`."""
+        """What the windows answer for, see `Grid.of`."""
         return self._integers(self.geometry.output_shape) if self.geometry.method == "stretch" else framed
 
     def normaliser(self, image: str) -> tuple[str, str, bool]:
-        """`preprocess.normaliser` of a framed image: shift and factor per channel, float32, and whether to clip."""
+        """`Normaliser.of` of a framed image: shift and factor per channel, float32, and whether to clip."""
         intensity, dtype = self.contract.input.intensity, np.dtype(self.dtype)
         if intensity.method != "zscore":  # which alone looks at the pixels
-            known = preprocess.normaliser(np.empty((0, 0, 1), dtype), intensity)
+            known = Normaliser.of(np.empty((0, 0, 1), dtype), intensity)
             return self.const(known.shift, np.float32), self.const(known.factor, np.float32), known.clip
         mean, std = self._mean_std(image)
-        unit = self.double(preprocess.dtype_maximum(dtype))
+        unit = self.double(dtype_maximum(dtype))
         shift = self("Mul", self("Div", mean, unit), unit)
         spread = self("Max", self("Div", std, unit), self.double(intensity.std_floor))
         factor = self("Div", self.double(1), self("Mul", spread, unit))
         return self.cast(shift, FLOAT), self.cast(factor, FLOAT), False
 
     def _mean_std(self, image: str) -> tuple[str, str]:
-        """`preprocess.mean_std` before the division by the unit: float64 `(C,)`."""
+        """`intensity.mean_std` before the division by the unit: float64 `(C,)`."""
         height = self.size(image, 0)
         count = self.cast(self("Mul", height, self.size(image, 1)), DOUBLE)
         if self.dtype == "float32":
@@ -94,7 +94,7 @@ class Corridor(Builder):
         return self("ReduceSum", sums, self.ints(0), keepdims=0)
 
     def window_counts(self, area: Sizes) -> Sizes:
-        """How many windows `preprocess.Grid.origins` has on each axis."""
+        """How many windows `Grid.origins` has on each axis."""
         rows, columns = (
             self._windows_along(*numbers)
             for numbers in zip(area, self.geometry.output_shape, self.geometry.step, strict=True)
@@ -108,7 +108,7 @@ class Corridor(Builder):
         )
 
     def mirror_index(self, start: str, length: int, size: str) -> str:
-        """`preprocess.mirror_index`: `(length,)` int64."""
+        """`grid.mirror_index`: `(length,)` int64."""
         last = self("Sub", size, self.integer(1))
         period = self("Max", self("Mul", last, self.integer(2)), self.integer(1))  # an axis of one pixel repeats it
         index = self("Mod", self("Add", self.const(np.arange(length), np.int64), start), period)
@@ -130,7 +130,7 @@ class Corridor(Builder):
         return self.cast(self("ArgMax", logits, axis=0, keepdims=0), UINT8)
 
     def stitch(self, stack: str, counts: Sizes, area: Sizes, leading: int) -> str:
-        """`postprocess.stitch`: answers `(windows, [K,] h, w)` -> `([K,] H, W)`.
+        """`Grid.stitch`: answers `(windows, [K,] h, w)` -> `([K,] H, W)`.
 
         All windows are laid side by side with their overlap, and of each row and column the place is read that
         `Grid.core` gives: a window answers for one step, the last one of an axis for what is left.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import onnx
 from onnx import helper
-from seg_runtime.model.contract import Contract
-from seg_runtime.model.limits import PROBE_PACE
+from seg_runtime.model import PROBE_PACE, Contract
 
 from ...graph import IR_VERSION, OPSET
 from .builder import FLOAT, ONNX_TYPES, UINT8

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from seg_runtime import Array, Contract, ImageError, ParityError, SegError
 from seg_runtime.answers import Labels, answer_of
-from seg_runtime.model.contract import HostReadyFile
-from seg_runtime.pipeline.preprocess import dtype_maximum
+from seg_runtime.model import Contract, HostReadyFile
+from seg_runtime.pipeline import Array, dtype_maximum
+from seg_runtime.support import ImageError, ParityError, SegError
 
 from ...proof import Picture, generated, generated_images, some
 from ..step import Request, State, Step

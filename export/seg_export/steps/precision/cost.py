@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime import ParityError
-from seg_runtime.support.tables import table
+from seg_runtime.support import ParityError, table
 from seg_toolkit.evaluation.metrics import Confusion, confusion, dice, iou, over_images
 
 GOAL = 0.3  # points of Dice

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from seg_runtime.engine.hardware import available_threads, cpu_name
 from seg_runtime.engine.providers import open_session, runtime_module
 from seg_runtime.engine.tuning import Setup
-from seg_runtime.support.tables import table
+from seg_runtime.support import table
 
 from .apply import default_table, forms_of, layers_of, rewritten
 from .layers import Layer, Table

@@ -10,8 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from ...support.errors import ImageError, SegError
-from ...support.extras import require_extra
+from ...support import ImageError, SegError, require_extra
 
 Dataset = Any  # pydicom's types hold only where it is installed
 _LOUD = ("pydicom", "highdicom", "pylibjpeg", "PIL")

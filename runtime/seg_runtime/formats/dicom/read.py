@@ -25,8 +25,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.preprocess import Array
-from ...support.errors import ImageError
+from ...pipeline import Array
+from ...support import ImageError
 from .library import Dataset, discreet, pydicom
 from .unpack import BoundedFile, stream_sizes
 

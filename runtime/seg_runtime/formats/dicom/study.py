@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...support.errors import ImageError, SegError
-from ...support.extras import require_extra
+from ...support import ImageError, SegError, require_extra
 from .library import Dataset, discreet
 from .read import check_image, frame_count, read_dataset
 
@@ -42,9 +41,25 @@ class Stack:
     no_seg: str = ""
     """Why no DICOM SEG can answer them; empty where one can."""
 
+    def headers(self) -> list[Dataset]:
+        """All elements but the pixels of the files, in their order.
+
+        Raises:
+            ImageError: a file is gone or has become another since the stack was found.
+        """
+        headers = [read_dataset(path, str(path)) for path in self.files]
+        for path, header in zip(self.files, headers, strict=True):
+            check_image(header, str(path))
+        with discreet(str(self.files[0].parent)):
+            words = ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
+            series = {tuple(str(h.get(word) or "").strip() for word in words) for h in headers}
+            if len(series) > 1:
+                raise ImageError(f"{self.files[0].parent} has changed", "files that stay", "run it again")
+        return headers
+
 
 @dataclass(frozen=True)
-class Place:
+class _Plane:
     """Where the planes of a file lie."""
 
     key: tuple[Any, ...]
@@ -54,7 +69,7 @@ class Place:
     height_mm: float
     """Position along the normal, of the first frame."""
 
-    def joins(self, first: Place) -> bool:
+    def joins(self, first: _Plane) -> bool:
         """Whether it lies on the grid of a stack's first image. Writers round each slice's directions for itself."""
         return self.key == first.key and bool(np.abs(self.grid - first.grid).max() <= _SAME)
 
@@ -70,7 +85,7 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
         apart: each file is a stack of its own, as when a person named it.
     """
     require_extra("dicom", "pydicom", "highdicom")  # one error where they are missing, not one per file
-    grouped: list[tuple[Place, list[tuple[float, int, Path]]]] = []
+    grouped: list[tuple[_Plane, list[tuple[float, int, Path]]]] = []
     patients: dict[str, str] = {}
     found: dict[Path, Stack] = {}
     failed: list[tuple[Path, SegError]] = []
@@ -80,7 +95,7 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
             header = read_dataset(path, str(path))
             check_image(header, str(path))
             with discreet(str(path)):
-                frames, where = frame_count(header), place(header)
+                frames, where = frame_count(header), _plane_of(header)
                 number = int(header.get("InstanceNumber") or 0)
                 uid = str(header.get("SOPInstanceUID") or "")
                 if uid in seen and _is_copy(path, seen[uid]):
@@ -134,7 +149,7 @@ def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> Non
         raise ImageError(came, "one patient per series", "export the series again")
 
 
-def place(header: Dataset) -> Place | str:
+def _plane_of(header: Dataset) -> _Plane | str:
     """Where the planes of a file lie, or why that is unknown, in words that tell nothing of the file."""
     if reason := _unfit(header):
         return reason
@@ -154,7 +169,7 @@ def place(header: Dataset) -> Place | str:
         return "several of its frames lie at one position"
     identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
     key = (*identity, str(header.SOPClassUID), int(header.Rows), int(header.Columns))
-    return Place(key, np.concatenate([sides[0], spacings[0]]), float(heights[0]))
+    return _Plane(key, np.concatenate([sides[0], spacings[0]]), float(heights[0]))
 
 
 def _unfit(header: Dataset) -> str:
@@ -188,8 +203,8 @@ def _plane(header: Dataset, index: int) -> tuple[list[float], list[float], list[
     return values[0], values[1], values[2]
 
 
-def _alone(path: Path, header: Dataset, frames: int, where: Place | str) -> Stack:
-    if isinstance(where, Place):
+def _alone(path: Path, header: Dataset, frames: int, where: _Plane | str) -> Stack:
+    if isinstance(where, _Plane):
         return Stack((path,), frames, True)
     reason = _unfit(header) or where
     if frames == 1 and not _unfit(header):
@@ -210,20 +225,3 @@ def _layers(members: list[tuple[float, int, Path]]) -> list[list[Path]]:
             layers.append([])
         layers[depth].append(path)
     return layers
-
-
-def read_headers(stack: Stack) -> list[Dataset]:
-    """All elements but the pixels of a stack's files, in its order.
-
-    Raises:
-        ImageError: a file is gone or has become another since the stack was found.
-    """
-    headers = [read_dataset(path, str(path)) for path in stack.files]
-    for path, header in zip(stack.files, headers, strict=True):
-        check_image(header, str(path))
-    with discreet(str(stack.files[0].parent)):
-        words = ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
-        series = {tuple(str(h.get(word) or "").strip() for word in words) for h in headers}
-        if len(series) > 1:
-            raise ImageError(f"{stack.files[0].parent} has changed", "files that stay", "run it again")
-    return headers

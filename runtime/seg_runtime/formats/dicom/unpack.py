@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from ...support.errors import ImageError
+from ...support import ImageError
 from .library import Dataset, pydicom
 
 ELEMENTS_BYTES = 32 << 20  # of all elements but the pixels; large functional groups take a few MiB

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...model.answer import ClassInfo, Code
-from ...model.contract import Contract
+from ...model import ClassInfo, Code, Contract
 from ...version import VERSION
 from .library import Dataset, discreet, highdicom, pydicom
 
@@ -36,7 +35,7 @@ _STAMPS = (("ContentDate", "ContentTime"), ("AcquisitionDate", "AcquisitionTime"
            ("StudyDate", "StudyTime"))  # fmt: skip
 
 
-def derived_uid(*parts: str) -> str:
+def _derived_uid(*parts: str) -> str:
     """A UID of its own for these texts, the same on every machine: a name-based UUID below 2.25 (PS3.5, B.2)."""
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(10).join(parts)).int}"
 
@@ -79,9 +78,9 @@ def write_seg(
             segment_descriptions=[
                 _segment(hd, i, c, contract, model_sha256) for i, c in enumerate(contract.classes) if i
             ],
-            series_instance_uid=derived_uid("series", str(first.SeriesInstanceUID), model_sha256, form),
+            series_instance_uid=_derived_uid("series", str(first.SeriesInstanceUID), model_sha256, form),
             series_number=1000 + _number(first.get("SeriesNumber")),
-            sop_instance_uid=derived_uid("instance", form, *versions, model_sha256, digest, *sources),
+            sop_instance_uid=_derived_uid("instance", form, *versions, model_sha256, digest, *sources),
             instance_number=max(1, _number(first.get("InstanceNumber")) if len(headers) == 1 else 1),
             manufacturer="seg-edge",
             manufacturer_model_name="seg-edge",
@@ -192,11 +191,11 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str, is_asci
         for item in seg.SharedFunctionalGroupsSequence:
             item.pop("PixelMeasuresSequence", None)
         seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C where there are no positions
-    seg.DeviceUID = derived_uid("device", model_sha256)
+    seg.DeviceUID = _derived_uid("device", model_sha256)
     for item in seg.get("ContributingEquipmentSequence", []):
         if "highdicom" in str(item.get("ManufacturerModelName", "")) and "ContributionDateTime" in item:
             del item.ContributionDateTime
-    organisation = derived_uid("dimensions", str(seg.SOPInstanceUID))
+    organisation = _derived_uid("dimensions", str(seg.SOPInstanceUID))
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = organisation
     charset = first.get("SpecificCharacterSet")

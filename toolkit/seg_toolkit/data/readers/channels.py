@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from seg_runtime.formats.channels import group, stacked
-from seg_runtime.formats.pictures import SUFFIXES
+from seg_runtime.formats import FORMATS, group, stacked
 from seg_runtime.model.input import ChannelFile
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, SegError
 
 from ..case import Case, Example
@@ -85,4 +84,4 @@ def find_channels(root: Path, report: Callable[[str], None], files: str = "") ->
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    return [p for p in sorted(folder.iterdir()) if FORMATS.is_picture(p) and not p.name.startswith(".")]

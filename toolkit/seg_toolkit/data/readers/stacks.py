@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats.pictures import Pages, read_bytes
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats import read_bytes
+from seg_runtime.formats.pictures import Pages
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError
 
 from ..case import Case, Example

@@ -16,21 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from seg_runtime.formats.opening import stem_of
-from seg_runtime.formats.pictures import read_bytes
+from seg_runtime.formats import read_bytes, stem_of
 from seg_runtime.formats.structures import (
     CHANNELS,
-    WANTED,
     Lattice,
     Ligand,
     Structure,
-    is_structure,
-    lattice_of,
+    Structures,
     read_structure,
-    voxelised,
 )
 from seg_runtime.model.input import Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, SegError
 
 from ..case import Case, Example
@@ -74,7 +70,7 @@ class StructureCase(Case):
     def image(self) -> Array:
         """`(D, H, W, C)` uint8."""
         structure, lattice = self._read()
-        return voxelised(structure, self.grid, lattice)
+        return lattice.filled(structure, self.grid)
 
     def values(self) -> dict[int, str]:
         """0, and 1 for the site."""
@@ -88,7 +84,7 @@ class StructureCase(Case):
             for _, where, _ in lattice.near(ligand.positions, self.reach_angstrom):
                 site[where] = 1
         labels = to_labels(site.reshape(lattice.shape), classes, str(self.file))
-        return Example(voxelised(structure, self.grid, lattice), labels)
+        return Example(lattice.filled(structure, self.grid), labels)
 
     def bound(self, structure: Structure) -> list[Ligand]:
         """The ligands that count."""
@@ -101,7 +97,7 @@ class StructureCase(Case):
 
     def _read(self) -> tuple[Structure, Lattice]:
         structure = read_structure(read_bytes(self.file), str(self.file))
-        return structure, lattice_of(structure, self.grid, str(self.file))
+        return structure, Lattice.around(structure, self.grid, str(self.file))
 
 
 def find_structures(
@@ -145,7 +141,9 @@ def _files(root: Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(f"{root} cannot be read ({error.strerror})", LAYOUT, "check the path") from error
     if not here:
-        raise DataError(f"{root} has no structures", f"{LAYOUT}; {WANTED}", "point to the folder that holds them")
+        raise DataError(
+            f"{root} has no structures", f"{LAYOUT}; {Structures.title}", "point to the folder that holds them"
+        )
     found: dict[str, Path] = {}
     for path in here:
         if (other := found.setdefault(stem_of(path), path)) != path:
@@ -154,7 +152,7 @@ def _files(root: Path) -> dict[str, Path]:
 
 
 def _counts(path: Path) -> bool:
-    return is_structure(path) and not path.name.startswith(".") and path.is_file()
+    return Structures().named(path) and not path.name.startswith(".") and path.is_file()
 
 
 def _angstrom(option: str, text: str, low: float, high: float) -> float:

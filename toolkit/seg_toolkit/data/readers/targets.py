@@ -15,10 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg_runtime.formats.channels import group, stacked
-from seg_runtime.formats.pictures import SUFFIXES
+from seg_runtime.formats import FORMATS, group, stacked
 from seg_runtime.model.input import ChannelFile
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, ImageError, SegError
 
 from ..case import Case, Example
@@ -130,7 +129,7 @@ def _files(folder: Path, channels: Sequence[ChannelFile]) -> dict[str, tuple[Pat
     """The files of each case, by its name."""
     if not channels:
         return {name: (path,) for name, path in by_stem(folder).items()}
-    paths = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    paths = [p for p in sorted(folder.iterdir()) if FORMATS.is_picture(p) and not p.name.startswith(".")]
     cases, failed = group(paths, channels)
     if failed:
         raise failed[0][1]

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from PIL import Image
 from seg_runtime.answers import answer_of
-from seg_runtime.formats.pictures import fitted
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
+from seg_runtime.pipeline.fit import fitted
 from seg_runtime.pipeline.windows import Infer
 from seg_runtime.support.errors import DataError
 from torch import Tensor

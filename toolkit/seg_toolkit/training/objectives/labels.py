@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from torch import Tensor
 
 from ...data.case import Example

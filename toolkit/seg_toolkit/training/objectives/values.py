@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from seg_runtime.model.answer import ValueSpec
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import SegError
 from torch import Tensor
 

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats.nifti import NiftiGrid, is_nifti, read_volume
-from seg_runtime.formats.opening import volume_of
-from seg_runtime.formats.pictures import decode, read_bytes
+from seg_runtime.formats import FORMATS, Place, ReadOptions, read_bytes
 from seg_runtime.model.input import ChannelFile
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError
 
 from ...case import Case, Example, sized
@@ -69,7 +67,7 @@ class VolumeCase(Case):
             mask = np.where(known, mask, classes[0].values[0])
         return Example(image, to_labels(mask, classes, str(self.labels)), known=known)
 
-    def _image(self) -> tuple[Array, NiftiGrid | None]:
+    def _image(self) -> tuple[Array, Place]:
         first, grid = _read(self.channels[0])
         parts = [first]
         for path in self.channels[1:]:
@@ -82,16 +80,15 @@ class VolumeCase(Case):
         return (first if len(parts) == 1 else np.concatenate(parts, axis=-1)), grid
 
 
-def _read(path: Path) -> tuple[Array, NiftiGrid | None]:
+def _read(path: Path) -> tuple[Array, Place]:
     data = read_bytes(path)
-    if is_nifti(path):
-        return read_volume(data, str(path))
-    return volume_of(decode(data, str(path), indices=True), str(path)), None
+    page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
+    return page.array, page.place
 
 
-def _check_place(grid: NiftiGrid | None, other: NiftiGrid | None, path: Path) -> None:
+def _check_place(grid: Place, other: Place, path: Path) -> None:
     """Refuse a file whose voxels lie elsewhere than those of the case's first one."""
-    if grid and other and not grid.same_place(other):
+    if not grid.same_as(other):
         raise DataError(f"{path} has another affine than its case's first file", "one grid", "resample it to that")
 
 

@@ -1,0 +1,93 @@
+"""The host-ready form beside the Python pipeline: `python -m benchmarks.hostready [--images DIR] [--geometry fit] [--json FILE] [--quick]`.
+
+Speed in pairs on images of several sizes, file sizes, and the pixels that differ on real images of a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from seg_export.pipeline import Exported, export
+from seg_export.steps.hostready.prove import HostForm
+from seg_runtime import Segmenter
+from seg_runtime.formats.opening import image_files
+from seg_runtime.model.contract import GEOMETRIES
+from seg_runtime.support.errors import ImageError
+
+from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
+
+
+def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs: int) -> list[dict[str, object]]:
+    """Milliseconds of both forms per size, and the pixels that differ."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for height, width in sizes:
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        pair = pairs(
+            lambda image=image: milliseconds(lambda: host(image)),  # type: ignore[misc]
+            lambda image=image: milliseconds(lambda: window(image)),  # type: ignore[misc]
+            runs,
+        )
+        differing = int((host(image).labels != window(image).labels).sum())
+        rows.append({
+            "size": f"{width}×{height}", "host_ms": pair.ours, "python_ms": pair.baseline, "ratio": pair.ratio,
+            "differing": differing,
+        })  # fmt: skip
+    return rows
+
+
+def real(window: Segmenter, host: Segmenter, folder: Path) -> dict[str, int]:
+    """Pixels that differ over all images of a folder, and how many there are."""
+    found = {"images": 0, "pixels": 0, "differing": 0, "foreground": 0}
+    for (path,) in image_files(folder):
+        try:
+            labels = window(path).labels
+        except ImageError:  # of another kind than the model takes
+            continue
+        found["images"] += 1
+        found["pixels"] += labels.size
+        found["foreground"] += int((labels > 0).sum())
+        found["differing"] += int((host(path).labels != labels).sum())
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=Path, help="folder of real images")
+    parser.add_argument("--geometry", choices=GEOMETRIES, default="tile")
+    parser.add_argument("--json")
+    parser.add_argument("--quick", action="store_true", help="a narrow network: shows that it works")
+    options = parser.parse_args()
+    width, runs = (8, 3) if options.quick else (64, 7)
+    checkpoint = random_checkpoint(width)
+    checkpoint.contract = replace(checkpoint.contract, geometry=options.geometry)
+    sizes = [(388, 388), (700, 900)] if options.geometry == "tile" else [(600, 800), (2000, 3000)]
+    forms = {"window": None, "host": HostForm()}
+    made = {name: export(checkpoint, host=form) for name, form in forms.items()}
+    with tempfile.TemporaryDirectory() as name:
+        paths = {form: _write(exported, Path(name) / f"{form}.onnx") for form, exported in made.items()}
+        with Segmenter(paths["window"], "cpu") as window, Segmenter(paths["host"], "cpu") as host:
+            rows = speed(window, host, sizes, runs)
+            seen = real(window, host, options.images) if options.images else {}
+    print(f"width {width}; {machine()}\n")
+    shown = [[str(r["size"]), f"{r['ratio']:.3f}", "1.05", str(r["differing"])] for r in rows]
+    print(table(["image", "host-ready / Python pipeline", "goal", "differing px"], shown))
+    megabytes = {form: len(exported.content) / 1e6 for form, exported in made.items()}
+    print(f"\nfile: window {megabytes['window']:.2f} MB, host-ready {megabytes['host']:.2f} MB")
+    if seen:
+        print("{images} real images, {pixels} px, {foreground} of them foreground: {differing} differ".format(**seen))
+    save_json(options.json, {"machine": machine(), "speed": rows, "megabytes": megabytes, "real": seen})
+
+
+def _write(exported: Exported, path: Path) -> Path:
+    path.write_bytes(exported.content)
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""What to segment and where its results go: files, folders opened, DICOM series gathered, channels joined."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..answers import OVERLAY, answer_of
+from ..formats import FORMATS, Failures, Format, Output, Source, group, head_of, stem_of
+from ..model import MAX_PIXELS, ChannelFile, Contract
+from ..support import ImageError, SegError, list_files
+from .records import is_result
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """What to write, and how.
+
+    Attributes:
+        overlay: write the answers for the eye, too.
+        probabilities: form of the probabilities, `npy`, `tiff` or `map`; empty for none.
+        dicom_seg: form of the answer to DICOM images: `binary` or `labelmap`.
+        overwrite: replace results.
+        jobs: threads that decode and encode.
+        max_pixels: refuse a file with more px.
+    """
+
+    overlay: bool = False
+    probabilities: str = ""
+    dicom_seg: str = "binary"
+    overwrite: bool = False
+    jobs: int = 2
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source and its results: `STEM_mask.png`, `STEM.json`, …
+
+    Attributes:
+        source: what is segmented.
+        stem: path of its results, without what tells them apart.
+        outputs: the results that are wanted.
+    """
+
+    source: Source
+    stem: Path
+    outputs: tuple[Output, ...]
+
+    @property
+    def record(self) -> Path:
+        """Where its record lies; `complete` in it says that the rest is whole."""
+        return self.stem.with_name(self.stem.name + ".json")
+
+    def path(self, output: Output, suffix: str) -> Path:
+        """Path of one result, such as `STEM_mask.png`; that of the key `probabilities_npy` is `STEM_probabilities.npy`."""
+        return self.stem.with_name(f"{self.stem.name}_{output.key.partition('_')[0]}{suffix}")
+
+    def paths(self, output: Output) -> list[Path]:
+        """All paths that a result may have, of one page or several."""
+        return [self.path(output, suffix) for suffix in output.suffixes]
+
+
+def find_tasks(
+    inputs: Sequence[Path], out: Path, recursive: bool, contract: Contract, options: BatchOptions
+) -> tuple[list[Task], Failures]:
+    """What to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
+
+    What an earlier run wrote is never an input, so that `seg-run *.png` can be repeated.
+
+    Args:
+        inputs: files and folders.
+        out: where results go; a folder's own structure is kept below it.
+        recursive: look into folders of folders.
+        contract: of the model. Of a folder only the formats that it takes are looked at.
+        options: what is wanted.
+    """
+    sources, failed = _find_sources(inputs, recursive, contract)
+    tasks: dict[Path, Task] = {}
+    for source in sources:
+        try:
+            task = Task(source, out / source.stem, tuple(_outputs(source, contract, options)))
+        except SegError as error:
+            failed.append((source.path, error))
+            continue
+        other = tasks.setdefault(task.stem, task)
+        if _real(other.source.files) != _real(source.files):
+            clash = f"{source.path} and {other.source.path} would write the same {task.stem.name}.json"
+            failed.append((source.path, ImageError(clash, "one name each", "run one of them with another --out")))
+    read = {file for task in tasks.values() for file in _real(task.source.files)}
+    for task in list(tasks.values()):
+        written = [task.record, *(path for output in task.outputs for path in task.paths(output))]
+        if hit := next((path for path in written if os.path.realpath(path) in read), None):
+            came = f"{task.source.path} would write over {hit}, which is an input of this run"
+            failed.append((task.source.path, ImageError(came, "results apart from the images", "choose another --out")))
+            del tasks[task.stem]
+    return list(tasks.values()), failed
+
+
+def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Iterable[Output]:
+    """The results that are wanted of a source; raises SegError for one that it cannot have."""
+    yield from answer_of(contract).outputs(source, options.dicom_seg)
+    if options.overlay:
+        yield OVERLAY
+    if form := options.probabilities:
+        forms = source.format.probabilities()
+        if form not in forms:
+            raise SegError(f"--probabilities {form} for {source.path}", " or ".join(forms), "choose one of them")
+        yield forms[form]
+
+
+def _find_sources(inputs: Sequence[Path], recursive: bool, contract: Contract) -> tuple[list[Source], Failures]:
+    found: list[Source] = []
+    failed: Failures = []
+    for given in inputs:
+        try:
+            sources, odd = (
+                _open_folder(given, recursive, contract) if _is_folder(given) else _open_file(given, contract)
+            )
+        except SegError as error:  # a package is missing, or the folder cannot be read
+            sources, odd = [], [(given, error)]
+        found += sources
+        failed += odd
+    if contract.input.channel_files:
+        found, odd = _by_case(found, contract.input.channel_files, set(inputs))
+        failed += odd
+    return found, failed
+
+
+def _by_case(
+    sources: Sequence[Source], channel_files: Sequence[ChannelFile], named: Container[Path]
+) -> tuple[list[Source], Failures]:
+    """Files of one case as one source, which is named and placed like them without the channel; series stay as they are.
+
+    What else lies beside a whole case in a folder, such as its ground truth `CASE_seg`, is passed over unless it is named.
+    """
+    alone = {source.path: source for source in sources if type(source) is Source}
+    cases, failed = group(list(alone), channel_files)
+    failed = [odd for odd in failed if odd[0] in named or not _goes_with(odd[0], cases, channel_files)]
+    grouped = [
+        Source(files[0], alone[files[0]].stem.with_name(case.name), files, alone[files[0]].format,
+               tuple(channel_files) if len(files) > 1 else ())
+        for case, files in cases.items()
+    ]  # fmt: skip
+    return [source for source in sources if type(source) is not Source] + grouped, failed
+
+
+def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[ChannelFile]) -> bool:
+    """Whether a file that is no channel bears the name of one of these cases."""
+    stem = stem_of(path)
+    channel = any(stem.endswith(file.ending) for file in channel_files)
+    marks = ("_", "-", ".", " ")
+    names = [case.name for case in cases if case.parent == path.parent]
+    return not channel and any(stem.startswith(tuple(name + mark for mark in marks)) for name in names)
+
+
+def _open_file(given: Path, contract: Contract) -> tuple[list[Source], Failures]:
+    if is_result(given):
+        return [], []
+    found = FORMATS.of(head_of(given), given)
+    FORMATS.check(found, str(given), contract)
+    return found.sources([given], None)
+
+
+def _open_folder(folder: Path, recursive: bool, contract: Contract) -> tuple[list[Source], Failures]:
+    formats = FORMATS.of_model(contract)
+    files: dict[Format, list[Path]] = {}
+    seen = False
+    for path in list_files(folder, recursive):
+        if (found := _format_in_folder(path, formats)) is None:
+            continue
+        seen = True
+        if not is_result(path):
+            files.setdefault(found, []).append(path)
+    sources: list[Source] = []
+    failed: Failures = []
+    for found, paths in files.items():
+        more, odd = found.sources(paths, folder)
+        sources += more
+        failed += odd
+    if not seen or (files and not sources and not failed):
+        hint = "" if recursive else " or pass --recursive"
+        known = ", ".join(suffix for f in formats for suffix in f.suffixes)
+        failed.append((folder, ImageError(f"{folder} has no images ({known})", "", f"name another folder{hint}")))
+    return sources, failed
+
+
+def _format_in_folder(path: Path, formats: Sequence[Format]) -> Format | None:
+    """The format of a file that lies in a folder, by its content where it has the name of an image; None for others."""
+    head = head_of(path) if any(f.by_content for f in formats) else b""
+    if not any(f.named(path) or (f.by_content and f.recognises(head)) for f in formats):
+        return None
+    found = FORMATS.of(head or head_of(path), path)
+    return found if found in formats else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _real(files: Iterable[Path]) -> list[str]:
+    return [os.path.realpath(file) for file in files]

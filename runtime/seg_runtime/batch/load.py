@@ -1,0 +1,88 @@
+"""Reading the files of a source: at once, or page by page when its turn has come, each file the one that was digested."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..formats import FORMATS, Page, Source, read_bytes, stacked
+from ..model import Contract
+from ..support import ImageError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A source whose pages are in memory, or are read when they are asked for.
+
+    Attributes:
+        sha256: of the file's content; of several files the digest of their digests.
+        pages: in order.
+        count: of them.
+        decode_ms: None where the pages are yet to be read.
+    """
+
+    sha256: str
+    pages: Iterable[Page]
+    count: int
+    decode_ms: float | None
+
+
+class Content:
+    """The files of a source, digested; the first one is kept in memory until its pages are read."""
+
+    def __init__(self, source: Source) -> None:
+        """Read and digest all files.
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        self.source = source
+        first = read_bytes(source.files[0])
+        self._kept = {source.files[0]: first}
+        self._digests = {path: _sha256(self._kept.get(path) or read_bytes(path)) for path in source.files}
+        digests = list(self._digests.values())
+        self.sha256 = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
+
+    def load(self, contract: Contract, max_pixels: int) -> Loaded:
+        """The pages as the model takes them; those of formats that are `deferred`, which may fill the memory, one by one."""
+        pages = (self._joined if self.source.channel_files else self._pages)(contract, max_pixels)
+        if self.source.format.deferred:
+            self._kept.clear()
+            count = self.source.pages if contract.geometry.axes == 2 and not self.source.channel_files else 1
+            return Loaded(self.sha256, pages, count or 1, None)
+        start = time.perf_counter()
+        found = list(pages)
+        return Loaded(self.sha256, found, len(found), (time.perf_counter() - start) * 1000)
+
+    def _pages(self, contract: Contract, max_pixels: int) -> Iterator[Page]:
+        for path in self.source.files:
+            yield from FORMATS.pages(self._data(path), str(path), contract, max_pixels)
+
+    def _data(self, path: Path) -> bytes:
+        if path in self._kept:
+            return self._kept.pop(path)
+        data = read_bytes(path)
+        if _sha256(data) != self._digests[path]:
+            raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
+        return data
+
+    def _joined(self, contract: Contract, max_pixels: int) -> Iterator[Page]:
+        """One page `(*spatial, C)` of files with a channel each."""
+        pages: dict[Path, Page] = {}
+        for path in self.source.files:
+            found = FORMATS.pages(self._data(path), str(path), contract, max_pixels)
+            pages[path] = next(found)
+            if next(found, None) is not None:
+                raise ImageError(f"{path.name} has several pages", "one channel a file", "split the stack")
+        first = pages[self.source.files[0]]
+        if odd := next((path for path, page in pages.items() if not first.place.same_as(page.place)), None):
+            raise ImageError(f"{odd} lies elsewhere than {first.name}", "one grid", "resample it to that")
+        arrays = stacked([p.array for p in pages.values()], [p.name for p in pages.values()], self.source.channel_files)
+        yield Page(arrays, self.source.stem.name, first.place)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,54 @@
+"""Records of earlier runs: what lies beside an image, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..formats import stem_of
+from ..support import SegError
+
+KEEP = "pass --overwrite to replace it, or choose another --out"
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """An earlier run's record, None where there is none.
+
+    Raises:
+        SegError: a file of that name that seg-run did not write, or that cannot be read.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        names = [record["input"]["sha256"], record["model"]["sha256"], *record["outputs"].values()]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        came = f"{path} cannot be read ({error.strerror})"
+        raise SegError(came, "a readable folder", "choose another --out") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP) from error
+    if not all(isinstance(n, str) and n == Path(n).name for n in names):
+        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP)
+    return dict(record)
+
+
+def is_result(path: Path) -> bool:
+    """Whether the record beside it says that an earlier run wrote this file."""
+    name, mark, _ = stem_of(path).rpartition("_")
+    if not mark:
+        return False
+    try:
+        record = read_record(path.with_name(f"{name}.json"))
+    except SegError:
+        return False
+    return record is not None and path.name in record["outputs"].values()
+
+
+def listed_outputs(path: Path) -> dict[str, str]:
+    """Names of the results that the record of an earlier run lists, by their keys; empty where there is no record."""
+    try:
+        record = read_record(path)
+    except SegError:
+        return {}  # --overwrite on a file that is no record: ours replaces it
+    return dict(record["outputs"]) if record else {}

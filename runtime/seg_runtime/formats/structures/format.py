@@ -1,0 +1,166 @@
+"""What a model says about a structure: maps that lie over it in PyMOL, ChimeraX or Coot, and the residues at its sites.
+
+Maps are CCP4/MRC files (Cheng et al. 2015, MRC2014) written by gemmi. Their place is told by NXSTART, NYSTART and NZSTART
+alone, which are whole numbers since centres of voxels lie at multiples of their side; the field ORIGIN, which programs
+read in different ways, stays zero. PyMOL scales such maps by their own spread unless `normalize_ccp4_maps` is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model import MAX_PIXELS, ClassInfo, Contract, Voxels
+from ...pipeline import Array, Float
+from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source
+from .atoms import SUFFIXES, WANTED, Structure, load_gemmi, read_structure
+from .voxels import Lattice
+
+LINING_ANGSTROM = 4.0  # between a residue's heavy atom and the centre of a voxel of its site
+_SUFFIX = ".mrc"
+_BYTES, _WORDS, _FLOATS = 0, 1, 2  # modes of the format: int8, int16, float32
+_STARTS, _INTERVALS = (5, 6, 7), (8, 9, 10)  # words of the header, x, y, z
+
+
+class Structures(Format):
+    """PDB and mmCIF files: the answer is a map that lies over the structure."""
+
+    title = WANTED
+    suffixes = SUFFIXES
+    axes = 3
+
+    def recognises(self, head: bytes) -> bool:
+        """Never: both are plain texts."""
+        return False
+
+    def fits(self, contract: Contract) -> bool:
+        """Whether the model was trained on structures."""
+        return contract.input.voxels is not None
+
+    def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
+        """The grid `(D, H, W, C)` uint8 of a structure."""
+        assert options.voxels  # of a model that takes structures
+        site = Site.read(data, name, options.voxels, options.max_pixels)
+        yield Page(site.lattice.filled(site.structure, options.voxels), Path(name).name, site)
+
+    def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
+        """Labels as a map."""
+        return {"mask": Output("mask", (_SUFFIX,), _write_labels)} if data == "labels" else {}
+
+    def probabilities(self) -> Mapping[str, Output]:
+        """NPY, and a map of the likeliest class that is not the background."""
+        return {"npy": NPY, "map": Output("probabilities_map", (_SUFFIX,), _write_probability)}
+
+    def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
+        """The grid and each site."""
+        [result] = results
+        return {"structure": _site(result).record(result.answer, result.contract.classes)}
+
+
+def _site(result: Answered) -> Site:
+    assert isinstance(result.place, Site)
+    return result.place
+
+
+def _write_labels(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    _site(results[0]).write_labels(file, results[0].answer)
+
+
+def _write_probability(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+    _site(results[0]).write_probability(file, results[0].probabilities)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site(Place):
+    """A structure, its grid and what is written about them."""
+
+    structure: Structure
+    lattice: Lattice
+    voxels: Voxels
+
+    @classmethod
+    def read(cls, data: bytes, name: str, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> Site:
+        """A file's structure on its grid; errors are those of `read_structure` and `Lattice.around`."""
+        structure = read_structure(data, name)
+        lattice = Lattice.around(structure, voxels, name, max_pixels)
+        return cls(spacing_mm=(voxels.side_angstrom * 1e-7,) * 3, structure=structure, lattice=lattice, voxels=voxels)
+
+    def write_labels(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
+        """Write labels `(D, H, W)` as a map of int8, or of int16 where there are more than 128 classes."""
+        _write_map(file, labels, self.lattice, _BYTES if labels.max() < 128 else _WORDS)
+
+    def write_probability(self, file: BinaryIO, probabilities: Float) -> None:
+        """Write of `(K, D, H, W)` the probability of the likeliest class that is not the background, float32."""
+        _write_map(file, probabilities[1:].max(axis=0), self.lattice, _FLOATS)
+
+    def record(self, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> dict[str, Any]:
+        """What a machine reads about the grid and each site, ready for JSON."""
+        side = self.lattice.side_angstrom
+        counts = np.bincount(labels.ravel(), minlength=len(classes))
+        return {
+            "atoms": len(self.structure.positions),
+            "residues": len(self.structure.residues),
+            "voxel_angstrom": side,
+            "origin_angstrom": list(self.lattice.origin_angstrom),
+            "channels": list(self.voxels.channels),
+            "sites": [
+                {
+                    "class": entry.name,
+                    "volume_angstrom3": round(float(counts[index]) * side**3, 3),
+                    "residues_within_angstrom": LINING_ANGSTROM,
+                    "residues": self.lining(labels == index),
+                }
+                for index, entry in enumerate(classes)
+                if index
+            ],
+        }
+
+    def lining(self, inside: NDArray[np.bool_]) -> list[dict[str, Any]]:
+        """The residues at a site, in the order of the file: chain, number with its insertion code, name.
+
+        Args:
+            inside: `(D, H, W)`, voxels of the site.
+        """
+        flat, near = inside.ravel(), np.zeros(len(self.structure.residues), bool)
+        if flat.any():
+            for which, where, _ in self.lattice.near(self.structure.positions, LINING_ANGSTROM):
+                near[self.structure.owners[which[flat[where]]]] = True
+        found = (self.structure.residues[place] for place in np.flatnonzero(near))
+        return [{"chain": r.chain, "number": f"{r.number}{r.insertion}", "name": r.name} for r in found]
+
+
+def _write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> None:
+    """Write `(D, H, W)` on a structure's grid as a CCP4/MRC map.
+
+    Args:
+        file: an open file that has a name, which gemmi writes by.
+        values: of any type.
+        lattice: their place.
+        mode: of the format: 0 int8, 1 int16, 2 float32.
+
+    Raises:
+        OSError: not all of it could be written.
+    """
+    library = load_gemmi()
+    grid = library.FloatGrid(np.asfortranarray(np.moveaxis(values, (0, 1, 2), (2, 1, 0)).astype(np.float32)))
+    sizes = lattice.shape[::-1]
+    grid.set_unit_cell(library.UnitCell(*(n * lattice.side_angstrom for n in sizes), 90, 90, 90))
+    grid.spacegroup = library.SpaceGroup("P 1")
+    content = library.Ccp4Map()
+    content.grid = grid
+    content.update_ccp4_header(mode)
+    for words, numbers in ((_STARTS, lattice.start[::-1]), (_INTERVALS, sizes)):
+        for word, number in zip(words, numbers, strict=True):
+            content.set_header_i32(word, int(number))
+    try:
+        content.write_ccp4_map(str(file.name))
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+    size = 1024 + content.header_i32(24) + values.size * (1, 2, 4)[mode]
+    if (written := file.seek(0, 2)) != size:  # what the last flush could not write, nobody tells
+        raise OSError(f"{written} of {size} bytes written")

@@ -1,0 +1,121 @@
+"""Structures -> grids of voxels `(D, H, W, C)`.
+
+A voxel holds how much atoms fill it, after Jiménez et al. 2017 (DeepSite, Bioinformatics 33:3036): n(d) = 1 - exp(-(r / d)^12)
+of an atom with the van der Waals radius r at the distance d from the voxel's centre; of several atoms the largest n; 255 times
+that, rounded, uint8.
+
+Centres of voxels lie at whole multiples of their side in the file's own coordinates, axes D, H, W along z, y, x, and the
+grid reaches at least `PAD_ANGSTROM` beyond every atom; further out a network sees the grid's mirror image. So a map that is
+written on it lies over the structure in any program, and the same atoms give the same grid. What changes any of this changes
+answers, hence the contract's version.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...model import MAX_PIXELS, Voxels
+from ...support import ImageError
+from .atoms import Positions, Structure
+
+PAD_ANGSTROM = 8.0
+REACH_ANGSTROM = 4.0  # beyond it n is 0 when rounded: (1.9 / 4)^12 is 1e-4
+CHANNELS = ("occupied", "carbon", "aromatic", "nitrogen", "oxygen", "sulphur")
+"""Of a grid: every heavy atom of the chains; carbon outside of rings; carbon of aromatic rings; nitrogen; oxygen; sulphur
+and selenium. Phosphorus and the rest are in `occupied` only."""
+_AT_ONCE = 1 << 20  # pairs of an atom and a voxel
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The voxels of one structure and their place.
+
+    Attributes:
+        shape: `(D, H, W)`.
+        start: the first voxel's centre, z, y, x, in sides of a voxel.
+        side_angstrom: of a voxel.
+    """
+
+    shape: tuple[int, int, int]
+    start: tuple[int, int, int]
+    side_angstrom: float
+
+    @classmethod
+    def around(cls, structure: Structure, voxels: Voxels, name: str, max_pixels: int = MAX_PIXELS) -> Lattice:
+        """The grid of a structure.
+
+        Args:
+            structure: see `read_structure`.
+            voxels: of the contract.
+            name: what errors call it.
+            max_pixels: refuse a grid of more voxels, all channels counted, before it is made.
+
+        Raises:
+            ImageError: it would be too large.
+        """
+        side = voxels.side_angstrom
+        low = np.floor((structure.positions.min(0) - PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
+        high = np.ceil((structure.positions.max(0) + PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
+        depth, height, width = (last - first + 1 for first, last in zip(low, high, strict=True))
+        count = depth * height * width * len(voxels.channels)
+        if count > max_pixels:
+            across = "×".join(f"{n:.0f}" for n in np.ptp(structure.positions, axis=0))
+            came = f"{name} is {across} Å large, which makes {count} voxels in {len(voxels.channels)} channels"
+            raise ImageError(
+                came, f"at most {max_pixels}", "keep some of its chains, or allow more (seg-run --max-pixels)"
+            )
+        return cls((depth, height, width), (low[0], low[1], low[2]), side)
+
+    @property
+    def origin_angstrom(self) -> tuple[float, float, float]:
+        """x, y, z of the first voxel's centre."""
+        z, y, x = (place * self.side_angstrom for place in self.start)
+        return x, y, z
+
+    def near(
+        self, points: Positions, reach_angstrom: float
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Positions]]:
+        """Voxels whose centres lie within reach of points, a part at a time.
+
+        Yields:
+            `(M,)` each: which point, which voxel of the flattened grid, and their distance in Å.
+        """
+        side, size = self.side_angstrom, math.ceil(reach_angstrom / self.side_angstrom + 0.5)
+        steps = np.arange(-size, size + 1)
+        around = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+        start, shape = np.array(self.start), np.array(self.shape)
+        count = max(1, _AT_ONCE // len(around))
+        for first in range(0, len(points), count):
+            some = points[first : first + count, None, ::-1]  # z, y, x
+            places = np.rint(some / side).astype(np.intp) + around
+            distance = np.sqrt(((places * side - some) ** 2).sum(-1))
+            places -= start
+            hit = (distance <= reach_angstrom) & (places >= 0).all(-1) & (places < shape).all(-1)
+            which, _ = np.nonzero(hit)
+            yield which + first, np.ravel_multi_index(tuple(places[hit].T), self.shape), distance[hit]
+
+    def filled(self, structure: Structure, voxels: Voxels) -> NDArray[np.uint8]:
+        """`(D, H, W, C)` 0..255: how much of each voxel atoms of each channel fill.
+
+        Raises:
+            ImageError: the contract names a channel that this version does not know.
+        """
+        if odd := [name for name in voxels.channels if name not in CHANNELS]:
+            raise ImageError(
+                f"the model wants the channel {odd[0]!r} of structures", ", ".join(CHANNELS), "upgrade seg-edge"
+            )
+        planes = [np.zeros(math.prod(self.shape), np.uint8) for _ in voxels.channels]
+        kinds = np.array(structure.channels)
+        for which, where, distance in self.near(structure.positions, REACH_ANGSTROM):
+            with np.errstate(divide="ignore", over="ignore"):
+                filled = 1 - np.exp(-((structure.radii[which] / distance) ** 12))
+            values = np.rint(255 * filled).astype(np.uint8)
+            for plane, name in zip(planes, voxels.channels, strict=True):
+                mine = slice(None) if name == CHANNELS[0] else kinds[which] == name
+                np.maximum.at(plane, where[mine], values[mine])
+        return np.stack([plane.reshape(self.shape) for plane in planes], axis=-1)

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from seg_export.steps.hostready import graph as graph_module
+from seg_export.steps.hostready.graph import host_contract
+from seg_export.steps.hostready.prove import HostForm, sizes
+from seg_runtime import ImageError, Intensity, ModelError, SegError, Segmenter
+from seg_runtime.model.contract import METADATA_KEY, Contract
+from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.support.errors import ParityError
+
+from tests.support.commands import seg_export, seg_run
+from tests.support.contracts import changed
+from tests.support.images import noise_image
+from tests.support.models import Made, MakeModel
+
+SCALE, ZSCORE = Intensity("scale"), Intensity("zscore", std_floor=0.01)
+STANDARDIZE = Intensity("standardize", (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
+WINDOW = Intensity("window", level=90.0, width=120.0)
+SIZES = [(1, 1), (3, 50), (68, 68), (69, 63), (67, 1), (200, 131), (140, 301), (64, 65)]  # an output window has 68 px
+
+FORMS = [
+    ("uint8", {}),
+    ("uint8", {"intensity": ZSCORE}),
+    ("uint8", {"intensity": STANDARDIZE, "classes": 3}),
+    ("uint8", {"intensity": WINDOW, "classes": 3, "task": "multilabel"}),
+    ("uint8", {"skip": "resize"}),
+    ("uint16", {"intensity": ZSCORE, "channels": 1}),
+    ("float32", {"intensity": ZSCORE, "channels": 1, "pixels": "float"}),
+    ("uint8", {"geometry": "fit", "intensity": ZSCORE}),
+    ("uint16", {"geometry": "fit"}),
+    ("uint8", {"geometry": "stretch", "intensity": STANDARDIZE}),
+]
+
+
+def pictures(dtype: str, channels: int) -> Iterator[Array]:
+    for height, width in SIZES:
+        image = noise_image(height, width, channels, height, "uint8" if dtype == "uint8" else "uint16")
+        yield (image / 65535).astype(np.float32) if dtype == "float32" else image
+
+
+@pytest.mark.parametrize(("dtype", "model"), FORMS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v)))
+def test_labels_equal_those_of_the_python_runtime_on_every_pixel(
+    make_model: MakeModel, dtype: str, model: dict[str, object]
+) -> None:
+    ours, host = make_model(**model), make_model(**model, host=HostForm(dtype, probabilities=True))
+    with Segmenter(ours.path, "cpu") as python, Segmenter(host.path, "cpu") as whole:
+        seen = set()
+        for image in pictures(dtype, ours.contract.channels):
+            wanted, got = python(image, probabilities=True), whole(image, probabilities=True)
+            assert got.labels.dtype == np.uint8
+            np.testing.assert_array_equal(got.labels, wanted.labels)
+            np.testing.assert_allclose(got.probabilities, wanted.probabilities, atol=1e-5)
+            seen.update(np.unique(wanted.labels).tolist())
+        assert len(seen) > 1  # labels that are all alike would prove nothing
+
+
+def operators(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from operators(attribute.g)
+
+
+def test_the_graph_has_standard_operators_only_and_says_what_it_is(make_model: MakeModel) -> None:
+    made = make_model(host=HostForm())
+    model = onnx.load(made.path)
+    assert {node.domain for node in operators(model.graph)} == {""}
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+    assert "Conv" in {node.op_type for node in operators(model.graph)}
+    contract = Contract.from_json({p.key: p.value for p in model.metadata_props}[METADATA_KEY])
+    assert (contract.form, contract.host_dtype) == ("host-ready", "uint8")
+    assert contract.parity["host_ready"]["differing"] == 0
+    assert contract.parity["host_ready"]["pixels"] > 20_000
+    assert contract.parity["holds"]
+
+
+def test_the_weights_are_not_stored_twice(make_model: MakeModel) -> None:
+    graphs = [onnx.load(made.path).graph.ByteSize() for made in (make_model(host=HostForm()), make_model())]
+    assert 0 < graphs[0] - graphs[1] < 40_000
+
+
+def test_a_cast_that_would_change_grey_values_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
+    from PIL import Image
+
+    made = make_model(intensity=Intensity("window", level=1500.0, width=3000.0), channels=1)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(noise_image(90, 90, 1, dtype="uint16")[..., 0]).save(tmp_path / "images" / "a.png")
+    words = [str(made.checkpoint), str(tmp_path / "m.onnx"), "--host-ready", "--images", str(tmp_path)]
+    done = seg_export(*words)
+    assert done.exit_code == 1
+    assert "--host-dtype uint16" in done.output
+    assert not (tmp_path / "m.onnx").exists()
+    assert seg_export(*words, "--host-dtype", "uint16").exit_code == 0
+
+
+def test_compared_sizes_hold_the_treacherous_ones(model: Made) -> None:
+    found = sizes(model.contract)
+    assert (1, 1) in found
+    assert any(h == 69 for h, w in found)
+    assert any(h != w for h, w in found)
+
+
+def test_a_wrong_graph_is_refused_and_the_older_file_stays(
+    model: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = graph_module.mirror_index
+    monkeypatch.setattr(
+        graph_module, "mirror_index", lambda b, start, n, size: right(b, b("Add", start, b.integer(1)), n, size)
+    )
+    target = tmp_path / "host.onnx"
+    target.write_bytes(b"older")
+    done = seg_export(model.checkpoint, target, "--host-ready")
+    assert done.exit_code == ParityError.exit_code
+    assert "px differ between the host-ready form and the runtime" in done.output
+    assert target.read_bytes() == b"older"
+
+
+def test_seg_run_gives_the_same_mask_from_either_form(make_model: MakeModel, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(noise_image(150, 90)).save(tmp_path / "a.png")
+    for name, made in (("window", make_model()), ("host", make_model(host=HostForm()))):
+        words = [str(tmp_path / "a.png"), "--model", str(made.path), "--out", str(tmp_path / name), "--provider", "cpu"]
+        assert seg_run(*words).exit_code == 0
+    masks = [(tmp_path / name / "a_mask.png").read_bytes() for name in ("window", "host")]
+    assert masks[0] == masks[1]
+
+
+def test_another_dtype_is_refused_with_the_option_that_helps(make_model: MakeModel) -> None:
+    with (
+        Segmenter(make_model(host=HostForm()).path, "cpu") as segmenter,
+        pytest.raises(ImageError, match="--host-dtype uint16"),
+    ):
+        segmenter(noise_image(20, 20, dtype="uint16"))
+
+
+def test_probabilities_that_the_file_does_not_give_are_refused(make_model: MakeModel) -> None:
+    with Segmenter(make_model(host=HostForm()).path, "cpu") as segmenter:
+        image = noise_image(20, 20)
+        with pytest.raises(ModelError, match="--host-probabilities"):
+            segmenter(image, probabilities=True)
+        with pytest.raises(ModelError, match="--host-probabilities"):
+            _ = segmenter(image).probabilities
+
+
+@pytest.mark.parametrize(
+    ("change", "dtype", "words"),
+    [
+        ({}, "float32", "trained on integer"),
+        ({"pixels": "float"}, "uint8", "trained on float"),
+        ({"pixels": "float", "geometry": "fit"}, "float32", "exact in every host"),
+    ],
+)
+def test_a_form_that_could_not_be_exact_is_refused(model: Made, change: dict[str, str], dtype: str, words: str) -> None:
+    with pytest.raises(SegError, match=words):
+        host_contract(changed(model.contract, **change), dtype)  # type: ignore[arg-type]
+
+
+def test_host_options_without_host_ready_are_refused(model: Made, tmp_path: Path) -> None:
+    done = seg_export(model.checkpoint, tmp_path / "m.onnx", "--host-dtype", "uint8")
+    assert done.exit_code == 1
+    assert "--host-ready" in done.output
+    assert not list(tmp_path.iterdir())

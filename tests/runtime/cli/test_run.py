@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+from seg_runtime import Segmenter
+from seg_runtime.engine.tuning import ORT_NAMES
+
+from tests.support.commands import errors, in_a_process, seg_run
+from tests.support.damage import breaking_model
+from tests.support.images import noise_image, picture
+from tests.support.models import Made, MakeModel
+from tests.support.pictures import png_header_only, tiff
+from tests.support.wheels import fake_wheel, no_cuda
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, without $SEG_MODEL, and give Pillow's limit back afterwards."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    monkeypatch.delenv("SEG_MODEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def listing(folder: str = "out") -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
+
+
+def test_a_mask_and_a_record(model_file: Path) -> None:
+    result = seg_run("--model", model_file, "--out", "out", picture("a.png"))
+    assert result.exit_code == 0
+    assert listing() == ["a.json", "a_mask.png"]
+    assert "1 segmented" in result.stdout
+    used = json.loads(Path("out/a.json").read_bytes())["provider"]["used"]
+    assert f"provider: {used} (" in result.stderr
+
+
+def test_the_masks_pixel_values_are_the_labels(model: Made) -> None:
+    seg_run("--model", model.path, "--provider", "cpu", picture("a.png", height=90, width=80))
+    with Image.open("a_mask.png") as mask:
+        labels = np.asarray(mask)
+        colour = mask.convert("RGB").getpixel(tuple(int(v) for v in np.argwhere(labels.T == 1)[0]))
+    np.testing.assert_array_equal(labels, Segmenter(model.path, "cpu")("a.png").labels)
+    assert set(labels.ravel().tolist()) == {0, 1}
+    assert colour == model.contract.classes[1].color
+
+
+def test_overlay_and_probabilities(model_file: Path) -> None:
+    seg_run("--model", model_file, "--out", "out", "--overlay", "--probabilities", "npy", picture("a.png"))
+    assert listing() == ["a.json", "a_mask.png", "a_overlay.png", "a_probabilities.npy"]
+    outputs = json.loads(Path("out/a.json").read_bytes())["outputs"]
+    assert outputs == {"mask": "a_mask.png", "overlay": "a_overlay.png", "probabilities_npy": "a_probabilities.npy"}
+
+
+@pytest.mark.parametrize("where", ["env", "here"])
+def test_the_model_is_found(model_file: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    if where == "env":
+        monkeypatch.setenv("SEG_MODEL", str(model_file))
+    else:
+        Path("model.onnx").write_bytes(model_file.read_bytes())
+    assert seg_run(picture("a.png")).exit_code == 0
+
+
+def test_model_goes_before_the_environment(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEG_MODEL", "nowhere.onnx")
+    assert seg_run("--model", model_file, picture("a.png")).exit_code == 0
+
+
+def test_no_model(model_file: Path) -> None:
+    result = seg_run("--out", "out", picture("a.png"))
+    assert result.exit_code == 1
+    assert errors(result.stderr) == [result.stderr.strip()]
+    assert "model.onnx does not exist" in result.stderr
+    assert not Path("out").exists()
+
+
+def test_a_model_without_contract_is_refused_by_name(model_file: Path) -> None:
+    graph = onnx.load(model_file)
+    del graph.metadata_props[:]
+    onnx.save(graph, "bare.onnx")
+    result = seg_run("--model", "bare.onnx", "--out", "out", picture("a.png"))
+    assert result.exit_code == 1
+    assert "bare.onnx carries no contract" in result.stderr
+    assert not Path("out").exists()
+
+
+def test_a_checkpoint_is_no_model(model: Made) -> None:
+    result = seg_run("--model", model.checkpoint, picture("a.png"))
+    assert result.exit_code == 1
+    assert "torch checkpoint" in result.stderr
+    assert "seg-export" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--provider", "tpu", "a.png"], ["--jobs", "0", "a.png"], ["--probabilities", "gif", "a.png"], ["--nonsense"]],
+)
+def test_wrong_options_exit_2(arguments: list[str]) -> None:
+    assert seg_run(*arguments).exit_code == 2
+
+
+@no_cuda
+def test_cuda_or_exit_3_and_nothing_written(model_file: Path) -> None:
+    done = in_a_process("seg-run", "--model", model_file, "--provider", "cuda", "--out", "out", picture("a.png"))
+    assert done.returncode == 3
+    assert errors(done.stderr) == [done.stderr.strip()]
+    assert "seg-edge[gpu]" in done.stderr
+    assert listing(".") == ["a.png"]
+
+
+def test_two_wheels_and_cuda_exit_3(model_file: Path, tmp_path: Path) -> None:
+    fake_wheel(tmp_path)
+    done = in_a_process("seg-run", "--model", model_file, "--provider", "cuda", picture("a.png"), path=tmp_path)
+    assert done.returncode == 3
+    assert f"onnxruntime {onnxruntime.__version__} and onnxruntime-gpu 1.20.0" in done.stderr
+
+
+def test_two_wheels_and_cpu_is_a_warning(model_file: Path, tmp_path: Path) -> None:
+    fake_wheel(tmp_path)
+    done = in_a_process("seg-run", "--model", model_file, "--provider", "cpu", picture("a.png"), path=tmp_path)
+    assert done.returncode == 0
+    assert "warning: " in done.stderr
+    assert "onnxruntime-gpu 1.20.0" in done.stderr
+
+
+@pytest.mark.parametrize("body", ["", "raise ImportError('libfoo.so is missing')"])
+def test_a_broken_onnxruntime_is_told(model_file: Path, tmp_path: Path, body: str) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").write_text(body)
+    done = in_a_process("seg-run", "--model", model_file, picture("a.png"), path=tmp_path)
+    assert done.returncode == 3
+    assert len(errors(done.stderr)) == 1
+
+
+def test_one_bad_image_does_not_stop_the_rest(model_file: Path) -> None:
+    picture("in/a.png")
+    picture("in/c.png")
+    Path("in/b.png").write_bytes(Path("in/a.png").read_bytes()[:200])
+    done = in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
+    assert done.returncode == 1
+    assert listing() == ["a.json", "a_mask.png", "c.json", "c_mask.png"]
+    (line,) = errors(done.stderr)
+    assert "in/b.png" in line
+    assert "2 segmented, 1 failed" in done.stdout
+
+
+BAD = {
+    "empty.png": (b"", "is empty"),
+    "text.png": (b"I am a text", "not an image"),
+    "bomb.png": (png_header_only(60_000, 60_000), "3600000000 px"),
+    "bomb.tif": (tiff([noise_image(4, 4)] * 2, claim={1: (60_000, 60_000)}), "px"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files(model_file: Path, name: str) -> None:
+    content, word = BAD[name]
+    Path(name).write_bytes(content)
+    result = seg_run("--model", model_file, "--out", "out", name)
+    assert result.exit_code == 1
+    (line,) = errors(result.stderr)
+    assert name in line
+    assert word in line
+    assert not Path("out").exists()
+
+
+def test_a_missing_image_and_an_empty_folder(model_file: Path) -> None:
+    Path("void").mkdir()
+    result = seg_run("--model", model_file, "--out", "out", "no.png", "void", picture("a.png"))
+    assert result.exit_code == 1
+    assert len(errors(result.stderr)) == 2
+    assert listing() == ["a.json", "a_mask.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root reads everything")
+def test_an_unreadable_image(model_file: Path) -> None:
+    Path(picture("a.png")).chmod(0)
+    result = seg_run("--model", model_file, "--out", "out", "a.png")
+    assert result.exit_code == 1
+    assert "permissions" in result.stderr
+
+
+def test_max_pixels_is_an_option(model_file: Path) -> None:
+    picture("a.png")
+    assert seg_run("--model", model_file, "--max-pixels", 599, "a.png").exit_code == 1
+    assert seg_run("--model", model_file, "--max-pixels", 600, "a.png").exit_code == 0
+
+
+def test_a_transparent_image_is_refused(model_file: Path) -> None:
+    Image.new("RGBA", (9, 9), (1, 2, 3, 4)).save("a.png")
+    result = seg_run("--model", model_file, "--out", "out", "a.png")
+    assert result.exit_code == 1
+    assert "transparent" in result.stderr
+
+
+def test_colour_for_a_grey_model_is_refused(make_model: MakeModel) -> None:
+    result = seg_run("--model", make_model(channels=1).path, "--out", "out", picture("a.png"))
+    assert result.exit_code == 1
+    assert "in colour" in result.stderr
+
+
+def test_a_rerun_skips_and_overwrite_forces(model_file: Path) -> None:
+    command = ["--model", model_file, "--out", "out", picture("a.png")]
+    seg_run(*command)
+    again = seg_run(*command)
+    assert again.exit_code == 0
+    assert "0 segmented, 1 finished before" in again.stdout
+    assert "1 segmented" in seg_run(*command, "--overwrite").stdout
+
+
+def test_another_models_results_are_not_overwritten(model_file: Path, make_model: MakeModel) -> None:
+    seg_run("--model", model_file, "--out", "out", picture("a.png"))
+    before = {p: p.read_bytes() for p in Path("out").iterdir()}
+    result = seg_run("--model", make_model(seed=2).path, "--out", "out", "a.png")
+    assert result.exit_code == 1
+    assert "another model" in result.stderr
+    assert {p: p.read_bytes() for p in Path("out").iterdir()} == before
+
+
+def test_recursive_keeps_the_folders(model_file: Path) -> None:
+    picture("in/a.png")
+    picture("in/deep/a.png", seed=1)
+    result = seg_run("--model", model_file, "--recursive", "--out", "out", "in")
+    assert result.exit_code == 0
+    assert listing() == ["a.json", "a_mask.png", "deep/a.json", "deep/a_mask.png"]
+
+
+def test_a_name_clash_is_named(model_file: Path) -> None:
+    result = seg_run("--model", model_file, "--out", "out", picture("x/a.png"), picture("y/a.png"))
+    assert result.exit_code == 1
+    (line,) = errors(result.stderr)
+    assert "x/a.png" in line
+    assert "y/a.png" in line
+    assert listing() == ["a.json", "a_mask.png"]
+
+
+def test_out_is_a_file(model_file: Path) -> None:
+    Path("out").write_bytes(b"precious")
+    result = seg_run("--model", model_file, "--out", "out", picture("a.png"))
+    assert result.exit_code == 1
+    assert Path("out").read_bytes() == b"precious"
+
+
+def test_a_long_name_is_done_or_told(model_file: Path) -> None:
+    result = seg_run("--model", model_file, "--out", "out", picture("n" * 240 + ".png"))
+    if result.exit_code == 0:
+        assert len(listing()) == 2
+    else:
+        assert len(errors(result.stderr)) == 1
+
+
+def test_a_model_that_fails_while_it_runs(model: Made) -> None:
+    Path("m.onnx").write_bytes(breaking_model(model))
+    done = in_a_process("seg-run", "--model", "m.onnx", "--out", "out", picture("a.png"))
+    assert done.returncode == 1
+    assert len(errors(done.stderr)) == 1
+    assert not Path("out").exists()
+
+
+def test_a_shell_glob_over_the_results_segments_no_mask(model_file: Path) -> None:
+    seg_run("--model", model_file, "--overlay", picture("a.png"))
+    seg_run("--model", model_file, "--overlay", *sorted(p.name for p in Path().glob("*.png")))
+    assert listing(".") == ["a.json", "a.png", "a_mask.png", "a_overlay.png"]
+
+
+def test_help_and_version() -> None:
+    assert "--provider" in seg_run("--help").stdout
+    assert in_a_process("seg-run", "--version").returncode == 0
+
+
+def test_a_whole_run_as_a_person_starts_it(model_file: Path) -> None:
+    picture("in/a.png")
+    done = in_a_process("seg-run", "in", "--out", "out", "--provider", "cpu", SEG_MODEL=str(model_file))
+    assert done.returncode == 0
+    assert "provider: cpu" in done.stderr
+    assert listing() == ["a.json", "a_mask.png"]
+
+
+def test_warm_up_is_told_apart_in_the_first_record(model_file: Path) -> None:
+    images = [picture("a.png"), picture("b.png", seed=1)]
+    assert seg_run("--model", model_file, "--out", "out", "--warm-up", "--shrink-memory", *images).exit_code == 0
+    first, second = (json.loads(Path(f"out/{name}.json").read_bytes())["ms"] for name in ("a", "b"))
+    assert {"load", "warm_up", "inference"} <= set(first)
+    assert not {"load", "warm_up"} & set(second)
+
+
+def test_the_cache_is_off_unless_asked_for(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEG_CACHE", raising=False)
+    words = ["--model", model_file, "--provider", "cpu", "--out", "out", "--overwrite", picture("a.png")]
+    seg_run(*words)
+    assert not Path("cache").exists()
+    masks = [Path("out/a_mask.png").read_bytes()]
+    for _ in range(2):
+        assert seg_run(*words, "--cache", "cache").exit_code == 0
+        masks.append(Path("out/a_mask.png").read_bytes())
+    assert len(list(Path("cache/seg-edge").iterdir())) == 1
+    monkeypatch.setenv("SEG_CACHE", "other")
+    seg_run(*words)
+    assert len(list(Path("other/seg-edge").iterdir())) == 1
+    assert len(set(masks)) == 1
+
+
+@pytest.mark.parametrize("provider", ["tensorrt", "openvino"])
+def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) -> None:
+    if ORT_NAMES[provider] in onnxruntime.get_available_providers():
+        pytest.skip("this machine's wheel has it")
+    result = seg_run("--model", model_file, "--provider", provider, "--out", "out", picture("a.png"))
+    assert result.exit_code == 3
+    assert "cannot be used" in errors(result.stderr)[0]
+    assert not Path("out").exists()
+
+
+@no_cuda
+def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
+    words = ["--model", model.path, "--cuda-graph", "--prefer-nhwc"]
+    for provider in ("cpu", "auto"):
+        result = seg_run(picture("a.png"), *words, "--provider", provider, "--overwrite")
+        assert result.exit_code == 0
+        notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+        assert notes == ["note: without effect on cpu: --cuda-graph, --prefer-nhwc"]
+    tested = seg_run("--self-test", *words, "--fast-math", "--provider", "cpu")
+    assert tested.stderr.count("note: without effect on cpu: --cuda-graph, --prefer-nhwc, --fast-math") == 1
+    assert "without effect" not in seg_run("b.png", picture("a.png"), *words[:2], "--provider", "cpu").stderr

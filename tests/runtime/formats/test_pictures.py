@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from seg_runtime import ClassInfo, ImageError
+from seg_runtime.formats.pictures import (
+    decode,
+    fit_channels,
+    from_array,
+    from_pil,
+    is_grey,
+    mask_image,
+    read_bytes,
+    write_pages,
+)
+from seg_runtime.pipeline.preprocess import Array
+
+from tests.support.pictures import bmp565, png, png_chunk, png_header_only, tiff
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def one(data: bytes) -> Array:
+    (page,) = decode(data, "picture")
+    return page
+
+
+def every_value(channels: int, dtype: str) -> Array:
+    """`(5, 7, C)` values that differ in high and low byte."""
+    return np.random.default_rng(3).integers(0, np.iinfo(dtype).max + 1, (5, 7, channels)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_png_is_read_to_the_last_bit(channels: int, dtype: str) -> None:
+    array = every_value(channels, dtype)
+    read = one(png(array))
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, array)
+
+
+def test_grey_with_alpha_keeps_both() -> None:
+    array = every_value(2, "uint8")
+    np.testing.assert_array_equal(one(png(array)), array)
+
+
+def test_16_bit_grey_with_alpha_is_refused_rather_than_cut_to_8() -> None:
+    with pytest.raises(ImageError, match="16 bits"):
+        one(png(every_value(2, "uint16")))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_is_read_to_the_last_bit(channels: int, dtype: str, order: str) -> None:
+    array = every_value(channels, dtype)
+    read = one(tiff([array], order))
+    assert read.dtype == np.dtype(dtype)
+    assert read.dtype.isnative
+    np.testing.assert_array_equal(read, array)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_compressed_16_bit_grey_tiff(compression: str) -> None:
+    array = every_value(1, "uint16")
+    np.testing.assert_array_equal(one(encoded(Image.fromarray(array[..., 0]), "TIFF", compression=compression)), array)
+
+
+def test_float_tiff_keeps_its_values() -> None:
+    array = np.array([[-1000.5, 0, 3e6]], np.float32)
+    np.testing.assert_array_equal(one(encoded(Image.fromarray(array), "TIFF"))[..., 0], array)
+
+
+def test_bmp_of_24_bits() -> None:
+    array = every_value(3, "uint8")
+    np.testing.assert_array_equal(one(encoded(Image.fromarray(array), "BMP")), array)
+
+
+def test_bmp_of_16_bits_has_fewer_than_8_per_channel() -> None:
+    colours = one(bmp565([[0xF800, 0x07E0], [0x001F, 0xFFFF]]))
+    assert colours.tolist() == [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]]
+
+
+def test_jpeg_is_read_as_rgb() -> None:
+    read = one(encoded(Image.new("RGB", (16, 8), (200, 100, 50)), "JPEG", quality=95))
+    assert read.shape == (8, 16, 3)
+    assert np.abs(read.astype(int) - [200, 100, 50]).max() <= 3
+
+
+def palette_picture(**options: Any) -> bytes:
+    picture = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8))
+    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    return encoded(picture, **options)
+
+
+def test_a_palette_is_looked_up() -> None:
+    assert one(palette_picture()).tolist() == [[[10, 20, 30], [40, 50, 60]], [[70, 80, 90], [40, 50, 60]]]
+
+
+def test_a_transparent_palette_entry_shows_in_alpha() -> None:
+    assert one(palette_picture(transparency=1))[..., 3].tolist() == [[255, 0], [255, 0]]
+
+
+def test_1_bit_becomes_0_and_255() -> None:
+    assert one(encoded(Image.fromarray(np.array([[True, False]])))).ravel().tolist() == [255, 0]
+
+
+def test_4_bit_grey_spans_the_range() -> None:
+    data = bytearray(png(np.array([[[0x0F]]], np.uint8)))
+    head = png_chunk(b"IHDR", b"\0\0\0\2\0\0\0\1\4\0\0\0\0")  # two pixels of 4 bits: 0 and 15
+    data[8 : 8 + len(head)] = head
+    assert one(bytes(data)).ravel().tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("transparent", [{"array": (9, 9, 9)}, {"array": 9}])
+def test_a_transparent_colour_is_not_lost(transparent: dict[str, Any]) -> None:
+    key = transparent["array"]
+    shape = (2, 2, 3) if isinstance(key, tuple) else (2, 2)
+    data = encoded(Image.fromarray(np.full(shape, 9, np.uint8)), transparency=key)
+    with pytest.raises(ImageError, match="transparent"):
+        fit_channels(one(data), 3)
+
+
+def test_cmyk_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ImageError, match=r"CMYK.*convert it to RGB"):
+        one(encoded(Image.new("CMYK", (4, 4)), "JPEG"))
+
+
+def test_gif_is_refused() -> None:
+    with pytest.raises(ImageError, match="PNG, JPEG, BMP, TIFF or DICOM"):
+        one(encoded(Image.new("L", (4, 4)), "GIF"))
+
+
+UPRIGHT = [[1, 2, 3], [4, 5, 6]]
+STORED = {  # how a camera that is held so stores the upright picture
+    1: [[1, 2, 3], [4, 5, 6]],
+    2: [[3, 2, 1], [6, 5, 4]],
+    3: [[6, 5, 4], [3, 2, 1]],
+    4: [[4, 5, 6], [1, 2, 3]],
+    5: [[1, 4], [2, 5], [3, 6]],
+    6: [[3, 6], [2, 5], [1, 4]],
+    7: [[6, 3], [5, 2], [4, 1]],
+    8: [[4, 1], [5, 2], [6, 3]],
+}
+
+
+def exif(orientation: int) -> Image.Exif:
+    tags = Image.Exif()
+    tags[274] = orientation
+    return tags
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_orientation(orientation: int, dtype: str, channels: int) -> None:
+    unit = 40 if dtype == "uint8" else 10001
+    stored = np.repeat(np.array(STORED[orientation], dtype)[..., None] * np.array(unit, dtype), channels, axis=-1)
+    tags = png_chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0"))
+    assert (one(png(stored, tags))[..., -1] // unit).tolist() == UPRIGHT
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_orientation(orientation: int, dtype: str, channels: int) -> None:
+    unit = 40 if dtype == "uint8" else 10001
+    stored = np.repeat(np.array(STORED[orientation], dtype)[..., None] * np.array(unit, dtype), channels, axis=-1)
+    assert (one(tiff([stored], orientation=orientation))[..., -1] // unit).tolist() == UPRIGHT
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_jpeg_orientation(orientation: int) -> None:
+    blocks = np.kron(np.array(STORED[orientation], np.uint8) * 40, np.ones((16, 16), np.uint8))
+    read = one(encoded(Image.fromarray(blocks), "JPEG", quality=95, exif=exif(orientation)))
+    assert np.rint(read[8::16, 8::16, 0] / 40).tolist() == UPRIGHT
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pages_of_a_stack_in_order(channels: int, dtype: str) -> None:
+    stack = [every_value(channels, dtype)[: 2 + i] + np.array(i, dtype) for i in range(3)]
+    read = list(decode(tiff(stack), "stack.tif"))
+    assert len(read) == 3
+    for page, wanted in zip(read, stack, strict=True):
+        np.testing.assert_array_equal(page, wanted)
+
+
+FORMATS = [("PNG", {}), ("JPEG", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
+
+
+@pytest.mark.parametrize(("kind", "options"), FORMATS)
+def test_a_truncated_file_is_damaged_wherever_it_is_cut(kind: str, options: dict[str, Any]) -> None:
+    data = encoded(Image.fromarray(every_value(3, "uint8").repeat(9, 0)), kind, **options)
+    for share in (0.1, 0.3, 0.5, 0.7):
+        with pytest.raises(ImageError):
+            list(decode(data[: int(len(data) * share)], "cut"))
+
+
+@pytest.mark.parametrize(("kind", "options"), FORMATS)
+def test_flipped_bytes_raise_nothing_but_image_errors(kind: str, options: dict[str, Any]) -> None:
+    data = encoded(Image.fromarray(every_value(3, "uint8")), kind, **options)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        spoiled = bytearray(data)
+        for _ in range(3):
+            spoiled[rng.integers(0, len(data))] = rng.integers(0, 256)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                list(decode(bytes(spoiled), "spoiled", 10**6))
+        except ImageError:
+            refused += 1
+    assert refused > 10
+
+
+def test_a_damaged_second_page_names_itself() -> None:
+    data = tiff([every_value(1, "uint8"), every_value(1, "uint8")])
+    pages = decode(data[:-20], "stack.tif")
+    next(pages)
+    with pytest.raises(ImageError, match=r"stack\.tif.*damaged"):
+        next(pages)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [(b"", "is empty"), (b"hello, I am text", "not an image"), (b"\x89PNG\r\n\x1a\n", "not an image")]
+)  # fmt: skip
+def test_what_is_no_image_is_refused_by_name(content: bytes, word: str, tmp_path: Path) -> None:
+    path = tmp_path / "field.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=f"field.png.*{word}"):
+        list(decode(read_bytes(path), str(path)))
+
+
+def test_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="does not exist"):
+        read_bytes(tmp_path / "no.png")
+    with pytest.raises(ImageError, match="is a folder"):
+        read_bytes(tmp_path)
+
+
+def test_the_size_limit_counts_pixels() -> None:
+    data = png(np.zeros((10, 10, 1), np.uint8))
+    assert len(list(decode(data, "x", max_pixels=100))) == 1
+    with pytest.raises(ImageError, match=r"100 px.*at most 99"):
+        list(decode(data, "x", max_pixels=99))
+
+
+def test_the_size_limit_counts_all_pages() -> None:
+    pages = decode(tiff([np.zeros((10, 10, 1), np.uint8)] * 2), "x", max_pixels=150)
+    with pytest.raises(ImageError, match="200 px"):
+        next(pages)
+
+
+@pytest.mark.parametrize("side", [14_000, 20_000, 2_000_000])
+def test_a_bomb_is_refused_before_it_is_unpacked(side: int) -> None:
+    with pytest.raises(ImageError, match="max-pixels"):
+        list(decode(png_header_only(side, side), "bomb.png"))
+
+
+def test_a_bomb_on_the_second_page_is_refused_too() -> None:
+    page = np.zeros((4, 4, 1), np.uint8)
+    pages = decode(tiff([page, page], claim={1: (20_000, 20_000)}), "bomb.tif")
+    with pytest.raises(ImageError, match="max-pixels"):
+        next(pages)
+
+
+def test_a_raised_limit_lets_a_large_image_in() -> None:
+    with pytest.raises(ImageError, match="damaged"):  # not "too large": it is short of pixels
+        list(decode(png_header_only(20_000, 20_000), "large.png", max_pixels=500_000_000))
+
+
+def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
+    data, before, interval = png(np.zeros((4, 4, 1), np.uint8)), list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=lambda: [one(data) for _ in range(200)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert list(warnings.filters) == before
+    finally:
+        sys.setswitchinterval(interval)
+        warnings.filters[:] = before  # type: ignore[index]
+
+
+def test_arrays_keep_their_values() -> None:
+    assert from_array(np.zeros((2, 3), np.uint8)).shape == (2, 3, 1)
+    assert from_array(np.array([[True, False]])).ravel().tolist() == [255, 0]
+    assert from_array(np.array([[-1000, 3000]], np.int16)).ravel().tolist() == [-1000, 3000]
+    assert from_array(np.array([[0.5]])).dtype == np.float32
+
+
+def test_arrays_of_the_other_byte_order_are_understood() -> None:
+    read = from_array(np.array([[258]], ">u2"))
+    assert read.ravel().tolist() == [258]
+    assert read.dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("array", "word"),
+    [
+        (np.zeros(3), "shape"),
+        (np.zeros((2, 2, 2, 2)), "shape"),
+        (np.zeros((0, 5)), "no pixels"),
+        (np.zeros((5, 5, 0)), "no pixels"),
+        (np.array([[np.nan]]), "NaN"),
+        (np.array([[np.inf]]), "infinity"),
+        (np.array([[1 << 25]]), "2\\*\\*24"),
+        (np.array([[np.iinfo(np.int64).min + 1]]), "2\\*\\*24"),
+        (np.array([[1e300]]), "finite|fit|float32"),
+        (np.array([["a"]]), "dtype"),
+        (np.array([[1j]]), "dtype"),
+        (np.array([[None]]), "dtype"),
+    ],
+)
+def test_arrays_that_are_no_image_are_refused(array: Any, word: str) -> None:
+    with np.errstate(over="ignore"), pytest.raises(ImageError, match=word):
+        from_array(array)
+
+
+def test_pil_images() -> None:
+    assert from_pil(Image.new("LA", (2, 1), (7, 255))).tolist() == [[[7, 255], [7, 255]]]
+    with pytest.raises(ImageError, match="mode HSV"):
+        from_pil(Image.new("HSV", (2, 2)))
+
+
+def test_channels_are_converted_where_nothing_is_lost() -> None:
+    grey, rgb = every_value(1, "uint8"), every_value(3, "uint8")
+    opaque = np.full((5, 7, 1), 255, np.uint8)
+    np.testing.assert_array_equal(fit_channels(np.concatenate([rgb, opaque], -1), 3), rgb)
+    np.testing.assert_array_equal(fit_channels(grey, 3), np.concatenate([grey] * 3, -1))
+    np.testing.assert_array_equal(fit_channels(np.concatenate([grey] * 3, -1), 1), grey)
+    np.testing.assert_array_equal(fit_channels(np.concatenate([grey, opaque], -1), 3), np.concatenate([grey] * 3, -1))
+
+
+def test_opaque_in_16_bits_is_65535() -> None:
+    image = np.full((2, 2, 4), 65535, np.uint16)
+    assert fit_channels(image, 3).shape == (2, 2, 3)
+    image[0, 0, 3] = 255
+    with pytest.raises(ImageError, match="transparent"):
+        fit_channels(image, 3)
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "word"), [(4, 3, "transparent"), (2, 1, "transparent"), (3, 1, "in colour"), (5, 3, "5 channels")]
+)
+def test_channels_that_would_lose_something_are_refused(have: int, want: int, word: str) -> None:
+    image = np.arange(4 * have, dtype=np.uint8).reshape(2, 2, have)
+    with pytest.raises(ImageError, match=word):
+        fit_channels(image, want)
+
+
+def test_is_grey() -> None:
+    image = np.full((2, 2, 3), 5, np.uint8)
+    assert is_grey(image)
+    image[1, 1, 2] = 6
+    assert not is_grey(image)
+
+
+CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (250, 100, 50)), ClassInfo("rim", (1, 2, 3))]
+
+
+def test_a_mask_shows_indices_in_class_colours() -> None:
+    labels = np.array([[0, 1], [2, 0]], np.uint8)
+    file = io.BytesIO()
+    write_pages(file, [mask_image(labels, CLASSES)])
+    with Image.open(file) as mask:
+        assert (mask.format, mask.mode) == ("PNG", "P")
+        assert np.asarray(mask).tolist() == labels.tolist()
+        assert np.asarray(mask.convert("RGB"))[0, 1].tolist() == [250, 100, 50]
+
+
+def test_several_masks_make_a_tiff_of_palette_pages() -> None:
+    pages = [np.full((3, 4), i, np.uint8) for i in range(3)]
+    file = io.BytesIO()
+    write_pages(file, [mask_image(p, CLASSES) for p in pages])
+    with Image.open(file) as mask:
+        assert (mask.format, mask.n_frames) == ("TIFF", 3)
+        for i in range(3):
+            mask.seek(i)
+            assert mask.mode == "P"
+            assert np.asarray(mask).tolist() == pages[i].tolist()
+            assert mask.convert("RGB").getpixel((0, 0)) == CLASSES[i].color

@@ -1,0 +1,54 @@
+"""A model file read beside the imports: its content once, its errors in the thread that asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import seg_runtime
+from seg_runtime import ModelError, SegError, Segmenter
+from seg_runtime.model.modelfile import ModelFile
+
+from tests.support.commands import in_a_fresh_process
+
+
+def test_the_content_is_taken_once(model_file: Path) -> None:
+    reading = ModelFile(model_file)
+    content = reading.take()
+    assert content.sha256 == hashlib.sha256(content.data).hexdigest()
+    assert content.name == str(model_file)
+    with pytest.raises(SegError, match="taken before"):
+        reading.take()
+
+
+def test_a_segmenter_takes_a_file_that_is_being_read(model_file: Path) -> None:
+    assert Segmenter(ModelFile(model_file), "cpu").model_sha256 == Segmenter(model_file, "cpu").model_sha256
+
+
+def test_what_goes_wrong_is_raised_where_the_content_is_asked_for(tmp_path: Path) -> None:
+    reading = ModelFile(tmp_path / "no.onnx")
+    with pytest.raises(ModelError, match="does not exist"):
+        reading.take()
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge.onnx").open("wb") as file:
+        file.truncate(2**31)  # takes no room on disk
+    with pytest.raises(ModelError, match=r"2147483648 bytes; wanted at most 2147483647"):
+        ModelFile(tmp_path / "huge.onnx").take()
+
+
+def test_the_command_line_begins_without_numpy() -> None:
+    loaded = in_a_fresh_process("import json, sys, seg_runtime.cli; print(json.dumps(list(sys.modules)))")
+    assert "seg_runtime.model.modelfile" in loaded
+    assert not {"numpy", "PIL", "onnxruntime", "importlib.metadata"} & set(loaded)
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    assert {name for name in seg_runtime.__all__ if getattr(seg_runtime, name).__name__ == name} == set(
+        seg_runtime.__all__
+    )
+    assert set(seg_runtime.__all__) <= set(dir(seg_runtime))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = seg_runtime.Nothing  # type: ignore[attr-defined]

@@ -1,0 +1,77 @@
+"""Real networks with random weights, really exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from seg_export.pipeline import export, write
+from seg_export.steps.hostready.prove import HostForm
+from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline.preprocess import Float
+from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
+from seg_toolkit.networks import Network, described
+from seg_toolkit.networks.unet import UNet, output_size
+
+from .images import noise_image
+
+SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model on disk and the torch network it was exported from."""
+
+    path: Path
+    checkpoint: Path
+    net: Network
+    contract: Contract
+
+    def torch_run(self, window: Float) -> Float:
+        """Logits of the torch network."""
+        with torch.inference_mode():
+            answer: Float = self.net(torch.from_numpy(window)).numpy()
+        return answer
+
+
+MakeModel = Callable[..., Made]
+
+
+def checkpoint_of(net: Network, contract: Contract) -> Checkpoint:
+    """A finished checkpoint of a network."""
+    return Checkpoint(described(net), net.state_dict(), contract, [])
+
+
+def made(folder: Path, net: Network, contract: Contract, host: HostForm | None = None) -> Made:
+    """`model.pt` and `model.onnx` in a folder."""
+    checkpoint = checkpoint_of(net, contract)
+    save(checkpoint, folder / "model.pt")
+    exported = export(checkpoint, host=host)
+    write(exported, folder / "model.onnx")
+    return Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
+
+
+def mixed_network(channels: int, classes: int, width: int, skip: str, size: int, seed: int) -> UNet:
+    """A random network whose median logit is 0 for every class, so that labels are mixed; dead draws are redrawn."""
+    out = output_size(size) or 0
+    window = noise_image(size, size, channels, seed).astype(np.float32).transpose(2, 0, 1)[None] / 255
+    for draw in range(seed * 100, seed * 100 + 20):
+        torch.manual_seed(draw)
+        net = UNet(channels, classes, width, skip=skip).eval()
+        with torch.inference_mode():
+            for name, value in net.named_parameters():
+                if name.endswith("bias"):
+                    value.fill_(0.1)  # so narrow a network would often be dead without
+            logits = net(torch.from_numpy(window))[0].reshape(classes, out * out)
+            spread = logits.std(dim=1)
+            if spread.min() < 1e-2:
+                continue
+            net.head.weight /= spread[:, None, None, None]
+            net.head.bias.copy_(-(logits.median(dim=1).values / spread))
+            shares = net(torch.from_numpy(window))[0].argmax(0).flatten().bincount(minlength=classes) / out**2
+        if shares.min() > 0.1:
+            return net
+    raise AssertionError("no seed gives mixed labels")

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from seg_runtime.support.errors import ContractError, ModelError, SegError
+from seg_toolkit.checkpoints.checkpoint import FORMAT, Checkpoint, load, save, weights_sha256
+from seg_toolkit.data.folder import json_values
+from seg_toolkit.networks.attention import AttentionUNet
+from seg_toolkit.networks.multiscale import MultiScaleUNet
+from seg_toolkit.networks.unet import UNet
+
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.folders import TWO
+
+
+def checkpoint(**training: Any) -> Checkpoint:
+    torch.manual_seed(0)
+    model = UNet(1, 2, width=1)
+    return Checkpoint(model.arguments, model.state_dict(), contract(), json_values(TWO), training)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save(checkpoint(), tmp_path / "model.pt")
+    return tmp_path / "model.pt"
+
+
+def content(path: Path) -> dict[str, Any]:
+    found = torch.load(path, weights_only=True)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_round_trip_gives_the_same_answers(saved: Path) -> None:
+    x = torch.randn(1, 1, 204, 204)
+    assert torch.equal(load(saved).build()(x), checkpoint().build()(x))
+
+
+def test_round_trip_keeps_contract_and_classes(saved: Path) -> None:
+    assert load(saved).contract == contract()
+    assert load(saved).classes == json_values(TWO)
+
+
+def test_built_network_is_in_evaluation_mode(saved: Path) -> None:
+    assert not load(saved).build().training
+
+
+def test_torch_loads_it_with_weights_only(saved: Path) -> None:
+    assert content(saved)["format"] == FORMAT
+
+
+def test_digest_changes_with_one_weight() -> None:
+    model = checkpoint().build()
+    before = weights_sha256(model)
+    assert weights_sha256(checkpoint().build()) == before
+    with torch.no_grad():
+        model.head.bias[0] += 1e-6
+    assert weights_sha256(model) != before
+
+
+class Trap:
+    """Unpickled, it would touch a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_malicious_checkpoint_is_refused_and_not_executed(tmp_path: Path) -> None:
+    torch.save({"format": FORMAT, "trap": Trap(tmp_path / "sprung")}, tmp_path / "model.pt")
+    with pytest.raises(ModelError, match=r"model\.pt"):
+        load(tmp_path / "model.pt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_malicious_plain_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(pickle.dumps(Trap(tmp_path / "sprung"), protocol=2))
+    with pytest.raises(ModelError):
+        load(tmp_path / "model.pt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_the_trap_works(tmp_path: Path) -> None:
+    pickle.loads(pickle.dumps(Trap(tmp_path / "sprung")))
+    assert (tmp_path / "sprung").exists()
+
+
+def empty_zip() -> bytes:
+    file = io.BytesIO()
+    zipfile.ZipFile(file, "w").close()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"\x80\x02.", b"\x80\x02}.", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", empty_zip(), b"\0" * 999]
+)
+def test_foreign_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "model.pt").write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.pt"):
+        load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_truncated_file_is_refused(saved: Path, share: float) -> None:
+    data = saved.read_bytes()
+    saved.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ModelError):
+        load(saved)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        load(tmp_path / "model.pt")
+    with pytest.raises(ModelError, match="is a folder"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("other", [[1, 2], {"format": "something else"}, {}, {"state": {}}])
+def test_another_format_is_refused(tmp_path: Path, other: object) -> None:
+    torch.save(other, tmp_path / "model.pt")
+    with pytest.raises(ModelError, match="not in the format"):
+        load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("key", ["network", "state", "contract", "classes", "training"])
+def test_missing_part_is_refused(saved: Path, key: str) -> None:
+    parts = content(saved)
+    del parts[key]
+    torch.save(parts, saved)
+    with pytest.raises(SegError):
+        load(saved)
+
+
+def test_spoiled_contract_is_refused(saved: Path) -> None:
+    torch.save({**content(saved), "contract": "{}"}, saved)
+    with pytest.raises(ContractError):
+        load(saved)
+
+
+def test_weights_of_another_network_are_refused(saved: Path) -> None:
+    other = load(saved)
+    other.network["width"] = 2
+    with pytest.raises(ModelError, match="do not fit"):
+        other.build()
+
+
+def test_unknown_argument_is_refused(saved: Path) -> None:
+    other = load(saved)
+    other.network["wings"] = 2
+    with pytest.raises(ModelError, match="wings"):
+        other.build()
+
+
+def test_error_is_one_line(saved: Path) -> None:
+    other = load(saved)
+    other.network["width"] = 2
+    with pytest.raises(ModelError) as caught:
+        other.build()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failing_save_keeps_the_old_file(saved: Path) -> None:
+    before = saved.read_bytes()
+    with pytest.raises(Exception, match=r"pickle|local"):
+        save(checkpoint(step=lambda: None), saved)
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == ["model.pt"]
+
+
+CONVOLUTIONS = (  # of two poolings, in the order in which checkpoints have always held them; --resume relies on it, too
+    "down.0.0", "down.0.2", "down.1.0", "down.1.2", "bottom.0", "bottom.2", "up.0", "up.1",
+    "merge.0.0", "merge.0.2", "merge.1.0", "merge.1.2", "head",
+)  # fmt: skip
+GATES = [
+    "gates.0.skip.weight", "gates.0.gating.weight", "gates.0.gating.bias", "gates.0.psi.weight", "gates.0.psi.bias",
+    "gates.1.skip.weight", "gates.1.gating.weight", "gates.1.gating.bias", "gates.1.psi.weight", "gates.1.psi.bias",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [(UNet, []), (AttentionUNet, GATES), (MultiScaleUNet, ["helpers.0.weight", "helpers.0.bias"])],
+)
+def test_weights_keep_their_names_and_their_order(kind: type[UNet], more: list[str]) -> None:
+    shared = [f"{name}.{part}" for name in CONVOLUTIONS for part in ("weight", "bias")]
+    assert list(kind(1, 2, 1, 2).state_dict()) == shared + more
+
+
+def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x07 a graph")
+    with pytest.raises(ModelError, match=r"m\.onnx is no checkpoint; wanted"):
+        load(tmp_path / "m.onnx")
+    told = seg_train(tmp_path, "-o", tmp_path / "new.onnx")
+    assert (told.exit_code, "seg-export makes the ONNX file of it" in told.stderr) == (1, True)

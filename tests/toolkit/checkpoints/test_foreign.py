@@ -1,0 +1,219 @@
+"""U-Nets trained elsewhere: written here as other houses write them, taken over, and answering the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from seg_runtime.support.errors import ModelError, SegError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints.foreign import digest_of, fit, read_state
+from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.networks.attention import AttentionUNet
+from seg_toolkit.networks.unet import UNet
+from torch import Tensor, nn
+
+from tests.support.commands import seg_train
+from tests.support.folders import write_pairs
+
+
+class Elsewhere(nn.Module):
+    """A padded U-Net of two poolings with names, order of joining, biases and norms of its own."""
+
+    def __init__(
+        self, channels: int = 1, classes: int = 2, width: int = 4, norm: str = "batch", skip_first: bool = True
+    ):
+        super().__init__()
+
+        def block(a: int, b: int) -> nn.Sequential:
+            parts: list[nn.Module] = []
+            for source in (a, b):
+                parts.append(nn.Conv2d(source, b, 3, padding=1, bias=norm == "none"))
+                parts += {"none": [], "batch": [nn.BatchNorm2d(b)], "instance": [nn.InstanceNorm2d(b, affine=True)]}[
+                    norm
+                ]
+                parts.append(nn.ReLU())
+            return nn.Sequential(*parts)
+
+        self.skip_first = skip_first
+        self.inc, self.enc = block(channels, width), block(width, 2 * width)
+        self.deepest = block(2 * width, 4 * width)
+        self.up1, self.dec1 = nn.ConvTranspose2d(4 * width, 2 * width, 2, 2), block(4 * width, 2 * width)
+        self.up2, self.dec2 = nn.ConvTranspose2d(2 * width, width, 2, 2), block(2 * width, width)
+        self.outc = nn.Conv2d(width, classes, 1)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.inc(x)
+        second = self.enc(self.pool(first))
+        x = self.up1(self.deepest(self.pool(second)))
+        x = self.dec1(self._joined(second, x))
+        return self.outc(self.dec2(self._joined(first, self.up2(x))))  # type: ignore[no-any-return]
+
+    def _joined(self, skip: Tensor, x: Tensor) -> Tensor:
+        return torch.cat([skip, x] if self.skip_first else [x, skip], 1)
+
+
+def trained(**arguments: bool | int | str) -> Elsewhere:
+    """With running statistics that are not the first ones."""
+    torch.manual_seed(0)
+    network = Elsewhere(**arguments)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.rand(2, 1, 32, 32) * 3)
+        for value in network.parameters():
+            value += 0.05 * torch.randn(value.shape)
+    return network.eval()
+
+
+def ours(norm: str = "batch", classes: int = 2, width: int = 4, depth: int = 2, channels: int = 1) -> UNet:
+    return UNet(channels, classes, width, depth, padding="same", norm=norm, margin=0).eval()
+
+
+@pytest.mark.parametrize("skip_first", [True, False])
+@pytest.mark.parametrize("norm", ["none", "batch", "instance"])
+def test_it_answers_the_same(norm: str, skip_first: bool) -> None:
+    other, network = trained(norm=norm, skip_first=skip_first), ours(norm)
+    fit(network, other.state_dict(), skip_first)
+    x = torch.rand(1, 1, 40, 48)
+    with torch.inference_mode():
+        wanted, came = other(x), network(x)
+        torch.testing.assert_close(came, wanted, rtol=1e-5, atol=1e-6)
+        fit(network, other.state_dict(), not skip_first)
+        assert (
+            network(x) - wanted
+        ).abs().max() > 0.01  # the order in which maps are joined cannot be seen, but matters
+
+
+def test_a_sigmoid_of_one_map_becomes_two_classes() -> None:
+    other, network = trained(classes=1), ours()
+    fit(network, other.state_dict(), skip_first=True)
+    x = torch.rand(1, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x).softmax(1)[:, 1:], other(x).sigmoid(), rtol=1e-5, atol=1e-6)
+
+
+def test_an_instance_norm_without_factors() -> None:
+    network, other = ours("instance"), trained(norm="none")
+    fit(network, other.state_dict())  # as of a network whose norms hold nothing
+    assert torch.equal(network.bottom[1].weight, torch.ones(16))
+    assert torch.equal(network.bottom[3].weight, other.deepest[2].weight)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"width": 8}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); wanted \(8, 1, 3, 3\)"),
+        ({"channels": 3}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); wanted \(4, 3, 3, 3\)"),
+        ({"norm": "none"}, "layer inc.1 with running_mean, running_var; wanted a convolution"),
+        ({"norm": "instance"}, "layer inc.1 with running_mean, running_var; wanted a norm"),
+        ({"depth": 1}, r"layer deepest.0 with weight of shape \(16, 8, 3, 3\)"),
+        ({"depth": 3}, r"layer up1 with weight of shape \(16, 8, 2, 2\); wanted \(32, 16, 3, 3\)"),
+        ({"classes": 3}, r"layer outc with weight of shape \(2, 4, 1, 1\); wanted \(3, 4, 1, 1\)"),
+    ],
+)
+def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        fit(ours(**arguments), trained().state_dict())  # type: ignore[arg-type]
+
+
+def test_too_short_and_too_long() -> None:
+    state = trained().state_dict()
+    short = {name: value for name, value in state.items() if not name.startswith("outc")}
+    with pytest.raises(ModelError, match="ends before our layer head"):
+        fit(ours(), short)
+    with pytest.raises(ModelError, match=r"goes on with aux.conv after our last layer"):
+        fit(ours(), {**state, "aux.conv.weight": torch.zeros(1)})
+
+
+def test_other_networks_take_none() -> None:
+    with pytest.raises(SegError, match="--import for the network attention"):
+        fit(AttentionUNet(1, 2, 2), {})
+
+
+def test_files(tmp_path: Path) -> None:
+    state = trained().state_dict()
+    for name, content in (("plain", state), ("nested", {"epoch": 3, "state_dict": state}),
+                          ("noted", {**state, "mask_values": [0, 255]})):  # fmt: skip
+        torch.save(content, tmp_path / name)
+        assert list(read_state(tmp_path / name)) == list(state)
+    torch.save(trained(), tmp_path / "network")  # the network itself, pickled
+    torch.save({"epoch": 3}, tmp_path / "none")
+    torch.save({"a": state, "b": state}, tmp_path / "several")
+    (tmp_path / "text").write_text("hello")
+    for name, says in (("network", "save network.state_dict()"), ("none", "holds no state dict"), ("several", "or several"),
+                       ("text", "cannot be read"), ("missing", "does not exist"), ("", "is a folder")):  # fmt: skip
+        with pytest.raises(ModelError) as caught:
+            read_state(tmp_path / name)
+        assert says in str(caught.value)
+
+
+def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
+    data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
+    other = trained()
+    torch.save(other.state_dict(), file)
+    words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
+             "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--device", "cpu"]  # fmt: skip
+    told = seg_train(*words)
+    assert told.exit_code == 1
+    assert "--import without --intensity" in told.stderr
+    assert "--import with --steps" in seg_train(*words, "--intensity", "scale", "--steps", "3").stderr
+    told = seg_train(*words, "--intensity", "scale")
+    assert told.exit_code == 0, told.stderr
+    kept = load(out)
+    provenance = kept.contract.provenance
+    assert provenance["imported"]["sha256"] == digest_of(file)
+    assert provenance["validation"]["images"] == 3
+    assert (kept.contract.input_shape, kept.contract.output_shape) == ((40, 40), (40, 40))
+    grey = np.asarray(Image.open(data / "images" / "a0.png"), np.float32)[None, None] / 255
+    with torch.inference_mode():
+        wanted = other(torch.from_numpy(grey)).numpy()
+    came = torch_infer(kept.build(), torch.device("cpu"))(grey)
+    np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
+    assert "note:" not in told.stderr
+    assert "exists" in seg_train(*words, "--intensity", "scale").stderr
+    told = seg_train(*words, "--intensity", "scale", "--width", "8", "--overwrite")
+    assert "layer inc.0 with weight of shape (4, 1, 3, 3)" in told.stderr
+    assert load(out).network == kept.network  # the old file stays
+    assert "--skip-first without --import" in seg_train(data, "--skip-first", "-o", tmp_path / "n.pt").stderr
+
+
+def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:
+    data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
+    torch.save(trained().state_dict(), file)
+    words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
+             "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity"]  # fmt: skip
+    told = seg_train(*words, "standardize")
+    measured = load(out).contract.intensity
+    assert f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} of the images in" in told.stderr
+    told = seg_train(*words, "standardize:0.25,0.125")
+    assert "note:" not in told.stderr
+    given = load(out).contract.intensity
+    assert (given.mean, given.std) == ((0.25,), (0.125,))
+    assert "its smallest divisor" in seg_train(*words, "zscore").stderr
+    assert "1 means, a comma, 1 positive spreads" in seg_train(*words, "standardize:0.25+0.5,0.1+0.1").stderr
+
+
+def test_an_empty_class_counts_as_asked(tmp_path: Path) -> None:
+    """A class that nobody has and nobody finds counts not at all, or as found; --evaluate does as --import did."""
+    data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
+    other = trained(classes=3)
+    with torch.no_grad():
+        other.outc.bias[2] = -100  # never the third class
+    torch.save(other.state_dict(), file)
+    words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
+             "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity", "scale",
+             "--classes", "background=0,cell=255,virus=7"]  # fmt: skip
+    scores = {}
+    for empty in ("skip", "one"):
+        told = seg_train(*words, "--empty-dice", empty)
+        assert told.exit_code == 0, told.stderr
+        scores[empty] = load(out).contract.provenance["validation"]
+        again = seg_train("--evaluate", out, data)
+        assert json.loads(again.stdout[again.stdout.index("{") :])["mean_dice"] == scores[empty]["mean_dice"]
+    assert [s["classes"][2]["dice"] for s in scores.values()] == [None, 1.0]
+    assert scores["one"]["mean_dice"] > scores["skip"]["mean_dice"]

@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from PIL import Image
+from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
+from seg_toolkit.data.folder import json_values
+from seg_toolkit.networks.unet import UNet
+
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.folders import SMALL, TWO, write_pairs
+from tests.support.images import disc, put
+
+Break = Callable[[Path], object]
+
+
+def error_of(result: Result) -> str:
+    """The one line that ends a refused call."""
+    assert result.exit_code != 0
+    errors = [line for line in result.stderr.splitlines() if line.lower().startswith("error")]
+    assert len(errors) == 1
+    assert result.stderr.splitlines()[-1] == errors[0]
+    assert "Traceback" not in result.output
+    return errors[0]
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Callable[..., str]:
+    """Call with an older model at the target; gives the error line and sees that the model stayed."""
+
+    def call(data: Path, *options: str) -> str:
+        (tmp_path / "out").mkdir()
+        out = tmp_path / "out" / "model.pt"
+        out.write_bytes(b"an older model")
+        line = error_of(seg_train(data, "-o", out, *SMALL, "--overwrite", "--steps", "2", *options))
+        assert out.read_bytes() == b"an older model"
+        assert [p.name for p in out.parent.iterdir()] == ["model.pt"]
+        return line
+
+    return call
+
+
+def empty(folder: str) -> Break:
+    return lambda root: [p.unlink() for p in (root / folder).iterdir()]
+
+
+def write(name: str, data: bytes) -> Break:
+    return lambda root: (root / name).write_bytes(data)
+
+
+def cut_short(name: str) -> Break:
+    return lambda root: (root / name).write_bytes((root / name).read_bytes()[:60])
+
+
+def colour(root: Path) -> None:
+    put(root / "masks" / "a1.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+
+
+def stray(root: Path) -> None:
+    mask = disc()
+    mask[3, 4] = 7
+    put(root / "masks" / "a1.png", mask)
+
+
+def mixed_alpha(root: Path) -> None:
+    put(root / "images" / "a1.png", np.random.default_rng(0).integers(0, 255, (40, 40, 4), np.uint8))
+
+
+def half_missing_instances(root: Path) -> None:
+    put(root / "instances" / "a0.png", disc())
+
+
+BAD_DATA: dict[str, tuple[Break, list[str]]] = {
+    "no folder images": (lambda root: (root / "images").rename(root / "pictures"), ["images", "DATA/images"]),
+    "no masks": (lambda root: (root / "masks").rename(root / "labels"), ["neither masks nor instances"]),
+    "empty images": (empty("images"), ["has no images"]),
+    "empty masks": (empty("masks"), ["neither masks nor instances"]),
+    "nothing matches": (lambda root: [p.rename(p.with_stem("b" + p.stem)) for p in (root / "masks").iterdir()], ["name"]),
+    "two of a name": (lambda root: put(root / "images" / "a1.bmp", disc()), ["a1.png", "a1.bmp"]),
+    "size mismatch": (lambda root: put(root / "masks" / "a1.png", disc(41)), ["a1", "40×40", "41×41"]),
+    "colour mask": (colour, ["a1.png", "colour"]),
+    "stray value": (stray, ["a1.png", "7"]),
+    "broken image": (write("images/a1.png", b"no picture"), ["a1.png"]),
+    "empty image": (write("images/a1.png", b""), ["a1.png", "empty"]),
+    "truncated image": (cut_short("images/a1.png"), ["a1.png"]),
+    "broken mask": (write("masks/a1.png", b"no picture"), ["a1.png"]),
+    "empty mask": (write("masks/a1.png", b""), ["a1.png", "empty"]),
+    "truncated mask": (cut_short("masks/a1.png"), ["a1.png"]),
+    "folder as image": (lambda root: (root / "images" / "a1.png").unlink() or (root / "images" / "a1.png").mkdir(), ["a1.png"]),
+    "mixed channels": (mixed_alpha, ["channels"]),
+    "some instances": (half_missing_instances, ["instances", "a1"]),
+    "one image": (lambda root: [p.unlink() for p in (root / "images").iterdir() if p.stem != "a0"], ["0 images for training"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_bad_data_is_one_line(tmp_path: Path, refused: Callable[..., str], name: str) -> None:
+    spoil, words = BAD_DATA[name]
+    spoil(write_pairs(tmp_path / "data"))
+    line = refused(tmp_path / "data")
+    assert all(word in line for word in words), line
+
+
+BAD_OPTIONS: dict[str, list[str]] = {
+    "input size": ["--input-size", "570", "556", "572"],
+    "classes form": ["--classes", "cell"],
+    "classes twice": ["--classes", "a=0,b=0"],
+    "intensity": ["--intensity", "loud"],
+    "intensity window": ["--intensity", "window:40"],
+    "intensity of no width": ["--intensity", "window:40,0"],
+    "intensity of nan": ["--intensity", "window:nan,400"],
+    "geometry": ["--geometry", "round"],
+    "class weights": ["--class-weights", "even"],
+    "border weight": ["--border-weight", "-1"],
+    "tile too small": ["--input-size", "188"],
+    "val list": ["--val-list", "nowhere.txt"],
+    "resume of nothing": ["--resume"],
+}
+
+
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+def test_bad_option_is_one_line(tmp_path: Path, refused: Callable[..., str], name: str) -> None:
+    option, value, *words = [*BAD_OPTIONS[name], ""]
+    geometry = ["--geometry", "tile"] if name == "tile too small" else []
+    line = refused(write_pairs(tmp_path / "data"), *geometry, option, *([value] if value else []))
+    assert all(word in line for word in words)
+
+
+def test_stray_value_of_listed_classes_names_file_and_value(tmp_path: Path, refused: Callable[..., str]) -> None:
+    stray(write_pairs(tmp_path / "data"))
+    line = refused(tmp_path / "data", "--classes", "background=0,cell=255")
+    assert "a1.png holds the value 7 in 1 px" in line
+
+
+def test_missing_data_is_one_line(tmp_path: Path, refused: Callable[..., str]) -> None:
+    assert "nowhere" in refused(tmp_path / "nowhere")
+
+
+def test_missing_data_leaves_no_folder_for_the_model(tmp_path: Path) -> None:
+    error_of(seg_train(tmp_path / "nowhere", "-o", tmp_path / "new" / "model.pt"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_steps_and_epochs_exclude_each_other(tmp_path: Path, refused: Callable[..., str]) -> None:
+    assert "--epochs" in refused(write_pairs(tmp_path / "data"), "--epochs", "2")
+
+
+def test_unknown_name_in_the_list_is_named(tmp_path: Path, refused: Callable[..., str]) -> None:
+    (tmp_path / "list.txt").write_text("a0\nb7\n")
+    assert "b7" in refused(write_pairs(tmp_path / "data"), "--val-list", str(tmp_path / "list.txt"))
+
+
+def test_a_list_of_everything_leaves_nothing_to_train_on(tmp_path: Path, refused: Callable[..., str]) -> None:
+    (tmp_path / "list.txt").write_text("a0\na1\na2\n")
+    assert "0 images for training" in refused(write_pairs(tmp_path / "data"), "--val-list", str(tmp_path / "list.txt"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_that_cannot_be_had_is_refused(tmp_path: Path, refused: Callable[..., str]) -> None:
+    assert "--device cpu" in refused(write_pairs(tmp_path / "data"), "--device", "cuda")
+
+
+@pytest.mark.parametrize("channels", ["1", "2", "4"])
+def test_channels_that_do_not_fit_are_refused_before_training(
+    tmp_path: Path, refused: Callable[..., str], channels: str
+) -> None:
+    root = write_pairs(tmp_path / "data")
+    put(root / "images" / "a1.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    assert "channel" in refused(root, "--channels", channels)
+
+
+def test_folder_as_target_is_refused(tmp_path: Path) -> None:
+    assert "is a folder" in error_of(seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path))
+
+
+def test_target_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert "cannot write" in error_of(seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "file" / "model.pt"))
+
+
+def test_log_does_not_overwrite_the_model(tmp_path: Path) -> None:
+    out = tmp_path / "model.csv"
+    if seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1").exit_code == 0:
+        load(out)
+
+
+def test_models_with_dots_in_their_names_do_not_share_a_log(tmp_path: Path) -> None:
+    for name in ("cells.v1", "cells.v2"):
+        seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "out" / name, *SMALL, "--steps", "1")
+    assert len([p for p in (tmp_path / "out").iterdir() if p.suffix == ".csv"]) == 2
+
+
+def test_error_in_a_worker_process_is_one_plain_line(tmp_path: Path, refused: Callable[..., str]) -> None:
+    root = write_pairs(tmp_path / "data")
+    for path in (root / "images").iterdir():
+        put(path, np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    line = refused(root, "--channels", "1", "--intensity", "scale", "--workers", "1")
+    assert "channel" in line
+    assert len(line) < 400
+
+
+def test_json_without_evaluate_is_refused(tmp_path: Path) -> None:
+    assert "--evaluate" in error_of(seg_train(write_pairs(tmp_path), "--json", tmp_path / "x.json"))
+
+
+@pytest.mark.parametrize(
+    "option", [["--width", "0"], ["--lr", "0"], ["--val-fraction", "1"], ["--wings"], ["--skip", "add"]]
+)
+def test_option_out_of_range_is_refused(tmp_path: Path, refused: Callable[..., str], option: list[str]) -> None:
+    assert option[0] in refused(write_pairs(tmp_path / "data"), *option)
+
+
+@pytest.mark.parametrize("option", [["--width", "0"], ["--wings"]])
+def test_option_out_of_range_is_one_line(tmp_path: Path, option: list[str]) -> None:
+    assert len(seg_train(tmp_path, *option).stderr.splitlines()) == 1
+
+
+def test_a_real_process_ends_with_one_line_too(tmp_path: Path, child_env: dict[str, str]) -> None:
+    command = [sys.executable, "-c", "from seg_toolkit.cli import main; main()", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env=child_env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path) -> None:
+    result = seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2")
+    assert result.exit_code == 0
+    for words in ("5 images: 5 × 64×64", "classes: background ", "split: 4 for training, 1 for validation", "intensity: ",
+                  "geometry: fit (as asked)", "class weights: ", "border weight: 0 (", "step 2: loss "):  # fmt: skip
+        assert words in result.stderr
+    assert "foreground" in result.stdout
+    assert f"wrote {tmp_path / 'model.pt'}" in result.stdout
+
+
+def test_unmatched_files_are_told_and_left_out(tmp_path: Path) -> None:
+    put(write_pairs(tmp_path / "data") / "images" / "lonely.png", disc())
+    result = seg_train(tmp_path / "data", "-o", tmp_path / "model.pt", *SMALL, "--steps", "1")
+    assert result.exit_code == 0
+    assert "lonely" in result.stderr
+
+
+def test_masks_of_many_kinds_train(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "data", 2)
+    palette = Image.fromarray(disc() // 255)
+    palette.putpalette([9, 9, 9, 200, 0, 0])
+    palette.save(root / "masks" / "b.png")
+    put(root / "images" / "b.tif", disc().astype(np.uint16) * np.uint16(200))
+    put(root / "masks" / "c.tif", disc().astype(np.uint16))
+    put(root / "images" / "c.jpg", np.dstack([disc()] * 3))
+    classes = "ground=0,cell=1+255#00ff00"
+    result = seg_train(root, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1", "--classes", classes)
+    assert result.exit_code == 0
+    ground, cell = load(tmp_path / "m.pt").contract.classes
+    assert (ground.name, cell.name, cell.color) == ("ground", "cell", (0, 255, 0))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    net = UNet(1, 2, width=1)
+    path = tmp_path / "random.pt"
+    save(Checkpoint(net.arguments, net.state_dict(), contract(geometry="fit"), json_values(TWO)), path)
+    return path
+
+
+def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path) -> None:
+    result = seg_train("--evaluate", model, write_pairs(tmp_path / "data"))
+    assert result.exit_code == 0
+    table, _, text = result.stdout.partition("{")
+    scores = json.loads("{" + text)
+    assert scores["images"] == 3
+    assert table.splitlines()[0].split() == ["class", "Dice", "IoU"]
+    for line, entry in zip(table.splitlines()[1:3], scores["classes"], strict=True):
+        assert line.split() == [entry["name"], f"{entry['dice']:.4f}", f"{entry['iou']:.4f}"]
+    assert f"pixel error {scores['pixel_error']:.4f}" in table
+
+
+def test_evaluate_writes_the_same_json(tmp_path: Path, model: Path) -> None:
+    result = seg_train("--evaluate", model, write_pairs(tmp_path / "data"), "--json", tmp_path / "scores.json")
+    written = (tmp_path / "scores.json").read_text()
+    assert result.stdout.endswith(written)
+    assert json.loads(written)["classes"][1]["name"] == "cell"
+
+
+def test_evaluate_scores_a_constant_model_as_by_hand(tmp_path: Path, model: Path) -> None:
+    checkpoint = load(model)
+    for value in checkpoint.state.values():
+        value.zero_()
+    checkpoint.state["head.bias"][0] = 1.0  # everything is background
+    save(checkpoint, model)
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:10] = 255
+    put(tmp_path / "data" / "images" / "a.png", mask)
+    put(tmp_path / "data" / "masks" / "a.png", mask)
+    result = seg_train("--evaluate", model, tmp_path / "data", "--json", tmp_path / "s.json")
+    assert result.exit_code == 0
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["pixel_error"] == pytest.approx(0.25)
+    assert scores["classes"][0]["dice"] == pytest.approx(2 * 0.75 / 1.75)
+    assert scores["classes"][0]["iou"] == pytest.approx(0.75)
+    assert scores["classes"][1]["dice"] == 0
+
+
+def test_evaluate_repeats_the_validation_of_training(cells: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("000\n")
+    arguments = ["--steps", "1", "--val-list", tmp_path / "list.txt"]
+    seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, *arguments)
+    for part in ("images", "masks"):
+        (tmp_path / "one" / part).mkdir(parents=True)
+        (tmp_path / "one" / part / "000.png").write_bytes((cells / part / "000.png").read_bytes())
+    seg_train("--evaluate", tmp_path / "model.pt", tmp_path / "one", "--json", tmp_path / "s.json")
+    scores = json.loads((tmp_path / "s.json").read_text())
+    then = load(tmp_path / "model.pt").contract.provenance["validation"]
+    assert scores["mean_dice"] == pytest.approx(then["mean_dice"])
+
+
+def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path) -> None:
+    for i in range(2):
+        put(tmp_path / "data" / "images" / f"{i}.png", disc())
+        put(tmp_path / "data" / "masks" / f"{i}.png", disc() // 85)
+    assert "holds the value 3" in error_of(seg_train("--evaluate", model, tmp_path / "data"))
+    assert seg_train("--evaluate", model, tmp_path / "data", "--classes", "a=0,b=3").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "spoil", ["size mismatch", "broken image", "broken mask", "colour mask", "stray value", "no masks"]
+)
+def test_evaluate_of_bad_data_is_one_line(tmp_path: Path, model: Path, spoil: str) -> None:
+    BAD_DATA[spoil][0](write_pairs(tmp_path / "data"))
+    error_of(seg_train("--evaluate", model, tmp_path / "data"))
+
+
+def test_evaluate_of_a_mask_that_would_broadcast_is_refused(tmp_path: Path, model: Path) -> None:
+    put(write_pairs(tmp_path / "data") / "masks" / "a1.png", disc(40)[20:21])
+    error_of(seg_train("--evaluate", model, tmp_path / "data"))
+
+
+def test_evaluate_without_a_model_is_one_line(tmp_path: Path) -> None:
+    line = error_of(seg_train("--evaluate", tmp_path / "none.pt", write_pairs(tmp_path / "data")))
+    assert "none.pt does not exist" in line
+
+
+def test_evaluate_of_a_foreign_file_is_one_line(tmp_path: Path) -> None:
+    picture = write_pairs(tmp_path / "data") / "images" / "a0.png"
+    assert "a0.png" in error_of(seg_train("--evaluate", picture, tmp_path / "data"))
+
+
+def test_evaluate_of_a_state_to_resume_from_is_one_line(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "data")
+    seg_train(root, "-o", tmp_path / "model.pt", *SMALL, "--steps", "1")
+    error_of(seg_train("--evaluate", tmp_path / "model.resume.pt", root))
+
+
+def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, model: Path) -> None:
+    line = error_of(seg_train("--evaluate", model, write_pairs(tmp_path / "data"), "--classes", "a=0,b=255,c=7"))
+    assert "lists 3" in line
+
+
+def test_help_does_not_import_torch(child_env: dict[str, str]) -> None:
+    code = "import sys, click.testing as t, seg_toolkit.cli as c; r = t.CliRunner().invoke(c.main, ['-h']); "
+    code += "assert r.exit_code == 0 and '--resume' in r.output; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=child_env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "kept.pt"
+    out.write_bytes(model.read_bytes())
+    data = write_pairs(tmp_path / "data")
+    assert "--overwrite" in error_of(seg_train(data, "-o", out, *SMALL, "--steps", "1"))
+    assert out.read_bytes() == model.read_bytes()
+    assert seg_train(data, "-o", out, *SMALL, "--steps", "1", "--overwrite").exit_code == 0
+    assert out.read_bytes() != model.read_bytes()
+
+
+def test_scores_never_replace_the_model(tmp_path: Path, model: Path) -> None:
+    before = model.read_bytes()
+    assert "is the model" in error_of(seg_train("--evaluate", model, write_pairs(tmp_path), "--json", model))
+    assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--val-fraction", "--border-weight", "--dice-weight", "--balance"])
+def test_not_a_number_is_refused(tmp_path: Path, refused: Callable[..., str], option: str) -> None:
+    assert f"{option} nan" in refused(write_pairs(tmp_path / "data"), option, "nan")

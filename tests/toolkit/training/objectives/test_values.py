@@ -1,0 +1,247 @@
+"""Regression in the toolkit: outputs, scores, windows of training, and the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from seg_runtime.model.contract import Contract, OutputInfo
+from seg_runtime.pipeline.postprocess import from_units
+from seg_runtime.support.errors import DataError
+from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.data.augment import NONE
+from seg_toolkit.data.case import Example
+from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.windows import WindowStream
+from seg_toolkit.evaluation.value_metrics import BEST_DB, scores
+from seg_toolkit.planning.outputs import choose_outputs, extent
+from seg_toolkit.training.objectives.values import ValueAim
+
+from tests.support.commands import seg_train
+from tests.support.contracts import contract
+from tests.support.images import put
+
+TINY = [
+    "--width",
+    "4",
+    "--depth",
+    "2",
+    "--input-size",
+    "60",
+    "--workers",
+    "0",
+    "--device",
+    "cpu",
+    "--reader",
+    "targets",
+]
+ONE = (OutputInfo("value", 50.0, 10.0, 0.0, 100.0, "K"),)
+
+
+def write(root: Path, count: int = 4, size: int = 48) -> Path:
+    """Images, and what is twice their neighbourhood's mean and more: nothing that a pixel tells alone."""
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        image = rng.integers(0, 256, (size // 4, size // 4)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+        put(root / "images" / f"a{number}.png", image)
+        put(root / "targets" / f"a{number}.tif", (image * np.float32(0.02) - np.float32(1)).astype(np.float32))
+    return root
+
+
+def one(**changes: object) -> Contract:
+    """60 -> 20 px, tiled by 20, one output in units of 1."""
+    return contract(60, 20, stride=4, **{"outputs": ONE, **changes})
+
+
+def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal([5, -1], [2, 0.1], (30, 20, 2)), rng.normal([9, 1], [1, 0.1], (10, 10, 2))
+    outputs = choose_outputs([extent(first), extent(second)], ("a", "b"))
+    together = np.concatenate([first.reshape(-1, 2), second.reshape(-1, 2)])
+    assert [o.name for o in outputs] == ["a", "b"]
+    for o, values in zip(outputs, together.T, strict=True):
+        assert (o.offset, o.scale) == pytest.approx((values.mean(), values.std()))
+        assert (o.low, o.high) == (values.min(), values.max())
+    network = from_units(together.astype(np.float32), outputs)
+    np.testing.assert_allclose(network.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(network.std(0), 1, atol=1e-5)
+
+
+def test_outputs_are_named_with_units() -> None:
+    seen = [extent(np.arange(8.0).reshape(2, 2, 2))]
+    assert [(o.name, o.unit) for o in choose_outputs(seen, ("a", "b"), "dna=counts, height")] == [
+        ("dna", "counts"), ("height", ""),
+    ]  # fmt: skip
+    for wrong in ("dna", "a,a", "a,=m", "a,b,c"):
+        with pytest.raises(DataError, match="2 names, each once"):
+            choose_outputs(seen, ("a", "b"), wrong)
+    with pytest.raises(DataError, match="the targets of b are 3 everywhere"):
+        choose_outputs([extent(np.dstack([np.arange(4.0).reshape(2, 2), np.full((2, 2), 3.0)]))], ("a", "b"))
+
+
+def test_scores_by_hand() -> None:
+    truth = np.zeros((1, 2, 2), np.float32)
+    answer = truth + np.array([[[1, -1], [3, -3]]], np.float32)
+    found = scores(truth, answer, ONE)
+    assert found["mae"] == [2]
+    assert found["rmse"] == pytest.approx([np.sqrt(5)])
+    assert found["psnr"] == pytest.approx([10 * np.log10(100**2 / 5)])
+    assert np.isnan(found["ssim"][0])  # smaller than its window
+    same = scores(np.zeros((1, 20, 20), np.float32), np.zeros((1, 20, 20), np.float32), ONE)
+    assert (same["psnr"][0], same["ssim"][0]) == (BEST_DB, 1)
+
+
+def test_a_summary_is_json_and_a_table() -> None:
+    aim = ValueAim(one())
+    judged = [
+        aim.compare(f"a{n}", Example.of_values(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8, 1))), np.full((1, 8, 8), n, np.float32))
+        for n in (1, 3)
+    ]  # fmt: skip
+    result = aim.summary([j.figures for j in judged])
+    json.dumps(result, allow_nan=False)
+    assert result["outputs"][0] | {"psnr": 0, "mae": round(result["outputs"][0]["mae"], 6)} == {
+        "name": "value", "unit": "K", "mae": 2, "rmse": 2, "psnr": 0, "ssim": None,
+    }  # fmt: skip
+    assert aim.best(result) == pytest.approx((40 + 40 - 20 * np.log10(3)) / 2)
+    assert "value (K)" in aim.table(result)
+    picture = aim.preview(judged)
+    assert picture.width == 900
+
+
+@pytest.mark.parametrize("flips", ["all", "square"])
+def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp_path: Path, flips: str) -> None:
+    cases = find_cases("targets", write(tmp_path), print)
+    stream = WindowStream(
+        cases,
+        (),
+        one(outputs=(replace(ONE[0], offset=1.0, scale=2.0),)),
+        (1.0,),
+        0.0,
+        replace(NONE, flips=flips),
+        0,
+    )
+    for index in range(6):
+        item = stream[index]
+        assert isinstance(item, tuple)
+        image, truth, weights = (part.numpy() for part in item)
+        assert (image.shape, truth.shape, weights.shape) == ((1, 60, 60), (1, 20, 20), (20, 20))
+        grey = image[0, 20:40, 20:40] * 255
+        np.testing.assert_allclose(grey, np.rint(grey), atol=1e-3)
+        np.testing.assert_allclose(truth[0], (grey * 0.02 - 1 - 1) / 2, atol=1e-4)
+        assert (weights == 1).all()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A data set and a model that was trained on it for a moment."""
+    folder = tmp_path_factory.mktemp("values")
+    data, out = write(folder / "data"), folder / "m.pt"
+    words = [data, *TINY, "--steps", "120", "--lr", "0.01", "--dropout", "0", "--outputs", "height=mm", "-o", out]
+    done = seg_train(*words)
+    assert done.exit_code == 0, done.output
+    return data, out
+
+
+def test_a_training_learns_and_keeps_what_it_was(trained: tuple[Path, Path]) -> None:
+    kept = load(trained[1])
+    c = kept.contract
+    assert (c.task, c.classes, c.geometry, c.intensity.method) == ("regression", (), "tile", "standardize")
+    assert [(o.name, o.unit) for o in c.outputs] == [("height", "mm")]
+    settings = c.provenance["settings"]
+    assert (settings["loss"], settings["augment"]) == ("l1", "none,flips=square")
+    found = c.provenance["validation"]
+    spread = c.outputs[0].scale
+    assert found["outputs"][0]["rmse"] < 0.5 * spread  # what the mean of all targets would miss by
+    log = trained[1].with_suffix(".csv").read_text().splitlines()
+    assert log[0] == "step,loss,psnr"
+    assert max(float(line.split(",")[2]) for line in log[1:]) == pytest.approx(found["mean_psnr"])
+    for ending in (".preview.png", ".curve.png"):
+        assert min(Image.open(trained[1].with_suffix(ending)).size) > 100
+
+
+def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, out = trained
+    names = load(out).contract.provenance["settings"]["validation"]
+    (tmp_path / "val.txt").write_text("\n".join(names))
+    done = seg_train(data, "--evaluate", out, "--json", tmp_path / "s.json", "--val-list", tmp_path / "val.txt")
+    assert done.exit_code == 0, done.output
+    assert "height (mm)" in done.stdout
+    found = json.loads((tmp_path / "s.json").read_text())
+    assert found["mean_psnr"] == pytest.approx(load(out).contract.provenance["validation"]["mean_psnr"], abs=1e-3)
+    told = seg_train(data, "--evaluate", out, "--classes", "a=0,b=1")
+    assert told.exit_code == 1
+    assert "the model's 0" in told.stderr
+
+
+def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    told = seg_train(trained[0], "--evaluate", trained[1], "--metrics", "rand")
+    assert (told.exit_code, "--metrics of labels for a regression" in told.stderr) == (1, True)
+    for part in ("images", "targets"):
+        put(tmp_path / part / "a.png", np.zeros((48, 48, 3) if part == "targets" else (48, 48), np.uint8))
+        put(tmp_path / "labels" / part.replace("targets", "masks") / "a.png", np.zeros((48, 48), np.uint8))
+    told = seg_train(tmp_path, "--evaluate", trained[1])
+    assert (told.exit_code, "a has 3 values a pixel as its truth; wanted 1 value a pixel" in told.stderr) == (1, True)
+    told = seg_train(tmp_path / "labels", "--evaluate", trained[1], "--reader", "pairs")
+    assert (told.exit_code, "a has labels as its truth" in told.stderr) == (1, True)
+
+
+def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_path: Path) -> None:
+    for number in range(2):
+        put(tmp_path / "images" / f"a{number}.png", np.full((48, 48), 10 + number, np.uint8))
+        target = np.zeros((48, 48), np.float32)
+        target[0, :2] = (0, 1e-3)
+        put(tmp_path / "targets" / f"a{number}.tif", target + number)
+    out = tmp_path / "m.pt"
+    done = seg_train(tmp_path, *TINY, "--steps", "2", "--lr", "50", "-o", out)
+    assert done.exit_code == 0, done.output
+    found = load(out)
+    assert found.contract.provenance["validation"]["mean_psnr"] < 0
+    assert found.build()
+
+
+def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    data, out = write(tmp_path / "data"), tmp_path / "m.pt"
+    words = [data, *TINY, "--loss", "l2+ssim", "-o", out, "--steps", "4"]
+    assert seg_train(*words).exit_code == 0
+    again = seg_train(*words, "--resume")
+    assert again.exit_code == 0, again.output
+    other = seg_train(*[w if w != "l2+ssim" else "l1" for w in words], "--resume")
+    assert other.exit_code == 1
+    assert "loss l2+ssim then, l1 now" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--loss", "huber"], "--loss huber; wanted l1, l2, ssim, or a sum"),
+        (["--loss", "l1+l1"], "--loss l1+l1"),
+        (["--loss", "ssim", "--input-size", "44"], "an output window of 4 px"),
+        (["--geometry", "fit"], "--geometry fit for values"),
+        (["--classes", "a=0,b=1"], "--classes where the truth is values"),
+        (["--class-weights", "root"], "--class-weights where the truth is values"),
+        (["--outputs", "a,b"], "1 names, each once"),
+    ],
+)
+def test_options_that_do_not_fit_are_told_in_one_line(tmp_path: Path, options: list[str], told: str) -> None:
+    done = seg_train(write(tmp_path / "data"), *TINY, "--steps", "1", "-o", tmp_path / "m.pt", *options)
+    assert done.exit_code == 1, done.output
+    assert told in done.stderr.splitlines()[-1]
+
+
+def test_labels_have_no_use_for_options_of_values(cells: Path, tmp_path: Path) -> None:
+    done = seg_train(cells, "--loss", "l1", "-o", tmp_path / "m.pt")
+    assert done.exit_code == 1
+    assert "--loss where the truth is labels" in done.stderr
+
+
+def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
+    words = [*TINY, "--import", tmp_path / "w.pt", "--intensity", "scale"]
+    done = seg_train(write(tmp_path / "data"), *words, "-o", tmp_path / "m.pt")
+    assert done.exit_code == 1
+    assert "--import where the truth is values" in done.stderr
