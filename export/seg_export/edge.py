@@ -12,12 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from seg_runtime import Contract, Float
 from seg_runtime.cli.tools import Told, TuneWishes, Watch
 from seg_runtime.engine.session import check_signed
-from seg_runtime.model import Content, Contract, ModelFile
-from seg_runtime.model.golden import GOLDEN_KEY
-from seg_runtime.pipeline import Float
-from seg_runtime.segmenter import Segmenter
+from seg_runtime.model import GOLDEN_KEY, Content, ModelFile
 from seg_runtime.support import (
     ModelError,
     ParityError,
@@ -28,7 +26,7 @@ from seg_runtime.support import (
     write_atomic,
 )
 
-from .proof import Parity, compare, generated_windows, logits_of, opened, prove_file
+from .proof import Parity, answers_of, compare, generated_windows, logits_of, opened, prove_file
 
 if TYPE_CHECKING:
     import onnx
@@ -103,9 +101,9 @@ def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> T
     content = ModelFile(wishes.model).take()
     if wishes.require_signature is not None:
         check_signed(content, wishes.require_signature)
-    contract = plain_contract(content)
-    check_target(wishes)
-    source = read_source(content, contract, wishes.threads)
+    _plain_contract(content)
+    _check_target(wishes)
+    source = read_source(content, wishes.threads)
     del content  # its bytes must not lie in memory beside the sessions that are measured
     found = _fastest(source, watch, wishes.threads)
     report = {"model": {"path": str(wishes.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
@@ -121,7 +119,7 @@ def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> T
     return "\n".join(lines), report
 
 
-def plain_contract(content: Content) -> Contract:
+def _plain_contract(content: Content) -> Contract:
     """The contract of a file that can be tuned.
 
     Raises:
@@ -148,7 +146,7 @@ def plain_contract(content: Content) -> Contract:
     return contract
 
 
-def check_target(wishes: TuneWishes) -> None:
+def _check_target(wishes: TuneWishes) -> None:
     """Refuse a target before a minute of measuring.
 
     Raises:
@@ -162,24 +160,23 @@ def check_target(wishes: TuneWishes) -> None:
     check_writable(target)
 
 
-def read_source(content: Content, contract: Contract, threads: int | None = None) -> Source:
+def read_source(content: Content, threads: int | None = None) -> Source:
     """What a file holds and what it answers here, its golden samples first.
 
     Args:
         content: of the file.
-        contract: of `plain_contract`.
         threads: of the inference; None takes all that this process may use.
 
     Raises:
         SelfTestError: this device does not answer as torch did.
-        ModelError: ONNX Runtime or onnx cannot read the file.
+        ModelError: a file that cannot be tuned, or that ONNX Runtime or onnx cannot read.
     """
     import onnx
 
+    contract = _plain_contract(content)
     golden = bytes(content.onnx.metadata.get(GOLDEN_KEY, b"")).decode("ascii", "replace")
     windows = list(generated_windows(contract, WINDOWS))
-    with Segmenter(content.data, "cpu", threads, self_test=bool(golden)) as segmenter:
-        logits = list(logits_of(segmenter.session, windows))
+    logits, _ = answers_of(content.data, windows, threads, self_test=bool(golden))
     try:
         graph = onnx.load_model_from_string(content.data)
     except Exception as error:  # protobuf raises its own kinds
@@ -216,7 +213,7 @@ def prove(
     contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict()})
     content = stamped(graph, contract, source.golden)
     try:
-        test = prove_file(content, windows[0], answers[0], threads, golden=bool(source.golden))
+        test = prove_file(content, windows[0], answers[0], threads, self_test=bool(source.golden))
     except SelfTestError as error:
         failures = "; ".join(error.report["self_test"]["failures"])
         came = f"the tuned file does not answer the golden samples as torch did ({failures})"

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime import Array, Contract, DataError
 from seg_runtime.formats import image_files, whole_image
-from seg_runtime.model import Contract
-from seg_runtime.pipeline import Array, fitted
-from seg_runtime.support import DataError
+from seg_runtime.pipeline import fitted
 from seg_toolkit.data.case import Case
 from seg_toolkit.data.folder import ClassValues, stored_classes
 from seg_toolkit.data.readers import PAIRS, find_cases

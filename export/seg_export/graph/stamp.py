@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import onnx
-from seg_runtime.model import METADATA_KEY, Contract, sealed
-from seg_runtime.model.golden import GOLDEN_KEY
+from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, Contract, sealed
 from seg_runtime.version import VERSION
 
 OPSET = 18

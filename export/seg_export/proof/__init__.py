@@ -1,5 +1,6 @@
 """Proofs: forms of a model are compared, and what is written carries samples by which every device is tested."""
 
+from .file import answers_of as answers_of
 from .file import logits_of as logits_of
 from .file import opened as opened
 from .file import prove_file as prove_file
@@ -8,6 +9,7 @@ from .golden import Tolerance as Tolerance
 from .golden import generated as generated
 from .golden import golden_samples as golden_samples
 from .images import Picture as Picture
+from .images import as_dtype as as_dtype
 from .images import enough as enough
 from .images import generated_images as generated_images
 from .images import generated_windows as generated_windows

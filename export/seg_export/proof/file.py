@@ -36,28 +36,40 @@ def logits_of(session: Session, samples: Sequence[Array]) -> Iterator[Float]:
         yield from session.run(np.concatenate(samples[first : first + batch]))
 
 
-def prove_file(
-    content: bytes, sample: Array, logits: Float, threads: int | None = None, golden: bool = True
-) -> Mapping[str, Any] | None:
-    """Test the bytes that will be written, as a device will.
+def answers_of(
+    content: bytes, samples: Sequence[Array], threads: int | None = None, *, self_test: bool
+) -> tuple[list[Float], Mapping[str, Any] | None]:
+    """What the bytes of a file answer on this machine, opened as a device does.
 
     Args:
         content: of the file.
-        sample: see `logits_of`.
-        logits: what the graph that was compared answers to it; its stamp must not have changed it.
+        samples: see `logits_of`.
         threads: of the inference; None takes all that this process may use.
-        golden: whether the file has golden samples.
+        self_test: let it answer its golden samples first.
 
     Returns:
-        The report of the self-test; None without golden samples.
+        The logits of each sample, and the report of the self-test.
 
     Raises:
         SelfTestError: the file does not answer its golden samples as stored.
-        ParityError: it gives other logits than the graph that was compared.
     """
-    with Segmenter(content, "cpu", threads, self_test=golden) as final:
-        [answer] = logits_of(final.session, [sample])
-        if not np.array_equal(logits, answer):
-            came = "the stamped file answers otherwise than the compared one"
-            raise ParityError(came, "the same bits", "report this")
-        return final.test_report
+    with Segmenter(content, "cpu", threads, self_test=self_test) as segmenter:
+        return list(logits_of(segmenter.session, samples)), segmenter.test_report
+
+
+def prove_file(
+    content: bytes, sample: Array, logits: Float, threads: int | None = None, *, self_test: bool = True
+) -> Mapping[str, Any] | None:
+    """Test the bytes that will be written; arguments, returned report and errors are those of `answers_of`, and:
+
+    Args:
+        logits: what the graph that was compared answers to the sample; its stamp must not have changed it.
+
+    Raises:
+        ParityError: the file gives other logits.
+    """
+    [answer], report = answers_of(content, [sample], threads, self_test=self_test)
+    if not np.array_equal(logits, answer):
+        came = "the stamped file answers otherwise than the compared one"
+        raise ParityError(came, "the same bits", "report this")
+    return report

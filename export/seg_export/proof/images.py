@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model import Contract
-from seg_runtime.pipeline import Array, Float, Grid, frame
+from seg_runtime import Array, Contract, Float, ImageError
+from seg_runtime.pipeline import Grid, dtype_maximum, frame
 
 PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 WINDOWS_PER_IMAGE = 2  # of a real one
@@ -111,3 +112,25 @@ def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Floa
     grid = Grid.of(framed.shape[:-1], contract.geometry)
     chosen = set(_evenly(len(grid.origins()), count))
     yield from (w for place, w in enumerate(grid.windows(framed, contract.input.intensity)) if place in chosen)
+
+
+def as_dtype(image: Array, dtype: np.dtype[Any], contract: Contract) -> Array:
+    """An image `(H, W, C)` in the dtype that a host-ready file takes, its grey values on that dtype's scale.
+
+    Raises:
+        ImageError: the dtype cannot hold them.
+    """
+    if image.dtype == dtype:
+        return image
+    if contract.input.intensity.method == "window":  # raw values keep their meaning
+        cast = image.astype(dtype)
+        if (cast != image).any():
+            came = f"the images have grey values of {image.dtype} that {dtype} cannot hold"
+            raise ImageError(came, "a dtype that holds them", f"pass --host-dtype {image.dtype}")
+        return cast
+    scale = dtype_maximum(dtype) / dtype_maximum(image.dtype)
+    if dtype.kind == "u" and scale < 1:
+        raise ImageError(
+            f"the images are {image.dtype}", f"{dtype} as --host-dtype says", f"pass --host-dtype {image.dtype}"
+        )
+    return (image * np.float64(scale)).astype(dtype)

@@ -15,7 +15,8 @@ from seg_export.graph.stamp import stamped
 from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Intensity, ModelError, Segmenter, SelfTestError
 from seg_runtime.checks.selftest import SelfTest
-from seg_runtime.model.golden import GOLDEN_KEY, Golden, Pixels, Sample
+from seg_runtime.model import GOLDEN_KEY
+from seg_runtime.model.golden import Golden, Pixels, Sample
 
 from tests.support.commands import seg_run
 from tests.support.contracts import changed, contract

@@ -30,6 +30,7 @@ class Corridor(Builder):
         super().__init__(prefix)
         self.contract, self.geometry = contract, contract.geometry
         self.dtype = contract.file.dtype or ""
+        self.maximum = dtype_maximum(np.dtype(self.dtype))
 
     def frame(self, image: str, sizes: Sizes) -> tuple[str, Sizes]:
         """`geometry.frame` of an image of these sizes, and the sizes of what comes out."""
@@ -39,7 +40,7 @@ class Corridor(Builder):
             framed = self._integers(self.geometry.input_shape)
         else:
             framed = self._fitting(sizes)
-        return resize(self, image, framed, self.dtype), framed
+        return resize(self, image, framed, self.dtype, self.maximum), framed
 
     def _fitting(self, sizes: Sizes) -> Sizes:
         """`geometry.framed_shape` of `fit`."""
@@ -57,12 +58,12 @@ class Corridor(Builder):
 
     def normaliser(self, image: str) -> tuple[str, str, bool]:
         """`Normaliser.of` of a framed image: shift and factor per channel, float32, and whether to clip."""
-        intensity, dtype = self.contract.input.intensity, np.dtype(self.dtype)
+        intensity = self.contract.input.intensity
         if intensity.method != "zscore":  # which alone looks at the pixels
-            known = Normaliser.of(np.empty((0, 0, 1), dtype), intensity)
+            known = Normaliser.of(np.empty((0, 0, 1), self.dtype), intensity)
             return self.const(known.shift, np.float32), self.const(known.factor, np.float32), known.clip
         mean, std = self._mean_std(image)
-        unit = self.double(dtype_maximum(dtype))
+        unit = self.double(self.maximum)
         shift = self("Mul", self("Div", mean, unit), unit)
         spread = self("Max", self("Div", std, unit), self.double(intensity.std_floor))
         factor = self("Div", self.double(1), self("Mul", spread, unit))

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from seg_runtime import Array, Contract, ParityError, SegError
 from seg_runtime.answers import Labels, answer_of
-from seg_runtime.model import Contract, HostReadyFile
-from seg_runtime.pipeline import Array, dtype_maximum
-from seg_runtime.support import ImageError, ParityError, SegError
+from seg_runtime.model import HostReadyFile
 
-from ...proof import Picture, generated, generated_images, some
+from ...proof import Picture, as_dtype, generated, generated_images, some
 from ..step import Request, State, Step
 from .graph import host_ready
 
@@ -63,28 +62,9 @@ def _images(images: Sequence[Picture], contract: Contract) -> Iterator[Array]:
     """Whole images, and crops or mirrored extensions of them in the sizes that matter, `(H, W, C)` of the host's dtype."""
     real = [picture.part(contract) for picture in some(images, IMAGES)]
     whole = real or list(generated_images(contract, 2))
-    cast = [_as_host(image, contract) for image in whole]
+    cast = [as_dtype(image, np.dtype(contract.file.dtype), contract) for image in whole]
     yield from cast
     for place, shape in enumerate(_sizes(contract)):
         image = cast[place % len(cast)]
         over = [(0, max(0, n - have)) for n, have in zip(shape, image.shape[:2], strict=True)]
         yield np.pad(image, [*over, (0, 0)], "symmetric")[: shape[0], : shape[1]]
-
-
-def _as_host(image: Array, contract: Contract) -> Array:
-    """The image in the host's dtype, its grey values on that dtype's scale."""
-    dtype = np.dtype(contract.file.dtype)
-    if image.dtype == dtype:
-        return image
-    if contract.input.intensity.method == "window":  # raw values keep their meaning
-        cast = image.astype(dtype)
-        if (cast != image).any():
-            came = f"the images have grey values of {image.dtype} that {dtype} cannot hold"
-            raise ImageError(came, "a dtype that holds them", f"pass --host-dtype {image.dtype}")
-        return cast
-    scale = dtype_maximum(dtype) / dtype_maximum(image.dtype)
-    if dtype.kind == "u" and scale < 1:
-        raise ImageError(
-            f"the images are {image.dtype}", f"{dtype} as --host-dtype says", f"pass --host-dtype {image.dtype}"
-        )
-    return (image * np.float64(scale)).astype(dtype)

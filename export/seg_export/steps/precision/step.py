@@ -14,6 +14,7 @@ from ..step import State, Step
 from . import fp16, int8
 from .calibrate import Spread, inferring, meaning, spread
 from .choose import TAILS, choose
+from .cost import GOAL
 from .gate import IMAGES, Known, answered, judge
 from .tolerance import check_kernels, tolerance
 
@@ -94,7 +95,7 @@ def _int8(state: State, found: Spread, known: Iterable[Known]) -> _Made:
     def watch(done: int, total: int) -> None:
         state.progress("measuring ranges" if total == len(TAILS) else "measuring layers", done, total)
 
-    tail, kept = choose(int8.layers(graph), make, lost_by, watch)
+    tail, kept = choose(int8.layers(graph), make, lost_by, GOAL, watch)
     made = make(tail, kept)
     return _Made(made, {"in_float": list(kept), "reduce_range": reduce_range, "tail": tail}, reference=meaning(made))
 

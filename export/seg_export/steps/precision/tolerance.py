@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from seg_runtime.model import Contract
-from seg_runtime.pipeline import Float, Infer, window_logits
-from seg_runtime.support import ParityError
+from seg_runtime import Contract, Float, Infer, ParityError
+from seg_runtime.pipeline import window_logits
 
 from ...proof import CANDIDATES, Tolerance, generated, generated_images
 
