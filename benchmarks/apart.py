@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
+from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
+from seg_runtime.pipeline import Array, Float, Grid
 from seg_runtime.pipeline.geometry import frame, unframe
-from seg_runtime.pipeline.postprocess import decide, place
-from seg_runtime.pipeline.preprocess import Array, Float, plan, windows
 from seg_runtime.segmenter import Progress
 
 from .measure import milliseconds
@@ -64,7 +64,7 @@ class Here:
         infer = self.running.infer
         if infer is not None:
             return milliseconds(lambda: infer(self.window))
-        image = picture(self.contract, self.contract.output_shape[0])
+        image = picture(self.contract, self.contract.geometry.output_shape[0])
         return milliseconds(lambda: self.running.labels(image, None))
 
     def logits(self) -> Float | None:
@@ -89,11 +89,11 @@ class Here:
     def follow(self, side: int, share: float) -> None:
         """As `Timed` says."""
         framed = frame(picture(self.contract, side), self.contract)
-        self.grid = plan(framed.shape[:-1], self.contract)
+        self.grid = Grid.of(framed.shape[:-1], self.contract.geometry)
         self.origins = self.grid.origins()
         pace = 1 / max(share, 1 / len(self.origins))
         self.chosen = sorted({int(i * pace) for i in range(round(len(self.origins) / pace))})
-        self.numbered = enumerate(windows(framed, self.grid, self.contract.intensity))
+        self.numbered = enumerate(self.grid.windows(framed, self.contract.input.intensity))
         self.found = np.full(self.grid.shape, NOT_RUN, np.uint8)
         self.ms: list[float] = []
 
@@ -106,7 +106,7 @@ class Here:
             before = time.perf_counter()
             logits = self.running.infer(cut)[0]
             self.ms.append((time.perf_counter() - before) * 1000)
-            place(decide(logits, self.contract), self.grid, self.origins[wanted], self.found)
+            self.grid.place(answer_of(self.contract).window(logits), self.origins[wanted], self.found)
 
     def followed(self, labels: Labels) -> tuple[float, float]:
         """As `Timed` says."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from seg_runtime.answers import answer_of
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.postprocess import decide
-from seg_runtime.pipeline.preprocess import Array, Float, cut, normaliser
+from seg_runtime.pipeline import Array, Float, Normaliser, cut
 from seg_runtime.segmenter import Progress
 
 from .speed_forms import OURS, PLAIN, Bench, Form, Labels, MissingError, Running, bare, by_windows, plain_export
@@ -27,11 +27,14 @@ def quantized(bench: Bench) -> Path:
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-        from seg_export.proof.pictures import image_windows, pictures
+        from seg_export.pictures import pictures
+        from seg_export.proof import image_windows
 
         class Windows(CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:
-                self.windows: Iterator[Float] = image_windows(pictures(bench.calibration), bench.contract, 1)
+                self.windows: Iterator[Float] = image_windows(
+                    pictures(bench.calibration, bench.contract), bench.contract, 1
+                )
 
             def get_next(self) -> dict[str, Float] | None:
                 window = next(self.windows, None)
@@ -138,8 +141,10 @@ def _monai(path: Path, contract: Contract, threads: int) -> Running:
     from monai.inferers import SlidingWindowInferer
 
     model = _network(path, threads, channels_last=True)
-    size, out, margin = contract.input_shape, contract.output_shape, contract.margin
-    overlap = [1 - (step + 0.5) / n for step, n in zip(contract.step, size, strict=True)]  # it rounds the step down
+    size, out, margin = contract.geometry.input_shape, contract.geometry.output_shape, contract.geometry.margin
+    overlap = [
+        1 - (step + 0.5) / n for step, n in zip(contract.geometry.step, size, strict=True)
+    ]  # it rounds the step down
     inferer = SlidingWindowInferer(size, sw_batch_size=1, overlap=overlap)
     ring = (margin[1], margin[1], margin[0], margin[0])
     inferer.roi_weight_map = torch.nn.functional.pad(torch.ones(1, 1, *out), ring)
@@ -151,12 +156,14 @@ def _monai(path: Path, contract: Contract, threads: int) -> Running:
     def labels(image: Array, progress: Progress | None) -> Labels:
         shape = image.shape[:-1]
         # up to where the last window ends: MONAI moves it back to the image's edge otherwise, out of the pooling's phase
-        whole = [-(-max(0, n - o) // s) * s + i for n, o, s, i in zip(shape, out, contract.step, size, strict=True)]
+        whole = [
+            -(-max(0, n - o) // s) * s + i for n, o, s, i in zip(shape, out, contract.geometry.step, size, strict=True)
+        ]
         mirrored = cut(image, tuple(-m for m in margin), tuple(whole))
-        values = np.moveaxis(normaliser(image, contract.intensity)(mirrored), -1, 0)[None]
+        values = np.moveaxis(Normaliser.of(image, contract.input.intensity)(mirrored), -1, 0)[None]
         logits = inferer(torch.from_numpy(np.ascontiguousarray(values)), window)
         centre = logits[0, :, margin[0] : margin[0] + shape[0], margin[1] : margin[1] + shape[1]]
-        return decide(centre.numpy(), contract)
+        return answer_of(contract).window(centre.numpy())
 
     return Running(labels)
 

@@ -15,16 +15,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
 from seg_export.steps.precision.calibrate import spread
 from seg_export.steps.precision.int8 import quantised, saturates
-from seg_export.steps.rewrite.apply import RULES, layers_of, rewritten
-from seg_export.steps.rewrite.constants import Constants
-from seg_export.steps.rewrite.default import default_table
+from seg_export.steps.rewrite.apply import default_table, forms_of, layers_of, rewritten
 from seg_export.steps.rewrite.layers import FORMS, Layer
 from seg_runtime.engine.providers import open_session
 from seg_runtime.engine.tuning import Setup
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Infer
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
@@ -50,18 +48,10 @@ def cases(layers: list[Layer], forms: list[str]) -> Iterator[Case]:
     for form in forms:
         used = [p for p in PRECISIONS if form in defaults[p].values()]
         for precision in used or PRECISIONS:
-            takers = [layer for layer in layers if can_take(layer, form)]
+            takers = [layer for layer in layers if form in forms_of(layer)]
             chosen = [layer for layer in takers if not used or defaults[precision].get(layer.name) == form]
             if chosen:
                 yield Case(form, precision, tuple(chosen), bool(used))
-
-
-def can_take(layer: Layer, form: str) -> bool:
-    """Whether a rewrite can give a layer this form."""
-    if REWRITES[form] != layer.kind:
-        return False
-    constants = Constants()
-    return any(rule({}, constants).fits(layer) for rule in RULES if form in rule.forms)  # type: ignore[no-untyped-call]
 
 
 class Plain:

@@ -111,7 +111,7 @@ def _measure(options: argparse.Namespace, folder: Path, found: dict[str, Any]) -
     _same(
         found,
         "network",
-        f"U-Net of width {checkpoint.network['width']}, {weights}, {checkpoint.contract.channels} channels",
+        f"U-Net of width {checkpoint.network['width']}, {weights}, {checkpoint.contract.input.channels} channels",
     )
     bench = prepared(checkpoint, folder, options.data, options.threads)
     scored = []

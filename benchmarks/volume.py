@@ -18,7 +18,9 @@ import nibabel
 import numpy as np
 import torch
 from seg_export.pipeline import export, write
-from seg_runtime.model.contract import ClassInfo, Contract, Intensity
+from seg_runtime.model.answer import ClassInfo
+from seg_runtime.model.contract import Contract
+from seg_runtime.model.input import Intensity
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import Network, UNet, UNet3D, described
 

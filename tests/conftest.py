@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_export.steps.hostready.prove import HostForm
-from seg_runtime.model.contract import Intensity, OutputInfo
+from seg_export.options import ExportOptions
+from seg_runtime.model.answer import OutputInfo
+from seg_runtime.model.input import Intensity
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.contracts import contract_of
@@ -28,16 +29,16 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         classes: int = 2,
         geometry: str = "tile",
         intensity: Intensity = Intensity("scale"),  # noqa: B008 - frozen
-        task: str = "multiclass",
+        decision: str = "argmax",
         input_size: int = SMALL,
         pixels: str = "integer",
-        host: HostForm | None = None,
+        options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     ) -> Made:
-        key = (skip, seed, channels, classes, geometry, intensity, task, input_size, pixels, host)
+        key = (skip, seed, channels, classes, geometry, intensity, decision, input_size, pixels, options)
         if key not in known:
             net = mixed_network(channels, classes, 2, skip, input_size, seed)
-            how = contract_of(net, input_size, geometry=geometry, intensity=intensity, task=task, pixels=pixels)
-            known[key] = made(tmp_path_factory.mktemp("model"), net, how, host)
+            how = contract_of(net, input_size, method=geometry, intensity=intensity, decision=decision, pixels=pixels)
+            known[key] = made(tmp_path_factory.mktemp("model"), net, how, options)
         return known[key]
 
     return make

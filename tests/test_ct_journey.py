@@ -49,8 +49,8 @@ def test_from_ct_slices_to_a_dicom_seg(tmp_path: Path) -> None:
     done(seg_export(tmp_path / "m.pt", tmp_path / "m.onnx", "--images", data, "--codes", tmp_path / "codes.json"))
     metadata = onnxruntime.InferenceSession(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
     contract = Contract.from_json(metadata[METADATA_KEY])
-    assert (contract.pixels, contract.intensity.method) == ("float", "window")
-    assert -1100 < contract.intensity.level < 200  # in HU, and not drawn down by the padding
+    assert (contract.input.pixels, contract.input.intensity.method) == ("float", "window")
+    assert -1100 < contract.input.intensity.level < 200  # in HU, and not drawn down by the padding
 
     done(seg_run(tmp_path / "new", "--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--provider", "cpu"))
     target = tmp_path / "out" / "new_seg.dcm"

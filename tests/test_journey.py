@@ -10,12 +10,14 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime import Segmenter
-from seg_runtime.formats.pictures import decode, fit_channels
-from seg_runtime.segmenter import segment_labels
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline.fit import fit_channels
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.evaluation.infer import torch_infer
 
 from tests.support.places import REAL, SAMPLES
+
+from .support.reading import decode
 
 
 def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -59,8 +61,8 @@ def test_masks_equal_those_of_torch(journey, cells):
     checkpoint = load(journey / "model.pt")
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
     for path in sorted((cells / "images").iterdir()):
-        image = fit_channels(next(decode(path.read_bytes(), path.name)), checkpoint.contract.channels)
-        expected = segment_labels(image, checkpoint.contract, infer)
+        image = fit_channels(next(decode(path.read_bytes(), path.name)), checkpoint.contract.input.channels)
+        expected = answer_of(checkpoint.contract).segment(image, infer)
         assert np.array_equal(np.asarray(Image.open(journey / "out" / f"{path.stem}_mask.png")), expected)
 
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import torch
 from PIL import Image, ImageSequence
-from seg_runtime.formats.pictures import fitted
-from seg_runtime.pipeline.walk import segment_values
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline import fitted
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.readers import find_cases
 from seg_toolkit.evaluation.infer import torch_infer
@@ -28,7 +28,7 @@ def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
     scales = np.array([o.scale for o in checkpoint.contract.outputs])[:, None, None]
     for case in find_cases(checkpoint.reader, data, print):
-        expected = segment_values(fitted(case.image(), checkpoint.contract), checkpoint.contract, infer)
+        expected = answer_of(checkpoint.contract).segment(fitted(case.image(), checkpoint.contract), infer)
         with Image.open(out / f"{case.name}_values.tif") as image:
             written = np.stack([np.array(page) for page in ImageSequence.Iterator(image)])
         assert written.shape == (4, 112, 112)

@@ -31,8 +31,11 @@ def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
     path = tmp_path / "new" / "1m00.pdb"
     done(seg_run("--model", file, "--provider", "cpu", "--out", out, "--probabilities", "map", path))
     with Segmenter(file, provider="cpu") as segmenter:
-        assert segmenter.contract.voxels is not None
-        assert (segmenter.contract.voxels.side_angstrom, segmenter.contract.voxels.channels) == (2, CHANNELS)
+        assert segmenter.contract.input.voxels is not None
+        assert (segmenter.contract.input.voxels.side_angstrom, segmenter.contract.input.voxels.channels) == (
+            2,
+            CHANNELS,
+        )
         found = segmenter(path, probabilities=True)
     scores = gemmi.read_ccp4_map(str(out / "1m00_probabilities.mrc"), setup=True).grid
     record = json.loads((out / "1m00.json").read_text())

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
-from seg_export.steps.hostready.prove import HostForm
-from seg_export.steps.precision.make import Precision
 from seg_runtime import ClassInfo, Segmenter
-from seg_runtime.pipeline.walk import segment_labels
+from seg_runtime.answers import answer_of
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import from_options
@@ -42,7 +41,7 @@ def checkpoint(name: str, width: int = 4) -> Checkpoint:
         logits = model(torch.rand(1, 3, side, side))[0].flatten(1)
         model.head.weight /= logits.std(1)[:, None, None, None]
         model.head.bias.copy_((model.head.bias - logits.median(1).values) / logits.std(1))
-    return checkpoint_of(model, contract_of(model, side, geometry=geometry))
+    return checkpoint_of(model, contract_of(model, side, method=geometry))
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -50,12 +49,12 @@ def test_parity_holds(name):
     exported = export(checkpoint(name))
     assert exported.contract.parity["holds"]
     assert 0 < exported.contract.parity["relative_error"] < 1e-5
-    assert exported.contract.stride == (32 if "ternaus" in name else 4)
+    assert exported.contract.geometry.stride == (32 if "ternaus" in name else 4)
 
 
 @pytest.mark.parametrize("name", ["padded, batch norm", "attention", "multiscale"])
 def test_rewriting_finds_its_layers_and_leaves_the_others(name):
-    exported = export(checkpoint(name), optimize=True)
+    exported = export(checkpoint(name), ExportOptions(optimize=True))
     assert exported.contract.parity["relative_error"] < 1e-5
     forms = exported.contract.provenance["rewritten"]
     if name == "padded, batch norm":
@@ -69,7 +68,7 @@ def test_rewriting_finds_its_layers_and_leaves_the_others(name):
 
 @pytest.mark.parametrize("name", ["attention", "ternaus, whole"])
 def test_host_ready(name):
-    exported = export(checkpoint(name), host=HostForm())
+    exported = export(checkpoint(name), ExportOptions(host_ready=True))
     assert exported.contract.parity["host_ready"]["differing"] == 0
 
 
@@ -77,7 +76,7 @@ def test_host_ready(name):
 def test_the_runtime_answers_as_torch_does(name):
     source = checkpoint(name)
     image = np.random.default_rng(0).integers(0, 256, (75, 90, 3), dtype=np.uint8)
-    expected = segment_labels(image, source.contract, torch_infer(source.build(), torch.device("cpu")))
+    expected = answer_of(source.contract).segment(image, torch_infer(source.build(), torch.device("cpu")))
     assert 0 < expected.mean() < 1
     with Segmenter(export(source).content, "cpu", self_test=True) as segmenter:
         labels = segmenter(image).labels
@@ -102,8 +101,10 @@ def test_batch_norm_costs_nothing_when_exported():
 
 def test_int8_of_attention(tmp_path):
     images = folder(tmp_path / "calibration")
-    exported = export(bright(kind=AttentionUNet), precision=Precision("int8", images, reduce_range=False))
-    assert exported.contract.precision == "int8"
+    exported = export(
+        bright(kind=AttentionUNet), ExportOptions(precision="int8", calibration=images, reduce_range=False)
+    )
+    assert exported.contract.file.precision == "int8"
     assert exported.contract.parity["int8"]["drop"] < 1
     with Segmenter(exported.content, "cpu", self_test=True) as segmenter:
-        assert segmenter.contract.precision == "int8"
+        assert segmenter.contract.file.precision == "int8"

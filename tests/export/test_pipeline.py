@@ -6,8 +6,9 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import IR_VERSION, OPSET, stamped
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.engine.session import Session
@@ -144,14 +145,16 @@ def test_another_input_size(saved, tmp_path):
     result = seg_export(saved, tmp_path / "m.onnx", "--input-size", "300")
     assert result.exit_code == 0, result.output
     session = Session(tmp_path / "m.onnx", "cpu")
-    assert (session.contract.input_shape, session.contract.output_shape) == ((300, 300), (116, 116))
+    assert (session.contract.geometry.input_shape, session.contract.geometry.output_shape) == ((300, 300), (116, 116))
 
 
 def test_labels_do_not_depend_on_the_input_size(tmp_path):
     """Tiling is exact, so a smaller window gives the same answer."""
     source = checkpoint()
     image = np.random.default_rng(1).integers(0, 256, (420, 390), dtype=np.uint8)
-    answers = [Segmenter(export(source, input_size=size).content, "cpu")(image).labels for size in (300, 572)]
+    answers = [
+        Segmenter(export(source, ExportOptions(input_size=size)).content, "cpu")(image).labels for size in (300, 572)
+    ]
     assert 0 < answers[0].mean() < 1
     assert np.array_equal(*answers)
 
@@ -215,6 +218,6 @@ def test_a_contract_that_does_not_fit_the_graph_is_refused():
 def test_fit_needs_no_tiling_size_but_tile_does():
     source = checkpoint()
     with pytest.raises(SegError, match="at least 16 px"):
-        export(source, input_size=188)
-    source.contract = changed(source.contract, geometry="fit")
-    assert export(source, input_size=188).contract.parity["holds"]
+        export(source, ExportOptions(input_size=188))
+    source.contract = changed(source.contract, method="fit")
+    assert export(source, ExportOptions(input_size=188)).contract.parity["holds"]

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime import Intensity, Segmenter
-from seg_runtime.pipeline.postprocess import margins
-from seg_runtime.pipeline.preprocess import Array
-from seg_runtime.segmenter import window_logits
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline import Array, window_logits
 
 from tests.support.images import noise_image
 from tests.support.models import MakeModel
@@ -65,9 +64,9 @@ def undisputed(segmenter: Segmenter, height: int, width: int, seed: int) -> Arra
     """A picture `(H, W, C)` in which each label wins by more than `TIE`."""
     contract = segmenter.contract
     for draw in range(seed * 100, seed * 100 + 100):
-        pixels = noise_image(height, width, contract.channels, draw)
+        pixels = noise_image(height, width, contract.input.channels, draw)
         _, answers = window_logits(pixels, contract, segmenter.session.run)
-        if min(margins(logits, contract).min() for logits in answers) > TIE:
+        if min(answer_of(contract).margins(logits).min() for logits in answers) > TIE:
             return pixels
     raise AssertionError("no picture without a tie")
 
@@ -79,8 +78,11 @@ def make_case(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -
     def make(name: str) -> Case:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            window, host = make_model(**MODELS[name]), make_model(**MODELS[name], host=HostForm("uint8"))
-            channels = window.contract.channels
+            window, host = (
+                make_model(**MODELS[name]),
+                make_model(**MODELS[name], options=ExportOptions(host_ready=True, host_dtype="uint8")),
+            )
+            channels = window.contract.input.channels
             pictures = []
             with Segmenter(window.path, provider="cpu") as segmenter:
                 for seed, (height, width) in enumerate(SIZES):

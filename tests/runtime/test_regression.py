@@ -11,14 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime import SegError, Segmenter, SelfTestError
-from seg_runtime.answers.answer import Labels, Values
+from seg_runtime.answers import Labels, Values, answer_of
 from seg_runtime.answers.valuemap import grey, value_map
 from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract, OutputInfo
+from seg_runtime.model.answer import OutputInfo
+from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import Golden
-from seg_runtime.pipeline.postprocess import from_units, to_units
-from seg_runtime.pipeline.preprocess import Float
-from seg_runtime.pipeline.walk import segment_labels, segment_values
+from seg_runtime.pipeline import Float
 
 from tests.support.commands import seg_run
 from tests.support.contracts import changed, contract
@@ -39,10 +38,11 @@ def picture(tmp_path: Path) -> Path:
 
 def test_units_by_hand_and_back() -> None:
     network = np.array([[[0.0, 1.0]], [[-2.0, 4.0]]], np.float32)  # (2, 1, 2)
-    values = to_units(network, TWO)
+    answer = Values(contract(100, 60, stride=4, outputs=TWO))
+    values = answer.window(network)
     assert values.tolist() == [[[10.0, 12.0]], [[-2.0, 1.0]]]
     assert values.dtype == np.float32
-    back = from_units(np.moveaxis(values, 0, -1), TWO)
+    back = answer.to_network(np.moveaxis(values, 0, -1))
     np.testing.assert_array_equal(np.moveaxis(back, -1, 0), network)
 
 
@@ -50,7 +50,7 @@ def in_float64(made: Made, contract: Contract, image: np.ndarray) -> Float:  # t
     net = made.net.double()
     try:
         with torch.inference_mode():
-            return segment_values(image, contract, lambda w: net(torch.from_numpy(w).double()).numpy())
+            return answer_of(contract).segment(image, lambda w: net(torch.from_numpy(w).double()).numpy())
     finally:
         made.net.float()
 
@@ -63,16 +63,16 @@ def test_tiles_answer_as_one_pass_does(regression: Made) -> None:
     np.testing.assert_allclose(tiled, once, rtol=1e-6, atol=1e-9)
     wrong = changed(regression.contract, stride=9)  # steps of 54 px meet the poolings in another phase
     odd = np.abs(in_float64(regression, wrong, image) - once).max(axis=(1, 2))
-    assert (odd > 0.01 * np.array([o.scale for o in regression.contract.outputs])).all()
+    assert (odd > 0.01 * np.array([o.scale for o in regression.contract.answer.outputs])).all()
 
 
 def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made) -> None:
     image = noise_image(150, 90, 1)
-    expected = segment_values(image, regression.contract, regression.torch_run)
+    expected = answer_of(regression.contract).segment(image, regression.torch_run)
     with Segmenter(regression.path, "cpu") as segmenter:
         found = segmenter(image)
     assert (found.values.shape, found.values.dtype) == ((2, 150, 90), np.float32)
-    scales = np.array([o.scale for o in regression.contract.outputs])[:, None, None]
+    scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
     assert (np.abs(found.values - expected) < 1e-4 * scales).all()
     assert 200 < found.values[0].mean() < 400
     assert -3e-3 < found.values[1].mean() < -1e-3
@@ -81,17 +81,16 @@ def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made)
 def test_labels_of_a_regression_and_values_of_a_segmentation_are_refused(regression: Made, model: Made) -> None:
     image = noise_image(80, 80, 1)
     found = Segmenter(regression.path, "cpu")(image)
-    for ask in (lambda: found.labels, lambda: found.probabilities):
-        with pytest.raises(SegError, match=r"of a regression; wanted a model of classes: take its values"):
-            ask()
-    with pytest.raises(SegError, match="labels or probabilities of a regression"):
-        segment_labels(image, regression.contract, regression.torch_run)
-    with pytest.raises(SegError, match="labels or probabilities of a regression"):
+    with pytest.raises(SegError, match=r"labels of a model that answers values; .*: take \.values"):
+        _ = found.labels
+    with pytest.raises(SegError, match=r"probabilities of a model that answers values; wanted a model of classes"):
+        _ = found.probabilities
+    with pytest.raises(SegError, match="probabilities of a model that answers values"):
         Segmenter(regression.path, "cpu")(image, probabilities=True)
     labelled = Segmenter(model.path, "cpu")(image.repeat(3, -1))
-    with pytest.raises(SegError, match="values of a model of classes"):
+    with pytest.raises(SegError, match=r"values of a model that answers labels; .*: take \.labels"):
         _ = labelled.values
-    assert (Labels.kind, Values.kind) == ("mask", "values")
+    assert (Labels.data, Values.data) == ("labels", "values")
 
 
 def test_seg_run_writes_floats_a_record_and_a_picture(regression: Made, picture: Path, tmp_path: Path) -> None:
@@ -131,17 +130,18 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
 
 
 def test_several_windows_in_a_call_and_files_of_other_windows_answer_alike(regression: Made, tmp_path: Path) -> None:
+    from seg_export.options import ExportOptions
     from seg_export.pipeline import export, write
     from seg_toolkit.checkpoints.checkpoint import load
 
     checkpoint = load(regression.checkpoint)
-    write(export(checkpoint, batch=3), tmp_path / "batch.onnx")
-    write(export(checkpoint, input_size=140), tmp_path / "large.onnx")
+    write(export(checkpoint, ExportOptions(batch=3)), tmp_path / "batch.onnx")
+    write(export(checkpoint, ExportOptions(input_size=140)), tmp_path / "large.onnx")
     image = noise_image(150, 200, 1)
     expected = Segmenter(regression.path, "cpu")(image).values
     for files in ([tmp_path / "batch.onnx"], [regression.path, tmp_path / "large.onnx"]):
         found = Segmenter(files, "cpu")(image).values
-        scales = np.array([o.scale for o in regression.contract.outputs])[:, None, None]
+        scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
         assert (np.abs(found - expected) < 1e-4 * scales).all()
 
 
@@ -149,11 +149,11 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
     words = ["--model", regression.path, "--out", tmp_path / "out"]
     told = seg_run(*words, "--probabilities", "npy", picture)
     assert told.exit_code == 1
-    assert told.stderr.splitlines()[-1].startswith("error: --probabilities of a regression; wanted its values")
+    assert "probabilities of a model that answers values; wanted a model of classes" in told.stderr
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / "v.nii.gz")
     told = seg_run(*words, tmp_path / "v.nii.gz")
     assert told.exit_code == 1
-    assert "a NIfTI volume, where a regression has no place for values" in told.stderr
+    assert "a NIfTI volume, where a model's values have no place" in told.stderr
     bad = np.zeros((80, 80), np.float32)
     bad[3, 4] = np.nan
     Image.fromarray(bad).save(tmp_path / "nan.tif")
@@ -204,7 +204,7 @@ def test_grey_by_hand_and_a_tile_for_each_output() -> None:
 def test_a_record_has_no_number_where_there_is_none() -> None:
     values = np.zeros((2, 3, 3), np.float32)
     values[1, 0, 0] = np.inf
-    told = Values(contract(100, 60, stride=4, outputs=TWO)).told(values)["values"]
+    told = Values(contract(100, 60, stride=4, outputs=TWO)).record(values)["values"]
     assert told[0] == {"index": 0, "name": "a", "unit": "", "min": 0.0, "max": 0.0, "mean": 0.0}
     assert (told[1]["min"], told[1]["max"], told[1]["mean"]) == (0.0, None, None)
     json.dumps(told, allow_nan=False)

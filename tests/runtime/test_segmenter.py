@@ -12,10 +12,9 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime import Contract, ImageError, Intensity, SegError, Segmenter
+from seg_runtime.answers import answer_of
 from seg_runtime.engine.session import Session
-from seg_runtime.pipeline.postprocess import decide, margins, stitch
-from seg_runtime.pipeline.preprocess import Array, Float, Grid, mirror_index, plan, windows
-from seg_runtime.segmenter import segment_labels, window_logits
+from seg_runtime.pipeline import Array, Float, Grid, mirror_index, window_logits
 
 from tests.support.images import noise_image
 from tests.support.models import Made, MakeModel
@@ -38,7 +37,7 @@ def one_pass(made: Made, image: Array) -> Float:
 
 
 def tiled(image: Array, grid: Grid, answers: Iterable[Float]) -> Float:
-    return stitch(answers, grid, np.full((2, *image.shape[:2]), np.nan, np.float32))
+    return grid.stitch(answers, np.full((2, *image.shape[:2]), np.nan, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +53,9 @@ def paper_session(paper: Made) -> Session:
 
 def assert_same_labels(labels: Array, logits: Float, wanted: Float, contract: Contract) -> None:
     """Labels equal the reference's, but for a handful of pixels whose two classes tie within float32 rounding."""
-    undecided = margins(wanted, contract) <= 2 * np.abs(logits - wanted).max()
+    undecided = answer_of(contract).margins(wanted) <= 2 * np.abs(logits - wanted).max()
     assert undecided.mean() < 1e-4
-    np.testing.assert_array_equal(labels[~undecided], decide(wanted, contract)[~undecided])
+    np.testing.assert_array_equal(labels[~undecided], answer_of(contract).window(wanted)[~undecided])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -68,12 +67,12 @@ def test_tiling_equals_one_pass_over_the_whole_image(
     wanted = one_pass(paper, image)
     assert np.abs(logits - wanted).max() < 1e-5 * np.ptp(wanted)
     np.testing.assert_array_equal(
-        segment_labels(image, paper.contract, paper_session.run), decide(wanted, paper.contract)
+        answer_of(paper.contract).segment(image, paper_session.run), answer_of(paper.contract).window(wanted)
     )
 
 
 def test_both_classes_occur(paper: Made) -> None:
-    share = decide(one_pass(paper, noise_image(773, 500, seed=5)), paper.contract).mean()
+    share = answer_of(paper.contract).window(one_pass(paper, noise_image(773, 500, seed=5))).mean()
     assert 0.1 < share < 0.9
 
 
@@ -87,9 +86,9 @@ def step_in_float64(made: Made, image: Array, step: int) -> tuple[Float, Float]:
         with torch.inference_mode():
             return net(torch.from_numpy(window.astype(np.float64))).numpy()
 
-    grid = replace(plan(image.shape[:2], made.contract), step=(step, step))
-    pieces = (run(w)[0] for w in windows(image, grid, made.contract.intensity))
-    answer = stitch(pieces, grid, np.full((2, *image.shape[:2]), np.nan))
+    grid = replace(Grid.of(image.shape[:2], made.contract.geometry), step=(step, step))
+    pieces = (run(w)[0] for w in grid.windows(image, made.contract.input.intensity))
+    answer = grid.stitch(pieces, np.full((2, *image.shape[:2]), np.nan))
     return answer, run(padded_window(image))[0, :, : image.shape[0], : image.shape[1]]
 
 
@@ -107,7 +106,7 @@ def test_with_the_resize_skip_the_windows_are_the_definition(make_model: MakeMod
     logits = tiled(image, *window_logits(image, made.contract, session.run))
     wanted = tiled(image, *window_logits(image, made.contract, made.torch_run))
     assert np.abs(logits - wanted).max() < 2e-4  # bilinear weights are rounded otherwise than torch's
-    assert_same_labels(decide(logits, made.contract), logits, wanted, made.contract)
+    assert_same_labels(answer_of(made.contract).window(logits), logits, wanted, made.contract)
 
 
 def test_with_the_resize_skip_one_pass_would_differ(make_model: MakeModel) -> None:
@@ -118,9 +117,11 @@ def test_with_the_resize_skip_one_pass_would_differ(make_model: MakeModel) -> No
 
 
 @pytest.mark.parametrize("geometry", ["tile", "fit", "stretch"])
-@pytest.mark.parametrize(("classes", "task"), [(2, "multiclass"), (3, "multiclass"), (3, "multilabel")])
-def test_labels_are_what_the_probabilities_say(make_model: MakeModel, geometry: str, classes: int, task: str) -> None:
-    made = make_model(geometry=geometry, classes=classes, task=task)
+@pytest.mark.parametrize(("classes", "decision"), [(2, "argmax"), (3, "argmax"), (3, "threshold")])
+def test_labels_are_what_the_probabilities_say(
+    make_model: MakeModel, geometry: str, classes: int, decision: str
+) -> None:
+    made = make_model(geometry=geometry, classes=classes, decision=decision)
     result = Segmenter(made.path, "cpu")(noise_image(131, 90), probabilities=True)
     scores = result.probabilities
     assert scores.shape == (classes, 131, 90)
@@ -128,7 +129,7 @@ def test_labels_are_what_the_probabilities_say(make_model: MakeModel, geometry: 
     assert 0 <= scores.min() <= scores.max() <= 1
     assert len(np.unique(result.labels)) == classes
     best = scores.argmax(axis=0)
-    if task == "multilabel":
+    if decision == "threshold":
         best = np.where(scores[1:].max(axis=0) >= 0.5, 1 + scores[1:].argmax(axis=0), 0)
     else:
         np.testing.assert_allclose(scores.sum(axis=0), 1, rtol=1e-6)

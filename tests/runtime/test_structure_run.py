@@ -12,14 +12,14 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.formats.maps import read_site
-from seg_runtime.formats.opening import image_files
-from seg_runtime.formats.structures import CHANNELS, read_voxels
-from seg_runtime.model.contract import ClassInfo, Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats import image_files
+from seg_runtime.formats.structures import CHANNELS, Site
+from seg_runtime.model.answer import ClassInfo
+from seg_runtime.model.input import Voxels
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError
 from seg_toolkit.networks import UNet3D
 
@@ -28,6 +28,8 @@ from tests.support.contracts import changed, contract_of
 from tests.support.maps import by_the_standard
 from tests.support.models import checkpoint_of
 from tests.support.structures import chain, text
+
+from ..support.reading import read_voxels
 
 pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
@@ -88,7 +90,7 @@ def test_a_structure_gets_maps_that_lie_over_it_and_its_residues(tmp_path: Path,
     }  # fmt: skip
     labels, scores = answer(made, path)
     assert 0.05 < labels.mean() < 0.9
-    site = read_site(protein(), "a.pdb", VOXELS)
+    site = Site.read(protein(), "a.pdb", VOXELS)
     for name, wanted in (("mask", labels), ("probabilities", scores[1])):
         values, first, step, _ = by_the_standard(out / f"1abc_{name}.mrc")
         np.testing.assert_array_equal(values, wanted)
@@ -176,4 +178,4 @@ def test_of_a_folder_a_model_takes_what_it_was_made_for(tmp_path: Path, made: Ma
     (tmp_path / "in" / "a.tif").unlink()
     told = seg_run("--model", made.scans, "--out", tmp_path / "other", tmp_path / "in")
     assert (told.exit_code, "has no images" in told.stderr) == (1, True)
-    assert [files[0].name for files in image_files(tmp_path / "in", structures=True)] == ["a.pdb"]
+    assert [files[0].name for files in image_files(tmp_path / "in", Segmenter(made.atoms, "cpu").contract)] == ["a.pdb"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from seg_runtime.model.contract import ClassInfo
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.model.answer import ClassInfo
+from seg_runtime.pipeline import Array
 from seg_toolkit.checkpoints.checkpoint import Checkpoint
 from seg_toolkit.networks import described
 from seg_toolkit.networks.attention import AttentionUNet

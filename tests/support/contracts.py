@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
-from seg_runtime.model.contract import TASKS, ClassInfo, Contract, Intensity
+from seg_runtime.model import (
+    ChannelFile,
+    ClassInfo,
+    Contract,
+    Geometry,
+    HostReadyFile,
+    Input,
+    Intensity,
+    LabelSpec,
+    ValueSpec,
+    WindowFile,
+)
 from seg_toolkit.networks import Network
 
 COLORS = ((0, 0, 0), (230, 60, 60), (60, 120, 230), (250, 200, 40))
@@ -29,20 +40,18 @@ def contract(
     Args:
         window: px of an axis, or of each.
         output: as `window`; by default what the U-Net's margin of 92 px leaves.
-        classes: as they are, or how many; a regression, which has `outputs`, has none.
-        changes: other fields of the contract, by their names.
+        classes: as they are, or how many; not looked at where there are `outputs`.
+        changes: fields of the contract and of its parts, by their names; see `changed`.
     """
     shape = (window,) * 2 if isinstance(window, int) else tuple(window)
     left = [side - 184 for side in shape] if output is None else output
     inner = (left,) * len(shape) if isinstance(left, int) else tuple(left)
     infos = named(classes) if isinstance(classes, int) else tuple(classes)
-    task = "regression" if "outputs" in changes else changes.pop("task", "multiclass")
-    plain: dict[str, Any] = {"channels": 1, "intensity": Intensity("scale")}
-    infos = () if task == "regression" else infos
-    activation, decision = TASKS[task]
-    return Contract(
-        shape, inner, classes=infos, task=task, activation=activation, decision=decision, **{**plain, **changes}
-    )
+    answer = ValueSpec(changes.pop("outputs")) if "outputs" in changes else LabelSpec(infos)
+    how = Geometry(shape, inner, **{k: changes.pop(k) for k in ("method", "stride") if k in changes})
+    what = {k: changes.pop(k) for k in ("channels", "intensity", "channel_files", "voxels", "pixels") if k in changes}
+    made = Contract(Input(**{"channels": 1, "intensity": Intensity("scale"), **what}), how, answer)
+    return changed(made, **changes)
 
 
 def contract_of(
@@ -56,5 +65,23 @@ def contract_of(
 
 
 def changed(made: Contract, **changes: Any) -> Contract:
-    """The same contract but for some fields."""
+    """The same contract but for some fields, of the contract itself or of any of its parts.
+
+    `dtype` makes it host-ready; `method` is that of the geometry.
+    """
+    if "dtype" in changes and not isinstance(made.file, HostReadyFile):
+        made = replace(made, file=HostReadyFile(made.file.precision))
+    for part in ("input", "geometry", "answer", "file"):
+        known = {f.name for f in fields(getattr(made, part))}
+        if mine := {name: changes.pop(name) for name in list(changes) if name in known}:
+            changes[part] = replace(getattr(made, part), **mine)
     return replace(made, **changes)
+
+
+def channel_files(*endings: str) -> tuple[ChannelFile, ...]:
+    """Channels that are files; `_red*4` is one that is enlarged four times."""
+    parts = (ending.partition("*") for ending in endings)
+    return tuple(ChannelFile(ending, int(factor or 1)) for ending, _, factor in parts)
+
+
+__all__ = ["TWO", "WindowFile", "changed", "channel_files", "contract", "contract_of", "named"]

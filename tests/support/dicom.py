@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 
 NAME, ID, ACCESSION, UID_ROOT = "Zwetschge^Quirin", "PAT4711SECRET", "ACC0815SECRET", "1.2.826.0.1.3680043.8.498.4711"
 SECRETS = (*NAME.split("^"), ID, ACCESSION, "4711")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 
 
 def noise_image(height: int, width: int, channels: int = 3, seed: int = 0, dtype: str = "uint8") -> Array:

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 
 
 def by_the_standard(path: Path) -> tuple[Array, Array, float, int]:

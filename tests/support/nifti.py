@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 
 
 def affine_of(order: str, zooms: tuple[float, float, float] = (0.7, 1.1, 3.0), tilt: float = 0.1) -> Array:

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import numpy as np
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 
 PNG_COLOR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.pipeline.postprocess import stitch
-from seg_runtime.pipeline.preprocess import plan, windows
+from seg_runtime.pipeline import Grid
 from seg_toolkit.networks import Network
 
 from tests.support.contracts import contract_of
@@ -18,15 +17,15 @@ EXACT = 1e-9  # of the range, in float64
 def stitched(network: Network, side: int, image: NDArray[np.float32]) -> NDArray[np.float64]:
     """Logits `(K, H, W)` of an image `(H, W, C)` by windows of `side` px."""
     contract = contract_of(network, side, pixels="float")
-    grid = plan(image.shape[:-1], contract)
+    grid = Grid.of(image.shape[:-1], contract.geometry)
 
     def answers(window: NDArray[np.float32]) -> NDArray[np.float64]:
         with torch.inference_mode():
             answer: NDArray[np.float64] = network(torch.from_numpy(window.copy()).double())[0].numpy()
         return answer
 
-    pieces = (answers(window) for window in windows(image, grid, contract.intensity))
-    return stitch(pieces, grid, np.zeros((len(contract.classes), *grid.shape)))
+    pieces = (answers(window) for window in grid.windows(image, contract.input.intensity))
+    return grid.stitch(pieces, np.zeros((len(contract.classes), *grid.shape)))
 
 
 def seam(network: Network, side: int, whole: int, shape: tuple[int, int]) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime import Array, Contract, Float, ImageError
 from seg_runtime.pipeline import Grid, dtype_maximum, frame
+
+T = TypeVar("T")
 
 PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
 WINDOWS_PER_IMAGE = 2  # of a real one
@@ -43,7 +45,7 @@ class Picture(ABC):
         return image[len(image) // 2] if image.ndim - 1 > contract.geometry.axes else image
 
 
-def some(found: Sequence[Picture], count: int) -> list[Picture]:
+def some(found: Sequence[T], count: int) -> list[T]:
     """At most `count` of them, evenly spaced."""
     return [found[i] for i in _evenly(len(found), count)]
 

@@ -64,7 +64,7 @@ class Nifti(Format):
 def _write_mask(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
     [result] = results
     assert isinstance(result.place, NiftiGrid)
-    _write_labels(file, result.answer, result.place)
+    result.place.write(file, result.answer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,21 @@ class NiftiGrid(Place):
     def same_as(self, other: Place) -> bool:
         """Whether the voxels of both lie where the other's do."""
         return not isinstance(other, NiftiGrid) or bool(np.abs(self.affine - other.affine).max() <= SAME_MM)
+
+    def write(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
+        """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on this grid.
+
+        Affine, its codes (qform, sform), voxel sizes and units are those of the source; the same labels give the same bytes.
+        """
+        header = self.header.copy()
+        header.set_data_dtype(np.uint8)
+        header.set_data_shape(self.shape)
+        header.set_slope_inter(1, 0)
+        header["cal_min"] = header["cal_max"] = 0  # the source's display range
+        kind = _nibabel().Nifti2Image if header["sizeof_hdr"] == 540 else _nibabel().Nifti1Image
+        image = kind(self.stored(labels), None, header)  # with the affine given, nibabel might write its codes anew
+        with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            image.to_stream(packed)
 
     def _turn(self, back: bool) -> Any:
         tool = _nibabel("orientations")
@@ -136,22 +151,6 @@ def channels_of(path: Path) -> int:
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
     return int(shape[3]) if len(shape) > 3 else 1
-
-
-def _write_labels(file: BinaryIO, labels: NDArray[np.uint8], grid: NiftiGrid) -> None:
-    """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on the grid of the volume that they answer.
-
-    Affine, its codes (qform, sform), voxel sizes and units are those of the source; the same labels give the same bytes.
-    """
-    header = grid.header.copy()
-    header.set_data_dtype(np.uint8)
-    header.set_data_shape(grid.shape)
-    header.set_slope_inter(1, 0)
-    header["cal_min"] = header["cal_max"] = 0  # the source's display range
-    kind = _nibabel().Nifti2Image if header["sizeof_hdr"] == 540 else _nibabel().Nifti1Image
-    image = kind(grid.stored(labels), None, header)  # with the affine given, nibabel might write its codes anew
-    with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-        image.to_stream(packed)
 
 
 def _nibabel(part: str = "") -> Any:

@@ -5,15 +5,14 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.proof.golden import COUNT, POSITIONS, crops, generated, golden
-from seg_export.proof.parity import generated_images
-from seg_export.proof.pictures import pictures
+from seg_export.pictures import pictures
+from seg_export.proof import Tolerance, generated, generated_images, golden_samples
+from seg_export.proof.golden import COUNT, POSITIONS
 from seg_runtime import Contract, Intensity
-from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY, Golden
-from seg_runtime.model.modelfile import ModelFile
-from seg_runtime.pipeline.postprocess import decide, margins
-from seg_runtime.pipeline.preprocess import normaliser
-from seg_runtime.segmenter import segment_labels
+from seg_runtime.answers import answer_of
+from seg_runtime.model import GOLDEN_KEY, ModelFile
+from seg_runtime.model.golden import FP32_LIMIT, Golden
+from seg_runtime.pipeline import Normaliser
 from seg_runtime.support.errors import DataError
 from seg_toolkit.evaluation.infer import torch_infer
 
@@ -43,7 +42,7 @@ def test_answers_are_torchs_own(make_model, geometry):
     assert len(samples) == COUNT
     for sample in samples:
         image, seen = sample.pixels.image(), []
-        labels = segment_labels(image, made.contract, lambda w, seen=seen: seen.append(infer(w)) or seen[-1])
+        labels = answer_of(made.contract).segment(image, lambda w, seen=seen: seen.append(infer(w)) or seen[-1])
         assert len(seen) == 1  # one window
         assert np.array_equal(labels, sample.labels)
         assert sample.labels.shape == image.shape[:2] == (68, 68)
@@ -54,24 +53,24 @@ def test_answers_are_torchs_own(make_model, geometry):
 
 def test_close_pixels_are_those_that_an_error_within_the_limit_may_flip(make_model):
     made = make_model()
-    wide = golden(made.contract, brightness, limit=0.01)
+    wide = golden_samples(made.contract, brightness, tolerance=Tolerance(0.01))
     for sample in wide.samples:
         seen = []
-        segment_labels(
-            sample.pixels.image(), made.contract, lambda w, seen=seen: seen.append(brightness(w)) or seen[-1]
+        answer_of(made.contract).segment(
+            sample.pixels.image(), lambda w, seen=seen: seen.append(brightness(w)) or seen[-1]
         )
         logits = seen[0][0]
-        assert np.array_equal(sample.close, margins(logits, made.contract) <= 2 * 0.01 * np.ptp(logits))
+        assert np.array_equal(sample.close, answer_of(made.contract).margins(logits) <= 2 * 0.01 * np.ptp(logits))
         assert 0 < sample.close.mean() < 0.5
         error = 0.01 * np.ptp(logits) * np.random.default_rng(0).choice([-1, 1], logits.shape).astype(np.float32)
-        flips = decide(logits + error, made.contract) != sample.labels
+        flips = answer_of(made.contract).window(logits + error) != sample.labels
         assert flips.any()
         assert not (flips & ~sample.close).any()
 
 
 def test_a_large_window_keeps_small_images_and_logits_of_all_of_it(make_model):
     contract = changed(make_model().contract, input_shape=(700, 700), output_shape=(516, 516))
-    found = golden(contract, brightness)
+    found = golden_samples(contract, brightness)
     for sample in Golden.from_text(found.to_text(), contract).samples:
         assert sample.labels.shape == (388, 388)
         assert sample.positions.max() > 0.99 * 2 * 516 * 516
@@ -103,12 +102,12 @@ def test_text_and_back(make_model):
     ],
 )
 def test_generated_values_span_what_the_intensity_was_made_for(model, intensity, pixels, host_dtype, dtype):
-    form = "host-ready" if host_dtype else "window"
-    contract = changed(model.contract, channels=1, intensity=intensity, pixels=pixels, form=form, host_dtype=host_dtype)
+    form = {"dtype": host_dtype} if host_dtype else {}
+    contract = changed(model.contract, channels=1, intensity=intensity, pixels=pixels, **form)
     [values] = generated_images(contract, 1)
     image = generated(values, contract).image()
     assert image.dtype == dtype
-    answer = normaliser(image, intensity)(image)
+    answer = Normaliser.of(image, intensity)(image)
     assert np.ptp(answer) > (0.5 if intensity.method in ("scale", "window") else 1.5)
     if intensity.method == "window":
         assert (answer == 0).any() or (answer == 1).any()  # it clips
@@ -123,13 +122,14 @@ def grey16(path, seed):
 def test_crops_of_real_images(make_model, tmp_path):
     contract = make_model(channels=1).contract
     values = grey16(tmp_path / "a.png", 0)
-    [pixels] = crops(pictures(tmp_path), contract)
+    *_, sample = golden_samples(contract, brightness, pictures(tmp_path, contract)).samples
+    pixels = sample.pixels
     middle = values[16:84, 11:79]
     assert pixels.dtype == "uint16"
     assert np.abs(pixels.image()[..., 0].astype(int) - middle).max() <= round(np.ptp(middle) / 255)
-    host = changed(contract, form="host-ready", host_dtype="uint8")
+    host = changed(contract, dtype="uint8")
     with pytest.raises(DataError, match=r"a.png has uint16 grey values; wanted uint8"):
-        list(crops(pictures(tmp_path), host))
+        golden_samples(host, brightness, pictures(tmp_path, host))
 
 
 def test_the_option_adds_real_crops_and_the_size_is_told(make_model, tmp_path):
@@ -158,6 +158,6 @@ def test_mixed_samples_are_preferred(make_model):
             logits[:, 0] += 100
         return logits
 
-    chosen = golden(made.contract, moody).samples
+    chosen = golden_samples(made.contract, moody).samples
     assert len(calls) >= 4
     assert all(0.05 < (s.labels == 1).mean() < 0.95 for s in chosen)

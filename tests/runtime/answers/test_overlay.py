@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 from seg_runtime import ClassInfo, Intensity, Segmenter
-from seg_runtime.answers.overlay import blend, outline, overlay, visible
+from seg_runtime.answers.overlay import _outline, blend, overlay, visible
 from seg_runtime.record import stack_record
 
 from tests.support.images import noise_image
@@ -41,7 +41,7 @@ def test_a_constant_16_bit_field_does_not_divide_by_zero() -> None:
 
 def test_outline_by_hand() -> None:
     labels = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
-    assert outline(labels).astype(int).tolist() == [[0, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert _outline(labels).astype(int).tolist() == [[0, 1, 0], [1, 1, 0], [0, 0, 0]]
 
 
 def test_blend_by_hand() -> None:
@@ -50,7 +50,7 @@ def test_blend_by_hand() -> None:
     shown = blend(np.full((6, 6, 3), 100, np.uint8), labels, CLASSES)
     assert shown[0, 0].tolist() == [100, 100, 100]  # background
     assert shown[4, 4].tolist() == [135, 100, 65]  # 0.65 * 100 + 0.35 * colour
-    assert shown[3, 1].tolist() == [200, 100, 0]  # outline
+    assert shown[3, 1].tolist() == [200, 100, 0]  # _outline
 
 
 def test_blend_changes_nothing_where_all_is_background() -> None:

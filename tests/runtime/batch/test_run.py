@@ -2,23 +2,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import ImageError, SegError, Segmenter
-from seg_runtime.batch.run import run
-from seg_runtime.batch.tasks import Wishes, find_tasks
+from seg_runtime.batch import BatchOptions, Task, find_tasks, run
+from seg_runtime.formats import Failures
 
+from tests.support.contracts import contract
 from tests.support.images import noise_image, picture
 from tests.support.models import Made, MakeModel
 from tests.support.pictures import png, tiff
 
 
-def go(segmenter: Segmenter, inputs: list[Path], out: Path, **wishes: object) -> list[str | SegError]:
-    tasks, failed = find_tasks(inputs, out, recursive=False)
+def found(inputs: list[Path], out: Path, recursive: bool = False, **options: Any) -> tuple[list[Task], Failures]:
+    return find_tasks(inputs, out, recursive, contract(), BatchOptions(**options))
+
+
+def go(segmenter: Segmenter, inputs: list[Path], out: Path, **options: Any) -> list[str | SegError]:
+    tasks, failed = found(inputs, out, **options)
     assert not failed
-    return [result for _, result in run(segmenter, tasks, Wishes(**wishes))]  # type: ignore[arg-type]
+    return [result for _, result in run(segmenter, tasks, BatchOptions(**options))]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +33,7 @@ def segmenter(model: Made) -> Segmenter:
 
 
 def stems(inputs: list[Path], out: Path, recursive: bool = False) -> list[str]:
-    return [task.stem.relative_to(out).as_posix() for task in find_tasks(inputs, out, recursive)[0]]
+    return [task.stem.relative_to(out).as_posix() for task in found(inputs, out, recursive)[0]]
 
 
 def test_folders_are_opened_and_their_structure_kept(tmp_path: Path) -> None:
@@ -41,21 +47,21 @@ def test_folders_are_opened_and_their_structure_kept(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_images_fails_and_says_recursive(tmp_path: Path) -> None:
-    tasks, failed = find_tasks([tmp_path], tmp_path, recursive=False)
+    tasks, failed = found([tmp_path], tmp_path)
     assert tasks == []
     assert "--recursive" in str(failed[0][1])
 
 
 def test_the_same_file_twice_is_one_task(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
-    tasks, failed = find_tasks([path, path, tmp_path], tmp_path, recursive=False)
+    tasks, failed = found([path, path, tmp_path], tmp_path)
     assert (len(tasks), failed) == (1, [])
 
 
 def test_two_files_for_one_mask_are_named(tmp_path: Path) -> None:
     first, second = picture(tmp_path / "a.png"), picture(tmp_path / "a.bmp")
-    tasks, failed = find_tasks([first, second], tmp_path / "out", recursive=False)
-    assert [t.source for t in tasks] == [first]
+    tasks, failed = found([first, second], tmp_path / "out")
+    assert [t.source.path for t in tasks] == [first]
     assert [source for source, _ in failed] == [second]
     assert "a.png" in str(failed[0][1])
     assert "a.bmp" in str(failed[0][1])
@@ -149,9 +155,9 @@ def test_one_bad_image_among_many(segmenter: Segmenter, tmp_path: Path, jobs: in
     paths = [picture(tmp_path / f"{i}.png", seed=i) for i in range(6)]
     paths[2].write_bytes(b"no picture")
     results = dict(zip("012345", [None] * 6, strict=True))
-    tasks, _ = find_tasks(paths, tmp_path / "out", recursive=False)
-    for task, result in run(segmenter, tasks, Wishes(jobs=jobs)):
-        results[task.source.stem] = result  # type: ignore[assignment]
+    tasks, _ = found(paths, tmp_path / "out")
+    for task, result in run(segmenter, tasks, BatchOptions(jobs=jobs)):
+        results[task.source.path.stem] = result  # type: ignore[assignment]
     assert isinstance(results.pop("2"), ImageError)
     assert set(results.values()) == {"done"}
     assert sorted(p.name for p in (tmp_path / "out").glob("*_mask.png")) == [f"{i}_mask.png" for i in (0, 1, 3, 4, 5)]
@@ -229,7 +235,7 @@ def test_a_killed_run_is_taken_up_again(segmenter: Segmenter, tmp_path: Path) ->
 def test_an_input_is_never_written_over(tmp_path: Path) -> None:
     for name in ("a.png", "a_mask.png"):
         (tmp_path / name).write_bytes(png(noise_image(20, 30)))
-    tasks, failed = find_tasks([tmp_path / "a.png", tmp_path / "a_mask.png"], tmp_path, recursive=False)
+    tasks, failed = found([tmp_path / "a.png", tmp_path / "a_mask.png"], tmp_path)
     assert [t.source.name for t in tasks] == ["a_mask.png"]
     assert "an input of this run" in str(failed[0][1])
 

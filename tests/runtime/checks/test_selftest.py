@@ -11,8 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_export.graph.stamp import stamped
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.graph import stamped
 from seg_runtime import Intensity, ModelError, Segmenter, SelfTestError
 from seg_runtime.checks.selftest import SelfTest
 from seg_runtime.model import GOLDEN_KEY
@@ -21,7 +20,7 @@ from seg_runtime.model.golden import Golden, Pixels, Sample
 from tests.support.commands import seg_run
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight, spoil_one_weight_in
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 
 def golden_text(path: Path) -> str:
@@ -29,9 +28,9 @@ def golden_text(path: Path) -> str:
 
 
 @pytest.mark.parametrize("geometry", ["tile", "fit", "stretch"])
-@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_good_model_passes(make_model: MakeModel, geometry: str, task: str) -> None:
-    made = make_model(geometry=geometry, task=task, classes=3)
+@pytest.mark.parametrize("decision", ["argmax", "threshold"])
+def test_a_good_model_passes(make_model: MakeModel, geometry: str, decision: str) -> None:
+    made = make_model(geometry=geometry, decision=decision, classes=3)
     with Segmenter(made.path, "cpu", self_test=True) as segmenter:
         report = segmenter.test_report
     assert report is not None
@@ -59,7 +58,7 @@ def test_one_spoiled_weight_fails(model_file: Path) -> None:
     [{"intensity": Intensity("zscore", std_floor=0.01)}, {"geometry": "stretch"}, {"threshold": 0.9}],
 )
 def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) -> None:
-    made = make_model(task="multilabel", classes=3)
+    made = make_model(decision="threshold", classes=3)
     contract = changed(made.contract, **wrong)
     content = stamped(onnx.load(made.path), contract, golden_text(made.path))
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
@@ -118,7 +117,7 @@ def test_images_or_self_test(arguments: list[str]) -> None:
     assert seg_run(*arguments).exit_code == 2
 
 
-CONTRACT = contract(188, geometry="fit")
+CONTRACT = contract(188, method="fit")
 
 
 def by_hand(close: bool) -> Sample:
@@ -196,7 +195,7 @@ def window_body(proto: onnx.ModelProto) -> onnx.GraphProto:
 
 @pytest.mark.parametrize("geometry", ["tile", "fit"])
 def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometry: str) -> None:
-    made = make_model(geometry=geometry, host=HostForm())
+    made = make_model(geometry=geometry, options=HOST_READY)
     report = Segmenter(made.path, "cpu", self_test=True).test_report
     assert report is not None
     assert report["self_test"]["logits_compared"] == 2 * 2 * 5 * 5  # samples, classes, every 16th of 68 px each way

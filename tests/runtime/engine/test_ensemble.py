@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Intensity, ModelError, Segmenter
+from seg_runtime.answers import answer_of
 from seg_runtime.engine.ensemble import check_same
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline.postprocess import margins, stitch
-from seg_runtime.pipeline.preprocess import plan
-from seg_runtime.pipeline.walk import segment_labels, window_logits
+from seg_runtime.pipeline import Grid, window_logits
 from seg_toolkit.checkpoints.checkpoint import load
 
 from tests.support.commands import errors, seg_run
 from tests.support.contracts import changed
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, picture
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and steps by 64
 
@@ -32,13 +32,13 @@ LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and step
 def larger(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quick model exported again, with a larger window."""
     path = tmp_path_factory.mktemp("larger") / "model-380.onnx"
-    write(export(load(model.checkpoint), input_size=LARGER), path)
+    write(export(load(model.checkpoint), ExportOptions(input_size=LARGER)), path)
     return path
 
 
 def whole_logits(session: Session, image: np.ndarray) -> np.ndarray:
     grid, answers = window_logits(image, session.contract, session.run)
-    return stitch(answers, grid, np.zeros((2, *grid.shape), np.float32))
+    return grid.stitch(answers, np.zeros((2, *grid.shape), np.float32))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (68, 68), (70, 150), (197, 196), (300, 410)])
@@ -48,8 +48,8 @@ def test_labels_do_not_depend_on_the_window(model: Made, larger: Path, size: tup
     ours, theirs = whole_logits(small, image), whole_logits(large, image)
     error = np.abs(ours - theirs).max()
     assert error <= 1e-5 * max(1.0, float(np.ptp(ours)))
-    flipped = segment_labels(image, small.contract, small.run) != segment_labels(image, large.contract, large.run)
-    assert (margins(ours, small.contract)[flipped] <= 2 * error).all()  # only what float rounding may move
+    flipped = answer_of(small.contract).segment(image, small.run) != answer_of(large.contract).segment(image, large.run)
+    assert (answer_of(small.contract).margins(ours)[flipped] <= 2 * error).all()  # only what float rounding may move
     assert flipped.mean() <= 1e-4
 
 
@@ -71,14 +71,14 @@ def test_the_cheapest_file_answers_and_the_record_names_it(
     alone = Segmenter(model.path if window == 252 else larger, "cpu")
     assert result.record["model"]["sha256"] == alone.model_sha256
     assert result.record["model"]["window"] == [window, window]
-    assert result.contract.input_shape == (window, window)
+    assert result.contract.geometry.input_shape == (window, window)
     np.testing.assert_array_equal(result.labels, alone(noise_image(*size, seed=5)).labels)
     np.testing.assert_array_equal(result.probabilities, alone(noise_image(*size, seed=5)).probabilities)
 
 
 def test_the_order_of_the_files_does_not_matter_for_the_choice(model: Made, larger: Path) -> None:
     segmenter = Segmenter((larger, model.path), "cpu")
-    assert segmenter(noise_image(60, 60)).contract.input_shape == (252, 252)
+    assert segmenter(noise_image(60, 60)).contract.geometry.input_shape == (252, 252)
     assert segmenter.model_sha256 == Segmenter(larger, "cpu").model_sha256
 
 
@@ -110,7 +110,7 @@ def test_warming_up_measures_every_file(model: Made, larger: Path) -> None:
     members = segmenter._files.members
     assert [len(member.ms) for member in members] == [2, 2]
     assert {"load", "warm_up"} <= set(segmenter(noise_image(60, 60)).record["ms"])
-    cheapest = min(members, key=lambda m: min(m.ms) * len(plan((400, 400), m.contract).origins()))
+    cheapest = min(members, key=lambda m: min(m.ms) * len(Grid.of((400, 400), m.contract.geometry).origins()))
     assert segmenter._files.choose((400, 400)) is cheapest
 
 
@@ -160,17 +160,16 @@ def test_no_file_at_all() -> None:
 
 
 def test_a_file_without_a_size_of_its_own_is_no_help(model: Made, make_model: MakeModel) -> None:
-    from seg_export.steps.hostready.prove import HostForm
 
     with pytest.raises(ModelError, match="form is 'host-ready'"):
-        Segmenter([model.path, make_model(host=HostForm()).path], "cpu")
+        Segmenter([model.path, make_model(options=HOST_READY).path], "cpu")
 
 
 def test_other_geometries_take_the_first_file(make_model: MakeModel, tmp_path: Path) -> None:
     made = make_model(geometry="fit")
-    write(export(load(made.checkpoint), input_size=LARGER), tmp_path / "larger.onnx")
+    write(export(load(made.checkpoint), ExportOptions(input_size=LARGER)), tmp_path / "larger.onnx")
     segmenter = Segmenter([made.path, tmp_path / "larger.onnx"], "cpu")
-    assert segmenter(noise_image(400, 400)).contract.input_shape == (252, 252)
+    assert segmenter(noise_image(400, 400)).contract.geometry.input_shape == (252, 252)
 
 
 def test_both_self_tests_are_taken(model: Made, larger: Path) -> None:
@@ -214,7 +213,7 @@ def test_the_self_test_tests_every_file(
 @pytest.fixture(scope="module")
 def four(model: Made) -> bytes:
     """The quick model again, four windows a call."""
-    return export(load(model.checkpoint), batch=4).content
+    return export(load(model.checkpoint), ExportOptions(batch=4)).content
 
 
 def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: bytes) -> None:
@@ -228,7 +227,7 @@ def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: 
     chosen = [segmenter._files.choose(size) is batch for size in ((68, 68), (132, 132), (132, 196))]
     assert chosen == [False, True, True]  # 2 against 5 ms, 8 against 5, 12 against 10
     result = segmenter(noise_image(132, 196, seed=5))
-    assert result.contract.batch == 4
+    assert result.contract.file.batch == 4
     np.testing.assert_array_equal(result.labels, Segmenter(model.path, "cpu")(noise_image(132, 196, seed=5)).labels)
     assert len(batch.ms) == 3
 

@@ -7,29 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from seg_export.options import ExportOptions
+from seg_export.pictures import pictures
 from seg_export.pipeline import export, write
-from seg_export.proof.pictures import pictures
 from seg_runtime import ImageError, SegError, Segmenter
-from seg_runtime.batch.run import run
-from seg_runtime.batch.tasks import Wishes, find_tasks
+from seg_runtime.batch import BatchOptions, find_tasks, run
 from seg_runtime.formats.channels import group, stacked
-from seg_runtime.model.contract import Contract
 from seg_runtime.support.errors import ContractError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.folder import parse_classes
 
-from tests.support.contracts import changed
+from tests.support.contracts import changed, channel_files
 from tests.support.images import noise_image
 from tests.support.models import Made
 
 ENDINGS = ("_dapi", "_actin", "_tubulin")
+FILES = channel_files(*ENDINGS)
 
 
 @pytest.fixture(scope="module")
 def segmenter(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     checkpoint = load(model.checkpoint)
     path = tmp_path_factory.mktemp("stains") / "model.onnx"
-    write(export(replace(checkpoint, contract=changed(checkpoint.contract, channel_files=ENDINGS))), path)
+    write(export(replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))), path)
     return Segmenter(path, "cpu")
 
 
@@ -42,8 +42,9 @@ def save_case(folder: Path, name: str, seed: int = 0) -> np.ndarray:  # type: ig
 
 
 def go(segmenter: Segmenter, inputs: list[Path], out: Path) -> tuple[list[str | SegError], list[str]]:
-    tasks, failed = find_tasks(inputs, out, False, segmenter.contract.channel_files)
-    return [result for _, result in run(segmenter, tasks, Wishes())], [str(error) for _, error in failed]
+    options = BatchOptions()
+    tasks, failed = find_tasks(inputs, out, False, segmenter.contract, options)
+    return [result for _, result in run(segmenter, tasks, options)], [str(error) for _, error in failed]
 
 
 def test_a_case_is_one_image_and_its_record_names_all_files(segmenter: Segmenter, tmp_path: Path) -> None:
@@ -102,12 +103,12 @@ def test_one_channel_is_never_taken_for_all(segmenter: Segmenter, tmp_path: Path
 
 
 def test_the_longest_ending_counts() -> None:
-    whole, failed = group([Path("x_b.tif"), Path("x_a_b.tif")], ["_b", "_a_b"])
+    whole, failed = group([Path("x_b.tif"), Path("x_a_b.tif")], channel_files("_b", "_a_b"))
     assert (whole, failed) == ({Path("x"): (Path("x_b.tif"), Path("x_a_b.tif"))}, [])
 
 
 def test_two_files_of_one_channel_are_named() -> None:
-    _, failed = group([Path("x_b.png"), Path("x_b.tif"), Path("x_a.tif")], ["_a", "_b"])
+    _, failed = group([Path("x_b.png"), Path("x_b.tif"), Path("x_a.tif")], channel_files("_a", "_b"))
     assert "x_b.tif and x_b.png" in str(failed[0][1])
 
 
@@ -120,11 +121,11 @@ def test_colour_is_no_channel_and_equal_colours_are() -> None:
 
 def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
     coarse, fine = np.array([[[1], [2]]], np.uint16), np.arange(8, dtype=np.uint16).reshape(2, 4, 1)
-    image = stacked([coarse, fine], ["a", "b"], (2, 1))
+    image = stacked([coarse, fine], ["a", "b"], channel_files("_a*2", "_b"))
     assert image[..., 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
     np.testing.assert_array_equal(image[..., 1:], fine)
     with pytest.raises(ImageError, match=r"a has 2×1 px of uint16, b 4×2 px of uint16; .* 1/4 of it"):
-        stacked([coarse, fine], ["a", "b"], (4, 1))
+        stacked([coarse, fine], ["a", "b"], channel_files("_a*4", "_b"))
     with pytest.raises(ImageError, match="one size"):
         stacked([coarse, fine], ["a", "b"])
 
@@ -132,28 +133,19 @@ def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
 @pytest.mark.parametrize("endings", [("_a", "_b"), ("_a", "_a", "_b"), ("_a", "", "_b"), ("_a", "x/y", "_b")])
 def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...]) -> None:
     with pytest.raises(ContractError):
-        changed(model.contract, channel_files=endings)
-
-
-def test_older_contracts_know_one_file(model: Made) -> None:
-    raw = json.loads(model.contract.to_json())
-    del raw["channel_files"]
-    old = json.dumps({**raw, "version": 3})
-    assert Contract.from_json(old).channel_files == ()
-    again = changed(model.contract, channel_files=ENDINGS)
-    assert Contract.from_json(again.to_json()) == again
+        changed(model.contract, channel_files=channel_files(*endings))
 
 
 def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path: Path) -> None:
     checkpoint = load(model.checkpoint)
-    named = replace(checkpoint, contract=changed(checkpoint.contract, channel_files=ENDINGS))
+    named = replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))
     for seed, name in enumerate(("a", "b")):
         save_case(tmp_path / "images", name, seed)
-    made = export(named, images=tmp_path, golden_images=tmp_path)
+    made = export(named, ExportOptions(images=tmp_path, golden=tmp_path))
     assert (made.parity.windows, made.contract.parity["images"]) == (2, "real")
     (tmp_path / "images" / "b_actin.tif").unlink()
     with pytest.raises(ImageError, match="b has no channel _actin"):
-        export(named, images=tmp_path)
+        export(named, ExportOptions(images=tmp_path))
 
 
 @pytest.mark.parametrize("masks", [True, False])
@@ -163,7 +155,7 @@ def test_the_gate_of_a_precision_judges_cases_too(model: Made, tmp_path: Path, m
     if masks:
         (tmp_path / "masks").mkdir()
         Image.fromarray(truth).save(tmp_path / "masks" / "a.png")
-    [picture] = pictures(tmp_path, f"channels:files={'+'.join(ENDINGS)}", ENDINGS)
+    [picture] = pictures(tmp_path, changed(model.contract, channel_files=FILES), f"channels:files={'+'.join(ENDINGS)}")
     ours, known = picture.read(model.contract, parse_classes("background=0,thing=1"))
     np.testing.assert_array_equal(ours, image)
     assert (known is not None) == masks

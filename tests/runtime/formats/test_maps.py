@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.formats.maps import LINING_ANGSTROM, Site, read_site
-from seg_runtime.formats.structures import CHANNELS
-from seg_runtime.model.contract import ClassInfo, Voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats.structures import CHANNELS, Site
+from seg_runtime.formats.structures.format import LINING_ANGSTROM
+from seg_runtime.model.answer import ClassInfo
+from seg_runtime.model.input import Voxels
+from seg_runtime.pipeline import Array
 from seg_runtime.support.atomic import write_atomic
 
 from tests.support.maps import by_the_standard
@@ -25,7 +26,7 @@ PLACES = [(-12.3, 40.1, 7.0), (-8.6, 41.0, 9.9), (-5.0, 43.3, 12.4), (-2.2, 46.0
 
 @pytest.fixture
 def site() -> Site:
-    return read_site(text(chain(PLACES)).encode(), "a.pdb", VOXELS)
+    return Site.read(text(chain(PLACES)).encode(), "a.pdb", VOXELS)
 
 
 def marked(site: Site, place: tuple[float, float, float], value: int = 1) -> Array:

@@ -11,8 +11,8 @@ import nibabel
 import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
-from seg_runtime.formats.nifti import read_grid, read_volume, write_labels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats.nifti import read_volume
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError, SegError
 
 from tests.support.nifti import affine_of, nifti, stored
@@ -83,7 +83,7 @@ def test_labels_keep_affine_codes_zooms_and_units(order: str, kind: type) -> Non
     image.header["cal_max"] = 400
     labels = (phantom()[..., 0] > 30).astype(np.uint8)
     file = io.BytesIO()
-    write_labels(file, labels, read_grid(image.to_bytes(), "a.nii"))
+    read_volume(image.to_bytes(), "a.nii")[1].write(file, labels)
     written = kind.from_bytes(gzip.decompress(file.getvalue()))
     assert written.get_data_dtype() == np.uint8
     assert [int(written.header[k]) for k in ("qform_code", "sform_code")] == [1, 4]
@@ -94,7 +94,7 @@ def test_labels_keep_affine_codes_zooms_and_units(order: str, kind: type) -> Non
     order_now = "".join(aff2axcodes(image.affine))
     np.testing.assert_array_equal(np.asarray(written.dataobj), stored(labels[..., None], order_now))
     again = io.BytesIO()
-    write_labels(again, labels, read_grid(image.to_bytes(), "a.nii"))
+    read_volume(image.to_bytes(), "a.nii")[1].write(again, labels)
     assert again.getvalue() == file.getvalue()
 
 

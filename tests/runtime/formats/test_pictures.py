@@ -11,19 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import ClassInfo, ImageError
-from seg_runtime.formats.pictures import (
-    decode,
-    fit_channels,
-    from_array,
-    from_pil,
-    is_grey,
-    mask_image,
-    read_bytes,
-    write_pages,
-)
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats import from_array, from_pil, read_bytes
+from seg_runtime.formats.pictures import mask_image, write_pages
+from seg_runtime.pipeline import Array, is_grey
+from seg_runtime.pipeline.fit import fit_channels
 
 from tests.support.pictures import bmp565, png, png_chunk, png_header_only, tiff
+
+from ...support.reading import decode
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -9,21 +9,14 @@ import sys
 
 import numpy as np
 import pytest
-from seg_runtime.formats.structures import (
-    CHANNELS,
-    PAD_ANGSTROM,
-    Lattice,
-    Structure,
-    is_structure,
-    lattice_of,
-    read_structure,
-    read_voxels,
-    voxelised,
-)
-from seg_runtime.model.contract import Voxels
+from seg_runtime.formats.structures import CHANNELS, Lattice, Structure, Structures, read_structure
+from seg_runtime.formats.structures.voxels import PAD_ANGSTROM
+from seg_runtime.model.input import Voxels
 from seg_runtime.support.errors import ImageError, SegError
 
 from tests.support.structures import chain, line, text
+
+from ...support.reading import read_voxels
 
 gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
@@ -43,8 +36,8 @@ def atom_of(lines: list[str], voxels: Voxels = ONE) -> dict[str, float]:
 
 def test_an_atom_fills_the_voxels_around_it_by_its_distance() -> None:
     found = structure([line(1, "CA", "ALA", 1, LONE)])
-    lattice = lattice_of(found, TWO, "a")
-    values = voxelised(found, TWO, lattice)
+    lattice = Lattice.around(found, TWO, "a")
+    values = lattice.filled(found, TWO)
     assert values.shape == (*lattice.shape, 6)
     # the nearest multiples of 2 Å to z 12.4, y -7.9, x 3.1 are 12, -8, 4: 1.0 Å away, where a carbon fills all of it
     z, y, x = (n - s for n, s in zip((6, -4, 2), lattice.start, strict=True))
@@ -56,7 +49,7 @@ def test_an_atom_fills_the_voxels_around_it_by_its_distance() -> None:
 
 
 def test_the_grid_lies_at_multiples_of_a_voxel_and_reaches_beyond_every_atom() -> None:
-    lattice = lattice_of(structure([line(1, "CA", "ALA", 1, LONE)]), TWO, "a")
+    lattice = Lattice.around(structure([line(1, "CA", "ALA", 1, LONE)]), TWO, "a")
     # x from 3.1 - 8 = -4.9 to 11.1: -6 to 12; y from -15.9 to 0.1: -16 to 2; z from 4.4 to 20.4: 4 to 22
     assert lattice == Lattice((10, 10, 10), (2, -8, -3), 2.0)
     assert lattice.origin_angstrom == (-6.0, -16.0, 4.0)
@@ -67,9 +60,9 @@ def test_a_structure_that_is_moved_by_whole_voxels_looks_the_same() -> None:
     places = [(0.3, 1.2, -2.0), (4.1, 0.7, 1.9), (7.3, -2.2, 3.1)]
     here = structure(chain(places))
     there = structure(chain([(x + 40, y - 6, z + 12) for x, y, z in places]))
-    grids = [lattice_of(s, TWO, "a") for s in (here, there)]
+    grids = [Lattice.around(s, TWO, "a") for s in (here, there)]
     assert np.subtract(grids[1].start, grids[0].start).tolist() == [6, -3, 20]
-    np.testing.assert_array_equal(voxelised(here, TWO, grids[0]), voxelised(there, TWO, grids[1]))
+    np.testing.assert_array_equal(grids[0].filled(here, TWO), grids[1].filled(there, TWO))
 
 
 def test_axes_are_not_exchanged() -> None:
@@ -109,7 +102,7 @@ def test_only_the_chains_are_seen() -> None:
     assert [(ligand.residue.name, len(ligand.positions)) for ligand in found.ligands] == [("LIG", 1), ("ZN", 1)]
     plain = structure(protein)
     np.testing.assert_array_equal(found.positions, plain.positions)
-    assert lattice_of(found, TWO, "a") == lattice_of(plain, TWO, "a")
+    assert Lattice.around(found, TWO, "a") == Lattice.around(plain, TWO, "a")
 
 
 def test_modified_residues_belong_to_their_chain() -> None:
@@ -159,7 +152,7 @@ def test_every_format_and_packing_gives_the_same_voxels() -> None:
         (plain, "a.ent"), (gzip.compress(plain), "a.pdb.gz"), (plain, "A.PDB.GZ"), (cif, "a.cif"),
         (gzip.compress(cif), "a.cif.gz"), (plain.replace(b"\n", b"\r\n"), "a.pdb"),
     ):  # fmt: skip
-        assert is_structure(name)
+        assert Structures().named(name)
         np.testing.assert_array_equal(read_voxels(data, name, TWO), wanted)
         assert [r.chain for r in read_structure(data, name).residues] == ["A"] * 3 + ["B"] * 2
 
@@ -221,7 +214,7 @@ def test_an_enormous_structure_is_refused_before_its_grid_is_made() -> None:
     with pytest.raises(
         ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; wanted at most 178956970: keep"
     ):
-        lattice_of(far, TWO, "virus.pdb")
+        Lattice.around(far, TWO, "virus.pdb")
     with pytest.raises(ImageError, match="wanted at most 100"):
         read_voxels(text(GOOD).encode(), "a.pdb", TWO, max_pixels=100)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from seg_runtime import Intensity
-from seg_runtime.pipeline.preprocess import Array, cut, mean_std, mirror_index, normaliser, plan, windows
+from seg_runtime.pipeline import Array, Grid, Normaliser, cut, mean_std, mirror_index
 
 from tests.support.contracts import changed, contract
 
@@ -11,7 +11,7 @@ PAPER = contract(572)
 
 
 def normalised(image: Array, intensity: Intensity) -> list[float]:
-    return normaliser(image, intensity)(image).ravel().tolist()
+    return Normaliser.of(image, intensity)(image).ravel().tolist()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_zscore_floor_keeps_noise_small() -> None:
 def test_zscore_of_an_empty_field_is_zero_not_nan(dtype: str, value: float) -> None:
     full = np.iinfo(dtype).max if dtype != "float32" else 1
     image = np.full((37, 41, 3), value * full).astype(dtype)
-    assert not normaliser(image, Intensity("zscore", std_floor=0.01))(image).any()
+    assert not Normaliser.of(image, Intensity("zscore", std_floor=0.01))(image).any()
 
 
 def test_zscore_of_16_bits() -> None:
@@ -117,17 +117,17 @@ def test_mean_std_in_blocks_equals_numpy() -> None:
     [(1, [0]), (388, [0]), (389, [0, 384]), (772, [0, 384]), (773, [0, 384, 768])],
 )
 def test_windows_step_by_384(size: int, starts: list[int]) -> None:
-    assert plan((size, 1), PAPER).origins() == [(s, 0) for s in starts]
+    assert Grid.of((size, 1), PAPER.geometry).origins() == [(s, 0) for s in starts]
 
 
 def test_fit_and_stretch_take_one_window() -> None:
-    assert plan((388, 200), changed(PAPER, geometry="fit")).origins() == [(0, 0)]
-    assert plan((572, 572), changed(PAPER, geometry="stretch")).origins() == [(0, 0)]
+    assert Grid.of((388, 200), changed(PAPER, method="fit").geometry).origins() == [(0, 0)]
+    assert Grid.of((572, 572), changed(PAPER, method="stretch").geometry).origins() == [(0, 0)]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (389, 388), (773, 500), (1160, 1157)])
 def test_every_pixel_is_answered_once(shape: tuple[int, int]) -> None:
-    grid = plan(shape, PAPER)
+    grid = Grid.of(shape, PAPER.geometry)
     answered = np.zeros(shape, int)
     for origin in grid.origins():
         where, inside = grid.core(origin)
@@ -138,7 +138,7 @@ def test_every_pixel_is_answered_once(shape: tuple[int, int]) -> None:
 
 def test_a_window_is_the_mirrored_surroundings_of_its_output() -> None:
     image = np.arange(400 * 400, dtype=np.float32).reshape(400, 400, 1)
-    raw = list(windows(image, plan((400, 400), PAPER), Intensity("scale")))  # floats come through unchanged
+    raw = list(Grid.of((400, 400), PAPER.geometry).windows(image, Intensity("scale")))  # floats come through unchanged
     assert [w.shape for w in raw] == [(1, 1, 572, 572)] * 4
     assert raw[0][0, 0, 92, 92:95].tolist() == [0, 1, 2]
     assert raw[0][0, 0, 91, 90:94].tolist() == [402, 401, 400, 401]
@@ -146,6 +146,6 @@ def test_a_window_is_the_mirrored_surroundings_of_its_output() -> None:
 
 
 def test_windows_are_contiguous_float32() -> None:
-    window = next(windows(np.zeros((5, 5, 1), np.uint8), plan((5, 5), PAPER), Intensity("scale")))
+    window = next(Grid.of((5, 5), PAPER.geometry).windows(np.zeros((5, 5, 1), np.uint8), Intensity("scale")))
     assert window.dtype == np.float32
     assert window.flags.c_contiguous

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 from seg_runtime.pipeline.resample import PRECISION_BITS, resize, weights
 
 SIZES = [((5, 7), (5, 7)), ((100, 64), (388, 248)), ((700, 523), (388, 290)), ((1, 1), (388, 388)), ((300, 3), (17, 9))]

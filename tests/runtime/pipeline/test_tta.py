@@ -8,20 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Contract, ModelError, Segmenter
-from seg_runtime.pipeline.postprocess import activate, decide, margins
-from seg_runtime.pipeline.preprocess import Array, Float, mirror_index
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline import Array, Float, mirror_index, segment
+from seg_runtime.pipeline.postprocess import activate
 from seg_runtime.pipeline.tta import VIEWS, averaged, check_turnable, turned, turned_back
-from seg_runtime.pipeline.walk import segment_labels, segment_probabilities
 
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 TINY = contract(4, 2, stride=2)
-MULTILABEL = contract(4, 2, stride=2, task="multilabel", threshold=0.45)
+MULTILABEL = contract(4, 2, stride=2, decision="threshold", threshold=0.45)
 
 
 def test_the_eight_views_are_all_symmetries_of_the_square() -> None:
@@ -46,17 +45,17 @@ def test_the_mean_by_hand() -> None:
     logits = averaged(one_corner, TINY)(np.zeros((1, 1, 4, 4), np.float32))
     assert logits.shape == (1, 2, 2, 2)
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(activate(logits[0], TINY)[1], np.full((2, 2), 9 / 16), rtol=1e-6)
-    assert decide(logits[0], TINY).tolist() == [[1, 1], [1, 1]]
+    np.testing.assert_allclose(activate(logits[0], TINY.answer.activation)[1], np.full((2, 2), 9 / 16), rtol=1e-6)
+    assert answer_of(TINY).window(logits[0]).tolist() == [[1, 1], [1, 1]]
 
 
 def test_the_mean_of_classes_that_exclude_nothing() -> None:
     logits = averaged(one_corner, MULTILABEL)(np.zeros((1, 1, 4, 4), np.float32))
     np.testing.assert_allclose(
-        activate(logits[0], MULTILABEL), [np.full((2, 2), 0.5), np.full((2, 2), 9 / 16)], rtol=1e-6
+        activate(logits[0], MULTILABEL.answer.activation), [np.full((2, 2), 0.5), np.full((2, 2), 9 / 16)], rtol=1e-6
     )
-    assert decide(logits[0], MULTILABEL).all()
-    assert not decide(logits[0], changed(MULTILABEL, threshold=0.57)).any()
+    assert answer_of(MULTILABEL).window(logits[0]).all()
+    assert not answer_of(changed(MULTILABEL, threshold=0.57)).window(logits[0]).any()
 
 
 @pytest.mark.parametrize("contract", [TINY, MULTILABEL], ids=["softmax", "sigmoid"])
@@ -81,7 +80,9 @@ def test_windows_of_a_group_keep_apart_and_calls_are_no_larger_than_the_file_tak
     assert max(sizes) <= batch
     for logits, window in zip(got, windows, strict=True):
         plain = np.concatenate([window, -window])[..., 1:-1, 1:-1]
-        np.testing.assert_allclose(activate(logits, contract), activate(plain, contract), rtol=1e-5)
+        np.testing.assert_allclose(
+            activate(logits, contract.answer.activation), activate(plain, contract.answer.activation), rtol=1e-5
+        )
 
 
 def test_slices_of_a_volume_are_turned_in_their_plane() -> None:
@@ -94,8 +95,10 @@ def test_slices_of_a_volume_are_turned_in_their_plane() -> None:
         )
 
     window = np.zeros((1, 1, 6, 4, 4), np.float32)
-    wanted = activate(infer(window)[0], contract)
-    np.testing.assert_allclose(activate(averaged(infer, contract)(window)[0], contract), wanted, rtol=1e-6)
+    wanted = activate(infer(window)[0], contract.answer.activation)
+    np.testing.assert_allclose(
+        activate(averaged(infer, contract)(window)[0], contract.answer.activation), wanted, rtol=1e-6
+    )
 
 
 def whole(made: Made, image: Array, turn_the_image: bool = False) -> Float:
@@ -116,19 +119,23 @@ def whole(made: Made, image: Array, turn_the_image: bool = False) -> Float:
             planes = turned(planes, view)
         logits = made.torch_run(np.ascontiguousarray(planes[None]))[0]
         if turn_the_image:
-            total += turned_back(activate(logits[:, :height, :width], made.contract), view)
+            total += turned_back(activate(logits[:, :height, :width], made.contract.answer.activation), view)
         else:
-            total += turned_back(activate(logits, made.contract), view)[:, : image.shape[0], : image.shape[1]]
+            total += turned_back(activate(logits, made.contract.answer.activation), view)[
+                :, : image.shape[0], : image.shape[1]
+            ]
     return total / VIEWS
 
 
 def test_turned_windows_meet_without_seams(model: Made) -> None:
     """What is stitched of windows is one pass over the whole; and turning the image itself would be something else."""
     image = noise_image(131, 90, seed=3)
-    _, got = segment_probabilities(image, model.contract, averaged(model.torch_run, model.contract))
+    _, got = segment(
+        image, model.contract, averaged(model.torch_run, model.contract), answer_of(model.contract), probabilities=True
+    )
     assert np.abs(got - whole(model, image)).max() < 1e-5
     assert np.abs(got - whole(model, image, turn_the_image=True)).max() > 1e-3
-    _, plain = segment_probabilities(image, model.contract, model.torch_run)
+    _, plain = segment(image, model.contract, model.torch_run, answer_of(model.contract), probabilities=True)
     assert np.abs(got - plain).max() > 1e-2
 
 
@@ -137,12 +144,12 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
     made = make_model(geometry=geometry)
     image = noise_image(131, 90, seed=3)
     infer = averaged(made.torch_run, made.contract)
-    wanted, scores = segment_probabilities(image, made.contract, infer)
-    np.testing.assert_array_equal(segment_labels(image, made.contract, infer), wanted)
+    wanted, scores = segment(image, made.contract, infer, answer_of(made.contract), probabilities=True)
+    np.testing.assert_array_equal(answer_of(made.contract).segment(image, infer), wanted)
     with Segmenter(made.path, "cpu", tta=True) as segmenter:
         result = segmenter(image)
         assert np.abs(result.probabilities - scores).max() < 1e-5
-        undecided = margins(np.log(scores), made.contract) < 1e-4
+        undecided = answer_of(made.contract).margins(np.log(scores)) < 1e-4
         np.testing.assert_array_equal(result.labels[~undecided], wanted[~undecided])
         assert undecided.mean() < 1e-3
         np.testing.assert_array_equal(segmenter(image, probabilities=True).probabilities, result.probabilities)
@@ -156,7 +163,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
 @pytest.mark.parametrize(
     ("contract", "words"),
     [
-        (changed(TINY, form="host-ready", host_dtype="uint8"), "host-ready"),
+        (changed(TINY, dtype="uint8"), "host-ready"),
         (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "4 rows and 6 columns"),
         (changed(TINY, input_shape=(4,), output_shape=(2,)), "square"),
         (changed(TINY, provenance={"orientation": "upright"}), "stay upright"),
@@ -175,7 +182,7 @@ def test_the_orientation_any_and_an_unknown_one_are_turned() -> None:
 
 def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path) -> None:
     Image.fromarray(noise_image(20, 30)).save(tmp_path / "a.png")
-    path = make_model(host=HostForm()).path
+    path = make_model(options=HOST_READY).path
     done = seg_run("--model", path, "--out", tmp_path / "out", "--tta", tmp_path / "a.png")
     assert done.exit_code == 1
     assert "--tta with a host-ready file" in done.stderr

@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 from seg_runtime import Contract, Intensity
-from seg_runtime.pipeline.postprocess import activate, decide, stitch
-from seg_runtime.pipeline.preprocess import Float, plan, windows
-from seg_runtime.pipeline.walk import Timings, segment_labels, segment_probabilities, window_logits
+from seg_runtime.answers import answer_of
+from seg_runtime.pipeline import Float, Grid, Timings, segment, window_logits
+from seg_runtime.pipeline.postprocess import activate
 
 from tests.support.contracts import changed, contract
 from tests.support.images import noise_image
@@ -28,9 +28,9 @@ def centre(window: Float) -> Float:
 
 def in_turn(image: np.ndarray, contract: Contract) -> Float:
     """Logits of the whole image, one window after the other."""
-    grid = plan(image.shape[:2], contract)
-    pieces = [centre(window)[0] for window in windows(image, grid, contract.intensity)]
-    return stitch(pieces, grid, np.zeros((3, *image.shape[:2]), np.float32))
+    grid = Grid.of(image.shape[:2], contract.geometry)
+    pieces = [centre(window)[0] for window in grid.windows(image, contract.input.intensity)]
+    return grid.stitch(pieces, np.zeros((3, *image.shape[:2]), np.float32))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 31), (200, 150)])
@@ -45,12 +45,12 @@ def in_turn(image: np.ndarray, contract: Contract) -> Float:
 def test_the_same_bits_as_one_thing_after_the_other(size: tuple[int, int], intensity: Intensity) -> None:
     contract, image = changed(WIDE, intensity=intensity), noise_image(*size)
     wanted = in_turn(image, contract)
-    labels, scores = segment_probabilities(image, contract, centre)
-    np.testing.assert_array_equal(segment_labels(image, contract, centre), decide(wanted, contract))
-    np.testing.assert_array_equal(labels, decide(wanted, contract))
-    np.testing.assert_array_equal(scores, activate(wanted, contract))
+    labels, scores = segment(image, contract, centre, answer_of(contract), probabilities=True)
+    np.testing.assert_array_equal(answer_of(contract).segment(image, centre), answer_of(contract).window(wanted))
+    np.testing.assert_array_equal(labels, answer_of(contract).window(wanted))
+    np.testing.assert_array_equal(scores, activate(wanted, contract.answer.activation))
     grid, answers = window_logits(image, contract, centre)
-    np.testing.assert_array_equal(stitch(answers, grid, np.zeros_like(wanted)), wanted)
+    np.testing.assert_array_equal(grid.stitch(answers, np.zeros_like(wanted)), wanted)
 
 
 def test_the_inference_runs_in_the_callers_thread_and_progress_counts_up() -> None:
@@ -60,7 +60,7 @@ def test_the_inference_runs_in_the_callers_thread_and_progress_counts_up() -> No
         threads.add(threading.get_ident())
         return centre(window)
 
-    segment_labels(noise_image(100, 70), WIDE, infer, progress=lambda *at: seen.append(at))
+    answer_of(WIDE).segment(noise_image(100, 70), infer, progress=lambda *at: seen.append(at))
     assert threads == {threading.get_ident()}
     assert seen == [(n, 12) for n in range(1, 13)]
 
@@ -76,7 +76,7 @@ def test_windows_are_prepared_and_finished_beside_the_inference() -> None:
             return super().add(stage, start)
 
     times = Watched()
-    segment_labels(noise_image(100, 70), WIDE, centre, times)
+    answer_of(WIDE).segment(noise_image(100, 70), centre, times)
     assert len(beside) == 2
     assert set(times.ms) == {"preprocess", "inference", "postprocess"}
 
@@ -89,7 +89,7 @@ def test_a_window_that_is_kept_is_not_written_over_while_it_counts() -> None:
         seen.append(window.__array_interface__["data"][0])
         return centre(window)
 
-    segment_labels(noise_image(100, 70), WIDE, infer)
+    answer_of(WIDE).segment(noise_image(100, 70), infer)
     assert len(set(seen)) == 2
     assert all(a != b for a, b in itertools.pairwise(seen))
 
@@ -110,7 +110,7 @@ def test_an_error_in_the_middle_of_inference(broken: int) -> None:
 
     before = threading.active_count()
     with pytest.raises(BrokenError):
-        segment_labels(noise_image(100, 70), WIDE, infer)
+        answer_of(WIDE).segment(noise_image(100, 70), infer)
     assert len(calls) == broken
     assert threading.active_count() == before
 
@@ -126,7 +126,7 @@ def test_an_error_in_the_helper(broken: int) -> None:
 
     before = threading.active_count()
     with pytest.raises(ValueError, match="broadcast"):
-        segment_labels(noise_image(100, 70), WIDE, infer)
+        answer_of(WIDE).segment(noise_image(100, 70), infer)
     assert len(calls) <= broken + 1
     assert threading.active_count() == before
 
@@ -136,7 +136,7 @@ def test_an_error_of_progress_ends_it() -> None:
         raise BrokenError
 
     with pytest.raises(BrokenError):
-        segment_labels(noise_image(100, 70), WIDE, centre, progress=progress)
+        answer_of(WIDE).segment(noise_image(100, 70), centre, progress=progress)
 
 
 def test_ctrl_c_in_the_middle() -> None:
@@ -153,11 +153,12 @@ def test_ctrl_c_in_the_middle() -> None:
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         with pytest.raises(KeyboardInterrupt):
-            segment_labels(noise_image(100, 70), WIDE, infer)
+            answer_of(WIDE).segment(noise_image(100, 70), infer)
     finally:
         signal.signal(signal.SIGINT, handler)
     assert len(calls) == 3
     assert threading.active_count() == before
     np.testing.assert_array_equal(
-        segment_labels(noise_image(100, 70), WIDE, centre), decide(in_turn(noise_image(100, 70), WIDE), WIDE)
+        answer_of(WIDE).segment(noise_image(100, 70), centre),
+        answer_of(WIDE).window(in_turn(noise_image(100, 70), WIDE)),
     )

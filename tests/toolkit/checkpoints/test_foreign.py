@@ -168,7 +168,7 @@ def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
     provenance = kept.contract.provenance
     assert provenance["imported"]["sha256"] == digest_of(file)
     assert provenance["validation"]["images"] == 3
-    assert (kept.contract.input_shape, kept.contract.output_shape) == ((40, 40), (40, 40))
+    assert (kept.contract.geometry.input_shape, kept.contract.geometry.output_shape) == ((40, 40), (40, 40))
     grey = np.asarray(Image.open(data / "images" / "a0.png"), np.float32)[None, None] / 255
     with torch.inference_mode():
         wanted = other(torch.from_numpy(grey)).numpy()
@@ -188,11 +188,11 @@ def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> 
     words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity"]  # fmt: skip
     told = seg_train(*words, "standardize")
-    measured = load(out).contract.intensity
+    measured = load(out).contract.input.intensity
     assert f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} of the images in" in told.stderr
     told = seg_train(*words, "standardize:0.25,0.125")
     assert "note:" not in told.stderr
-    given = load(out).contract.intensity
+    given = load(out).contract.input.intensity
     assert (given.mean, given.std) == ((0.25,), (0.125,))
     assert "its smallest divisor" in seg_train(*words, "zscore").stderr
     assert "1 means, a comma, 1 positive spreads" in seg_train(*words, "standardize:0.25+0.5,0.1+0.1").stderr

@@ -270,7 +270,7 @@ def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     net = UNet(1, 2, width=1)
     path = tmp_path / "random.pt"
-    save(Checkpoint(net.arguments, net.state_dict(), contract(geometry="fit"), json_values(TWO)), path)
+    save(Checkpoint(net.arguments, net.state_dict(), contract(method="fit"), json_values(TWO)), path)
     return path
 
 

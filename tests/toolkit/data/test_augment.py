@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.pipeline.preprocess import cut
+from seg_runtime.pipeline import cut
 from seg_runtime.support.errors import DataError
 from seg_toolkit.data.augment import (
     AUGMENTATIONS,

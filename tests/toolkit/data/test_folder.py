@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.model.contract import ClassInfo
+from seg_runtime.model.answer import ClassInfo
 from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.data.folder import (
     FolderCase,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from seg_runtime.pipeline.preprocess import Array, normaliser, plan, windows
+from seg_runtime.pipeline import Array, Grid, Normaliser
 from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
 from seg_toolkit.data.case import Case, Example
 from seg_toolkit.data.folder import ClassValues
@@ -50,11 +50,11 @@ def stream(how: Augmentation = NONE, balance: float = 0.0) -> WindowStream:
 
 def test_an_unchanged_window_of_a_volume_is_the_runtimes() -> None:
     image, how = Volume().image(), HOW
-    grid, still = plan(SHAPE, how), draw(np.random.default_rng(0), NONE, 3)
+    grid, still = Grid.of(SHAPE, how.geometry), draw(np.random.default_rng(0), NONE, 3)
     middle = (np.array(how.output_shape) - 1) / 2
-    for origin, expected in zip(grid.origins(), windows(image, grid, how.intensity), strict=True):
+    for origin, expected in zip(grid.origins(), grid.windows(image, how.intensity), strict=True):
         where = coordinates(still, np.array(origin) + middle, how.input_shape)
-        got = normaliser(image, how.intensity)(warp(image, where, 3))
+        got = Normaliser.of(image, how.intensity)(warp(image, where, 3))
         np.testing.assert_allclose(np.moveaxis(got, -1, 0), expected[0], atol=1e-5)
 
 

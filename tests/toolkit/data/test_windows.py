@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from seg_runtime.model.contract import Contract, Intensity
-from seg_runtime.pipeline.geometry import frame, frame_labels, nearest
-from seg_runtime.pipeline.preprocess import normaliser, plan, windows
+from seg_runtime.model.contract import Contract
+from seg_runtime.model.input import Intensity
+from seg_runtime.pipeline import Grid, Normaliser, unframe
+from seg_runtime.pipeline.geometry import frame, frame_labels
 from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
 from seg_toolkit.data.case import Case
 from seg_toolkit.data.folder import FolderCase, find_cases, read_mask
@@ -49,7 +50,7 @@ def centred(root: Path, **of: Any) -> WindowStream:
 
 def runtime_windows(case: Case, how: Contract) -> list[NDArray[np.float32]]:
     image = frame(case.image(), how)
-    return [w[0] for w in windows(image, plan(image.shape[:-1], how), how.intensity)]
+    return [w[0] for w in Grid.of(image.shape[:-1], how.geometry).windows(image, how.intensity)]
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -77,12 +78,12 @@ def test_unchanged_window_of_a_wide_picture(tmp_path: Path, geometry: str) -> No
 def test_unchanged_windows_of_a_tiled_picture_are_the_runtimes() -> None:
     image = np.random.default_rng(0).integers(0, 256, (45, 61, 3), np.uint8)
     how = contract(channels=3)
-    grid = plan(image.shape[:2], how)
+    grid = Grid.of(image.shape[:2], how.geometry)
     still = draw(np.random.default_rng(0), NONE)
     middle = (np.array(how.output_shape) - 1) / 2
-    normalise = normaliser(image, how.intensity)
+    normalise = Normaliser.of(image, how.intensity)
     assert len(grid.origins()) == 3 * 4
-    for origin, expected in zip(grid.origins(), windows(image, grid, how.intensity), strict=True):
+    for origin, expected in zip(grid.origins(), grid.windows(image, how.intensity), strict=True):
         got = normalise(warp(image, coordinates(still, origin + middle, (204, 204)), 3))
         np.testing.assert_allclose(np.moveaxis(got, -1, 0), expected[0], atol=1e-5)
 
@@ -98,7 +99,7 @@ def test_labels_of_a_stretched_picture_are_the_squeezed_mask(tmp_path: Path) -> 
     root = write_pairs(tmp_path, 1)
     source = centred(root, geometry="stretch")
     mask = (read_mask(root / "masks" / f"{source.cases[0].name}.png") > 0).astype(np.int64)
-    squeezed = nearest(frame_labels(mask, source.contract), (20, 20))
+    squeezed = unframe(frame_labels(mask, source.contract), (20, 20))
     np.testing.assert_array_equal(source[0][1].numpy(), squeezed)
 
 

@@ -146,7 +146,7 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     padded = [*words, "--padding", "same"]
     assert seg_train(*padded, "--norm", "batch", "--input-size", "64", "--geometry", "tile").exit_code == 0
     kept = load(out)
-    assert kept.contract.margin == (24, 24)
+    assert kept.contract.geometry.margin == (24, 24)
     assert kept.build().arguments["norm"] == "batch"
     told = seg_train(*padded, "--norm", "instance", "--input-size", "64", "--geometry", "tile")
     assert "norm instance with geometry tile" in told.stderr
@@ -154,7 +154,7 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     assert "margin 0 with geometry tile; wanted 24 or more" in told.stderr
     whole = seg_train(*padded, "--margin", "0", "--norm", "instance", "--input-size", "40", "--geometry", "fit")
     assert whole.exit_code == 0, whole.stderr
-    assert load(out).contract.output_shape == load(out).contract.input_shape == (40, 40)
+    assert load(out).contract.geometry.output_shape == load(out).contract.geometry.input_shape == (40, 40)
     assert "--margin" in seg_train(*words, "--margin", "24").stderr
 
 

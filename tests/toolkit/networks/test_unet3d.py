@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
-from seg_runtime.model.contract import ClassInfo
-from seg_runtime.pipeline.preprocess import plan
-from seg_runtime.pipeline.walk import segment_probabilities
+from seg_export.network import to_onnx
+from seg_runtime.answers import answer_of
+from seg_runtime.model.answer import ClassInfo
+from seg_runtime.pipeline import Grid, segment
 from seg_runtime.support.errors import ContractError, SegError
 from seg_toolkit.evaluation.infer import torch_infer
 from seg_toolkit.networks import UNet3D, build, described
@@ -83,8 +83,8 @@ def test_tiles_of_a_volume_equal_one_pass_over_all_of_it(
     how = contract_of(net, window, pixels="float")
     assert how.step == tuple(o // net.stride * net.stride for o in how.output_shape)
     image = np.random.default_rng(0).random((*size, 2), np.float32)
-    assert len(plan(size, how).origins()) > 1
-    _, tiled = segment_probabilities(image, how, torch_infer(net, torch.device("cpu")))
+    assert len(Grid.of(size, how.geometry).origins()) > 1
+    _, tiled = segment(image, how, torch_infer(net, torch.device("cpu")), answer_of(how), probabilities=True)
     sides = [n + 2 * m for n, m in zip(size, how.margin, strict=True)]
     rest = [next(r for r in range(net.stride) if net.output_side(side + r)) for side in sides]
     x = np.pad(image, [*((m, m + r) for m, r in zip(how.margin, rest, strict=True)), (0, 0)], "reflect")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from seg_runtime.model.contract import ClassInfo, Code
+from seg_runtime.model.answer import ClassInfo, Code
 from seg_runtime.support.errors import DataError
 from seg_toolkit.planning.codes import with_codes
 

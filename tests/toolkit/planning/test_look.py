@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from seg_runtime.model.contract import Intensity
+from seg_runtime.model.input import Intensity
 from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.data.folder import find_cases
 from seg_toolkit.planning.look import (

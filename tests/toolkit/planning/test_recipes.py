@@ -124,6 +124,6 @@ def test_input_size_takes_a_number_for_each_axis(tmp_path: Path) -> None:
     rest = ["--width", "2", "--steps", "1", "--workers", "0", "--geometry", "fit", "--overwrite", "-o", out]
     assert seg_train(data, *rest, "--input-size", "204,220").exit_code == 0
     contract = load_checkpoint(out).contract
-    assert (contract.input_shape, contract.output_shape) == ((204, 220), (20, 36))
+    assert (contract.geometry.input_shape, contract.geometry.output_shape) == ((204, 220), (20, 36))
     assert "one for each axis" in seg_train(data, *rest, "--input-size", "wide").stderr
     assert "input size 204,204,204" in seg_train(data, *rest, "--input-size", "204,204,204").stderr

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from seg_runtime.model.contract import OutputInfo
+from seg_runtime.model.answer import OutputInfo
 from seg_toolkit.training.value_loss import LOSSES, REACH_PX, l1, l2, ssim
 from skimage.metrics import structural_similarity
 

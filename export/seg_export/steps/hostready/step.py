@@ -52,7 +52,7 @@ class HostReady(Step):
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
 
 
-def _sizes(contract: Contract) -> list[tuple[int, int]]:
+def sizes(contract: Contract) -> list[tuple[int, int]]:
     """Where seams, mirrors and resizing can go wrong: one pixel, less than a window, one pixel over, not square."""
     (rows, columns), (step, _) = contract.geometry.output_shape, contract.geometry.step
     return [(1, 1), (rows // 3, columns // 2 + 1), (rows, columns), (rows + 1, 7), (step + 1, columns + step + 5)]
@@ -64,7 +64,7 @@ def _images(images: Sequence[Picture], contract: Contract) -> Iterator[Array]:
     whole = real or list(generated_images(contract, 2))
     cast = [as_dtype(image, np.dtype(contract.file.dtype), contract) for image in whole]
     yield from cast
-    for place, shape in enumerate(_sizes(contract)):
+    for place, shape in enumerate(sizes(contract)):
         image = cast[place % len(cast)]
         over = [(0, max(0, n - have)) for n, have in zip(shape, image.shape[:2], strict=True)]
         yield np.pad(image, [*over, (0, 0)], "symmetric")[: shape[0], : shape[1]]

@@ -4,14 +4,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
-from seg_export.proof.parity import generated_windows
+from seg_export.graph import IR_VERSION, OPSET, with_node_names
+from seg_export.network import to_onnx
+from seg_export.proof import generated_windows
 from seg_export.steps.precision import int8
 from seg_export.steps.precision.calibrate import inferring, meaning, spread
 from seg_export.steps.precision.choose import GAIN, TAILS, choose
+from seg_export.steps.precision.cost import GOAL, Cost
 from seg_export.steps.precision.fp16 import halved, in_float, rounded
-from seg_export.steps.precision.gate import Cost
-from seg_export.steps.precision.int8 import layers, named, quantised, saturates
+from seg_export.steps.precision.int8 import layers, quantised, saturates
 from seg_runtime.support.errors import DataError, ParityError
 
 from tests.support.bright import bright
@@ -102,7 +103,7 @@ def test_nodes_without_names_are_told_apart(source):
     bare = onnx.ModelProto.FromString(graph.SerializeToString())
     for node in bare.graph.node:
         node.name = ""
-    names = [n.name for n in named(bare).graph.node]
+    names = [n.name for n in with_node_names(bare).graph.node]
     assert len(set(names)) == len(names)
     assert np.array_equal(inferring(quantised(bare, found))(windows[0]), inferring(quantised(graph, found))(windows[0]))
 
@@ -195,7 +196,7 @@ def chosen(effects, together=None, tails=None):
         tail, keep = graph
         return (together or {}).get(keep, 1 - sum(effects[name] for name in keep)) + (tails or {}).get(tail, 0)
 
-    return choose([(name,) for name in effects], make, measure), made[len(TAILS) :]
+    return choose([(name,) for name in effects], make, measure, GOAL), made[len(TAILS) :]
 
 
 def test_no_layer_is_measured_where_all_in_int8_reaches_the_goal():
@@ -245,7 +246,7 @@ def test_the_goal_is_reached_where_one_activation_hurts():
     def make(tail, keep):
         return quantised(graph, found.ranges(tail), keep)
 
-    tail, kept = choose(layers(graph), make, measure)
+    tail, kept = choose(layers(graph), make, measure, GOAL)
     assert measure(make(tail, ())) > 10
     assert kept == ("a", "b")
     assert measure(make(tail, kept)) == 0

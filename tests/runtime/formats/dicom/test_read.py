@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from seg_runtime import ImageError, SegError
-from seg_runtime.formats.dicom import is_dicom
+from seg_runtime.formats.dicom import Dicom
 from seg_runtime.formats.dicom.study import find_stacks
-from seg_runtime.formats.pictures import decode
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.pipeline import Array
 
 from tests.support.dicom import SC, dataset, field, placed, save
+
+from ....support.reading import decode
 
 STORED = np.array([[0, 100, 1024], [3000, 4095, 7]], np.uint16)
 
@@ -271,12 +272,12 @@ def test_a_stream_of_another_size_is_refused_before_it_is_unpacked(syntax: str) 
 
 def test_dicom_is_known_by_its_content(tmp_path: Path) -> None:
     data = content(dataset(STORED, SC))
-    assert is_dicom(data[:144])
+    assert Dicom().recognises(data[:144])
     bare = bytes(data[132:])  # no preamble, as old files are
-    assert is_dicom(bare)
-    assert is_dicom(b"\x08\x00\x05\x00\x0a\x00\x00\x00ISO_IR 100")
+    assert Dicom().recognises(bare)
+    assert Dicom().recognises(b"\x08\x00\x05\x00\x0a\x00\x00\x00ISO_IR 100")
     for other in (b"", b"\x89PNG\r\n\x1a\n" + bytes(140), b"II*\0" + bytes(140), bytes(144), b"\x08\x00text, not tags"):
-        assert not is_dicom(other)
+        assert not Dicom().recognises(other)
     path = save(dataset(STORED, SC), tmp_path / "scan.png")  # a name that lies
     assert next(decode(path.read_bytes(), "scan")).shape == (2, 3, 1)
     assert next(decode(bare, "bare")).shape == (2, 3, 1)

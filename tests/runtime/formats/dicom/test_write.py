@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from seg_runtime import ClassInfo, Contract, Intensity
-from seg_runtime.formats.dicom.study import find_stacks, read_headers
+from seg_runtime.formats.dicom.study import find_stacks
 from seg_runtime.formats.dicom.write import write_seg
-from seg_runtime.model.contract import Code
+from seg_runtime.model.answer import Code
 
 from tests.support.contracts import changed, contract
 from tests.support.dicom import AXIAL, SC, dataset, field, placed, save
@@ -66,7 +66,7 @@ def series(folder: Path, orientation: Any, spacing: Any = (0.7, 1.3), reverse: b
 def write(folder: Path, labels: NDArray[np.uint8], form: str, contract: Contract = CONTRACT) -> tuple[Path, list[Path]]:
     (stack,), failed = find_stacks(sorted(folder.glob("*.dcm")))
     assert not failed
-    content = write_seg(read_headers(stack), labels, contract, MODEL, form, stack.placed, "study")
+    content = write_seg(stack.headers(), labels, contract, MODEL, form, stack.placed, "study")
     target = folder / "out" / "seg.dcm"
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(content)
@@ -156,7 +156,7 @@ def test_the_same_again_is_the_same_object_and_another_is_not(tmp_path: Path) ->
     (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
 
     def uid(labels: NDArray[np.uint8], model: str, form: str) -> str:
-        (tmp_path / "x").write_bytes(write_seg(read_headers(stack), labels, CONTRACT, model, form, True, "study"))
+        (tmp_path / "x").write_bytes(write_seg(stack.headers(), labels, CONTRACT, model, form, True, "study"))
         return str(pydicom.dcmread(tmp_path / "x").SOPInstanceUID)
 
     uids = [uid(labels, MODEL, "binary"), uid(labels, "00" * 32, "binary"), uid(labels, MODEL, "labelmap"),
@@ -172,7 +172,7 @@ def test_another_version_makes_another_object(tmp_path: Path) -> None:
     (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
     uids = set()
     for version in ("1.25.0", "1.25.1"):
-        headers = read_headers(stack)
+        headers = stack.headers()
         content = write_seg(headers, phantom(4, 24, 32), CONTRACT, MODEL, "binary", True, "study", version)
         (tmp_path / "x").write_bytes(content)
         seg = pydicom.dcmread(tmp_path / "x")

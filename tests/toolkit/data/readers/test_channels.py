@@ -41,7 +41,7 @@ def test_the_contract_says_how_the_files_are_named(fields: Path, tmp_path: Path)
     words = [fields, *SMALL, "--reader", READER, "--steps", "1", "-o", out]
     assert seg_train(*words).exit_code == 0
     contract = load(out).contract
-    assert (contract.channels, contract.channel_files) == (2, ("_dapi", "_actin"))
+    assert (contract.input.channels, contract.input.channel_files) == (2, ("_dapi", "_actin"))
 
 
 def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     words = [fields, *SMALL, "--reader", f"{READER}+_tubulin", "--steps", "1", "--intensity", "scale", "-o", out]
     assert seg_train(*words).exit_code == 0
-    assert load(out).contract.channels == 3
+    assert load(out).contract.input.channels == 3
 
 
 def test_a_missing_channel_is_named(fields: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.formats.structures import CHANNELS, read_structure, read_voxels
-from seg_runtime.pipeline.preprocess import Array
+from seg_runtime.formats.structures import CHANNELS, read_structure
+from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import DataError, ImageError, SegError
 from seg_toolkit.data.case import Case
 from seg_toolkit.data.folder import parse_classes
@@ -16,6 +16,8 @@ from seg_toolkit.data.readers import find_cases
 
 from samples.generators import binding_site
 from tests.support.structures import chain, line, text
+
+from ....support.reading import read_voxels
 
 pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 

@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime.model.contract import Intensity
-from seg_runtime.pipeline.preprocess import Float
+from seg_runtime.model.input import Intensity
+from seg_runtime.pipeline import Float
 from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.augment import NONE

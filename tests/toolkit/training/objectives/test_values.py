@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_runtime.model.contract import Contract, OutputInfo
-from seg_runtime.pipeline.postprocess import from_units
+from seg_runtime.answers import Values
+from seg_runtime.model.answer import OutputInfo
+from seg_runtime.model.contract import Contract
 from seg_runtime.support.errors import DataError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.data.augment import NONE
@@ -67,7 +68,7 @@ def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
     for o, values in zip(outputs, together.T, strict=True):
         assert (o.offset, o.scale) == pytest.approx((values.mean(), values.std()))
         assert (o.low, o.high) == (values.min(), values.max())
-    network = from_units(together.astype(np.float32), outputs)
+    network = Values(one(outputs=outputs)).to_network(together.astype(np.float32))
     np.testing.assert_allclose(network.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(network.std(0), 1, atol=1e-5)
 
@@ -150,12 +151,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_training_learns_and_keeps_what_it_was(trained: tuple[Path, Path]) -> None:
     kept = load(trained[1])
     c = kept.contract
-    assert (c.task, c.classes, c.geometry, c.intensity.method) == ("regression", (), "tile", "standardize")
-    assert [(o.name, o.unit) for o in c.outputs] == [("height", "mm")]
+    assert (c.answer.kind, c.geometry.method, c.input.intensity.method) == ("values", "tile", "standardize")
+    assert [(o.name, o.unit) for o in c.answer.outputs] == [("height", "mm")]
     settings = c.provenance["settings"]
     assert (settings["loss"], settings["augment"]) == ("l1", "none,flips=square")
     found = c.provenance["validation"]
-    spread = c.outputs[0].scale
+    spread = c.answer.outputs[0].scale
     assert found["outputs"][0]["rmse"] < 0.5 * spread  # what the mean of all targets would miss by
     log = trained[1].with_suffix(".csv").read_text().splitlines()
     assert log[0] == "step,loss,psnr"
