@@ -58,7 +58,7 @@ RULES: Sequence[Rule[_Case]] = (
     Rule("--reduce-range", _REDUCE_RANGE, _options(lambda o: o.precision == "int8"),
          "--precision int8", "it is about the weights of int8", harmless=True),
     Rule("--optimize", _OPTIMIZE, _NOT_INT8, "fp32", "int8 models are always optimized", harmless=True),
-    Rule("--optimize", _OPTIMIZE, _options(lambda o: not o.tune),
+    Rule("--optimize", _OPTIMIZE, _options(lambda o: not o.tune or o.precision != "fp32"),
          "an export without --tune", "--tune measures the forms of --optimize, too", harmless=True),
     Rule("--optimize", _OPTIMIZE, _NOT_FP16,
          "fp32", "leave it out: fp16 is for CUDA, which is fastest with the graph as torch exports it"),

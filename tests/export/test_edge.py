@@ -26,10 +26,8 @@ from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_export.steps.rewrite.timing import Measured
 from seg_runtime import Contract, ModelError, SegError, Segmenter
 from seg_runtime.cli.tools import GROUP, find_tool, tuned_name
-from seg_runtime.model.contract import METADATA_KEY
-from seg_runtime.model.digest import sealed
-from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY
-from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, ModelFile, sealed
+from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support.errors import ParityError
 
 from tests.support.commands import seg_export, seg_run
