@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from seg_export.options import ExportOptions
 from seg_export.pipeline import export
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.segmenter import Infer
 from seg_toolkit.checkpoints.checkpoint import load
@@ -92,7 +93,7 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
         "minutes": minutes,
         "intensity": checkpoint.contract.input.intensity.method,
         "torch": scored(torch_infer(checkpoint.build(), torch.device("cpu"))),
-        "onnx": scored(Session(exported.content, "cpu").run),
+        "onnx": scored(Session(exported.content, RunOptions(provider="cpu")).run),
         "floor": _floor(chosen, validation, aim),
         "floor_method": chosen.floor,
     }

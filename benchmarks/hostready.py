@@ -72,7 +72,7 @@ def main() -> None:
     made = {name: export(checkpoint, form) for name, form in forms.items()}
     with tempfile.TemporaryDirectory() as name:
         paths = {form: _write(exported, Path(name) / f"{form}.onnx") for form, exported in made.items()}
-        with Segmenter(paths["window"], "cpu") as window, Segmenter(paths["host"], "cpu") as host:
+        with Segmenter(paths["window"], provider="cpu") as window, Segmenter(paths["host"], provider="cpu") as host:
             rows = speed(window, host, sizes, runs)
             seen = real(window, host, options.images) if options.images else {}
     print(f"width {width}; {machine()}\n")

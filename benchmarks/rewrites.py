@@ -20,8 +20,7 @@ from seg_export.steps.precision.calibrate import spread
 from seg_export.steps.precision.int8 import quantised, saturates
 from seg_export.steps.rewrite.apply import default_table, forms_of, layers_of, rewritten
 from seg_export.steps.rewrite.layers import FORMS, Layer
-from seg_runtime.engine.providers import open_session
-from seg_runtime.engine.tuning import Setup
+from seg_runtime.engine import open_graph
 from seg_runtime.pipeline import Float
 from seg_runtime.segmenter import Infer
 
@@ -76,7 +75,7 @@ class Plain:
         """A graph, made int8 where that is wanted, in a session as `seg-run` opens it."""
         if precision == "int8":
             graph = quantised(graph, spread(graph, self.calibration).ranges(), (), saturates())
-        session = open_session(graph.SerializeToString(), Setup("cpu")).session
+        session = open_graph(graph.SerializeToString())
         return lambda window: session.run(["logits"], {"image": window})[0]  # type: ignore[no-any-return]
 
 

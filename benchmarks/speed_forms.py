@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime import SegError, Segmenter
 from seg_runtime.answers import answer_of
-from seg_runtime.engine.providers import available_threads, runtime_module
+from seg_runtime.engine import available_threads, runtime_module
 from seg_runtime.model import Contract, WindowFile
 from seg_runtime.pipeline import Array, Float
 from seg_runtime.segmenter import Infer, Progress
@@ -259,7 +259,7 @@ def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running
     """Our runtime, whole: it plans, cuts, runs and stitches."""
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
-        segmenter = Segmenter(path, provider, threads)
+        segmenter = Segmenter(path, provider=provider, threads=threads)
         windows = segmenter.contract.file.kind == "window"
         infer = segmenter.session.run if windows else None
         return Running(lambda image, progress: segmenter(image, progress=progress).labels, infer)

@@ -127,7 +127,7 @@ def test_tuning_without_torch(wheel, work, tmp_path):
     for made in (path for path in (given, target) if path.exists()):
         done = run(folder, work, "seg-run", "--self-test", "--model", str(made), "--provider", "cpu")
         assert done.returncode == 0, done.stderr
-        with Segmenter(made, "cpu") as ours, Segmenter(work / "model.onnx", "cpu") as theirs:
+        with Segmenter(made, provider="cpu") as ours, Segmenter(work / "model.onnx", provider="cpu") as theirs:
             pictures = [s(work / "picture.png").labels for s in (ours, theirs)]
         assert (pictures[0] != pictures[1]).mean() < 1e-3
 
@@ -193,6 +193,6 @@ def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path, make_model):
             folder, work, "seg-run", "picture.png", "--model", str(model), "--provider", "cpu", "--out", str(out)
         )
         assert done.returncode == 0, done.stderr
-        with Segmenter(model, "cpu") as here:
+        with Segmenter(model, provider="cpu") as here:
             wanted = here(work / "picture.png").labels
         assert (np.asarray(Image.open(out / "picture_mask.png")) == wanted).all()

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from seg_runtime import Contract, Float
-from seg_runtime.cli.tools import Told, TuneWishes, Watch
-from seg_runtime.engine.session import check_signed
+from seg_runtime.cli.tools import Progress, Report, TuneOptions
 from seg_runtime.model import GOLDEN_KEY, Content, ModelFile
 from seg_runtime.support import (
     ModelError,
@@ -82,14 +81,14 @@ class TunedFile:
         return f"{figures}\ngolden samples: {error.format(**self.self_test)}"
 
 
-def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> Told:
+def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None) -> Report:
     """Write a model in the forms that are fastest on this machine, after proving that it answers as before.
 
     Nothing is written where no form is worth it, which is no error.
 
     Args:
-        wishes: which file, and where to.
-        watch: see `Watch`.
+        options: which file, and where to.
+        watch: see `Progress`.
 
     Raises:
         SegError: the extra `tune` is missing, the target is there already or cannot be written.
@@ -98,24 +97,24 @@ def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> T
         ParityError: the rewritten network answers otherwise; nothing is written.
     """
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
-    content = ModelFile(wishes.model).take()
-    if wishes.require_signature is not None:
-        check_signed(content, wishes.require_signature)
+    content = ModelFile(options.model).take()
+    if options.require_signature is not None:
+        content.check_signed(options.require_signature)
     _plain_contract(content)
-    _check_target(wishes)
-    source = read_source(content, wishes.threads)
+    _check_target(options)
+    source = read_source(content, options.threads)
     del content  # its bytes must not lie in memory beside the sessions that are measured
-    found = _fastest(source, watch, wishes.threads)
-    report = {"model": {"path": str(wishes.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
+    found = _fastest(source, watch, options.threads)
+    report = {"model": {"path": str(options.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
-        return f"{found.table()}\nnothing was written: {wishes.model} is as fast as it gets here", report
-    made = prove(source, found.graph, found.provenance(), watch, wishes.threads)
-    write_atomic(wishes.target, lambda file: file.write(made.content))
-    notes = _notes(source, wishes)
-    report |= {"written": str(wishes.target), "parity": made.parity.as_dict(), "notes": notes}
+        return f"{found.table()}\nnothing was written: {options.model} is as fast as it gets here", report
+    made = prove(source, found.graph, found.provenance(), watch, options.threads)
+    write_atomic(options.target, lambda file: file.write(made.content))
+    notes = _notes(source, options)
+    report |= {"written": str(options.target), "parity": made.parity.as_dict(), "notes": notes}
     report |= {"self_test": made.self_test}
     size = f"{len(made.content) / 1e6:.1f} MB"
-    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {wishes.target} ({size})"]
+    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {options.target} ({size})"]
     return "\n".join(lines), report
 
 
@@ -146,16 +145,16 @@ def _plain_contract(content: Content) -> Contract:
     return contract
 
 
-def _check_target(wishes: TuneWishes) -> None:
+def _check_target(options: TuneOptions) -> None:
     """Refuse a target before a minute of measuring.
 
     Raises:
         SegError: it is the model itself, or there already, or cannot be written.
     """
-    model, target = wishes.model, wishes.target
+    model, target = options.model, options.target
     if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
         raise SegError(f"{target} is the model itself", "a file of its own", "choose another --out")
-    if target.exists() and not target.is_dir() and not wishes.overwrite:
+    if target.exists() and not target.is_dir() and not options.overwrite:
         raise SegError(f"{target} is there already", "", "pass --overwrite to replace it, or choose another --out")
     check_writable(target)
 
@@ -186,7 +185,7 @@ def read_source(content: Content, threads: int | None = None) -> Source:
 
 def prove(
     source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
-    watch: Watch = lambda what, done, total: None, threads: int | None = None,
+    watch: Progress = lambda what, done, total: None, threads: int | None = None,
 ) -> TunedFile:  # fmt: skip
     """The file of a rewritten graph, after proving the very bytes.
 
@@ -194,7 +193,7 @@ def prove(
         source: whose answers it must give.
         graph: the rewritten one.
         provenance: what is new in it, the forms of the layers among it.
-        watch: see `Watch`.
+        watch: see `Progress`.
         threads: of the inference.
 
     Raises:
@@ -221,7 +220,7 @@ def prove(
     return TunedFile(content, parity, test["self_test"] if test else None)
 
 
-def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
+def _fastest(source: Source, watch: Progress, threads: int | None) -> Fastest:
     from .steps.rewrite import fastest
 
     try:
@@ -234,14 +233,14 @@ def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
         ) from error
 
 
-def _notes(source: Source, wishes: TuneWishes) -> list[str]:
+def _notes(source: Source, options: TuneOptions) -> list[str]:
     notes = []
     if not source.golden:
         notes.append(
             f"{source.name} has no golden samples: the tuned file was compared with it alone, and not with torch"
         )
-    if any(path.with_name(path.name + ".sig").exists() for path in (wishes.model, wishes.target)):
+    if any(path.with_name(path.name + ".sig").exists() for path in (options.model, options.target)):
         notes.append(
-            f"a signature covers the bytes of one file: {wishes.target.name} needs a new one, {wishes.target.name}.sig"
+            f"a signature covers the bytes of one file: {options.target.name} needs a new one, {options.target.name}.sig"
         )
     return notes

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .engine.tuning import Tuning
+    from .engine import RunOptions, Tuning
     from .model import ClassInfo, Contract, Intensity
     from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
@@ -32,6 +32,7 @@ __all__ = [
     "ModelError",
     "ParityError",
     "ProviderError",
+    "RunOptions",
     "SegError",
     "Segmentation",
     "Segmenter",
@@ -39,7 +40,7 @@ __all__ = [
     "Tuning",
 ]
 
-_ROOMS = {
+_MODULES = {
     "model": ("ClassInfo", "Contract", "Intensity"),
     "pipeline": ("Array", "Float", "Infer"),
     "support": (
@@ -53,15 +54,15 @@ _ROOMS = {
         "SelfTestError",
     ),
     "segmenter": ("Segmentation", "Segmenter"),
-    "engine.tuning": ("Tuning",),
+    "engine": ("RunOptions", "Tuning"),
 }
 
 
 def __getattr__(name: str) -> object:
     """Import a name when it is first asked for (PEP 562): a command line starts reading the model before numpy."""
-    for room, names in _ROOMS.items():
+    for module, names in _MODULES.items():
         if name in names:
-            value: object = getattr(import_module(f".{room}", __name__), name)
+            value: object = getattr(import_module(f".{module}", __name__), name)
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -78,7 +78,7 @@ def test_the_runtime_answers_as_torch_does(name):
     image = np.random.default_rng(0).integers(0, 256, (75, 90, 3), dtype=np.uint8)
     expected = answer_of(source.contract).segment(image, torch_infer(source.build(), torch.device("cpu")))
     assert 0 < expected.mean() < 1
-    with Segmenter(export(source).content, "cpu", self_test=True) as segmenter:
+    with Segmenter(export(source).content, provider="cpu", self_test=True) as segmenter:
         labels = segmenter(image).labels
     assert (labels != expected).mean() < 1e-3
 
@@ -106,5 +106,5 @@ def test_int8_of_attention(tmp_path):
     )
     assert exported.contract.file.precision == "int8"
     assert exported.contract.parity["int8"]["drop"] < 1
-    with Segmenter(exported.content, "cpu", self_test=True) as segmenter:
+    with Segmenter(exported.content, provider="cpu", self_test=True) as segmenter:
         assert segmenter.contract.file.precision == "int8"

@@ -18,6 +18,7 @@ from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
 from tests.support.contracts import changed, contract_of
+from tests.support.models import CPU
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 
@@ -88,7 +89,7 @@ def test_same_checkpoint_same_file():
 def test_contract_comes_back_with_parity_and_provenance(tmp_path):
     exported = export(checkpoint())
     write(exported, tmp_path / "model.onnx")
-    session = Session(tmp_path / "model.onnx", "cpu")
+    session = Session(tmp_path / "model.onnx", CPU)
     assert session.contract == Contract.from_json(exported.contract.to_json())
     assert session.contract.parity["holds"]
     assert len(session.contract.provenance["weights_sha256"]) == 64
@@ -144,7 +145,7 @@ def test_wrong_input_size_names_the_nearest(saved, tmp_path, asked, nearest):
 def test_another_input_size(saved, tmp_path):
     result = seg_export(saved, tmp_path / "m.onnx", "--input-size", "300")
     assert result.exit_code == 0, result.output
-    session = Session(tmp_path / "m.onnx", "cpu")
+    session = Session(tmp_path / "m.onnx", CPU)
     assert (session.contract.geometry.input_shape, session.contract.geometry.output_shape) == ((300, 300), (116, 116))
 
 
@@ -153,7 +154,8 @@ def test_labels_do_not_depend_on_the_input_size(tmp_path):
     source = checkpoint()
     image = np.random.default_rng(1).integers(0, 256, (420, 390), dtype=np.uint8)
     answers = [
-        Segmenter(export(source, ExportOptions(input_size=size)).content, "cpu")(image).labels for size in (300, 572)
+        Segmenter(export(source, ExportOptions(input_size=size)).content, provider="cpu")(image).labels
+        for size in (300, 572)
     ]
     assert 0 < answers[0].mean() < 1
     assert np.array_equal(*answers)
@@ -212,7 +214,7 @@ def test_a_contract_that_does_not_fit_the_graph_is_refused():
     graph = to_onnx(source.build(), source.contract)
     wrong = changed(source.contract, channels=3, intensity=Intensity("scale"))
     with pytest.raises(ModelError, match="as its contract says"):
-        Session(stamped(graph, wrong), "cpu")
+        Session(stamped(graph, wrong), CPU)
 
 
 def test_fit_needs_no_tiling_size_but_tile_does():

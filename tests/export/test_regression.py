@@ -24,6 +24,7 @@ from tests.support.commands import seg_export
 from tests.support.contracts import changed, channel_files
 from tests.support.damage import spoil_one_weight
 from tests.support.images import noise_image
+from tests.support.models import CPU
 
 
 def test_parity_is_told_in_values_alone(regression):
@@ -52,7 +53,7 @@ def test_a_spoiled_graph_is_seen(regression):
     graph = onnx.load(regression.path)
     del graph.metadata_props[:]
     spoil_one_weight(graph)
-    spoiled = Session(stamped(graph, regression.contract), "cpu")
+    spoiled = Session(stamped(graph, regression.contract), CPU)
     windows = list(generated_windows(regression.contract, 2))
     torch = [regression.torch_run(window)[0] for window in windows]
     with pytest.raises(ParityError, match="of the logits' range"):
@@ -87,7 +88,7 @@ def test_a_rewritten_graph_answers_alike(regression, tmp_path):
     image = noise_image(90, 130, 1)
     expected = answer_of(regression.contract).segment(image, regression.torch_run)
     scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
-    assert (np.abs(Segmenter(tmp_path / "fast.onnx", "cpu")(image).values - expected) < 1e-4 * scales).all()
+    assert (np.abs(Segmenter(tmp_path / "fast.onnx", provider="cpu")(image).values - expected) < 1e-4 * scales).all()
 
 
 def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(regression, tmp_path):

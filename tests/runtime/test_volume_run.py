@@ -130,7 +130,7 @@ def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made)
     put_nifti(tmp_path / "a_t2.nii.gz", nifti(volume(2)[..., 1:], "RAS"))
     refused = seg_run("--overwrite", *words)
     assert refused.exit_code == 1
-    assert "a_t2.nii.gz has another affine than a_t1.nii.gz" in refused.stderr
+    assert "a_t2.nii.gz lies elsewhere than a_t1.nii.gz" in refused.stderr
 
 
 def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made) -> None:
@@ -238,7 +238,7 @@ def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) ->
     for text in ("short.nii.gz is damaged", "text.nii is no NIfTI file", "two.nii has 2 channels; wanted 1"):
         assert text in told.stderr
     refused = seg_run("--model", solid.path, "--out", tmp_path / "b", "--probabilities", "tiff", tmp_path / "good.nii")
-    assert "--probabilities tiff for the volume" in refused.stderr
+    assert "--probabilities tiff for a NIfTI volume" in refused.stderr
 
 
 def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path: Path, solid: Made) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
+from seg_runtime.engine import RunOptions
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Float
 from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
@@ -18,6 +19,7 @@ from seg_toolkit.networks.unet import UNet, output_size
 
 from .images import noise_image
 
+CPU = RunOptions(provider="cpu")
 HOST_READY = ExportOptions(host_ready=True)
 SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64
 

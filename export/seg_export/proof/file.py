@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from seg_runtime import Array, Contract, Float, ParityError, Segmenter
+from seg_runtime import Array, Contract, Float, ParityError, RunOptions, Segmenter
 from seg_runtime.engine.session import Session
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def opened(graph: onnx.ModelProto, contract: Contract, threads: int | None = Non
     """A session on the CPU of the file that a graph becomes."""
     from ..graph import stamped  # needs onnx, without which this folder can be imported
 
-    return Session(stamped(graph, contract), "cpu", threads)
+    return Session(stamped(graph, contract), RunOptions(provider="cpu", threads=threads))
 
 
 def logits_of(session: Session, samples: Sequence[Array]) -> Iterator[Float]:
@@ -53,7 +53,7 @@ def answers_of(
     Raises:
         SelfTestError: the file does not answer its golden samples as stored.
     """
-    with Segmenter(content, "cpu", threads, self_test=self_test) as segmenter:
+    with Segmenter(content, provider="cpu", threads=threads, self_test=self_test) as segmenter:
         return list(logits_of(segmenter.session, samples)), segmenter.test_report
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..support.errors import SegError
+from ..support import SegError
 
 INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for these signals
 

@@ -17,11 +17,11 @@ OWN_GROUP = Path("/proc/self/cgroup")
 def available_threads() -> int:
     """Threads worth starting: the process's affinity and its container's quota, not the machine's size."""
     quota = cpu_quota()
-    threads = affine_threads()
+    threads = _affine_threads()
     return threads if quota is None else max(1, min(threads, int(quota)))
 
 
-def affine_threads() -> int:
+def _affine_threads() -> int:
     """Processors that this process may run on, whatever share of their time it gets."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

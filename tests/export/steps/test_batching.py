@@ -23,7 +23,7 @@ from tests.support.bright import bright, folder, two_tone
 from tests.support.commands import seg_export
 from tests.support.contracts import contract_of
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import CPU, Made, MakeModel
 
 N = 3
 
@@ -40,7 +40,7 @@ def windows(count: int) -> np.ndarray:
 
 
 def test_the_file_takes_so_many_windows_and_says_so(three: bytes):
-    session = Session(three, "cpu")
+    session = Session(three, CPU)
     assert session.contract.file.batch == N
     assert [v.shape for v in session._ports()] == [[N, 3, 252, 252], [N, 2, 68, 68]]
     figures = session.contract.parity["batch"]
@@ -50,7 +50,7 @@ def test_the_file_takes_so_many_windows_and_says_so(three: bytes):
 
 @pytest.mark.parametrize("count", [1, 2, N])
 def test_each_window_is_answered_as_alone(model: Made, three: bytes, count: int):
-    alone, together, some = Session(model.path, "cpu"), Session(three, "cpu"), windows(count)
+    alone, together, some = Session(model.path, CPU), Session(three, CPU), windows(count)
     wanted = np.concatenate([alone.run(window[None]) for window in some])
     came = together.run(some)
     assert came.shape == (count, 2, 68, 68)
@@ -60,7 +60,7 @@ def test_each_window_is_answered_as_alone(model: Made, three: bytes, count: int)
 @pytest.mark.parametrize("size", [(1, 1), (68, 68), (70, 150), (300, 230)])  # 1, 1, 6 and 20 windows
 def test_labels_and_probabilities_are_those_of_one_window_a_call(model: Made, three: bytes, size: tuple[int, int]):
     image, seen = noise_image(*size, seed=5), []
-    alone, together = Segmenter(model.path, "cpu"), Segmenter(three, "cpu")
+    alone, together = Segmenter(model.path, provider="cpu"), Segmenter(three, provider="cpu")
     wanted = alone(image, probabilities=True)
     np.testing.assert_array_equal(together(image, progress=lambda *at: seen.append(at)).labels, wanted.labels)
     came = together(image, probabilities=True)
@@ -72,7 +72,7 @@ def test_labels_and_probabilities_are_those_of_one_window_a_call(model: Made, th
 
 
 def test_it_answers_its_golden_samples(three: bytes):
-    assert Segmenter(three, "cpu", self_test=True).test_report["self_test"]["passed"]
+    assert Segmenter(three, provider="cpu", self_test=True).test_report["self_test"]["passed"]
 
 
 def test_a_batch_that_mixes_its_windows_is_seen(model: Made, monkeypatch: pytest.MonkeyPatch):
@@ -95,8 +95,8 @@ def test_a_batch_that_mixes_its_windows_is_seen(model: Made, monkeypatch: pytest
 def test_skips_that_are_resized(make_model: MakeModel):
     made = make_model(skip="resize")
     alone, together = (
-        Session(made.path, "cpu"),
-        Session(export(load(made.checkpoint), ExportOptions(batch=2)).content, "cpu"),
+        Session(made.path, CPU),
+        Session(export(load(made.checkpoint), ExportOptions(batch=2)).content, CPU),
     )
     some = windows(2)
     np.testing.assert_allclose(together.run(some)[1], alone.run(some[1:])[0], atol=1e-5)
@@ -112,7 +112,8 @@ def test_other_precisions(name: str, tmp_path):
     assert two.contract.file.precision == name
     image = two_tone(7)
     np.testing.assert_array_equal(
-        Segmenter(two.content, "cpu", self_test=True)(image).labels, Segmenter(one.content, "cpu")(image).labels
+        Segmenter(two.content, provider="cpu", self_test=True)(image).labels,
+        Segmenter(one.content, provider="cpu")(image).labels,
     )
 
 
@@ -148,5 +149,5 @@ def test_on_the_command_line(model: Made, tmp_path):
     words = [model.checkpoint, target, "--batch", 2, "--report", report]
     result = seg_export(*words)
     assert result.exit_code == 0, result.output
-    assert Session(target, "cpu").contract.file.batch == 2
+    assert Session(target, CPU).contract.file.batch == 2
     assert json.loads(report.read_text())["parity"]["holds"]

@@ -54,7 +54,7 @@ def test_labels_equal_those_of_the_python_runtime_on_every_pixel(
         make_model(**model),
         make_model(**model, options=ExportOptions(host_ready=True, host_dtype=dtype, host_probabilities=True)),
     )
-    with Segmenter(ours.path, "cpu") as python, Segmenter(host.path, "cpu") as whole:
+    with Segmenter(ours.path, provider="cpu") as python, Segmenter(host.path, provider="cpu") as whole:
         seen = set()
         for image in pictures(dtype, ours.contract.input.channels):
             wanted, got = python(image, probabilities=True), whole(image, probabilities=True)
@@ -139,14 +139,14 @@ def test_seg_run_gives_the_same_mask_from_either_form(make_model: MakeModel, tmp
 
 def test_another_dtype_is_refused_with_the_option_that_helps(make_model: MakeModel) -> None:
     with (
-        Segmenter(make_model(options=HOST_READY).path, "cpu") as segmenter,
+        Segmenter(make_model(options=HOST_READY).path, provider="cpu") as segmenter,
         pytest.raises(ImageError, match="--host-dtype uint16"),
     ):
         segmenter(noise_image(20, 20, dtype="uint16"))
 
 
 def test_probabilities_that_the_file_does_not_give_are_refused(make_model: MakeModel) -> None:
-    with Segmenter(make_model(options=HOST_READY).path, "cpu") as segmenter:
+    with Segmenter(make_model(options=HOST_READY).path, provider="cpu") as segmenter:
         image = noise_image(20, 20)
         with pytest.raises(ModelError, match="--host-probabilities"):
             segmenter(image, probabilities=True)

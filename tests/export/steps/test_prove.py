@@ -78,7 +78,10 @@ def test_a_step_that_changes_no_answer(model: Made, steps: None, options: dict[s
     assert made.contract.parity["renaming"]["max_abs_error"] == 0
     assert made.contract.parity["renaming"]["windows"] == seen[-1][0] == seen[-1][1] == len(seen)
     image = noise_image(100, 90)
-    with Segmenter(made.content, "cpu", self_test=True) as ours, Segmenter(model.path, "cpu") as plain:
+    with (
+        Segmenter(made.content, provider="cpu", self_test=True) as ours,
+        Segmenter(model.path, provider="cpu") as plain,
+    ):
         assert np.array_equal(ours(image).labels, plain(image).labels)
 
 

@@ -31,7 +31,7 @@ def golden_text(path: Path) -> str:
 @pytest.mark.parametrize("decision", ["argmax", "threshold"])
 def test_a_good_model_passes(make_model: MakeModel, geometry: str, decision: str) -> None:
     made = make_model(geometry=geometry, decision=decision, classes=3)
-    with Segmenter(made.path, "cpu", self_test=True) as segmenter:
+    with Segmenter(made.path, provider="cpu", self_test=True) as segmenter:
         report = segmenter.test_report
     assert report is not None
     figures = report["self_test"]
@@ -42,34 +42,35 @@ def test_a_good_model_passes(make_model: MakeModel, geometry: str, decision: str
 
 
 def test_without_asking_nothing_is_tested(model_file: Path) -> None:
-    assert Segmenter(model_file, "cpu").test_report is None
+    assert Segmenter(model_file, provider="cpu").test_report is None
 
 
 def test_one_spoiled_weight_fails(model_file: Path) -> None:
     with pytest.raises(SelfTestError, match=r"cpu does not answer the golden samples.*limit 1e-04") as caught:
-        Segmenter(resealed(model_file, spoil_one_weight), "cpu", self_test=True)
+        Segmenter(resealed(model_file, spoil_one_weight), provider="cpu", self_test=True)
     assert caught.value.exit_code == 1
     assert not caught.value.report["self_test"]["passed"]
-    assert Segmenter(resealed(model_file, lambda proto: None), "cpu", self_test=True)  # the change alone does not fail
+    unspoiled = resealed(model_file, lambda proto: None)
+    assert Segmenter(unspoiled, provider="cpu", self_test=True)  # the change alone does not fail
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"intensity": Intensity("zscore", std_floor=0.01)}, {"geometry": "stretch"}, {"threshold": 0.9}],
+    [{"intensity": Intensity("zscore", std_floor=0.01)}, {"method": "stretch"}, {"threshold": 0.9}],
 )
 def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) -> None:
     made = make_model(decision="threshold", classes=3)
     contract = changed(made.contract, **wrong)
     content = stamped(onnx.load(made.path), contract, golden_text(made.path))
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
-        Segmenter(content, "cpu", self_test=True)
+        Segmenter(content, provider="cpu", self_test=True)
 
 
 def test_a_file_without_samples_says_so(model: Made) -> None:
     content = stamped(onnx.load(model.path), model.contract)
-    assert Segmenter(content, "cpu")
+    assert Segmenter(content, provider="cpu")
     with pytest.raises(ModelError, match=r"carries no golden samples.*export it again"):
-        Segmenter(content, "cpu", self_test=True)
+        Segmenter(content, provider="cpu", self_test=True)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_damaged_samples_are_told(model: Made, damage: Callable[[str], str]) -> 
     text = damage(golden_text(model.path)) or "AAAA"
     content = stamped(onnx.load(model.path), model.contract, text)
     with pytest.raises(ModelError, match="golden samples cannot be read"):
-        Segmenter(content, "cpu", self_test=True)
+        Segmenter(content, provider="cpu", self_test=True)
 
 
 def test_the_command_line_passes_and_tells(model_file: Path) -> None:
@@ -196,7 +197,7 @@ def window_body(proto: onnx.ModelProto) -> onnx.GraphProto:
 @pytest.mark.parametrize("geometry", ["tile", "fit"])
 def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometry: str) -> None:
     made = make_model(geometry=geometry, options=HOST_READY)
-    report = Segmenter(made.path, "cpu", self_test=True).test_report
+    report = Segmenter(made.path, provider="cpu", self_test=True).test_report
     assert report is not None
     assert report["self_test"]["logits_compared"] == 2 * 2 * 5 * 5  # samples, classes, every 16th of 68 px each way
     assert report["self_test"]["max_error_of_range"] < 1e-5
@@ -205,7 +206,7 @@ def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometr
         spoil_one_weight_in(window_body(proto))
 
     with pytest.raises(SelfTestError, match=r"error .* of the logits' range"):
-        Segmenter(resealed(made.path, spoil), "cpu", self_test=True)
+        Segmenter(resealed(made.path, spoil), provider="cpu", self_test=True)
 
 
 def test_golden_text_of_another_shape_is_refused() -> None:
@@ -221,6 +222,6 @@ def test_golden_text_of_another_shape_is_refused() -> None:
 )
 def test_tf32_is_seen_to_fail(make_model: MakeModel) -> None:
     made = make_model()
-    assert Segmenter(made.path, "cuda", self_test=True).test_report
+    assert Segmenter(made.path, provider="cuda", self_test=True).test_report
     with pytest.raises(SelfTestError, match="cuda does not answer"):
-        Segmenter(made.path, "cuda", fast_math=True, self_test=True)
+        Segmenter(made.path, provider="cuda", fast_math=True, self_test=True)

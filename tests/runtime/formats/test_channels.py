@@ -30,7 +30,7 @@ def segmenter(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Segmente
     checkpoint = load(model.checkpoint)
     path = tmp_path_factory.mktemp("stains") / "model.onnx"
     write(export(replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))), path)
-    return Segmenter(path, "cpu")
+    return Segmenter(path, provider="cpu")
 
 
 def save_case(folder: Path, name: str, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
@@ -130,9 +130,15 @@ def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
         stacked([coarse, fine], ["a", "b"])
 
 
-@pytest.mark.parametrize("endings", [("_a", "_b"), ("_a", "_a", "_b"), ("_a", "", "_b"), ("_a", "x/y", "_b")])
-def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...]) -> None:
-    with pytest.raises(ContractError):
+@pytest.mark.parametrize(
+    ("endings", "came"),
+    [
+        (("_a", "_b"), "2 channel files; wanted 3"), (("_a", "_a", "_b"), "3 channel files"), (("_a", "", "_b"), "how its file.s name ends"),
+        (("_a", "x/y", "_b"), "how its file.s name ends"),
+    ],
+)  # fmt: skip
+def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...], came: str) -> None:
+    with pytest.raises(ContractError, match=came):
         changed(model.contract, channel_files=channel_files(*endings))
 
 

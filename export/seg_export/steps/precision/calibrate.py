@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from seg_runtime import DataError, Float, Infer, ParityError
-from seg_runtime.engine.providers import available_threads, quiet
+from seg_runtime.engine import open_graph
 
 Ranges = dict[str, tuple[float, float]]
 """Name of a float tensor -> its smallest and largest value."""
@@ -99,7 +97,7 @@ def _reducing(graph: onnx.ModelProto) -> tuple[Any, list[str]]:
         inferred.graph.node.append(helper.make_node("Reshape", [name, "row"], [row], name=row))
         inferred.graph.node.append(helper.make_node("Slice", [row, "first", "end", "axis", step], [some], name=some))
         inferred.graph.output.append(helper.make_tensor_value_info(some, TensorProto.FLOAT, [None]))
-    return _session(inferred), names
+    return open_graph(inferred.SerializeToString()), names
 
 
 def _ints(values: dict[str, list[int]]) -> list[TensorProto]:
@@ -108,13 +106,12 @@ def _ints(values: dict[str, list[int]]) -> list[TensorProto]:
 
 def meaning(graph: onnx.ModelProto) -> Infer:
     """The graph computed operator by operator as ONNX defines them: no fused kernel, and so none that saturates."""
-    session = _session(copy.deepcopy(graph), onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    return _infer(session)
+    return _infer(open_graph(graph.SerializeToString(), optimize=False))
 
 
 def inferring(graph: onnx.ModelProto) -> Infer:
     """The graph as ONNX Runtime runs it by default."""
-    return _infer(_session(graph))
+    return _infer(open_graph(graph.SerializeToString()))
 
 
 def _infer(session: Any) -> Infer:
@@ -123,13 +120,3 @@ def _infer(session: Any) -> Infer:
         return logits
 
     return infer
-
-
-def _session(graph: onnx.ModelProto, level: Any = None) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = available_threads()
-    options.log_severity_level = 4
-    if level is not None:
-        options.graph_optimization_level = level
-    with quiet(onnxruntime):
-        return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])

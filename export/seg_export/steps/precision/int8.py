@@ -11,7 +11,7 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from seg_runtime import SegError
-from seg_runtime.engine.hardware import cpu_features
+from seg_runtime.engine import cpu_features
 
 from ...graph import silenced, with_node_names
 from .calibrate import Ranges

@@ -15,9 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from seg_runtime.engine.hardware import available_threads, cpu_name
-from seg_runtime.engine.providers import open_session, runtime_module
-from seg_runtime.engine.tuning import Setup
+from seg_runtime.engine import available_threads, cpu_name, open_graph, runtime_module
 from seg_runtime.support import table
 
 from .apply import default_table, forms_of, layers_of, rewritten
@@ -211,7 +209,7 @@ def _network_ms(graph: onnx.ModelProto, threads: int | None = None) -> float:
 
 def _shortest_ms(graph: onnx.ModelProto, feeds: dict[str, NDArray[Any]], runs: int, threads: int | None) -> float:
     """Of some runs after one that warms up, in a session as seg-run opens it, alone: idle sessions disturb others."""
-    session = open_session(graph.SerializeToString(), Setup("cpu", threads)).session
+    session = open_graph(graph.SerializeToString(), threads=threads)
     times = []
     for _ in range(runs + 1):
         start = time.perf_counter()

@@ -164,5 +164,5 @@ def test_wrong_folders(tmp_path):
         pictures(tmp_path, contract)
     odd = folder(tmp_path / "odd", count=1, masks=False)
     (odd / "images" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageError, match=r"0\.png"):
         list(answered(pictures(odd, contract), contract, brightness))

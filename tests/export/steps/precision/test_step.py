@@ -42,7 +42,7 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("name", ["int8", "fp16"])
 def test_file_record_and_self_test_know_the_precision(files, name):
     image = two_tone(9)
-    with Segmenter(files[name], "cpu", self_test=True) as segmenter:
+    with Segmenter(files[name], provider="cpu", self_test=True) as segmenter:
         assert segmenter.contract.file.precision == name
         figures = segmenter.contract.parity[name]
         result = segmenter(image)
@@ -69,9 +69,9 @@ def spoiled(content, change):
 
 @pytest.mark.parametrize("name", ["int8", "fp16"])
 def test_spoiled_weights_fail_the_self_test(files, name):
-    assert Segmenter(spoiled(files[name], lambda v: v), "cpu", self_test=True)
+    assert Segmenter(spoiled(files[name], lambda v: v), provider="cpu", self_test=True)
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
-        Segmenter(spoiled(files[name], lambda v: (v * 0.95).astype(v.dtype)), "cpu", self_test=True)
+        Segmenter(spoiled(files[name], lambda v: (v * 0.95).astype(v.dtype)), provider="cpu", self_test=True)
 
 
 def test_kernels_that_saturate_are_refused_at_export(monkeypatch, data):
@@ -93,7 +93,10 @@ def test_host_ready(data, files, name):
     assert exported.contract.parity["host_ready"]["differing"] == 0
     assert (exported.contract.file.precision, exported.contract.file.kind) == (name, "host-ready")
     image = two_tone(5)
-    with Segmenter(exported.content, "cpu", self_test=True) as host, Segmenter(files[name], "cpu") as window:
+    with (
+        Segmenter(exported.content, provider="cpu", self_test=True) as host,
+        Segmenter(files[name], provider="cpu") as window,
+    ):
         assert np.array_equal(host(image).labels, window(image).labels)
 
 
@@ -136,7 +139,7 @@ def test_the_command_line_tells_the_cost(saved, data, tmp_path):
         "layers in float",
     ):
         assert words in result.stdout
-    with Segmenter(target, "cpu", self_test=True) as segmenter:
+    with Segmenter(target, provider="cpu", self_test=True) as segmenter:
         assert segmenter.test_report["self_test"]["samples"] == 2 * COUNT
 
 
