@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 from seg_export.network import to_onnx
-from seg_export.steps.precision.calibrate import spread
+from seg_export.steps.precision.calibrate import Spread
 from seg_export.steps.precision.int8 import quantised, saturates
 from seg_export.steps.rewrite.apply import default_table, forms_of, layers_of, rewritten
 from seg_export.steps.rewrite.layers import FORMS, Layer
@@ -74,7 +74,7 @@ class Plain:
     def opened(self, graph: onnx.ModelProto, precision: str) -> Infer:
         """A graph, made int8 where that is wanted, in a session as `seg-run` opens it."""
         if precision == "int8":
-            graph = quantised(graph, spread(graph, self.calibration).ranges(), (), saturates())
+            graph = quantised(graph, Spread.of(graph, self.calibration).ranges(), (), saturates())
         session = open_graph(graph.SerializeToString())
         return lambda window: session.run(["logits"], {"image": window})[0]  # type: ignore[no-any-return]
 

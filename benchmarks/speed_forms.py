@@ -241,14 +241,14 @@ def _ungated(bench: Bench) -> Path:
         from seg_export.network import to_onnx
         from seg_export.pictures import pictures
         from seg_export.proof import image_windows
-        from seg_export.steps.precision.calibrate import spread
+        from seg_export.steps.precision.calibrate import Spread
         from seg_export.steps.precision.int8 import quantised, saturates
         from seg_export.steps.rewrite.apply import default_table, layers_of, rewritten
 
         model = bench.checkpoint.build()
         graph = to_onnx(model, bench.contract)
         graph = rewritten(graph, default_table(layers_of(graph), "int8"))
-        found = spread(graph, image_windows(pictures(bench.calibration, bench.contract), bench.contract, 1))
+        found = Spread.of(graph, image_windows(pictures(bench.calibration, bench.contract), bench.contract, 1))
         contract = replace(bench.contract, file=WindowFile("int8"))
         return stamped(quantised(graph, found.ranges(), (), saturates()), contract)
 

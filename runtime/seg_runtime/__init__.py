@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import RunOptions, Tuning
+    from .engine.session import Session
     from .model import ClassInfo, Contract, Intensity
     from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
@@ -37,6 +38,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "SelfTestError",
+    "Session",
     "Tuning",
 ]
 
@@ -55,6 +57,7 @@ _MODULES = {
     ),
     "segmenter": ("Segmentation", "Segmenter"),
     "engine": ("RunOptions", "Tuning"),
+    "engine.session": ("Session",),
 }
 
 

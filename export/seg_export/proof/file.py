@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from seg_runtime import Array, Contract, Float, ParityError, RunOptions, Segmenter
-from seg_runtime.engine.session import Session
+from seg_runtime import Array, Contract, Float, ParityError, RunOptions, Segmenter, Session
 
 if TYPE_CHECKING:
     import onnx

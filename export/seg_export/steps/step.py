@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import onnx
-from seg_runtime import Array, Contract, Infer
-from seg_runtime.engine.session import Session
+from seg_runtime import Array, Contract, Infer, Session
 
 from ..options import ExportOptions, Watching
 from ..proof import Picture, Tolerance, compare, logits_of, opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -10,7 +10,6 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import convert_float_to_float16, convert_np_to_float16
 
 from ...graph import with_node_names
-from .calibrate import Ranges
 
 LARGEST = 65504 / 4
 """Of a tensor in fp16: the largest number, with room for images that calibration has not seen."""
@@ -103,11 +102,11 @@ def _to(cast: onnx.NodeProto) -> int:
     return next(int(a.i) for a in cast.attribute if a.name == "to")
 
 
-def in_float(graph: onnx.ModelProto, ranges: Ranges) -> tuple[str, ...]:
+def in_float(graph: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
     """Nodes to keep in float32: the one that makes the logits, and what reads or gives numbers too large for fp16."""
     model = with_node_names(graph)
     weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT}
-    ends = ranges | {name: (float(w.min()), float(w.max())) for name, w in weights.items() if w.size}
+    ends = {**ranges} | {name: (float(w.min()), float(w.max())) for name, w in weights.items() if w.size}
     large = {name for name, (low, high) in ends.items() if max(-low, high) > LARGEST}
     last = {v.name for v in model.graph.output}
     return tuple(n.name for n in model.graph.node if large & {*n.input, *n.output} or last & {*n.output})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -14,7 +14,6 @@ from seg_runtime import SegError
 from seg_runtime.engine import cpu_features
 
 from ...graph import silenced, with_node_names
-from .calibrate import Ranges
 
 WEIGHTED = ("Conv", "ConvTranspose")
 # The others pass 8-bit values on: a float island between two convolutions costs more than it saves.
@@ -23,7 +22,10 @@ DOT_PRODUCTS = ("AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # kernels that add produc
 
 
 def quantised(
-    graph: onnx.ModelProto, ranges: Ranges, keep: Collection[str] = (), reduce_range: bool = False
+    graph: onnx.ModelProto,
+    ranges: Mapping[str, tuple[float, float]],
+    keep: Collection[str] = (),
+    reduce_range: bool = False,
 ) -> onnx.ModelProto:
     """The network in int8.
 
@@ -40,12 +42,12 @@ def quantised(
     Raises:
         SegError: the quantizer leaves something out or puts in an operator that is not ONNX's own.
     """
-    model, ranges = with_node_names(graph), dict(ranges)
+    model, known = with_node_names(graph), dict(ranges)
     ends = _last(model)
     for node in [n for n in model.graph.node if n.name in ends and n.name not in keep and _pointwise(n)]:
-        ends = _multiplied(model, node, ranges)
+        ends = _multiplied(model, node, known)
     model = onnx.shape_inference.infer_shapes(model)
-    data = {n: TensorData(lowest=np.float32(min(a, 0)), highest=np.float32(max(b, 0))) for n, (a, b) in ranges.items()}
+    data = {n: TensorData(lowest=np.float32(min(a, 0)), highest=np.float32(max(b, 0))) for n, (a, b) in known.items()}
     with silenced():
         quantizer = QDQQuantizer(
             model, per_channel=True, reduce_range=reduce_range, weight_qType=QuantType.QInt8,
@@ -102,7 +104,7 @@ def _pointwise(node: onnx.NodeProto) -> bool:
     return node.op_type == "Conv" and kernel == [1, 1]
 
 
-def _multiplied(model: onnx.ModelProto, head: onnx.NodeProto, ranges: Ranges) -> list[str]:
+def _multiplied(model: onnx.ModelProto, head: onnx.NodeProto, ranges: dict[str, tuple[float, float]]) -> list[str]:
     """Write a 1×1 Conv as a MatMul over channels; gives the names of what comes after the product.
 
     ONNX Runtime leaves the maps of its integer kernels channels last, and multiplies them there. A Conv that gives floats needs

@@ -12,7 +12,7 @@ from seg_runtime import Float, Infer
 from ...proof import image_windows, some
 from ..step import State, Step
 from . import fp16, int8
-from .calibrate import Spread, inferring, meaning, spread
+from .calibrate import Spread, infer_of
 from .choose import TAILS, choose
 from .cost import GOAL
 from .gate import IMAGES, Known, answered, judge
@@ -52,7 +52,7 @@ class InPrecision(Step):
         request, contract, fp32 = state.request, state.contract, state.session
         name, images = request.options.precision, request.calibration
         chosen = some(images, CALIBRATION_IMAGES)
-        found = spread(state.graph, _counted(image_windows(chosen, contract), 2 * len(chosen), state))
+        found = Spread.of(state.graph, _counted(image_windows(chosen, contract), 2 * len(chosen), state))
         known = answered(some(images, IMAGES), contract, fp32.run)
         made = _int8(state, found, known) if name == "int8" else _fp16(state, found)
         state.change(made.graph, replace(contract, file=replace(contract.file, precision=name)))
@@ -76,7 +76,7 @@ class InPrecision(Step):
 def _fp16(state: State, found: Spread) -> _Made:
     kept = fp16.in_float(state.graph, found.extremes)
     return _Made(
-        fp16.halved(state.graph, kept), {"in_float": list(kept)}, infer=inferring(fp16.rounded(state.graph, kept))
+        fp16.halved(state.graph, kept), {"in_float": list(kept)}, infer=infer_of(fp16.rounded(state.graph, kept))
     )
 
 
@@ -90,14 +90,16 @@ def _int8(state: State, found: Spread, known: Iterable[Known]) -> _Made:
         return int8.quantised(graph, ranges[tail], keep, reduce_range)
 
     def lost_by(form: onnx.ModelProto) -> float:
-        return judge(images, contract, inferring(form)).off
+        return judge(images, contract, infer_of(form)).off
 
     def watch(done: int, total: int) -> None:
         state.progress("measuring ranges" if total == len(TAILS) else "measuring layers", done, total)
 
     tail, kept = choose(int8.layers(graph), make, lost_by, GOAL, watch)
     made = make(tail, kept)
-    return _Made(made, {"in_float": list(kept), "reduce_range": reduce_range, "tail": tail}, reference=meaning(made))
+    return _Made(
+        made, {"in_float": list(kept), "reduce_range": reduce_range, "tail": tail}, reference=infer_of(made, exact=True)
+    )
 
 
 def _counted(windows: Iterable[Float], total: int, state: State) -> Iterator[Float]:

@@ -10,12 +10,11 @@ from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 from onnxscript.rewriter import RewriteRuleSet
 
+from . import layout, winograd
 from .layers import FORMS, Layer, Table, layer_of
-from .layout import PACK, Crop, Pad, Split, Upconv
 from .rule import Constants
-from .winograd import Winograd, Winograd1d, Winograd2
 
-RULES = (Winograd, Winograd1d, Winograd2, Split, Pad, Upconv, Crop)
+_RULES = (*winograd.RULES, *layout.RULES)
 FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session
 WIDE = 128  # channels and maps from which Winograd's transforms along columns cost less than the products they save
 WIDER = 256  # and those along both axes
@@ -31,7 +30,7 @@ def layers_of(graph: onnx.ModelProto) -> list[Layer]:
 def forms_of(layer: Layer) -> list[str]:
     """The forms that a layer can take, torch's first."""
     constants = Constants()
-    rules = [rule({}, constants) for rule in RULES]
+    rules = [rule({}, constants) for rule in _RULES]
     fitting = {form for rule in rules if rule.fits(layer) for form in rule.forms}
     first, *others = FORMS[layer.kind]
     return [first, *(form for form in others if form in fitting)]
@@ -64,7 +63,7 @@ def _float(layer: Layer) -> str:
 
 def _integer(layer: Layer) -> str:
     if layer.kind == "conv":
-        return "padded" if layer.channels % PACK else "direct"
+        return "padded" if layer.channels % layout.PACK else "direct"
     return {"up": "woven", "crop": "slice"}[layer.kind]
 
 
@@ -79,7 +78,7 @@ def rewritten(graph: onnx.ModelProto, table: Table) -> onnx.ModelProto:
         A checked graph of standard operators, its weights constants, as a quantizer wants them; opset, IR version, inputs and outputs are those of `graph`.
     """
     model, constants = _read(graph), Constants()
-    rules = [kind.rule(table, constants) for kind in RULES]  # type: ignore[no-untyped-call]
+    rules = [kind.rule(table, constants) for kind in _RULES]  # type: ignore[no-untyped-call]
     RewriteRuleSet(rules).apply_to_model(model)
     fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
     common.RemoveUnusedNodesPass()(model)

@@ -14,7 +14,7 @@ PACK = 4
 """Channels that an integer kernel takes into one product."""
 
 
-class Split(RewriteRule):
+class _Split(RewriteRule):
     """Conv(Concat(a, b)) -> Conv(a) + Conv(b), for layers of the form `split`.
 
     The maps of a skip connection are then convolved in the blocked layout in which they lie, and are never copied
@@ -38,7 +38,7 @@ class Split(RewriteRule):
         return sums
 
 
-class Pad(RewriteRule):
+class _Pad(RewriteRule):
     """Conv(x) -> Conv(Pad(x)), for layers of the form `padded`: 1, 2 or 3 channels get channels of zeros up to 4.
 
     Integer kernels pack four channels into one product; with three, the first layer of an int8 network ran nine times
@@ -58,7 +58,7 @@ class Pad(RewriteRule):
         return op.Conv(op.Pad(x, more), op.Pad(w, more), *node.inputs[2:])
 
 
-class Upconv(RewriteRule):
+class _Upconv(RewriteRule):
     """ConvTranspose 2×2 of stride 2 -> Conv 1×1 and a layout of 2×2 blocks, for layers of the forms `shuffled` and `woven`.
 
     Each output pixel has one input pixel, so that the four pixels of a block are four sets of maps of one 1×1 convolution.
@@ -94,7 +94,7 @@ class Upconv(RewriteRule):
         return first
 
 
-class Crop(RewriteRule):
+class _Crop(RewriteRule):
     """The centre crop of a skip connection, two Slices in torch's graph -> one Slice, or a dilated convolution.
 
     `slice`: one Slice of rows and columns. `dilated`: a depthwise 3×3 convolution whose centre is 1 and whose dilation is
@@ -120,3 +120,6 @@ class Crop(RewriteRule):
         kernel = np.zeros((layer.channels, 1, 3, 3))
         kernel[:, :, 1, 1] = 1
         return op.Conv(x, k.floats(op, kernel), group=layer.channels, dilations=[top, left])
+
+
+RULES = (_Split, _Pad, _Upconv, _Crop)

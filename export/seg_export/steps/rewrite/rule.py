@@ -52,7 +52,7 @@ class RewriteRule(RewriteRuleClassBase):
     forms: tuple[str, ...] = ()
 
     def __init__(self, table: Table, constants: Constants) -> None:
-        super().__init__(type(self).__name__)
+        super().__init__(type(self).__name__.lstrip("_"))
         self.table, self.constants = table, constants
 
     def check(self, context: Any, place: ir.Value, **_: Any) -> bool:  # type: ignore[override]

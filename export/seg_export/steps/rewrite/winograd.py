@@ -67,7 +67,7 @@ class _Relued(RewriteRule):
         return op.Relu(conv)
 
 
-class Winograd(_Relued):
+class _Winograd(_Relued):
     """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`: 36 products instead of 144 for each 4×4 block of results."""
 
     forms = ("winograd",)
@@ -95,7 +95,7 @@ class Winograd(_Relued):
         return _results(k, op, products, how, layer, tiles, shape)
 
 
-class Winograd2(Winograd):
+class _Winograd2(_Winograd):
     """Relu(Conv) -> F(2×2, 3×3), for layers of the form `winograd2`: 16 products instead of 36 for each 2×2 block of results.
 
     The weights grow by 16/9 instead of fourfold, its constants are 1 and 1/2, and the error is that of a direct convolution.
@@ -109,7 +109,7 @@ class Winograd2(Winograd):
         return F2
 
 
-class Winograd1d(_Relued):
+class _Winograd1d(_Relued):
     """Relu(Conv) -> F(4, 3) along columns, for layers of the form `winograd1d`: 18 products instead of 36 for 4 results of a row.
 
     Half of what `winograd` saves, for a half of its memory: the weights grow twofold instead of fourfold, the transformed
@@ -144,6 +144,9 @@ class Winograd1d(_Relued):
         results = op.Relu(op.Gemm(joined, k.floats(op, F4.a_t.T), transA=1))  # (K H tiles, 4)
         whole: ir.Value = op.Reshape(results, k.ints(op, 1, layer.maps, height, m * tiles))
         return whole if m * tiles == width else op.Slice(whole, k.ints(op, 0), k.ints(op, width), k.ints(op, 3))
+
+
+RULES = (_Winograd, _Winograd1d, _Winograd2)
 
 
 def _transformed(
