@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
 from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
@@ -80,7 +81,7 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
     minutes = (time.perf_counter() - start) / 60
     checkpoint = load(out)
     _, validation = split(find_cases(data, lambda text: None), 0.2, None, seed)
-    exported = export(checkpoint, data)
+    exported = export(checkpoint, ExportOptions(images=data))
     aim = aim_of(checkpoint.contract, stored_classes(checkpoint.classes), {})
 
     def scored(infer: Infer) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import click
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.support.atomic import write_atomic
@@ -54,7 +55,7 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     if done.exit_code:
         raise SystemExit(done.output)
     checkpoint = load(model)
-    exported = export(checkpoint, **short.export)
+    exported = export(checkpoint, ExportOptions(**short.export))
     write(exported, file)
     contract = exported.contract
     aim = aim_of(contract, stored_classes(checkpoint.classes), contract.provenance["settings"])

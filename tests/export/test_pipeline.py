@@ -6,8 +6,9 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import IR_VERSION, OPSET, stamped
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.engine.session import Session
@@ -152,7 +153,10 @@ def test_labels_do_not_depend_on_the_input_size(tmp_path):
     """Tiling is exact, so a smaller window gives the same answer."""
     source = checkpoint()
     image = np.random.default_rng(1).integers(0, 256, (420, 390), dtype=np.uint8)
-    answers = [Segmenter(export(source, input_size=size).content, provider="cpu")(image).labels for size in (300, 572)]
+    answers = [
+        Segmenter(export(source, ExportOptions(input_size=size)).content, provider="cpu")(image).labels
+        for size in (300, 572)
+    ]
     assert 0 < answers[0].mean() < 1
     assert np.array_equal(*answers)
 
@@ -216,6 +220,6 @@ def test_a_contract_that_does_not_fit_the_graph_is_refused():
 def test_fit_needs_no_tiling_size_but_tile_does():
     source = checkpoint()
     with pytest.raises(SegError, match="at least 16 px"):
-        export(source, input_size=188)
+        export(source, ExportOptions(input_size=188))
     source.contract = changed(source.contract, method="fit")
-    assert export(source, input_size=188).contract.parity["holds"]
+    assert export(source, ExportOptions(input_size=188)).contract.parity["holds"]

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.formats import image_files

@@ -241,7 +241,8 @@ def _give_back_memory() -> None:
 
 
 def _golden(content: Content, contract: Contract) -> Golden:
-    from ..model.golden import GOLDEN_KEY, Golden  # only a self-test reads archives
+    from ..model import GOLDEN_KEY
+    from ..model.golden import Golden  # only a self-test reads archives
 
     if GOLDEN_KEY not in content.onnx.metadata:
         raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")

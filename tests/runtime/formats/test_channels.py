@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from seg_export.options import ExportOptions
+from seg_export.pictures import pictures
 from seg_export.pipeline import export, write
-from seg_export.proof.pictures import pictures
 from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import BatchOptions, find_tasks, run
 from seg_runtime.formats.channels import group, stacked
@@ -146,11 +147,11 @@ def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path:
     named = replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))
     for seed, name in enumerate(("a", "b")):
         save_case(tmp_path / "images", name, seed)
-    made = export(named, images=tmp_path, golden_images=tmp_path)
+    made = export(named, ExportOptions(images=tmp_path, golden=tmp_path))
     assert (made.parity.windows, made.contract.parity["images"]) == (2, "real")
     (tmp_path / "images" / "b_actin.tif").unlink()
     with pytest.raises(ImageError, match="b has no channel _actin"):
-        export(named, images=tmp_path)
+        export(named, ExportOptions(images=tmp_path))
 
 
 @pytest.mark.parametrize("masks", [True, False])

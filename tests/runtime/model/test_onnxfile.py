@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from seg_export.graph.from_torch import IR_VERSION, OPSET
+from seg_export.graph import IR_VERSION, OPSET
 from seg_runtime.model import onnxfile
 from seg_runtime.model.onnxfile import IR_VERSIONS, MAX_DEPTH, OPSETS, OnnxFile
 from seg_runtime.support.errors import ModelError
