@@ -28,7 +28,22 @@ counted = seg_edge_toys:Counted
 scaled = seg_edge_toys:Scaled
 spoiling = seg_edge_toys:Spoiling
 """
-TINY = ["--width", "4", "--depth", "2", "--input-size", "60", "--steps", "60", "--workers", "0", "--device", "cpu"]
+TINY = [
+    "--geometry",
+    "tile",
+    "--width",
+    "4",
+    "--depth",
+    "2",
+    "--input-size",
+    "60",
+    "--steps",
+    "60",
+    "--workers",
+    "0",
+    "--device",
+    "cpu",
+]
 
 
 def run(*words: object, toys: Path | None, log: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -123,8 +138,8 @@ def test_the_self_test_and_the_doctor_know_the_provider(installed: Path, model: 
 def test_a_step_is_checked_before_the_work_and_its_outcome_proven(installed: Path, model: Path, tmp_path: Path) -> None:
     checkpoint, log = model.with_suffix(".pt"), tmp_path / "log"
     words = ["seg-export", checkpoint, tmp_path / "n.onnx", "--step"]
-    refused = run(*words, "scaled", "--host-ready", toys=installed, log=log, code=1)
-    assert "host-ready" in refused.stderr
+    refused = run(*words, "scaled", "--batch", 2, toys=installed, log=log, code=1)
+    assert "leave out --batch" in refused.stderr
     spoiled = run(*words, "spoiling", toys=installed, log=log, code=1)
     assert "leave out --step spoiling" in spoiled.stderr
     assert not (tmp_path / "n.onnx").exists()
@@ -133,5 +148,5 @@ def test_a_step_is_checked_before_the_work_and_its_outcome_proven(installed: Pat
 def test_without_the_package_the_answer_is_named(model: Path, data: Path, tmp_path: Path) -> None:
     told = run("seg-run", "--model", model, data / "images", toys=None, log=tmp_path / "log", code=1)
     assert "answer of kind 'largest'" in told.stderr
-    told = run("seg-run", "--provider", "counted", data, toys=None, log=tmp_path / "log", code=3)
+    told = run("seg-run", "--provider", "counted", data, toys=None, log=tmp_path / "log", code=2)
     assert "counted" in told.stderr

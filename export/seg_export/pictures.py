@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime import Array, Contract, DataError
 from seg_runtime.formats import image_files, whole_image
 from seg_runtime.pipeline import fitted
-from seg_toolkit.data.case import Case
-from seg_toolkit.data.folder import ClassValues, stored_classes
-from seg_toolkit.data.readers import PAIRS, find_cases
+from seg_toolkit.data import Case, ClassValues
+from seg_toolkit.data.readers import PAIRS, read_data_set
 
 from .proof import Picture
 
@@ -46,7 +44,7 @@ class _OfFolder(Picture):
 
 
 def pictures(
-    folder: Path, contract: Contract, reader: str = PAIRS, classes: Sequence[dict[str, Any]] = (), option: str = "",
+    folder: Path, contract: Contract, reader: str = PAIRS, classes: Sequence[ClassValues] = (), option: str = "",
 ) -> Sequence[Picture]:  # fmt: skip
     """All images of a folder, sorted by name.
 
@@ -57,7 +55,7 @@ def pictures(
         folder: to look into.
         contract: of the checkpoint.
         reader: of the checkpoint, so that truth means what it meant in training.
-        classes: as the checkpoint stores them, to read masks.
+        classes: of the checkpoint, to read masks.
         option: that named the folder, for errors.
 
     Raises:
@@ -69,9 +67,8 @@ def pictures(
     name, no_data_set = reader.partition(":")[0], ""
     if name not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
         try:
-            return [
-                _OfDataSet(c.name, c, stored_classes(classes)) for c in find_cases(reader, folder, lambda note: None)
-            ]
+            found = read_data_set(reader, folder, lambda note: None)
+            return [_OfDataSet(case.name, case, classes) for case in found.cases]
         except DataError as error:
             if name in OPEN:
                 raise

@@ -15,10 +15,9 @@ import torch
 from seg_runtime.model import Contract
 from seg_runtime.support import Registry, write_atomic
 from seg_runtime.version import versions
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, weights_sha256
-from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.networks import Network
-from seg_toolkit.planning.codes import with_codes
+from seg_toolkit.checkpoints import Checkpoint, weights_sha256
+from seg_toolkit.networks import Network, torch_infer
+from seg_toolkit.planning import with_codes
 
 from .graph import stamped
 from .network import to_onnx

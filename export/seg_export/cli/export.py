@@ -111,7 +111,7 @@ def main(model: Path, target: Path, report: Path | None, **options: Any) -> None
             raise SegError(f"--report {report} is the model or the target", "a file of its own", "choose another name")
         check_writable(report)
     check_writable(target)
-    from seg_toolkit.checkpoints.checkpoint import load  # torch is heavy: --help and wrong options answer without it
+    from seg_toolkit.checkpoints import load  # torch is heavy: --help and wrong options answer without it
 
     from ..pipeline import export, write
 

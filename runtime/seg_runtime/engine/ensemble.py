@@ -55,7 +55,7 @@ class Ensemble:
     def __init__(
         self, models: Sequence[Model], options: RunOptions, check: Callable[[Session], None] = lambda session: None
     ) -> None:
-        """Open the first file and look at the others.
+        """Open the first file and read the contracts of the others.
 
         Args:
             models: one or more files.

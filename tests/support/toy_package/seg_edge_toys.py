@@ -106,8 +106,8 @@ class Scaled(Step):
     factor = 1.0
 
     def check(self, request: Request) -> None:
-        if request.options.host_ready:
-            raise SegError("the toy step scales logits, and a host-ready file has none", "", "leave out --host-ready")
+        if request.options.batch > 1:
+            raise SegError("--batch and --step scaled", "one window at a time", "leave out --batch")
 
     def apply(self, state: State) -> None:
         graph = state.graph.graph

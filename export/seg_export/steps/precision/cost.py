@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.support import ParityError, table
-from seg_toolkit.evaluation.metrics import Confusion, confusion, dice, iou, over_images
+from seg_toolkit.evaluation import Confusion, confusion, dice, iou, over_images
 
 GOAL = 0.3  # points of Dice
 LIMIT = 1.0  # points of Dice from which nothing is written
