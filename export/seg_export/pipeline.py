@@ -24,7 +24,7 @@ from .network import to_onnx
 from .options import ExportOptions, Watching
 from .pictures import pictures
 from .proof import Picture, enough, generated_windows, golden_samples, image_windows, logits_of, prove_file, some
-from .rules import check_options
+from .rules import check_model, check_options
 from .steps import Request, State, Step
 from .steps.batching import Batching
 from .steps.hostready import HostReady
@@ -101,8 +101,9 @@ def _steps(options: ExportOptions) -> list[Step]:
 
 def _request(checkpoint: Checkpoint, model: Network, options: ExportOptions, watching: Watching) -> Request:
     """What was asked for; refuses options and folders that do not fit the model."""
-    for note in check_options(options, checkpoint.contract):
+    for note in check_options(options):
         watching.note(note)
+    check_model(options, checkpoint.contract)
     contract = _resized(with_codes(checkpoint.contract, options.codes), model, options.input_size)
 
     def images_of(folder: Path | None, option: str) -> Sequence[Picture]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from seg_export.options import ExportOptions
-from seg_export.rules import RULES, check_options
+from seg_export.rules import MODEL_RULES, RULES, check_model, check_options
 from seg_runtime.model import Contract, OutputInfo
-from seg_runtime.support import SegError
+from seg_runtime.support import ModelError, OptionsError
 from seg_runtime.support.capabilities import described
 
 from tests.support.commands import seg_export
@@ -22,8 +22,9 @@ FLOATS_FIT = contract(pixels="float", method="fit")
 
 
 def test_defaults_fit_every_model():
-    for model in (None, LABELS, VALUES, VOLUME, FIT, FLOATS):
-        assert check_options(ExportOptions(), model) == []
+    assert check_options(ExportOptions()) == []
+    for model in (LABELS, VALUES, VOLUME, FIT, FLOATS):
+        check_model(ExportOptions(), model)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,8 @@ def test_defaults_fit_every_model():
     ],
 )
 def test_what_fits_gets_no_note(options: dict[str, object]):
-    assert check_options(ExportOptions(**options), LABELS) == []
+    assert check_options(ExportOptions(**options)) == []
+    check_model(ExportOptions(**options), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_what_fits_gets_no_note(options: dict[str, object]):
     ],
 )
 def test_contradictions_are_refused_before_any_model_is_read(options: dict[str, object], says: str):
-    with pytest.raises(SegError, match=says):
+    with pytest.raises(OptionsError, match=says):
         check_options(ExportOptions(**options))
 
 
@@ -77,9 +79,9 @@ def test_contradictions_are_refused_before_any_model_is_read(options: dict[str, 
     ],
 )
 def test_what_a_model_cannot_be_is_refused(model: Contract, options: dict[str, object], says: str):
-    check_options(ExportOptions(**options))  # alone, the options fit
-    with pytest.raises(SegError, match=says):
-        check_options(ExportOptions(**options), model)
+    assert check_options(ExportOptions(**options)) == []  # the options fit together
+    with pytest.raises(ModelError, match=says):
+        check_model(ExportOptions(**options), model)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +97,11 @@ def test_what_a_model_cannot_be_is_refused(model: Contract, options: dict[str, o
     ],
 )
 def test_what_does_nothing_gets_a_note(options: dict[str, object], ignored: list[str]):
-    notes = check_options(ExportOptions(**options), LABELS)
+    notes = check_options(ExportOptions(**options))
     assert [note.partition(" is ignored: ")[0] for note in notes] == ignored
 
 
 def test_every_rule_is_about_an_option_of_the_command():
     options = seg_export("--help").output
-    assert {rule.option for rule in RULES if rule.option not in options} == set()
+    assert {rule.option for rule in (*RULES, *MODEL_RULES) if rule.option not in options} == set()
     assert described(RULES).count("\n") == len(RULES) + 1

@@ -15,7 +15,7 @@ from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_runtime import SegError, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.model.golden import FP32_LIMIT
-from seg_runtime.support.errors import ParityError
+from seg_runtime.support import OptionsError, ParityError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
@@ -139,7 +139,7 @@ def test_a_host_ready_file_is_refused(model: Made):
 @pytest.mark.parametrize("other", ["--host-ready", "--optimize", "--tune"])
 def test_contradicting_options_are_refused_at_once(other: str):
     result = seg_export("none.pt", "none.onnx", "--batch", "2", other)
-    assert result.exit_code == 1
+    assert result.exit_code == OptionsError.exit_code
     assert "error: --batch needs" in result.output
     assert other in result.output
 

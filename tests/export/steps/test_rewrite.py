@@ -14,6 +14,7 @@ from seg_export.steps.rewrite.layers import FORMS, Layer
 from seg_export.steps.rewrite.timing import measure
 from seg_runtime import Segmenter
 from seg_runtime.model.golden import FP32_LIMIT
+from seg_runtime.support import OptionsError
 from seg_toolkit.checkpoints.checkpoint import load
 from seg_toolkit.networks.unet import UNet
 
@@ -223,7 +224,7 @@ def test_options_that_contradict_each_other(model, tmp_path, option):
         str(tmp_path),
     ]
     done = seg_export(*words)
-    assert done.exit_code == 1
+    assert done.exit_code == OptionsError.exit_code
     assert f"error: {option} needs fp32: leave it out: fp16 is for CUDA" in done.output
     assert not (tmp_path / "m.onnx").exists()
 
