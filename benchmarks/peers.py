@@ -59,7 +59,7 @@ def quantized(bench: Bench) -> Path:
 def _network(path: Path, threads: int, channels_last: bool) -> Any:
     """The torch module of a checkpoint, window tensor -> logits tensor."""
     import torch
-    from seg_toolkit.checkpoints.checkpoint import load
+    from seg_toolkit.checkpoints import load
 
     torch.set_num_threads(threads)
     model = load(path).build()

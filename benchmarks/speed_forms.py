@@ -24,7 +24,7 @@ from seg_runtime.segmenter import Infer, Progress
 from seg_runtime.support.atomic import write_atomic
 
 if TYPE_CHECKING:
-    from seg_toolkit.checkpoints.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints import Checkpoint
 
 CALIBRATION = 16  # images, at most
 Labels = NDArray[np.uint8]
@@ -130,7 +130,7 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
         data: training folder; its training part calibrates int8. None: generated images.
         threads: of every form; None takes all that this process may use.
     """
-    from seg_toolkit.checkpoints.checkpoint import save, weights_sha256
+    from seg_toolkit.checkpoints import save, weights_sha256
 
     name = f"{weights_sha256(checkpoint.build())[:12]}-{_source()[:12]}"
     folder = root / (f"{name}-{data.resolve().name}" if data else name)
@@ -187,10 +187,9 @@ def _copy(data: Path, target: Path) -> None:
 
 def parts(data: Path) -> tuple[list[Any], list[Any]]:
     """Cases for training and for validation, as `seg-train` splits them by default."""
-    from seg_toolkit.data.folder import find_cases
-    from seg_toolkit.planning.plan import split
+    from seg_toolkit.data.readers import PAIRS, read_data_set
 
-    return split(find_cases(data, lambda text: None), 0.2, None, 0)
+    return read_data_set(PAIRS, data, lambda text: None).split(0.2, None, 0)
 
 
 def _source() -> str:

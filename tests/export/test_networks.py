@@ -8,9 +8,8 @@ from seg_export.options import ExportOptions
 from seg_export.pipeline import export
 from seg_runtime import ClassInfo, Segmenter
 from seg_runtime.answers import answer_of
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.networks import from_options
+from seg_toolkit.checkpoints import Checkpoint
+from seg_toolkit.networks import from_options, torch_infer
 from seg_toolkit.networks.attention import AttentionUNet
 
 from tests.support.bright import bright, folder

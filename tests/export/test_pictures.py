@@ -10,25 +10,23 @@ import pytest
 from seg_export.pictures import pictures
 from seg_export.proof import some
 from seg_runtime.support.errors import DataError
-from seg_toolkit.checkpoints.checkpoint import load as load_checkpoint
-from seg_toolkit.cli.train import main
-from seg_toolkit.data.readers import find_cases
-from seg_toolkit.planning.recipes import load, names
+from seg_toolkit.checkpoints import load as load_checkpoint
+from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.options import RECIPES, load_recipe
 
 from samples.generators import generator
 from tests.support.commands import seg_export, seg_train
 from tests.support.contracts import contract
 
 CONTRACT = contract()
-OPTIONS = {str(p.name) for p in main.params}
 PHOTOGRAPHS = "ISIC-2017_Training_Data"
 
 
-@pytest.mark.parametrize("recipe", names())
+@pytest.mark.parametrize("recipe", RECIPES.names())
 def test_a_data_set_is_read_as_the_recipe_says(recipe: str, tmp_path: Path) -> None:
-    reader = load(recipe, OPTIONS).options["reader"]
+    reader = load_recipe(recipe).options["reader"]
     generator(recipe).write(tmp_path, 3, 0)
-    cases = find_cases(reader, tmp_path, print)
+    cases = read_data_set(reader, tmp_path, print).cases
     found = pictures(tmp_path, CONTRACT, reader)
     assert [(p.name, p.source) for p in found] == [(case.name, case) for case in cases]
     assert len(found) >= 2

@@ -13,7 +13,8 @@ from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.support.errors import ModelError, ParityError, SegError
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
+from seg_toolkit.checkpoints import Checkpoint, save
+from seg_toolkit.data import ClassValues
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
@@ -26,8 +27,8 @@ CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 def checkpoint(channels=1, classes=CLASSES, **network) -> Checkpoint:
     torch.manual_seed(2)  # of the small random networks one that answers both classes
     model = UNet(channels, len(classes), width=network.pop("width", 2), **network)
-    stored = [{"name": c.name, "color": list(c.color), "values": [i]} for i, c in enumerate(classes)]
-    return Checkpoint(model.arguments, model.state_dict(), contract_of(model, 572, classes), stored)
+    stored = tuple(ClassValues(info, (i,)) for i, info in enumerate(classes))
+    return Checkpoint(model.described, model.state_dict(), contract_of(model, 572, classes), stored)
 
 
 @pytest.fixture(scope="module")

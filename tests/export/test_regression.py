@@ -17,7 +17,7 @@ from seg_runtime import Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.engine.session import Session
 from seg_runtime.support.errors import ImageError, ParityError
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export

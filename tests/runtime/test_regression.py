@@ -133,7 +133,7 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
 def test_several_windows_in_a_call_and_files_of_other_windows_answer_alike(regression: Made, tmp_path: Path) -> None:
     from seg_export.options import ExportOptions
     from seg_export.pipeline import export, write
-    from seg_toolkit.checkpoints.checkpoint import load
+    from seg_toolkit.checkpoints import load
 
     checkpoint = load(regression.checkpoint)
     write(export(checkpoint, ExportOptions(batch=3)), tmp_path / "batch.onnx")

@@ -21,7 +21,7 @@ from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.input import Voxels
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError
-from seg_toolkit.networks import UNet3D
+from seg_toolkit.networks.unet3d import UNet3D
 
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract_of

@@ -20,8 +20,10 @@ from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.networks import Network, UNet, UNet3D
+from seg_toolkit.checkpoints import load
+from seg_toolkit.networks import Network
+from seg_toolkit.networks.unet import UNet
+from seg_toolkit.networks.unet3d import UNet3D
 
 from tests.support.commands import seg_export
 from tests.support.commands import seg_run_on_cpu as seg_run

@@ -13,9 +13,10 @@ from seg_export.pipeline import export, write
 from seg_runtime.engine import RunOptions
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Float
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
-from seg_toolkit.networks import Network, described
-from seg_toolkit.networks.unet import UNet, output_size
+from seg_toolkit.checkpoints import Checkpoint, save
+from seg_toolkit.networks import Network
+from seg_toolkit.networks.layers import output_size
+from seg_toolkit.networks.unet import UNet
 
 from .images import noise_image
 
@@ -45,7 +46,7 @@ MakeModel = Callable[..., Made]
 
 def checkpoint_of(net: Network, contract: Contract) -> Checkpoint:
     """A finished checkpoint of a network."""
-    return Checkpoint(described(net), net.state_dict(), contract, [])
+    return Checkpoint(net.described, net.state_dict(), contract)
 
 
 def made(folder: Path, net: Network, contract: Contract, options: ExportOptions = ExportOptions()) -> Made:  # noqa: B008 - frozen

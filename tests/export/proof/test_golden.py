@@ -14,7 +14,7 @@ from seg_runtime.model import GOLDEN_KEY, ModelFile
 from seg_runtime.model.golden import FP32_LIMIT, Golden
 from seg_runtime.pipeline import Normaliser
 from seg_runtime.support.errors import DataError
-from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.networks import torch_infer
 
 from tests.support.commands import seg_export
 from tests.support.contracts import changed

@@ -16,7 +16,7 @@ from seg_runtime import SegError, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support import OptionsError, ParityError
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.bright import bright, folder, two_tone

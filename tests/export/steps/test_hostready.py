@@ -14,7 +14,7 @@ from seg_runtime import ImageError, Intensity, ModelError, SegError, Segmenter
 from seg_runtime.model.contract import METADATA_KEY, Contract
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ParityError
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 
 from tests.support.commands import seg_export, seg_run
 from tests.support.contracts import changed

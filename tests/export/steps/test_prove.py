@@ -13,7 +13,7 @@ from seg_export.options import ExportOptions, Watching
 from seg_export.pipeline import STEPS, export
 from seg_export.steps import Request, State, Step
 from seg_runtime import ParityError, SegError, Segmenter
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 
 from tests.support.commands import seg_export
 from tests.support.damage import spoil_one_weight

@@ -15,7 +15,7 @@ from seg_export.steps.rewrite.timing import measure
 from seg_runtime import Segmenter
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support import OptionsError
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export

@@ -17,7 +17,7 @@ from seg_runtime.engine.ensemble import check_same
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Grid, window_logits
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 
 from tests.support.commands import errors, seg_run
 from tests.support.contracts import changed

@@ -14,8 +14,8 @@ from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import BatchOptions, find_tasks, run
 from seg_runtime.formats.channels import group, stacked
 from seg_runtime.support.errors import ContractError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.checkpoints import load
+from seg_toolkit.data import ClassValues
 
 from tests.support.contracts import changed, channel_files
 from tests.support.images import noise_image
@@ -162,7 +162,7 @@ def test_the_gate_of_a_precision_judges_cases_too(model: Made, tmp_path: Path, m
         (tmp_path / "masks").mkdir()
         Image.fromarray(truth).save(tmp_path / "masks" / "a.png")
     [picture] = pictures(tmp_path, changed(model.contract, channel_files=FILES), f"channels:files={'+'.join(ENDINGS)}")
-    ours, known = picture.read(model.contract, parse_classes("background=0,thing=1"))
+    ours, known = picture.read(model.contract, ClassValues.parse("background=0,thing=1"))
     np.testing.assert_array_equal(ours, image)
     assert (known is not None) == masks
     if known is not None:

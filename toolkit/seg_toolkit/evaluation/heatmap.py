@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-_RAMP = np.array([(24, 20, 92), (150, 30, 110), (235, 105, 50), (255, 240, 150)], np.float32)  # dark is little
+RAMP = np.array([(24, 20, 92), (150, 30, 110), (235, 105, 50), (255, 240, 150)], np.float32)  # dark is little
 _OPACITY = 0.6
 _SIDE_PX, _BAR_PX, _HEAD_PX = 300, 120, 30  # smaller images are enlarged to about that side
 _INK, _PAPER = (40, 40, 40), (255, 255, 255)
@@ -40,5 +40,5 @@ def heat_map(picture: NDArray[np.uint8], alpha: NDArray[np.float32], title: str)
 
 def _ramp(shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """Colours `(H, W, 3)` of shares `(H, W)`, 0..1."""
-    stops = np.linspace(0, 1, len(_RAMP))
-    return np.stack([np.interp(shares, stops, _RAMP[:, c]) for c in range(3)], axis=-1).astype(np.float32)
+    stops = np.linspace(0, 1, len(RAMP))
+    return np.stack([np.interp(shares, stops, RAMP[:, c]) for c in range(3)], axis=-1).astype(np.float32)

@@ -23,7 +23,6 @@ class Request:
         geometries: that the answer can have.
         fits_data: whether DATA has the kind of truth that the objective learns from.
         importable: whether weights alone say what the network's maps mean.
-        channel_files: files of an image, one a channel; 0 where an image is one file.
     """
 
     options: DataOptions
@@ -33,7 +32,6 @@ class Request:
     geometries: Sequence[str] = ()
     fits_data: bool = True
     importable: bool = True
-    channel_files: int = 0
 
     def value(self, name: str) -> Any:
         """Of an option; None where the command does not have it."""
@@ -116,11 +114,6 @@ RULES: tuple[Rule[Request], ...] = (
         "--geometry", lambda r: r.objective is not None and r.value("geometry") not in (None, "auto"),
         lambda r: r.value("geometry") in r.geometries,
         "an answer that can be resized", "leave it out, since each pixel has a value of its own",
-    ),
-    Rule(
-        "--channels", lambda r: bool(r.channel_files and r.value("channels")),
-        lambda r: r.channel_files == r.value("channels"),
-        "as many channels as a case has files", "give that number, or name other files in --reader",
     ),
 )  # fmt: skip
 """All rules. A rule about what is not known yet does not apply, so the table is checked again when more is known."""

@@ -226,11 +226,9 @@ def choose_outputs(
 def _named(names: Sequence[str], option: str | None) -> list[OutputInfo]:
     if option is None:
         return [OutputInfo(name) for name in names]
-    found = [
-        OutputInfo(name.strip(), unit=unit.strip()) for name, _, unit in (p.partition("=") for p in option.split(","))
-    ]
-    given = [o.name for o in found]
-    if len(found) != len(names) or len(set(given)) < len(given) or not all(given):
+    parts = [[word.strip() for word in part.partition("=")[::2]] for part in option.split(",")]
+    given = [name for name, _ in parts]
+    if len(given) != len(names) or len(set(given)) < len(given) or not all(given):
         wanted = f"{len(names)} names, each once, for {', '.join(names)}"
         raise DataError(f"--outputs {option}", wanted, "write them as NAME=UNIT or NAME, with commas")
-    return found
+    return [OutputInfo(name, unit=unit) for name, unit in parts]

@@ -13,7 +13,7 @@ from seg_runtime.support import SegError, check_writable
 from seg_runtime.support.capabilities import check
 
 from ..checkpoints import Checkpoint, digest_of, load, read_state
-from ..data import Augmentation, Case, Report
+from ..data import Augmentation, Case, DataSet, Report
 from ..data.readers import PAIRS, read_data_set
 from ..evaluation import Measure
 from ..networks import NETWORKS, Network, pick_device
@@ -114,6 +114,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     kind = OBJECTIVES.get(options.answer or found.truth, "choose one for --answer")
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
+    options = replace(options, channels=_channels(found, options))
     check_writable(out)
     training, validation = found.split(options.val_fraction, options.val_list, options.seed)
     classes = kind.choose_classes(found, options)
@@ -123,8 +124,6 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     for line in statistics.described():
         say(line)
     say(f"split: {len(training)} for training, {len(validation)} for validation")
-    if found.channel_files:
-        options = replace(options, channels=len(found.channel_files))
     chosen = kind.choose(statistics, statistics.part(training), options, say)
     model = _network(network, chosen, options)
     contract = Contract(
@@ -140,6 +139,20 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     if state:
         _check_same(state, objective, model)
     return Plan(model, objective, stream, validation, device, files, state)
+
+
+def _channels(data: DataSet, options: TrainOptions) -> int | None:
+    """Image channels, as many as files where each is a file of its own.
+
+    Raises:
+        SegError: `--channels`, or a recipe, gives another number.
+    """
+    count = len(data.channel_files)
+    if count and options.channels not in (None, count):
+        endings = ", ".join(file.ending for file in data.channel_files)
+        came = f"--channels {options.channels} and a reader of {count} files a case, {endings}"
+        raise SegError(came, "as many channels as files", f"give --channels {count}, or name other files")
+    return count or options.channels
 
 
 def _build(kind: type[Network], channels: int, maps: int, options: TrainOptions) -> Network:

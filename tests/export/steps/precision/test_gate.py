@@ -6,7 +6,7 @@ from seg_export.pictures import pictures
 from seg_export.steps.precision.cost import Cost
 from seg_export.steps.precision.gate import answered, judge
 from seg_runtime.support.errors import DataError, ImageError, ParityError
-from seg_toolkit.data.folder import json_values, parse_classes
+from seg_toolkit.data import ClassValues
 
 from tests.support.bright import OUT, bright, folder
 
@@ -114,7 +114,7 @@ def test_one_stray_pixel_is_no_loss_where_nobody_else_finds_the_class(masks):
 def test_masks_are_read_as_training_read_them(tmp_path):
     """With the boundary of objects as a class: a form that loses it all must not pass."""
     root = folder(tmp_path)
-    contract, classes = bright().contract, json_values(parse_classes("background=0,cell=255,boundary=-1"))
+    contract, classes = bright().contract, ClassValues.parse("background=0,cell=255,boundary=-1")
     images = [picture.with_truth(contract) for picture in pictures(root, contract, "pairs:ring=2", classes)]
     cost = Cost(3)
     for _, truth in images:

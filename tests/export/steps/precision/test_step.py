@@ -14,7 +14,7 @@ from seg_runtime import Segmenter, SelfTestError
 from seg_runtime.engine.session import Session
 from seg_runtime.model.digest import sealed
 from seg_runtime.support import OptionsError, ParityError, SegError
-from seg_toolkit.checkpoints.checkpoint import save
+from seg_toolkit.checkpoints import save
 
 from tests.support.bright import bright, folder, two_tone
 from tests.support.commands import seg_export

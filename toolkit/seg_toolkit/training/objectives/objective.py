@@ -109,7 +109,6 @@ class Objective(ABC):
         return Request(
             options=options, network=network, objective=cls.options, geometries=cls.Spec.geometries,
             importable=cls.importable, fits_data=data is None or data.truth == cls.truth,
-            channel_files=len(data.channel_files) if data else 0,
         )  # fmt: skip
 
     @classmethod

@@ -5,14 +5,11 @@ import math
 import numpy as np
 import pytest
 from seg_runtime.support.errors import DataError
-from seg_toolkit.data.case import Example
-from seg_toolkit.data.folder import parse_classes
-from seg_toolkit.data.ring import RING, ring, without_ring
-from seg_toolkit.evaluation.measures import Wish, measure, parse
-from seg_toolkit.evaluation.metrics import Score
+from seg_toolkit.data import RING, ClassValues, Example, ring_mask, without_ring
+from seg_toolkit.evaluation import Measure, measure
 
-CLASSES = parse_classes("ground=0,cell=1")
-RINGED = parse_classes(f"ground=0,lesion=255,boundary={RING}")
+CLASSES = ClassValues.parse("ground=0,cell=1")
+RINGED = ClassValues.parse(f"ground=0,lesion=255,boundary={RING}")
 
 
 def box(*slices: slice, shape: tuple[int, ...] = (40, 40)) -> np.ndarray:
@@ -21,9 +18,9 @@ def box(*slices: slice, shape: tuple[int, ...] = (40, 40)) -> np.ndarray:
     return labels
 
 
-def measured(text: str, truth: np.ndarray, labels: np.ndarray, empty: str = "skip") -> dict[str, Score]:
+def measured(text: str, truth: np.ndarray, labels: np.ndarray, empty: str = "skip") -> dict[str, np.ndarray]:
     example = Example(np.zeros((*truth.shape, 1), np.uint8), truth)
-    return measure(parse(text), example, labels, CLASSES, empty)
+    return measure(Measure.parse(text), example, labels, CLASSES, empty)
 
 
 SQUARE = box(slice(10, 20), slice(10, 20))
@@ -83,24 +80,24 @@ def test_an_image_that_is_all_one_class_has_its_own_edge_as_surface() -> None:
 def test_surfaces_of_what_was_annotated_in_part_are_refused() -> None:
     known = np.ones(SQUARE.shape, bool)
     example = Example(np.zeros((40, 40, 1), np.uint8), SQUARE, known=known)
-    assert measure(parse("hd95"), example, SQUARE, CLASSES)["hd95"].tolist() == [0, 0]
+    assert measure(Measure.parse("hd95"), example, SQUARE, CLASSES)["hd95"].tolist() == [0, 0]
     known[0] = False
     with pytest.raises(DataError, match=r"hd95 of v1, parts"):
-        measure(parse("hd95"), example, SQUARE, CLASSES, name="v1")
+        measure(Measure.parse("hd95"), example, SQUARE, CLASSES, name="v1")
 
 
 def ringed(plain: np.ndarray, width_px: int) -> np.ndarray:
-    return np.where(ring(plain, width_px), np.uint8(2), plain)
+    return np.where(ring_mask(plain, width_px), np.uint8(2), plain)
 
 
 def test_the_middle_of_a_ring_is_the_outline() -> None:
     """The answer draws the ring of the moved square: what is measured is how far that was moved, ring or not."""
     example = Example(np.zeros((40, 40, 1), np.uint8), ringed(SQUARE, 3), plain=SQUARE)
-    wishes = (Wish("hd95"), Wish("surface-dice", 1.5))
-    right = measure(wishes, example, ringed(SQUARE, 3), RINGED)
+    measures = (Measure("hd95"), Measure("surface-dice", 1.5))
+    right = measure(measures, example, ringed(SQUARE, 3), RINGED)
     np.testing.assert_array_equal(right["surface-dice=1.5"], [1, 1, np.nan])  # corners are rounded by √2 px
-    assert measure(wishes, example, ringed(MOVED, 3), RINGED)["hd95"][1] == pytest.approx(3, abs=0.2)
-    forgiven = measure(wishes, example, SQUARE, RINGED, "one")  # no ring at all, and the lesion where it is
+    assert measure(measures, example, ringed(MOVED, 3), RINGED)["hd95"][1] == pytest.approx(3, abs=0.2)
+    forgiven = measure(measures, example, SQUARE, RINGED, "one")  # no ring at all, and the lesion where it is
     np.testing.assert_array_equal(forgiven["hd95"], [0, 0, np.nan])
 
 

@@ -12,15 +12,12 @@ import pytest
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.support.errors import SegError
-from seg_toolkit.checkpoints.checkpoint import load, save
-from seg_toolkit.data.augment import parse_augmentation
-from seg_toolkit.data.folder import stored_classes
-from seg_toolkit.data.readers import find_cases
-from seg_toolkit.evaluation.measures import Wish, parse, with_measures
-from seg_toolkit.evaluation.metrics import confusion, summary
+from seg_toolkit.checkpoints import load, save
+from seg_toolkit.data import Augmentation
+from seg_toolkit.evaluation import Measure, confusion, label_summary, with_measures
 
 from tests.support.commands import seg_train
-from tests.support.folders import SMALL, write_pairs
+from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import put
 
 WITHOUT = """
@@ -34,14 +31,17 @@ TILE = ["--width", "2", "--depth", "1", "--input-size", "28", "--workers", "0", 
 
 
 def test_what_is_asked_for() -> None:
-    assert parse("hd95, surface-dice=2.50,rand,voi") == (
-        Wish("hd95"),
-        Wish("surface-dice", 2.5),
-        Wish("rand"),
-        Wish("voi"),
+    assert Measure.parse("hd95, surface-dice=2.50,rand,voi") == (
+        Measure("hd95"),
+        Measure("surface-dice", 2.5),
+        Measure("rand"),
+        Measure("voi"),
     )
-    assert [wish.text for wish in parse("surface-dice=2.0,surface-dice=0")] == ["surface-dice=2", "surface-dice=0"]
-    assert parse("none") == parse("") == ()
+    assert [measure.text for measure in Measure.parse("surface-dice=2.0,surface-dice=0")] == [
+        "surface-dice=2",
+        "surface-dice=0",
+    ]
+    assert Measure.parse("none") == Measure.parse("") == ()
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_what_is_asked_for() -> None:
         ("none,rand", "surface-dice=PX"),
     ],
 )
-def test_odd_wishes_are_refused(text: str, words: str) -> None:
+def test_odd_measures_are_refused(text: str, words: str) -> None:
     with pytest.raises(SegError, match=words):
-        parse(text)
+        Measure.parse(text)
 
 
 def test_means_over_images_count_where_there_is_something() -> None:
@@ -71,7 +71,7 @@ def test_means_over_images_count_where_there_is_something() -> None:
         {"hd95": np.array([2.0, np.nan]), "rand": np.array([np.nan])},
     ]
     counts = [np.array([[8, 0], [0, 0]])] * 2
-    full = with_measures(summary(counts, ["ground", "cell"]), rows)
+    full = with_measures(label_summary(counts, ["ground", "cell"]), rows)
     assert [entry["hd95"] for entry in full["classes"]] == [1.5, None]
     assert full["rand"] == 0.5
     json.dumps(full, allow_nan=False)
@@ -163,10 +163,10 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     write(export(checkpoint), tmp_path / "m.onnx")
     counts = []
     with Segmenter(tmp_path / "m.onnx", provider="cpu", tta=True) as segmenter:
-        for case in find_cases("pairs", data, print):
-            example = case.read(stored_classes(checkpoint.classes))
+        for case in cases_of("pairs", data, print):
+            example = case.read(checkpoint.classes)
             counts.append(confusion(example.labels, segmenter(example.image).labels, 2))
-    wanted = summary(counts, ["background", "foreground"])
+    wanted = label_summary(counts, ["background", "foreground"])
     assert scores[True]["pixel_error"] == pytest.approx(wanted["pixel_error"], abs=1e-3)
     assert scores[True]["mean_dice"] == pytest.approx(wanted["mean_dice"], abs=1e-3)
 
@@ -179,7 +179,7 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_which_augmentation_shows_pictures_every_way_up(augment: str, turns: bool) -> None:
-    assert parse_augmentation(augment).every_way_up is turns
+    assert Augmentation.parse(augment).every_way_up is turns
 
 
 def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
@@ -193,4 +193,4 @@ def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
 def test_tta_belongs_to_evaluate(tmp_path: Path) -> None:
     done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *TILE, "--tta")
     assert done.exit_code == 1
-    assert "--tta without --evaluate" in done.stderr
+    assert "--tta needs --evaluate" in done.stderr

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_toolkit.checkpoints.checkpoint import load, weights_sha256
-from seg_toolkit.cli.train import main
-from seg_toolkit.planning.plan import Plan, make_plan
-from seg_toolkit.training.train import News, resume_path, train
+from seg_toolkit.checkpoints import Checkpoint, load, weights_sha256
+from seg_toolkit.cli import main
+from seg_toolkit.options import TrainOptions, option_fields
+from seg_toolkit.training import Plan, RunFiles, make_plan, train
+from seg_toolkit.training.loop import Watch
 
 from tests.support.commands import seg_train
 from tests.support.folders import SMALL, write_pairs
@@ -27,20 +27,17 @@ LONG = ["--steps", "80"]  # an evaluation, and with it a state, every 8 steps
 
 def planned(data: Path, out: Path, *options: str) -> Plan:
     parsed = main.make_context("seg-train", [str(data), *SMALL, *options]).params
-    kept = {k: v for k, v in parsed.items() if k not in ("data", "out", "evaluate", "json_path")}
-    return make_plan(data, out, kept, lambda line: None, lambda label, length: lambda things: things)
+    chosen = TrainOptions(**{field.name: parsed[field.name] for field in option_fields(TrainOptions).values()})
+    return make_plan(data, out, chosen, lambda line: None, lambda label, length: lambda things: things)
 
 
-def run(plan: Plan, out: Path, workers: int = 0, watch: Callable[[News], None] = lambda news: None) -> Any:
-    return train(
-        plan.model, plan.contract, plan.settings, plan.stream, plan.validation, plan.classes, out,
-        device=plan.device, workers=workers, resume=plan.state, watch=watch,
-    )  # fmt: skip
+def run(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
+    return train(plan, workers, watch)
 
 
 def final_weights(out: Path) -> dict[str, torch.Tensor]:
     """Trained and averaged weights in the state that the run left."""
-    training = load(resume_path(out)).training
+    training = load(RunFiles(out).state).training
     return {f"{part} {k}": v for part in ("model", "average") for k, v in training[part].items()}
 
 
@@ -54,7 +51,7 @@ def assert_same_end(one: Path, other: Path) -> None:
 def unbroken(cells: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of a run of 80 steps that nothing interrupted, log and state beside it."""
     out = tmp_path_factory.mktemp("unbroken") / "model.pt"
-    run(planned(cells, out, *LONG), out)
+    run(planned(cells, out, *LONG))
     return out
 
 
@@ -62,7 +59,7 @@ def test_loss_falls(tmp_path: Path) -> None:
     options = ("--steps", "60", "--lr", "1e-2", "--augment", "none", "--width", "4", "--dropout", "0")
     losses: list[float] = []
     plan = planned(write_pairs(tmp_path), tmp_path / "model.pt", *options)
-    run(plan, tmp_path / "model.pt", watch=lambda news: losses.append(news.loss) if news.score is None else None)
+    run(plan, watch=lambda step, loss, score: losses.append(loss) if score is None else None)
     assert len(losses) == 60
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
 
@@ -71,7 +68,7 @@ def test_sgd_trains_too(tmp_path: Path) -> None:
     options = ("--steps", "2", "--optimizer", "sgd", "--skip", "resize", "--batch-size", "2")
     plan = planned(write_pairs(tmp_path), tmp_path / "model.pt", *options)
     before = weights_sha256(plan.model)
-    run(plan, tmp_path / "model.pt")
+    run(plan)
     assert weights_sha256(plan.model) != before
 
 
@@ -83,7 +80,7 @@ def test_epochs_count_passes_over_the_training_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_same_seed_gives_the_same_weights(cells: Path, tmp_path: Path, workers: int) -> None:
     for name in ("one", "two"):
-        run(planned(cells, tmp_path / name, "--steps", "3"), tmp_path / name, workers if name == "two" else 0)
+        run(planned(cells, tmp_path / name, "--steps", "3"), workers if name == "two" else 0)
     assert_same_end(tmp_path / "one", tmp_path / "two")
 
 
@@ -150,13 +147,13 @@ def test_resume_after_a_kill_ends_with_the_weights_of_an_unbroken_run(
 ) -> None:
     out = tmp_path / "model.pt"
     process = start(cells, out, *LONG)
-    wait_for(resume_path(out), process)
+    wait_for(RunFiles(out).state, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert 0 < load(resume_path(out)).training["step"] < 80
-    run(planned(cells, out, *LONG, "--resume"), out)
-    assert load(resume_path(out)).training["step"] == 80
+    assert 0 < load(RunFiles(out).state).training["step"] < 80
+    run(planned(cells, out, *LONG, "--resume"))
+    assert load(RunFiles(out).state).training["step"] == 80
     assert_same_end(out, unbroken)
     assert out.with_suffix(".csv").read_text() == unbroken.with_suffix(".csv").read_text()
     assert weights_sha256(load(out).build()) == weights_sha256(load(unbroken).build())
@@ -165,16 +162,16 @@ def test_resume_after_a_kill_ends_with_the_weights_of_an_unbroken_run(
 def test_ctrl_c_keeps_the_state_and_says_so_in_one_line(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
     process = start(cells, out, *LONG, "--workers", "1")
-    wait_for(resume_path(out), process)
+    wait_for(RunFiles(out).state, process)
     os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group
     _, said = process.communicate(timeout=60)
     assert process.returncode not in (0, -signal.SIGINT)
     assert "Traceback" not in said
     assert "interrupted" in said.splitlines()[-1]
     assert "--resume" in said.splitlines()[-1]
-    assert 0 < load(resume_path(out)).training["step"] < 80
-    run(planned(cells, out, *LONG, "--resume"), out)
-    assert load(resume_path(out)).training["step"] == 80
+    assert 0 < load(RunFiles(out).state).training["step"] < 80
+    run(planned(cells, out, *LONG, "--resume"))
+    assert load(RunFiles(out).state).training["step"] == 80
 
 
 def interrupted(cells: Path, out: Path, when: str) -> None:
@@ -188,20 +185,20 @@ def interrupted(cells: Path, out: Path, when: str) -> None:
             if forwards[0] == 5:
                 raise KeyboardInterrupt
 
-    def watch(news: News) -> None:
-        if when == "between" and news.step == 5:
+    def watch(step: int, loss: float, score: float | None) -> None:
+        if when == "between" and step == 5:
             raise KeyboardInterrupt
 
     if when != "between":
         plan.model.dropout.register_forward_hook(press)
     with pytest.raises(KeyboardInterrupt):
-        run(plan, out, watch=watch)
-    run(planned(cells, out, "--steps", "20", "--resume"), out)
+        run(plan, watch=watch)
+    run(planned(cells, out, "--steps", "20", "--resume"))
 
 
 @pytest.mark.parametrize("when", ["between", "step", "evaluation"])
 def test_resume_after_ctrl_c_ends_with_the_weights_of_an_unbroken_run(cells: Path, tmp_path: Path, when: str) -> None:
-    run(planned(cells, tmp_path / "whole.pt", "--steps", "20"), tmp_path / "whole.pt")
+    run(planned(cells, tmp_path / "whole.pt", "--steps", "20"))
     interrupted(cells, tmp_path / "broken.pt", when)
     assert_same_end(tmp_path / "whole.pt", tmp_path / "broken.pt")
 
@@ -222,16 +219,16 @@ def test_resume_of_a_finished_run_ends_well(cells: Path, tmp_path: Path) -> None
 def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
 
-    def watch(news: News) -> None:
-        if news.score is not None:
+    def watch(step: int, loss: float, score: float | None) -> None:
+        if score is not None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(planned(cells, out, "--steps", "20"), out, watch=watch)
+        run(planned(cells, out, "--steps", "20"), watch=watch)
     plan = planned(cells, out, "--steps", "20", "--resume")
     assert plan.state
     plan.state.training["best"] = 1.1  # no evaluation to come can reach it
-    kept = run(plan, out)
+    kept = run(plan)
     assert weights_sha256(kept.build()) == weights_sha256(load(out).build())
     assert "validation" in kept.contract.provenance
 

@@ -11,23 +11,19 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Grid, Normaliser, unframe
 from seg_runtime.pipeline.geometry import frame, frame_labels
-from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
-from seg_toolkit.data.case import Case
-from seg_toolkit.data.folder import FolderCase, find_cases, read_mask
-from seg_toolkit.data.windows import StreamOrder, WindowStream
-from seg_toolkit.planning.plan import split
-from torch.utils.data import DataLoader
+from seg_toolkit.data import NONE, Augmentation, Case, read_mask, warp
+from seg_toolkit.training.windows import WindowStream
 
 from tests.support.contracts import contract
-from tests.support.folders import TWO, write_pairs
+from tests.support.folders import cases_of, write_pairs
 from tests.support.images import put
+from tests.support.streams import label_stream
 
 GEOMETRIES = ["tile", "fit", "stretch"]
 
 
 def stream(root: Path, how: Augmentation = NONE, border: float = 0.0, seed: int = 0, **of: Any) -> WindowStream:
-    cases = find_cases(root, lambda line: None)
-    return WindowStream(cases, TWO, contract(**of), (1.0, 1.0), border, how, seed)
+    return label_stream(cases_of("pairs", root), contract(**of), how, border, seed)
 
 
 class Middle:
@@ -45,12 +41,12 @@ def centred(root: Path, **of: Any) -> WindowStream:
             return super()._centre(case, Middle())  # type: ignore[arg-type]
 
     plain = stream(root, **of)
-    return Centred(plain.cases, TWO, plain.contract, (1.0, 1.0), 0.0, NONE, 0)
+    return Centred(plain.cases, plain.objective, NONE, 0)
 
 
 def runtime_windows(case: Case, how: Contract) -> list[NDArray[np.float32]]:
     image = frame(case.image(), how)
-    return [w[0] for w in Grid.of(image.shape[:-1], how.geometry).windows(image, how.intensity)]
+    return [w[0] for w in Grid.of(image.shape[:-1], how.geometry).windows(image, how.input.intensity)]
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -60,7 +56,7 @@ def test_unchanged_window_is_the_runtimes_window(tmp_path: Path, geometry: str, 
     rng = np.random.default_rng(0)
     put(tmp_path / "images" / "a.png", rng.integers(0, 256, (20, 20), np.uint8))
     put(tmp_path / "masks" / "a.png", np.where(rng.random((20, 20)) < 0.5, 255, 0).astype(np.uint8))
-    source = centred(tmp_path, geometry=geometry, intensity=intensity)
+    source = centred(tmp_path, method=geometry, intensity=intensity)
     (expected,) = runtime_windows(source.cases[0], source.contract)
     np.testing.assert_allclose(source[0][0].numpy(), expected, atol=1e-5)
 
@@ -70,7 +66,7 @@ def test_unchanged_window_of_a_wide_picture(tmp_path: Path, geometry: str) -> No
     rng = np.random.default_rng(0)
     put(tmp_path / "images" / "a.png", rng.integers(0, 256, (33, 81), np.uint8))
     put(tmp_path / "masks" / "a.png", np.zeros((33, 81), np.uint8))
-    source = centred(tmp_path, geometry=geometry)
+    source = centred(tmp_path, method=geometry)
     (expected,) = runtime_windows(source.cases[0], source.contract)
     np.testing.assert_allclose(source[0][0].numpy(), expected, atol=1e-5)
 
@@ -79,12 +75,12 @@ def test_unchanged_windows_of_a_tiled_picture_are_the_runtimes() -> None:
     image = np.random.default_rng(0).integers(0, 256, (45, 61, 3), np.uint8)
     how = contract(channels=3)
     grid = Grid.of(image.shape[:2], how.geometry)
-    still = draw(np.random.default_rng(0), NONE)
-    middle = (np.array(how.output_shape) - 1) / 2
-    normalise = Normaliser.of(image, how.intensity)
+    still = NONE.draw(np.random.default_rng(0))
+    middle = (np.array(how.geometry.output_shape) - 1) / 2
+    normalise = Normaliser.of(image, how.input.intensity)
     assert len(grid.origins()) == 3 * 4
-    for origin, expected in zip(grid.origins(), grid.windows(image, how.intensity), strict=True):
-        got = normalise(warp(image, coordinates(still, origin + middle, (204, 204)), 3))
+    for origin, expected in zip(grid.origins(), grid.windows(image, how.input.intensity), strict=True):
+        got = normalise(warp(image, still.coordinates(origin + middle, (204, 204)), 3))
         np.testing.assert_allclose(np.moveaxis(got, -1, 0), expected[0], atol=1e-5)
 
 
@@ -97,7 +93,7 @@ def test_labels_of_a_tile_are_those_of_its_output_window(tmp_path: Path) -> None
 
 def test_labels_of_a_stretched_picture_are_the_squeezed_mask(tmp_path: Path) -> None:
     root = write_pairs(tmp_path, 1)
-    source = centred(root, geometry="stretch")
+    source = centred(root, method="stretch")
     mask = (read_mask(root / "masks" / f"{source.cases[0].name}.png") > 0).astype(np.int64)
     squeezed = unframe(frame_labels(mask, source.contract), (20, 20))
     np.testing.assert_array_equal(source[0][1].numpy(), squeezed)
@@ -105,7 +101,7 @@ def test_labels_of_a_stretched_picture_are_the_squeezed_mask(tmp_path: Path) -> 
 
 def test_labels_of_a_fitted_picture_are_the_fitted_mask(tmp_path: Path) -> None:
     root = write_pairs(tmp_path, 1)  # square: it fills the output window
-    source = centred(root, geometry="fit")
+    source = centred(root, method="fit")
     mask = (read_mask(root / "masks" / f"{source.cases[0].name}.png") > 0).astype(np.int64)
     np.testing.assert_array_equal(source[0][1].numpy(), frame_labels(mask, source.contract))
 
@@ -118,8 +114,7 @@ def test_shapes_and_dtypes(tmp_path: Path) -> None:
 
 
 def loaded(source: WindowStream, workers: int) -> list[torch.Tensor]:
-    loader = DataLoader(source, 2, sampler=StreamOrder(0, 8), num_workers=workers)
-    return [part for batch in loader for part in batch]
+    return [part for batch in source.batches(0, 8, 2, workers) for part in batch]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -184,54 +179,17 @@ def test_weights_hold_the_border_between_instances(tmp_path: Path) -> None:
     assert set(np.round(seen.unique().numpy(), 3)) == {1.0, np.round(np.float32(1 + 9.231163), 3)}
 
 
-def test_order_counts_from_a_given_index() -> None:
-    order = StreamOrder(3, 7)
-    assert (list(order), len(order)) == ([3, 4, 5, 6], 4)
-
-
-def cases(count: int) -> list[Case]:
-    return [FolderCase(f"a{i}", Path(f"{i}.png"), Path(f"m{i}.png"), None) for i in range(count)]
-
-
-def names(part: list[Case]) -> list[str]:
-    return [c.name for c in part]
-
-
-def test_split_by_seed_is_repeatable_and_complete() -> None:
-    training, validation = split(cases(10), 0.2, None, 3)
-    assert (len(training), len(validation)) == (8, 2)
-    assert sorted(names(training) + names(validation)) == names(cases(10))
-    assert names(split(cases(10), 0.2, None, 3)[1]) == names(validation)
-
-
-def test_split_does_not_depend_on_the_order_of_the_files() -> None:
-    assert set(names(split(cases(10), 0.3, None, 1)[1])) == set(names(split(cases(10)[::-1], 0.3, None, 1)[1]))
-
-
-def test_seeds_split_differently() -> None:
-    assert len({tuple(names(split(cases(10), 0.3, None, seed)[1])) for seed in range(5)}) > 1
-
-
-def test_small_sets_still_have_one_validation_image() -> None:
-    assert len(split(cases(3), 0.01, None, 0)[1]) == 1
-
-
-@pytest.mark.parametrize("text", ["a1\na3\n", "a1.png\r\n\r\n a3.png \n"])
-def test_split_by_list(tmp_path: Path, text: str) -> None:
-    (tmp_path / "list.txt").write_text(text)
-    assert names(split(cases(5), 0.2, tmp_path / "list.txt", 0)[1]) == ["a1", "a3"]
-
-
-def test_split_by_list_knows_names_with_dots(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("field.7\n")
-    dotted = [FolderCase(f"field.{i}", Path("i.png"), None, None) for i in (6, 7)]
-    assert names(split(dotted, 0.2, tmp_path / "list.txt", 0)[1]) == ["field.7"]
+def test_batches_count_from_a_given_window(tmp_path: Path) -> None:
+    source = stream(write_pairs(tmp_path))
+    images = [image for batch in source.batches(3, 7, 2) for image in batch[0]]
+    assert len(images) == 4
+    assert all(torch.equal(image, source[place][0]) for place, image in enumerate(images, 3))  # type: ignore[index]
 
 
 def test_classes_that_most_images_lack_are_met_often(tmp_path: Path) -> None:
     root = write_pairs(tmp_path, 10)
     plain = stream(root)
-    scarce = WindowStream(plain.cases, TWO, plain.contract, (1.0, 1.0), 0.0, NONE, 0, 0.5, {1: [7]})
+    scarce = label_stream(plain.cases, plain.contract, scarce={1: [7]})
     met = [scarce._scarce_case(k) for k in range(400) if scarce._wants_scarce(k)]
     assert set(met) == {7}
     assert 0.15 < len(met) / 400 < 0.35  # half of the balanced half

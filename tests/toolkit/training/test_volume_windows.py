@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from seg_runtime.pipeline import Array, Grid, Normaliser
-from seg_toolkit.data.augment import NONE, Augmentation, coordinates, draw, warp
-from seg_toolkit.data.case import Case, Example
-from seg_toolkit.data.folder import ClassValues
-from seg_toolkit.data.windows import WindowStream
+from seg_toolkit.data import NONE, Augmentation, Case, ClassValues, Example, warp
+from seg_toolkit.training.windows import WindowStream
 
 from tests.support.contracts import contract
-from tests.support.folders import TWO
+from tests.support.streams import label_stream
 
 SHAPE = (20, 28, 36)
 
@@ -45,16 +43,16 @@ HOW = contract((20, 28, 28), (12, 20, 20), stride=4)
 
 
 def stream(how: Augmentation = NONE, balance: float = 0.0) -> WindowStream:
-    return WindowStream([Volume()], TWO, HOW, (1.0, 1.0), 0.0, how, 0, balance)
+    return label_stream([Volume()], HOW, how, balance=balance)
 
 
 def test_an_unchanged_window_of_a_volume_is_the_runtimes() -> None:
     image, how = Volume().image(), HOW
-    grid, still = Grid.of(SHAPE, how.geometry), draw(np.random.default_rng(0), NONE, 3)
-    middle = (np.array(how.output_shape) - 1) / 2
-    for origin, expected in zip(grid.origins(), grid.windows(image, how.intensity), strict=True):
-        where = coordinates(still, np.array(origin) + middle, how.input_shape)
-        got = Normaliser.of(image, how.intensity)(warp(image, where, 3))
+    grid, still = Grid.of(SHAPE, how.geometry), NONE.draw(np.random.default_rng(0), 3)
+    middle = (np.array(how.geometry.output_shape) - 1) / 2
+    for origin, expected in zip(grid.origins(), grid.windows(image, how.input.intensity), strict=True):
+        where = still.coordinates(np.array(origin) + middle, how.geometry.input_shape)
+        got = Normaliser.of(image, how.input.intensity)(warp(image, where, 3))
         np.testing.assert_allclose(np.moveaxis(got, -1, 0), expected[0], atol=1e-5)
 
 
@@ -77,6 +75,6 @@ def test_balanced_windows_meet_the_rare_class() -> None:
 def test_volumes_turn_within_their_slices_only() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        matrix = draw(rng, Augmentation(), 3).matrix
+        matrix = Augmentation().draw(rng, 3).matrix
         assert np.allclose(matrix[0, 1:], 0)
         assert np.allclose(matrix[1:, 0], 0)

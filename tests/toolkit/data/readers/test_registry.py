@@ -5,26 +5,26 @@ from pathlib import Path
 import pytest
 import torch
 from seg_runtime.support.errors import SegError
-from seg_toolkit.checkpoints.checkpoint import load, save
-from seg_toolkit.data.readers import READERS, find_cases
+from seg_toolkit.checkpoints import load, save
+from seg_toolkit.data.readers import READERS
 
 from samples.generators import generator
 from tests.support.commands import seg_train
-from tests.support.folders import SMALL, write_pairs
+from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import disc, put
 
 
 @pytest.mark.parametrize("reader", ["pets:fold=1", "pairs:3", "pets:split=test,split=all", "pairs:split=test", "siim:"])
 def test_an_odd_option_names_the_known_ones(tmp_path: Path, reader: str) -> None:
     with pytest.raises(SegError) as caught:
-        find_cases(reader, tmp_path, print)
+        cases_of(reader, tmp_path, print)
     assert ("ring" in str(caught.value)) == (reader != "siim:")  # a colon with nothing after it is no option
 
 
-@pytest.mark.parametrize("reader", sorted(READERS.keys() - {"pairs", "channels"}))
+@pytest.mark.parametrize("reader", sorted({*READERS.names()} - {"pairs", "channels"}))
 def test_every_reader_says_what_it_looked_for(tmp_path: Path, reader: str) -> None:
     with pytest.raises(SegError) as caught:
-        find_cases(reader, tmp_path / "nowhere", print)
+        cases_of(reader, tmp_path / "nowhere", print)
     assert "nowhere" in str(caught.value)
 
 
@@ -40,7 +40,7 @@ def test_evaluation_reads_as_training_did_unless_told_otherwise(tmp_path: Path) 
 
 
 def test_a_plain_folder_needs_no_reader(tmp_path: Path) -> None:
-    assert [c.name for c in find_cases("pairs", write_pairs(tmp_path), print)] == ["a0", "a1", "a2"]
+    assert [c.name for c in cases_of("pairs", write_pairs(tmp_path), print)] == ["a0", "a1", "a2"]
 
 
 def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
@@ -62,3 +62,8 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
         assert spot == ["spot", as_trained, as_trained]
         spot = seg_train(data, "--evaluate", out, "--empty-dice", "skip").stdout.splitlines()[2].split()
         assert spot == ["spot", asked, asked]
+
+
+def test_an_unknown_reader_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(SegError, match=r"unknown reader 'dicom'; wanted pairs, .*targets"):
+        cases_of("dicom", tmp_path)

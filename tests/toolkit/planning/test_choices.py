@@ -5,28 +5,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from seg_runtime.model.input import Intensity
-from seg_runtime.support.errors import DataError, SegError
-from seg_toolkit.data.folder import find_cases
-from seg_toolkit.planning.look import (
-    Sight,
+from seg_runtime.model import Intensity
+from seg_runtime.support import DataError, SegError
+from seg_toolkit.data import DataSet
+from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.planning import (
+    DataStatistics,
     choose_augmentation,
     choose_balance,
     choose_channels,
     choose_class_weights,
     choose_geometry,
     choose_intensity,
-    describe,
-    look,
-    shares,
 )
+from seg_toolkit.planning.statistics import CaseStatistics
 
 from tests.support.folders import TWO
 from tests.support.images import disc, put
 
+NOTHING = DataStatistics((), DataSet(()))
 
-def seen(root: Path, output_px: int = 388) -> list[Sight]:
-    return look(find_cases(root, lambda line: None), TWO, output_px, lambda cases: cases)
+
+def seen(root: Path, output_px: int = 388) -> DataStatistics:
+    return DataStatistics.of(read_data_set("pairs", root, print), TWO, output_px)
 
 
 def write(root: Path, *images: NDArray[np.generic], suffix: str = "png") -> Path:
@@ -118,17 +119,17 @@ def test_standardize_of_grey_images_for_three_channels(tmp_path: Path) -> None:
 
 def test_colour_images_do_not_fit_one_channel(tmp_path: Path) -> None:
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    sights = seen(write(tmp_path, texture(200), colour))
+    statistics = seen(write(tmp_path, texture(200), colour))
     with pytest.raises(SegError, match="3 channels; wanted 1"):
-        choose_channels(sights, 1)
+        choose_channels(statistics, 1)
 
 
 def test_zscore_floor_is_half_of_a_small_spread(tmp_path: Path) -> None:
     """Of the usual images: one in ten may be an empty field."""
     empty = np.zeros((40, 40), np.uint8)
-    sights = seen(write(tmp_path, *[texture(100)] * 11, empty))
-    chosen, _ = choose_intensity(sights, 1, "zscore")
-    assert chosen.std_floor == pytest.approx(sights[0].std[0] / 2)
+    statistics = seen(write(tmp_path, *[texture(100)] * 11, empty))
+    chosen, _ = choose_intensity(statistics, 1, "zscore")
+    assert chosen.std_floor == pytest.approx(statistics.cases[0].std[0] / 2)
 
 
 def test_a_constant_image_leaves_a_positive_floor(tmp_path: Path) -> None:
@@ -153,8 +154,8 @@ def test_images_with_a_real_alpha_do_not_mix_with_grey(tmp_path: Path) -> None:
 
 
 def weights(*counts: int, asked: str = "auto") -> tuple[float, ...]:
-    sight = Sight("a", (10, 10), "uint8", 1, (0.5,), (0.1,), (0.0, 255.0), np.array(counts), 0.0)
-    return choose_class_weights([sight], asked)[0]
+    case = CaseStatistics("a", (10, 10), "uint8", 1, (0.5,), (0.1,), (0.0, 255.0), np.array(counts), 0.0)
+    return choose_class_weights(DataStatistics([case], DataSet(())), asked)[0]
 
 
 @pytest.mark.parametrize(
@@ -193,48 +194,21 @@ def test_unknown_class_weights_are_refused() -> None:
 
 
 def test_objects_wider_than_a_window_are_fitted(tmp_path: Path) -> None:
-    assert choose_geometry(seen(write(tmp_path, texture(200)), 12), 12, "auto")[0] == "fit"
+    assert choose_geometry(seen(write(tmp_path, texture(200)), 12), "auto")[0] == "fit"
 
 
 def test_objects_within_a_window_are_tiled(tmp_path: Path) -> None:
-    assert choose_geometry(seen(write(tmp_path, texture(200)), 19), 19, "auto")[0] == "tile"
+    assert choose_geometry(seen(write(tmp_path, texture(200)), 19), "auto")[0] == "tile"
 
 
 @pytest.mark.parametrize("asked", ["tile", "fit", "stretch"])
 def test_an_asked_geometry_is_taken(asked: str) -> None:
-    assert choose_geometry([], 388, asked)[0] == asked
+    assert choose_geometry(NOTHING, asked)[0] == asked
 
 
 def test_unknown_geometry_is_refused() -> None:
     with pytest.raises(DataError, match="--geometry squash"):
-        choose_geometry([], 388, "squash")
-
-
-def test_sizes_that_differ_name_the_case(tmp_path: Path) -> None:
-    write(tmp_path, texture(200))
-    put(tmp_path / "masks" / "0.png", disc(41))
-    with pytest.raises(DataError, match="0: image of 40×40, mask of 41×41 px"):
-        seen(tmp_path)
-
-
-def test_instances_of_another_size_name_the_case(tmp_path: Path) -> None:
-    write(tmp_path, texture(200))
-    put(tmp_path / "instances" / "0.png", disc(39))
-    with pytest.raises(DataError, match="instances of 39×39"):
-        seen(tmp_path)
-
-
-def test_shares_count_all_pixels(tmp_path: Path) -> None:
-    write(tmp_path, texture(200, size=40))
-    np.testing.assert_allclose(shares(seen(tmp_path))[1], (disc(40) > 0).mean())
-
-
-def test_report_names_sizes_kinds_and_shares(tmp_path: Path) -> None:
-    write(tmp_path, texture(200), texture(200), texture(60_000, np.uint16, size=50))
-    text = "\n".join(describe(seen(tmp_path), TWO))
-    assert "3 images: 2 × 40×40, 1 × 50×50" in text
-    assert "2 × uint8, 1 channel; 1 × uint16, 1 channel" in text
-    assert "cell 1" in text  # some per cent
+        choose_geometry(NOTHING, "squash")
 
 
 def test_images_that_were_not_made_alike_are_varied_widely() -> None:
@@ -249,6 +223,6 @@ def test_images_that_were_not_made_alike_are_varied_widely() -> None:
 
 
 def test_windows_are_balanced_where_a_class_is_rare(tmp_path: Path) -> None:
-    sights = seen(write(tmp_path, texture(200)))
-    assert choose_balance(sights, None)[0] == 0.5
-    assert choose_balance(sights, 0.2) == (0.2, "as asked")
+    statistics = seen(write(tmp_path, texture(200)))
+    assert choose_balance(statistics, None)[0] == 0.5
+    assert choose_balance(statistics, 0.2) == (0.2, "as asked")
