@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test gallery hosts clean
+.PHONY: demo test test-all gallery hosts clean
 
 demo: .venv/ready
 	$(BIN)/python samples/demo.py
@@ -11,12 +11,20 @@ demo: .venv/ready
 gallery: .venv/ready
 	$(BIN)/python -m samples.gallery
 
-test: .venv/ready hosts
+# A process for each core. Tests stay in the order of their files, whose fixtures they share, until a process has none left.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
+# What a change must pass
+test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+# That, and recipes, foreign hosts, installs, the README's commands, benchmarks: what CI runs
+test-all: test hosts
+	$(PYTEST) -m slow
 
 # The npm packages of the samples in Node and in the browser. Without npm their tests say so and skip.
 hosts: samples/node/node_modules/ready samples/browser/node_modules/ready

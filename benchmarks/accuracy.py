@@ -18,7 +18,9 @@ import numpy as np
 import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.segmenter import Infer
 from seg_toolkit.checkpoints import load
@@ -78,7 +80,7 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
     minutes = (time.perf_counter() - start) / 60
     checkpoint = load(out)
     _, validation = read_data_set(PAIRS, data, lambda text: None).split(0.2, None, seed)
-    exported = export(checkpoint, data)
+    exported = export(checkpoint, ExportOptions(images=data))
     contract = checkpoint.contract
     objective = OBJECTIVES.get(contract.answer.kind)(contract, checkpoint.classes)
 
@@ -91,7 +93,7 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
         "minutes": minutes,
         "intensity": checkpoint.contract.input.intensity.method,
         "torch": scored(torch_infer(checkpoint.build(), torch.device("cpu"))),
-        "onnx": scored(Session(exported.content, "cpu").run),
+        "onnx": scored(Session(exported.content, RunOptions(provider="cpu")).run),
         "floor": _floor(chosen, validation, objective),
         "floor_method": chosen.floor,
     }

@@ -10,11 +10,12 @@ import statistics
 from dataclasses import replace
 
 import numpy as np
-from seg_export.graph.from_torch import to_onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
+from seg_export.network import to_onnx
 from seg_export.steps.batching import batched
+from seg_runtime.engine import PROVIDERS, RunOptions
 from seg_runtime.engine.session import Session
-from seg_runtime.engine.tuning import ORT_NAMES
+from seg_runtime.model import WindowFile
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 
@@ -24,10 +25,13 @@ def measure(width: int, batches: list[int], provider: str, runs: int) -> list[di
     checkpoint = random_checkpoint(width=width)
     contract = checkpoint.contract
     graph = to_onnx(checkpoint.build(), contract)
-    alone = Session(stamped(graph, contract), provider)
+    alone = Session(stamped(graph, contract), RunOptions(provider=provider))
     rows = []
     for batch in batches:
-        several = Session(stamped(batched(graph, batch), replace(contract, batch=batch)), provider)
+        several = Session(
+            stamped(batched(graph, batch), replace(contract, file=WindowFile(batch=batch))),
+            RunOptions(provider=provider),
+        )
         windows = np.random.default_rng(0).random(
             (batch, contract.input.channels, *contract.geometry.input_shape), np.float32
         )
@@ -52,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--provider", choices=list(ORT_NAMES), default="cpu")
+    parser.add_argument("--provider", choices=list(PROVIDERS.own), default="cpu")
     parser.add_argument("--json")
     parser.add_argument("--quick", action="store_true", help="a narrow network and few runs: shows that it works")
     options = parser.parse_args()

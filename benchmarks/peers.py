@@ -27,11 +27,14 @@ def quantized(bench: Bench) -> Path:
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-        from seg_export.proof.pictures import image_windows, pictures
+        from seg_export.pictures import pictures
+        from seg_export.proof import image_windows
 
         class Windows(CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:
-                self.windows: Iterator[Float] = image_windows(pictures(bench.calibration), bench.contract, 1)
+                self.windows: Iterator[Float] = image_windows(
+                    pictures(bench.calibration, bench.contract), bench.contract, 1
+                )
 
             def get_next(self) -> dict[str, Float] | None:
                 window = next(self.windows, None)

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 from seg_runtime import Segmenter
-from seg_runtime.engine.providers import available_threads
+from seg_runtime.engine import available_threads
 
 from .measure import Pair, command, machine, milliseconds, pairs, process, processes, random_model, save_json, table
 

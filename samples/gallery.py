@@ -17,8 +17,10 @@ import numpy as np
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
+from seg_runtime.formats import Page
 from seg_runtime.support import write_atomic
 from seg_toolkit.checkpoints import load
 from seg_toolkit.cli import main as seg_train
@@ -54,7 +56,7 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     if done.exit_code:
         raise SystemExit(done.output)
     checkpoint = load(model)
-    exported = export(checkpoint, **short.export)
+    exported = export(checkpoint, ExportOptions(**short.export))
     write(exported, file)
     contract = exported.contract
     settings = Settings.stored(contract.provenance["settings"])
@@ -66,7 +68,7 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
         for case in cases:
             example = case.read(objective.classes)
             # a volume needs no detour over a file: what reads it is the runtime's own
-            answers = short.guess(example.image), segmenter.segment_page(example.image, case.name).answer
+            answers = short.guess(example.image), segmenter.segment_page(Page(example.image, case.name)).answer
             floor, reached = (objective.compare(case.name, example, answer) for answer in answers)
             trivial.append(floor)
             ours.append(reached)

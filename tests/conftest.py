@@ -1,4 +1,4 @@
-"""Shared fixtures: real random-weight networks, really exported."""
+"""Which tests are slow, how many cores a test gets, and shared fixtures: real random-weight networks, really exported."""
 
 from __future__ import annotations
 
@@ -7,13 +7,46 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.input import Intensity
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.contracts import contract_of
 from tests.support.models import SMALL, Made, MakeModel, made, mixed_network
+
+SLOW = {
+    "benchmarks": "benchmark",
+    "hosts": "host",
+    "recipes/test_short.py": "recipe",
+    "test_install.py": "install",
+    "test_readme_commands.py": "documentation",
+}
+"""What `make test` leaves to `make test-all`, each with its marker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        for slow, kind in SLOW.items():
+            if place == slow or place.startswith(f"{slow}/"):
+                item.add_marker("slow")
+                item.add_marker(kind)
+
+
+def pytest_configure() -> None:
+    """One thread for torch, here and in sub-processes, and a core of its own for each of several test processes.
+
+    Small networks gain nothing from a second thread, and trainings are compared bit by bit. ONNX Runtime takes as many threads as
+    there are cores; they wait at full speed, and would take the core of the process beside.
+    """
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    torch.set_num_threads(1)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +65,13 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         decision: str = "argmax",
         input_size: int = SMALL,
         pixels: str = "integer",
-        host: HostForm | None = None,
+        options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     ) -> Made:
-        key = (skip, seed, channels, classes, geometry, intensity, decision, input_size, pixels, host)
+        key = (skip, seed, channels, classes, geometry, intensity, decision, input_size, pixels, options)
         if key not in known:
             net = mixed_network(channels, classes, 2, skip, input_size, seed)
             how = contract_of(net, input_size, method=geometry, intensity=intensity, decision=decision, pixels=pixels)
-            known[key] = made(tmp_path_factory.mktemp("model"), net, how, host)
+            known[key] = made(tmp_path_factory.mktemp("model"), net, how, options)
         return known[key]
 
     return make
@@ -67,9 +100,3 @@ def model(make_model: MakeModel) -> Made:
 def model_file(model: Made) -> Path:
     """The quick model's ONNX file."""
     return model.path
-
-
-@pytest.fixture(scope="session")
-def clean_env() -> dict[str, str]:
-    """Environment for subprocesses: ours without $SEG_MODEL."""
-    return {k: v for k, v in os.environ.items() if k != "SEG_MODEL"}

@@ -12,27 +12,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from seg_runtime.cli.tools import Told, TuneWishes, Watch
-from seg_runtime.engine.session import Session, check_signed
-from seg_runtime.model.contract import Contract
-from seg_runtime.model.golden import GOLDEN_KEY
-from seg_runtime.model.modelfile import Content, ModelFile
-from seg_runtime.pipeline import Float
-from seg_runtime.segmenter import Segmenter
-from seg_runtime.support.atomic import check_writable, write_atomic
-from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
-from seg_runtime.support.extras import require_extra
+from seg_runtime import Contract, Float
+from seg_runtime.cli.tools import Progress, Report, TuneOptions
+from seg_runtime.model import GOLDEN_KEY, Content, ModelFile
+from seg_runtime.support import (
+    ModelError,
+    ParityError,
+    SegError,
+    SelfTestError,
+    check_writable,
+    require_extra,
+    write_atomic,
+)
 
-from .proof.parity import Limits, Parity, generated_windows, require
+from .proof import Parity, answers_of, compare, generated_windows, logits_of, opened, prove_file
 
 if TYPE_CHECKING:
     import onnx
 
-    from .steps.rewrite.fastest import Fastest
+    from .steps.rewrite import Fastest
 
 WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
-LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Source:
         graph: in it.
         golden: text of its golden samples, empty where it has none.
         windows: `(1, C, *input_shape)` each, made up.
-        logits: `(1, K, *output_shape)` of each.
+        logits: `(K, *output_shape)` of each.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Proven:
+class TunedFile:
     """A rewritten file that answers as its source does.
 
     Attributes:
@@ -74,23 +74,21 @@ class Proven:
 
     def table(self) -> str:
         """The figures for a person."""
-        told = self.parity.table(LIMITS, "the tuned file", "the file as it was")
+        figures = self.parity.table("the tuned file", "the file as it was")
         if self.self_test is None:
-            return told
-        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})".format(
-            **self.self_test
-        )
-        return f"{told}\ngolden samples: {error}"
+            return figures
+        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})"
+        return f"{figures}\ngolden samples: {error.format(**self.self_test)}"
 
 
-def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> Told:
+def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None) -> Report:
     """Write a model in the forms that are fastest on this machine, after proving that it answers as before.
 
     Nothing is written where no form is worth it, which is no error.
 
     Args:
-        wishes: which file, and where to.
-        watch: see `Watch`.
+        options: which file, and where to.
+        watch: see `Progress`.
 
     Raises:
         SegError: the extra `tune` is missing, the target is there already or cannot be written.
@@ -99,28 +97,28 @@ def tune(wishes: TuneWishes, watch: Watch = lambda what, done, total: None) -> T
         ParityError: the rewritten network answers otherwise; nothing is written.
     """
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
-    content = ModelFile(wishes.model).take()
-    if wishes.require_signature is not None:
-        check_signed(content, wishes.require_signature)
-    contract = plain_contract(content)
-    check_target(wishes)
-    source = read_source(content, contract, wishes.threads)
+    content = ModelFile(options.model).take()
+    if options.require_signature is not None:
+        content.check_signed(options.require_signature)
+    _plain_contract(content)
+    _check_target(options)
+    source = read_source(content, options.threads)
     del content  # its bytes must not lie in memory beside the sessions that are measured
-    found = _fastest(source, watch, wishes.threads)
-    report = {"model": {"path": str(wishes.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
+    found = _fastest(source, watch, options.threads)
+    report = {"model": {"path": str(options.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
-        return f"{found.table()}\nnothing was written: {wishes.model} is as fast as it gets here", report
-    made = proven(source, found.graph, found.provenance(), watch, wishes.threads)
-    write_atomic(wishes.target, lambda file: file.write(made.content))
-    notes = _notes(source, wishes)
-    report |= {"written": str(wishes.target), "parity": made.parity.as_dict(LIMITS), "notes": notes}
+        return f"{found.table()}\nnothing was written: {options.model} is as fast as it gets here", report
+    made = prove(source, found.graph, found.provenance(), watch, options.threads)
+    write_atomic(options.target, lambda file: file.write(made.content))
+    notes = _notes(source, options)
+    report |= {"written": str(options.target), "parity": made.parity.as_dict(), "notes": notes}
     report |= {"self_test": made.self_test}
     size = f"{len(made.content) / 1e6:.1f} MB"
-    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {wishes.target} ({size})"]
+    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {options.target} ({size})"]
     return "\n".join(lines), report
 
 
-def plain_contract(content: Content) -> Contract:
+def _plain_contract(content: Content) -> Contract:
     """The contract of a file that can be tuned.
 
     Raises:
@@ -147,38 +145,37 @@ def plain_contract(content: Content) -> Contract:
     return contract
 
 
-def check_target(wishes: TuneWishes) -> None:
+def _check_target(options: TuneOptions) -> None:
     """Refuse a target before a minute of measuring.
 
     Raises:
         SegError: it is the model itself, or there already, or cannot be written.
     """
-    model, target = wishes.model, wishes.target
+    model, target = options.model, options.target
     if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
         raise SegError(f"{target} is the model itself", "a file of its own", "choose another --out")
-    if target.exists() and not target.is_dir() and not wishes.overwrite:
+    if target.exists() and not target.is_dir() and not options.overwrite:
         raise SegError(f"{target} is there already", "", "pass --overwrite to replace it, or choose another --out")
     check_writable(target)
 
 
-def read_source(content: Content, contract: Contract, threads: int | None = None) -> Source:
+def read_source(content: Content, threads: int | None = None) -> Source:
     """What a file holds and what it answers here, its golden samples first.
 
     Args:
         content: of the file.
-        contract: of `plain_contract`.
         threads: of the inference; None takes all that this process may use.
 
     Raises:
         SelfTestError: this device does not answer as torch did.
-        ModelError: ONNX Runtime or onnx cannot read the file.
+        ModelError: a file that cannot be tuned, or that ONNX Runtime or onnx cannot read.
     """
     import onnx
 
+    contract = _plain_contract(content)
     golden = bytes(content.onnx.metadata.get(GOLDEN_KEY, b"")).decode("ascii", "replace")
     windows = list(generated_windows(contract, WINDOWS))
-    with Segmenter(content.data, "cpu", threads, self_test=bool(golden)) as segmenter:
-        logits = [segmenter.session.run(window) for window in windows]
+    logits, _ = answers_of(content.data, windows, threads, self_test=bool(golden))
     try:
         graph = onnx.load_model_from_string(content.data)
     except Exception as error:  # protobuf raises its own kinds
@@ -186,51 +183,45 @@ def read_source(content: Content, contract: Contract, threads: int | None = None
     return Source(content.name, content.sha256, contract, graph, golden, windows, logits)
 
 
-def proven(
+def prove(
     source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
-    watch: Watch = lambda what, done, total: None, threads: int | None = None,
-) -> Proven:  # fmt: skip
+    watch: Progress = lambda what, done, total: None, threads: int | None = None,
+) -> TunedFile:  # fmt: skip
     """The file of a rewritten graph, after proving the very bytes.
 
     Args:
         source: whose answers it must give.
         graph: the rewritten one.
         provenance: what is new in it, the forms of the layers among it.
-        watch: see `Watch`.
+        watch: see `Progress`.
         threads: of the inference.
 
     Raises:
         ParityError: its logits are not those of the source within the limits of an export, or its answers to the golden
             samples not torch's.
     """
-    from .graph.stamp import stamped
+    from .graph import stamped
 
-    kept = source.contract
+    kept, windows = source.contract, source.windows
     contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
-    session, parity = Session(stamped(graph, contract), "cpu", threads), Parity()
-    for window, logits in zip(source.windows, source.logits, strict=True):
-        parity.add(logits[0], session.run(window)[0], contract)
-        watch("comparing windows", parity.windows, len(source.windows))
-    require(parity, LIMITS, "the tuned file", source.name)
-    first = session.run(source.windows[0])
+    session = opened(graph, contract, threads)
+    answers = list(logits_of(session, windows))
     del session  # before the next one, for the sake of memory
-    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict(LIMITS)})
+    parity = compare(source.logits, answers, contract, lambda done: watch("comparing windows", done, len(windows)))
+    parity.require("the tuned file", source.name)
+    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict()})
     content = stamped(graph, contract, source.golden)
     try:
-        with Segmenter(content, "cpu", threads, self_test=bool(source.golden)) as final:
-            if not np.array_equal(first, final.session.run(source.windows[0])):
-                raise ParityError(
-                    "the stamped file answers otherwise than the compared one", "the same bits", "report this"
-                )
-            test = final.test_report
+        test = prove_file(content, windows[0], answers[0], threads, self_test=bool(source.golden))
     except SelfTestError as error:
-        came = f"the tuned file does not answer the golden samples as torch did ({'; '.join(error.report['self_test']['failures'])})"
+        failures = "; ".join(error.report["self_test"]["failures"])
+        came = f"the tuned file does not answer the golden samples as torch did ({failures})"
         raise ParityError(came, "the answers stored at export", "nothing was written; report this model") from error
-    return Proven(content, parity, test["self_test"] if test else None)
+    return TunedFile(content, parity, test["self_test"] if test else None)
 
 
-def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
-    from .steps.rewrite.fastest import fastest
+def _fastest(source: Source, watch: Progress, threads: int | None) -> Fastest:
+    from .steps.rewrite import fastest
 
     try:
         return fastest(source.graph, lambda done, total: watch("measuring forms", done, total), threads)
@@ -242,14 +233,14 @@ def _fastest(source: Source, watch: Watch, threads: int | None) -> Fastest:
         ) from error
 
 
-def _notes(source: Source, wishes: TuneWishes) -> list[str]:
+def _notes(source: Source, options: TuneOptions) -> list[str]:
     notes = []
     if not source.golden:
         notes.append(
             f"{source.name} has no golden samples: the tuned file was compared with it alone, and not with torch"
         )
-    if any(path.with_name(path.name + ".sig").exists() for path in (wishes.model, wishes.target)):
+    if any(path.with_name(path.name + ".sig").exists() for path in (options.model, options.target)):
         notes.append(
-            f"a signature covers the bytes of one file: {wishes.target.name} needs a new one, {wishes.target.name}.sig"
+            f"a signature covers the bytes of one file: {options.target.name} needs a new one, {options.target.name}.sig"
         )
     return notes

@@ -4,41 +4,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .engine.tuning import Tuning
-    from .model.answer import ClassInfo
-    from .model.contract import Contract
-    from .model.input import Intensity
+    from .engine import RunOptions, Tuning
+    from .engine.session import Session
+    from .model import ClassInfo, Contract, Intensity
+    from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
-    from .support.errors import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
+    from .support import (
+        ContractError,
+        DataError,
+        ImageError,
+        ModelError,
+        ParityError,
+        ProviderError,
+        SegError,
+        SelfTestError,
+    )
 
 __all__ = [
+    "Array",
     "ClassInfo",
     "Contract",
     "ContractError",
+    "DataError",
+    "Float",
     "ImageError",
+    "Infer",
     "Intensity",
     "ModelError",
+    "ParityError",
     "ProviderError",
+    "RunOptions",
     "SegError",
     "Segmentation",
     "Segmenter",
     "SelfTestError",
+    "Session",
     "Tuning",
 ]
 
-_ROOMS = {
+_MODULES = {
     "model": ("ClassInfo", "Contract", "Intensity"),
-    "support.errors": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
+    "pipeline": ("Array", "Float", "Infer"),
+    "support": (
+        "ContractError",
+        "DataError",
+        "ImageError",
+        "ModelError",
+        "ParityError",
+        "ProviderError",
+        "SegError",
+        "SelfTestError",
+    ),
     "segmenter": ("Segmentation", "Segmenter"),
-    "engine.tuning": ("Tuning",),
+    "engine": ("RunOptions", "Tuning"),
+    "engine.session": ("Session",),
 }
 
 
 def __getattr__(name: str) -> object:
     """Import a name when it is first asked for (PEP 562): a command line starts reading the model before numpy."""
-    for room, names in _ROOMS.items():
+    for module, names in _MODULES.items():
         if name in names:
-            value: object = getattr(import_module(f".{room}", __name__), name)
+            value: object = getattr(import_module(f".{module}", __name__), name)
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

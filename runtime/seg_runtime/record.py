@@ -15,8 +15,8 @@ from .version import VERSION
 
 
 def make_record(
-    session: Session, name: str, input_sha256: str, image: Array, told: Mapping[str, Any], ms: Mapping[str, float], tta: bool,
-) -> dict[str, Any]:  # fmt: skip
+    session: Session, name: str, input_sha256: str, image: Array, facts: Mapping[str, Any], ms: Mapping[str, float]
+) -> dict[str, Any]:
     """The record of one image or page that was answered, ready for JSON.
 
     Args:
@@ -24,11 +24,11 @@ def make_record(
         name: of the input, without its folder.
         input_sha256: of the file's content, or of the array's bytes where there was no file.
         image: `(*spatial, C)` as decoded.
-        told: of its answer, see `Answer.record`.
+        facts: about its answer, see `Answer.record`.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
-        tta: whether each window was answered by the mean over its eight views.
     """
     *depth, height, width, channels = image.shape
+    contract, provider = session.contract, session.provider
     return {
         "input": {
             "name": name,
@@ -40,24 +40,20 @@ def make_record(
             "dtype": str(image.dtype),
         },
         "model": {
-            "sha256": session.sha256,
-            "form": session.contract.file.kind,
-            "precision": session.contract.file.precision,
-            "geometry": session.contract.geometry.method,
-            "window": list(session.contract.geometry.input_shape),
-            "batch": session.contract.file.batch,
-            "intensity": session.contract.input.intensity.method,
-            "tta": tta,
+            **_model(session),
+            "geometry": contract.geometry.method,
+            "window": list(contract.geometry.input_shape),
+            "batch": contract.file.batch,
+            "intensity": contract.input.intensity.method,
+            "tta": session.options.tta,
         },
         "provider": {
-            "asked": session.provider_asked,
-            "used": session.provider,
-            "fast_math": session.fast_math,
-            **({"cuda_graph": session.cuda_graph} if session.provider == "cuda" else {}),
-            **({"nodes": session.placement} if session.provider != "cpu" else {}),
+            **_provider(session),
+            **({"cuda_graph": session.cuda_graph} if "cuda_graph" in provider.takes else {}),
+            **({} if provider.universal else {"nodes": session.placement}),
         },
         "versions": versions(session.runtime_version),
-        **told,
+        **facts,
         "ms": {stage: round(value, 3) for stage, value in ms.items()},
     }
 
@@ -71,20 +67,21 @@ def test_report(session: Session, figures: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "self_test": dict(figures),
-        "model": {
-            "sha256": session.sha256,
-            "form": session.contract.file.kind,
-            "precision": session.contract.file.precision,
-        },
-        "provider": {
-            "asked": session.provider_asked,
-            "used": session.provider,
-            "reason": session.provider_reason,
-            "fast_math": session.fast_math,
-        },
+        "model": _model(session),
+        "provider": {**_provider(session), "reason": session.provider_reason},
         "placement": session.placement,
         "versions": versions(session.runtime_version),
     }
+
+
+def _model(session: Session) -> dict[str, Any]:
+    file = session.contract.file
+    return {"sha256": session.sha256, "form": file.kind, "precision": file.precision}
+
+
+def _provider(session: Session) -> dict[str, Any]:
+    asked = session.options
+    return {"asked": asked.provider, "used": session.provider.name, "fast_math": asked.fast_math}
 
 
 def versions(onnxruntime: str) -> dict[str, str]:

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .answers import answer_of
+from .engine import AUTO, RunOptions, Tuning
 from .engine.ensemble import Ensemble, Model
-from .engine.session import Session, check_signed
-from .engine.tuning import Tuning
+from .engine.session import Session
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
-from .model import MAX_PIXELS, Content, Contract, HostReadyFile, ModelFile
+from .model import MAX_PIXELS, Contract, HostReadyFile, ModelFile
 from .pipeline import Array, Float, fitted, segment, slice_by_slice
 from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
 from .pipeline.tta import VIEWS, averaged, check_turnable
-from .record import make_record, test_report
-from .support import ImageError, ModelError, SegError, SelfTestError
+from .record import make_record
+from .support import ImageError, ModelError, SegError
 
 
 @dataclass
@@ -84,12 +84,12 @@ class Segmentation:
             SegError: the model's answer has none.
         """
         if self._probabilities is None:
-            check_probabilities(self.contract)
+            _check_probabilities(self.contract)
             self._probabilities = self._again(fitted(self.image, self.contract))
         return self._probabilities
 
 
-def check_probabilities(contract: Contract) -> None:
+def _check_probabilities(contract: Contract) -> None:
     """Refuse to ask a model for probabilities that has none.
 
     Raises:
@@ -110,63 +110,57 @@ class Segmenter:
     def __init__(
         self,
         model: Model | Sequence[Model],
-        provider: str = "auto",
+        *,
+        provider: str = AUTO,
         threads: int | None = None,
         fast_math: bool = False,
+        tta: bool = False,
         self_test: bool = False,
         require_signature: str | Path | None = None,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
-        tta: bool = False,
     ) -> None:
-        """Load a model made by seg-export; arguments and errors are those of `Session`.
+        """Load a model made by seg-export.
 
         Several files of one model, for windows of different sizes, are opened when an image needs them; each image goes
         to the one that costs it least, and its record names that one.
 
-        With `self_test` the device first answers a file's golden samples; `test_report` says how. With `tta` every answer is
-        the mean over the window turned and mirrored in all eight ways, see `tta.py`.
+        Args:
+            model: path of an ONNX file, its content, a file that is being read, or several of these.
+            provider: see `RunOptions`, as for all that follow.
+            threads: of the operators on CPU.
+            fast_math: allow TF32 on CUDA.
+            tta: answer every window by the mean over it turned and mirrored in all eight ways.
+            self_test: let the device answer a file's golden samples first; `test_report` holds the figures.
+            require_signature: PEM file of the public key that must have signed the model.
+            tuning: of speed and memory.
 
         Raises:
-            SelfTestError: it answers otherwise than torch did at export.
+            SegError: one of its children, those of `Session` among them.
+            SelfTestError: the device answers otherwise than torch did at export.
             ModelError: `tta` with a model that cannot be turned.
         """
+        key = None if require_signature is None else Path(require_signature)
+        self.options = RunOptions(
+            provider=provider, threads=threads, fast_math=fast_math, tta=tta, self_test=self_test, require_signature=key,
+            tuning=tuning,
+        )  # fmt: skip
         self._lock = threading.Lock()
         self.test_report: dict[str, Any] | None = None
-
-        def opened(file: Model) -> Session:
-            session = Session(file, provider, threads, fast_math, self_test, require_signature, tuning)
-            if self_test:
-                report = self._test(session)
-                self.test_report = self.test_report or report
-            return session
-
-        def check(content: Content) -> None:
-            if require_signature is not None:
-                check_signed(content, require_signature)
-
         models = [model] if isinstance(model, (str, Path, bytes, ModelFile)) else list(model)
-        self._files: Ensemble | None = Ensemble(models, opened, check)
+        self._files: Ensemble | None = Ensemble(models, self.options, self._test)
         session = self.session
-        self.contract, self.provider, self.model_sha256 = session.contract, session.provider, session.sha256
+        self.contract, self.provider, self.model_sha256 = session.contract, session.provider.name, session.sha256
         self.model_sha256s = frozenset(member.sha256 for member in self._files.members)
-        self.tta = tta
         if tta:
             for member in self._files.members:
                 check_turnable(member.contract)
 
-    def _test(self, session: Session) -> dict[str, Any]:
-        """The report of the self-test; raises SelfTestError when it fails."""
-        from .checks.selftest import self_test
+    def _test(self, session: Session) -> None:
+        if self.options.self_test:
+            from .checks import run_self_test
 
-        assert session.golden is not None
-        result = self_test(session.golden, session.contract, lambda image: _golden_answer(session, image))
-        session.golden = None  # a megabyte that has done its work
-        report = test_report(session, result.as_dict())
-        if found := result.failures():
-            came = f"{session.provider} does not answer the golden samples as torch did ({'; '.join(found)})"
-            fix = "leave out TF32, update the driver, or use --provider cpu"
-            raise SelfTestError(came, "the answers stored at export", fix, report)
-        return report
+            report = run_self_test(session)
+            self.test_report = self.test_report or report
 
     def __enter__(self) -> Segmenter:
         """Return itself."""
@@ -285,12 +279,12 @@ class Segmenter:
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = partial(_answered, session, name=page.name, tta=self.tta)
+        way = partial(_answered, session, name=page.name, tta=self.options.tta)
         found, scores = way(image, probabilities, timings, progress)
-        files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.tta else 1))
+        files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
         facts = answer_of(contract).record(found)
-        record = make_record(session, page.name, source, page.array, facts, timings.ms, self.tta)
+        record = make_record(session, page.name, source, page.array, facts, timings.ms)
 
         def again(fitted_image: Array) -> Float:
             later = way(fitted_image, True, Timings(), None)[1]
@@ -300,21 +294,6 @@ class Segmenter:
         return Segmentation(found, record, page.array, contract, page.place, again, scores)
 
 
-def _golden_answer(session: Session, image: Array) -> tuple[NDArray[np.uint8] | None, Float]:
-    """Labels, if any, by the way that every image takes, and the logits of its one window, or the file's probe of them."""
-    contract = session.contract
-    if isinstance(contract.file, HostReadyFile):
-        return session.run_probe(fitted(image, contract))
-    seen: list[Float] = []
-
-    def watched(window: Float) -> Float:
-        seen.append(session.run(window)[0])
-        return seen[-1][None]
-
-    found = answer_of(contract).segment(fitted(image, contract), watched)
-    return (found if contract.answer.decided else None), seen[0]
-
-
 def _answered(
     session: Session, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
     tta: bool,
@@ -322,7 +301,7 @@ def _answered(
     """The answer for an image, and probabilities where they were asked for."""
     contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
-        check_probabilities(contract)
+        _check_probabilities(contract)
     if not isinstance(contract.file, HostReadyFile):
         infer = averaged(session.run, contract) if tta else session.run
         return segment(image, contract, infer, answer, timings, progress, probabilities)

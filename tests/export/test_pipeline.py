@@ -6,8 +6,9 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import IR_VERSION, OPSET, stamped
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.engine.session import Session
@@ -18,6 +19,7 @@ from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
 from tests.support.contracts import changed, contract_of
+from tests.support.models import CPU
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 
@@ -88,7 +90,7 @@ def test_same_checkpoint_same_file():
 def test_contract_comes_back_with_parity_and_provenance(tmp_path):
     exported = export(checkpoint())
     write(exported, tmp_path / "model.onnx")
-    session = Session(tmp_path / "model.onnx", "cpu")
+    session = Session(tmp_path / "model.onnx", CPU)
     assert session.contract == Contract.from_json(exported.contract.to_json())
     assert session.contract.parity["holds"]
     assert len(session.contract.provenance["weights_sha256"]) == 64
@@ -144,7 +146,7 @@ def test_wrong_input_size_names_the_nearest(saved, tmp_path, asked, nearest):
 def test_another_input_size(saved, tmp_path):
     result = seg_export(saved, tmp_path / "m.onnx", "--input-size", "300")
     assert result.exit_code == 0, result.output
-    session = Session(tmp_path / "m.onnx", "cpu")
+    session = Session(tmp_path / "m.onnx", CPU)
     assert (session.contract.geometry.input_shape, session.contract.geometry.output_shape) == ((300, 300), (116, 116))
 
 
@@ -152,7 +154,10 @@ def test_labels_do_not_depend_on_the_input_size(tmp_path):
     """Tiling is exact, so a smaller window gives the same answer."""
     source = checkpoint()
     image = np.random.default_rng(1).integers(0, 256, (420, 390), dtype=np.uint8)
-    answers = [Segmenter(export(source, input_size=size).content, "cpu")(image).labels for size in (300, 572)]
+    answers = [
+        Segmenter(export(source, ExportOptions(input_size=size)).content, provider="cpu")(image).labels
+        for size in (300, 572)
+    ]
     assert 0 < answers[0].mean() < 1
     assert np.array_equal(*answers)
 
@@ -210,12 +215,12 @@ def test_a_contract_that_does_not_fit_the_graph_is_refused():
     graph = to_onnx(source.build(), source.contract)
     wrong = changed(source.contract, channels=3, intensity=Intensity("scale"))
     with pytest.raises(ModelError, match="as its contract says"):
-        Session(stamped(graph, wrong), "cpu")
+        Session(stamped(graph, wrong), CPU)
 
 
 def test_fit_needs_no_tiling_size_but_tile_does():
     source = checkpoint()
     with pytest.raises(SegError, match="at least 16 px"):
-        export(source, input_size=188)
+        export(source, ExportOptions(input_size=188))
     source.contract = changed(source.contract, method="fit")
-    assert export(source, input_size=188).contract.parity["holds"]
+    assert export(source, ExportOptions(input_size=188)).contract.parity["holds"]

@@ -18,6 +18,12 @@ def test_importing_loads_nothing_heavy() -> None:
     assert not {*HEAVY, "onnxruntime"} & set(loaded)
 
 
+def test_the_command_line_starts_reading_the_model_before_anything_slow_is_imported() -> None:
+    loaded = in_a_fresh_process("import json, sys, seg_runtime.cli; print(json.dumps(list(sys.modules)))")
+    assert "seg_runtime.engine.providers" in loaded
+    assert not {"numpy", "PIL", "ctypes", "importlib.metadata"} & set(loaded)
+
+
 def test_segmenting_loads_neither_torch_nor_onnx_nor_scipy(model_file: Path) -> None:
     code = (
         "import json, sys, numpy as np\n"

@@ -13,6 +13,7 @@ from PIL import Image
 from seg_runtime import SegError, Segmenter, SelfTestError
 from seg_runtime.answers import Labels, Values, answer_of
 from seg_runtime.answers.valuemap import grey, value_map
+from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.contract import Contract
@@ -69,7 +70,7 @@ def test_tiles_answer_as_one_pass_does(regression: Made) -> None:
 def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made) -> None:
     image = noise_image(150, 90, 1)
     expected = answer_of(regression.contract).segment(image, regression.torch_run)
-    with Segmenter(regression.path, "cpu") as segmenter:
+    with Segmenter(regression.path, provider="cpu") as segmenter:
         found = segmenter(image)
     assert (found.values.shape, found.values.dtype) == ((2, 150, 90), np.float32)
     scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
@@ -80,14 +81,14 @@ def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made)
 
 def test_labels_of_a_regression_and_values_of_a_segmentation_are_refused(regression: Made, model: Made) -> None:
     image = noise_image(80, 80, 1)
-    found = Segmenter(regression.path, "cpu")(image)
+    found = Segmenter(regression.path, provider="cpu")(image)
     with pytest.raises(SegError, match=r"labels of a model that answers values; .*: take \.values"):
         _ = found.labels
     with pytest.raises(SegError, match=r"probabilities of a model that answers values; wanted a model of classes"):
         _ = found.probabilities
     with pytest.raises(SegError, match="probabilities of a model that answers values"):
-        Segmenter(regression.path, "cpu")(image, probabilities=True)
-    labelled = Segmenter(model.path, "cpu")(image.repeat(3, -1))
+        Segmenter(regression.path, provider="cpu")(image, probabilities=True)
+    labelled = Segmenter(model.path, provider="cpu")(image.repeat(3, -1))
     with pytest.raises(SegError, match=r"values of a model that answers labels; .*: take \.labels"):
         _ = labelled.values
     assert (Labels.data, Values.data) == ("labels", "values")
@@ -101,7 +102,7 @@ def test_seg_run_writes_floats_a_record_and_a_picture(regression: Made, picture:
         "field_overlay.png",
         "field_values.tif",
     ]
-    found = Segmenter(regression.path, "cpu")(picture).values
+    found = Segmenter(regression.path, provider="cpu")(picture).values
     written = pages(tmp_path / "out" / "field_values.tif")
     assert written.dtype == np.float32
     np.testing.assert_array_equal(written, found)
@@ -122,7 +123,7 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
     first.save(tmp_path / "stack.tif", save_all=True, append_images=[second])
     done = seg_run("--model", regression.path, "--out", tmp_path / "out", "--overlay", tmp_path / "stack.tif")
     assert done.exit_code == 0, done.output
-    segmenter = Segmenter(regression.path, "cpu")
+    segmenter = Segmenter(regression.path, provider="cpu")
     expected = np.concatenate([segmenter(plane).values for plane in planes])
     np.testing.assert_array_equal(pages(tmp_path / "out" / "stack_values.tif"), expected)
     record = json.loads((tmp_path / "out" / "stack.json").read_text())
@@ -130,16 +131,17 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
 
 
 def test_several_windows_in_a_call_and_files_of_other_windows_answer_alike(regression: Made, tmp_path: Path) -> None:
+    from seg_export.options import ExportOptions
     from seg_export.pipeline import export, write
     from seg_toolkit.checkpoints import load
 
     checkpoint = load(regression.checkpoint)
-    write(export(checkpoint, batch=3), tmp_path / "batch.onnx")
-    write(export(checkpoint, input_size=140), tmp_path / "large.onnx")
+    write(export(checkpoint, ExportOptions(batch=3)), tmp_path / "batch.onnx")
+    write(export(checkpoint, ExportOptions(input_size=140)), tmp_path / "large.onnx")
     image = noise_image(150, 200, 1)
-    expected = Segmenter(regression.path, "cpu")(image).values
+    expected = Segmenter(regression.path, provider="cpu")(image).values
     for files in ([tmp_path / "batch.onnx"], [regression.path, tmp_path / "large.onnx"]):
-        found = Segmenter(files, "cpu")(image).values
+        found = Segmenter(files, provider="cpu")(image).values
         scales = np.array([o.scale for o in regression.contract.answer.outputs])[:, None, None]
         assert (np.abs(found - expected) < 1e-4 * scales).all()
 
@@ -148,7 +150,7 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
     words = ["--model", regression.path, "--out", tmp_path / "out"]
     told = seg_run(*words, "--probabilities", "npy", picture)
     assert told.exit_code == 1
-    assert "probabilities of a model that answers values; wanted a model of classes" in told.stderr
+    assert "error: --probabilities needs a model of classes" in told.stderr
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / "v.nii.gz")
     told = seg_run(*words, tmp_path / "v.nii.gz")
     assert told.exit_code == 1
@@ -175,11 +177,11 @@ def test_the_self_test_knows_no_labels_and_sees_a_spoiled_weight(regression: Mad
     assert (report["samples"], report["pixels"]) == (2, 0)
     assert 0 < report["max_error_of_range"] < 1e-5
     with pytest.raises(SelfTestError, match="of the logits' range"):
-        Segmenter(resealed(regression.path, spoil_one_weight), "cpu", self_test=True)
+        Segmenter(resealed(regression.path, spoil_one_weight), provider="cpu", self_test=True)
 
 
 def test_golden_samples_of_labels_are_wanted_where_there_are_classes(regression: Made, model: Made) -> None:
-    golden = Session(regression.path, "cpu", self_test=True).golden
+    golden = Session(regression.path, RunOptions(provider="cpu", self_test=True)).golden
     assert golden is not None
     assert all(s.labels is None and s.close is None for s in golden.samples)
     again = Golden.from_text(golden.to_text().encode(), regression.contract)

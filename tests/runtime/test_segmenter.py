@@ -17,7 +17,7 @@ from seg_runtime.engine.session import Session
 from seg_runtime.pipeline import Array, Float, Grid, mirror_index, window_logits
 
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import CPU, Made, MakeModel
 from tests.support.pictures import tiff
 
 SIZES = [(1, 1), (100, 70), (389, 388), (773, 500)]
@@ -48,7 +48,7 @@ def paper(make_model: MakeModel) -> Made:
 
 @pytest.fixture(scope="module")
 def paper_session(paper: Made) -> Session:
-    return Session(paper.path, "cpu")
+    return Session(paper.path, CPU)
 
 
 def assert_same_labels(labels: Array, logits: Float, wanted: Float, contract: Contract) -> None:
@@ -102,7 +102,7 @@ def test_a_step_of_388_is_seen_to_differ(paper: Made) -> None:
 def test_with_the_resize_skip_the_windows_are_the_definition(make_model: MakeModel) -> None:
     made = make_model(skip="resize", input_size=572)
     image = noise_image(500, 389, seed=5)
-    session = Session(made.path, "cpu")
+    session = Session(made.path, CPU)
     logits = tiled(image, *window_logits(image, made.contract, session.run))
     wanted = tiled(image, *window_logits(image, made.contract, made.torch_run))
     assert np.abs(logits - wanted).max() < 2e-4  # bilinear weights are rounded otherwise than torch's
@@ -122,7 +122,7 @@ def test_labels_are_what_the_probabilities_say(
     make_model: MakeModel, geometry: str, classes: int, decision: str
 ) -> None:
     made = make_model(geometry=geometry, classes=classes, decision=decision)
-    result = Segmenter(made.path, "cpu")(noise_image(131, 90), probabilities=True)
+    result = Segmenter(made.path, provider="cpu")(noise_image(131, 90), probabilities=True)
     scores = result.probabilities
     assert scores.shape == (classes, 131, 90)
     assert scores.dtype == np.float32
@@ -138,7 +138,7 @@ def test_labels_are_what_the_probabilities_say(
 
 @pytest.mark.parametrize("geometry", ["tile", "fit", "stretch"])
 def test_probabilities_on_demand_equal_those_at_once(make_model: MakeModel, geometry: str) -> None:
-    segmenter = Segmenter(make_model(geometry=geometry).path, "cpu")
+    segmenter = Segmenter(make_model(geometry=geometry).path, provider="cpu")
     image = noise_image(70, 133)
     later, at_once = segmenter(image), segmenter(image, probabilities=True)
     np.testing.assert_array_equal(later.labels, at_once.labels)
@@ -148,7 +148,9 @@ def test_probabilities_on_demand_equal_those_at_once(make_model: MakeModel, geom
 @pytest.mark.parametrize("geometry", ["fit", "stretch"])
 def test_fit_and_stretch_run_one_window(make_model: MakeModel, geometry: str) -> None:
     seen: list[tuple[int, int]] = []
-    Segmenter(make_model(geometry=geometry).path, "cpu")(noise_image(300, 200), progress=lambda *at: seen.append(at))
+    Segmenter(make_model(geometry=geometry).path, provider="cpu")(
+        noise_image(300, 200), progress=lambda *at: seen.append(at)
+    )
     assert seen == [(1, 1)]
 
 
@@ -158,7 +160,7 @@ def test_fit_is_the_network_on_the_resized_mirrored_image(make_model: MakeModel)
     planes = [Image.fromarray(image[..., c]).resize((34, 68), Image.Resampling.BICUBIC) for c in range(3)]
     small = np.stack([np.asarray(p) for p in planes], -1)
     wanted = one_pass(made, small).argmax(0)
-    labels = Segmenter(made.path, "cpu")(image).labels
+    labels = Segmenter(made.path, provider="cpu")(image).labels
     np.testing.assert_array_equal(labels, wanted.repeat(2, 0).repeat(2, 1))
 
 
@@ -166,7 +168,7 @@ def test_stretch_lays_the_centre_over_the_whole_image(make_model: MakeModel) -> 
     made = make_model(geometry="stretch")
     image = noise_image(252, 252)  # needs no squeezing
     centre = made.torch_run(image.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255))[0].argmax(0)
-    labels = Segmenter(made.path, "cpu")(image).labels
+    labels = Segmenter(made.path, provider="cpu")(image).labels
     at = (2 * np.arange(252) + 1) * 68 // 504
     np.testing.assert_array_equal(labels, centre[at][:, at])
 
@@ -174,7 +176,7 @@ def test_stretch_lays_the_centre_over_the_whole_image(make_model: MakeModel) -> 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (68, 68), (69, 2), (200, 133)])
 @pytest.mark.parametrize("geometry", ["tile", "fit", "stretch"])
 def test_labels_have_the_images_own_size(make_model: MakeModel, geometry: str, shape: tuple[int, int]) -> None:
-    labels = Segmenter(make_model(geometry=geometry).path, "cpu")(noise_image(*shape)).labels
+    labels = Segmenter(make_model(geometry=geometry).path, provider="cpu")(noise_image(*shape)).labels
     assert labels.shape == shape
     assert labels.dtype == np.uint8
 
@@ -182,28 +184,28 @@ def test_labels_have_the_images_own_size(make_model: MakeModel, geometry: str, s
 def test_path_pil_and_array_are_one_image(model_file: Path, tmp_path: Path) -> None:
     image = noise_image(80, 75)
     Image.fromarray(image).save(tmp_path / "a.png")
-    segmenter = Segmenter(model_file, "cpu")
+    segmenter = Segmenter(model_file, provider="cpu")
     wanted = segmenter(image).labels
     for other in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(image)):
         np.testing.assert_array_equal(segmenter(other).labels, wanted)
 
 
 def test_grey_16_bit_and_its_8_bit_copy_are_segmented_alike(make_model: MakeModel) -> None:
-    segmenter = Segmenter(make_model(channels=1).path, "cpu")
+    segmenter = Segmenter(make_model(channels=1).path, provider="cpu")
     image = noise_image(80, 75, 1)
     deep = image[..., 0].astype(np.uint16) * 257
     assert (segmenter(deep).labels == segmenter(image).labels).mean() > 0.9999
 
 
 def test_zscore_ignores_exposure(make_model: MakeModel) -> None:
-    segmenter = Segmenter(make_model(channels=1, intensity=Intensity("zscore", std_floor=1e-3)).path, "cpu")
+    segmenter = Segmenter(make_model(channels=1, intensity=Intensity("zscore", std_floor=1e-3)).path, provider="cpu")
     image = noise_image(80, 75, 1, dtype="uint16") // 16
     assert (segmenter(image).labels == segmenter(image * np.uint16(10)).labels).mean() > 0.999
 
 
 def test_eight_threads_on_one_segmenter(model_file: Path) -> None:
     images = [noise_image(130, 100, seed=s) for s in range(8)]
-    with Segmenter(model_file, "cpu", threads=1) as segmenter, ThreadPoolExecutor(8) as pool:
+    with Segmenter(model_file, provider="cpu", threads=1) as segmenter, ThreadPoolExecutor(8) as pool:
         alone = [segmenter(image).labels for image in images]
         together = list(pool.map(lambda image: segmenter(image).labels, images * 3))
     for got, wanted in zip(together, alone * 3, strict=True):
@@ -211,7 +213,7 @@ def test_eight_threads_on_one_segmenter(model_file: Path) -> None:
 
 
 def test_closed_means_closed(model_file: Path) -> None:
-    with Segmenter(model_file, "cpu") as segmenter:
+    with Segmenter(model_file, provider="cpu") as segmenter:
         pass
     with pytest.raises(SegError, match="closed"):
         segmenter(noise_image(4, 4))
@@ -220,7 +222,7 @@ def test_closed_means_closed(model_file: Path) -> None:
 def test_pages_of_a_stack(model_file: Path, tmp_path: Path) -> None:
     stack = [noise_image(20 + i, 30, seed=i) for i in range(3)]
     (tmp_path / "stack.tif").write_bytes(tiff(stack))
-    segmenter = Segmenter(model_file, "cpu")
+    segmenter = Segmenter(model_file, provider="cpu")
     results = list(segmenter.pages(tmp_path / "stack.tif"))
     for result, page in zip(results, stack, strict=True):
         np.testing.assert_array_equal(result.labels, segmenter(page).labels)
@@ -233,12 +235,12 @@ def test_the_digest_in_the_record_is_that_of_the_file(model_file: Path) -> None:
     Image.fromarray(noise_image(5, 5)).save(file, "PNG")
     path = model_file.with_name("digest.png")
     path.write_bytes(file.getvalue())
-    record = Segmenter(model_file, "cpu")(path).record
+    record = Segmenter(model_file, provider="cpu")(path).record
     assert record["input"]["sha256"] == hashlib.sha256(file.getvalue()).hexdigest()
 
 
 def test_an_image_that_does_not_fit_is_refused(make_model: MakeModel) -> None:
-    segmenter = Segmenter(make_model(channels=1).path, "cpu")
+    segmenter = Segmenter(make_model(channels=1).path, provider="cpu")
     with pytest.raises(ImageError, match="in colour"):
         segmenter(noise_image(5, 5))
 
@@ -246,10 +248,10 @@ def test_an_image_that_does_not_fit_is_refused(make_model: MakeModel) -> None:
 def test_max_pixels(model_file: Path, tmp_path: Path) -> None:
     Image.fromarray(noise_image(10, 10)).save(tmp_path / "a.png")
     with pytest.raises(ImageError, match="100 px"):
-        Segmenter(model_file, "cpu")(tmp_path / "a.png", max_pixels=99)
+        Segmenter(model_file, provider="cpu")(tmp_path / "a.png", max_pixels=99)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
 def test_values_in_another_unit_are_refused_instead_of_guessed(make_model: MakeModel, dtype: type) -> None:
     with pytest.raises(ImageError, match="uint8 or uint16 as the model was trained"):
-        Segmenter(make_model().path, "cpu")(noise_image(20, 30).astype(dtype))
+        Segmenter(make_model().path, provider="cpu")(noise_image(20, 30).astype(dtype))

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.formats import image_files
@@ -126,7 +126,7 @@ def test_a_folder_of_structures_is_skipped_and_overwritten_as_images_are(tmp_pat
     np.testing.assert_array_equal(np.load(tmp_path / "s2_probabilities.npy"), scores)
     np.testing.assert_array_equal(by_the_standard(tmp_path / "s2_mask.mrc")[0], labels)
     put(tmp_path / "s2.cif", b"")
-    assert "would write the same s2_mask" in seg_run("--overwrite", *words).stderr
+    assert "would write the same s2.json" in seg_run("--overwrite", *words).stderr
 
 
 def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path: Path, made: Made) -> None:
@@ -134,9 +134,13 @@ def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path
     pages = [Image.new("L", (20, 20), shade) for shade in range(20)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     for model, path, words in (
-        (made.scans, atoms, "a.pdb is a structure of atoms; wanted an image or a volume as the model was trained"),
-        (made.atoms, tmp_path / "a.tif", "a.tif is no structure; wanted a .pdb or .pdb.gz or"),
-        (made.atoms, put(tmp_path / "a.nii.gz", b"volume"), "a.nii.gz is no structure"),
+        (
+            made.scans,
+            atoms,
+            "a.pdb is a structure of atoms; wanted a DICOM image or a NIfTI volume or a picture as the model was trained",
+        ),
+        (made.atoms, tmp_path / "a.tif", "a.tif is a picture; wanted a structure of atoms as the model was trained"),
+        (made.atoms, put(tmp_path / "a.nii.gz", b"volume"), "a.nii.gz is a NIfTI volume; wanted a structure of atoms"),
     ):
         told = seg_run("--model", model, "--out", tmp_path / "out", path)
         assert (told.exit_code, words in told.stderr) == (1, True), told.stderr
@@ -149,8 +153,8 @@ def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path
 def test_forms_of_the_probabilities_that_an_input_cannot_have(tmp_path: Path, made: Made) -> None:
     atoms = put(tmp_path / "a.pdb", protein())
     told = seg_run("--model", made.atoms, "--out", tmp_path / "o", "--probabilities", "tiff", atoms)
-    assert "--probabilities tiff for the structure" in told.stderr
-    assert "wanted map or npy" in told.stderr
+    assert "--probabilities tiff for a structure of atoms" in told.stderr
+    assert "wanted npy or map" in told.stderr
     pages = [Image.new("L", (20, 20), shade) for shade in range(20)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     told = seg_run("--model", made.scans, "--out", tmp_path / "o", "--probabilities", "map", tmp_path / "a.tif")
@@ -178,4 +182,6 @@ def test_of_a_folder_a_model_takes_what_it_was_made_for(tmp_path: Path, made: Ma
     (tmp_path / "in" / "a.tif").unlink()
     told = seg_run("--model", made.scans, "--out", tmp_path / "other", tmp_path / "in")
     assert (told.exit_code, "has no images" in told.stderr) == (1, True)
-    assert [files[0].name for files in image_files(tmp_path / "in", Segmenter(made.atoms, "cpu").contract)] == ["a.pdb"]
+    assert [
+        files[0].name for files in image_files(tmp_path / "in", Segmenter(made.atoms, provider="cpu").contract)
+    ] == ["a.pdb"]

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from click.testing import CliRunner, Result
 from seg_export.cli.export import main as _seg_export
+from seg_runtime.cli.rules import Arguments
 from seg_runtime.cli.run import main as _seg_run
 from seg_toolkit.cli import main as _seg_train
 
@@ -28,6 +29,14 @@ seg_run = partial(call, _seg_run)
 seg_run_on_cpu = partial(call, _seg_run, "--provider", "cpu")
 seg_train = partial(call, _seg_train)
 seg_export = partial(call, _seg_export)
+
+
+def written(*words: str) -> Arguments:
+    """What seg-run makes of words, without running it."""
+    context = _seg_run.make_context("seg-run", list(words))
+    source = click.core.ParameterSource.COMMANDLINE
+    names = [p.opts[0] for p in _seg_run.params if context.get_parameter_source(p.name or "") is source]
+    return Arguments(**context.params, written=frozenset(names))
 
 
 def done(result: Result) -> Result:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
-from seg_export.steps.hostready.prove import HostForm
+from seg_runtime.engine import RunOptions
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Float
 from seg_toolkit.checkpoints import Checkpoint, save
@@ -19,6 +20,8 @@ from seg_toolkit.networks.unet import UNet
 
 from .images import noise_image
 
+CPU = RunOptions(provider="cpu")
+HOST_READY = ExportOptions(host_ready=True)
 SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64
 
 
@@ -46,11 +49,11 @@ def checkpoint_of(net: Network, contract: Contract) -> Checkpoint:
     return Checkpoint(net.described, net.state_dict(), contract)
 
 
-def made(folder: Path, net: Network, contract: Contract, host: HostForm | None = None) -> Made:
+def made(folder: Path, net: Network, contract: Contract, options: ExportOptions = ExportOptions()) -> Made:  # noqa: B008 - frozen
     """`model.pt` and `model.onnx` in a folder."""
     checkpoint = checkpoint_of(net, contract)
     save(checkpoint, folder / "model.pt")
-    exported = export(checkpoint, host=host)
+    exported = export(checkpoint, options)
     write(exported, folder / "model.onnx")
     return Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
 

@@ -7,10 +7,9 @@ Nobody outside of this folder asks which kind an answer is: whatever follows fro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import BinaryIO
 
-from ..formats import Answered, Output, Source
-from ..formats.pictures import write_pages
+from ..formats import Answered, Output, Source, Write
+from ..formats.pictures import prepare_pages
 from ..model import Contract
 from ..model.answer import GROUP
 from ..support import Registry
@@ -30,10 +29,10 @@ def answer_of(contract: Contract) -> Answer:
     return ANSWERS.get(contract.answer.kind)(contract)
 
 
-def _write_overlays(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+def _prepare_overlays(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
     drawn = answer_of(results[0].contract)
-    write_pages(file, [drawn.draw(r.image, r.answer) for r in results])
+    return prepare_pages([drawn.draw(r.image, r.answer) for r in results])
 
 
-OVERLAY = Output("overlay", (".png", ".tif"), _write_overlays)
+OVERLAY = Output("overlay", (".png", ".tif"), _prepare_overlays)
 """The answer for the eye, of any kind and beside any format."""

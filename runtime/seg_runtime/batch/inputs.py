@@ -107,7 +107,11 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
     if form := options.probabilities:
         forms = source.format.probabilities()
         if form not in forms:
-            raise SegError(f"--probabilities {form} for {source.path}", " or ".join(forms), "choose one of them")
+            raise SegError(
+                f"--probabilities {form} for {source.format.title}, {source.path}",
+                " or ".join(forms),
+                "choose one of them",
+            )
         yield forms[form]
 
 

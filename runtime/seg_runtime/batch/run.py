@@ -137,7 +137,7 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
 
 def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
     then = [record["input"]["sha256"], record.get("provider", {}).get("fast_math"), record["model"].get("tta", False)]
-    now = [input_sha256, segmenter.session.fast_math, segmenter.tta]
+    now = [input_sha256, segmenter.options.fast_math, segmenter.options.tta]
     return then == now and record["model"]["sha256"] in segmenter.model_sha256s  # any file of the same model
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import BinaryIO
 
-from ..formats import Output, Source
 from ..record import stack_record
 from ..segmenter import Segmentation
 from ..support import write_atomic
@@ -28,24 +25,21 @@ def write_results(task: Task, results: Sequence[Segmentation], loaded: Loaded, s
             another model said must not be taken for this one's.
     """
     start = time.perf_counter()
-    targets = {output.key: task.path(output, output.suffix(len(results))) for output in task.outputs}
+    prepared = {output.key: (output, *output.prepare(results, task.source)) for output in task.outputs}
+    targets = {key: task.path(output, suffix) for key, (output, suffix, _) in prepared.items()}
     new = {key: path.name for key, path in targets.items()}
     before = {key: name for key, name in listed_outputs(task.record).items() if name not in new.values()}
     outputs = {**before, **new}
     times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
     _write_record(task, results, loaded, times, outputs, complete=False)
-    for output in task.outputs:
-        write_atomic(targets[output.key], partial(_put, output, results, task.source))
+    for key, (_, _, write) in prepared.items():
+        write_atomic(targets[key], write)
     if not same_origin:
         for name in before.values():
             (task.stem.parent / name).unlink(missing_ok=True)
         outputs = new
     times["encode"] = (time.perf_counter() - start) * 1000
     _write_record(task, results, loaded, times, outputs, complete=True)
-
-
-def _put(output: Output, results: Sequence[Segmentation], source: Source, file: BinaryIO) -> None:
-    output.write(file, results, source)
 
 
 def _write_record(

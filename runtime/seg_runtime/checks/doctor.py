@@ -2,147 +2,108 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
-import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import PIL
-
-from ..engine.hardware import available_threads, cpu_features, cpu_name, cpu_quota
-from ..engine.providers import check_wheels, runtime_module, wheels
-from ..engine.tuning import ORT_NAMES
-from ..support.errors import SegError
-from ..version import VERSION
-from .probe import Probe, others, probe, probe_other
-
-CUDNN_MAJOR = 9  # of every CUDA wheel since ONNX Runtime 1.19
+from ..engine import (
+    AUTO,
+    PROVIDERS,
+    Provider,
+    available_threads,
+    candidates,
+    check_wheels,
+    cpu_features,
+    cpu_name,
+    cpu_quota,
+    runtime_module,
+    wheels,
+)
+from ..engine.nvidia import nvidia_report
+from ..record import versions
+from ..support import SegError, table
+from .probe import Probe
 
 
 def examine(provider: str) -> dict[str, Any]:
     """Look at everything.
 
     Args:
-        provider: `auto` or one of `tuning.ORT_NAMES`; whether it can be had decides `works`.
+        provider: `auto` or one of `engine.PROVIDERS`; whether it can be had decides `works`.
 
     Returns:
         The report, ready for JSON.
     """
+    ort, findings = None, []
     try:
-        ort, problem = runtime_module(), None
+        ort = runtime_module()
     except SegError as error:
-        ort, problem = None, error
-    tried = [probe(name) for name in ORT_NAMES if _concerns(name, provider, ort)] if ort else []
-    tried += [probe_other(ort, name) for name in others(ort)] if ort else []
-    loads = {p.name: p.loads for p in tried}
-    nvidia = _nvidia(ort)
+        findings.append(_finding(error))
+    *_, needed = candidates(provider)  # `auto` works where its last one does
+    tried = list(_tried(ort, provider)) if ort else []
     return {
-        "works": loads.get("cpu" if provider == "auto" else provider, False),
+        "works": any(p.loads for p in tried if p.name == needed.name),
         "asked": provider,
-        "versions": _versions(ort),
+        "versions": {**versions(str(ort.__version__) if ort else "missing"), "system": platform.platform()},
         "wheels": wheels(),
         "built_in": list(ort.get_available_providers()) if ort else [],
         "providers": [vars(p) for p in tried],
-        "nvidia": nvidia,
+        "nvidia": nvidia_report(ort),
         "cpu": {"name": cpu_name(), "features": cpu_features()},
         "threads": {"available": available_threads(), "processors": os.cpu_count(), "quota": cpu_quota()},
-        "findings": _findings(provider, tried, problem, nvidia),
+        "findings": [*findings, *_findings(provider, tried)],
     }
 
 
-def _concerns(name: str, provider: str, ort: Any) -> bool:
-    """Whether a provider is worth a line: CPU and CUDA always, the others where they are asked for or built in."""
-    return name in ("cpu", "cuda", provider) or ORT_NAMES[name] in ort.get_available_providers()
-
-
-def _versions(ort: Any) -> dict[str, str]:
-    return {
-        "seg-edge": VERSION,
-        "onnxruntime": str(ort.__version__) if ort else "missing",
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }
-
-
-def _findings(
-    provider: str, tried: list[Probe], missing: SegError | None, nvidia: Mapping[str, Any]
-) -> list[dict[str, str]]:
-    """What is wrong, each with its fix. That CUDA is absent is wrong only where it was asked for or a card is there."""
-    found = [{"problem": missing.came, "fix": missing.fix}] if missing else []
-    try:
-        if note := check_wheels("auto"):
-            problem, _, fix = note.partition(": ")
-            found.append({"problem": problem, "fix": fix})
-    except SegError as error:
-        found.append({"problem": error.came, "fix": error.fix})
-    two_wheels = len(wheels()) > 1  # told above; whatever does not load, this comes first
-    for p in tried:
-        if not (p.loads or two_wheels) and (p.name in ("cpu", provider) or (p.name == "cuda" and nvidia["driver"])):
-            found.append({"problem": p.problem, "fix": p.fix})
-    if cpu_features().get("AVX2") is False and platform.machine().lower() in ("x86_64", "amd64"):
-        found.append({"problem": "this processor has no AVX2", "fix": "expect CPU times several times longer"})
-    return found
-
-
-def _nvidia(ort: Any) -> dict[str, Any]:
-    """The driver, and the majors of CUDA and cuDNN that the wheel wants and that can be loaded here."""
-    wanted = str(getattr(ort, "cuda_version", "") or "")
-    return {
-        "driver": _driver(),
-        "driver_cuda": _called(("libcuda.so.1", "nvcuda.dll"), "cuDriverGetVersion"),
-        "cuda_wanted": wanted.split(".")[0] or None,
-        "cuda_found": _called(
-            [n for m in (13, 12, 11) for n in (f"libcudart.so.{m}", f"cudart64_{m}.dll")], "cudaRuntimeGetVersion"
-        ),
-        "cudnn_wanted": str(CUDNN_MAJOR) if wanted else None,
-        "cudnn_found": _cudnn(),
-    }
-
-
-def _driver() -> str | None:
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text()
-    except OSError:
-        return "present" if _library(("libcuda.so.1", "nvcuda.dll")) else None
-    match = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", text)
-    return match[1] if match else "present"
-
-
-def _called(names: list[str] | tuple[str, ...], function: str) -> str | None:
-    """The version that CUDA's driver or runtime tells (12080 is 12.8), None without the library."""
-    library, number = _library(names), ctypes.c_int()
-    if library is None or getattr(library, function)(ctypes.byref(number)):
-        return None
-    return f"{number.value // 1000}.{number.value % 1000 // 10}"
-
-
-def _cudnn() -> str | None:
-    library = _library([n for m in (9, 8) for n in (f"libcudnn.so.{m}", f"cudnn64_{m}.dll")])
-    if library is None:
-        return None
-    library.cudnnGetVersion.restype = ctypes.c_size_t
-    number = library.cudnnGetVersion()  # 90100 is 9.1.0, 8907 was 8.9.7
-    major, rest = divmod(number, 10000 if number >= 90000 else 1000)
-    return f"{major}.{rest // 100}.{rest % 100}"
-
-
-def _library(names: list[str] | tuple[str, ...]) -> ctypes.CDLL | None:
-    for name in names:
+def _tried(ort: Any, provider: str) -> Iterator[Probe]:
+    """What comes of trying those of `auto`, the one asked for, and all that are installed, by seg-run or by ONNX Runtime."""
+    known: list[type[Provider]] = []
+    for name in PROVIDERS.names():
         try:
-            return ctypes.CDLL(name)
-        except OSError:
+            [kind] = candidates(name)
+        except SegError as error:  # of a package that is not whole
+            yield Probe(name, False, error.came, error.fix)
             continue
-    return None
+        known.append(kind)
+        if kind.installed(ort) or kind in (*candidates(AUTO), *candidates(provider)):
+            yield Probe.of(kind)
+    names = {kind.ort_name for kind in known}
+    yield from (Probe.of_other(ort, name) for name in ort.get_available_providers() if name not in names)
 
 
-def table(report: Mapping[str, Any]) -> str:
-    """A report for a person."""
+def _findings(provider: str, tried: list[Probe]) -> Iterator[dict[str, str]]:
+    """What is wrong, each with its fix.
+
+    That a provider does not work is wrong only where it was asked for, or where the hardware is there that it is for.
+    """
+    try:
+        if note := check_wheels(AUTO):
+            problem, _, fix = note.partition(": ")
+            yield {"problem": problem, "fix": fix}
+    except SegError as error:
+        yield _finding(error)
+    two_wheels = len(wheels()) > 1  # found above; whatever does not load, this comes first
+    for p in tried:
+        if not (p.loads or two_wheels) and (p.name == provider or _expected(p.name)):
+            yield {"problem": p.problem, "fix": p.fix}
+    if cpu_features().get("AVX2") is False and platform.machine().lower() in ("x86_64", "amd64"):
+        yield {"problem": "this processor has no AVX2", "fix": "expect CPU times several times longer"}
+
+
+def _expected(name: str) -> bool:
+    try:
+        return name in PROVIDERS and PROVIDERS.get(name).expected()
+    except SegError:
+        return False
+
+
+def _finding(error: SegError) -> dict[str, str]:
+    return {"problem": error.came, "fix": error.fix}
+
+
+def doctor_table(report: Mapping[str, Any]) -> str:
+    """The report of `examine` for a person."""
     nvidia, threads = report["nvidia"], report["threads"]
     rows = [("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items()))]
     rows.append(("wheels", ", ".join(f"{name} {version}" for name, version in report["wheels"].items()) or "none"))
@@ -159,5 +120,4 @@ def table(report: Mapping[str, Any]) -> str:
     rows.append(("threads", f"{threads['available']} for this process, {threads['processors']} in the machine{quota}"))
     rows += [("fix", f"{f['problem']}: {f['fix']}") for f in report["findings"]]
     rows.append(("verdict", f"--provider {report['asked']} {'works' if report['works'] else 'does not work'}"))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+    return table(rows)

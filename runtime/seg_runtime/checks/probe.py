@@ -11,24 +11,47 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.providers import open_session, quiet
-from ..engine.tuning import ORT_NAMES, Setup
-from ..support.errors import SegError
+from ..engine import Provider, RunOptions, open_on, quiet, runtime_module
+from ..support import SegError
 
 SUM = 45.0  # of the weights 1..9, which a window of ones must give
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What came of trying one provider."""
+    """The outcome of trying one provider."""
 
     name: str
     loads: bool
     problem: str = ""
     fix: str = ""
 
+    @classmethod
+    def of(cls, kind: type[Provider]) -> Probe:
+        """Try one of the providers that seg-run takes."""
+        try:
+            provider = kind(RunOptions(provider=kind.name, threads=1))
+            provider.settle(runtime_module())
+            return _computes(open_on(provider, _tiny_model()), kind.name)
+        except SegError as error:
+            return cls(kind.name, False, error.came, error.fix)
 
-def tiny_model() -> bytes:
+    @classmethod
+    def of_other(cls, ort: Any, name: str) -> Probe:
+        """Try a provider of ONNX Runtime that seg-run does not take, by its own name."""
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
+                session = ort.InferenceSession(_tiny_model(), options, providers=[name], enable_fallback=0)
+            if session.get_providers()[0] != name:
+                return cls(name, False, "it was refused at start")
+            return _computes(session, name)
+        except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+            return cls(name, False, _one_line(error))
+
+
+def _tiny_model() -> bytes:
     """`y = Conv(x, w)`, x of ones `(1, 1, 3, 3)` float32 -> y `(1, 1, 1, 1)`; field numbers are those of onnx.proto."""
     weight = b"".join(_number(1, n) for n in (1, 1, 3, 3)) + _number(2, 1) + _part(8, b"w")
     weight += _part(9, struct.pack("<9f", *range(1, 10)))
@@ -38,45 +61,17 @@ def tiny_model() -> bytes:
     return _number(1, 8) + _part(7, graph) + _part(8, _number(2, 17))  # IR 8, opset 17
 
 
-def probe(provider: str) -> Probe:
-    """Try one of ours, see `tuning.ORT_NAMES`."""
-    try:
-        opened = open_session(tiny_model(), Setup(provider, threads=1))
-        return _computes(opened.session, provider)
-    except SegError as error:
-        return Probe(provider, False, error.came, error.fix)
-
-
-def probe_other(ort: Any, name: str) -> Probe:
-    """Try a provider of ONNX Runtime that seg-run does not use, by its own name."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
-            session = ort.InferenceSession(tiny_model(), options, providers=[name], enable_fallback=0)
-        if session.get_providers()[0] != name:
-            return Probe(name, False, "it was refused at start")
-        return _computes(session, name)
-    except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
-        return Probe(name, False, _told(error))
-
-
-def others(ort: Any) -> list[str]:
-    """Providers built into the wheel besides ours."""
-    return [name for name in ort.get_available_providers() if name not in ORT_NAMES.values()]
-
-
 def _computes(session: Any, name: str) -> Probe:
     try:
         answer = float(session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})[0].item())
     except Exception as error:  # as above
-        return Probe(name, False, f"it loads but cannot run ({_told(error)})", "update the driver")
+        return Probe(name, False, f"it loads but cannot run ({_one_line(error)})", "update the driver")
     if answer != SUM:
         return Probe(name, False, f"it loads but computes {answer} instead of {SUM}", "update the driver")
     return Probe(name, True)
 
 
-def _told(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """Its words in one line, without the place in ONNX Runtime's source."""
     return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..answers import answer_of
-from ..model.contract import Contract
-from ..model.golden import Golden, Sample
-from ..model.limits import PROBE_PACE
-from ..pipeline import Array, Float
+from ..model import PROBE_PACE, Contract, HostReadyFile
+from ..model.golden import Sample
+from ..pipeline import Array, Float, fitted
+from ..record import test_report
+from ..support import SelfTestError, table
+
+if TYPE_CHECKING:
+    from ..engine.session import Session
 
 Labels = NDArray[np.uint8]
-Answer = Callable[[Array], "tuple[Labels | None, Float]"]
-"""Image `(H, W, C)` -> labels `(H, W)`, None of a regression, and the logits `(K, *output_shape)` of its one window; of a
-host-ready file every `PROBE_PACE`-th of them along each axis."""
 
 
 @dataclass
@@ -110,46 +111,76 @@ class SelfTest:
         }
 
 
-def self_test(golden: Golden, contract: Contract, answer: Answer) -> SelfTest:
-    """Let a device answer all golden samples."""
-    result = SelfTest(golden.limit, rms_limit=golden.rms_limit)
-    for sample in golden.samples:
+def run_self_test(session: Session) -> dict[str, Any]:
+    """Let a session answer its golden samples, which are then let go.
+
+    Returns:
+        The report, see `record.test_report`.
+
+    Raises:
+        SelfTestError: it answers otherwise than torch did at export; with the report.
+    """
+    assert session.golden is not None  # it was opened with `self_test`
+    result = SelfTest(session.golden.limit, rms_limit=session.golden.rms_limit)
+    for sample in session.golden.samples:
         image, start = sample.pixels.image(), time.perf_counter()
-        labels, logits = answer(image)
+        labels, logits = _answer(session, image)
         result.ms.append((time.perf_counter() - start) * 1000)
-        result.add(sample, labels, logits, contract)
-    return result
+        result.add(sample, labels, logits, session.contract)
+    session.golden = None  # a megabyte that has done its work
+    report = test_report(session, result.as_dict())
+    if found := result.failures():
+        came = f"{session.provider.name} does not answer the golden samples as torch did ({'; '.join(found)})"
+        fix = "leave out TF32, update the driver, or use --provider cpu"
+        raise SelfTestError(came, "the answers stored at export", fix, report)
+    return report
 
 
-def table(report: Mapping[str, Any]) -> str:
-    """A report for a person."""
-    test, provider = report["self_test"], report["provider"]
+def _answer(session: Session, image: Array) -> tuple[Labels | None, Float]:
+    """Labels `(H, W)` of an image `(H, W, C)`, None of a regression, and the logits `(K, *output_shape)` of its one window.
+
+    The labels come by the way that every image takes. Of a host-ready file the logits are its probe: every `PROBE_PACE`-th
+    of them along each axis.
+    """
+    contract = session.contract
+    if isinstance(contract.file, HostReadyFile):
+        return session.run_probe(fitted(image, contract))
+    seen: list[Float] = []
+
+    def watched(window: Float) -> Float:
+        seen.append(session.run(window)[0])
+        return seen[-1][None]
+
+    found = answer_of(contract).segment(fitted(image, contract), watched)
+    return (found if contract.answer.decided else None), seen[0]
+
+
+def self_test_table(report: Mapping[str, Any]) -> str:
+    """The report of `record.test_report` for a person."""
+    test, provider, placement = report["self_test"], report["provider"], report["placement"]
 
     def number(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.3e}"
 
-    used = f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"
-    placement = report["placement"]
-    nodes = (
-        ", ".join(f"{n} on {name}" for name, n in placement.items()) if placement else "unknown to this ONNX Runtime"
-    )
-    flips = [
-        ("flipped px", f"{test['flipped']} of {test['pixels']}, of which {test['flipped_allowed']} where the right label is undecided"),
-        ("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"),
-    ]  # fmt: skip
     rows = [
-        ("provider", used),
-        *([("", provider["reason"])] if provider["reason"] else []),
+        ("provider", f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"),
+        ("", provider["reason"]),
         ("golden samples", f"{test['samples']} ({test['logits_compared']} logits)"),
         ("largest error", number(test["max_abs_error"])),
         ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
-        *([("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})")] if test["rms_limit"] else []),
-        *(flips if test["pixels"] else []),
+    ]  # fmt: skip
+    if test["rms_limit"]:
+        rows.append(("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})"))
+    if test["pixels"]:
+        undecided = f"of which {test['flipped_allowed']} where the right label is undecided"
+        rows.append(("flipped px", f"{test['flipped']} of {test['pixels']}, {undecided}"))
+        rows.append(("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"))
+    nodes = ", ".join(f"{count} on {name}" for name, count in (placement or {}).items())
+    rows += [
         ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
-        ("nodes", nodes),
+        ("nodes", nodes or "unknown to this ONNX Runtime"),
         ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
         ("model", f"{report['model']['sha256']} ({report['model']['precision']})"),
         ("self-test", "; ".join(test["failures"]) or "passed"),
-    ]  # fmt: skip
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+    ]
+    return table([row for row in rows if row[1]])

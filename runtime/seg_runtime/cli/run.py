@@ -11,18 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engine.providers import PROVIDERS, check_wheels
-from ..engine.tuning import Tuning
-from ..model.limits import MAX_PIXELS
-from ..model.modelfile import ModelFile
-from ..support.errors import ImageError, ProviderError, SegError, SelfTestError
+from ..engine import AUTO, PROVIDERS, check_wheels
+from ..model import MAX_PIXELS, ModelFile
+from ..support import ImageError, ModelError, ProviderError, SegError, SelfTestError, check
 from ..version import VERSION
 from .commandline import Command, progress_bars
+from .rules import DOCTOR, IMAGES, MODEL_RULES, RULES, SELF_TEST, TUNE, Arguments, Loaded
 
 if TYPE_CHECKING:
     from ..batch import BatchOptions, Outcome, Task
-    from ..engine.ensemble import Model
     from ..segmenter import Segmenter
+
+
+class _ProviderName(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
+    """A provider's name. Those of other packages are looked up only where one is named, or for the help text."""
+
+    name = "provider"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join([AUTO, *PROVIDERS.names()])}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value != AUTO and value not in PROVIDERS:
+            self.fail(f"{value!r} is not one of {', '.join([AUTO, *PROVIDERS.names()])}.", param, ctx)
+        return value
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -38,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--provider",
-    type=click.Choice(PROVIDERS),
+    type=_ProviderName(),
     default="auto",
     help="What is named is what is used, or exit code 3; auto takes CUDA when it loads, else CPU.",
 )
@@ -117,12 +129,7 @@ if TYPE_CHECKING:
     "--doctor", is_flag=True, help="Tell what this machine has and what is wrong with it, without a model, and end."
 )
 @click.version_option(VERSION)
-def main(
-    images: tuple[Path, ...], models: tuple[Path, ...], provider: str, out: Path | None, recursive: bool,
-    threads: int | None, warm_up: bool, fast_math: bool, overlay: bool, probabilities: str | None, dicom_seg: str,
-    overwrite: bool, jobs: int, max_pixels: int, require_signature: Path | None, self_test: bool, tune: bool, doctor: bool,
-    tta: bool, **tuning_options: Any,
-) -> None:  # fmt: skip
+def main(**parameters: Any) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.
 
     A mask is a palette picture: pixel value = class index; a regression writes NAME_values.tif, float32 in the units of its
@@ -136,37 +143,46 @@ def main(
     nothing because of an error, the third with 3 when the provider asked for does not work. Where nothing is faster,
     --tune says so, writes nothing and exits with 0.
     """
-    if bool(images and not tune) + self_test + tune + doctor != 1:
-        raise click.UsageError("IMAGES, --self-test, --tune or --doctor is wanted, one of them")
-    if tta and (self_test or doctor):
-        raise click.UsageError(
-            "--tta is for IMAGES: --self-test asks for the answers to windows as they are, and --doctor for none"
-        )
-    if doctor:
-        sys.exit(_doctor(provider))
-    paths = models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
-    if tune:
-        return _tune(images + models or paths, provider, out, overwrite, threads, require_signature)
-    tuning = Tuning(process_arena=True, **tuning_options)  # --cache and so on have the names of its fields
-    if self_test:
-        return _self_test(paths, provider, threads, fast_math, require_signature, tuning)
-    out = _folder(out or Path())
-    reading: list[Model] = [ModelFile(paths[0]), *paths[1:]]
-    from ..batch import BatchOptions, find_tasks
-    from ..segmenter import Segmenter  # numpy and Pillow are imported while the model is read
+    arguments = Arguments(**parameters, written=_written())
+    _note(check(RULES, arguments))
+    [mode] = arguments.modes
+    {IMAGES: _segment, SELF_TEST: _self_test, TUNE: _tune, DOCTOR: _doctor}[mode](arguments)
+
+
+def _written() -> frozenset[str]:
+    """Names of the options on the command line, such as `--overlay`."""
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    return frozenset(p.opts[0] for p in context.command.params if context.get_parameter_source(p.name or "") is source)
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _models(arguments: Arguments) -> tuple[Path, ...]:
+    return arguments.models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
+
+
+def _segment(arguments: Arguments) -> None:
+    out = _folder(arguments.out or Path())
+    first, *others = _models(arguments)
+    reading: list[Path | ModelFile] = [ModelFile(first), *others]
+    from ..batch import BatchOptions, find_tasks  # numpy and Pillow are imported while the model is read
 
     options = BatchOptions(
-        overlay=overlay, probabilities=probabilities or "", dicom_seg=dicom_seg, overwrite=overwrite, jobs=jobs,
-        max_pixels=max_pixels,
+        overlay=arguments.overlay, probabilities=arguments.probabilities or "", dicom_seg=arguments.dicom_seg,
+        overwrite=arguments.overwrite, jobs=arguments.jobs, max_pixels=arguments.max_pixels,
     )  # fmt: skip
-    with Segmenter(reading, provider, threads, fast_math, False, require_signature, tuning, tta) as segmenter:
-        if note := check_wheels(provider):
+    with _opened(reading, arguments) as segmenter:
+        if note := check_wheels(arguments.provider):
             click.echo(f"warning: {note}", err=True)
-        click.echo(f"provider: {segmenter.provider}{_told(segmenter)}", err=True)
-        _tell_idle(segmenter, tuning)
-        if warm_up:
+        click.echo(f"provider: {segmenter.provider}{_detail(segmenter)}", err=True)
+        _note(check(MODEL_RULES, Loaded(arguments, segmenter.session), ModelError))
+        if arguments.warm_up:
             segmenter.warm_up()
-        tasks, failed = find_tasks(images, out, recursive, segmenter.contract, options)
+        tasks, failed = find_tasks(arguments.images, out, arguments.recursive, segmenter.contract, options)
         outcome = _run(segmenter, tasks, options)
     outcome.failed.extend(failed)
     _report(outcome, out)
@@ -180,36 +196,33 @@ def _folder(out: Path) -> Path:
     return out
 
 
-def _told(segmenter: Segmenter) -> str:
+def _opened(models: Path | Sequence[Path | ModelFile], arguments: Arguments) -> Segmenter:
+    from ..segmenter import Segmenter
+
+    return Segmenter(
+        models, provider=arguments.provider, threads=arguments.threads, fast_math=arguments.fast_math,
+        tta=arguments.tta and not arguments.self_test, self_test=arguments.self_test,
+        require_signature=arguments.require_signature, tuning=arguments.tuning,
+    )  # fmt: skip
+
+
+def _detail(segmenter: Segmenter) -> str:
     """Why `auto` took the CPU, or how many of the model's nodes the provider really got."""
     session = segmenter.session
     if session.provider_reason:
         return f" ({session.provider_reason})"
-    nodes = session.placement if session.provider != "cpu" else None
+    nodes = None if session.provider.universal else session.placement
     if not nodes:
         return ""
     return f" ({', '.join(f'{count} nodes on {name}' for name, count in nodes.items())})"
 
 
-def _tell_idle(segmenter: Segmenter, tuning: Tuning) -> None:
-    """Say once which options for the GPU do nothing in this session."""
-    session = segmenter.session
-    idle = ["--cuda-graph"] if tuning.cuda_graph and not session.cuda_graph else []
-    if tuning.prefer_nhwc and session.provider not in ("cuda", "tensorrt"):
-        idle.append("--prefer-nhwc")
-    if session.fast_math and session.provider not in ("cuda", "tensorrt"):
-        idle.append("--fast-math")
-    if idle:
-        form = "" if session.contract.file.kind == "window" else f" with a {session.contract.file.kind} file"
-        click.echo(f"note: without effect on {session.provider}{form}: {', '.join(idle)}", err=True)
+def _doctor(arguments: Arguments) -> None:
+    from ..checks import doctor_table, examine
 
-
-def _doctor(provider: str) -> int:
-    from ..checks.doctor import examine, table
-
-    report = examine(provider)
-    _show(table(report), report)
-    return 0 if report["works"] else ProviderError.exit_code
+    report = examine(arguments.provider)
+    _show(doctor_table(report), report)
+    sys.exit(0 if report["works"] else ProviderError.exit_code)
 
 
 def _show(table: str, report: Mapping[str, Any]) -> None:
@@ -217,20 +230,17 @@ def _show(table: str, report: Mapping[str, Any]) -> None:
     click.echo(json.dumps(report, indent=2))
 
 
-def _self_test(
-    paths: Sequence[Path], provider: str, threads: int | None, fast_math: bool, require_signature: Path | None,
-    tuning: Tuning,
-) -> None:  # fmt: skip
+def _self_test(arguments: Arguments) -> None:
     """Test each file; of several the JSON is a list. Raises what the first failure was, at the end."""
-    from ..checks.selftest import table
-    from ..segmenter import Segmenter
+    from ..checks import self_test_table
 
     reports: list[Mapping[str, Any]] = []
     failed: list[SelfTestError] = []
+    paths = _models(arguments)
     for path in paths:
         try:
-            with Segmenter(path, provider, threads, fast_math, True, require_signature, tuning) as segmenter:
-                _tell_idle(segmenter, tuning)
+            with _opened(path, arguments) as segmenter:
+                _note(check(MODEL_RULES, Loaded(arguments, segmenter.session), ModelError))
                 report: Mapping[str, Any] = segmenter.test_report or {}
         except SelfTestError as error:
             report = error.report
@@ -238,32 +248,22 @@ def _self_test(
         if len(paths) > 1:
             click.echo(click.format_filename(path), err=True)
             report = {"file": str(path), **report}
-        click.echo(table(report), err=True)
+        click.echo(self_test_table(report), err=True)
         reports.append(report)
     click.echo(json.dumps(reports if len(paths) > 1 else reports[0], indent=2))
     if failed:
         raise failed[0]
 
 
-def _tune(
-    models: tuple[Path, ...], provider: str, out: Path | None, overwrite: bool, threads: int | None, key: Path | None
-) -> None:
-    from .tools import TuneWishes, find_tool, tuned_name
+def _tune(arguments: Arguments) -> None:
+    from .tools import TuneOptions, find_tool, tuned_name
 
-    if len(models) > 1:
-        raise click.UsageError("--tune takes one model")
-    if provider not in ("auto", "cpu"):
-        raise click.UsageError(f"--tune measures the processors that CPU means, not {provider}")
-    context = click.get_current_context()
-    known = {"images", "models", "provider", "out", "overwrite", "threads", "require_signature", "tune"}
-    given = [p for p in context.params if context.get_parameter_source(p) is click.core.ParameterSource.COMMANDLINE]
-    if idle := [f"--{p.replace('_', '-')}" for p in given if p not in known]:
-        raise click.UsageError(f"{', '.join(sorted(idle))} beside --tune, which segments nothing")
-    [model] = models
-    told, report = find_tool("tune")(
-        TuneWishes(model, tuned_name(model, out), overwrite, threads, key), progress_bars()
-    )
-    _show(told, report)
+    [model] = arguments.images or _models(arguments)
+    options = TuneOptions(
+        model=model, target=tuned_name(model, arguments.out), overwrite=arguments.overwrite, threads=arguments.threads,
+        require_signature=arguments.require_signature,
+    )  # fmt: skip
+    _show(*find_tool("tune")(options, progress_bars()))
 
 
 def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> Outcome:
@@ -291,8 +291,7 @@ def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> Outc
 
 
 def _report(outcome: Outcome, out: Path) -> None:
-    for note in outcome.notes:
-        click.echo(f"note: {note}", err=True)
+    _note(outcome.notes)
     for _, error in outcome.failed:
         click.echo(f"error: {error}", err=True)
     parts = [f"{len(outcome.done)} segmented"]

@@ -1,4 +1,4 @@
-"""What `seg-run` can be told to do and does not do itself: found by an entry point, so that nothing here imports it."""
+"""What `seg-run` offers and does not do itself: tools of other packages, found by an entry point and never imported here."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..support.errors import SegError
+from ..support import Registry
 
-GROUP = "seg_edge.tools"
-
-Watch = Callable[[str, int, int], None]
-"""Told what is being done, how many are done and how many in all."""
-Told = tuple[str, dict[str, Any]]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done and how many in all."""
+Report = tuple[str, dict[str, Any]]
 """What came of it, for a person and for JSON."""
 
+TOOLS: Registry[Callable[..., Report]] = Registry("seg_edge.tools", "tool", {})
 
-@dataclass(frozen=True)
-class TuneWishes:
-    """What to tune; the tool `tune` is called with this and a `Watch`, and answers what it `Told`."""
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """What to tune; the tool `tune` is called with this and a `Progress`, and returns a `Report`.
+
+    Attributes:
+        model: the file to tune.
+        target: the file to write.
+        overwrite: replace what is there.
+        threads: of the inference; None takes all that this process may use.
+        require_signature: PEM file of the public key that must have signed the model.
+    """
 
     model: Path
     target: Path
-    """The file to write."""
     overwrite: bool = False
-    """Replace what is there."""
     threads: int | None = None
-    """Of the inference; None takes all that this process may use."""
     require_signature: Path | None = None
-    """PEM file of the public key that must have signed the model."""
 
 
 def tuned_name(model: Path, out: Path | None) -> Path:
@@ -44,20 +48,10 @@ def tuned_name(model: Path, out: Path | None) -> Path:
     return (model.parent if out is None else out) / f"{model.stem}.tuned.onnx"
 
 
-def find_tool(name: str) -> Callable[..., Any]:
+def find_tool(name: str) -> Callable[..., Report]:
     """The tool that an installed package offers under this name.
 
     Raises:
         SegError: none does, or its package is not whole.
     """
-    from importlib.metadata import entry_points
-
-    fix = f"pip install 'seg-edge[{name}]'"
-    found = next(iter(entry_points(group=GROUP, name=name)), None)
-    if found is None:
-        raise SegError(f"this installation has no tool {name!r}", f"the extra {name!r}", fix)
-    try:
-        tool: Callable[..., Any] = found.load()
-    except (ImportError, AttributeError) as error:
-        raise SegError(f"the tool {name!r} cannot be loaded ({error})", f"the extra {name!r}", fix) from error
-    return tool
+    return TOOLS.get(name, f"pip install 'seg-edge[{name}]'")

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..model.contract import Contract
+from ..model import Contract
 from ..pipeline import Float
 
 
 class FixedBuffers:
     """One input and one output of a session on the GPU. Windows take turns, since a replay reads and writes these buffers."""
 
-    def __init__(self, ort: Any, session: Any, contract: Contract, device: str = "cuda") -> None:
+    def __init__(self, ort: Any, session: Any, contract: Contract, device: str) -> None:
+        """Take memory on a device: `cuda`, or `cpu`."""
         n, maps = contract.file.batch, contract.answer.maps
         shapes = (
             [n, contract.input.channels, *contract.geometry.input_shape],

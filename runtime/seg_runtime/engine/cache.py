@@ -1,11 +1,11 @@
 """A folder of optimised models, which shortens the start of a session on CPU.
 
-Optimising reorders the weights for the processor's kernels. An entry keeps the outcome, graph and weights apart, so that
-ONNX Runtime maps the weights instead of reading, optimising and reordering them. The model file itself is still read and
-digested at every start: what is saved is ONNX Runtime's part. An entry serves one model, one ONNX Runtime and one kind of processor.
+Optimising reorders the weights for the processor's kernels. An entry keeps the optimised graph and the weights in two files, so
+that ONNX Runtime maps the weights instead of reading, optimising and reordering them. The model file itself is still read and
+digested at every start: ONNX Runtime's part is saved. An entry serves one model, one ONNX Runtime and one kind of processor.
 
 Entries lie in a folder that only its owner may enter, appear whole or not at all, and are digested before they are used.
-Whatever is wrong with an entry or with the folder means to go without it, never an error.
+An entry or a folder that is wrong in any way is not used; that is never an error.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..support.atomic import write_atomic
-from ..support.errors import ModelError, SegError
+from ..support import ModelError, SegError, write_atomic
 from .hardware import available_threads, cpu_flags, cpu_name
 
 FORMAT = 1
@@ -66,38 +65,38 @@ def open_cached(
     """
     place = _private(folder / "seg-edge")
     if place is None:
-        return create(model, _as_it_is)
+        return create(model, _unchanged)
     entry = place / name
-    if _whole(entry, name):
+    if _intact(entry, name):
         with contextlib.suppress(ModelError):  # it vanished, or this ONNX Runtime refuses it
-            return create(entry / GRAPH, lambda options: _no_more(options, ort))
+            return create(entry / GRAPH, lambda options: _skip_optimisation(options, ort))
     _remove(entry)
     fresh = place / f".{uuid.uuid4().hex}"
     try:
         try:
             fresh.mkdir(0o700)
-            session = create(model, lambda options: _save(options, fresh))
-        except (OSError, ModelError):  # the disk, or the model itself, which is told without saving
-            return create(model, _as_it_is)
+            session = create(model, lambda options: _save_optimised(options, fresh))
+        except (OSError, ModelError):  # the disk, or the model itself, whose error comes without saving
+            return create(model, _unchanged)
         with contextlib.suppress(OSError, SegError):  # another process was faster, or the disk is full
             check_unchanged()
             _seal(fresh, name)
             fresh.rename(entry)
-            _tidy(place, entry)
+            _remove_oldest(place, entry)
         return session
     finally:
         _remove(fresh)
 
 
-def _as_it_is(options: Any) -> None:
+def _unchanged(options: Any) -> None:
     """Options as they are."""
 
 
-def _no_more(options: Any, ort: Any) -> None:
+def _skip_optimisation(options: Any, ort: Any) -> None:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is optimised
 
 
-def _save(options: Any, folder: Path) -> None:
+def _save_optimised(options: Any, folder: Path) -> None:
     options.optimized_model_filepath = str(folder / GRAPH)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(APART))
@@ -128,8 +127,8 @@ def _seal(folder: Path, name: str) -> None:
     write_atomic(folder / SEAL, lambda file: file.write(text.encode()))
 
 
-def _whole(entry: Path, name: str) -> bool:
-    """Whether an entry is there and just as it was sealed; a use of it is noted."""
+def _intact(entry: Path, name: str) -> bool:
+    """Whether an entry is there and just as it was sealed; the time of its use is noted."""
     try:
         sealed = json.loads((entry / SEAL).read_bytes())
         there = {path.name for path in entry.iterdir()} - {SEAL}
@@ -162,7 +161,7 @@ def _piece(path: Path, start: int) -> bytes:
     return digest.digest()
 
 
-def _tidy(place: Path, newest: Path) -> None:
+def _remove_oldest(place: Path, newest: Path) -> None:
     """Remove the entries used longest ago until the rest is within the bounds, and what a killed process left.
 
     Only what has the name of an entry: the folder may be somebody's for something else, too.

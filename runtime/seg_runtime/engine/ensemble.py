@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model.contract import Contract
-from ..model.modelfile import Content, ModelFile
-from ..model.nested import to_json_value
+from ..model import Contract, ModelFile, to_json_value
 from ..pipeline import Grid
-from ..support.errors import ModelError
+from ..support import ModelError
+from .options import RunOptions
 from .session import Session
 
 Model = str | Path | bytes | ModelFile
@@ -31,7 +30,7 @@ OWN = ("geometry.input_shape", "geometry.output_shape", "file.batch")  # what fi
 
 
 @dataclass
-class Member:
+class _Member:
     """One file, opened when an image needs it first."""
 
     model: Model
@@ -45,7 +44,7 @@ class Member:
         """How often the file is run for an image of `shape` px."""
         return math.ceil(len(Grid.of(shape, self.contract.geometry).origins()) / self.contract.file.batch)
 
-    def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
+    def cost(self, shape: tuple[int, ...], ms: Callable[[_Member], float]) -> float:
         """Of an image of `shape` px: calls times what one costs, be its batch full or not."""
         return self.calls(shape) * ms(self)
 
@@ -54,33 +53,35 @@ class Ensemble:
     """The files of one model, the first of them open."""
 
     def __init__(
-        self,
-        models: Sequence[Model],
-        open_session: Callable[[Model], Session],
-        check: Callable[[Content], None] = lambda content: None,
+        self, models: Sequence[Model], options: RunOptions, check: Callable[[Session], None] = lambda session: None
     ) -> None:
-        """Open the first file and look at the others.
+        """Open the first file and read the contracts of the others.
 
         Args:
             models: one or more files.
-            open_session: opens one.
-            check: refuses one of the others by an error, before anything is segmented.
+            options: of all of them.
+            check: refuses a file that was just opened by an error.
 
         Raises:
-            ModelError: the files are not of one model.
+            ModelError: the files are not of one model, or one is not signed as required.
         """
         if not models:
             raise ModelError("no model", "one file or more", "name one made by seg-export")
-        first = open_session(models[0])
-        self._open, self._lock = open_session, threading.Lock()
-        self.members = [Member(models[0], first.contract, first.sha256, first)]
+        self._options, self._check, self._lock = options, check, threading.Lock()
+        first = self._open(models[0])
+        self.members = [_Member(models[0], first.contract, first.sha256, first)]
         for model in models[1:]:
             content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
-            contract = content.contract
-            check(content)
-            check_same(first.contract, contract, content.name)
+            if options.require_signature is not None:
+                content.check_signed(options.require_signature)
+            check_same(first.contract, content.contract, content.name)
             again = content.path if content.path is not None else content.data
-            self.members.append(Member(again, contract, content.sha256))
+            self.members.append(_Member(again, content.contract, content.sha256))
+
+    def _open(self, model: Model) -> Session:
+        session = Session(model, self._options)
+        self._check(session)
+        return session
 
     def session_for(self, shape: tuple[int, ...]) -> Session:
         """The session of the file that answers an image of `shape` px at the least cost.
@@ -103,7 +104,7 @@ class Ensemble:
                         session.warm_up()
                         member.ms.append((time.perf_counter() - start) * 1000)
 
-    def _opened(self, member: Member) -> Session:
+    def _opened(self, member: _Member) -> Session:
         if member.session is None:
             session = self._open(member.model)
             if session.sha256 != member.sha256:
@@ -112,7 +113,7 @@ class Ensemble:
             member.session = session
         return member.session
 
-    def choose(self, shape: tuple[int, ...]) -> Member:
+    def choose(self, shape: tuple[int, ...]) -> _Member:
         """The file for an image of `shape` px: of geometry `tile` the cheapest one, else the first.
 
         A window costs a power of its input pixels and a batch as much as its windows do; or a call costs its measured
@@ -122,7 +123,7 @@ class Ensemble:
             return self.members[0]
         measured = all(len(member.ms) > 1 for member in self.members)
 
-        def ms(member: Member) -> float:
+        def ms(member: _Member) -> float:
             c = member.contract
             return min(member.ms) if measured else c.file.batch * math.prod(c.geometry.input_shape) ** GROWTH
 

@@ -17,11 +17,11 @@ OWN_GROUP = Path("/proc/self/cgroup")
 def available_threads() -> int:
     """Threads worth starting: the process's affinity and its container's quota, not the machine's size."""
     quota = cpu_quota()
-    threads = affine_threads()
+    threads = _affine_threads()
     return threads if quota is None else max(1, min(threads, int(quota)))
 
 
-def affine_threads() -> int:
+def _affine_threads() -> int:
     """Processors that this process may run on, whatever share of their time it gets."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -66,7 +66,7 @@ def _share(folder: Path) -> float | None:
 
 
 def cpu_features() -> dict[str, bool | None]:
-    """Whether the processor has what ONNX Runtime's fast kernels use; None where it cannot be told."""
+    """Whether the processor has what ONNX Runtime's fast kernels use; None where the system does not say."""
     flags = {name.upper() for name in cpu_flags()} or {name for name, has in _numpy_features().items() if has}
     if not flags:
         return dict.fromkeys(CPU_FEATURES, None)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.contract import Contract, HostReadyFile
-from ..model.limits import PROBE_PACE
-from ..model.modelfile import Content, ModelFile, Stamp, stamp
+from ..model import PROBE_PACE, Content, Contract, HostReadyFile, ModelFile
 from ..pipeline import Array, Float
-from ..support.errors import ModelError, ProviderError
+from ..support import ModelError, ProviderError
 from .binding import FixedBuffers
-from .cache import Source
-from .memory import give_back_memory
-from .providers import open_session, placement, runtime_module
-from .tuning import Setup, Tuning, run_options
+from .installation import runtime_module
+from .opening import check_wheels, open_on, placement
+from .options import RunOptions
+from .providers import Provider, candidates
+from .source import ModelSource
 
 if TYPE_CHECKING:
     from ..model.golden import Golden
@@ -30,78 +31,89 @@ class Session:
 
     Attributes:
         contract: read from the file's metadata.
-        provider: the one in use, `cpu`, `cuda`, `tensorrt` or `openvino`.
-        provider_asked: the one asked for.
-        fast_math: whether TF32 was allowed.
+        options: asked for.
+        provider: the one in use.
         provider_reason: why `auto` did not take CUDA, empty otherwise.
         sha256: of the file that ONNX Runtime was given.
         golden: samples for the self-test, None unless asked for.
     """
 
-    def __init__(
-        self,
-        model: str | Path | bytes | ModelFile,
-        provider: str = "auto",
-        threads: int | None = None,
-        fast_math: bool = False,
-        self_test: bool = False,
-        require_signature: str | Path | None = None,
-        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
-    ) -> None:
+    provider: Provider
+    _fixed: FixedBuffers | None
+
+    def __init__(self, model: str | Path | bytes | ModelFile, options: RunOptions = RunOptions()) -> None:  # noqa: B008 - frozen
         """Load a model.
 
         Args:
             model: path of an ONNX file, its content, or a file that is being read.
-            provider: `auto`, `cpu`, `cuda`, `tensorrt` or `openvino`; what is asked for is what is used, or an error.
-            threads: for operators on CPU; None takes all that this process may use.
-            fast_math: allow TF32 on CUDA.
-            self_test: keep the file's golden samples, and note which provider gets which node.
-            require_signature: PEM file of a public key; see `signature.py`. No cache is used then.
-            tuning: of speed and memory.
+            options: of the run. With `self_test` the file's golden samples are kept, and ONNX Runtime notes which provider
+                gets which node. With `require_signature` no cache is used.
 
         Raises:
             ModelError: the file cannot be read, is damaged, not signed as required, or is not an ONNX model of the contract's shape.
             ContractError: the file carries no contract or one this version cannot follow.
-            ProviderError: the provider cannot be had.
+            ProviderError: the provider cannot be had, or what was asked for contradicts what is settled in this process.
         """
-        start = time.perf_counter()
-        self.provider_asked, self.fast_math = provider, fast_math
+        self._start = time.perf_counter()
+        self.options, self.provider_reason = options, ""
+        self.ms: dict[str, float] = {}
         reading = model if isinstance(model, ModelFile) else ModelFile(model)
+        check_wheels(options.provider)
         runtime_module()
         content = reading.take()
-        signed = require_signature is not None
-        if require_signature is not None:
-            check_signed(content, require_signature)
+        if options.require_signature is not None:
+            content.check_signed(options.require_signature)
         self.sha256 = content.sha256
         self.contract = content.contract
-        self.golden = _golden(content, self.contract) if self_test else None
-        half = self.contract.file.precision == "fp16"
-        noted = self_test or provider != "cpu"  # which provider gets which node
-        self._setup = Setup(provider, threads, fast_math, noted, half, tuning)
-        source = _Source.of(content, keep=signed)
+        self.golden = _golden(content, self.contract) if options.self_test else None
+        source = ModelSource.of(content, signed=options.require_signature is not None)
         del content, reading  # the file's bytes must not lie beside ONNX Runtime's own copies of them
-        self._take(source)
-        self._check_shapes(source.name)
-        self.ms = {"load": (time.perf_counter() - start) * 1000}
-        if self.provider in ("cuda", "tensorrt"):
-            self._prove_gpu(source)
-        give_back_memory()
+        self._open(source)
+        _give_back_memory()
 
-    def _take(self, source: _Source) -> None:
-        """Open the model."""
+    def _open(self, source: ModelSource) -> None:
+        """Open the model on the provider asked for; `auto` takes the first that works."""
+        *_, last = kinds = candidates(self.options.provider)
+        windows = self.contract.file.kind == "window"
+        options = self.options if windows else _without_graph(self.options)
+        for kind in kinds:
+            provider = kind(options, half=self.contract.file.precision == "fp16")
+            provider.settle(runtime_module())
+            try:
+                return self._open_on(provider, source)
+            except ProviderError as error:
+                if kind is last:
+                    raise
+                self.provider_reason = f"no {kind.label}: {error.came.removeprefix(f'{kind.label} cannot be used: ')}"
+
+    def _open_on(self, provider: Provider, source: ModelSource) -> None:
+        """Open the model on one provider, and run it once where that tells whether the provider works."""
+        self.provider = provider
         sha256 = "" if source.signed else self.sha256
         try:
-            opened = open_session(source.model, self._setup, sha256, source.check_unchanged)
+            self._session = open_on(provider, source.model, sha256, source.check_unchanged)
+            source.check_unchanged()
+            self._check_shapes(source.name)
+            self._run_options = provider.run_options(runtime_module())
+            self._fixed = None
+            if provider.cuda_graph:
+                self._fixed = FixedBuffers(runtime_module(), self._session, self.contract, provider.device)
+            self.ms["load"] = (time.perf_counter() - self._start) * 1000
+            if provider.first_run:
+                self._prove()
         except ProviderError:
-            if not self._setup.tuning.cuda_graph:
+            if not provider.cuda_graph:
                 raise
-            self._drop_graph()  # the reason may be another one: then it is told now
-            opened = open_session(source.model, self._setup, sha256, source.check_unchanged)
-        source.check_unchanged()
-        self._session, self.provider, self.provider_reason = opened.session, opened.provider, opened.reason
-        self._run_options = run_options(runtime_module(), self._setup, self.provider)
-        wanted = self._setup.tuning.cuda_graph and self.provider == "cuda" and self.contract.file.kind == "window"
-        self._fixed = FixedBuffers(runtime_module(), self._session, self.contract) if wanted else None
+            # a graph that cannot be recorded is given up, the provider is not; another reason is raised again
+            self._open_on(type(provider)(_without_graph(provider.options), half=provider.half), source)
+
+    def _prove(self) -> None:
+        """Run once."""
+        try:
+            self.warm_up()
+        except ModelError as error:
+            came = f"{self.provider.name} loads but cannot run the model ({error})"
+            raise ProviderError(came, "", "use --provider cpu") from error
 
     @property
     def runtime_version(self) -> str:
@@ -136,7 +148,7 @@ class Session:
         return self._fixed is not None
 
     def take_ms(self) -> dict[str, float]:
-        """Milliseconds of `load` and `warm_up` that no record has told yet; told once."""
+        """Milliseconds of `load` and `warm_up` that no record has yet, and forget them."""
         ms, self.ms = self.ms, {}
         return ms
 
@@ -181,25 +193,6 @@ class Session:
             self.run(np.zeros((c.file.batch, c.input.channels, *c.geometry.input_shape), np.float32))
         self.ms["warm_up"] = self.ms.get("warm_up", 0.0) + (time.perf_counter() - start) * 1000
 
-    def _prove_gpu(self, source: _Source) -> None:
-        """Run once: a driver may load and yet have no kernels for this card. The first run is the slow one, too."""
-        try:
-            self.warm_up()
-        except ModelError as error:
-            if self._fixed is not None:  # a graph that cannot be recorded is given up, CUDA is not
-                self._drop_graph()
-                self._take(source)
-                return self._prove_gpu(source)
-            if self.provider_asked != "auto":
-                came = f"{self.provider_asked} loads but cannot run the model ({error})"
-                raise ProviderError(came, "", "use --provider cpu") from error
-            self._setup = replace(self._setup, provider="cpu")
-            self._take(source)
-            self.provider_reason = f"no CUDA: {error}"
-
-    def _drop_graph(self) -> None:
-        self._setup = replace(self._setup, tuning=replace(self._setup.tuning, cuda_graph=False))
-
     def _check_shapes(self, name: str) -> None:
         wanted = _values(self.contract)
         given = {v.name: (v.type, [n if isinstance(n, int) else None for n in v.shape]) for v in self._ports()}
@@ -212,61 +205,6 @@ class Session:
 
     def _ports(self) -> list[Any]:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
-
-
-def check_signed(content: Content, public_key: str | Path) -> None:
-    """Refuse a model that the file beside it does not sign with this key; see `signature.py`.
-
-    Raises:
-        ModelError: no signature, that of another file, or a model without a file.
-    """
-    if content.path is None:
-        raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
-    from ..model.signature import check_signature
-
-    check_signature(content.path, content.sha256, Path(public_key))
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where ONNX Runtime takes a model from that was read and digested."""
-
-    name: str
-    model: Source
-    stamp: Stamp | None
-    signed: bool
-
-    @classmethod
-    def of(cls, content: Content, keep: bool) -> _Source:
-        """The file itself, which costs no copy of its bytes in memory; the bytes where there is none, or if they are to be kept.
-
-        Args:
-            content: of the model.
-            keep: nothing but the bytes that were signed will do.
-        """
-        if keep or content.stamp is None or content.path is None or not _named_for_onnxruntime(content.path):
-            return cls(content.name, content.data, None, keep)
-        return cls(content.name, content.path, content.stamp, keep)
-
-    def check_unchanged(self) -> None:
-        """Refuse a file that was written to after it was digested; ONNX Runtime may have read something else."""
-        if self.stamp is None or not isinstance(self.model, Path):
-            return
-        try:
-            now = stamp(self.model)
-        except OSError:
-            now = None
-        if now != self.stamp:
-            raise ModelError(f"{self.name} changed while it was loaded", "a file that stays", "run it again")
-
-
-def _named_for_onnxruntime(path: Path) -> bool:
-    """Whether ONNX Runtime can open a path: it takes UTF-8 only, and what ends in .ort for another format."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return path.suffix.lower() != ".ort"
 
 
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
@@ -287,8 +225,24 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     }
 
 
+def _without_graph(options: RunOptions) -> RunOptions:
+    return replace(options, tuning=replace(options.tuning, cuda_graph=False))
+
+
+def _give_back_memory() -> None:
+    """Let the C library return freed memory; nothing happens where it cannot.
+
+    Loading leaves holes as large as the weights between what stays (glibc keeps them for later; measured: 110 MB of a 124 MB model).
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+        if trim is not None:
+            trim(0)
+
+
 def _golden(content: Content, contract: Contract) -> Golden:
-    from ..model.golden import GOLDEN_KEY, Golden  # only a self-test reads archives
+    from ..model import GOLDEN_KEY
+    from ..model.golden import Golden  # only a self-test reads archives
 
     if GOLDEN_KEY not in content.onnx.metadata:
         raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")

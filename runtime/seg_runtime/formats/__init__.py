@@ -20,4 +20,5 @@ from .format import Page as Page
 from .format import Place as Place
 from .format import ReadOptions as ReadOptions
 from .format import Source as Source
+from .format import Write as Write
 from .format import stem_of as stem_of

@@ -110,8 +110,11 @@ class Answered(Protocol):
         """`(K, *spatial)` float32, 0..1."""
 
 
-Write = Callable[[BinaryIO, Sequence[Answered], Source], object]
-"""Writes the answers to all pages of a source into an open file that has a name."""
+Write = Callable[[BinaryIO], object]
+"""Writes into an open file that has a name."""
+Prepare = Callable[[Sequence[Answered], Source], tuple[str, Write]]
+"""Takes the answers to all pages of a source; gives the suffix of the file and what writes it. What can fail fails here, before
+anything is written."""
 
 
 @dataclass(frozen=True)
@@ -120,28 +123,25 @@ class Output:
 
     Attributes:
         key: in the record; NAME_KEY is the file's name, up to the first underscore of the key.
-        suffixes: of the file; the second one, if any, where there are several pages.
-        write: writes it.
+        suffixes: that the file can have.
+        prepare: makes it.
     """
 
     key: str
     suffixes: tuple[str, ...]
-    write: Write
-
-    def suffix(self, pages: int) -> str:
-        """The suffix for so many pages."""
-        return self.suffixes[0 if pages == 1 else -1]
+    prepare: Prepare
 
 
-def _write_npy(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
-    """Write probabilities as NPY: `(K, *spatial)` of one page in the order of its file, `(P, K, H, W)` of several."""
+def _prepare_npy(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+    """Probabilities: `(K, *spatial)` of one page in the order of its file, `(P, K, H, W)` of several."""
     pages = [np.stack([r.place.stored(plane) for plane in r.probabilities]) for r in results]
     if len({p.shape for p in pages}) > 1:
         raise SegError("the pages differ in size", "one size for a stack in NPY", "use --probabilities tiff")
-    np.save(file, pages[0] if len(pages) == 1 else np.stack(pages))
+    values = pages[0] if len(pages) == 1 else np.stack(pages)
+    return ".npy", lambda file: np.save(file, values)
 
 
-NPY = Output("probabilities_npy", (".npy",), _write_npy)
+NPY = Output("probabilities_npy", (".npy",), _prepare_npy)
 
 
 class Format(ABC):

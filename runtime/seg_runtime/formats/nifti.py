@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..model import MAX_PIXELS
 from ..pipeline import Array, Float
 from ..support import ImageError, require_extra
-from .format import Answered, Format, Output, Page, Place, ReadOptions, Source
+from .format import Answered, Format, Output, Page, Place, ReadOptions, Source, Write
 
 SUFFIXES = (".nii", ".nii.gz")
 WANTED = "a NIfTI volume, .nii or .nii.gz"
@@ -58,13 +58,14 @@ class Nifti(Format):
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Labels on the grid of the volume."""
-        return {"mask": Output("mask", (".nii.gz",), _write_mask)} if data == "labels" else {}
+        return {"mask": Output("mask", (".nii.gz",), _prepare_mask)} if data == "labels" else {}
 
 
-def _write_mask(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
+def _prepare_mask(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
     [result] = results
-    assert isinstance(result.place, NiftiGrid)
-    result.place.write(file, result.answer)
+    grid = result.place
+    assert isinstance(grid, NiftiGrid)
+    return ".nii.gz", lambda file: grid.write(file, result.answer)
 
 
 @dataclass(frozen=True, kw_only=True)

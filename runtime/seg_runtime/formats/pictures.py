@@ -10,7 +10,7 @@ import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from ..model import MAX_PIXELS, ClassInfo
 from ..pipeline import Array
 from ..support import ImageError
 from .arrays import from_pil, upright
-from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source
+from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source, Write
 
 READABLE = "a PNG, JPEG, BMP, TIFF or DICOM image"
 CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
@@ -54,7 +54,7 @@ class Pictures(Format):
 
     def probabilities(self) -> Mapping[str, Output]:
         """NPY and TIFF."""
-        return {"npy": NPY, "tiff": PROBABILITIES_TIFF}
+        return {"npy": NPY, "tiff": PROBABILITIES}
 
 
 def planes_of(values: Array) -> Array:
@@ -62,35 +62,30 @@ def planes_of(values: Array) -> Array:
     return values.reshape(-1, *values.shape[-2:])
 
 
-def _write_masks(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
-    """Write labels as palette pictures: PNG, or TIFF of several pages."""
-    classes = results[0].contract.classes
-    write_pages(file, [mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
-
-
-def _write_tiff(file: BinaryIO, planes: Sequence[Array]) -> None:
-    """Write planes `(H, W)` float32 as pages of one TIFF."""
-    pages = [Image.fromarray(plane) for plane in planes]
-    large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
-    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
-
-
-def write_pages(file: BinaryIO, pages: Sequence[Image.Image]) -> None:
-    """Write one page as PNG, several as one TIFF (deflate)."""
+def prepare_pages(pages: Sequence[Image.Image]) -> tuple[str, Write]:
+    """One page as PNG, several as one TIFF (deflate)."""
     if len(pages) == 1:
-        pages[0].save(file, "PNG")
-    else:
-        pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
+        return ".png", lambda file: pages[0].save(file, "PNG")
+    options: dict[str, Any] = {"save_all": True, "append_images": pages[1:], "compression": "tiff_adobe_deflate"}
+    return ".tif", lambda file: pages[0].save(file, "TIFF", **options)
 
 
-MASK = Output("mask", (".png", ".tif"), _write_masks)
-VALUES = Output(
-    "values", (".tif",), lambda file, results, _: _write_tiff(file, [p for r in results for p in planes_of(r.answer)])
-)
-PROBABILITIES_TIFF = Output(
-    "probabilities_tiff",
-    (".tif",),
-    lambda file, results, _: _write_tiff(file, [p for r in results for p in planes_of(r.probabilities)]),
+def _prepare_masks(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+    classes = results[0].contract.classes
+    return prepare_pages([mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
+
+
+def _prepare_tiff(values: Sequence[Array]) -> tuple[str, Write]:
+    """Planes of float32 as pages of one TIFF."""
+    pages = [Image.fromarray(plane) for value in values for plane in planes_of(value)]
+    large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
+    return ".tif", lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
+
+
+MASK = Output("mask", (".png", ".tif"), _prepare_masks)
+VALUES = Output("values", (".tif",), lambda results, _: _prepare_tiff([r.answer for r in results]))
+PROBABILITIES = Output(
+    "probabilities_tiff", (".tif",), lambda results, _: _prepare_tiff([r.probabilities for r in results])
 )
 
 

@@ -7,6 +7,7 @@ from .answer import LabelSpec as LabelSpec
 from .answer import OutputInfo as OutputInfo
 from .answer import ValueSpec as ValueSpec
 from .contract import GEOMETRIES as GEOMETRIES
+from .contract import GOLDEN_KEY as GOLDEN_KEY
 from .contract import HOST_DTYPES as HOST_DTYPES
 from .contract import METADATA_KEY as METADATA_KEY
 from .contract import PRECISIONS as PRECISIONS

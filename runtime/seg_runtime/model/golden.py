@@ -23,11 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pipeline import Array, Float
 from ..support import ModelError
 from .contract import Contract
 
-GOLDEN_KEY = "seg_edge.golden"
 FP32_LIMIT = 1e-4  # of the logits' range: thirty times the rounding seen, a hundredth of what a wrong weight shows
 FLIP_MARGIN_ERRORS = 2.0  # each of two logits may err by the limit before the larger one changes places with the other
 MAX_BYTES = 1 << 28  # of all arrays
@@ -45,7 +43,7 @@ class Pixels:
     scale: float = 1.0
     offset: float = 0.0
 
-    def image(self) -> Array:
+    def image(self) -> NDArray[Any]:
         """`(H, W, C)` of `dtype`: float64 arithmetic, rounded once, the same on every machine."""
         values = self.values * np.float64(self.scale) + np.float64(self.offset)
         dtype = np.dtype(self.dtype)
@@ -65,7 +63,7 @@ class Sample:
     """`(H, W)`: where the right answer is so undecided that an error within the limit may flip the label."""
     positions: NDArray[np.int32]
     """`(P,)` into the flattened logits `(K, *output_shape)`."""
-    logits: Float
+    logits: NDArray[np.float32]
     """`(P,)` there."""
     low: float
     high: float
@@ -89,7 +87,7 @@ class Golden:
 
     def to_text(self) -> str:
         """For the file's metadata; the same samples give the same text."""
-        arrays: dict[str, Array] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         told = []
         for i, s in enumerate(self.samples):
             arrays |= {f"image_{i}": s.pixels.values, f"positions_{i}": s.positions, f"logits_{i}": s.logits}
@@ -129,14 +127,14 @@ _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFEr
            NotImplementedError, RuntimeError, binascii.Error, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
-def _arrays(packed: bytes) -> dict[str, Array]:
+def _arrays(packed: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         _need(sum(entry.file_size for entry in archive.infolist()) <= MAX_BYTES, f"more than {MAX_BYTES} bytes")
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _sample(arrays: dict[str, Array], i: int, told: dict[str, Any], contract: Contract) -> Sample:
+def _sample(arrays: dict[str, NDArray[Any]], i: int, told: dict[str, Any], contract: Contract) -> Sample:
     values, positions, logits = (arrays[f"{kind}_{i}"] for kind in ("image", "positions", "logits"))
     shape = values.shape[:-1]
     _need(values.shape == (*shape, contract.input.channels), f"an image {values.shape}")
@@ -158,7 +156,9 @@ def _sample(arrays: dict[str, Array], i: int, told: dict[str, Any], contract: Co
     return Sample(pixels, labels, close, positions, logits, low, high)
 
 
-def _labels(arrays: dict[str, Array], i: int, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _labels(
+    arrays: dict[str, NDArray[Any]], i: int, shape: tuple[int, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     labels, packed = arrays[f"labels_{i}"], arrays[f"close_{i}"]
     _need(labels.shape == shape and labels.dtype == np.uint8, f"labels {labels.shape} of {labels.dtype} for {shape} px")
     _need(packed.shape == (-(-labels.size // 8),), f"a mask of {packed.shape} bytes")

@@ -9,10 +9,12 @@ seams, and what a pixel gets does not depend on the image's size. Training's eva
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..model import Contract
-from ..support import ModelError
+from ..support import ModelError, Rule, check
 from .intensity import Array, Float
 from .postprocess import activate
 from .windows import Infer
@@ -47,20 +49,34 @@ def check_turnable(contract: Contract) -> None:
         ModelError: a host-ready file, whose windows nobody outside of it sees; windows that are not square in their last two
             axes; a model of pictures that stay upright.
     """
-    if contract.file.kind != "window":
-        fix = "export it without --host-ready, or leave --tta out"
-        raise ModelError("--tta with a host-ready file", "a file that takes windows, which can be turned", fix)
+    check(RULES, contract, ModelError)
+
+
+def _square(contract: Contract) -> bool:
     *_, height, width = (0, *contract.geometry.input_shape)
-    if height != width or len(contract.geometry.input_shape) < 2:
-        fix = "export it with a square --input-size, or leave --tta out"
-        raise ModelError(f"--tta with windows of {height} rows and {width} columns", "square ones", fix)
-    if contract.provenance.get("orientation") == UPRIGHT:
-        came = "--tta with a model that was trained on pictures that stay upright"
-        raise ModelError(
-            came,
-            "one that saw them turned and mirrored in all ways",
-            "leave --tta out, or train with flips=square in --augment",
-        )
+    return contract.geometry.axes >= 2 and height == width
+
+
+RULES: Sequence[Rule[Contract]] = (
+    Rule(
+        "--tta",
+        given=lambda c: True,
+        fits=lambda c: c.file.kind == "window",
+        needs="a file that takes windows, which can be turned",
+        advice="export it without --host-ready, or leave --tta out",
+    ),
+    Rule(
+        "--tta", lambda c: True, _square, "square windows", "export it with a square --input-size, or leave --tta out"
+    ),
+    Rule(
+        "--tta",
+        given=lambda c: True,
+        fits=lambda c: c.provenance.get("orientation") != UPRIGHT,
+        needs="a model trained on pictures turned in all ways, not on such that stay upright",
+        advice="leave --tta out, or train with flips=square in --augment",
+    ),
+)
+"""Of the models whose windows may be turned."""
 
 
 def averaged(infer: Infer, contract: Contract) -> Infer:

@@ -2,11 +2,14 @@
 
 from .atomic import check_writable as check_writable
 from .atomic import write_atomic as write_atomic
+from .capabilities import Rule as Rule
+from .capabilities import check as check
 from .errors import ContractError as ContractError
 from .errors import DataError as DataError
 from .errors import ImageError as ImageError
 from .errors import InterruptedRunError as InterruptedRunError
 from .errors import ModelError as ModelError
+from .errors import OptionsError as OptionsError
 from .errors import ParityError as ParityError
 from .errors import ProviderError as ProviderError
 from .errors import SegError as SegError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .errors import SegError
+from .errors import OptionsError, SegError
 
 O = TypeVar("O")  # noqa: E741 - the options, and what is known besides them
 
@@ -35,22 +35,23 @@ class Rule(Generic[O]):
     harmless: bool = False
 
 
-def check(rules: Sequence[Rule[O]], options: O) -> list[str]:
+def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsError) -> list[str]:
     """Refuse options that contradict each other.
 
     Args:
         rules: the table.
         options: what its rules look at.
+        error: the class to raise: `ModelError` where the options fit together, but not this model.
 
     Returns:
         A note for each harmless option that does nothing.
 
     Raises:
-        SegError: the first option that does not fit, what it needs and what to do.
+        SegError: an `error` about the first option that does not fit, what it needs and what to do.
     """
     broken = [rule for rule in rules if rule.given(options) and not rule.fits(options)]
     if harmful := next((rule for rule in broken if not rule.harmless), None):
-        raise SegError(f"{harmful.option} needs {harmful.needs}", "", harmful.advice)
+        raise error(f"{harmful.option} needs {harmful.needs}", "", harmful.advice)
     return [f"{rule.option} is ignored: {rule.advice}" for rule in broken]
 
 

@@ -24,6 +24,12 @@ class SegError(Exception):
         super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may hold any bytes
 
 
+class OptionsError(SegError):
+    """Options that do not fit together."""
+
+    exit_code = 2
+
+
 class ContractError(SegError):
     """The model file carries no contract, a newer one, or one that contradicts itself."""
 

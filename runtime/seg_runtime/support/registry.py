@@ -51,12 +51,12 @@ class Registry(Generic[T]):
         """Whether a thing of this name is known."""
         return name in self.own or name in self._offered
 
-    def get(self, name: str, fix: str = "choose one of them") -> T:
+    def get(self, name: str, fix: str = "") -> T:
         """The thing of a name.
 
         Args:
             name: of `names`.
-            fix: what an error advises.
+            fix: what an error advises; empty for to choose another name, or to repair the package that offers it.
 
         Raises:
             SegError: nothing has this name, or the package that offers it cannot be loaded.
@@ -64,14 +64,15 @@ class Registry(Generic[T]):
         if name in self.own:
             return self.own[name]
         if name not in self._offered:
-            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix)
+            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix or "choose one of them")
         if name not in self._loaded:
             try:
                 self._loaded[name] = self._offered[name].load()
             except (ImportError, AttributeError) as error:
                 offered = self._offered[name].value
                 came = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
-                raise SegError(came, "", "install what it needs, or uninstall the package that offers it") from error
+                repair = fix or "install what it needs, or uninstall the package that offers it"
+                raise SegError(came, "", repair) from error
         return self._loaded[name]
 
     def all(self) -> Iterator[T]:

@@ -78,7 +78,7 @@ def test_256_classes_have_a_legend() -> None:
 def test_the_record_says_it_all(model: Made, tmp_path: Path) -> None:
     path = tmp_path / "field 1.png"
     Image.fromarray(noise_image(70, 50)).save(path)
-    result = Segmenter(model.path, "cpu")(path)
+    result = Segmenter(model.path, provider="cpu")(path)
     record = result.record
     assert record["input"] == {
         "name": "field 1.png", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -97,13 +97,13 @@ def test_the_record_says_it_all(model: Made, tmp_path: Path) -> None:
 
 
 def test_the_record_is_json(model: Made) -> None:
-    record = Segmenter(model.path, "cpu")(noise_image(5, 5)).record
+    record = Segmenter(model.path, provider="cpu")(noise_image(5, 5)).record
     assert json.loads(json.dumps(record, allow_nan=False)) == record
 
 
 def test_the_record_tells_16_bits_and_alpha(model: Made) -> None:
     image = np.full((3, 4, 4), 65535, np.uint16)
-    told = Segmenter(model.path, "cpu")(image).record["input"]
+    told = Segmenter(model.path, provider="cpu")(image).record["input"]
     assert (told["dtype"], told["channels"], told["height"], told["width"]) == ("uint16", 4, 3, 4)
 
 

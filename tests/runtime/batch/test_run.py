@@ -29,7 +29,7 @@ def go(segmenter: Segmenter, inputs: list[Path], out: Path, **options: Any) -> l
 
 @pytest.fixture(scope="module")
 def segmenter(model: Made) -> Segmenter:
-    return Segmenter(model.path, "cpu")
+    return Segmenter(model.path, provider="cpu")
 
 
 def stems(inputs: list[Path], out: Path, recursive: bool = False) -> list[str]:
@@ -133,7 +133,7 @@ def test_another_models_results_stay(segmenter: Segmenter, make_model: MakeModel
     path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path)
     before = (tmp_path / "a_mask.png").read_bytes()
-    other = Segmenter(make_model(seed=2).path, "cpu")
+    other = Segmenter(make_model(seed=2).path, provider="cpu")
     (result,) = go(other, [path], tmp_path)
     assert "another model" in str(result)
     assert (tmp_path / "a_mask.png").read_bytes() == before
@@ -146,7 +146,7 @@ def test_overwriting_with_another_model_leaves_no_stale_overlay(
 ) -> None:
     path = picture(tmp_path / "a.png")
     go(segmenter, [path], tmp_path, overlay=True)
-    go(Segmenter(make_model(seed=2).path, "cpu"), [path], tmp_path, overwrite=True)
+    go(Segmenter(make_model(seed=2).path, provider="cpu"), [path], tmp_path, overwrite=True)
     assert not (tmp_path / "a_overlay.png").exists()
 
 
@@ -236,7 +236,7 @@ def test_an_input_is_never_written_over(tmp_path: Path) -> None:
     for name in ("a.png", "a_mask.png"):
         (tmp_path / name).write_bytes(png(noise_image(20, 30)))
     tasks, failed = found([tmp_path / "a.png", tmp_path / "a_mask.png"], tmp_path)
-    assert [t.source.name for t in tasks] == ["a_mask.png"]
+    assert [t.source.path.name for t in tasks] == ["a_mask.png"]
     assert "an input of this run" in str(failed[0][1])
 
 

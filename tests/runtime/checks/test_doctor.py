@@ -9,26 +9,26 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_runtime.checks.doctor import examine, table
-from seg_runtime.checks.probe import SUM, probe, probe_other, tiny_model
-from seg_runtime.engine.hardware import _numpy_features, cpu_features
-from seg_runtime.engine.providers import available_threads
+from seg_runtime.checks.doctor import doctor_table, examine
+from seg_runtime.checks.probe import SUM, Probe, _tiny_model
+from seg_runtime.engine import PROVIDERS, available_threads, cpu_features
+from seg_runtime.engine.hardware import _numpy_features
 
 from tests.support.commands import errors, in_a_process, seg_run
 from tests.support.wheels import fake_wheel, no_cuda
 
 
 def test_the_tiny_model_is_a_model() -> None:
-    proto = onnx.ModelProto.FromString(tiny_model())
+    proto = onnx.ModelProto.FromString(_tiny_model())
     onnx.checker.check_model(proto, full_check=True)
-    session = onnxruntime.InferenceSession(tiny_model(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(_tiny_model(), providers=["CPUExecutionProvider"])
     assert session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})[0].tolist() == [[[[SUM]]]]
 
 
 def test_a_provider_that_works_and_one_that_is_unknown() -> None:
-    assert probe("cpu").loads
+    assert Probe.of(PROVIDERS.get("cpu")).loads
     with pytest.warns(UserWarning, match="NoSuchExecutionProvider"):
-        assert not probe_other(onnxruntime, "NoSuchExecutionProvider").loads
+        assert not Probe.of_other(onnxruntime, "NoSuchExecutionProvider").loads
 
 
 def test_on_this_machine() -> None:
@@ -90,8 +90,8 @@ def test_features_agree_with_numpy() -> None:
 def test_the_table_tells_every_finding() -> None:
     report = examine("cpu")
     report["findings"] = [{"problem": "a problem", "fix": "the fix"}]
-    assert "a problem: the fix" in table(report)
-    assert errors(table(report)) == []
+    assert "a problem: the fix" in doctor_table(report)
+    assert errors(doctor_table(report)) == []
 
 
 def test_a_provider_that_was_asked_for_is_tried() -> None:

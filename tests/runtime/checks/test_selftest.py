@@ -11,16 +11,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_export.graph.stamp import stamped
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.graph import stamped
 from seg_runtime import Intensity, ModelError, Segmenter, SelfTestError
 from seg_runtime.checks.selftest import SelfTest
-from seg_runtime.model.golden import GOLDEN_KEY, Golden, Pixels, Sample
+from seg_runtime.model import GOLDEN_KEY
+from seg_runtime.model.golden import Golden, Pixels, Sample
 
 from tests.support.commands import seg_run
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight, spoil_one_weight_in
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 
 def golden_text(path: Path) -> str:
@@ -31,7 +31,7 @@ def golden_text(path: Path) -> str:
 @pytest.mark.parametrize("decision", ["argmax", "threshold"])
 def test_a_good_model_passes(make_model: MakeModel, geometry: str, decision: str) -> None:
     made = make_model(geometry=geometry, decision=decision, classes=3)
-    with Segmenter(made.path, "cpu", self_test=True) as segmenter:
+    with Segmenter(made.path, provider="cpu", self_test=True) as segmenter:
         report = segmenter.test_report
     assert report is not None
     figures = report["self_test"]
@@ -42,34 +42,35 @@ def test_a_good_model_passes(make_model: MakeModel, geometry: str, decision: str
 
 
 def test_without_asking_nothing_is_tested(model_file: Path) -> None:
-    assert Segmenter(model_file, "cpu").test_report is None
+    assert Segmenter(model_file, provider="cpu").test_report is None
 
 
 def test_one_spoiled_weight_fails(model_file: Path) -> None:
     with pytest.raises(SelfTestError, match=r"cpu does not answer the golden samples.*limit 1e-04") as caught:
-        Segmenter(resealed(model_file, spoil_one_weight), "cpu", self_test=True)
+        Segmenter(resealed(model_file, spoil_one_weight), provider="cpu", self_test=True)
     assert caught.value.exit_code == 1
     assert not caught.value.report["self_test"]["passed"]
-    assert Segmenter(resealed(model_file, lambda proto: None), "cpu", self_test=True)  # the change alone does not fail
+    unspoiled = resealed(model_file, lambda proto: None)
+    assert Segmenter(unspoiled, provider="cpu", self_test=True)  # the change alone does not fail
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"intensity": Intensity("zscore", std_floor=0.01)}, {"geometry": "stretch"}, {"threshold": 0.9}],
+    [{"intensity": Intensity("zscore", std_floor=0.01)}, {"method": "stretch"}, {"threshold": 0.9}],
 )
 def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) -> None:
     made = make_model(decision="threshold", classes=3)
     contract = changed(made.contract, **wrong)
     content = stamped(onnx.load(made.path), contract, golden_text(made.path))
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
-        Segmenter(content, "cpu", self_test=True)
+        Segmenter(content, provider="cpu", self_test=True)
 
 
 def test_a_file_without_samples_says_so(model: Made) -> None:
     content = stamped(onnx.load(model.path), model.contract)
-    assert Segmenter(content, "cpu")
+    assert Segmenter(content, provider="cpu")
     with pytest.raises(ModelError, match=r"carries no golden samples.*export it again"):
-        Segmenter(content, "cpu", self_test=True)
+        Segmenter(content, provider="cpu", self_test=True)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_damaged_samples_are_told(model: Made, damage: Callable[[str], str]) -> 
     text = damage(golden_text(model.path)) or "AAAA"
     content = stamped(onnx.load(model.path), model.contract, text)
     with pytest.raises(ModelError, match="golden samples cannot be read"):
-        Segmenter(content, "cpu", self_test=True)
+        Segmenter(content, provider="cpu", self_test=True)
 
 
 def test_the_command_line_passes_and_tells(model_file: Path) -> None:
@@ -195,8 +196,8 @@ def window_body(proto: onnx.ModelProto) -> onnx.GraphProto:
 
 @pytest.mark.parametrize("geometry", ["tile", "fit"])
 def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometry: str) -> None:
-    made = make_model(geometry=geometry, host=HostForm())
-    report = Segmenter(made.path, "cpu", self_test=True).test_report
+    made = make_model(geometry=geometry, options=HOST_READY)
+    report = Segmenter(made.path, provider="cpu", self_test=True).test_report
     assert report is not None
     assert report["self_test"]["logits_compared"] == 2 * 2 * 5 * 5  # samples, classes, every 16th of 68 px each way
     assert report["self_test"]["max_error_of_range"] < 1e-5
@@ -205,7 +206,7 @@ def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometr
         spoil_one_weight_in(window_body(proto))
 
     with pytest.raises(SelfTestError, match=r"error .* of the logits' range"):
-        Segmenter(resealed(made.path, spoil), "cpu", self_test=True)
+        Segmenter(resealed(made.path, spoil), provider="cpu", self_test=True)
 
 
 def test_golden_text_of_another_shape_is_refused() -> None:
@@ -221,6 +222,6 @@ def test_golden_text_of_another_shape_is_refused() -> None:
 )
 def test_tf32_is_seen_to_fail(make_model: MakeModel) -> None:
     made = make_model()
-    assert Segmenter(made.path, "cuda", self_test=True).test_report
+    assert Segmenter(made.path, provider="cuda", self_test=True).test_report
     with pytest.raises(SelfTestError, match="cuda does not answer"):
-        Segmenter(made.path, "cuda", fast_math=True, self_test=True)
+        Segmenter(made.path, provider="cuda", fast_math=True, self_test=True)

@@ -9,10 +9,13 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
+from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Segmenter
-from seg_runtime.engine.tuning import ORT_NAMES
+from seg_runtime.cli.rules import MODEL_RULES, Loaded
+from seg_runtime.engine import PROVIDERS
+from seg_runtime.support import check
 
-from tests.support.commands import errors, in_a_process, seg_run
+from tests.support.commands import errors, in_a_process, seg_run, written
 from tests.support.damage import breaking_model
 from tests.support.images import noise_image, picture
 from tests.support.models import Made, MakeModel
@@ -46,7 +49,7 @@ def test_the_masks_pixel_values_are_the_labels(model: Made) -> None:
     with Image.open("a_mask.png") as mask:
         labels = np.asarray(mask)
         colour = mask.convert("RGB").getpixel(tuple(int(v) for v in np.argwhere(labels.T == 1)[0]))
-    np.testing.assert_array_equal(labels, Segmenter(model.path, "cpu")("a.png").labels)
+    np.testing.assert_array_equal(labels, Segmenter(model.path, provider="cpu")("a.png").labels)
     assert set(labels.ravel().tolist()) == {0, 1}
     assert colour == model.contract.classes[1].color
 
@@ -247,12 +250,15 @@ def test_out_is_a_file(model_file: Path) -> None:
     assert Path("out").read_bytes() == b"precious"
 
 
-def test_a_long_name_is_done_or_told(model_file: Path) -> None:
-    result = seg_run("--model", model_file, "--out", "out", picture("n" * 240 + ".png"))
-    if result.exit_code == 0:
-        assert len(listing()) == 2
-    else:
-        assert len(errors(result.stderr)) == 1
+def test_a_long_name_is_done_and_one_that_is_too_long_told(model_file: Path) -> None:
+    """A file's name may have 255 bytes: `_mask.png` takes 9."""
+    words = ["--model", model_file, "--out", "out"]
+    assert seg_run(*words, picture("n" * 246 + ".png")).exit_code == 0
+    assert [len(name) for name in listing()] == [251, 255]
+    result = seg_run(*words, picture("o" * 247 + ".png"))
+    assert result.exit_code == 1
+    assert "too long" in result.stderr
+    assert [len(name) for name in listing()] == [251, 255]
 
 
 def test_a_model_that_fails_while_it_runs(model: Made) -> None:
@@ -308,7 +314,7 @@ def test_the_cache_is_off_unless_asked_for(model_file: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("provider", ["tensorrt", "openvino"])
 def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) -> None:
-    if ORT_NAMES[provider] in onnxruntime.get_available_providers():
+    if PROVIDERS.get(provider).ort_name in onnxruntime.get_available_providers():
         pytest.skip("this machine's wheel has it")
     result = seg_run("--model", model_file, "--provider", provider, "--out", "out", picture("a.png"))
     assert result.exit_code == 3
@@ -319,11 +325,48 @@ def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) 
 @no_cuda
 def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
     words = ["--model", model.path, "--cuda-graph", "--prefer-nhwc"]
-    for provider in ("cpu", "auto"):
-        result = seg_run(picture("a.png"), *words, "--provider", provider, "--overwrite")
+    graph, layout, tf32 = (
+        "note: --cuda-graph is ignored: only CUDA records one",
+        "note: --prefer-nhwc is ignored: it changes CUDA alone",
+        "note: --fast-math is ignored: only NVIDIA's GPUs have TF32",
+    )
+
+    def notes(*more: object) -> list[str]:
+        result = seg_run(*more)
         assert result.exit_code == 0
-        notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
-        assert notes == ["note: without effect on cpu: --cuda-graph, --prefer-nhwc"]
-    tested = seg_run("--self-test", *words, "--fast-math", "--provider", "cpu")
-    assert tested.stderr.count("note: without effect on cpu: --cuda-graph, --prefer-nhwc, --fast-math") == 1
-    assert "without effect" not in seg_run("b.png", picture("a.png"), *words[:2], "--provider", "cpu").stderr
+        return [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+
+    for provider in ("cpu", "auto"):
+        assert notes(picture("a.png"), *words, "--provider", provider, "--overwrite") == [graph, layout]
+    assert notes("--self-test", *words, "--fast-math", "--provider", "cpu") == [graph, layout, tf32]
+    assert notes(picture("b.png"), *words[:2], "--provider", "cpu") == []
+
+
+def test_what_segments_nothing_notes_the_options_of_segmenting(model_file: Path) -> None:
+    result = seg_run("--self-test", "--model", model_file, "--provider", "cpu", "--tta", "--jobs", 3)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["self_test"]["passed"]
+    for option in ("--tta", "--jobs"):
+        assert f"note: {option} is ignored: --self-test, --tune and --doctor do not use it" in result.stderr
+
+
+def test_the_signed_bytes_are_opened_and_no_cache(model_file: Path) -> None:
+    session = Segmenter(model_file, provider="cpu").session
+    arguments = written("a.png", "--cache", "kept", "--require-signature", "key.pub")
+    assert check(MODEL_RULES, Loaded(arguments, session)) == [
+        "--cache is ignored: only the bytes that were signed are opened"
+    ]
+
+
+def test_probabilities_that_a_model_cannot_give_are_refused_before_any_image(
+    regression: Made, make_model: MakeModel
+) -> None:
+    for path, needed in (
+        (regression.path, "a model of classes: leave it out"),
+        (make_model(host=HostForm()).path, "a host-ready file with probabilities: export it with"),
+    ):
+        result = seg_run("--model", path, "--out", "out", "--probabilities", "npy", picture("a.png"), picture("b.png"))
+        assert result.exit_code == 1
+        (line,) = errors(result.stderr)
+        assert line.startswith(f"error: --probabilities needs {needed}")
+        assert not Path("out").exists()

@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime import Segmenter
+from seg_runtime.engine import RunOptions, Tuning, open_on
 from seg_runtime.engine import cache as cache_module
 from seg_runtime.engine.cache import GRAPH, MAX_ENTRIES, SEAL, WEIGHTS, key
+from seg_runtime.engine.providers import Cpu
 from seg_runtime.engine.session import Session
-from seg_runtime.engine.tuning import Tuning
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.support.errors import ModelError
 
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import CPU, HOST_READY, Made, MakeModel
 
 
 def entries(folder: Path) -> list[Path]:
@@ -35,7 +36,7 @@ def logits(session: Session) -> np.ndarray:
 
 
 def opened(model: Path, folder: Path) -> Session:
-    return Session(model, "cpu", tuning=Tuning(cache=folder))
+    return Session(model, RunOptions(provider="cpu", tuning=Tuning(cache=folder)))
 
 
 def stamps(entry: Path) -> list[int]:
@@ -49,11 +50,11 @@ def filled(model_file: Path, tmp_path: Path) -> Path:
 
 
 def test_a_cached_session_answers_with_the_same_bits(model: Made, tmp_path: Path) -> None:
-    wanted = logits(Session(model.path, "cpu"))
+    wanted = logits(Session(model.path, CPU))
     for _ in range(2):
         np.testing.assert_array_equal(logits(opened(model.path, tmp_path)), wanted)
     (entry,) = entries(tmp_path)
-    assert entry.name == key(Session(model.path, "cpu").sha256, onnxruntime)
+    assert entry.name == key(Session(model.path, CPU).sha256, onnxruntime)
     assert {path.name for path in entry.iterdir()} <= {GRAPH, WEIGHTS, SEAL}
 
 
@@ -70,22 +71,22 @@ def test_the_entry_is_what_answers(model: Made, make_model: MakeModel, filled: P
     """Another model's graph under this one's name and seal: were the entry not used, the answer would not change."""
     other = make_model(seed=3)
     opened(other.path, filled)
-    mine, theirs = (filled / "seg-edge" / key(Session(m.path, "cpu").sha256, onnxruntime) for m in (model, other))
+    mine, theirs = (filled / "seg-edge" / key(Session(m.path, CPU).sha256, onnxruntime) for m in (model, other))
     seal = json.loads((theirs / SEAL).read_text())
     shutil.rmtree(mine)
     shutil.copytree(theirs, mine)
     (mine / SEAL).write_text(json.dumps({**seal, "name": mine.name}))
-    np.testing.assert_array_equal(logits(opened(model.path, filled)), logits(Session(other.path, "cpu")))
+    np.testing.assert_array_equal(logits(opened(model.path, filled)), logits(Session(other.path, CPU)))
 
 
-@pytest.mark.parametrize("host", [None, HostForm("uint8")])
+@pytest.mark.parametrize("options", [ExportOptions(), HOST_READY])
 @pytest.mark.parametrize("geometry", ["tile", "fit"])
-def test_both_forms(make_model: MakeModel, host: HostForm | None, geometry: str, tmp_path: Path) -> None:
-    made = make_model(geometry=geometry, host=host)
+def test_both_forms(make_model: MakeModel, options: ExportOptions, geometry: str, tmp_path: Path) -> None:
+    made = make_model(geometry=geometry, options=options)
     image = noise_image(150, 131)
-    wanted = Segmenter(made.path, "cpu")(image).labels
+    wanted = Segmenter(made.path, provider="cpu")(image).labels
     for _ in range(2):
-        segmenter = Segmenter(made.path, "cpu", tuning=Tuning(cache=tmp_path))
+        segmenter = Segmenter(made.path, provider="cpu", tuning=Tuning(cache=tmp_path))
         np.testing.assert_array_equal(segmenter(image).labels, wanted)
     assert len(entries(tmp_path)) == 1
 
@@ -146,10 +147,10 @@ def link_elsewhere(entry: Path) -> None:
 def test_a_damaged_or_foreign_entry_is_passed_over_and_written_anew(damage: object, model: Made, filled: Path) -> None:
     (entry,) = entries(filled)
     damage(entry)  # type: ignore[operator]
-    wanted = logits(Session(model.path, "cpu"))
+    wanted = logits(Session(model.path, CPU))
     np.testing.assert_array_equal(logits(opened(model.path, filled)), wanted)
     assert entries(filled) == [entry]
-    assert cache_module._whole(entry, entry.name)
+    assert cache_module._intact(entry, entry.name)
 
 
 def test_damaged_weights_are_seen(make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,9 +160,9 @@ def test_damaged_weights_are_seen(make_model: MakeModel, tmp_path: Path, monkeyp
     (entry,) = entries(tmp_path)
     assert (entry / WEIGHTS).stat().st_size > 0
     flip(entry / WEIGHTS, 40)
-    assert not cache_module._whole(entry, entry.name)
-    np.testing.assert_array_equal(logits(opened(made.path, tmp_path)), logits(Session(made.path, "cpu")))
-    assert cache_module._whole(entry, entry.name)
+    assert not cache_module._intact(entry, entry.name)
+    np.testing.assert_array_equal(logits(opened(made.path, tmp_path)), logits(Session(made.path, CPU)))
+    assert cache_module._intact(entry, entry.name)
 
 
 def test_a_sealed_entry_that_onnx_runtime_refuses(model: Made, filled: Path) -> None:
@@ -169,7 +170,7 @@ def test_a_sealed_entry_that_onnx_runtime_refuses(model: Made, filled: Path) -> 
     (entry / GRAPH).write_bytes(b"no model")
     (entry / SEAL).unlink()
     cache_module._seal(entry, entry.name)
-    np.testing.assert_array_equal(logits(opened(model.path, filled)), logits(Session(model.path, "cpu")))
+    np.testing.assert_array_equal(logits(opened(model.path, filled)), logits(Session(model.path, CPU)))
 
 
 def test_the_folder_is_private(filled: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_folder_open_to_others_is_not_used(model: Made, filled: Path) -> None:
     (filled / "seg-edge").chmod(0o770)
     damage_graph(entry)
     logits(opened(model.path, filled))
-    assert not cache_module._whole(entry, entry.name)  # neither read nor mended
+    assert not cache_module._intact(entry, entry.name)  # neither read nor mended
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "link", "/proc/below"])  # the last: nobody may write there
@@ -190,7 +191,7 @@ def test_a_folder_that_cannot_be(model: Made, tmp_path: Path, place: str) -> Non
     (tmp_path / "link").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link" / "seg-edge").symlink_to(tmp_path / "elsewhere")
-    np.testing.assert_array_equal(logits(opened(model.path, tmp_path / place)), logits(Session(model.path, "cpu")))
+    np.testing.assert_array_equal(logits(opened(model.path, tmp_path / place)), logits(Session(model.path, CPU)))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -201,7 +202,7 @@ def test_a_disk_that_is_full_after_the_model_was_made(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache_module, "_digest", full)
-    np.testing.assert_array_equal(logits(opened(model.path, tmp_path)), logits(Session(model.path, "cpu")))
+    np.testing.assert_array_equal(logits(opened(model.path, tmp_path)), logits(Session(model.path, CPU)))
     assert entries(tmp_path) == []
 
 
@@ -235,11 +236,9 @@ def test_bytes_are_bounded(model_file: Path, filled: Path, monkeypatch: pytest.M
 
 
 def test_a_model_that_onnx_runtime_refuses_is_told_as_without_a_cache(tmp_path: Path) -> None:
-    from seg_runtime.engine.providers import open_session
-    from seg_runtime.engine.tuning import Setup
-
+    provider = Cpu(RunOptions(provider="cpu", tuning=Tuning(cache=tmp_path)))
     with pytest.raises(ModelError, match="refuses the model"):
-        open_session(b"no model", Setup("cpu", tuning=Tuning(cache=tmp_path)), "0" * 64)
+        open_on(provider, b"no model", "0" * 64)
     assert entries(tmp_path) == []
 
 
@@ -251,10 +250,10 @@ def test_a_file_replaced_while_it_is_loaded_leaves_no_entry(model: Made, make_mo
     reading._thread.join()
     path.write_bytes(make_model(seed=3).path.read_bytes())
     with pytest.raises(ModelError, match="changed while it was loaded"):
-        Session(reading, "cpu", tuning=Tuning(cache=tmp_path / "cache"))
+        Session(reading, RunOptions(provider="cpu", tuning=Tuning(cache=tmp_path / "cache")))
     assert entries(tmp_path / "cache") == []
     path.write_bytes(model.path.read_bytes())
-    np.testing.assert_array_equal(logits(opened(path, tmp_path / "cache")), logits(Session(path, "cpu")))
+    np.testing.assert_array_equal(logits(opened(path, tmp_path / "cache")), logits(Session(path, CPU)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -262,13 +261,13 @@ def test_a_file_replaced_while_it_is_loaded_leaves_no_entry(model: Made, make_mo
 def test_names_that_onnx_runtime_cannot_open(model: Made, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(model.path.read_bytes())
-    np.testing.assert_array_equal(logits(Session(path, "cpu")), logits(Session(model.path, "cpu")))
+    np.testing.assert_array_equal(logits(Session(path, CPU)), logits(Session(model.path, CPU)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_a_folder_that_onnx_runtime_cannot_name(model: Made, tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"\xff")
-    np.testing.assert_array_equal(logits(opened(model.path, odd)), logits(Session(model.path, "cpu")))
+    np.testing.assert_array_equal(logits(opened(model.path, odd)), logits(Session(model.path, CPU)))
     assert entries(odd) == []
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Intensity, ModelError, Segmenter
 from seg_runtime.answers import answer_of
@@ -22,7 +23,7 @@ from tests.support.commands import errors, seg_run
 from tests.support.contracts import changed
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, picture
-from tests.support.models import Made, MakeModel
+from tests.support.models import CPU, HOST_READY, Made, MakeModel
 
 LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and steps by 64
 
@@ -31,7 +32,7 @@ LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and step
 def larger(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quick model exported again, with a larger window."""
     path = tmp_path_factory.mktemp("larger") / "model-380.onnx"
-    write(export(load(model.checkpoint), input_size=LARGER), path)
+    write(export(load(model.checkpoint), ExportOptions(input_size=LARGER)), path)
     return path
 
 
@@ -43,7 +44,7 @@ def whole_logits(session: Session, image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("size", [(1, 1), (68, 68), (70, 150), (197, 196), (300, 410)])
 def test_labels_do_not_depend_on_the_window(model: Made, larger: Path, size: tuple[int, int]) -> None:
     image = noise_image(*size, seed=5)
-    small, large = Session(model.path, "cpu"), Session(larger, "cpu")
+    small, large = Session(model.path, CPU), Session(larger, CPU)
     ours, theirs = whole_logits(small, image), whole_logits(large, image)
     error = np.abs(ours - theirs).max()
     assert error <= 1e-5 * max(1.0, float(np.ptp(ours)))
@@ -65,9 +66,9 @@ def test_labels_do_not_depend_on_the_window(model: Made, larger: Path, size: tup
 def test_the_cheapest_file_answers_and_the_record_names_it(
     model: Made, larger: Path, size: tuple[int, int], window: int
 ) -> None:
-    segmenter = Segmenter([model.path, larger], "cpu")
+    segmenter = Segmenter([model.path, larger], provider="cpu")
     result = segmenter(noise_image(*size, seed=5))
-    alone = Segmenter(model.path if window == 252 else larger, "cpu")
+    alone = Segmenter(model.path if window == 252 else larger, provider="cpu")
     assert result.record["model"]["sha256"] == alone.model_sha256
     assert result.record["model"]["window"] == [window, window]
     assert result.contract.geometry.input_shape == (window, window)
@@ -76,13 +77,13 @@ def test_the_cheapest_file_answers_and_the_record_names_it(
 
 
 def test_the_order_of_the_files_does_not_matter_for_the_choice(model: Made, larger: Path) -> None:
-    segmenter = Segmenter((larger, model.path), "cpu")
+    segmenter = Segmenter((larger, model.path), provider="cpu")
     assert segmenter(noise_image(60, 60)).contract.geometry.input_shape == (252, 252)
-    assert segmenter.model_sha256 == Segmenter(larger, "cpu").model_sha256
+    assert segmenter.model_sha256 == Segmenter(larger, provider="cpu").model_sha256
 
 
 def test_a_file_is_opened_when_it_is_needed(model: Made, larger: Path) -> None:
-    segmenter = Segmenter([model.path, larger.read_bytes()], "cpu")
+    segmenter = Segmenter([model.path, larger.read_bytes()], provider="cpu")
     members = segmenter._files.members
     first = segmenter(noise_image(60, 60)).record
     assert members[1].session is None
@@ -93,7 +94,7 @@ def test_a_file_is_opened_when_it_is_needed(model: Made, larger: Path) -> None:
 
 
 def test_milliseconds_count_once_every_file_has_been_measured(model: Made, larger: Path) -> None:
-    segmenter = Segmenter([model.path, larger], "cpu")
+    segmenter = Segmenter([model.path, larger], provider="cpu")
     small, large = segmenter._files.members
     small.ms, large.ms = [1.0, 1.0], [5.0]
     assert segmenter._files.choose((132, 132)) is large  # not measured enough: by pixels
@@ -104,7 +105,7 @@ def test_milliseconds_count_once_every_file_has_been_measured(model: Made, large
 
 
 def test_warming_up_measures_every_file(model: Made, larger: Path) -> None:
-    segmenter = Segmenter([model.path, larger], "cpu")
+    segmenter = Segmenter([model.path, larger], provider="cpu")
     segmenter.warm_up()
     members = segmenter._files.members
     assert [len(member.ms) for member in members] == [2, 2]
@@ -116,7 +117,7 @@ def test_warming_up_measures_every_file(model: Made, larger: Path) -> None:
 def test_a_file_that_changed_meanwhile(model: Made, larger: Path, make_model: MakeModel, tmp_path: Path) -> None:
     path = tmp_path / "second.onnx"
     path.write_bytes(larger.read_bytes())
-    segmenter = Segmenter([model.path, path], "cpu")
+    segmenter = Segmenter([model.path, path], provider="cpu")
     path.write_bytes(make_model(seed=3).path.read_bytes())
     with pytest.raises(ModelError, match=r"second.onnx changed since the start"):
         segmenter(noise_image(132, 132))
@@ -128,7 +129,7 @@ def test_a_file_that_changed_meanwhile(model: Made, larger: Path, make_model: Ma
     [
         ({"seed": 3}, "weights_sha256"),
         ({"classes": 3}, "weights_sha256"),
-        ({"geometry": "fit"}, "geometry is 'fit'; wanted 'tile'"),
+        ({"geometry": "fit"}, r"geometry\.method is 'fit'; wanted 'tile'"),
         ({"intensity": Intensity("zscore", std_floor=1e-3)}, "intensity"),
         ({"skip": "resize"}, "weights_sha256"),
     ],
@@ -138,11 +139,11 @@ def test_files_of_another_model_are_refused_by_the_first_difference(
 ) -> None:
     other = make_model(**change)
     with pytest.raises(ModelError, match=rf"model.onnx is not of the same model: its .*({word})"):
-        Segmenter([model.path, other.path], "cpu")
+        Segmenter([model.path, other.path], provider="cpu")
 
 
 def test_contracts_that_differ(model: Made) -> None:
-    contract = Session(model.path, "cpu").contract
+    contract = Session(model.path, CPU).contract
     check_same(contract, changed(contract, input_shape=(268, 268), output_shape=(84, 84)), "other.onnx")
     with pytest.raises(ModelError, match="margin"):
         check_same(contract, changed(contract, output_shape=(66, 66)), "other.onnx")
@@ -155,25 +156,24 @@ def test_contracts_that_differ(model: Made) -> None:
 
 def test_no_file_at_all() -> None:
     with pytest.raises(ModelError, match="no model"):
-        Segmenter([], "cpu")
+        Segmenter([], provider="cpu")
 
 
 def test_a_file_without_a_size_of_its_own_is_no_help(model: Made, make_model: MakeModel) -> None:
-    from seg_export.steps.hostready.prove import HostForm
 
-    with pytest.raises(ModelError, match="form is 'host-ready'"):
-        Segmenter([model.path, make_model(host=HostForm()).path], "cpu")
+    with pytest.raises(ModelError, match=r"file\.kind is 'host-ready'"):
+        Segmenter([model.path, make_model(options=HOST_READY).path], provider="cpu")
 
 
 def test_other_geometries_take_the_first_file(make_model: MakeModel, tmp_path: Path) -> None:
     made = make_model(geometry="fit")
-    write(export(load(made.checkpoint), input_size=LARGER), tmp_path / "larger.onnx")
-    segmenter = Segmenter([made.path, tmp_path / "larger.onnx"], "cpu")
+    write(export(load(made.checkpoint), ExportOptions(input_size=LARGER)), tmp_path / "larger.onnx")
+    segmenter = Segmenter([made.path, tmp_path / "larger.onnx"], provider="cpu")
     assert segmenter(noise_image(400, 400)).contract.geometry.input_shape == (252, 252)
 
 
 def test_both_self_tests_are_taken(model: Made, larger: Path) -> None:
-    segmenter = Segmenter([model.path, larger], "cpu", self_test=True)
+    segmenter = Segmenter([model.path, larger], provider="cpu", self_test=True)
     assert segmenter.test_report is not None
     assert segmenter.test_report["model"]["sha256"] == segmenter.model_sha256
     segmenter(noise_image(132, 132))
@@ -213,11 +213,11 @@ def test_the_self_test_tests_every_file(
 @pytest.fixture(scope="module")
 def four(model: Made) -> bytes:
     """The quick model again, four windows a call."""
-    return export(load(model.checkpoint), batch=4).content
+    return export(load(model.checkpoint), ExportOptions(batch=4)).content
 
 
 def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: bytes) -> None:
-    segmenter = Segmenter([model.path, four], "cpu")
+    segmenter = Segmenter([model.path, four], provider="cpu")
     one, batch = segmenter._files.members
     assert [m.calls((132, 132)) for m in (one, batch)] == [4, 1]
     assert [m.calls((132, 196)) for m in (one, batch)] == [6, 2]
@@ -228,11 +228,13 @@ def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: 
     assert chosen == [False, True, True]  # 2 against 5 ms, 8 against 5, 12 against 10
     result = segmenter(noise_image(132, 196, seed=5))
     assert result.contract.file.batch == 4
-    np.testing.assert_array_equal(result.labels, Segmenter(model.path, "cpu")(noise_image(132, 196, seed=5)).labels)
+    np.testing.assert_array_equal(
+        result.labels, Segmenter(model.path, provider="cpu")(noise_image(132, 196, seed=5)).labels
+    )
     assert len(batch.ms) == 3
 
 
 def test_the_contract_of_an_odd_second_file(model: Made) -> None:
     odd = changed(Contract.from_json(model.contract.to_json()), pixels="float", provenance=model.contract.provenance)
     with pytest.raises(ModelError, match="pixels is 'float'"):
-        Segmenter([model.path, stamped(onnx.load(model.path), odd)], "cpu")
+        Segmenter([model.path, stamped(onnx.load(model.path), odd)], provider="cpu")

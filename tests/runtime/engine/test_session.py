@@ -12,13 +12,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_runtime import ContractError, ModelError, ProviderError, SegError
-from seg_runtime.engine import tuning
+from seg_runtime.engine import PROVIDERS, RunOptions, Tuning, available_threads
 from seg_runtime.engine.binding import FixedBuffers
-from seg_runtime.engine.providers import available_threads, check_wheels, wheels
 from seg_runtime.engine.session import Session
-from seg_runtime.engine.tuning import ORT_NAMES, TF32_SWITCH, Setup, Tuning, note_started, provider_chain, settle_tf32
 from seg_runtime.model.contract import METADATA_KEY, VERSION
 from seg_runtime.model.digest import sealed
 from seg_runtime.model.modelfile import ModelFile
@@ -26,12 +24,12 @@ from seg_runtime.model.modelfile import ModelFile
 from tests.support.contracts import changed
 from tests.support.damage import breaking_model
 from tests.support.images import noise_image
-from tests.support.models import Made
-from tests.support.wheels import fake_wheel, no_cuda
+from tests.support.models import CPU, Made
+from tests.support.wheels import no_cuda
 
 
 def test_the_session_answers_as_torch_does(model: Made) -> None:
-    session = Session(model.path, "cpu")
+    session = Session(model.path, CPU)
     window = noise_image(252, 252).astype(np.float32).transpose(2, 0, 1)[None] / 255
     logits = session.run(window)
     assert logits.shape == (1, 2, 68, 68)
@@ -40,40 +38,40 @@ def test_the_session_answers_as_torch_does(model: Made) -> None:
 
 
 def test_the_contract_comes_from_the_file(model: Made) -> None:
-    assert Session(model.path, "cpu").contract == model.contract
+    assert Session(model.path, CPU).contract == model.contract
 
 
 def test_content_instead_of_a_path(model: Made) -> None:
-    by_content, by_path = Session(model.path.read_bytes(), "cpu"), Session(str(model.path), "cpu")
+    by_content, by_path = Session(model.path.read_bytes(), CPU), Session(str(model.path), CPU)
     assert by_content.sha256 == by_path.sha256
 
 
 @no_cuda
 def test_auto_says_that_it_took_the_cpu(model_file: Path) -> None:
     session = Session(model_file)
-    assert (session.provider_asked, session.provider) == ("auto", "cpu")
+    assert (session.options.provider, session.provider.name) == ("auto", "cpu")
 
 
 @no_cuda
 def test_cuda_is_cuda_or_an_error_with_the_fix(model_file: Path) -> None:
     with pytest.raises(ProviderError, match=r"CUDA cannot be used.*onnxruntime.*seg-edge\[gpu\]") as caught:
-        Session(model_file, "cuda")
+        Session(model_file, RunOptions(provider="cuda"))
     assert caught.value.exit_code == 3
 
 
 def test_unknown_provider(model_file: Path) -> None:
-    with pytest.raises(ProviderError, match=r"'tpu'.*auto or cpu or cuda"):
-        Session(model_file, "tpu")
+    with pytest.raises(ProviderError, match=r"'tpu'.*cpu, cuda, tensorrt, openvino"):
+        Session(model_file, RunOptions(provider="tpu"))
 
 
 def test_no_threads_at_all(model_file: Path) -> None:
     with pytest.raises(SegError, match="0 threads"):
-        Session(model_file, "cpu", threads=0)
+        Session(model_file, RunOptions(provider="cpu", threads=0))
 
 
 def test_threads_follow_the_affinity_of_the_process() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-    code += "from seg_runtime.engine.providers import available_threads as a; print(a())"
+    code += "from seg_runtime.engine import available_threads as a; print(a())"
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"1"]
     assert available_threads() >= 1
 
@@ -84,7 +82,7 @@ def test_without_contract_the_file_is_refused_by_name(model_file: Path, tmp_path
     bare = tmp_path / "bare.onnx"
     onnx.save(graph, bare)
     with pytest.raises(ContractError, match=r"bare.onnx carries no contract.*seg-export"):
-        Session(bare, "cpu")
+        Session(bare, CPU)
 
 
 def test_a_newer_contract_is_refused(model_file: Path) -> None:
@@ -93,13 +91,13 @@ def test_a_newer_contract_is_refused(model_file: Path) -> None:
     text = text.replace(f'"version": {VERSION}', f'"version": {VERSION + 1}')
     onnx.helper.set_model_props(graph, {METADATA_KEY: text})
     with pytest.raises(ContractError, match=rf"version {VERSION + 1}.*upgrade"):
-        Session(sealed(graph.SerializeToString()), "cpu")
+        Session(sealed(graph.SerializeToString()), CPU)
 
 
 def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
     grey = changed(model.contract, channels=1)
     with pytest.raises(ModelError, match="inputs and outputs"):
-        Session(stamped(onnx.load(model.path), grey), "cpu")
+        Session(stamped(onnx.load(model.path), grey), CPU)
 
 
 @pytest.mark.parametrize(
@@ -113,20 +111,20 @@ def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
 def test_files_that_are_no_model(name: str, content: bytes, word: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SegError, match=word):
-        Session(tmp_path / name, "cpu")
+        Session(tmp_path / name, CPU)
 
 
 def test_missing_model_and_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"does not exist.*SEG_MODEL"):
-        Session(tmp_path / "no.onnx", "cpu")
+        Session(tmp_path / "no.onnx", CPU)
     with pytest.raises(ModelError, match="cannot be read"):
-        Session(tmp_path, "cpu")
+        Session(tmp_path, CPU)
 
 
 def test_a_truncated_model_is_refused(model_file: Path) -> None:
     content = model_file.read_bytes()
     with pytest.raises(ModelError, match="cut short"):
-        Session(content[: len(content) // 2], "cpu")
+        Session(content[: len(content) // 2], CPU)
 
 
 def test_external_weights_are_refused(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,25 +132,12 @@ def test_external_weights_are_refused(model_file: Path, tmp_path: Path, monkeypa
     onnx.save_model(graph, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
     monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for them
     with pytest.raises(ModelError, match="keeps weights in another file"):
-        Session(tmp_path / "m.onnx", "cpu")
-
-
-def test_one_wheel_is_nothing_to_talk_about() -> None:
-    assert len(wheels()) == 1
-    assert check_wheels("cuda") == ""
-
-
-def test_two_wheels_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_wheel(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert "onnxruntime-gpu 1.20.0" in check_wheels("auto")
-    with pytest.raises(ProviderError, match=r"onnxruntime-gpu 1.20.0.*pip uninstall"):
-        check_wheels("cuda")
+        Session(tmp_path / "m.onnx", CPU)
 
 
 def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:
-    session = Session(breaking_model(model), "cpu")
-    with pytest.raises(SegError):
+    session = Session(breaking_model(model), CPU)
+    with pytest.raises(SegError, match="Gather"):
         session.warm_up()
 
 
@@ -162,98 +147,29 @@ def test_a_failure_while_running_is_an_error_in_words(model: Made) -> None:
 def test_other_providers_by_name_are_had_or_refused_with_the_fix(
     name: str, word: str, extra: str, model_file: Path
 ) -> None:
-    if ORT_NAMES[name] in onnxruntime.get_available_providers():
+    if PROVIDERS.get(name).ort_name in onnxruntime.get_available_providers():
         pytest.skip("this machine's wheel has it")
     with pytest.raises(ProviderError, match=rf"{word} cannot be used.*built without it.*seg-edge\[{extra}\]") as caught:
-        Session(model_file, name)
+        Session(model_file, RunOptions(provider=name))
     assert caught.value.exit_code == 3
 
 
-def chain(provider: str, **setup: object) -> dict[str, dict[str, str]]:
-    given = provider_chain(provider, Setup(provider, **setup))
-    assert given[-1] == "CPUExecutionProvider"
-    return dict(given[:-1])
-
-
-def test_the_options_of_cuda() -> None:
-    strict = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-    assert chain("cuda") == {"CUDAExecutionProvider": strict}
-    fast = chain("cuda", fast_math=True, tuning=Tuning(cuda_graph=True, prefer_nhwc=True))["CUDAExecutionProvider"]
-    assert fast == {**strict, "use_tf32": "1", "enable_cuda_graph": "1", "prefer_nhwc": "1"}
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_tensorrt_takes_half_precision_only_where_the_model_has_it(half: bool) -> None:
-    given = chain("tensorrt", half=half)
-    assert list(given) == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
-    assert given["TensorrtExecutionProvider"] == {"trt_fp16_enable": str(int(half))}
-
-
-STRICT, FAST = Setup(), Setup(fast_math=True)
-
-
-@pytest.fixture
-def unsettled(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A process in which nothing has been said about TF32."""
-    monkeypatch.setenv(TF32_SWITCH, "")  # so that it is put back as it was, afterwards
-    monkeypatch.delenv(TF32_SWITCH)
-    monkeypatch.setattr(tuning, "_tf32_allowed", [])
-    return monkeypatch
-
-
-def test_tf32_of_tensorrt_is_switched_off_for_the_process(unsettled: pytest.MonkeyPatch) -> None:
-    for provider in ("cpu", "cuda", "openvino"):
-        settle_tf32(provider, STRICT)
-    settle_tf32("cpu", FAST)
-    assert TF32_SWITCH not in os.environ
-    settle_tf32("tensorrt", STRICT)
-    assert os.environ[TF32_SWITCH] == "0"
-    settle_tf32("tensorrt", STRICT)
-    settle_tf32("cuda", STRICT)
-    for provider in ("cuda", "tensorrt"):
-        with pytest.raises(ProviderError, match=f"on {provider}, and NVIDIA_TF32_OVERRIDE=0 forbids it"):
-            settle_tf32(provider, FAST)
-
-
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_tensorrt_without_tf32_is_refused_after_a_session_with_it(provider: str, unsettled: pytest.MonkeyPatch) -> None:
-    settle_tf32(provider, FAST)
-    settle_tf32("tensorrt", STRICT)  # the library of the other was missing: nothing has read the switch
-    unsettled.delenv(TF32_SWITCH)
-    settle_tf32(provider, FAST)
-    note_started(provider, STRICT)
-    note_started("cpu", FAST)
-    settle_tf32("tensorrt", STRICT)
-    unsettled.delenv(TF32_SWITCH)
-    note_started(provider, FAST)
-    settle_tf32("cuda", STRICT)  # has an option of its own
-    with pytest.raises(ProviderError, match=rf"after a session on {provider} with it.*a process of its own"):
-        settle_tf32("tensorrt", STRICT)
-
-
-def test_an_environment_that_forces_tf32_is_refused(unsettled: pytest.MonkeyPatch) -> None:
-    unsettled.setenv(TF32_SWITCH, "1")
-    settle_tf32("tensorrt", FAST)
-    with pytest.raises(ProviderError, match="NVIDIA_TF32_OVERRIDE=1"):
-        settle_tf32("tensorrt", STRICT)
-
-
-def test_openvino_stays_in_the_models_precision() -> None:
-    given = chain("openvino", threads=3)["OpenVINOExecutionProvider"]
-    assert given == {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": "3"}
-
-
-@pytest.mark.parametrize("saving", [Tuning(shrink_memory=True), Tuning(process_arena=True), Tuning(None, True, True)])
+@pytest.mark.parametrize(
+    "saving", [Tuning(shrink_memory=True), Tuning(process_arena=True), Tuning(shrink_memory=True, process_arena=True)]
+)
 def test_memory_may_be_saved_without_changing_a_bit(model: Made, saving: Tuning) -> None:
     window = noise_image(252, 252).astype(np.float32).transpose(2, 0, 1)[None] / 255
-    wanted, session = Session(model.path, "cpu").run(window), Session(model.path, "cpu", tuning=saving)
+    wanted, session = (
+        Session(model.path, CPU).run(window),
+        Session(model.path, RunOptions(provider="cpu", tuning=saving)),
+    )
     for _ in range(3):
         np.testing.assert_array_equal(session.run(window), wanted)
 
 
 def test_fixed_buffers_answer_as_fresh_ones_do(model: Made) -> None:
     """On the CPU, whose memory they can be in, too; with threads that want them at once."""
-    session = Session(model.path, "cpu")
+    session = Session(model.path, CPU)
     fixed = FixedBuffers(onnxruntime, session._session, session.contract, "cpu")
     images = [noise_image(252, 252, seed=s).astype(np.float32).transpose(2, 0, 1)[None] / 255 for s in range(6)]
     with ThreadPoolExecutor(3) as pool:
@@ -263,7 +179,7 @@ def test_fixed_buffers_answer_as_fresh_ones_do(model: Made) -> None:
 
 
 def test_load_and_warm_up_are_timed_apart_and_told_once(model_file: Path) -> None:
-    session = Session(model_file, "cpu")
+    session = Session(model_file, CPU)
     session.warm_up()
     told = session.take_ms()
     assert set(told) == {"load", "warm_up"}
@@ -280,7 +196,7 @@ def test_a_file_that_is_written_to_while_it_is_loaded(
     reading._thread.join()
     path.write_bytes(make_model(seed=3).path.read_bytes())
     with pytest.raises(ModelError, match=r"model.onnx changed while it was loaded.*run it again"):
-        Session(reading, "cpu")
+        Session(reading, CPU)
 
 
 def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) -> None:
@@ -289,8 +205,8 @@ def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) ->
     reading = ModelFile(path)
     reading._thread.join()
     path.unlink()
-    with pytest.raises(ModelError):
-        Session(reading, "cpu")
+    with pytest.raises(ModelError, match=r"model.onnx"):
+        Session(reading, CPU)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -299,5 +215,5 @@ def test_a_model_from_a_pipe(model: Made, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(model.path.read_bytes()))
     writer.start()
-    assert Session(pipe, "cpu").sha256 == Session(model.path, "cpu").sha256
+    assert Session(pipe, CPU).sha256 == Session(model.path, CPU).sha256
     writer.join()

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from seg_export.options import ExportOptions
+from seg_export.pictures import pictures
 from seg_export.pipeline import export, write
-from seg_export.proof.pictures import pictures
 from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import BatchOptions, find_tasks, run
 from seg_runtime.formats.channels import group, stacked
@@ -29,7 +30,7 @@ def segmenter(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Segmente
     checkpoint = load(model.checkpoint)
     path = tmp_path_factory.mktemp("stains") / "model.onnx"
     write(export(replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))), path)
-    return Segmenter(path, "cpu")
+    return Segmenter(path, provider="cpu")
 
 
 def save_case(folder: Path, name: str, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
@@ -129,9 +130,15 @@ def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
         stacked([coarse, fine], ["a", "b"])
 
 
-@pytest.mark.parametrize("endings", [("_a", "_b"), ("_a", "_a", "_b"), ("_a", "", "_b"), ("_a", "x/y", "_b")])
-def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...]) -> None:
-    with pytest.raises(ContractError):
+@pytest.mark.parametrize(
+    ("endings", "came"),
+    [
+        (("_a", "_b"), "2 channel files; wanted 3"), (("_a", "_a", "_b"), "3 channel files"), (("_a", "", "_b"), "how its file.s name ends"),
+        (("_a", "x/y", "_b"), "how its file.s name ends"),
+    ],
+)  # fmt: skip
+def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...], came: str) -> None:
+    with pytest.raises(ContractError, match=came):
         changed(model.contract, channel_files=channel_files(*endings))
 
 
@@ -140,11 +147,11 @@ def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path:
     named = replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))
     for seed, name in enumerate(("a", "b")):
         save_case(tmp_path / "images", name, seed)
-    made = export(named, images=tmp_path, golden_images=tmp_path)
+    made = export(named, ExportOptions(images=tmp_path, golden=tmp_path))
     assert (made.parity.windows, made.contract.parity["images"]) == (2, "real")
     (tmp_path / "images" / "b_actin.tif").unlink()
     with pytest.raises(ImageError, match="b has no channel _actin"):
-        export(named, images=tmp_path)
+        export(named, ExportOptions(images=tmp_path))
 
 
 @pytest.mark.parametrize("masks", [True, False])

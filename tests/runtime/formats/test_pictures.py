@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from seg_runtime import ClassInfo, ImageError
 from seg_runtime.formats import from_array, from_pil, read_bytes
-from seg_runtime.formats.pictures import mask_image, write_pages
+from seg_runtime.formats.pictures import mask_image, prepare_pages
 from seg_runtime.pipeline import Array, is_grey
 from seg_runtime.pipeline.fit import fit_channels
 
@@ -373,7 +373,9 @@ CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (250, 100, 50)), Cl
 def test_a_mask_shows_indices_in_class_colours() -> None:
     labels = np.array([[0, 1], [2, 0]], np.uint8)
     file = io.BytesIO()
-    write_pages(file, [mask_image(labels, CLASSES)])
+    suffix, write = prepare_pages([mask_image(labels, CLASSES)])
+    write(file)
+    assert suffix == ".png"
     with Image.open(file) as mask:
         assert (mask.format, mask.mode) == ("PNG", "P")
         assert np.asarray(mask).tolist() == labels.tolist()
@@ -383,7 +385,9 @@ def test_a_mask_shows_indices_in_class_colours() -> None:
 def test_several_masks_make_a_tiff_of_palette_pages() -> None:
     pages = [np.full((3, 4), i, np.uint8) for i in range(3)]
     file = io.BytesIO()
-    write_pages(file, [mask_image(p, CLASSES) for p in pages])
+    suffix, write = prepare_pages([mask_image(p, CLASSES) for p in pages])
+    write(file)
+    assert suffix == ".tif"
     with Image.open(file) as mask:
         assert (mask.format, mask.n_frames) == ("TIFF", 3)
         for i in range(3):

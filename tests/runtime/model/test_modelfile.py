@@ -23,7 +23,10 @@ def test_the_content_is_taken_once(model_file: Path) -> None:
 
 
 def test_a_segmenter_takes_a_file_that_is_being_read(model_file: Path) -> None:
-    assert Segmenter(ModelFile(model_file), "cpu").model_sha256 == Segmenter(model_file, "cpu").model_sha256
+    assert (
+        Segmenter(ModelFile(model_file), provider="cpu").model_sha256
+        == Segmenter(model_file, provider="cpu").model_sha256
+    )
 
 
 def test_what_goes_wrong_is_raised_where_the_content_is_asked_for(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from seg_runtime import ModelError, SegError, Segmenter
-from seg_runtime.engine.tuning import Tuning
+from seg_runtime.engine import Tuning
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.model.signature import check_signature
 
@@ -76,19 +76,19 @@ def test_a_signed_model_runs(signed: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_in_python(signed: Path) -> None:
-    with Segmenter(signed / "model.onnx", "cpu", require_signature=signed / "ours.pub") as segmenter:
+    with Segmenter(signed / "model.onnx", provider="cpu", require_signature=signed / "ours.pub") as segmenter:
         assert segmenter.provider == "cpu"
 
 
 def test_another_key_is_refused(signed: Path) -> None:
     with pytest.raises(ModelError, match=r"no right signature.*other.pub.*get both again"):
-        Segmenter(signed / "model.onnx", "cpu", require_signature=signed / "other.pub")
+        Segmenter(signed / "model.onnx", provider="cpu", require_signature=signed / "other.pub")
 
 
 def test_without_a_signature_the_command_to_sign_is_named(copy: Path) -> None:
     (copy / "model.onnx.sig").unlink()
     with pytest.raises(ModelError, match=r"no signature model.onnx.sig.*model_signing sign key model.onnx"):
-        Segmenter(copy / "model.onnx", "cpu", require_signature=copy / "ours.pub")
+        Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub")
 
 
 def test_another_file_with_a_right_digest_is_refused(copy: Path, make_model: object) -> None:
@@ -123,14 +123,14 @@ def test_a_statement_exchanged_inside_the_signature_is_refused(copy: Path, make_
     place.write_text(json.dumps(bundle))
     assert b"sha256" in base64.b64decode(bundle["dsseEnvelope"]["payload"])
     with pytest.raises(ModelError, match="no right signature"):
-        Segmenter(copy / "model.onnx", "cpu", require_signature=copy / "ours.pub")
+        Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"dsseEnvelope": {}}'])
 def test_garbage_is_no_signature(copy: Path, content: bytes) -> None:
     (copy / "model.onnx.sig").write_bytes(content)
     with pytest.raises(ModelError, match="no right signature"):
-        Segmenter(copy / "model.onnx", "cpu", require_signature=copy / "ours.pub")
+        Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub")
 
 
 @pytest.mark.parametrize(("content", "word"), [(None, "cannot be read"), (b"no key", "no right signature")])
@@ -139,12 +139,12 @@ def test_a_key_that_is_none(copy: Path, content: bytes | None, word: str) -> Non
     if content is not None:
         key.write_bytes(content)
     with pytest.raises(SegError, match=word):
-        Segmenter(copy / "model.onnx", "cpu", require_signature=key)
+        Segmenter(copy / "model.onnx", provider="cpu", require_signature=key)
 
 
 def test_content_without_a_file_has_no_signature(signed: Path) -> None:
     with pytest.raises(ModelError, match="has no signature"):
-        Segmenter((signed / "model.onnx").read_bytes(), "cpu", require_signature=signed / "ours.pub")
+        Segmenter((signed / "model.onnx").read_bytes(), provider="cpu", require_signature=signed / "ours.pub")
 
 
 def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
@@ -164,14 +164,14 @@ def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
 
 def test_a_model_that_must_be_signed_takes_no_cache(copy: Path, tmp_path: Path) -> None:
     tuning = Tuning(cache=tmp_path / "cache")
-    Segmenter(copy / "model.onnx", "cpu", require_signature=copy / "ours.pub", tuning=tuning)
+    Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub", tuning=tuning)
     assert not (tmp_path / "cache").exists()
-    Segmenter(copy / "model.onnx", "cpu", tuning=tuning)
+    Segmenter(copy / "model.onnx", provider="cpu", tuning=tuning)
     assert (tmp_path / "cache").exists()
 
 
 def test_every_one_of_several_files_must_be_signed_before_anything_is_done(copy: Path, model: Made) -> None:
     key = copy / "ours.pub"
     with pytest.raises(ModelError, match="signature"):
-        Segmenter([copy / "model.onnx", model.path], "cpu", require_signature=key)
-    Segmenter([copy / "model.onnx", copy / "model.onnx"], "cpu", require_signature=key)
+        Segmenter([copy / "model.onnx", model.path], provider="cpu", require_signature=key)
+    Segmenter([copy / "model.onnx", copy / "model.onnx"], provider="cpu", require_signature=key)

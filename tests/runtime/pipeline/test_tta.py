@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Contract, ModelError, Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.pipeline import Array, Float, mirror_index, segment
 from seg_runtime.pipeline.postprocess import activate
-from seg_runtime.pipeline.tta import VIEWS, averaged, check_turnable, turned, turned_back
+from seg_runtime.pipeline.tta import VIEWS, averaged, turned, turned_back
 
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 TINY = contract(4, 2, stride=2)
 MULTILABEL = contract(4, 2, stride=2, decision="threshold", threshold=0.45)
@@ -147,7 +146,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
     infer = averaged(made.torch_run, made.contract)
     wanted, scores = segment(image, made.contract, infer, answer_of(made.contract), probabilities=True)
     np.testing.assert_array_equal(answer_of(made.contract).segment(image, infer), wanted)
-    with Segmenter(made.path, "cpu", tta=True) as segmenter:
+    with Segmenter(made.path, provider="cpu", tta=True) as segmenter:
         result = segmenter(image)
         assert np.abs(result.probabilities - scores).max() < 1e-5
         undecided = answer_of(made.contract).margins(np.log(scores)) < 1e-4
@@ -155,7 +154,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
         assert undecided.mean() < 1e-3
         np.testing.assert_array_equal(segmenter(image, probabilities=True).probabilities, result.probabilities)
         assert result.record["model"]["tta"] is True
-    with Segmenter(made.path, "cpu") as segmenter:
+    with Segmenter(made.path, provider="cpu") as segmenter:
         result = segmenter(image)
         assert result.record["model"]["tta"] is False
         assert (result.labels != wanted).mean() > 0.01
@@ -165,7 +164,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
     ("contract", "words"),
     [
         (changed(TINY, dtype="uint8"), "host-ready"),
-        (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "4 rows and 6 columns"),
+        (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "square windows"),
         (changed(TINY, input_shape=(4,), output_shape=(2,)), "square"),
         (changed(TINY, provenance={"orientation": "upright"}), "stay upright"),
     ],
@@ -176,17 +175,18 @@ def test_a_model_that_cannot_be_turned_is_refused(contract: Contract, words: str
         averaged(one_corner, contract)
 
 
-def test_the_orientation_any_and_an_unknown_one_are_turned() -> None:
-    check_turnable(TINY)
-    check_turnable(changed(TINY, provenance={"orientation": "any"}))
+@pytest.mark.parametrize("provenance", [{}, {"orientation": "any"}])
+def test_the_orientation_any_and_an_unknown_one_are_turned(provenance: dict[str, str]) -> None:
+    scores = averaged(one_corner, changed(TINY, provenance=provenance))(np.zeros((1, 1, 4, 4), np.float32))
+    assert scores.shape == (1, 2, 2, 2)
 
 
 def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path) -> None:
     Image.fromarray(noise_image(20, 30)).save(tmp_path / "a.png")
-    path = make_model(host=HostForm()).path
+    path = make_model(options=HOST_READY).path
     done = seg_run("--model", path, "--out", tmp_path / "out", "--tta", tmp_path / "a.png")
     assert done.exit_code == 1
-    assert "--tta with a host-ready file" in done.stderr
+    assert "--tta needs a file that takes windows" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -84,7 +84,7 @@ def test_malicious_checkpoint_is_refused_and_not_executed(tmp_path: Path) -> Non
 
 def test_malicious_plain_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(pickle.dumps(Trap(tmp_path / "sprung"), protocol=2))
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"model\.pt"):
         load(tmp_path / "model.pt")
     assert not (tmp_path / "sprung").exists()
 
@@ -113,7 +113,7 @@ def test_foreign_file_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_truncated_file_is_refused(saved: Path, share: float) -> None:
     data = saved.read_bytes()
     saved.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"model\.pt"):
         load(saved)
 
 
@@ -136,13 +136,13 @@ def test_missing_part_is_refused(saved: Path, key: str) -> None:
     parts = content(saved)
     del parts[key]
     torch.save(parts, saved)
-    with pytest.raises(SegError):
+    with pytest.raises(SegError, match=rf"lacks .*{key}"):
         load(saved)
 
 
 def test_spoiled_contract_is_refused(saved: Path) -> None:
     torch.save({**content(saved), "contract": "{}"}, saved)
-    with pytest.raises(ContractError):
+    with pytest.raises(ContractError, match="version"):
         load(saved)
 
 

@@ -47,7 +47,7 @@ def test_stack_is_refused(tmp_path: Path) -> None:
 def test_stack_of_masks_is_refused(tmp_path: Path) -> None:
     page = Image.fromarray(disc())
     page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
-    with pytest.raises(SegError):
+    with pytest.raises(SegError, match="several pages"):
         read_mask(tmp_path / "a.tif")
 
 

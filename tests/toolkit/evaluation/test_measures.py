@@ -137,15 +137,11 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
 
 
 @pytest.mark.parametrize(("metric", "package"), [("hd95", "surface_distance"), ("rand", "skimage")])
-def test_a_missing_package_names_its_extra(
-    tmp_path: Path, constant: Path, child_env: dict[str, str], metric: str, package: str
-) -> None:
+def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metric: str, package: str) -> None:
     """In a process in which Python cannot find it."""
     code = WITHOUT.format(package=package)
     words = ["--evaluate", str(constant), str(tmp_path / "pairs"), "--metrics", metric]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], env=child_env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert (
         done.stderr == f"error: {package} not installed; wanted the extra 'metrics': pip install 'seg-edge[metrics]'\n"
@@ -166,7 +162,7 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     checkpoint = load(out)
     write(export(checkpoint), tmp_path / "m.onnx")
     counts = []
-    with Segmenter(tmp_path / "m.onnx", "cpu", tta=True) as segmenter:
+    with Segmenter(tmp_path / "m.onnx", provider="cpu", tta=True) as segmenter:
         for case in cases_of("pairs", data, print):
             example = case.read(checkpoint.classes)
             counts.append(confusion(example.labels, segmenter(example.image).labels, 2))

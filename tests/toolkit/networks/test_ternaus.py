@@ -146,7 +146,8 @@ def test_weights_that_do_not_fit_are_refused_by_name() -> None:
 
 @pytest.mark.parametrize("arguments", [{"width": 3}, {"width": 0}, {"classes": 0}, {"margin": 16}, {"in_channels": 0}])
 def test_wrong_arguments(arguments: dict[str, int]) -> None:
-    with pytest.raises(SegError):
+    [(name, value)] = arguments.items()
+    with pytest.raises(SegError, match=rf"{name}\W+{value}"):
         TernausNet(**arguments)
 
 

@@ -74,7 +74,8 @@ def test_refused_size_names_the_nearest_valid_ones(size: int, near: tuple[str, .
     "arguments", [{"skip": "add"}, {"classes": 0}, {"width": 0}, {"in_channels": 0}, {"dropout": 1.0}, {"depth": 0}]
 )
 def test_impossible_arguments_are_refused(arguments: dict[str, object]) -> None:
-    with pytest.raises(SegError):
+    [(name, value)] = arguments.items()
+    with pytest.raises(SegError, match=rf"{name}\W+{value}"):
         UNet(**arguments)  # type: ignore[arg-type]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
 from seg_runtime.answers import answer_of
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.pipeline import Grid, segment

@@ -6,14 +6,13 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from ..format import NPY, Answered, Failures, Format, Output, Page, ReadOptions, Source
-from ..pictures import MASK, PROBABILITIES_TIFF, planes_of, volume_of
+from ..format import NPY, Answered, Failures, Format, Output, Page, ReadOptions, Source, Write
+from ..pictures import MASK, PROBABILITIES, planes_of, volume_of
 from .read import NoPictureError, decode_dicom
 from .study import Stack, find_stacks
 from .write import SEG_FORMS, write_seg
@@ -95,14 +94,16 @@ class Dicom(Format):
             return {}
         if self.note(source):
             return {"mask": MASK}
-        return {form: Output(f"seg_{form}", (".dcm",), partial(_write_seg, form=form)) for form in SEG_FORMS}
+        return {form: Output(f"seg_{form}", (".dcm",), partial(_prepare_seg, form=form)) for form in SEG_FORMS}
 
     def probabilities(self) -> Mapping[str, Output]:
         """NPY and TIFF."""
-        return {"npy": NPY, "tiff": PROBABILITIES_TIFF}
+        return {"npy": NPY, "tiff": PROBABILITIES}
 
     def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
         """Counts and versions; nothing that the files say of a person."""
+        from importlib.metadata import version  # costs each start 15 ms
+
         assert isinstance(source, Series)
         return {
             "input": {"name": source.path.name or source.stem.name, "files": len(source.files)},
@@ -116,7 +117,7 @@ class Dicom(Format):
         return f"{source.path} got a plain mask and no DICOM SEG: {reason}" if reason else ""
 
 
-def _write_seg(file: BinaryIO, results: Sequence[Answered], source: Source, form: str) -> None:
+def _prepare_seg(results: Sequence[Answered], source: Source, form: str) -> tuple[str, Write]:
     assert isinstance(source, Series)
     labels = np.concatenate([planes_of(r.answer) for r in results])
     record, contract = results[0].record, results[0].contract
@@ -124,4 +125,4 @@ def _write_seg(file: BinaryIO, results: Sequence[Answered], source: Source, form
         source.stack.headers(), labels, contract, record["model"]["sha256"], form, source.stack.placed,
         str(source.path), record["versions"]["onnxruntime"],
     )  # fmt: skip
-    file.write(seg)
+    return ".dcm", lambda file: file.write(seg)

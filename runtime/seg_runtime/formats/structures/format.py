@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ...model import MAX_PIXELS, ClassInfo, Contract, Voxels
 from ...pipeline import Array, Float
-from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source
-from .atoms import SUFFIXES, WANTED, Structure, load_gemmi, read_structure
+from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source, Write
+from .atoms import SUFFIXES, Structure, load_gemmi, read_structure
 from .voxels import Lattice
 
 LINING_ANGSTROM = 4.0  # between a residue's heavy atom and the centre of a voxel of its site
@@ -30,7 +30,7 @@ _STARTS, _INTERVALS = (5, 6, 7), (8, 9, 10)  # words of the header, x, y, z
 class Structures(Format):
     """PDB and mmCIF files: the answer is a map that lies over the structure."""
 
-    title = WANTED
+    title = "a structure of atoms"
     suffixes = SUFFIXES
     axes = 3
 
@@ -50,11 +50,11 @@ class Structures(Format):
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Labels as a map."""
-        return {"mask": Output("mask", (_SUFFIX,), _write_labels)} if data == "labels" else {}
+        return {"mask": Output("mask", (_SUFFIX,), _prepare_labels)} if data == "labels" else {}
 
     def probabilities(self) -> Mapping[str, Output]:
         """NPY, and a map of the likeliest class that is not the background."""
-        return {"npy": NPY, "map": Output("probabilities_map", (_SUFFIX,), _write_probability)}
+        return {"npy": NPY, "map": Output("probabilities_map", (_SUFFIX,), _prepare_probability)}
 
     def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
         """The grid and each site."""
@@ -67,12 +67,15 @@ def _site(result: Answered) -> Site:
     return result.place
 
 
-def _write_labels(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
-    _site(results[0]).write_labels(file, results[0].answer)
+def _prepare_labels(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+    [result] = results
+    return _SUFFIX, lambda file: _site(result).write_labels(file, result.answer)
 
 
-def _write_probability(file: BinaryIO, results: Sequence[Answered], source: Source) -> None:
-    _site(results[0]).write_probability(file, results[0].probabilities)
+def _prepare_probability(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+    [result] = results
+    scores = result.probabilities
+    return _SUFFIX, lambda file: _site(result).write_probability(file, scores)
 
 
 @dataclass(frozen=True, kw_only=True)

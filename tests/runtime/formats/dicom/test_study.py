@@ -29,7 +29,7 @@ REFUSED = {
     "MR_truncated.dcm": "is truncated (8130 of 8192 bytes of pixel data)",
     "eCT_Supplemental.dcm": "mixes grey values with palette colours",
     "liver.dcm": "is a segmentation (Segmentation Storage)",
-    "no_meta.dcm": "is not an image that can be read",
+    "no_meta.dcm": "carries no image",
     "rtstruct.dcm": "carries no image (RT Structure Set Storage)",
 }
 PLAIN = {

@@ -3,8 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from seg_runtime.support.errors import SegError
-from seg_toolkit.checkpoints import load
+from seg_toolkit.checkpoints import load, save
 from seg_toolkit.data.readers import READERS
 
 from samples.generators import generator
@@ -49,10 +50,18 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
         put(data / "masks" / f"{number}.png", disc() * 0)
     words = [data, *SMALL, "--steps", "2", "--classes", "background=0,spot=255", "-o", out]
     assert seg_train(*words, "--empty-dice", "one").exit_code == 0
-    spot = seg_train(data, "--evaluate", out).stdout.splitlines()[2].split()
-    assert spot in (["spot", "1.0000", "1.0000"], ["spot", "0.0000", "0.0000"])  # found nothing or something: a number
-    wholly = seg_train(data, "--evaluate", out, "--empty-dice", "skip").stdout.splitlines()[2].split()
-    assert wholly == ["spot", *{"1.0000": ["-", "-"], "0.0000": ["0.0000", "0.0000"]}[spot[1]]]
+    for found, as_trained, asked in (
+        (0, "1.0000", "-"),
+        (1, "0.0000", "0.0000"),
+    ):  # nothing, which is right; all, which is wrong
+        checkpoint = load(out)
+        checkpoint.state["head.weight"].zero_()
+        checkpoint.state["head.bias"][:] = torch.tensor([1.0 - found, found])
+        save(checkpoint, out)
+        spot = seg_train(data, "--evaluate", out).stdout.splitlines()[2].split()
+        assert spot == ["spot", as_trained, as_trained]
+        spot = seg_train(data, "--evaluate", out, "--empty-dice", "skip").stdout.splitlines()[2].split()
+        assert spot == ["spot", asked, asked]
 
 
 def test_an_unknown_reader_names_the_known_ones(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class Objective(ABC):
     def __init__(
         self, contract: Contract, classes: Sequence[ClassValues] = (), settings: Settings | None = None
     ) -> None:
-        """Set it up; see `objective_of`."""
+        """Of a contract, with the classes by which cases are read and the settings of the training."""
         self.contract, self.classes, self.settings = contract, tuple(classes), settings or Settings()
 
     @classmethod

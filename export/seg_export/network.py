@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-
 import onnx
 import torch
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.errors import SegError
-from seg_toolkit.networks import Network
+from seg_runtime import Contract, SegError
+from torch import nn
 
-OPSET = 18
-IR_VERSION = 9  # ONNX Runtime 1.18 loads IR up to 10
+from .graph import IR_VERSION, OPSET, silenced
 
 
-def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
+def to_onnx(model: nn.Module, contract: Contract) -> onnx.ModelProto:
     """The network as a checked ONNX model.
 
     Args:
@@ -32,7 +25,7 @@ def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
     """
     window = torch.zeros(1, contract.input.channels, *contract.geometry.input_shape)
     try:
-        with _quiet():
+        with silenced():
             program = torch.onnx.export(
                 model.eval(), (window,), dynamo=True, opset_version=OPSET, input_names=["image"], output_names=["logits"],
                 external_data=False, optimize=True, verbose=False,
@@ -47,19 +40,6 @@ def to_onnx(model: Network, contract: Contract) -> onnx.ModelProto:
             f"torch could not export the network ({error})", "", "check the versions in constraints.txt"
         ) from error
     return graph
-
-
-@contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
-    """Exporter chatter is kept off the screen: what matters is raised or measured by parity."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
 
 
 def _forget_where_it_was_made(graph: onnx.ModelProto) -> None:

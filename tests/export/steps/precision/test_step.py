@@ -7,20 +7,17 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from PIL import Image
+from seg_export.options import ExportOptions, Watching
 from seg_export.pipeline import export
 from seg_export.proof.golden import COUNT
-from seg_export.steps.hostready.prove import HostForm
-from seg_export.steps.precision import make
-from seg_export.steps.precision.make import Precision
 from seg_runtime import Segmenter, SelfTestError
-from seg_runtime.model.contract import VERSION
+from seg_runtime.engine.session import Session
 from seg_runtime.model.digest import sealed
-from seg_runtime.support.errors import ParityError, SegError
+from seg_runtime.support import OptionsError, ParityError, SegError
 from seg_toolkit.checkpoints import save
 
 from tests.support.bright import bright, folder, two_tone
 from tests.support.commands import seg_export
-from tests.support.contracts import changed
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +27,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(data):
-    return {name: export(bright(), precision=Precision(name, data)).content for name in ("int8", "fp16")}
+    return {
+        name: export(bright(), ExportOptions(precision=name, calibration=data)).content for name in ("int8", "fp16")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("name", ["int8", "fp16"])
 def test_file_record_and_self_test_know_the_precision(files, name):
     image = two_tone(9)
-    with Segmenter(files[name], "cpu", self_test=True) as segmenter:
+    with Segmenter(files[name], provider="cpu", self_test=True) as segmenter:
         assert segmenter.contract.file.precision == name
         figures = segmenter.contract.parity[name]
         result = segmenter(image)
@@ -70,40 +69,43 @@ def spoiled(content, change):
 
 @pytest.mark.parametrize("name", ["int8", "fp16"])
 def test_spoiled_weights_fail_the_self_test(files, name):
-    assert Segmenter(spoiled(files[name], lambda v: v), "cpu", self_test=True)
+    assert Segmenter(spoiled(files[name], lambda v: v), provider="cpu", self_test=True)
     with pytest.raises(SelfTestError, match="does not answer the golden samples"):
-        Segmenter(spoiled(files[name], lambda v: (v * 0.95).astype(v.dtype)), "cpu", self_test=True)
+        Segmenter(spoiled(files[name], lambda v: (v * 0.95).astype(v.dtype)), provider="cpu", self_test=True)
 
 
 def test_kernels_that_saturate_are_refused_at_export(monkeypatch, data):
     """As a processor without VNNI would: what goes beyond is cut off."""
-    run = make.Session.run
+    run = Session.run
 
     def cut_off(self, window):
         logits = run(self, window)
         return np.clip(logits, -2, 2) if self.contract.file.precision == "int8" else logits
 
-    monkeypatch.setattr(make.Session, "run", cut_off)
+    monkeypatch.setattr(Session, "run", cut_off)
     with pytest.raises(ParityError, match=r"int8 kernels of this processor err by .*--reduce-range"):
-        export(bright(), precision=Precision("int8", data))
+        export(bright(), ExportOptions(precision="int8", calibration=data))
 
 
 @pytest.mark.parametrize("name", ["int8", "fp16"])
 def test_host_ready(data, files, name):
-    exported = export(bright(), precision=Precision(name, data), host=HostForm())
+    exported = export(bright(), ExportOptions(precision=name, calibration=data, host_ready=True))
     assert exported.contract.parity["host_ready"]["differing"] == 0
     assert (exported.contract.file.precision, exported.contract.file.kind) == (name, "host-ready")
     image = two_tone(5)
-    with Segmenter(exported.content, "cpu", self_test=True) as host, Segmenter(files[name], "cpu") as window:
+    with (
+        Segmenter(exported.content, provider="cpu", self_test=True) as host,
+        Segmenter(files[name], provider="cpu") as window,
+    ):
         assert np.array_equal(host(image).labels, window(image).labels)
 
 
 def test_the_same_checkpoint_gives_the_same_file(data, files):
-    assert export(bright(), precision=Precision("int8", data)).content == files["int8"]
+    assert export(bright(), ExportOptions(precision="int8", calibration=data)).content == files["int8"]
 
 
 def test_activations_beyond_fp16_stay_in_float(data):
-    exported = export(bright(gain=1e5), precision=Precision("fp16", data))
+    exported = export(bright(gain=1e5), ExportOptions(precision="fp16", calibration=data))
     assert len(exported.contract.parity["fp16"]["in_float"]) > 4
     assert exported.contract.parity["fp16"]["drop"] == 0
 
@@ -137,18 +139,15 @@ def test_the_command_line_tells_the_cost(saved, data, tmp_path):
         "layers in float",
     ):
         assert words in result.stdout
-    with Segmenter(target, "cpu", self_test=True) as segmenter:
+    with Segmenter(target, provider="cpu", self_test=True) as segmenter:
         assert segmenter.test_report["self_test"]["samples"] == 2 * COUNT
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--precision", "int8"], "--precision int8 without --calibration; wanted real images: add --calibration DIR"),
-        (["--precision", "fp16"], "without --calibration"),
-        (["--calibration", "DATA"], "--calibration or --reduce-range for fp32"),
-        (["--no-reduce-range"], "--calibration or --reduce-range for fp32"),
-        (["--precision", "fp16", "--calibration", "DATA", "--reduce-range"], "--reduce-range for fp16"),
+        (["--precision", "int8"], "--precision needs real images: add --calibration DIR"),
+        (["--precision", "fp16"], "--precision needs real images: add --calibration DIR"),
         (["--precision", "int8", "--calibration", "EMPTY"], "has no images"),
         (["--precision", "int8", "--calibration", "nowhere"], "--calibration nowhere is no folder"),
         (["--precision", "int8", "--calibration", "FLOATS"], "grey values"),
@@ -160,14 +159,14 @@ def test_wrong_options_are_one_line(saved, data, tmp_path, arguments, says):
         (tmp_path / place).mkdir()
     Image.fromarray(two_tone(0).astype(np.float32)).save(tmp_path / "floats" / "a.tif")
     result = seg_export(saved, tmp_path / "m.onnx", *[places.get(a, a) for a in arguments])
-    assert result.exit_code == 1
+    assert result.exit_code == (OptionsError.exit_code if "needs" in says else 1)
     assert says in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert not (tmp_path / "m.onnx").exists()
 
 
 def test_one_image_is_enough(tmp_path):
-    exported = export(bright(), precision=Precision("int8", folder(tmp_path, count=1)))
+    exported = export(bright(), ExportOptions(precision="int8", calibration=folder(tmp_path, count=1)))
     assert exported.contract.parity["int8"]["calibration"]["images"] == 1
 
 
@@ -176,18 +175,36 @@ def test_images_of_one_class_prove_nothing(tmp_path):
     for path in (dark / "images").iterdir():
         Image.fromarray((two_tone(1) // 4).astype(np.uint8)).save(path)
     with pytest.raises(ParityError, match="fp32 finds one class only on these images"):
-        export(bright(), precision=Precision("int8", dark))
+        export(bright(), ExportOptions(precision="int8", calibration=dark))
 
 
 def test_a_constant_network_is_refused(data):
     source = bright()
     source.state = {k: v * 0 if k == "head.weight" else v for k, v in source.state.items()}
     with pytest.raises(ParityError, match="fp32 finds one class only"):
-        export(source, precision=Precision("int8", data))
+        export(source, ExportOptions(precision="int8", calibration=data))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (["--calibration", "nowhere"], "--calibration is ignored: fp32 is not fitted to images"),
+        (["--no-reduce-range"], "--reduce-range is ignored: it is about the weights of int8"),
+    ],
+)
+def test_options_that_do_nothing_for_fp32_are_noted(saved, tmp_path, arguments, note):
+    result = seg_export(saved, tmp_path / "m.onnx", *arguments)
+    assert result.exit_code == 0, result.output
+    assert f"note: {note}\n" in result.stderr
+
+
+def test_int8_is_optimized_whether_asked_to_or_not(data, files):
+    notes = []
+    options = ExportOptions(precision="int8", calibration=data, optimize=True, tune=True)
+    assert export(bright(), options, Watching(note=notes.append)).content == files["int8"]
+    assert notes == [f"{option} is ignored: int8 models are always optimized" for option in ("--optimize", "--tune")]
 
 
 def test_unknown_precision(data):
-    with pytest.raises(SegError, match="precision 'fp8'; wanted int8 or fp16"):
-        Precision("fp8", data)
-    source = changed(bright().contract, precision="int8")
-    assert source.version == VERSION
+    with pytest.raises(SegError, match="--precision needs fp32 or int8 or fp16"):
+        export(bright(), ExportOptions(precision="fp8", calibration=data))

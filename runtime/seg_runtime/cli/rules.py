@@ -1,0 +1,157 @@
+"""Which options of seg-run fit together: one table for what is written, one for what depends on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..engine import PROVIDERS, Tuning, candidates
+from ..support import Rule
+
+if TYPE_CHECKING:
+    from ..engine.session import Session
+
+IMAGES, SELF_TEST, TUNE, DOCTOR = MODES = ("IMAGES", "--self-test", "--tune", "--doctor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What somebody wrote after `seg-run`; the fields have the names of the command's parameters.
+
+    Attributes:
+        written: names of the options that were written, such as `--overlay`; the others have their defaults.
+    """
+
+    images: tuple[Path, ...]
+    models: tuple[Path, ...]
+    provider: str
+    out: Path | None
+    recursive: bool
+    overlay: bool
+    probabilities: str | None
+    dicom_seg: str
+    overwrite: bool
+    jobs: int
+    threads: int | None
+    max_pixels: int
+    cache: Path | None
+    tta: bool
+    warm_up: bool
+    shrink_memory: bool
+    cuda_graph: bool
+    prefer_nhwc: bool
+    fast_math: bool
+    require_signature: Path | None
+    self_test: bool
+    tune: bool
+    doctor: bool
+    written: frozenset[str]
+
+    @property
+    def modes(self) -> list[str]:
+        """What is to be done; IMAGES beside --tune are the model."""
+        asked = (bool(self.images) and not self.tune, self.self_test, self.tune, self.doctor)
+        return [mode for mode, wanted in zip(MODES, asked, strict=True) if wanted]
+
+    @property
+    def tuning(self) -> Tuning:
+        """Options of speed and memory. The process is ours alone, and so is its arena."""
+        return Tuning(
+            cache=self.cache, shrink_memory=self.shrink_memory, process_arena=True, cuda_graph=self.cuda_graph,
+            prefer_nhwc=self.prefer_nhwc,
+        )  # fmt: skip
+
+
+class Loaded(NamedTuple):
+    """What somebody wrote, and the model as it was opened for that."""
+
+    arguments: Arguments
+    session: Session
+
+
+def _used_by(option: str, *modes: str) -> Rule[Arguments]:
+    """An option that only some modes use: a note elsewhere."""
+    *first, last = (mode for mode in MODES if mode not in modes)
+    others = f"{', '.join(first)} and {last} do" if first else f"{last} does"
+    return Rule(
+        option,
+        given=lambda a: option in a.written,
+        fits=lambda a: any(mode in modes for mode in a.modes),
+        needs=" or ".join(modes),
+        advice=f"{others} not use it",
+        harmless=True,
+    )
+
+
+def _taken(option: str, advice: str) -> Rule[Loaded]:
+    """An option that only some providers take: a note on the others."""
+    name = option.removeprefix("--").replace("-", "_")
+    return Rule(
+        option,
+        given=lambda x: option in x.arguments.written,
+        fits=lambda x: name in x.session.provider.takes,
+        needs="--provider " + " or ".join(kind.name for kind in PROVIDERS.own.values() if name in kind.takes),
+        advice=advice,
+        harmless=True,
+    )
+
+
+RULES: Sequence[Rule[Arguments]] = (
+    Rule("seg-run", lambda a: True, lambda a: len(a.modes) == 1, f"one of {', '.join(MODES)}", "see --help"),
+    Rule("--tune", lambda a: a.tune, lambda a: len(a.images + a.models) <= 1, "one model", "tune one file after the other"),
+    Rule(
+        "--tune",
+        given=lambda a: a.tune,
+        fits=lambda a: any(kind.tunable for kind in candidates(a.provider)),
+        needs="--provider cpu",
+        advice="leave --provider out, since it measures the processors",
+    ),
+    *(_used_by(option, IMAGES, SELF_TEST, TUNE) for option in ("--model", "--threads", "--require-signature")),
+    *(_used_by(option, IMAGES, TUNE) for option in ("--out", "--overwrite")),
+    *(_used_by(option, IMAGES, SELF_TEST)
+      for option in ("--cache", "--shrink-memory", "--cuda-graph", "--prefer-nhwc", "--fast-math")),
+    *(_used_by(option, IMAGES)
+      for option in ("--recursive", "--overlay", "--probabilities", "--dicom-seg", "--jobs", "--max-pixels", "--tta", "--warm-up")),
+)  # fmt: skip
+"""Of what is written, checked before anything is read."""
+
+MODEL_RULES: Sequence[Rule[Loaded]] = (
+    Rule(
+        "--probabilities",
+        given=lambda x: bool(x.arguments.probabilities and x.arguments.images),
+        fits=lambda x: x.session.contract.answer.activation != "none",
+        needs="a model of classes",
+        advice="leave it out; values are always written",
+    ),
+    Rule(
+        "--probabilities",
+        given=lambda x: bool(x.arguments.probabilities and x.arguments.images),
+        fits=lambda x: x.session.contract.file.kind == "window" or x.session.has_probabilities,
+        needs="a host-ready file with probabilities",
+        advice="export it with --host-ready --host-probabilities",
+    ),
+    _taken("--cuda-graph", "only CUDA records one"),
+    Rule(
+        "--cuda-graph",
+        given=lambda x: x.arguments.cuda_graph and "cuda_graph" in x.session.provider.takes,
+        fits=lambda x: x.session.cuda_graph,
+        needs="a file that takes windows, and kernels that can be recorded",
+        advice="this model's kernels cannot be recorded",
+        harmless=True,
+    ),
+    _taken("--prefer-nhwc", "it changes CUDA alone"),
+    _taken("--fast-math", "only NVIDIA's GPUs have TF32"),
+    _taken("--shrink-memory", "this provider has its own memory"),
+    _taken("--cache", "this provider optimises the model anew at each start"),
+    Rule(
+        "--cache",
+        given=lambda x: "--cache" in x.arguments.written and "cache" in x.session.provider.takes,
+        fits=lambda x: x.arguments.require_signature is None,
+        needs="a model without --require-signature",
+        advice="only the bytes that were signed are opened",
+        harmless=True,
+    ),
+)
+"""Of what depends on the model and its provider, checked once it is loaded."""
