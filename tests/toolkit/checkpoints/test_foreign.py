@@ -158,7 +158,7 @@ def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
     words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--device", "cpu"]  # fmt: skip
     told = seg_train(*words)
-    assert told.exit_code == 1
+    assert told.exit_code == 2
     assert "--import needs --intensity" in told.stderr
     assert "--steps needs a training, not --import" in seg_train(*words, "--intensity", "scale", "--steps", "3").stderr
     told = seg_train(*words, "--intensity", "scale")

@@ -192,5 +192,5 @@ def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
 
 def test_tta_belongs_to_evaluate(tmp_path: Path) -> None:
     done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *TILE, "--tta")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--tta needs --evaluate" in done.stderr

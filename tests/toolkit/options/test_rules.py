@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seg_runtime.support import SegError
-from seg_runtime.support.capabilities import check, described
+from seg_runtime.support import OptionsError, check
+from seg_runtime.support.capabilities import described
 from seg_toolkit.networks import NETWORKS
 from seg_toolkit.options import (
     RULES,
@@ -32,7 +32,7 @@ def notes(options: DataOptions, *given: str, **known: Any) -> list[str]:
 
 
 def refused(options: DataOptions, *given: str, **known: Any) -> str:
-    with pytest.raises(SegError) as caught:
+    with pytest.raises(OptionsError) as caught:
         notes(options, *given, **known)
     return str(caught.value)
 
@@ -108,7 +108,7 @@ def test_an_answer_that_cannot_be_had_is_refused() -> None:
         if fits:
             assert check(RULES, request) == []
         else:
-            with pytest.raises(SegError, match="--geometry needs an answer that can be resized"):
+            with pytest.raises(OptionsError, match="--geometry needs an answer that can be resized"):
                 check(RULES, request)
 
 
@@ -130,6 +130,6 @@ def test_the_command_line_checks_before_it_looks_at_anything(tmp_path: Path) -> 
         (["--evaluate", "m.pt", "--import", "w.pt"], "--evaluate needs no --import"),
     ):
         done = seg_train("nowhere", *words)
-        assert (done.exit_code, told in done.stderr) == (1, True)
+        assert (done.exit_code, told in done.stderr) == (2, True)
     done = seg_train(write_pairs(tmp_path), "--evaluate", tmp_path / "none.pt", "--width", "3")
     assert "note: --width is ignored: --evaluate does not train." in done.stderr
