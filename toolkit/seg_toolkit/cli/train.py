@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 from seg_runtime.cli.commandline import Command
-from seg_runtime.support import InterruptedRunError, SegError, require_extra, write_atomic
-from seg_runtime.support.capabilities import check
+from seg_runtime.support import InterruptedRunError, SegError, check, require_extra, write_atomic
 
 from ..options import (
     RECIPES,

@@ -64,7 +64,7 @@ class Example:
 
 
 class Case(ABC):
-    """One image with its ground truth. Files are read only when they are asked for. Cases are sent to worker processes.
+    """One image with its ground truth. Files are read only when they are needed. Cases are sent to worker processes.
 
     Attributes:
         name: unique in its data set.

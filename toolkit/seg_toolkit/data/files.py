@@ -80,7 +80,7 @@ def matched(report: Report, *parts: tuple[Mapping[str, object], str]) -> list[st
     """Names that all parts have, sorted.
 
     Args:
-        report: told the others.
+        report: called with a line about the others.
         parts: things by name, and what those are that the other parts lack, such as "masks without an image".
     """
     both = set.intersection(*(set(found) for found, _ in parts))

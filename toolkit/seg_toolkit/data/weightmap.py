@@ -26,7 +26,7 @@ def weight_map(
 
     Args:
         instances_or_labels: `(*spatial)` integers, 0 is the background. Values all below `len(class_weights)` are read as
-            class indices: cells are then the connected parts of a class, and touching cells are told apart by
+            class indices: cells are then the connected parts of a class, and touching cells are separated by
             morphology (`split_touching`). Otherwise they are ids, one per cell, all of class 1.
         class_weights: weight w_c per class, the background first.
         w0: height of the border term.

@@ -111,7 +111,7 @@ def measure(
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:
         if example.known is not None and not example.known.all():
-            came = f"--metrics {surfaces[0].text} of {name}, parts of which nobody annotated"
+            came = f"--metrics {surfaces[0].text} of {name}, of which only parts are annotated"
             raise DataError(came, "ground truth everywhere", "leave it out, since a surface may lie in such a part")
         tolerances = [m.tolerance_px for m in surfaces]
         found = surface_scores(example.labels, labels, len(classes), tolerances, empty)

@@ -1,4 +1,4 @@
-"""Attention U-Net (Oktay et al. 2018, arXiv 1804.03999): what a skip carries is weighed by what the level below it knows."""
+"""Attention U-Net (Oktay et al. 2018, arXiv 1804.03999): a gate on each skip, controlled by the next coarser level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .unet import UNet
 
 
 class _Gate(nn.Module):
-    """An additive attention gate: alpha = sigmoid(psi(relu(Wx x + Wg g))), as many maps inside as half of x has.
+    """An additive attention gate: alpha = sigmoid(psi(relu(Wx x + Wg g))), with half as many maps inside as x has.
 
     Wx is a 2×2 convolution of stride 2, so that x is read on the grid of g, as the paper's grid attention does.
     """
@@ -30,10 +30,10 @@ class _Gate(nn.Module):
 
 
 class AttentionUNet(UNet):
-    """The U-Net with a gate on each skip, the map of the next coarser level being its gating signal.
+    """The U-Net with a gate on each skip; the gating signal is the map of the next coarser level.
 
-    Two differences from the paper keep tiles exact or are plain choices: alpha is brought to the skip's size by the
-    nearest pixel, where the paper interpolates; and the topmost skip has a gate like the others.
+    It differs from the paper in two points: alpha is brought to the skip's size by the nearest pixel, where the paper
+    interpolates, so that tiles are exact; and the topmost skip has a gate like the others.
 
     Args:
         in_channels: image channels.
@@ -68,7 +68,7 @@ class AttentionUNet(UNet):
         carried, coarse = self.contracting(x)
         maps = self.expanding(carried, coarse)
         shown: list[Tensor] = []
-        height, width = self._answer(maps[-1]).shape[-2:]
+        height, width = self._logits(maps[-1]).shape[-2:]
         for place, (wide, finer) in enumerate(zip(reversed(carried), maps, strict=True)):
             alpha = self._alpha(centre(wide, 2 * coarse.shape[-2], 2 * coarse.shape[-1]), coarse, place)
             pace = float(1 << (self.depth - 1 - place))
@@ -76,7 +76,7 @@ class AttentionUNet(UNet):
             coarse = finer
         return torch.cat(shown, dim=1)
 
-    def _weighed(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
+    def _gated(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
         return skip * self._alpha(skip, coarse, place)
 
     def _alpha(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:

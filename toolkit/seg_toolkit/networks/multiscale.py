@@ -1,4 +1,4 @@
-"""A U-Net that sees the image at every scale and is judged at every scale, for objects of very different sizes.
+"""A U-Net with the image as input and a loss at every scale, for objects of very different sizes.
 
 Multi-scale input and side outputs as in M-Net (Fu et al. 2018, arXiv 1801.00926); deep supervision after Lee et al. 2015
 (arXiv 1409.5185).
@@ -44,19 +44,19 @@ class MultiScaleUNet(UNet):
         self.helpers.apply(he_normal)
 
     def supervised(self, x: Tensor) -> list[Tensor]:
-        """Logits `(N, K, *output_shape)` of every level, the answer first and the coarsest last, laid out by the nearest pixel."""
+        """Logits `(N, K, *output_shape)` of every level, the answer first and the coarsest last, enlarged by the nearest pixel."""
         *others, top = self.expanding(*self.contracting(x))
-        answer = self._answer(top)
+        answer = self._logits(top)
         found = [answer]
         for level, (head, maps) in enumerate(zip(reversed(self.helpers), reversed(others), strict=True), 1):
             wide = F.interpolate(head(maps), scale_factor=float(1 << level), mode="nearest")
             found.append(centre(wide, *answer.shape[-2:]))
         return found
 
-    def _entering(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """The image loses the same ring as the maps before it is pooled, so that both lie on the same pixels."""
+    def _into_next_level(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """The image is cropped as the maps are before it is pooled, so that both lie on the same pixels."""
         image = F.avg_pool2d(centre(image, before.shape[-2], before.shape[-1]), 2)  # (N, C, 284, 284) …
         return torch.cat([pooled, image], dim=1), image  # (N, 64 + C, 284, 284) …
 
-    def _again(self, in_channels: int) -> int:
+    def _image_channels(self, in_channels: int) -> int:
         return in_channels

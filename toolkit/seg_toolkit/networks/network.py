@@ -30,7 +30,7 @@ class Network(nn.Module):
 
     @property
     def described(self) -> dict[str, Any]:
-        """What `build` makes it of again: its kind and its arguments."""
+        """Its kind and its arguments, of which `build` makes it again."""
         return {"kind": self.kind, **self.arguments}
 
     @property
@@ -42,20 +42,20 @@ class Network(nn.Module):
         """Side in px of the answer to a window of `side` px, None where a pooling would meet an odd size."""
         raise NotImplementedError
 
-    def window(self, asked: str) -> tuple[int, ...]:
-        """The input shape that `--input-size` asks for: one number for all axes, or one for each with commas.
+    def window(self, option: str) -> tuple[int, ...]:
+        """The input shape of `--input-size`: one number for all axes, or one for each with commas.
 
         Raises:
             SegError: no numbers.
         """
         try:
-            sides = tuple(int(side) for side in asked.split(","))
+            sides = tuple(int(side) for side in option.split(","))
         except ValueError as error:
-            raise SegError(f"--input-size {asked}", "a number, or one for each axis", "572, or 116,132,132") from error
+            raise SegError(f"--input-size {option}", "a number, or one for each axis", "572, or 116,132,132") from error
         return sides * self.axes if len(sides) == 1 else sides
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The centre that the network answers for.
+        """Shape of the output, the centre of a window.
 
         Args:
             input_shape: of a window, one number for each of `axes`.

@@ -35,8 +35,8 @@ class TernausNet(Network):
         in_channels: image channels.
         classes: output maps K.
         width: maps of the first level; VGG11 has 64, of which the decoder's topmost level has half.
-        margin: ring in px of a window that is not answered for, a multiple of 32. None: 160, what the network sees; 0:
-            none, for whole images only.
+        margin: ring in px of a window that is dropped, a multiple of 32. None: 160, as much as the network sees; 0: none,
+            for whole images only.
     """
 
     kind = "ternaus"
@@ -92,7 +92,7 @@ class TernausNet(Network):
         """Take the contracting path of a torchvision `vgg11`; its classifier is left out.
 
         torchvision feeds it RGB, scaled to 0..1 and standardised. For images of one channel the first layer's weights are
-        summed over RGB, which is what it answers for a grey picture given thrice.
+        summed over RGB, which gives the same as a grey picture in three channels.
 
         Args:
             state: with `features.0.weight` and so on.

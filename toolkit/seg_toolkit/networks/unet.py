@@ -46,9 +46,9 @@ class UNet(Network):
         dropout: probability at the end of the contracting path.
         padding: `valid`, the paper's, or `same`: zeros keep the size of every map, 576 -> 384 px at depth 4.
         norm: after each 3×3 convolution: `none`, the paper's; `batch` (Ioffe and Szegedy 2015, arXiv 1502.03167);
-            `instance` (Ulyanov et al. 2016, arXiv 1607.08022), which looks at the whole window and so cannot be tiled.
-        margin: ring in px of a padded window that is not answered for, a multiple of the stride. None: as much as the
-            network sees, 96 at depth 4; 0: none, for whole images only. Valid convolutions have their own.
+            `instance` (Ulyanov et al. 2016, arXiv 1607.08022), which depends on the whole window and so cannot be tiled.
+        margin: ring in px of a padded window that is dropped, a multiple of the stride. None: as much as the network sees,
+            96 at depth 4; 0: none, for whole images only. Valid convolutions have their own.
     """
 
     kind = "unet"
@@ -79,7 +79,7 @@ class UNet(Network):
             "dropout": dropout, "padding": padding, "norm": norm, "margin": self.margin_px if padding == "same" else None,
         }  # fmt: skip
         widths = [width << level for level in range(depth + 1)]
-        sources = [in_channels, *(w + self._again(in_channels) for w in widths[:-1])]
+        sources = [in_channels, *(w + self._image_channels(in_channels) for w in widths[:-1])]
         *down, bottom = (_DoubleConv(a, b, padding, norm) for a, b in zip(sources, widths, strict=True))
         self.down, self.bottom = nn.ModuleList(down), bottom
         self.dropout = nn.Dropout(dropout)
@@ -90,16 +90,16 @@ class UNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4; 192 instead of 184 where padded."""
-        return self._answer(self.expanding(*self.contracting(x))[-1])  # (N, K, 388, 388)
+        return self._logits(self.expanding(*self.contracting(x))[-1])  # (N, K, 388, 388)
 
     def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What the skips carry, from the top, and the map of the bottom."""
+        """The maps of the skips, from the top, and the map of the bottom."""
         carried, image = [], x
         for level in self.down:
             before = level(x)  # (N, 64, 568, 568) (N, 128, 280, 280) (N, 256, 136, 136) (N, 512, 64, 64)
             x = F.max_pool2d(before, 2)  # (N, 64, 284, 284) (N, 128, 140, 140) (N, 256, 68, 68) (N, 512, 32, 32)
             carried.append(before if self.skip == "crop" else x)
-            x, image = self._entering(x, image, before)
+            x, image = self._into_next_level(x, image, before)
         return carried, self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
 
     def expanding(self, carried: list[Tensor], x: Tensor) -> list[Tensor]:
@@ -107,7 +107,7 @@ class UNet(Network):
         maps: list[Tensor] = []
         for up, merge, wide in zip(self.up, self.merge, reversed(carried), strict=True):
             coarse, x = x, up(x)  # (N, 512, 56, 56) (N, 256, 104, 104) (N, 128, 200, 200) (N, 64, 392, 392)
-            skip = self._weighed(self._fitted(wide, x), coarse, len(maps))
+            skip = self._gated(self._sized_skip(wide, x), coarse, len(maps))
             x = merge(torch.cat([x, skip], dim=1))
             maps.append(x)  # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
         return maps
@@ -131,29 +131,27 @@ class UNet(Network):
         return output_size(side, self.depth)
 
     def check_tiling(self) -> None:
-        """Refuse windows that would show seams: of a padded network with too small a margin, or normalised one by one."""
+        """Refuse windows that would show seams: too small a margin of a padded network, or a norm of each window by itself."""
         if self.norm == "instance":
             fix = "take --norm batch, or the whole image in one window with --geometry fit"
-            raise SegError(
-                "norm instance with geometry tile", "a norm that does not look at the window it happens to lie in", fix
-            )
+            raise SegError("norm instance with geometry tile", "a norm that does not depend on the window", fix)
         if self.padding == "same":
             self.margin.check_tiling()
 
     def _margin(self, option: int | None) -> Margin:
-        """Of a padded network; valid convolutions drop nothing by hand."""
+        """The ring that is dropped; valid convolutions need none."""
         if self.padding == "same":
             return Margin.of(option, reach_px((2,) * (self.depth + 1), (2,) * self.depth), self.stride)
         if option is not None:
             raise SegError(f"margin {option} with padding valid", "padding same", "leave --margin out, or pad")
         return Margin(0, 0, self.stride)
 
-    def _again(self, in_channels: int) -> int:
+    def _image_channels(self, in_channels: int) -> int:
         """Channels that join the map of each level below the first."""
         return 0
 
-    def _entering(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """What enters the next level, and the image at its scale, for networks that look at it again.
+    def _into_next_level(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """The input of the next level, and the image at its scale, for networks that use the image again.
 
         Args:
             pooled: the map of the level above.
@@ -162,8 +160,8 @@ class UNet(Network):
         """
         return pooled, image
 
-    def _weighed(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
-        """What of a skip is joined, for networks that choose.
+    def _gated(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
+        """The part of a skip that is joined, for networks with gates.
 
         Args:
             skip: `(N, C, 2h, 2w)`.
@@ -172,12 +170,12 @@ class UNet(Network):
         """
         return skip
 
-    def _answer(self, x: Tensor) -> Tensor:
+    def _logits(self, x: Tensor) -> Tensor:
         """Logits of the output window, of the top map."""
         logits: Tensor = self.head(x)
         return self.margin.dropped(logits)
 
-    def _fitted(self, skip: Tensor, like: Tensor) -> Tensor:
+    def _sized_skip(self, skip: Tensor, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]
         if self.skip == "resize":
             return F.interpolate(skip, size=(height, width), mode="bilinear", align_corners=False)

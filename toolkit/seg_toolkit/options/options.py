@@ -115,7 +115,10 @@ class TrainOptions(DataOptions):
         metavar="FILE",
     )
 
-    class_weights: str = _option("auto", "auto, none, root (1/sqrt(share)) or balance (1/share).", of="answer")
+    class_weights: str = _option(
+        "auto", "root is 1/sqrt(share) of the pixels, balance is 1/share.",
+        click.Choice(["auto", "none", "root", "balance"]), of="answer",
+    )  # fmt: skip
     border_weight: float | None = _option(
         None, "w0 of the weight map between cells, 10 in the paper [default: 10 with instances and no masks, else 0].",
         click.FloatRange(0), of="answer",
@@ -129,7 +132,7 @@ class TrainOptions(DataOptions):
     )  # fmt: skip
     augment: str = _option("auto", "auto, none, slight or wide: how far grey values are varied.")
     balance: float | None = _option(
-        None, "Share of windows laid on a class drawn evenly [default: chosen from the data].",
+        None, "Share of windows placed on a class drawn evenly [default: chosen from the data].",
         click.FloatRange(0, 1), of="answer",
     )  # fmt: skip
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass
 from typing import Any
 
-from seg_runtime.support.capabilities import Rule
+from seg_runtime.support import Rule
 
 from .options import DataOptions, EvaluateOptions, ImportOptions, TrainOptions, option_fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a call asks for, and what is known by then; None for what is not known yet.
+    """The options of a call, and what is known besides; None for what is not known yet.
 
     Attributes:
         options: of the call.

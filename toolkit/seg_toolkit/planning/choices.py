@@ -24,7 +24,7 @@ def choose_channels(statistics: DataStatistics, option: int | None = None) -> tu
     """1 where every image is grey, else 3, else what the images have.
 
     Raises:
-        DataError: images that cannot be brought to one number of channels without loss, or to the one asked for.
+        DataError: images that cannot be brought to one number of channels without loss, or to the given one.
     """
     found = {s.channels for s in statistics.cases}
     wanted, reason = option or max(found), "as asked"
@@ -160,7 +160,7 @@ def choose_class_weights(statistics: DataStatistics, option: str) -> tuple[tuple
 
 
 def choose_balance(statistics: DataStatistics, option: float | None) -> tuple[float, str]:
-    """Share of the training windows that are laid on a pixel of a class drawn evenly, and why; the others lie anywhere."""
+    """Share of the training windows that are placed on a pixel of a class drawn evenly, and why; the others lie anywhere."""
     if option is not None:
         return option, "as asked"
     rarest = float(statistics.class_shares.min())
@@ -170,7 +170,7 @@ def choose_balance(statistics: DataStatistics, option: float | None) -> tuple[fl
 
 
 def choose_augmentation(intensity: Intensity | None, option: str) -> Choice:
-    """What `Augmentation.parse` takes, and why; settings after `auto` are put on what is chosen.
+    """The augmentation as `Augmentation.parse` takes it, and why; settings after `auto` are added to what is chosen.
 
     Args:
         intensity: how grey values become floats; None where the answer follows from grey values, which must stay as they are.

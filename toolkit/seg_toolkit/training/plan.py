@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract, Geometry, Input
-from seg_runtime.support import SegError, check_writable
-from seg_runtime.support.capabilities import check
+from seg_runtime.support import SegError, check, check_writable
 
 from ..checkpoints import Checkpoint, digest_of, load, read_state
 from ..data import Augmentation, Case, DataSet, Report
 from ..data.readers import PAIRS, read_data_set
-from ..evaluation import Measure
 from ..networks import NETWORKS, Network, pick_device
 from ..options import RULES, Settings, TrainOptions
 from ..planning import DataStatistics
@@ -102,18 +100,18 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         data: the training folder.
         out: where the model will be.
         options: of the training.
-        say: told every choice.
+        say: called with every choice, a line each.
         bar: see `Bar`.
     """
     network = NETWORKS.get(options.network, "choose one for --network")
     input_shape, output_shape = _window_shapes(network, options)
     device, files = pick_device(options.device), RunFiles(out)
     state = _state(files, options)
-    metrics = ",".join(measure.text for measure in Measure.parse(options.metrics or ""))
     found = read_data_set(options.reader or PAIRS, data, say)
     kind = OBJECTIVES.get(options.answer or found.truth, "choose one for --answer")
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
+    kind.check_options(options, min(output_shape))
     options = replace(options, channels=_channels(found, options))
     check_writable(out)
     training, validation = found.split(options.val_fraction, options.val_list, options.seed)
@@ -132,7 +130,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         chosen.answer,
     )
     names = tuple(case.name for case in validation)
-    settings = replace(_settings(options, len(training), chosen), validation=names, metrics=metrics)
+    settings = replace(_settings(options, len(training), chosen), validation=names)
     objective = kind(contract, classes, settings)
     augmentation = Augmentation.parse(settings.augment)
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
@@ -197,7 +195,7 @@ def _settings(options: TrainOptions, training: int, chosen: Choices) -> Settings
         eval_every=max(1, min(500, steps // 10)), seed=options.seed, class_weights=chosen.class_weights,
         border_weight=chosen.border_weight, augment=chosen.augment, balance=chosen.balance, recipe=options.recipe, reader=options.reader or PAIRS,
         pretrained=digest_of(options.pretrained) if options.pretrained else "",
-        empty_dice=options.empty_dice or "skip", loss=chosen.loss,
+        empty_dice=options.empty_dice or "skip", loss=chosen.loss, metrics=chosen.metrics,
     )  # fmt: skip
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline.tta import averaged
-from seg_runtime.support import SegError
-from seg_runtime.support.capabilities import check
+from seg_runtime.support import SegError, check
 
 from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save
 from ..data import ClassValues, Report
@@ -32,7 +31,7 @@ def evaluate(data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Sco
     Args:
         data: the data set.
         options: of the evaluation; what they leave open is as the model was trained.
-        say: told what the reader leaves out.
+        say: called with lines about what the reader leaves out.
         bar: see `Bar`.
 
     Raises:
@@ -90,7 +89,7 @@ def import_weights(data: Path, out: Path, options: ImportOptions, say: Report, b
         data: images with masks.
         out: path of the checkpoint.
         options: of the import; see `foreign.fit_weights`.
-        say: told every choice.
+        say: called with every choice, a line each.
         bar: see `Bar`.
 
     Raises:

@@ -62,7 +62,7 @@ class WindowStream(Dataset["Item | SegError"]):
 
     The truth is that of `Objective.target_window`; weights are `(*output_shape)` float32.
 
-    Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
+    Item k is drawn from the seed and k alone. A share of `balance` of the windows is placed on a pixel of a class chosen
     evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
     images lack (`scarce`: class -> places of the cases that hold it) draw half as many windows into their own images.
     """

@@ -57,7 +57,7 @@ def find_channels(root: Path, report: Report, files: str = "") -> DataSet:
 
     Args:
         root: the folder of `images` and `masks`.
-        report: told about cases without a mask and masks without a case.
+        report: called with a line about cases without a mask and masks without a case.
         files: how the names of the channels' files end, in order: `_dapi+_actin+_tubulin`.
 
     Raises:

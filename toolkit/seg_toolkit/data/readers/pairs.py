@@ -67,7 +67,7 @@ def find_pairs(root: Path, report: Report) -> DataSet:
 
     Args:
         root: the training folder.
-        report: told about files that match nothing.
+        report: called with a line about files that match nothing.
 
     Raises:
         DataError: no such folder, no images, no masks, two files of one name, or nothing that matches.

@@ -1,7 +1,7 @@
 """The Oxford-IIIT Pet data set (Parkhi et al. 2012): photographs of cats and dogs with trimaps.
 
 images/NAME.jpg
-annotations/trimaps/NAME.png     1 the animal, 2 the background, 3 what nobody decided along its outline
+annotations/trimaps/NAME.png     1 the animal, 2 the background, 3 undecided, along its outline
 annotations/list.txt, trainval.txt, test.txt     "NAME CLASS SPECIES BREED" a line, `#` before comments
 """
 
@@ -24,7 +24,7 @@ def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
 
     Args:
         root: the folder that holds `images` and `annotations`.
-        report: told what is left out: names without an image or trimap, and pictures of other formats under the name .jpg.
+        report: called with lines about what is left out: names without an image or trimap, and pictures of other formats under the name .jpg.
         split: `trainval`, `test` or `all`.
 
     Raises:

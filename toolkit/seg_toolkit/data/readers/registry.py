@@ -55,7 +55,7 @@ def read_data_set(reader: str, root: Path, report: Report) -> DataSet:
     Args:
         reader: `NAME` or `NAME:OPTION=VALUE,…`.
         root: the data set's folder.
-        report: told about files that match nothing.
+        report: called with a line about files that match nothing.
 
     Raises:
         SegError: an unknown reader or option, or a ring where the truth is not a mask.

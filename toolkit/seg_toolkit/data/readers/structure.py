@@ -1,4 +1,4 @@
-"""The layout of the Protein Data Bank: one PDB or mmCIF file a complex, what is bound as HETATM records in the same file.
+"""The layout of the Protein Data Bank: one PDB or mmCIF file for each complex, its ligands as HETATM records in the same file.
 
 For binding sites on voxels as Nazem et al. 2021 find them by a 3D U-Net (J. Bioinform. Comput. Biol. 19, 2150006), on 2 Å.
 
@@ -41,7 +41,7 @@ _ADDITIVES = """
     TRS BTB EPE MES MOP CAC BCN IMD GAI B3P PEG PGE PG4 PG5 PG6 P6G P33 1PE 2PE 7PE 12P 15P PE3 PE4 PE5 PE8 XPE
     BOG BNG LMT LDA SDS C8E CXE D10 DDQ BME DTT DTU TCE SO4 PO4 NO3 CO3 SCN AZI UNX UNL
 """
-_LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with what is bound in the same file"
+_LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with the ligands in the same file"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
 
     Args:
         root: the data set.
-        report: told about structures without a ligand, whose binding sites are unknown.
+        report: called with a line about structures without a ligand, whose binding sites are unknown.
         voxel: side of a voxel in Å.
         reach: see `_StructureCase`, in Å.
         ligands: chemical components, HEM+ATP, that alone are ligands; empty for all but additives.

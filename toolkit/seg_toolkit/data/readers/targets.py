@@ -86,7 +86,7 @@ def find_targets(root: Path, report: Report, targets: str = "", images: str = ""
 
     Args:
         root: the folder of `images` and `targets`.
-        report: told about images without targets and targets without an image.
+        report: called with a line about images without targets and targets without an image.
         targets: how the names of the outputs' files end, in order: `_nuclei+_membrane`; empty where one file holds all.
         images: how those of the channels' files end: `_red*4+_green*4+_pan`; empty where one file holds all.
 

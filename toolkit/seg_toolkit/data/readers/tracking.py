@@ -25,7 +25,7 @@ def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
 
     Args:
         root: one data set, the folder of `01`, `01_GT`, `02`, ….
-        report: told about sequences without truth and truth without a frame.
+        report: called with a line about sequences without truth and truth without a frame.
         truth: `GT`, by hand, or `ST`, silver.
 
     Raises:

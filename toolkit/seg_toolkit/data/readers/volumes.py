@@ -133,7 +133,7 @@ def find_brats(root: Path, report: Report) -> DataSet:
 
     Args:
         root: the data set; its folders are the cases, those of an HGG and an LGG folder, too.
-        report: told about cases without labels, such as those of the challenge's validation set.
+        report: called with a line about cases without labels, such as those of the challenge's validation set.
 
     Raises:
         DataError: no case, or one that lacks a scan.
@@ -171,7 +171,7 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
 
     Args:
         root: the data set.
-        report: told about files that match nothing.
+        report: called with a line about files that match nothing.
 
     Raises:
         DataError: another layout, a damaged dataset.json, or a file that it lists and that is missing.
@@ -209,7 +209,7 @@ def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
 
     Args:
         root: the data set.
-        report: told about files that match nothing.
+        report: called with a line about files that match nothing.
         unknown: value of the labels where nothing is annotated.
 
     Raises:

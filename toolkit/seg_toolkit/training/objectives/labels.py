@@ -23,7 +23,7 @@ from ...data import (
     warp,
     weight_map,
 )
-from ...evaluation import confusion, dice, label_summary
+from ...evaluation import Measure, confusion, dice, label_summary
 from ...options import TrainOptions
 from ...planning import (
     DataStatistics,
@@ -50,6 +50,12 @@ class LabelObjective(Objective):
     options = ("classes", "codes", "class_weights", "border_weight", "balance", "dice_weight", "empty_dice", "metrics")
     key = "dice"
     title = "Dice"
+
+    @classmethod
+    def check_options(cls, options: TrainOptions, output_px: int) -> None:
+        """Refuse measures that do not exist, too."""
+        super().check_options(options, output_px)
+        Measure.parse(options.metrics or "")
 
     @classmethod
     def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
@@ -81,6 +87,7 @@ class LabelObjective(Objective):
             channels=channels, intensity=intensity, geometry=geometry, augment=augment,
             answer=cls.Spec(tuple(entry.info for entry in statistics.classes)),
             class_weights=weights, border_weight=border, balance=balance, scarce=training.scarce_classes,
+            metrics=",".join(measure.text for measure in Measure.parse(options.metrics or "")),
         )  # fmt: skip
 
     def target(self, example: Example) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -16,7 +16,7 @@ from seg_runtime.pipeline import Infer, fitted
 from seg_runtime.support import DataError
 from torch import Tensor
 
-from ...data import Case, ClassValues, DataSet, Example, Report
+from ...data import Augmentation, Case, ClassValues, DataSet, Example, Report
 from ...evaluation import Measure, measure, with_measures
 from ...options import DataOptions, Request, Settings, TrainOptions
 from ...planning import DataStatistics
@@ -34,9 +34,10 @@ class Choices:
         augment: see `parse_augmentation`.
         class_weights: in the loss.
         border_weight: w0 of the weight map.
-        balance: share of windows laid on a class drawn evenly.
+        balance: share of windows placed on a class drawn evenly.
         scarce: classes that most images lack, with the places of the cases that hold them.
         loss: by name, where there are several.
+        metrics: what `--evaluate` measures besides.
     """
 
     channels: int
@@ -49,6 +50,7 @@ class Choices:
     balance: float = 0.0
     scarce: Mapping[int, Sequence[int]] = field(default_factory=dict)
     loss: str = ""
+    metrics: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,20 @@ class Objective(ABC):
         )  # fmt: skip
 
     @classmethod
+    def check_options(cls, options: TrainOptions, output_px: int) -> None:
+        """Refuse values of options before any case is read.
+
+        Args:
+            options: of the training.
+            output_px: smallest side of an output window.
+
+        Raises:
+            SegError: says which.
+        """
+        name, comma, settings = options.augment.partition(",")
+        Augmentation.parse(f"{'none' if name.strip() == 'auto' else name}{comma}{settings}")
+
+    @classmethod
     def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
         """The classes by which cases are read; empty where the truth is not a mask."""
         return ()
@@ -127,7 +143,7 @@ class Objective(ABC):
             statistics: of all cases.
             training: of those that are trained on.
             options: of the training.
-            say: told the choices.
+            say: called with every choice, a line each.
         """
 
     @abstractmethod

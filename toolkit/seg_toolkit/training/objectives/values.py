@@ -44,22 +44,21 @@ class ValueObjective(Objective):
         """Set it up.
 
         Raises:
-            SegError: an unknown loss, one twice, or windows too small for SSIM.
+            SegError: see `check_options`.
         """
         super().__init__(contract, classes, settings)
         assert isinstance(contract.answer, ValueSpec)
         self.outputs = contract.answer.outputs
-        loss = self.settings.loss or _LOSS
-        names = loss.split("+")
-        if not set(names) <= VALUE_LOSSES.keys() or len(set(names)) < len(names):
-            raise SegError(f"--loss {loss}", f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim", "choose one")
-        least, side = 2 * SSIM_REACH_PX + 1, min(contract.geometry.output_shape)
-        if "ssim" in names and side < least:
-            came = f"--loss {loss} and an output window of {side} px"
-            raise SegError(came, f"{least} px or more", "take a larger --input-size, or another loss")
-        self._terms = [VALUE_LOSSES[name] for name in names]
+        side = min(contract.geometry.output_shape)
+        self._terms = [VALUE_LOSSES[name] for name in _loss_names(self.settings.loss or _LOSS, side)]
         ranges = [(o.offset / (o.high - o.low), o.scale / (o.high - o.low)) for o in self.outputs]
         self._to_range = tuple(zip(*ranges, strict=True))
+
+    @classmethod
+    def check_options(cls, options: TrainOptions, output_px: int) -> None:
+        """Refuse a loss that does not exist, or that needs larger windows, too."""
+        super().check_options(options, output_px)
+        _loss_names(options.loss or _LOSS, output_px)
 
     @classmethod
     def choose(
@@ -147,6 +146,22 @@ class ValueObjective(Objective):
                 f"{_values(self.outputs)} as the model answers",
             )
             raise DataError(came, wanted, "choose another --reader")
+
+
+def _loss_names(loss: str, output_px: int) -> list[str]:
+    """The terms of a loss such as `l1+ssim`.
+
+    Raises:
+        SegError: an unknown loss, one twice, or windows too small for SSIM.
+    """
+    names = loss.split("+")
+    if not set(names) <= VALUE_LOSSES.keys() or len(set(names)) < len(names):
+        raise SegError(f"--loss {loss}", f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim", "choose one")
+    least = 2 * SSIM_REACH_PX + 1
+    if "ssim" in names and output_px < least:
+        came = f"--loss {loss} and an output window of {output_px} px"
+        raise SegError(came, f"{least} px or more", "take a larger --input-size, or another loss")
+    return names
 
 
 def _described(outputs: Sequence[OutputInfo]) -> str:
