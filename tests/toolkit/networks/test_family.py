@@ -57,5 +57,5 @@ def test_options_that_the_network_does_not_take_get_a_note(
     told = seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1", "--dropout", "0.1", *words)
     assert told.exit_code == 0, told.stderr
     notes = [line for line in told.stderr.splitlines() if line.startswith("note: ")]
-    assert notes == [f"note: {option} is ignored: this network does not take it." for option in ignored]
+    assert notes == [f"note: {option} is ignored: this network does not take it" for option in ignored]
     assert load(out).network["kind"] == words[1]

@@ -127,7 +127,7 @@ def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: 
     again = seg_train(data, "--evaluate", out, "--classes", "a=0,b=1", "--metrics", "rand")
     assert again.exit_code == 0
     for option in ("--classes", "--metrics"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it." in again.stderr
+        assert f"note: {option} is ignored: the answer that this network learns does not take it" in again.stderr
 
 
 def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -191,14 +191,14 @@ def test_options_of_labels_get_a_note(tmp_path: Path) -> None:
     done = seg_train(write(tmp_path / "data"), *TINY, *words, "-o", tmp_path / "m.pt")
     assert done.exit_code == 0, done.output
     for option in ("--classes", "--class-weights", "--dice-weight"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it." in done.stderr
+        assert f"note: {option} is ignored: the answer that this network learns does not take it" in done.stderr
 
 
 def test_options_of_values_get_a_note_where_the_truth_is_labels(cells: Path, tmp_path: Path) -> None:
     done = seg_train(cells, *SMALL, "--loss", "l1", "--outputs", "a", "--steps", "1", "-o", tmp_path / "m.pt")
     assert done.exit_code == 0, done.output
     for option in ("--loss", "--outputs"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it." in done.stderr
+        assert f"note: {option} is ignored: the answer that this network learns does not take it" in done.stderr
 
 
 def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
