@@ -59,7 +59,7 @@ def test_every_bit_of_a_small_content_counts() -> None:
     for bit in range(8 * len(content)):
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ModelError, match="damaged|digest"):
+        with pytest.raises(ModelError, match="damaged"):
             verified_sha256(bytes(changed), "m")
 
 
