@@ -18,17 +18,17 @@ import numpy as np
 import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
 from seg_runtime.engine import RunOptions
 from seg_runtime.engine.session import Session
 from seg_runtime.segmenter import Infer
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.cli.train import main as seg_train
-from seg_toolkit.data.case import Case
-from seg_toolkit.data.folder import find_cases, stored_classes
-from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.planning.plan import split
-from seg_toolkit.training.objectives import Aim, aim_of
+from seg_toolkit.checkpoints import load
+from seg_toolkit.cli import main as seg_train
+from seg_toolkit.data import Case
+from seg_toolkit.data.readers import PAIRS, read_data_set
+from seg_toolkit.networks import torch_infer
+from seg_toolkit.training import OBJECTIVES, Objective
 
 from .measure import machine, save_json, table
 
@@ -79,12 +79,13 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
         raise SystemExit(done.output)
     minutes = (time.perf_counter() - start) / 60
     checkpoint = load(out)
-    _, validation = split(find_cases(data, lambda text: None), 0.2, None, seed)
-    exported = export(checkpoint, data)
-    aim = aim_of(checkpoint.contract, stored_classes(checkpoint.classes), {})
+    _, validation = read_data_set(PAIRS, data, lambda text: None).split(0.2, None, seed)
+    exported = export(checkpoint, ExportOptions(images=data))
+    contract = checkpoint.contract
+    objective = OBJECTIVES.get(contract.answer.kind)(contract, checkpoint.classes)
 
     def scored(infer: Infer) -> dict[str, Any]:
-        return aim.summary([judged.figures for judged in aim.judged(validation, infer)])
+        return objective.score(validation, infer)[0]
 
     return {
         "set": name,
@@ -93,14 +94,14 @@ def measure(name: str, steps: int, seed: int, folder: Path) -> dict[str, Any]:
         "intensity": checkpoint.contract.input.intensity.method,
         "torch": scored(torch_infer(checkpoint.build(), torch.device("cpu"))),
         "onnx": scored(Session(exported.content, RunOptions(provider="cpu")).run),
-        "floor": _floor(chosen, validation, aim),
+        "floor": _floor(chosen, validation, objective),
         "floor_method": chosen.floor,
     }
 
 
-def _floor(chosen: Set, cases: Sequence[Case], aim: Aim) -> dict[str, Any]:
-    examples = [(case.name, case.read(aim.classes)) for case in cases]
-    return aim.summary([aim.compare(name, e, chosen.threshold(e.image)).figures for name, e in examples])
+def _floor(chosen: Set, cases: Sequence[Case], objective: Objective) -> dict[str, Any]:
+    examples = [(case.name, case.read(objective.classes)) for case in cases]
+    return objective.summary([objective.compare(name, e, chosen.threshold(e.image)).figures for name, e in examples])
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ import statistics
 from dataclasses import replace
 
 import numpy as np
-from seg_export.graph.from_torch import to_onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
+from seg_export.network import to_onnx
 from seg_export.steps.batching import batched
 from seg_runtime.engine import PROVIDERS, RunOptions
 from seg_runtime.engine.session import Session
+from seg_runtime.model import WindowFile
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 
@@ -27,7 +28,10 @@ def measure(width: int, batches: list[int], provider: str, runs: int) -> list[di
     alone = Session(stamped(graph, contract), RunOptions(provider=provider))
     rows = []
     for batch in batches:
-        several = Session(stamped(batched(graph, batch), replace(contract, batch=batch)), RunOptions(provider=provider))
+        several = Session(
+            stamped(batched(graph, batch), replace(contract, file=WindowFile(batch=batch))),
+            RunOptions(provider=provider),
+        )
         windows = np.random.default_rng(0).random(
             (batch, contract.input.channels, *contract.geometry.input_shape), np.float32
         )

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from seg_export.options import ExportOptions
 from seg_export.pipeline import Exported, export
-from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Segmenter
 from seg_runtime.formats.opening import image_files
 from seg_runtime.model.contract import GEOMETRIES
@@ -65,10 +65,11 @@ def main() -> None:
     options = parser.parse_args()
     width, runs = (8, 3) if options.quick else (64, 7)
     checkpoint = random_checkpoint(width)
-    checkpoint.contract = replace(checkpoint.contract, geometry=options.geometry)
+    contract = checkpoint.contract
+    checkpoint.contract = replace(contract, geometry=replace(contract.geometry, method=options.geometry))
     sizes = [(388, 388), (700, 900)] if options.geometry == "tile" else [(600, 800), (2000, 3000)]
-    forms = {"window": None, "host": HostForm()}
-    made = {name: export(checkpoint, host=form) for name, form in forms.items()}
+    forms = {"window": ExportOptions(), "host": ExportOptions(host_ready=True)}
+    made = {name: export(checkpoint, form) for name, form in forms.items()}
     with tempfile.TemporaryDirectory() as name:
         paths = {form: _write(exported, Path(name) / f"{form}.onnx") for form, exported in made.items()}
         with Segmenter(paths["window"], provider="cpu") as window, Segmenter(paths["host"], provider="cpu") as host:

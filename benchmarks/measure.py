@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seg_toolkit.checkpoints.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ def random_checkpoint(
     """An untrained network: speed and rounding do not ask what was learned."""
     import torch  # not at the top: a process of another form would hold it, too
     from seg_runtime import ClassInfo, Contract, Intensity
-    from seg_toolkit.checkpoints.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints import Checkpoint
     from seg_toolkit.networks.unet import UNet
 
     torch.manual_seed(seed)
     model = UNet(channels, classes, width=width, skip=skip)
     infos = tuple(ClassInfo(f"class{i}", (i * 90, 200 - i * 90, 60)) for i in range(classes))
     contract = Contract((572, 572), (388, 388), channels, Intensity("scale"), infos)
-    return Checkpoint(model.arguments, model.state_dict(), contract, [])
+    return Checkpoint(model.described, model.state_dict(), contract)
 
 
 def random_model(folder: Path, **network: int) -> Path:

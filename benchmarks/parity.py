@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
 
 from .measure import machine, random_checkpoint, save_json, table
@@ -20,7 +21,7 @@ def main() -> None:
     rows, figures = [], []
     for skip in ("crop", "resize"):
         for width in options.widths:
-            exported = export(random_checkpoint(width, skip), options.images)
+            exported = export(random_checkpoint(width, skip), ExportOptions(images=options.images))
             p = exported.parity
             figures.append(
                 {"skip": skip, "width": width, "mb": len(exported.content) / 1e6, **exported.contract.parity}

@@ -27,11 +27,14 @@ def quantized(bench: Bench) -> Path:
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-        from seg_export.proof.pictures import image_windows, pictures
+        from seg_export.pictures import pictures
+        from seg_export.proof import image_windows
 
         class Windows(CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:
-                self.windows: Iterator[Float] = image_windows(pictures(bench.calibration), bench.contract, 1)
+                self.windows: Iterator[Float] = image_windows(
+                    pictures(bench.calibration, bench.contract), bench.contract, 1
+                )
 
             def get_next(self) -> dict[str, Float] | None:
                 window = next(self.windows, None)
@@ -56,7 +59,7 @@ def quantized(bench: Bench) -> Path:
 def _network(path: Path, threads: int, channels_last: bool) -> Any:
     """The torch module of a checkpoint, window tensor -> logits tensor."""
     import torch
-    from seg_toolkit.checkpoints.checkpoint import load
+    from seg_toolkit.checkpoints import load
 
     torch.set_num_threads(threads)
     model = load(path).build()

@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from seg_export.graph.from_torch import to_onnx
-from seg_export.steps.precision.calibrate import spread
+from seg_export.network import to_onnx
+from seg_export.steps.precision.calibrate import Spread
 from seg_export.steps.precision.int8 import quantised, saturates
-from seg_export.steps.rewrite.apply import RULES, layers_of, rewritten
-from seg_export.steps.rewrite.constants import Constants
-from seg_export.steps.rewrite.default import default_table
+from seg_export.steps.rewrite.apply import default_table, forms_of, layers_of, rewritten
 from seg_export.steps.rewrite.layers import FORMS, Layer
 from seg_runtime.engine import open_graph
 from seg_runtime.pipeline import Float
@@ -49,18 +47,10 @@ def cases(layers: list[Layer], forms: list[str]) -> Iterator[Case]:
     for form in forms:
         used = [p for p in PRECISIONS if form in defaults[p].values()]
         for precision in used or PRECISIONS:
-            takers = [layer for layer in layers if can_take(layer, form)]
+            takers = [layer for layer in layers if form in forms_of(layer)]
             chosen = [layer for layer in takers if not used or defaults[precision].get(layer.name) == form]
             if chosen:
                 yield Case(form, precision, tuple(chosen), bool(used))
-
-
-def can_take(layer: Layer, form: str) -> bool:
-    """Whether a rewrite can give a layer this form."""
-    if REWRITES[form] != layer.kind:
-        return False
-    constants = Constants()
-    return any(rule({}, constants).fits(layer) for rule in RULES if form in rule.forms)  # type: ignore[no-untyped-call]
 
 
 class Plain:
@@ -84,7 +74,7 @@ class Plain:
     def opened(self, graph: onnx.ModelProto, precision: str) -> Infer:
         """A graph, made int8 where that is wanted, in a session as `seg-run` opens it."""
         if precision == "int8":
-            graph = quantised(graph, spread(graph, self.calibration).ranges(), (), saturates())
+            graph = quantised(graph, Spread.of(graph, self.calibration).ranges(), (), saturates())
         session = open_graph(graph.SerializeToString())
         return lambda window: session.run(["logits"], {"image": window})[0]  # type: ignore[no-any-return]
 

@@ -104,7 +104,7 @@ def _chosen(parser: argparse.ArgumentParser, text: str, known: dict[str, Any]) -
 
 
 def _measure(options: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
-    from seg_toolkit.checkpoints.checkpoint import load
+    from seg_toolkit.checkpoints import load
 
     checkpoint = load(options.checkpoint) if options.checkpoint else random_checkpoint(options.width)
     weights = options.checkpoint.name if options.checkpoint else "random weights"

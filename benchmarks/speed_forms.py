@@ -18,13 +18,13 @@ from PIL import Image
 from seg_runtime import SegError, Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.engine import available_threads, runtime_module
-from seg_runtime.model.contract import Contract
+from seg_runtime.model import Contract, WindowFile
 from seg_runtime.pipeline import Array, Float
 from seg_runtime.segmenter import Infer, Progress
 from seg_runtime.support.atomic import write_atomic
 
 if TYPE_CHECKING:
-    from seg_toolkit.checkpoints.checkpoint import Checkpoint
+    from seg_toolkit.checkpoints import Checkpoint
 
 CALIBRATION = 16  # images, at most
 Labels = NDArray[np.uint8]
@@ -130,7 +130,7 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
         data: training folder; its training part calibrates int8. None: generated images.
         threads: of every form; None takes all that this process may use.
     """
-    from seg_toolkit.checkpoints.checkpoint import save, weights_sha256
+    from seg_toolkit.checkpoints import save, weights_sha256
 
     name = f"{weights_sha256(checkpoint.build())[:12]}-{_source()[:12]}"
     folder = root / (f"{name}-{data.resolve().name}" if data else name)
@@ -168,7 +168,7 @@ def save_picture(pixels: Array, path: Path) -> None:
 
 
 def _generate(target: Path, contract: Contract) -> None:
-    from seg_export.proof.parity import generated_images
+    from seg_export.proof import generated_images
 
     for place, image in enumerate(generated_images(contract, 4)):
         save_picture(image, target / f"{place}.png")
@@ -176,10 +176,10 @@ def _generate(target: Path, contract: Contract) -> None:
 
 def _copy(data: Path, target: Path) -> None:
     """Some training cases of a training folder, spread over it."""
-    from seg_export.proof.parity import evenly
+    from seg_export.proof import some
 
     training, _ = parts(data)
-    for case in (training[i] for i in evenly(len(training), CALIBRATION)):
+    for case in some(training, CALIBRATION):
         for path in filter(None, (case.image_file, case.mask_file, case.instances_file)):
             (target / path.parent.name).mkdir(exist_ok=True)
             (target / path.parent.name / path.name).write_bytes(path.read_bytes())
@@ -187,10 +187,9 @@ def _copy(data: Path, target: Path) -> None:
 
 def parts(data: Path) -> tuple[list[Any], list[Any]]:
     """Cases for training and for validation, as `seg-train` splits them by default."""
-    from seg_toolkit.data.folder import find_cases
-    from seg_toolkit.planning.plan import split
+    from seg_toolkit.data.readers import PAIRS, read_data_set
 
-    return split(find_cases(data, lambda text: None), 0.2, None, 0)
+    return read_data_set(PAIRS, data, lambda text: None).split(0.2, None, 0)
 
 
 def _source() -> str:
@@ -206,42 +205,29 @@ def _source() -> str:
 
 
 def _exported(name: str, **options: Any) -> Callable[[Bench], Path]:
-    """Our exporter with these options; an option that is a function is asked for its value with the bench."""
+    """Our exporter with these options; a precision is fitted to the bench's calibration."""
 
     def make(bench: Bench) -> Path:
+        from seg_export.options import ExportOptions
         from seg_export.pipeline import export
 
-        given = {k: v(bench) if callable(v) else v for k, v in options.items()}
+        if "precision" in options and not bench.trained:
+            raise MissingError("the gate refuses random weights")
+        calibration = bench.calibration if "precision" in options else None
         images = bench.calibration if bench.real else None
+        given = ExportOptions(images=images, calibration=calibration, **options)
         try:
-            return bench.file(name, lambda: export(bench.checkpoint, images, **given).content)
+            return bench.file(name, lambda: export(bench.checkpoint, given).content)
         except SegError as error:
             raise MissingError(f"the exporter refuses ({error})") from error
 
     return make
 
 
-def _host(bench: Bench) -> Any:
-    from seg_export.steps.hostready.prove import HostForm
-
-    return HostForm()
-
-
-def _precision(name: str) -> Callable[[Bench], Any]:
-    def wanted(bench: Bench) -> Any:
-        from seg_export.steps.precision.make import Precision
-
-        if not bench.trained:
-            raise MissingError("the gate refuses random weights")
-        return Precision(name, bench.calibration)
-
-    return wanted
-
-
 def _fp16(bench: Bench) -> Path:
     if "CUDAExecutionProvider" not in runtime_module().get_available_providers():
         raise MissingError("needs CUDA")
-    return _exported("fp16.onnx", precision=_precision("fp16"))(bench)
+    return _exported("fp16.onnx", precision="fp16")(bench)
 
 
 def _ungated(bench: Bench) -> Path:
@@ -250,19 +236,19 @@ def _ungated(bench: Bench) -> Path:
         raise MissingError("trained weights go through the gate")
 
     def content() -> bytes:
-        from seg_export.graph.from_torch import to_onnx
-        from seg_export.graph.stamp import stamped
-        from seg_export.proof.pictures import image_windows, pictures
-        from seg_export.steps.precision.calibrate import spread
+        from seg_export.graph import stamped
+        from seg_export.network import to_onnx
+        from seg_export.pictures import pictures
+        from seg_export.proof import image_windows
+        from seg_export.steps.precision.calibrate import Spread
         from seg_export.steps.precision.int8 import quantised, saturates
-        from seg_export.steps.rewrite.apply import layers_of, rewritten
-        from seg_export.steps.rewrite.default import default_table
+        from seg_export.steps.rewrite.apply import default_table, layers_of, rewritten
 
         model = bench.checkpoint.build()
         graph = to_onnx(model, bench.contract)
         graph = rewritten(graph, default_table(layers_of(graph), "int8"))
-        found = spread(graph, image_windows(pictures(bench.calibration), bench.contract, 1))
-        contract = replace(bench.contract, precision="int8")
+        found = Spread.of(graph, image_windows(pictures(bench.calibration, bench.contract), bench.contract, 1))
+        contract = replace(bench.contract, file=WindowFile("int8"))
         return stamped(quantised(graph, found.ranges(), (), saturates()), contract)
 
     return bench.file("int8-ungated.onnx", content)
@@ -298,7 +284,7 @@ def plain_export(bench: Bench) -> Path:
     """What `torch.onnx.export` gives, without anything of ours but its arguments."""
 
     def content() -> bytes:
-        from seg_export.graph.from_torch import to_onnx
+        from seg_export.network import to_onnx
 
         return to_onnx(bench.checkpoint.build(), bench.contract).SerializeToString()  # type: ignore[no-any-return]
 
@@ -310,7 +296,7 @@ OURS = (
     Form("fp32", "ours, fp32", _exported("fp32.onnx", optimize=True), _segmenter(), ours=True),
     Form("tuned", "ours, fp32, tuned here", _exported("tuned.onnx", optimize=True, tune=True), _segmenter(), ours=True),
     Form(
-        "int8", "ours, int8", _exported("int8.onnx", precision=_precision("int8")),
+        "int8", "ours, int8", _exported("int8.onnx", precision="int8"),
         _segmenter(), ours=True,
     ),
     Form(
@@ -321,7 +307,7 @@ OURS = (
         ours=True, only="process", words=("--cache", "kept"),
     ),
     Form("fp16", "ours, fp16 on CUDA", _fp16, _segmenter("cuda"), ours=True, provider="cuda"),
-    Form("host", "ours, host-ready", _exported("host.onnx", host=_host, optimize=True), _segmenter(), ours=True),
+    Form("host", "ours, host-ready", _exported("host.onnx", host_ready=True, optimize=True), _segmenter(), ours=True),
     Form(
         "unrewritten", "ours, fp32 without rewrites", _exported("unrewritten.onnx"), _segmenter(), ours=True,
     ),

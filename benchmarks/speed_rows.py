@@ -168,11 +168,10 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
         MissingError: the form cannot be had here.
     """
     from seg_runtime.formats.pictures import fitted
-    from seg_toolkit.data.folder import stored_classes
-    from seg_toolkit.evaluation.metrics import confusion, summary
+    from seg_toolkit.evaluation import confusion, label_summary
 
     _, validation = parts(data)
-    classes = stored_classes(bench.checkpoint.classes)
+    classes = bench.checkpoint.classes
     counts = []
     say(f"{form.title}: Dice on {len(validation)} images of {data.name}")
     running = form.open(form.made(bench), bench.contract, bench.threads)
@@ -180,4 +179,4 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
         example = case.read(classes)
         labels = running.labels(fitted(example.image, bench.contract, case.name), None)
         counts.append(confusion(example.labels, labels, len(classes)))
-    return summary(counts, [c.info.name for c in classes])
+    return label_summary(counts, [c.info.name for c in classes])

@@ -21,8 +21,10 @@ from seg_export.pipeline import export, write
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import Intensity
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.networks import Network, UNet, UNet3D, described
+from seg_toolkit.checkpoints import Checkpoint
+from seg_toolkit.networks import Network
+from seg_toolkit.networks.unet import UNet
+from seg_toolkit.networks.unet3d import UNet3D
 
 from .measure import machine, save_json, table
 
@@ -61,7 +63,7 @@ def models(folder: Path) -> dict[str, Path]:
             (ClassInfo("background", (0, 0, 0)), ClassInfo("thing", (230, 60, 60))), stride=network.stride, pixels="float",
         )  # fmt: skip
         made[network.kind] = folder / f"{network.kind}.onnx"
-        write(export(Checkpoint(described(network), network.state_dict(), contract, [])), made[network.kind])
+        write(export(Checkpoint(network.described, network.state_dict(), contract)), made[network.kind])
     return made
 
 

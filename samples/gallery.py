@@ -15,17 +15,19 @@ from pathlib import Path
 import click
 import numpy as np
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from PIL import Image
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.support.atomic import write_atomic
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.cli.train import main as seg_train
-from seg_toolkit.data.folder import stored_classes
-from seg_toolkit.data.readers import find_cases
-from seg_toolkit.evaluation.measures import Wish, measure, parse
-from seg_toolkit.evaluation.metrics import Score, over_images
-from seg_toolkit.training.objectives import aim_of
+from seg_runtime.formats import Page
+from seg_runtime.support import write_atomic
+from seg_toolkit.checkpoints import load
+from seg_toolkit.cli import main as seg_train
+from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.evaluation import Measure, measure, over_images
+from seg_toolkit.options import Settings
+from seg_toolkit.training import OBJECTIVES
 
 from .generators import generator, names
 from .shown import Shown, write_pages
@@ -54,40 +56,44 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     if done.exit_code:
         raise SystemExit(done.output)
     checkpoint = load(model)
-    exported = export(checkpoint, **short.export)
+    exported = export(checkpoint, ExportOptions(**short.export))
     write(exported, file)
     contract = exported.contract
-    aim = aim_of(contract, stored_classes(checkpoint.classes), contract.provenance["settings"])
-    cases = find_cases(checkpoint.reader, unseen, lambda text: None)
+    settings = Settings.stored(contract.provenance["settings"])
+    objective = OBJECTIVES.get(contract.answer.kind)(contract, checkpoint.classes, settings)
+    cases = read_data_set(checkpoint.reader, unseen, lambda text: None).cases
     ours, trivial, measured = [], [], []
-    wishes = parse(contract.provenance["settings"]["metrics"])
+    measures = Measure.parse(settings.metrics)
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
-            example = case.read(aim.classes)
+            example = case.read(objective.classes)
             # a volume needs no detour over a file: what reads it is the runtime's own
-            answers = short.guess(example.image), segmenter.segment_page(example.image, case.name).answer
-            floor, reached = (aim.compare(case.name, example, answer) for answer in answers)
+            answers = short.guess(example.image), segmenter.segment_page(Page(example.image, case.name)).answer
+            floor, reached = (objective.compare(case.name, example, answer) for answer in answers)
             trivial.append(floor)
             ours.append(reached)
-            empty = contract.provenance["settings"]["empty_dice"]
-            measured.append([measure(wishes, example, answer, aim.classes, empty) for answer in answers if wishes])
-    least, score = (aim.best(aim.summary([judged.figures for judged in found])) for found in (trivial, ours))
+            if measures:
+                empty = settings.empty_dice
+                measured.append([measure(measures, example, answer, objective.classes, empty) for answer in answers])
+    least, score = (
+        objective.best(objective.summary([scored.figures for scored in found])) for found in (trivial, ours)
+    )
     network = checkpoint.build()
     shown = Shown(
         recipe, network.kind, sum(p.numel() for p in network.parameters()),
         f"{_sized(contract.geometry.input_shape)} → {_sized(contract.geometry.output_shape)}",
-        float(contract.parity["relative_error"]), aim.title, True, short.baseline, least, score,
-        {wish.text: _pair(wish, measured) for wish in wishes},
+        float(contract.parity["relative_error"]), objective.title, True, short.baseline, least, score,
+        {m.text: _pair(m, measured) for m in measures},
     )  # fmt: skip
     telling = max(
-        ours, key=lambda judged: len(np.unique(judged.truth))
+        ours, key=lambda scored: len(np.unique(scored.truth))
     )  # the first of those that hold the most classes
-    return shown, aim.preview([telling])
+    return shown, objective.preview([telling])
 
 
-def _pair(wish: Wish, measured: Sequence[Sequence[Mapping[str, Score]]]) -> tuple[float, float]:
+def _pair(measure: Measure, measured: Sequence[Sequence[Mapping[str, NDArray[np.float64]]]]) -> tuple[float, float]:
     """A measure of the baseline and of the file, mean over images, and over the classes but the background."""
-    means = [over_images([pair[place][wish.text] for pair in measured]) for place in (0, 1)]
+    means = [over_images([pair[place][measure.text] for pair in measured]) for place in (0, 1)]
     trivial, reached = (float(np.nanmean(mean if len(mean) == 1 else mean[1:])) for mean in means)
     return trivial, reached
 

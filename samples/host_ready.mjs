@@ -15,11 +15,13 @@ export function readContract(model) {
 }
 
 function checked(contract) {
-  if (contract.form !== "host-ready") {
+  if (contract.file?.kind !== "host-ready") {
     throw new Error("the model takes single windows, not whole images: export it with seg-export --host-ready");
   }
-  if (contract.host_dtype !== "uint8" || ![1, 3].includes(contract.channels)) {
-    const came = `${contract.host_dtype} images of ${contract.channels} channels`;
+  const { dtype } = contract.file;
+  const { channels } = contract.input;
+  if (dtype !== "uint8" || ![1, 3].includes(channels)) {
+    const came = `${dtype} images of ${channels} channels`;
     throw new Error(`the model wants ${came}; this sample knows uint8 with 1 or 3`);
   }
   return contract;
@@ -48,8 +50,8 @@ function* protobufFields(bytes) {
 
 /** Labels (a Uint8Array of height × width class indices) of RGBA pixels. `ort` is onnxruntime-node or onnxruntime-web. */
 export async function segment(ort, session, contract, { data, width, height }) {
-  const pixels = withoutAlpha(data, contract.channels);
-  const image = new ort.Tensor("uint8", pixels, [height, width, contract.channels]);
+  const { channels } = contract.input;
+  const image = new ort.Tensor("uint8", withoutAlpha(data, channels), [height, width, channels]);
   const { labels } = await session.run({ image }, ["labels"]);
   return labels.data;
 }

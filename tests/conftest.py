@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.input import Intensity
 from seg_toolkit.networks.unet import UNet
@@ -75,13 +75,13 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         decision: str = "argmax",
         input_size: int = SMALL,
         pixels: str = "integer",
-        host: HostForm | None = None,
+        options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     ) -> Made:
-        key = (skip, seed, channels, classes, geometry, intensity, decision, input_size, pixels, host)
+        key = (skip, seed, channels, classes, geometry, intensity, decision, input_size, pixels, options)
         if key not in known:
             net = mixed_network(channels, classes, 2, skip, input_size, seed)
             how = contract_of(net, input_size, method=geometry, intensity=intensity, decision=decision, pixels=pixels)
-            known[key] = made(tmp_path_factory.mktemp("model"), net, how, host)
+            known[key] = made(tmp_path_factory.mktemp("model"), net, how, options)
         return known[key]
 
     return make

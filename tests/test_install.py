@@ -13,12 +13,11 @@ import pytest
 import torch
 from PIL import Image
 from seg_export.pipeline import export, write
-from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Segmenter
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.contracts import contract_of
-from tests.support.models import checkpoint_of
+from tests.support.models import HOST_READY, checkpoint_of
 from tests.support.places import ROOT
 
 
@@ -99,13 +98,12 @@ TUNE = """
 import sys
 from pathlib import Path
 from seg_export import edge
-from seg_export.steps.rewrite.apply import layers_of, rewritten
-from seg_export.steps.rewrite.default import default_table
+from seg_export.steps.rewrite.apply import layers_of, rewritten, default_table
 from seg_runtime.model.modelfile import ModelFile
 content = ModelFile("model.onnx").take()
-source = edge.read_source(content, edge.plain_contract(content))
+source = edge.read_source(content)
 table = default_table(layers_of(source.graph))
-made = edge.proven(source, rewritten(source.graph, table), {"rewritten": table})
+made = edge.prove(source, rewritten(source.graph, table), {"rewritten": table})
 Path(sys.argv[1]).write_bytes(made.content)
 """
 
@@ -190,7 +188,7 @@ def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path, make_model):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["wheels"] == {"onnxruntime": "1.18.1"}
     for geometry in ("tile", "fit"):  # a host-ready file keeps ONNX Runtime's optimizer busier
-        model, out = make_model(geometry=geometry, host=HostForm()).path, tmp_path / geometry
+        model, out = make_model(geometry=geometry, options=HOST_READY).path, tmp_path / geometry
         done = run(
             folder, work, "seg-run", "picture.png", "--model", str(model), "--provider", "cpu", "--out", str(out)
         )

@@ -12,8 +12,8 @@ from PIL import Image
 from seg_runtime import Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.pipeline.fit import fit_channels
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.checkpoints import load
+from seg_toolkit.networks import torch_infer
 
 from tests.support.commands import in_a_process
 from tests.support.places import REAL, SAMPLES

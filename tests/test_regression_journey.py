@@ -7,9 +7,9 @@ import torch
 from PIL import Image, ImageSequence
 from seg_runtime.answers import answer_of
 from seg_runtime.pipeline import fitted
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.data.readers import find_cases
-from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.checkpoints import load
+from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.networks import torch_infer
 
 from samples.generators import pansharpening
 from tests.support.commands import done, seg_export, seg_run, seg_train
@@ -27,7 +27,7 @@ def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
     checkpoint = load(model)
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
     scales = np.array([o.scale for o in checkpoint.contract.outputs])[:, None, None]
-    for case in find_cases(checkpoint.reader, data, print):
+    for case in read_data_set(checkpoint.reader, data, print).cases:
         expected = answer_of(checkpoint.contract).segment(fitted(case.image(), checkpoint.contract), infer)
         with Image.open(out / f"{case.name}_values.tif") as image:
             written = np.stack([np.array(page) for page in ImageSequence.Iterator(image)])

@@ -12,28 +12,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from seg_runtime import Contract, Float
 from seg_runtime.cli.tools import Progress, Report, TuneOptions
-from seg_runtime.engine import RunOptions
-from seg_runtime.engine.session import Session, check_signed
-from seg_runtime.model.contract import Contract
-from seg_runtime.model.golden import GOLDEN_KEY
-from seg_runtime.model.modelfile import Content, ModelFile
-from seg_runtime.pipeline import Float
-from seg_runtime.segmenter import Segmenter
-from seg_runtime.support.atomic import check_writable, write_atomic
-from seg_runtime.support.errors import ModelError, ParityError, SegError, SelfTestError
-from seg_runtime.support.extras import require_extra
+from seg_runtime.model import GOLDEN_KEY, Content, ModelFile
+from seg_runtime.support import (
+    ModelError,
+    ParityError,
+    SegError,
+    SelfTestError,
+    check_writable,
+    require_extra,
+    write_atomic,
+)
 
-from .proof.parity import Limits, Parity, generated_windows, require
+from .proof import Parity, answers_of, compare, generated_windows, logits_of, opened, prove_file
 
 if TYPE_CHECKING:
     import onnx
 
-    from .steps.rewrite.fastest import Fastest
+    from .steps.rewrite import Fastest
 
 WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
-LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Source:
         graph: in it.
         golden: text of its golden samples, empty where it has none.
         windows: `(1, C, *input_shape)` each, made up.
-        logits: `(1, K, *output_shape)` of each.
+        logits: `(K, *output_shape)` of each.
     """
 
     name: str
@@ -60,7 +59,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Proven:
+class TunedFile:
     """A rewritten file that answers as its source does.
 
     Attributes:
@@ -75,13 +74,11 @@ class Proven:
 
     def table(self) -> str:
         """The figures for a person."""
-        told = self.parity.table(LIMITS, "the tuned file", "the file as it was")
+        figures = self.parity.table("the tuned file", "the file as it was")
         if self.self_test is None:
-            return told
-        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})".format(
-            **self.self_test
-        )
-        return f"{told}\ngolden samples: {error}"
+            return figures
+        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})"
+        return f"{figures}\ngolden samples: {error.format(**self.self_test)}"
 
 
 def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None) -> Report:
@@ -102,26 +99,26 @@ def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None)
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
     content = ModelFile(options.model).take()
     if options.require_signature is not None:
-        check_signed(content, options.require_signature)
-    contract = plain_contract(content)
-    check_target(options)
-    source = read_source(content, contract, options.threads)
+        content.check_signed(options.require_signature)
+    _plain_contract(content)
+    _check_target(options)
+    source = read_source(content, options.threads)
     del content  # its bytes must not lie in memory beside the sessions that are measured
     found = _fastest(source, watch, options.threads)
     report = {"model": {"path": str(options.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
         return f"{found.table()}\nnothing was written: {options.model} is as fast as it gets here", report
-    made = proven(source, found.graph, found.provenance(), watch, options.threads)
+    made = prove(source, found.graph, found.provenance(), watch, options.threads)
     write_atomic(options.target, lambda file: file.write(made.content))
     notes = _notes(source, options)
-    report |= {"written": str(options.target), "parity": made.parity.as_dict(LIMITS), "notes": notes}
+    report |= {"written": str(options.target), "parity": made.parity.as_dict(), "notes": notes}
     report |= {"self_test": made.self_test}
     size = f"{len(made.content) / 1e6:.1f} MB"
     lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {options.target} ({size})"]
     return "\n".join(lines), report
 
 
-def plain_contract(content: Content) -> Contract:
+def _plain_contract(content: Content) -> Contract:
     """The contract of a file that can be tuned.
 
     Raises:
@@ -148,7 +145,7 @@ def plain_contract(content: Content) -> Contract:
     return contract
 
 
-def check_target(options: TuneOptions) -> None:
+def _check_target(options: TuneOptions) -> None:
     """Refuse a target before a minute of measuring.
 
     Raises:
@@ -162,24 +159,23 @@ def check_target(options: TuneOptions) -> None:
     check_writable(target)
 
 
-def read_source(content: Content, contract: Contract, threads: int | None = None) -> Source:
+def read_source(content: Content, threads: int | None = None) -> Source:
     """What a file holds and what it answers here, its golden samples first.
 
     Args:
         content: of the file.
-        contract: of `plain_contract`.
         threads: of the inference; None takes all that this process may use.
 
     Raises:
         SelfTestError: this device does not answer as torch did.
-        ModelError: ONNX Runtime or onnx cannot read the file.
+        ModelError: a file that cannot be tuned, or that ONNX Runtime or onnx cannot read.
     """
     import onnx
 
+    contract = _plain_contract(content)
     golden = bytes(content.onnx.metadata.get(GOLDEN_KEY, b"")).decode("ascii", "replace")
     windows = list(generated_windows(contract, WINDOWS))
-    with Segmenter(content.data, provider="cpu", threads=threads, self_test=bool(golden)) as segmenter:
-        logits = [segmenter.session.run(window) for window in windows]
+    logits, _ = answers_of(content.data, windows, threads, self_test=bool(golden))
     try:
         graph = onnx.load_model_from_string(content.data)
     except Exception as error:  # protobuf raises its own kinds
@@ -187,10 +183,10 @@ def read_source(content: Content, contract: Contract, threads: int | None = None
     return Source(content.name, content.sha256, contract, graph, golden, windows, logits)
 
 
-def proven(
+def prove(
     source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
     watch: Progress = lambda what, done, total: None, threads: int | None = None,
-) -> Proven:  # fmt: skip
+) -> TunedFile:  # fmt: skip
     """The file of a rewritten graph, after proving the very bytes.
 
     Args:
@@ -204,34 +200,28 @@ def proven(
         ParityError: its logits are not those of the source within the limits of an export, or its answers to the golden
             samples not torch's.
     """
-    from .graph.stamp import stamped
+    from .graph import stamped
 
-    kept = source.contract
+    kept, windows = source.contract, source.windows
     contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
-    session, parity = Session(stamped(graph, contract), RunOptions(provider="cpu", threads=threads)), Parity()
-    for window, logits in zip(source.windows, source.logits, strict=True):
-        parity.add(logits[0], session.run(window)[0], contract)
-        watch("comparing windows", parity.windows, len(source.windows))
-    require(parity, LIMITS, "the tuned file", source.name)
-    first = session.run(source.windows[0])
+    session = opened(graph, contract, threads)
+    answers = list(logits_of(session, windows))
     del session  # before the next one, for the sake of memory
-    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict(LIMITS)})
+    parity = compare(source.logits, answers, contract, lambda done: watch("comparing windows", done, len(windows)))
+    parity.require("the tuned file", source.name)
+    contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict()})
     content = stamped(graph, contract, source.golden)
     try:
-        with Segmenter(content, provider="cpu", threads=threads, self_test=bool(source.golden)) as final:
-            if not np.array_equal(first, final.session.run(source.windows[0])):
-                raise ParityError(
-                    "the stamped file answers otherwise than the compared one", "the same bits", "report this"
-                )
-            test = final.test_report
+        test = prove_file(content, windows[0], answers[0], threads, self_test=bool(source.golden))
     except SelfTestError as error:
-        came = f"the tuned file does not answer the golden samples as torch did ({'; '.join(error.report['self_test']['failures'])})"
+        failures = "; ".join(error.report["self_test"]["failures"])
+        came = f"the tuned file does not answer the golden samples as torch did ({failures})"
         raise ParityError(came, "the answers stored at export", "nothing was written; report this model") from error
-    return Proven(content, parity, test["self_test"] if test else None)
+    return TunedFile(content, parity, test["self_test"] if test else None)
 
 
 def _fastest(source: Source, watch: Progress, threads: int | None) -> Fastest:
-    from .steps.rewrite.fastest import fastest
+    from .steps.rewrite import fastest
 
     try:
         return fastest(source.graph, lambda done, total: watch("measuring forms", done, total), threads)

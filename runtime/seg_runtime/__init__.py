@@ -5,31 +5,59 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import RunOptions, Tuning
+    from .engine.session import Session
     from .model import ClassInfo, Contract, Intensity
+    from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
-    from .support import ContractError, ImageError, ModelError, ProviderError, SegError, SelfTestError
+    from .support import (
+        ContractError,
+        DataError,
+        ImageError,
+        ModelError,
+        ParityError,
+        ProviderError,
+        SegError,
+        SelfTestError,
+    )
 
 __all__ = [
+    "Array",
     "ClassInfo",
     "Contract",
     "ContractError",
+    "DataError",
+    "Float",
     "ImageError",
+    "Infer",
     "Intensity",
     "ModelError",
+    "ParityError",
     "ProviderError",
     "RunOptions",
     "SegError",
     "Segmentation",
     "Segmenter",
     "SelfTestError",
+    "Session",
     "Tuning",
 ]
 
 _MODULES = {
     "model": ("ClassInfo", "Contract", "Intensity"),
-    "support": ("ContractError", "ImageError", "ModelError", "ProviderError", "SegError", "SelfTestError"),
+    "pipeline": ("Array", "Float", "Infer"),
+    "support": (
+        "ContractError",
+        "DataError",
+        "ImageError",
+        "ModelError",
+        "ParityError",
+        "ProviderError",
+        "SegError",
+        "SelfTestError",
+    ),
     "segmenter": ("Segmentation", "Segmenter"),
     "engine": ("RunOptions", "Tuning"),
+    "engine.session": ("Session",),
 }
 
 

@@ -55,11 +55,11 @@ async function segmentFile(file) {
   const labels = await segment(ort, session, contract, image);
   const ms = performance.now() - start;
 
-  draw($("overlay"), colored(labels, contract.classes, image));
-  showLegend(countLabels(labels, contract.classes), contract.classes);
+  draw($("overlay"), colored(labels, contract.answer.classes, image));
+  showLegend(countLabels(labels, contract.answer.classes), contract.answer.classes);
   showTiming(ms, image);
   URL.revokeObjectURL($("save").href);
-  $("save").href = URL.createObjectURL(await maskPng(labels, image.width, image.height, contract.classes));
+  $("save").href = URL.createObjectURL(await maskPng(labels, image.width, image.height, contract.answer.classes));
   $("save").download = file.name.replace(/\.[^.]*$/, "") + "_mask.png";
   $("result").hidden = false;
 }

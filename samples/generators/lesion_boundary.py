@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
-from seg_toolkit.data.ring import ring
+from seg_toolkit.data import ring_mask
 
 from ..shapes import blob, bytes_of, put, shading, texture
 from .short import TINY, Array, Short, brighter_than_the_middle
@@ -17,7 +17,7 @@ SIZE = 112
 def threshold_with_ring(image: Array) -> Array:
     """Brighter than the middle, and a ring of 3 px about that."""
     labels = brighter_than_the_middle(image)
-    return np.where(ring(labels, 3), 2, labels).astype(np.uint8)
+    return np.where(ring_mask(labels, 3), 2, labels).astype(np.uint8)
 
 
 SHORT = Short(

@@ -27,12 +27,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from seg_runtime import SegError, Segmentation, Segmenter
-from seg_runtime.formats.pictures import SUFFIXES, mask_image
+from seg_runtime.formats import FORMATS
+from seg_runtime.formats.pictures import mask_image
 from seg_runtime.support.atomic import write_atomic
 from view import PictureView
 from worker import Worker
 
-IMAGES = f"Images ({' '.join('*' + s for s in SUFFIXES)})"
+IMAGES = f"Images ({' '.join(f'*{s}' for format in FORMATS.all() if format.axes == 2 for s in format.suffixes)})"
 RED, GREY = "#b3261e", "#5f6b7a"
 
 

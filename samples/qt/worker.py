@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QThreadPool, Signal
 from seg_runtime import SegError, Segmentation, Segmenter
 from seg_runtime.answers.overlay import visible
-from seg_runtime.formats.pictures import decode, read_bytes
+from seg_runtime.formats import FORMATS, read_bytes
 
 
 class CancelledError(SegError):
@@ -64,11 +64,11 @@ class Worker(QObject):
     def _segment(self, segmenter: Segmenter, image: Path) -> Segmentation:
         """What `segmenter(image)` does, in two steps, so that the image can be seen at once."""
         data = read_bytes(image)
-        pages = list(decode(data, image.name))
+        pages = list(FORMATS.pages(data, image.name, segmenter.contract))
         if len(pages) > 1:
             raise SegError(f"{image.name} has {len(pages)} pages", "one", "save the one you want alone")
-        self.decoded.emit(visible(pages[0]))
-        return segmenter.segment_page(pages[0], image.name, hashlib.sha256(data).hexdigest(), progress=self._tick)
+        self.decoded.emit(visible(pages[0].array))
+        return segmenter.segment_page(pages[0], hashlib.sha256(data).hexdigest(), progress=self._tick)
 
     def _tick(self, done: int, total: int) -> None:
         """Called by the Segmenter after each window; an exception from here ends its work."""

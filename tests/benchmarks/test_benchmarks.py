@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 from seg_export.steps.rewrite.layers import FORMS
-from seg_toolkit.checkpoints.checkpoint import save
-from seg_toolkit.data.folder import json_values, parse_classes
+from seg_toolkit.checkpoints import save
+from seg_toolkit.data import ClassValues
 
 from benchmarks import chart, peers, volume
 from benchmarks.accuracy import otsu
@@ -64,7 +64,7 @@ def test_otsu_cuts_between_two_heaps():
 def scored(tmp_path):
     """A network and a training folder of its kind, for the column of Dice."""
     checkpoint = random_checkpoint(width=4)
-    checkpoint.classes = json_values(parse_classes("background=0,cell=255"))
+    checkpoint.classes = ClassValues.parse("background=0,cell=255")
     save(checkpoint, tmp_path / "scored.pt")
     rng = np.random.default_rng(0)
     for part in ("images", "masks"):

@@ -19,24 +19,21 @@ import onnx
 import pytest
 from hatchling.build import build_wheel
 from seg_export import edge
-from seg_export.graph.stamp import stamped
-from seg_export.steps.hostready.prove import HostForm
-from seg_export.steps.rewrite import fastest as choice
-from seg_export.steps.rewrite import winograd
+from seg_export.graph import stamped
+from seg_export.proof import logits_of
+from seg_export.steps.rewrite import timing, winograd
 from seg_export.steps.rewrite.apply import layers_of, rewritten
-from seg_export.steps.rewrite.tune import Tuned
+from seg_export.steps.rewrite.timing import Measured
 from seg_runtime import Contract, ModelError, SegError, Segmenter
 from seg_runtime.cli.tools import TOOLS, find_tool, tuned_name
-from seg_runtime.model.contract import METADATA_KEY
-from seg_runtime.model.digest import sealed
-from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY
-from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, ModelFile, sealed
+from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support.errors import ParityError
 
 from tests.support.commands import seg_export, seg_run
 from tests.support.contracts import changed
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 from tests.support.places import ROOT
 
 
@@ -69,12 +66,12 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Let the search find a table of one form wherever it fits, whatever this machine's clock says."""
 
     def choose(form: str) -> None:
-        def tuned(graph: onnx.ModelProto, watch: Any, threads: int | None) -> Tuned:
+        def measure(graph: onnx.ModelProto, watch: Any, threads: int | None) -> Measured:
             watch(1, 1)
-            return Tuned(table=table(graph, form), network_ms={"torch": 2.0, form: 1.0})
+            return Measured(table=table(graph, form), network_ms={"torch": 2.0, form: 1.0})
 
-        monkeypatch.setattr(choice, "tuned", tuned)
-        monkeypatch.setattr(choice, "WORTH", math.inf)
+        monkeypatch.setattr(timing, "measure", measure)
+        monkeypatch.setattr(timing, "WORTH", math.inf)
 
     return choose
 
@@ -99,7 +96,7 @@ def told(path: Path) -> tuple[Contract, str]:
 
 def source_of(path: Path) -> edge.Source:
     content = ModelFile(path).take()
-    return edge.read_source(content, edge.plain_contract(content))
+    return edge.read_source(content)
 
 
 def test_the_entry_point_leads_to_the_tool(metadata: Path) -> None:
@@ -165,14 +162,14 @@ def test_the_tuned_file(model: Made, here: Path, found: Callable[[str], None], f
         assert (labels != theirs(image).labels).mean() < 1e-3
 
 
-@pytest.mark.parametrize("constant", ["G", "A_T", "B_T"])
+@pytest.mark.parametrize("constant", ["g", "a_t", "b_t"])
 def test_a_spoiled_rewrite_is_not_written(
     model: Made, here: Path, found: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, constant: str
 ) -> None:
     found("winograd")
-    spoiled = getattr(winograd, constant).copy()
+    spoiled = getattr(winograd.F4, constant).copy()
     spoiled[1, 1] *= 1.01
-    monkeypatch.setattr(winograd, constant, spoiled)
+    monkeypatch.setattr(winograd, "F4", winograd.F4._replace(**{constant: spoiled}))
     path = copied(model, here)
     result = seg_run("--tune", path)
     assert result.exit_code == 1
@@ -183,12 +180,12 @@ def test_a_spoiled_rewrite_is_not_written(
 def test_golden_samples_judge_it_too(model: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that answers as wrongly as the rewritten graph hides the error from the comparison, not from torch."""
     source = source_of(model.path)
-    monkeypatch.setattr(winograd, "ONES", 2)
+    monkeypatch.setattr(winograd, "F4", winograd.F4._replace(ones=2))
     graph = rewritten(source.graph, table(source.graph, "winograd"))
     with Segmenter(stamped(graph, source.contract), provider="cpu") as segmenter:
-        as_wrong = replace(source, logits=[segmenter.session.run(window) for window in source.windows])
+        as_wrong = replace(source, logits=list(logits_of(segmenter.session, source.windows)))
     with pytest.raises(ParityError, match="does not answer the golden samples as torch did"):
-        edge.proven(as_wrong, graph, {})
+        edge.prove(as_wrong, graph, {})
 
 
 def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
@@ -214,7 +211,7 @@ def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], 
 
 
 def test_nothing_is_faster(model: Made, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "WORTH", 0.0)
+    monkeypatch.setattr(timing, "WORTH", 0.0)
     result = seg_run("--tune", copied(model, here))
     assert result.exit_code == 0
     assert "nothing was written" in result.stderr
@@ -264,7 +261,7 @@ def test_only_plain_files(model: Made, tmp_path: Path, content: Callable[[Made],
 
 
 def test_a_host_ready_file_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
-    path = make_model(host=HostForm()).path
+    path = make_model(options=HOST_READY).path
     with pytest.raises(ModelError, match="is host-ready; wanted a window file"):
         edge.tune(edge.TuneOptions(model=path, target=tmp_path / "tuned.onnx"))
 

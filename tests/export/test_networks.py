@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
-from seg_export.steps.hostready.prove import HostForm
-from seg_export.steps.precision.make import Precision
 from seg_runtime import ClassInfo, Segmenter
 from seg_runtime.answers import answer_of
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.networks import from_options
+from seg_toolkit.checkpoints import Checkpoint
+from seg_toolkit.networks import from_options, torch_infer
 from seg_toolkit.networks.attention import AttentionUNet
 
 from tests.support.bright import bright, folder
@@ -55,7 +53,7 @@ def test_parity_holds(name):
 
 @pytest.mark.parametrize("name", ["padded, batch norm", "attention", "multiscale"])
 def test_rewriting_finds_its_layers_and_leaves_the_others(name):
-    exported = export(checkpoint(name), optimize=True)
+    exported = export(checkpoint(name), ExportOptions(optimize=True))
     assert exported.contract.parity["relative_error"] < 1e-5
     forms = exported.contract.provenance["rewritten"]
     if name == "padded, batch norm":
@@ -69,7 +67,7 @@ def test_rewriting_finds_its_layers_and_leaves_the_others(name):
 
 @pytest.mark.parametrize("name", ["attention", "ternaus, whole"])
 def test_host_ready(name):
-    exported = export(checkpoint(name), host=HostForm())
+    exported = export(checkpoint(name), ExportOptions(host_ready=True))
     assert exported.contract.parity["host_ready"]["differing"] == 0
 
 
@@ -102,7 +100,9 @@ def test_batch_norm_costs_nothing_when_exported():
 
 def test_int8_of_attention(tmp_path):
     images = folder(tmp_path / "calibration")
-    exported = export(bright(kind=AttentionUNet), precision=Precision("int8", images, reduce_range=False))
+    exported = export(
+        bright(kind=AttentionUNet), ExportOptions(precision="int8", calibration=images, reduce_range=False)
+    )
     assert exported.contract.file.precision == "int8"
     assert exported.contract.parity["int8"]["drop"] < 1
     with Segmenter(exported.content, provider="cpu", self_test=True) as segmenter:

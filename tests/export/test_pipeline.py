@@ -6,13 +6,15 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import IR_VERSION, OPSET, stamped
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.support.errors import ModelError, ParityError, SegError
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
+from seg_toolkit.checkpoints import Checkpoint, save
+from seg_toolkit.data import ClassValues
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
@@ -25,8 +27,8 @@ CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 def checkpoint(channels=1, classes=CLASSES, size=252, **network) -> Checkpoint:
     torch.manual_seed(2)  # of the small random networks one that answers both classes
     model = UNet(channels, len(classes), width=network.pop("width", 2), **network)
-    stored = [{"name": c.name, "color": list(c.color), "values": [i]} for i, c in enumerate(classes)]
-    return Checkpoint(model.arguments, model.state_dict(), contract_of(model, size, classes), stored)
+    stored = tuple(ClassValues(info, (i,)) for i, info in enumerate(classes))
+    return Checkpoint(model.described, model.state_dict(), contract_of(model, size, classes), stored)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +158,10 @@ def test_labels_do_not_depend_on_the_input_size(tmp_path):
     """Tiling is exact, so a smaller window gives the same answer."""
     source = checkpoint()
     image = np.random.default_rng(1).integers(0, 256, (420, 390), dtype=np.uint8)
-    answers = [Segmenter(export(source, input_size=size).content, provider="cpu")(image).labels for size in (252, 316)]
+    answers = [
+        Segmenter(export(source, ExportOptions(input_size=size)).content, provider="cpu")(image).labels
+        for size in (252, 316)
+    ]
     assert 0 < answers[0].mean() < 1
     assert np.array_equal(*answers)
 
@@ -220,6 +225,6 @@ def test_a_contract_that_does_not_fit_the_graph_is_refused():
 def test_fit_needs_no_tiling_size_but_tile_does():
     source = checkpoint()
     with pytest.raises(SegError, match="at least 16 px"):
-        export(source, input_size=188)
+        export(source, ExportOptions(input_size=188))
     source.contract = changed(source.contract, method="fit")
-    assert export(source, input_size=188).contract.parity["holds"]
+    assert export(source, ExportOptions(input_size=188)).contract.parity["holds"]

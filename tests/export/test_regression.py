@@ -8,14 +8,16 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
-from seg_export.proof.parity import OF_LABELS, Limits, Parity, compare, generated_windows, require
+from seg_export.proof import Parity, compare, generated_windows, logits_of
+from seg_export.proof.parity import OF_LABELS
 from seg_runtime import Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.engine.session import Session
 from seg_runtime.support.errors import ImageError, ParityError
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
@@ -23,8 +25,6 @@ from tests.support.contracts import changed, channel_files
 from tests.support.damage import spoil_one_weight
 from tests.support.images import noise_image
 from tests.support.models import CPU
-
-LIMITS = Limits()
 
 
 def test_parity_is_told_in_values_alone(regression):
@@ -42,11 +42,11 @@ def test_a_regressions_figures_by_hand(regression):
     result.add(truth, answer, regression.contract)
     assert (result.pixels, result.labels, result.flipped) == (4, 0, 0)
     assert result.relative_error == pytest.approx(5e-5, rel=1e-3)
-    assert result.failures(LIMITS) == []
-    assert "flip" not in result.table(LIMITS, "it")
+    assert result.failures() == []
+    assert "flip" not in result.table("it")
     result.add(truth, truth + np.float32(0.0011), regression.contract)
     with pytest.raises(ParityError, match="of the logits' range"):
-        require(result, LIMITS, "it")
+        result.require("it")
 
 
 def test_a_spoiled_graph_is_seen(regression):
@@ -54,9 +54,10 @@ def test_a_spoiled_graph_is_seen(regression):
     del graph.metadata_props[:]
     spoil_one_weight(graph)
     spoiled = Session(stamped(graph, regression.contract), CPU)
-    windows = generated_windows(regression.contract, 2)
+    windows = list(generated_windows(regression.contract, 2))
+    torch = [regression.torch_run(window)[0] for window in windows]
     with pytest.raises(ParityError, match="of the logits' range"):
-        require(compare(regression.torch_run, spoiled.run, windows, regression.contract), LIMITS, "it")
+        compare(torch, logits_of(spoiled, windows), regression.contract).require("it")
 
 
 @pytest.mark.parametrize(
@@ -66,21 +67,21 @@ def test_a_spoiled_graph_is_seen(regression):
 def test_what_labels_judge_is_refused_in_one_line(regression, tmp_path, options, named):
     (tmp_path / "images").mkdir()
     words = [str(tmp_path / o) if o == "images" else o for o in options]
-    told = seg_export(regression.checkpoint, tmp_path / "x.onnx", *words)
-    assert told.exit_code == 1
-    assert told.stderr.splitlines()[-1] == f"error: {named} for a regression; wanted a plain fp32 export: leave it out"
+    done = seg_export(regression.checkpoint, tmp_path / "x.onnx", *words)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {named} needs a model of classes: leave it out")
     assert not (tmp_path / "x.onnx").exists()
 
 
 def test_codes_have_no_class_to_name(regression, tmp_path):
     (tmp_path / "codes.json").write_text(json.dumps({"liver": {"type": ["1", "SCT", "Liver"]}}))
-    told = seg_export(regression.checkpoint, tmp_path / "x.onnx", "--codes", tmp_path / "codes.json")
-    assert told.exit_code == 1
-    assert "--codes for a regression" in told.stderr
+    done = seg_export(regression.checkpoint, tmp_path / "x.onnx", "--codes", tmp_path / "codes.json")
+    assert done.exit_code == 1
+    assert "error: --codes needs a model of classes: leave it out" in done.stderr
 
 
 def test_a_rewritten_graph_answers_alike(regression, tmp_path):
-    made = export(load(regression.checkpoint), optimize=True)
+    made = export(load(regression.checkpoint), ExportOptions(optimize=True))
     assert made.contract.provenance["rewritten"]
     assert made.contract.parity["relative_error"] < 1e-5
     write(made, tmp_path / "fast.onnx")
@@ -99,9 +100,9 @@ def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(r
     (tmp_path / "images").mkdir()
     for name, shape in (("band", (25, 30)), ("pan", (75, 90))):
         Image.fromarray(noise_image(*shape, 1)[..., 0]).save(tmp_path / "images" / f"a_{name}.tif")
-    made = export(checkpoint, images=tmp_path, golden_images=tmp_path)
+    made = export(checkpoint, ExportOptions(images=tmp_path, golden=tmp_path))
     assert made.contract.parity["images"] == "real"
     assert [file.factor for file in made.contract.input.channel_files] == [3, 1]
     Image.fromarray(noise_image(24, 30, 1)[..., 0]).save(tmp_path / "images" / "a_band.tif")
     with pytest.raises(ImageError, match="a size that is 1/3 of it"):
-        export(checkpoint, images=tmp_path)
+        export(checkpoint, ExportOptions(images=tmp_path))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime import Intensity, Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.pipeline import Array, window_logits
@@ -78,7 +78,10 @@ def make_case(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -
     def make(name: str) -> Case:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            window, host = make_model(**MODELS[name]), make_model(**MODELS[name], host=HostForm("uint8"))
+            window, host = (
+                make_model(**MODELS[name]),
+                make_model(**MODELS[name], options=ExportOptions(host_ready=True, host_dtype="uint8")),
+            )
             channels = window.contract.input.channels
             pictures = []
             with Segmenter(window.path, provider="cpu") as segmenter:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from seg_toolkit.planning.recipes import names
+from seg_toolkit.options import RECIPES
 
 from samples import generators
 from samples.gallery import show
 
 
 def test_every_recipe_has_a_generator() -> None:
-    assert generators.names() == names()
+    assert generators.names() == RECIPES.names()
 
 
 @pytest.mark.recipe

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from seg_runtime.support.errors import DataError
-from seg_toolkit.planning.recipes import names
+from seg_toolkit.options import RECIPES
 
 from samples.gallery import ROOT
 from samples.shown import BEGIN, END, Shown, page, stored, table, with_table, write_pages
@@ -21,7 +21,7 @@ ROW = Shown("semantic", "unet", 1234567, "108×108 → 68×68", 4e-7, "Dice", Tr
 def test_the_readme_has_a_row_and_a_picture_for_each_recipe() -> None:
     made = README.partition(BEGIN)[2].partition(END)[0]
     lines = made.strip().splitlines()[2:]
-    assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == names(), "run `make gallery RECIPE`"
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == RECIPES.names(), "run `make gallery RECIPE`"
     for line in lines:
         links = re.findall(r'(?:href|src)="([^"]+)"', line)
         assert len(set(links)) == 1

@@ -131,12 +131,13 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
 
 
 def test_several_windows_in_a_call_and_files_of_other_windows_answer_alike(regression: Made, tmp_path: Path) -> None:
+    from seg_export.options import ExportOptions
     from seg_export.pipeline import export, write
-    from seg_toolkit.checkpoints.checkpoint import load
+    from seg_toolkit.checkpoints import load
 
     checkpoint = load(regression.checkpoint)
-    write(export(checkpoint, batch=3), tmp_path / "batch.onnx")
-    write(export(checkpoint, input_size=140), tmp_path / "large.onnx")
+    write(export(checkpoint, ExportOptions(batch=3)), tmp_path / "batch.onnx")
+    write(export(checkpoint, ExportOptions(input_size=140)), tmp_path / "large.onnx")
     image = noise_image(150, 200, 1)
     expected = Segmenter(regression.path, provider="cpu")(image).values
     for files in ([tmp_path / "batch.onnx"], [regression.path, tmp_path / "large.onnx"]):

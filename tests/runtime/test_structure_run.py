@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.formats import image_files
@@ -21,7 +21,7 @@ from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.input import Voxels
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError
-from seg_toolkit.networks import UNet3D
+from seg_toolkit.networks.unet3d import UNet3D
 
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract_of

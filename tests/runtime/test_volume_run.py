@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.formats.nifti import read_volume
@@ -19,8 +20,10 @@ from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.networks import Network, UNet, UNet3D
+from seg_toolkit.checkpoints import load
+from seg_toolkit.networks import Network
+from seg_toolkit.networks.unet import UNet
+from seg_toolkit.networks.unet3d import UNet3D
 
 from tests.support.commands import seg_export
 from tests.support.commands import seg_run_on_cpu as seg_run
@@ -117,7 +120,7 @@ def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made)
     named = changed(checkpoint.contract, channel_files=channel_files("_t1", "_t2"))
     for channel, ending in enumerate(("_t1", "_t2")):
         put_nifti(tmp_path / f"a{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
-    write(export(replace(checkpoint, contract=named), images=tmp_path), tmp_path / "m.onnx")
+    write(export(replace(checkpoint, contract=named), ExportOptions(images=tmp_path)), tmp_path / "m.onnx")
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--overlay", tmp_path]
     told = seg_run(*words)
     assert told.exit_code == 0, told.stderr
@@ -141,7 +144,7 @@ def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made)
     put_nifti(scans / "BRATS_001.nii.gz", nifti(volume(2), "SAL"))
     for channel, ending in enumerate(("_t1", "_t2")):
         put_nifti(scans / f"b{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
-    write(export(replace(checkpoint, contract=named), images=scans), tmp_path / "m.onnx")
+    write(export(replace(checkpoint, contract=named), ExportOptions(images=scans)), tmp_path / "m.onnx")
     put_nifti(scans / "b_seg.nii.gz", nifti(volume(1), "SAL"))  # ground truth beside its scans, as BraTS has it
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", scans]
     told = seg_run(*words)
@@ -259,7 +262,7 @@ def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path
 
 
 def test_several_windows_of_a_volume_go_in_one_call(tmp_path: Path, solid: Made) -> None:
-    write(export(load(solid.checkpoint), batch=4), tmp_path / "four.onnx")
+    write(export(load(solid.checkpoint), ExportOptions(batch=4)), tmp_path / "four.onnx")
     with Segmenter(tmp_path / "four.onnx", provider="cpu") as four, Segmenter(solid.path, provider="cpu") as one:
         assert four.contract.file.batch == 4
         ours, wanted = four(volume(seed=1)), one(volume(seed=1))  # 3×2×3 windows: the last call is half full
@@ -275,9 +278,11 @@ def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Mad
 
 
 def test_a_host_ready_model_of_slices_answers_a_volume_too(tmp_path: Path, flat: Made) -> None:
-    from seg_export.steps.hostready.prove import HostForm
 
-    write(export(load(flat.checkpoint), host=HostForm("float32", probabilities=True)), tmp_path / "host.onnx")
+    write(
+        export(load(flat.checkpoint), ExportOptions(host_ready=True, host_dtype="float32", host_probabilities=True)),
+        tmp_path / "host.onnx",
+    )
     put_nifti(tmp_path / "a.nii", nifti(volume(2), "PIR"))
     with Segmenter(tmp_path / "host.onnx", provider="cpu") as host, Segmenter(flat.path, provider="cpu") as plain:
         ours, wanted = host(tmp_path / "a.nii"), plain(tmp_path / "a.nii")

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.pipeline import Array
-from seg_toolkit.checkpoints.checkpoint import Checkpoint
-from seg_toolkit.networks import described
+from seg_toolkit.checkpoints import Checkpoint
+from seg_toolkit.data import ClassValues
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 
@@ -43,8 +43,8 @@ def bright(gain: float = 1.0, kind: type[UNet] = UNet) -> Checkpoint:
         state["head.weight"][:] = 0
         state["head.weight"][:, 0, 0, 0] = torch.tensor([-8.0, 8.0])
         state["head.bias"][:] = torch.tensor([4.0, -4.0])
-    stored = [{"name": c.name, "color": list(c.color), "values": [255 * i]} for i, c in enumerate(TONES)]
-    return Checkpoint(described(net), net.state_dict(), contract_of(net, SIZE, TONES), stored)
+    stored = tuple(ClassValues(info, (255 * i,)) for i, info in enumerate(TONES))
+    return Checkpoint(net.described, net.state_dict(), contract_of(net, SIZE, TONES), stored)
 
 
 def two_tone(seed: int, height: int = 130, width: int = 100) -> Array:

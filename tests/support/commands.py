@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from seg_export.cli.export import main as _seg_export
 from seg_runtime.cli.rules import Arguments
 from seg_runtime.cli.run import main as _seg_run
-from seg_toolkit.cli.train import main as _seg_train
+from seg_toolkit.cli import main as _seg_train
 
 
 def call(command: click.Command, *words: object) -> Result:

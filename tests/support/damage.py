@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_runtime.model.contract import Contract
 from seg_runtime.model.digest import sealed
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from seg_toolkit.data.folder import ClassValues
+from seg_toolkit.data import Case, ClassValues
+from seg_toolkit.data.readers import read_data_set
 
 from .contracts import TWO as INFOS
 from .images import disc, put
@@ -22,3 +24,8 @@ def write_pairs(root: Path, count: int = 3) -> Path:
         put(root / "images" / f"a{i}.png", (mask // 2 + 20).astype(np.uint8))
         put(root / "masks" / f"a{i}.png", mask)
     return root
+
+
+def cases_of(reader: str, root: Path, report: Callable[[str], None] = print) -> list[Case]:
+    """The cases of a data set."""
+    return list(read_data_set(reader, root, report).cases)

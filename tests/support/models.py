@@ -9,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
-from seg_export.steps.hostready.prove import HostForm
 from seg_runtime.engine import RunOptions
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Float
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, save
-from seg_toolkit.networks import Network, described
-from seg_toolkit.networks.unet import UNet, output_size
+from seg_toolkit.checkpoints import Checkpoint, save
+from seg_toolkit.networks import Network
+from seg_toolkit.networks.layers import output_size
+from seg_toolkit.networks.unet import UNet
 
 from .images import noise_image
 
 CPU = RunOptions(provider="cpu")
+HOST_READY = ExportOptions(host_ready=True)
 SMALL = 252  # input window in px of the quick models: it leaves 68 px and steps by 64
 
 
@@ -57,7 +59,7 @@ class ExportedOnce:
         for name, value in network.state_dict().items():
             weights.update(name.encode() + value.numpy().tobytes())
         shape = tuple(window[0].shape)
-        key = f"{described(network)} {network.training} {weights.hexdigest()} {shape} {sorted(options.items())}"
+        key = f"{network.described} {network.training} {weights.hexdigest()} {shape} {sorted(options.items())}"
         if key not in self._known:
             self._known[key] = self._real(network, window, **options)  # type: ignore[arg-type]
         return self._known[key]
@@ -69,14 +71,14 @@ class ExportedOnce:
 
 def checkpoint_of(net: Network, contract: Contract) -> Checkpoint:
     """A finished checkpoint of a network."""
-    return Checkpoint(described(net), net.state_dict(), contract, [])
+    return Checkpoint(net.described, net.state_dict(), contract)
 
 
-def made(folder: Path, net: Network, contract: Contract, host: HostForm | None = None) -> Made:
+def made(folder: Path, net: Network, contract: Contract, options: ExportOptions = ExportOptions()) -> Made:  # noqa: B008 - frozen
     """`model.pt` and `model.onnx` in a folder."""
     checkpoint = checkpoint_of(net, contract)
     save(checkpoint, folder / "model.pt")
-    exported = export(checkpoint, host=host)
+    exported = export(checkpoint, options)
     write(exported, folder / "model.onnx")
     return Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, progress_bar, progress_bars
-from seg_runtime.model.contract import HOST_DTYPES, PRECISIONS, Contract
-from seg_runtime.support.atomic import check_writable, write_atomic
-from seg_runtime.support.errors import SegError
-from seg_runtime.support.extras import require_extra
+from seg_runtime.cli.commandline import Command, progress_bars
+from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
+from seg_runtime.support import SegError, check_writable, require_extra, write_atomic
 
-if TYPE_CHECKING:
-    from ..pipeline import Watching
-    from ..proof.parity import Limits, Parity
+from ..options import ExportOptions, Watching
+from ..rules import check_options
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -92,50 +88,46 @@ if TYPE_CHECKING:
     help="Windows that the file takes in one call, always N, for providers that gain from it; images of fewer pay for N.",
 )
 @click.option("--tune", is_flag=True, help="Rewrite it by what is fastest on this very machine: a minute of measuring.")
+@click.option(
+    "--step",
+    "steps",
+    multiple=True,
+    metavar="NAME",
+    help="A further step, which an installed package offers; its outcome is proven against the file before it.",
+)
 @click.version_option(package_name="seg-edge")
-def main(
-    model: Path, target: Path, images: Path | None, report: Path | None, input_size: str | None,
-    golden: Path | None, host_ready: bool, host_dtype: str | None, host_probabilities: bool, codes: Path | None,
-    precision: str, calibration: Path | None, reduce_range: bool | None, optimize: bool, tune: bool, batch: int,
-) -> None:  # fmt: skip
+def main(model: Path, target: Path, report: Path | None, **options: Any) -> None:
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
     When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
     """
     if target.suffix.lower() != ".onnx":
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
-    if (host_dtype or host_probabilities) and not host_ready:
-        raise SegError("--host-dtype or --host-probabilities", "--host-ready beside it", "add it, or leave these out")
-    _check_precision(precision, calibration, reduce_range, optimize or tune)
-    _check_batch(batch, host_ready, optimize or tune)
+    chosen = ExportOptions(**options)  # the options below TARGET have the names of its fields
+    check_options(chosen)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
             raise SegError(f"--report {report} is the model or the target", "a file of its own", "choose another name")
         check_writable(report)
     check_writable(target)
-    from seg_toolkit.checkpoints.checkpoint import load  # torch is heavy: --help and wrong options answer without it
-    from seg_toolkit.planning.codes import with_codes
+    from seg_toolkit.checkpoints import load  # torch is heavy: --help and wrong options answer without it
 
-    from ..pipeline import export, report_dict, write
-    from ..proof.parity import Limits
-    from ..steps.hostready.prove import HostForm
-    from ..steps.precision.make import Precision
+    from ..pipeline import export, write
 
-    limits = Limits()
     checkpoint = load(model)
-    other = Precision(precision, calibration, images, reduce_range) if calibration else None
-    host = HostForm(host_dtype or "uint8", host_probabilities) if host_ready else None
-    checkpoint.contract = with_codes(checkpoint.contract, codes)
     click.echo("exporting the graph …", err=True)
 
-    def save(contract: Contract) -> None:
+    def show(figures: str, contract: Contract) -> None:
+        click.echo(figures)
         if report:
-            text = json.dumps(report_dict(contract, model, target), indent=2)
+            text = json.dumps(_report(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
-    watching = _watching(limits, batch, save)
-    exported = export(checkpoint, images, input_size, limits, host, golden, other, optimize, tune, batch, watching)
+    def note(text: str) -> None:
+        click.echo(f"note: {text}", err=True)
+
+    exported = export(checkpoint, chosen, Watching(progress_bars(), show, note))
     write(exported, target)
     if figures := exported.contract.parity.get("host_ready"):
         click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))
@@ -143,44 +135,7 @@ def main(
     click.echo(f"wrote {target} ({sizes})")
 
 
-def _watching(limits: Limits, batch: int, save: Callable[[Contract], None]) -> Watching:
-    """Progress bars and tables; `save` gets the contract with the figures, before they are judged."""
-    from ..pipeline import Watching
-
-    def parity(figures: Parity, contract: Contract) -> None:
-        click.echo(figures.table(limits, "ONNX fp32"))
-        save(contract)
-
-    def cost(table: str, contract: Contract) -> None:
-        click.echo(table)
-        save(contract)
-
-    return Watching(
-        windows=progress_bar("comparing windows"), hosts=progress_bar("comparing host-ready labels"),
-        batches=progress_bar(f"comparing batches of {batch}"), forms=progress_bar("measuring forms"),
-        precision=progress_bars(), parity=parity, cost=cost, tuned=click.echo,
-    )  # fmt: skip
-
-
-def _check_precision(precision: str, calibration: Path | None, reduce_range: bool | None, rewrite: bool) -> None:
-    if precision == "fp32" and (calibration or reduce_range is not None):
-        raise SegError(
-            "--calibration or --reduce-range for fp32", "--precision beside it", "add it, or leave these out"
-        )
-    if precision != "fp32" and not calibration:
-        fix = "add --calibration DIR, a folder of images like those that the model will see"
-        raise SegError(f"--precision {precision} without --calibration", "real images", fix)
-    if precision == "fp16" and reduce_range is not None:
-        raise SegError("--reduce-range for fp16", "int8", "leave it out")
-    if precision != "fp32" and rewrite:
-        fix = "leave it out: int8 is rewritten in any case, and CUDA is best off with torch's own graph"
-        raise SegError(f"--optimize or --tune for {precision}", "fp32", fix)
-
-
-def _check_batch(batch: int, host_ready: bool, rewrite: bool) -> None:
-    if batch > 1 and host_ready:
-        fix = "leave one of the two out: the graph of a host-ready file takes its windows one by one"
-        raise SegError("--batch and --host-ready", "one of them", fix)
-    if batch > 1 and rewrite:
-        fix = "leave one of the two out: Winograd's layers lay out one window"
-        raise SegError("--batch and --optimize or --tune", "one of them", fix)
+def _report(contract: Contract, model: Path, target: Path) -> dict[str, Any]:
+    """What a machine reads about an export."""
+    parity, provenance = dict(contract.parity), dict(contract.provenance)
+    return {"model": str(model), "target": str(target), "parity": parity, "provenance": provenance}

@@ -1,1 +1,7 @@
-"""ONNX graphs: made from torch, stamped with their contract."""
+"""ONNX graphs: what all of them have in common, and how they become files."""
+
+from .chatter import silenced as silenced
+from .nodes import with_node_names as with_node_names
+from .stamp import IR_VERSION as IR_VERSION
+from .stamp import OPSET as OPSET
+from .stamp import stamped as stamped

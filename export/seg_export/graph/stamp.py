@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import onnx
-from seg_runtime.model.contract import METADATA_KEY, Contract
-from seg_runtime.model.digest import sealed
-from seg_runtime.model.golden import GOLDEN_KEY
+from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, Contract, sealed
 from seg_runtime.version import VERSION
+
+OPSET = 18
+IR_VERSION = 9  # ONNX Runtime 1.18 loads IR up to 10
 
 
 def stamped(graph: onnx.ModelProto, contract: Contract, golden: str = "") -> bytes:
     """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest.
 
     Args:
-        graph: as made by `to_onnx`; its metadata is replaced.
+        graph: its metadata is replaced.
         contract: of the model.
         golden: text of `Golden.to_text`; empty leaves the golden samples out.
     """

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.answers import answer_of
-from seg_runtime.model.contract import Contract
+from seg_runtime.model import PROBE_PACE, Contract
 from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
-from seg_runtime.model.limits import PROBE_PACE
-from seg_runtime.pipeline import Array, dtype_maximum
-from seg_runtime.pipeline.fit import fitted
-from seg_runtime.pipeline.geometry import unframe
-from seg_runtime.pipeline.windows import Infer, window_logits
-from seg_runtime.support.errors import DataError
+from seg_runtime.pipeline import Array, Infer, dtype_maximum, fitted, unframe, window_logits
+from seg_runtime.support import DataError
 
-from .parity import PAPER_OUTPUT, enough, generated_images
-from .pictures import Picture, some
+from .images import PAPER_OUTPUT, Picture, enough, generated_images, some
 
 COUNT = 2  # samples of each kind: made-up and, if asked for, real
 CANDIDATES = 6  # tried for them
@@ -26,31 +22,39 @@ POSITIONS = 2048  # logits kept of each
 SIDE = PAPER_OUTPUT  # of an image at most: a larger window is filled by its mirror images, and the file stays small
 
 
-def golden(
-    contract: Contract, infer: Infer, images: Sequence[Picture] = (), limit: float = FP32_LIMIT,
-    rms_limit: float | None = None,
-) -> Golden:  # fmt: skip
+@dataclass(frozen=True)
+class Tolerance:
+    """What the self-test allows a device, as shares of the logits' range."""
+
+    limit: float = FP32_LIMIT
+    """Of any logit's error."""
+    rms_limit: float | None = None
+    """Of the root of the mean squared error; None for no limit of its own."""
+
+
+def golden_samples(
+    contract: Contract, infer: Infer, images: Sequence[Picture] = (), tolerance: Tolerance = Tolerance()
+) -> Golden:
     """Samples for a file, with the answers of `infer`.
 
     Args:
         contract: of the file.
         infer: the torch model, or the int8 graph operator by operator, window -> logits.
         images: real ones to take crops of, besides the made-up ones. Their pixels become part of the file.
-        limit: error that the file's form is allowed, as a share of the logits' range.
-        rms_limit: the same of the root of the mean squared error; None for no limit of its own.
+        tolerance: that the file's form is allowed.
 
     Raises:
         DataError, ImageError: an image that does not fit the model.
     """
-    tried = enough(CANDIDATES, COUNT, contract)
+    tried, limit = enough(CANDIDATES, COUNT, contract), tolerance.limit
     kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
     if images:
-        kinds.append(crops(images, contract))
-    samples = [s for kind in kinds for s in _mixed((answered(p, contract, infer, limit) for p in kind), COUNT)]
-    return Golden(tuple(samples), limit, rms_limit)
+        kinds.append(_crops(images, contract))
+    samples = [s for kind in kinds for s in _mixed((_answered(p, contract, infer, limit) for p in kind), COUNT)]
+    return Golden(tuple(samples), limit, tolerance.rms_limit)
 
 
-def answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
+def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
     """A sample of an image that is one window: its answers come by the corridor that every image takes."""
     image = fitted(pixels.image(), contract)
     grid, answers = window_logits(image, contract, infer)
@@ -115,7 +119,7 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
     return None
 
 
-def crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
+def _crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
     """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
     for picture in some(images, CANDIDATES):
         image = picture.part(contract)

@@ -6,38 +6,30 @@ that writes down the number of windows, a Reshape or a Resize, gets the new one;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
-from seg_runtime.engine import RunOptions
-from seg_runtime.engine.session import Session
-from seg_runtime.model.contract import Contract, WindowFile
-from seg_runtime.pipeline import Float
-from seg_runtime.support.errors import ParityError, SegError
+from seg_runtime import Array, SegError
+from seg_runtime.model import WindowFile
 
-from ..graph.stamp import stamped
-from ..proof.parity import Limits, Parity
+from .step import State, Step
 
-SIZED = {"Reshape": 1, "Resize": 3}  # operator -> its input that holds a whole shape
+_SIZED = {"Reshape": 1, "Resize": 3}  # operator -> its input that holds a whole shape
 
 
-def check_batch(batch: int, contract: Contract, host_ready: bool = False) -> None:
-    """Refuse a batch that no image could fill, before the long work.
+class Batching(Step):
+    """Let the file take several windows in one call, and prove that each is answered as alone."""
 
-    Raises:
-        SegError: none at all, or a form or geometry that takes one window at a time.
-    """
-    if batch < 1:
-        raise SegError(f"a batch of {batch}", "1 or more", "leave it out for one window at a time")
-    if batch > 1 and host_ready:
-        came = f"a batch of {batch} for a host-ready file, whose graph takes its windows one by one"
-        raise SegError(came, "a batch of 1", "leave one of the two out")
-    if batch > 1 and contract.geometry.method != "tile":
-        came = f"a batch of {batch} and geometry {contract.geometry.method}, where every image is one window"
-        raise SegError(came, "geometry tile", "leave --batch out")
+    def apply(self, state: State) -> None:
+        """Change the graph; it is compared on as many windows as fill a batch at least."""
+        batch, before, file = state.request.options.batch, state.session, state.contract.file
+        contract = replace(state.contract, file=WindowFile(file.precision, batch))
+        state.change(batched(state.graph, batch), contract)
+        state.samples = _filled(state.samples, batch)
+        state.prove(before, "batch", f"the file of {batch} windows in a call", "leave out --batch")
 
 
 def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
@@ -53,12 +45,13 @@ def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     Raises:
         SegError: a Reshape that does not keep the windows apart, as Winograd's does.
     """
-    result: onnx.ModelProto = onnx.ModelProto.FromString(graph.SerializeToString())
+    result = onnx.ModelProto()
+    result.CopyFrom(graph)
     places = result.graph
     shapes = {t.name: t for t in places.initializer}
     made: dict[str, str] = {}
     for node in places.node:
-        place = SIZED.get(node.op_type)
+        place = _SIZED.get(node.op_type)
         if place is None or len(node.input) <= place or not node.input[place]:
             continue
         name = node.input[place]
@@ -81,37 +74,8 @@ def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return result
 
 
-def in_batches(
-    graph: onnx.ModelProto, proven: Session, contract: Contract, batch: int, samples: Sequence[Float], limits: Limits,
-    watch: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[onnx.ModelProto, Session, Contract]:  # fmt: skip
-    """Graph, session and contract of a file that takes `batch` windows in one call and answers as the given one does.
-
-    Args:
-        graph: of one window.
-        proven: its session, compared with torch already.
-        contract: of that, with its parity.
-        batch: windows in one call.
-        samples: windows `(1, C, *input_shape)` to compare on; again, shifted, where they do not fill a batch.
-        limits: of parity.
-        watch: called with windows compared and windows in all.
-
-    Raises:
-        ParityError: a window is answered otherwise than alone.
-        SegError: of `batched`.
-    """
-    graph, contract = batched(graph, batch), replace(contract, file=WindowFile(contract.file.precision, batch))
-    session, result = Session(stamped(graph, contract), RunOptions(provider="cpu")), Parity()
+def _filled(samples: Sequence[Array], batch: int) -> list[Array]:
+    """At least one batch of windows: the samples again, shifted, so that no two of a batch are alike."""
     turns = range(-(-max(batch, len(samples)) // len(samples)))
-    shifted = [np.roll(window, 7 * turn, axis=-1) for turn in turns for window in samples]  # no two of a batch alike
-    windows = shifted[: max(batch, len(samples))]
-    for first in range(0, len(windows), batch):
-        group = windows[first : first + batch]
-        for window, logits in zip(group, session.run(np.concatenate(group)), strict=True):
-            result.add(proven.run(window)[0], logits, contract)
-            watch(result.windows, len(windows))
-    if found := result.failures(limits):
-        came = f"windows in a batch of {batch} are not answered as alone ({'; '.join(found)})"
-        raise ParityError(came, "the same answers", "nothing was written; leave out --batch")
-    figures = {k: v for k, v in result.as_dict(limits).items() if k in ("windows", "max_abs_error", "flipped")}
-    return graph, session, replace(contract, parity={**contract.parity, "batch": figures})
+    shifted = [np.roll(window, 7 * turn, axis=-1) for turn in turns for window in samples]
+    return shifted[: max(batch, len(samples))]

@@ -23,7 +23,7 @@ from ..engine import (
 from ..engine.nvidia import nvidia_report
 from ..record import versions
 from ..support import SegError, table
-from .probe import Probe, probe, probe_other
+from .probe import Probe
 
 
 def examine(provider: str) -> dict[str, Any]:
@@ -67,9 +67,9 @@ def _tried(ort: Any, provider: str) -> Iterator[Probe]:
             continue
         known.append(kind)
         if kind.installed(ort) or kind in (*candidates(AUTO), *candidates(provider)):
-            yield probe(kind)
+            yield Probe.of(kind)
     names = {kind.ort_name for kind in known}
-    yield from (probe_other(ort, name) for name in ort.get_available_providers() if name not in names)
+    yield from (Probe.of_other(ort, name) for name in ort.get_available_providers() if name not in names)
 
 
 def _findings(provider: str, tried: list[Probe]) -> Iterator[dict[str, str]]:

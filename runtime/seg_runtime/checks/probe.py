@@ -26,6 +26,30 @@ class Probe:
     problem: str = ""
     fix: str = ""
 
+    @classmethod
+    def of(cls, kind: type[Provider]) -> Probe:
+        """Try one of the providers that seg-run takes."""
+        try:
+            provider = kind(RunOptions(provider=kind.name, threads=1))
+            provider.settle(runtime_module())
+            return _computes(open_on(provider, _tiny_model()), kind.name)
+        except SegError as error:
+            return cls(kind.name, False, error.came, error.fix)
+
+    @classmethod
+    def of_other(cls, ort: Any, name: str) -> Probe:
+        """Try a provider of ONNX Runtime that seg-run does not take, by its own name."""
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
+                session = ort.InferenceSession(_tiny_model(), options, providers=[name], enable_fallback=0)
+            if session.get_providers()[0] != name:
+                return cls(name, False, "it was refused at start")
+            return _computes(session, name)
+        except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+            return cls(name, False, _one_line(error))
+
 
 def _tiny_model() -> bytes:
     """`y = Conv(x, w)`, x of ones `(1, 1, 3, 3)` float32 -> y `(1, 1, 1, 1)`; field numbers are those of onnx.proto."""
@@ -35,30 +59,6 @@ def _tiny_model() -> bytes:
     graph = _part(1, node) + _part(2, b"probe") + _part(5, weight)
     graph += _part(11, _value(b"x", 3)) + _part(12, _value(b"y", 1))
     return _number(1, 8) + _part(7, graph) + _part(8, _number(2, 17))  # IR 8, opset 17
-
-
-def probe(kind: type[Provider]) -> Probe:
-    """Try one of the providers that seg-run takes."""
-    try:
-        provider = kind(RunOptions(provider=kind.name, threads=1))
-        provider.settle(runtime_module())
-        return _computes(open_on(provider, _tiny_model()), kind.name)
-    except SegError as error:
-        return Probe(kind.name, False, error.came, error.fix)
-
-
-def probe_other(ort: Any, name: str) -> Probe:
-    """Try a provider of ONNX Runtime that seg-run does not take, by its own name."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
-            session = ort.InferenceSession(_tiny_model(), options, providers=[name], enable_fallback=0)
-        if session.get_providers()[0] != name:
-            return Probe(name, False, "it was refused at start")
-        return _computes(session, name)
-    except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
-        return Probe(name, False, _one_line(error))
 
 
 def _computes(session: Any, name: str) -> Probe:

@@ -48,7 +48,7 @@ class Command(click.Command):
 
 
 def progress_bars() -> Callable[[str, int, int], None]:
-    """A progress bar on stderr for each thing that is done, told its name, how many are done and how many in all."""
+    """A progress bar on stderr for each thing that is done; called with its name, how many are done and how many in all."""
     known: dict[str, Callable[[int, int], None]] = {}
 
     def watch(what: str, done: int, total: int) -> None:
@@ -60,7 +60,7 @@ def progress_bars() -> Callable[[str, int, int], None]:
 
 
 def progress_bar(label: str) -> Callable[[int, int], None]:
-    """A progress bar on stderr, told one by one how many are done of how many."""
+    """A progress bar on stderr; called after each step with how many are done and how many in all."""
     bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
 
     def watch(done: int, total: int) -> None:

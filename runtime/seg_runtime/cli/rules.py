@@ -72,7 +72,7 @@ class Loaded(NamedTuple):
 
 
 def _used_by(option: str, *modes: str) -> Rule[Arguments]:
-    """An option that only some modes look at: a note elsewhere."""
+    """An option that only some modes use: a note elsewhere."""
     *first, last = (mode for mode in MODES if mode not in modes)
     others = f"{', '.join(first)} and {last} do" if first else f"{last} does"
     return Rule(

@@ -20,7 +20,7 @@ from ..model import Contract, ModelFile, to_json_value
 from ..pipeline import Grid
 from ..support import ModelError
 from .options import RunOptions
-from .session import Session, check_signed
+from .session import Session
 
 Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
@@ -30,7 +30,7 @@ OWN = ("geometry.input_shape", "geometry.output_shape", "file.batch")  # what fi
 
 
 @dataclass
-class Member:
+class _Member:
     """One file, opened when an image needs it first."""
 
     model: Model
@@ -44,7 +44,7 @@ class Member:
         """How often the file is run for an image of `shape` px."""
         return math.ceil(len(Grid.of(shape, self.contract.geometry).origins()) / self.contract.file.batch)
 
-    def cost(self, shape: tuple[int, ...], ms: Callable[[Member], float]) -> float:
+    def cost(self, shape: tuple[int, ...], ms: Callable[[_Member], float]) -> float:
         """Of an image of `shape` px: calls times what one costs, be its batch full or not."""
         return self.calls(shape) * ms(self)
 
@@ -55,7 +55,7 @@ class Ensemble:
     def __init__(
         self, models: Sequence[Model], options: RunOptions, check: Callable[[Session], None] = lambda session: None
     ) -> None:
-        """Open the first file and look at the others.
+        """Open the first file and read the contracts of the others.
 
         Args:
             models: one or more files.
@@ -69,14 +69,14 @@ class Ensemble:
             raise ModelError("no model", "one file or more", "name one made by seg-export")
         self._options, self._check, self._lock = options, check, threading.Lock()
         first = self._open(models[0])
-        self.members = [Member(models[0], first.contract, first.sha256, first)]
+        self.members = [_Member(models[0], first.contract, first.sha256, first)]
         for model in models[1:]:
             content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
             if options.require_signature is not None:
-                check_signed(content, options.require_signature)
+                content.check_signed(options.require_signature)
             check_same(first.contract, content.contract, content.name)
             again = content.path if content.path is not None else content.data
-            self.members.append(Member(again, content.contract, content.sha256))
+            self.members.append(_Member(again, content.contract, content.sha256))
 
     def _open(self, model: Model) -> Session:
         session = Session(model, self._options)
@@ -104,7 +104,7 @@ class Ensemble:
                         session.warm_up()
                         member.ms.append((time.perf_counter() - start) * 1000)
 
-    def _opened(self, member: Member) -> Session:
+    def _opened(self, member: _Member) -> Session:
         if member.session is None:
             session = self._open(member.model)
             if session.sha256 != member.sha256:
@@ -113,7 +113,7 @@ class Ensemble:
             member.session = session
         return member.session
 
-    def choose(self, shape: tuple[int, ...]) -> Member:
+    def choose(self, shape: tuple[int, ...]) -> _Member:
         """The file for an image of `shape` px: of geometry `tile` the cheapest one, else the first.
 
         A window costs a power of its input pixels and a batch as much as its windows do; or a call costs its measured
@@ -123,7 +123,7 @@ class Ensemble:
             return self.members[0]
         measured = all(len(member.ms) > 1 for member in self.members)
 
-        def ms(member: Member) -> float:
+        def ms(member: _Member) -> float:
             c = member.contract
             return min(member.ms) if measured else c.file.batch * math.prod(c.geometry.input_shape) ** GROWTH
 

@@ -66,7 +66,7 @@ def _share(folder: Path) -> float | None:
 
 
 def cpu_features() -> dict[str, bool | None]:
-    """Whether the processor has what ONNX Runtime's fast kernels use; None where it cannot be told."""
+    """Whether the processor has what ONNX Runtime's fast kernels use; None where the system does not say."""
     flags = {name.upper() for name in cpu_flags()} or {name for name, has in _numpy_features().items() if has}
     if not flags:
         return dict.fromkeys(CPU_FEATURES, None)

@@ -107,7 +107,7 @@ def _create(ort: Any, provider: Provider, model: Source, change: Callable[[Any],
 
 
 def placement(session: Any) -> dict[str, int] | None:
-    """Nodes on each execution provider; None where ONNX Runtime is too old to tell."""
+    """Nodes on each execution provider; None where ONNX Runtime is too old to say."""
     try:
         subgraphs = session.get_provider_graph_assignment_info()
     except (AttributeError, RuntimeError):

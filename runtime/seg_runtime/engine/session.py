@@ -5,22 +5,22 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import PROBE_PACE, Content, Contract, HostReadyFile, ModelFile, Stamp, stamp
+from ..model import PROBE_PACE, Content, Contract, HostReadyFile, ModelFile
 from ..pipeline import Array, Float
 from ..support import ModelError, ProviderError
 from .binding import FixedBuffers
-from .cache import Source
 from .installation import runtime_module
 from .opening import check_wheels, open_on, placement
 from .options import RunOptions
 from .providers import Provider, candidates
+from .source import ModelSource
 
 if TYPE_CHECKING:
     from ..model.golden import Golden
@@ -62,16 +62,16 @@ class Session:
         runtime_module()
         content = reading.take()
         if options.require_signature is not None:
-            check_signed(content, options.require_signature)
+            content.check_signed(options.require_signature)
         self.sha256 = content.sha256
         self.contract = content.contract
         self.golden = _golden(content, self.contract) if options.self_test else None
-        source = _Source.of(content, keep=options.require_signature is not None)
+        source = ModelSource.of(content, signed=options.require_signature is not None)
         del content, reading  # the file's bytes must not lie beside ONNX Runtime's own copies of them
         self._open(source)
         _give_back_memory()
 
-    def _open(self, source: _Source) -> None:
+    def _open(self, source: ModelSource) -> None:
         """Open the model on the provider asked for; `auto` takes the first that works."""
         *_, last = kinds = candidates(self.options.provider)
         windows = self.contract.file.kind == "window"
@@ -86,7 +86,7 @@ class Session:
                     raise
                 self.provider_reason = f"no {kind.label}: {error.came.removeprefix(f'{kind.label} cannot be used: ')}"
 
-    def _open_on(self, provider: Provider, source: _Source) -> None:
+    def _open_on(self, provider: Provider, source: ModelSource) -> None:
         """Open the model on one provider, and run it once where that tells whether the provider works."""
         self.provider = provider
         sha256 = "" if source.signed else self.sha256
@@ -148,7 +148,7 @@ class Session:
         return self._fixed is not None
 
     def take_ms(self) -> dict[str, float]:
-        """Milliseconds of `load` and `warm_up` that no record has told yet; told once."""
+        """Milliseconds of `load` and `warm_up` that no record has yet, and forget them."""
         ms, self.ms = self.ms, {}
         return ms
 
@@ -207,61 +207,6 @@ class Session:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
 
 
-def check_signed(content: Content, public_key: str | Path) -> None:
-    """Refuse a model that the file beside it does not sign with this key; see `signature.py`.
-
-    Raises:
-        ModelError: no signature, that of another file, or a model without a file.
-    """
-    if content.path is None:
-        raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
-    from ..model.signature import check_signature
-
-    check_signature(content.path, content.sha256, Path(public_key))
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where ONNX Runtime takes a model from that was read and digested."""
-
-    name: str
-    model: Source
-    stamp: Stamp | None
-    signed: bool
-
-    @classmethod
-    def of(cls, content: Content, keep: bool) -> _Source:
-        """The file itself, which costs no copy of its bytes in memory; the bytes where there is none, or if they are to be kept.
-
-        Args:
-            content: of the model.
-            keep: nothing but the bytes that were signed will do.
-        """
-        if keep or content.stamp is None or content.path is None or not _named_for_onnxruntime(content.path):
-            return cls(content.name, content.data, None, keep)
-        return cls(content.name, content.path, content.stamp, keep)
-
-    def check_unchanged(self) -> None:
-        """Refuse a file that was written to after it was digested; ONNX Runtime may have read something else."""
-        if self.stamp is None or not isinstance(self.model, Path):
-            return
-        try:
-            now = stamp(self.model)
-        except OSError:
-            now = None
-        if now != self.stamp:
-            raise ModelError(f"{self.name} changed while it was loaded", "a file that stays", "run it again")
-
-
-def _named_for_onnxruntime(path: Path) -> bool:
-    """Whether ONNX Runtime can open a path: it takes UTF-8 only, and what ends in .ort for another format."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return path.suffix.lower() != ".ort"
-
-
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     """Inputs and outputs of a file with this contract: ONNX type and shape, None for what differs from run to run."""
     floats, maps = "tensor(float)", c.answer.maps
@@ -296,7 +241,8 @@ def _give_back_memory() -> None:
 
 
 def _golden(content: Content, contract: Contract) -> Golden:
-    from ..model.golden import GOLDEN_KEY, Golden  # only a self-test reads archives
+    from ..model import GOLDEN_KEY
+    from ..model.golden import Golden  # only a self-test reads archives
 
     if GOLDEN_KEY not in content.onnx.metadata:
         raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")

@@ -6,6 +6,8 @@ from .answer import Code as Code
 from .answer import LabelSpec as LabelSpec
 from .answer import OutputInfo as OutputInfo
 from .answer import ValueSpec as ValueSpec
+from .contract import GEOMETRIES as GEOMETRIES
+from .contract import GOLDEN_KEY as GOLDEN_KEY
 from .contract import HOST_DTYPES as HOST_DTYPES
 from .contract import METADATA_KEY as METADATA_KEY
 from .contract import PRECISIONS as PRECISIONS
@@ -14,6 +16,7 @@ from .contract import Geometry as Geometry
 from .contract import HostReadyFile as HostReadyFile
 from .contract import WindowFile as WindowFile
 from .digest import sealed as sealed
+from .input import INTENSITIES as INTENSITIES
 from .input import ChannelFile as ChannelFile
 from .input import Input as Input
 from .input import Intensity as Intensity

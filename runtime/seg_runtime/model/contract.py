@@ -18,6 +18,8 @@ from .nested import Variant, from_json_value, need, to_json_value
 
 VERSION = 6
 METADATA_KEY = "seg_edge.contract"
+GOLDEN_KEY = "seg_edge.golden"
+"""Of the golden samples, see `golden`."""
 GEOMETRIES = ("tile", "fit", "stretch")
 PRECISIONS = ("fp32", "int8", "fp16")
 HOST_DTYPES = ("uint8", "uint16", "float32")

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from ..support import ModelError
 from .contract import Contract
 
-GOLDEN_KEY = "seg_edge.golden"
 FP32_LIMIT = 1e-4  # of the logits' range: thirty times the rounding seen, a hundredth of what a wrong weight shows
 FLIP_MARGIN_ERRORS = 2.0  # each of two logits may err by the limit before the larger one changes places with the other
 MAX_BYTES = 1 << 28  # of all arrays

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..support import ContractError, ModelError, SegError
 from .contract import METADATA_KEY, Contract
 from .digest import verified_sha256
-from .onnxfile import MAX_BYTES, OnnxFile, check, scan
+from .onnxfile import MAX_BYTES, OnnxFile
 
 Stamp = tuple[int, ...]
 """Of a file: device, inode, size, times of the last change of content and of anything. Any writer changes it."""
@@ -43,6 +43,18 @@ class Content:
             ContractError: one that this version cannot follow.
         """
         return Contract.from_json(self.onnx.metadata[METADATA_KEY])
+
+    def check_signed(self, public_key: Path) -> None:
+        """Refuse a model that the file beside it does not sign with this key; see `signature.py`.
+
+        Raises:
+            ModelError: no signature, that of another file, or a model without a file.
+        """
+        if self.path is None:
+            raise ModelError("a model without a file has no signature", "a path", "leave out require_signature")
+        from .signature import check_signature
+
+        check_signature(self.path, self.sha256, public_key)
 
 
 class ModelFile:
@@ -99,8 +111,8 @@ def _content(model: str | Path | bytes) -> Content:
         with contextlib.suppress(OSError):  # told when it is read
             before = stamp(path)
     data = model if isinstance(model, bytes) else _bytes(Path(model))
-    found = scan(data, name)
-    check(found, name)
+    found = OnnxFile.scan(data, name)
+    found.check(name)
     if METADATA_KEY not in found.metadata:
         came = f"{name} carries no contract"
         raise ContractError(came, "a file made by seg-export", "export the model with seg-export")

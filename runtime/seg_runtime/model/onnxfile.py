@@ -62,54 +62,53 @@ class OnnxFile:
     metadata: dict[str, memoryview] = field(default_factory=dict)
     """`metadata_props`, the values as views of the file's bytes."""
 
+    @classmethod
+    def scan(cls, data: bytes, name: str) -> OnnxFile:
+        """Walk through a model file.
+
+        Args:
+            data: its content.
+            name: what an error calls it.
+
+        Raises:
+            ModelError: cut short, damaged, or no ONNX file at all.
+        """
+        if len(data) > MAX_BYTES:
+            raise ModelError(f"{name} has {len(data)} bytes", f"at most {MAX_BYTES}", "export it with seg-export")
+        found = cls()
+        try:
+            _walk(memoryview(data), found)
+            if not found.graphs:
+                raise _Damaged("no graph in it")
+        except _Damaged as error:
+            came = f"{name} is no ONNX model, or cut short or damaged ({error})"
+            raise ModelError(came, "an ONNX file made by seg-export", "copy or export it again") from error
+        return found
+
+    def check(self, name: str) -> None:
+        """Refuse what this version was not made for.
+
+        Raises:
+            ModelError: external data, too many nodes, an IR or opset version or an operator's domain out of bounds.
+        """
+        if self.external:  # a second file, which no digest covers
+            came = f"{name} keeps weights in another file"
+            raise ModelError(came, "one file with everything inside", "export it with seg-export")
+        if self.nodes > MAX_NODES:
+            raise ModelError(f"{name} has {self.nodes} nodes", f"at most {MAX_NODES}", "export it with seg-export")
+        opset = max((version for domain, version in self.opsets.items() if domain in DOMAINS), default=0)
+        versions = [("IR version", self.ir_version, IR_VERSIONS), ("opset", opset, OPSETS)]
+        for what, version, (oldest, newest) in versions:
+            if not oldest <= version <= newest:
+                fix = "upgrade seg-edge on this machine" if version > newest else "export it again"
+                raise ModelError(f"{name} is of {what} {version}", f"{oldest} to {newest}", fix)
+        if odd := sorted(f"{domain}.{kind}" for domain, kind in self.operators if domain not in DOMAINS):
+            came = f"{name} uses operators that are not ONNX's own ({', '.join(odd[:3])})"
+            raise ModelError(came, "standard operators only", "export it with seg-export")
+
 
 class _Damaged(Exception):  # noqa: N818 - never leaves this file
     pass
-
-
-def scan(data: bytes, name: str) -> OnnxFile:
-    """Walk through a model file.
-
-    Args:
-        data: its content.
-        name: what an error calls it.
-
-    Raises:
-        ModelError: cut short, damaged, or no ONNX file at all.
-    """
-    if len(data) > MAX_BYTES:
-        raise ModelError(f"{name} has {len(data)} bytes", f"at most {MAX_BYTES}", "export it with seg-export")
-    found = OnnxFile()
-    try:
-        _walk(memoryview(data), found)
-        if not found.graphs:
-            raise _Damaged("no graph in it")
-    except _Damaged as error:
-        came = f"{name} is no ONNX model, or cut short or damaged ({error})"
-        raise ModelError(came, "an ONNX file made by seg-export", "copy or export it again") from error
-    return found
-
-
-def check(found: OnnxFile, name: str) -> None:
-    """Refuse what this version was not made for.
-
-    Raises:
-        ModelError: external data, too many nodes, an IR or opset version or an operator's domain out of bounds.
-    """
-    if found.external:  # a second file, which no digest covers
-        came = f"{name} keeps weights in another file"
-        raise ModelError(came, "one file with everything inside", "export it with seg-export")
-    if found.nodes > MAX_NODES:
-        raise ModelError(f"{name} has {found.nodes} nodes", f"at most {MAX_NODES}", "export it with seg-export")
-    opset = max((version for domain, version in found.opsets.items() if domain in DOMAINS), default=0)
-    versions = [("IR version", found.ir_version, IR_VERSIONS), ("opset", opset, OPSETS)]
-    for what, version, (oldest, newest) in versions:
-        if not oldest <= version <= newest:
-            fix = "upgrade seg-edge on this machine" if version > newest else "export it again"
-            raise ModelError(f"{name} is of {what} {version}", f"{oldest} to {newest}", fix)
-    if odd := sorted(f"{domain}.{kind}" for domain, kind in found.operators if domain not in DOMAINS):
-        came = f"{name} uses operators that are not ONNX's own ({', '.join(odd[:3])})"
-        raise ModelError(came, "standard operators only", "export it with seg-export")
 
 
 def _walk(data: memoryview, found: OnnxFile) -> None:

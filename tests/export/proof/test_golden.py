@@ -5,16 +5,16 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from seg_export.proof.golden import COUNT, POSITIONS, crops, generated, golden
-from seg_export.proof.parity import generated_images
-from seg_export.proof.pictures import pictures
+from seg_export.pictures import pictures
+from seg_export.proof import Tolerance, generated, generated_images, golden_samples
+from seg_export.proof.golden import COUNT, POSITIONS
 from seg_runtime import Contract, Intensity
 from seg_runtime.answers import answer_of
-from seg_runtime.model.golden import FP32_LIMIT, GOLDEN_KEY, Golden
-from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.model import GOLDEN_KEY, ModelFile
+from seg_runtime.model.golden import FP32_LIMIT, Golden
 from seg_runtime.pipeline import Normaliser
 from seg_runtime.support.errors import DataError
-from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.networks import torch_infer
 
 from tests.support.commands import seg_export
 from tests.support.contracts import changed
@@ -53,7 +53,7 @@ def test_answers_are_torchs_own(make_model, geometry):
 
 def test_close_pixels_are_those_that_an_error_within_the_limit_may_flip(make_model):
     made = make_model()
-    wide = golden(made.contract, brightness, limit=0.01)
+    wide = golden_samples(made.contract, brightness, tolerance=Tolerance(0.01))
     assert len(wide.samples) == COUNT
     for sample in wide.samples:
         seen = []
@@ -71,7 +71,7 @@ def test_close_pixels_are_those_that_an_error_within_the_limit_may_flip(make_mod
 
 def test_a_large_window_keeps_small_images_and_logits_of_all_of_it(make_model):
     contract = changed(make_model().contract, input_shape=(700, 700), output_shape=(516, 516))
-    found = golden(contract, brightness)
+    found = golden_samples(contract, brightness)
     samples = Golden.from_text(found.to_text(), contract).samples
     assert len(samples) == COUNT
     for sample in samples:
@@ -125,13 +125,14 @@ def grey16(path, seed):
 def test_crops_of_real_images(make_model, tmp_path):
     contract = make_model(channels=1).contract
     values = grey16(tmp_path / "a.png", 0)
-    [pixels] = crops(pictures(tmp_path, contract), contract)
+    *_, sample = golden_samples(contract, brightness, pictures(tmp_path, contract)).samples
+    pixels = sample.pixels
     middle = values[16:84, 11:79]
     assert pixels.dtype == "uint16"
     assert np.abs(pixels.image()[..., 0].astype(int) - middle).max() <= round(np.ptp(middle) / 255)
     host = changed(contract, dtype="uint8")
     with pytest.raises(DataError, match=r"a.png has uint16 grey values; wanted uint8"):
-        list(crops(pictures(tmp_path, host), host))
+        golden_samples(host, brightness, pictures(tmp_path, host))
 
 
 def test_the_option_adds_real_crops_and_the_size_is_told(make_model, tmp_path):
@@ -160,6 +161,6 @@ def test_mixed_samples_are_preferred(make_model):
             logits[:, 0] += 100
         return logits
 
-    chosen = golden(made.contract, moody).samples
+    chosen = golden_samples(made.contract, moody).samples
     assert len(calls) >= 4
     assert [0.05 < (s.labels == 1).mean() < 0.95 for s in chosen] == [True] * COUNT

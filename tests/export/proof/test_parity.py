@@ -3,13 +3,13 @@ import math
 
 import numpy as np
 import pytest
-from seg_export.proof.parity import Limits, Parity, compare, enough, require
+from seg_export.proof import Parity, compare, enough
+from seg_export.proof.parity import Limits
 from seg_runtime.support.errors import ParityError
 
 from tests.support.contracts import contract
 
 CONTRACT = contract(188, method="fit")
-LIMITS = Limits()
 
 
 def logits(second: float) -> np.ndarray:
@@ -34,14 +34,14 @@ def test_figures_by_hand():
 def test_equal_logits_hold():
     result = Parity()
     result.add(logits(1), logits(1), CONTRACT)
-    assert result.failures(LIMITS) == []
+    assert result.failures() == []
 
 
 def test_error_over_the_limit_fails():
     result = Parity()
     result.add(logits(5), logits(5.002), CONTRACT)
     with pytest.raises(ParityError, match="of the logits' range"):
-        require(result, LIMITS, "it")
+        result.require("it")
 
 
 def test_flip_with_a_margin_fails_even_within_a_wide_error_limit():
@@ -57,15 +57,15 @@ def test_not_finite_answer_fails(bad):
     answer[0, 1, 1] = bad
     result = Parity()
     result.add(logits(1), answer, CONTRACT)
-    assert any("NaN or infinite" in reason for reason in result.failures(LIMITS))
-    json.dumps(result.as_dict(LIMITS), allow_nan=False)
+    assert any("NaN or infinite" in reason for reason in result.failures())
+    json.dumps(result.as_dict(), allow_nan=False)
 
 
 def test_a_blank_network_has_no_range_and_fails():
     blank = np.zeros((2, 4, 4), np.float32)
     result = Parity()
     result.add(blank, blank, CONTRACT)
-    assert result.failures(LIMITS) == ["the reference answers the same everywhere, so that nothing can be proven"]
+    assert result.failures() == ["the reference answers the same everywhere, so that nothing can be proven"]
 
 
 @pytest.mark.parametrize(("side", "windows"), [(188, 4), (572, 4), (748, 2), (1084, 1), (1596, 1)])
@@ -76,4 +76,4 @@ def test_as_many_px_are_compared_in_fewer_large_windows(side, windows):
 
 
 def test_nothing_compared_is_not_parity():
-    assert compare(lambda w: w, lambda w: w, [], CONTRACT).failures(LIMITS)
+    assert compare([], [], CONTRACT).failures()

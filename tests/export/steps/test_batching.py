@@ -6,18 +6,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
 from seg_export.steps import batching as module
 from seg_export.steps.batching import batched
-from seg_export.steps.hostready.prove import HostForm
-from seg_export.steps.precision.make import Precision
 from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_runtime import SegError, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.model.golden import FP32_LIMIT
-from seg_runtime.support.errors import ParityError
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_runtime.support import OptionsError, ParityError
+from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.bright import bright, folder, two_tone
@@ -32,7 +31,7 @@ N = 3
 @pytest.fixture(scope="module")
 def three(model: Made) -> bytes:
     """The quick model again, three windows a call."""
-    return export(load(model.checkpoint), batch=N).content
+    return export(load(model.checkpoint), ExportOptions(batch=N)).content
 
 
 def windows(count: int) -> np.ndarray:
@@ -89,13 +88,16 @@ def test_a_batch_that_mixes_its_windows_is_seen(model: Made, monkeypatch: pytest
         return result
 
     monkeypatch.setattr(module, "batched", mixed)
-    with pytest.raises(ParityError, match="windows in a batch of 2 are not answered as alone"):
-        export(load(model.checkpoint), batch=2)
+    with pytest.raises(ParityError, match="the file of 2 windows in a call does not agree with the graph before"):
+        export(load(model.checkpoint), ExportOptions(batch=2))
 
 
 def test_skips_that_are_resized(make_model: MakeModel):
     made = make_model(skip="resize")
-    alone, together = Session(made.path, CPU), Session(export(load(made.checkpoint), batch=2).content, CPU)
+    alone, together = (
+        Session(made.path, CPU),
+        Session(export(load(made.checkpoint), ExportOptions(batch=2)).content, CPU),
+    )
     some = windows(2)
     np.testing.assert_allclose(together.run(some)[1], alone.run(some[1:])[0], atol=1e-5)
 
@@ -104,7 +106,9 @@ def test_skips_that_are_resized(make_model: MakeModel):
 def test_other_precisions(name: str, tmp_path):
     torch.manual_seed(0)
     place = folder(tmp_path)
-    one, two = (export(bright(), images=place, precision=Precision(name, place), batch=n) for n in (1, 2))
+    one, two = (
+        export(bright(), ExportOptions(images=place, precision=name, calibration=place, batch=n)) for n in (1, 2)
+    )
     assert two.contract.file.precision == name
     image = two_tone(7)
     np.testing.assert_array_equal(
@@ -123,21 +127,21 @@ def test_a_form_that_lays_out_one_window_is_refused():
 
 @pytest.mark.parametrize("geometry", ["fit", "stretch"])
 def test_geometries_of_one_window_are_refused(make_model: MakeModel, geometry: str):
-    with pytest.raises(SegError, match=f"geometry {geometry}, where every image is one window"):
-        export(load(make_model(geometry=geometry).checkpoint), batch=2)
+    with pytest.raises(SegError, match=r"--batch needs the geometry tile: .* answers every image by one window"):
+        export(load(make_model(geometry=geometry).checkpoint), ExportOptions(batch=2))
 
 
 def test_a_host_ready_file_is_refused(model: Made):
-    with pytest.raises(SegError, match="host-ready"):
-        export(load(model.checkpoint), host=HostForm(), batch=2)
+    with pytest.raises(SegError, match="--batch needs a file of windows: leave out --batch or --host-ready"):
+        export(load(model.checkpoint), ExportOptions(host_ready=True, batch=2))
 
 
 @pytest.mark.parametrize("other", ["--host-ready", "--optimize", "--tune"])
 def test_contradicting_options_are_refused_at_once(other: str):
     result = seg_export("none.pt", "none.onnx", "--batch", "2", other)
-    assert result.exit_code == 1
-    assert "--batch and --" in result.output
-    assert "leave one of the two out" in result.output
+    assert result.exit_code == OptionsError.exit_code
+    assert "error: --batch needs" in result.output
+    assert other in result.output
 
 
 def test_on_the_command_line(model: Made, tmp_path):

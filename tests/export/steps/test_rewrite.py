@@ -5,17 +5,17 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export
-from seg_export.steps.hostready.prove import HostForm
-from seg_export.steps.rewrite import winograd, winograd1d, winograd2
-from seg_export.steps.rewrite.apply import layers_of, rewritten
-from seg_export.steps.rewrite.default import default_table
+from seg_export.steps.rewrite import winograd
+from seg_export.steps.rewrite.apply import default_table, layers_of, rewritten
 from seg_export.steps.rewrite.layers import FORMS, Layer
-from seg_export.steps.rewrite.tune import tuned
+from seg_export.steps.rewrite.timing import measure
 from seg_runtime import Segmenter
 from seg_runtime.model.golden import FP32_LIMIT
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_runtime.support import OptionsError
+from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_export
@@ -124,20 +124,22 @@ def test_skip_of_the_keras_variant():
     assert error(graph, other) <= BOUND["winograd"]
 
 
-@pytest.mark.parametrize("module", [winograd, winograd1d, winograd2])
-@pytest.mark.parametrize("constant", ["G", "A_T", "B_T"])
-def test_a_wrong_transform_is_seen(graphs, monkeypatch, module, constant):
-    spoiled = getattr(module, constant).copy()
+WINOGRAD = {"winograd": "F4", "winograd1d": "F4", "winograd2": "F2"}  # form -> its transforms
+
+
+@pytest.mark.parametrize("form", WINOGRAD)
+@pytest.mark.parametrize("constant", ["g", "a_t", "b_t"])
+def test_a_wrong_transform_is_seen(graphs, monkeypatch, form, constant):
+    right = getattr(winograd, WINOGRAD[form])
+    spoiled = getattr(right, constant).copy()
     spoiled[1, 1] *= 1.01
-    monkeypatch.setattr(module, constant, spoiled)
-    form = module.__name__.rpartition(".")[2]
+    monkeypatch.setattr(winograd, WINOGRAD[form], right._replace(**{constant: spoiled}))
     assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], form))) > 10 * FP32_LIMIT
 
 
-@pytest.mark.parametrize("module", [winograd, winograd1d, winograd2])
-def test_a_bias_added_in_the_wrong_place_is_seen(graphs, monkeypatch, module):
-    monkeypatch.setattr(module, "ONES", 2)
-    form = module.__name__.rpartition(".")[2]
+@pytest.mark.parametrize("form", WINOGRAD)
+def test_a_bias_added_in_the_wrong_place_is_seen(graphs, monkeypatch, form):
+    monkeypatch.setattr(winograd, WINOGRAD[form], getattr(winograd, WINOGRAD[form])._replace(ones=2))
     assert error(graphs[76], rewritten(graphs[76], whole(graphs[76], form))) > 10 * FP32_LIMIT
 
 
@@ -185,7 +187,7 @@ def test_default_table():
 
 def test_tune_takes_the_fastest_of_what_it_measured(graphs):
     seen = []
-    found = tuned(graphs[76], lambda done, total: seen.append((done, total)))
+    found = measure(graphs[76], lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1] == len(seen)
     assert set(found.layer_ms) == {layer.name for layer in layers_of(graphs[76]) if layer.kind == "conv"}
     assert {"torch", "default"} <= set(found.network_ms)
@@ -194,10 +196,10 @@ def test_tune_takes_the_fastest_of_what_it_measured(graphs):
 
 
 @pytest.mark.parametrize("option", ["optimize", "tune"])
-@pytest.mark.parametrize("host", [None, HostForm()])
+@pytest.mark.parametrize("host", [False, True])
 def test_export(make_model, option, host):
-    exported = export(load(make_model().checkpoint), host=host, **{option: True})
-    assert exported.parity.relative_error <= FP32_LIMIT
+    exported = export(load(make_model().checkpoint), ExportOptions(host_ready=host, **{option: True}))
+    assert exported.contract.parity["relative_error"] <= FP32_LIMIT
     forms = exported.contract.provenance["rewritten"]
     assert option == "tune" or set(forms.values()) == {"dilated", "split"}
     with Segmenter(exported.content, provider="cpu", self_test=True) as segmenter:
@@ -217,13 +219,13 @@ def test_options_that_contradict_each_other(model, tmp_path, option):
         str(tmp_path / "m.onnx"),
         option,
         "--precision",
-        "int8",
+        "fp16",
         "--calibration",
         str(tmp_path),
     ]
     done = seg_export(*words)
-    assert done.exit_code == 1
-    assert "--optimize or --tune for int8; wanted fp32" in done.output
+    assert done.exit_code == OptionsError.exit_code
+    assert f"error: {option} needs fp32: leave it out: fp16 is for CUDA" in done.output
     assert not (tmp_path / "m.onnx").exists()
 
 

@@ -11,16 +11,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_export.graph.stamp import stamped
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.graph import stamped
 from seg_runtime import Intensity, ModelError, Segmenter, SelfTestError
 from seg_runtime.checks.selftest import SelfTest
-from seg_runtime.model.golden import GOLDEN_KEY, Golden, Pixels, Sample
+from seg_runtime.model import GOLDEN_KEY
+from seg_runtime.model.golden import Golden, Pixels, Sample
 
 from tests.support.commands import seg_run
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight, spoil_one_weight_in
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 
 def golden_text(path: Path) -> str:
@@ -196,7 +196,7 @@ def window_body(proto: onnx.ModelProto) -> onnx.GraphProto:
 
 @pytest.mark.parametrize("geometry", ["tile", "fit"])
 def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometry: str) -> None:
-    made = make_model(geometry=geometry, host=HostForm())
+    made = make_model(geometry=geometry, options=HOST_READY)
     report = Segmenter(made.path, provider="cpu", self_test=True).test_report
     assert report is not None
     assert report["self_test"]["logits_compared"] == 2 * 2 * 5 * 5  # samples, classes, every 16th of 68 px each way

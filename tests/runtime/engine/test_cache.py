@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime import Segmenter
 from seg_runtime.engine import RunOptions, Tuning, open_on
 from seg_runtime.engine import cache as cache_module
@@ -22,7 +22,7 @@ from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.support.errors import ModelError
 
 from tests.support.images import noise_image
-from tests.support.models import CPU, Made, MakeModel
+from tests.support.models import CPU, HOST_READY, Made, MakeModel
 
 
 def entries(folder: Path) -> list[Path]:
@@ -79,10 +79,10 @@ def test_the_entry_is_what_answers(model: Made, make_model: MakeModel, filled: P
     np.testing.assert_array_equal(logits(opened(model.path, filled)), logits(Session(other.path, CPU)))
 
 
-@pytest.mark.parametrize("host", [None, HostForm("uint8")])
+@pytest.mark.parametrize("options", [ExportOptions(), HOST_READY])
 @pytest.mark.parametrize("geometry", ["tile", "fit"])
-def test_both_forms(make_model: MakeModel, host: HostForm | None, geometry: str, tmp_path: Path) -> None:
-    made = make_model(geometry=geometry, host=host)
+def test_both_forms(make_model: MakeModel, options: ExportOptions, geometry: str, tmp_path: Path) -> None:
+    made = make_model(geometry=geometry, options=options)
     image = noise_image(150, 131)
     wanted = Segmenter(made.path, provider="cpu")(image).labels
     for _ in range(2):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
+from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Intensity, ModelError, Segmenter
 from seg_runtime.answers import answer_of
@@ -16,13 +17,13 @@ from seg_runtime.engine.ensemble import check_same
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Grid, window_logits
-from seg_toolkit.checkpoints.checkpoint import load
+from seg_toolkit.checkpoints import load
 
 from tests.support.commands import errors, seg_run
 from tests.support.contracts import changed
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, picture
-from tests.support.models import CPU, Made, MakeModel
+from tests.support.models import CPU, HOST_READY, Made, MakeModel
 
 LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and steps by 64
 
@@ -31,7 +32,7 @@ LARGER = 380  # px; it leaves 196 and steps by 192, where 252 leaves 68 and step
 def larger(model: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quick model exported again, with a larger window."""
     path = tmp_path_factory.mktemp("larger") / "model-380.onnx"
-    write(export(load(model.checkpoint), input_size=LARGER), path)
+    write(export(load(model.checkpoint), ExportOptions(input_size=LARGER)), path)
     return path
 
 
@@ -159,15 +160,14 @@ def test_no_file_at_all() -> None:
 
 
 def test_a_file_without_a_size_of_its_own_is_no_help(model: Made, make_model: MakeModel) -> None:
-    from seg_export.steps.hostready.prove import HostForm
 
     with pytest.raises(ModelError, match=r"file\.kind is 'host-ready'"):
-        Segmenter([model.path, make_model(host=HostForm()).path], provider="cpu")
+        Segmenter([model.path, make_model(options=HOST_READY).path], provider="cpu")
 
 
 def test_other_geometries_take_the_first_file(make_model: MakeModel, tmp_path: Path) -> None:
     made = make_model(geometry="fit")
-    write(export(load(made.checkpoint), input_size=LARGER), tmp_path / "larger.onnx")
+    write(export(load(made.checkpoint), ExportOptions(input_size=LARGER)), tmp_path / "larger.onnx")
     segmenter = Segmenter([made.path, tmp_path / "larger.onnx"], provider="cpu")
     assert segmenter(noise_image(400, 400)).contract.geometry.input_shape == (252, 252)
 
@@ -213,7 +213,7 @@ def test_the_self_test_tests_every_file(
 @pytest.fixture(scope="module")
 def four(model: Made) -> bytes:
     """The quick model again, four windows a call."""
-    return export(load(model.checkpoint), batch=4).content
+    return export(load(model.checkpoint), ExportOptions(batch=4)).content
 
 
 def test_a_file_of_several_windows_a_call_is_one_more_choice(model: Made, four: bytes) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from seg_export.graph.stamp import stamped
+from seg_export.graph import stamped
 from seg_runtime import ContractError, ModelError, ProviderError, SegError
 from seg_runtime.engine import PROVIDERS, RunOptions, Tuning, available_threads
 from seg_runtime.engine.binding import FixedBuffers

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from seg_export.options import ExportOptions
+from seg_export.pictures import pictures
 from seg_export.pipeline import export, write
-from seg_export.proof.pictures import pictures
 from seg_runtime import ImageError, SegError, Segmenter
 from seg_runtime.batch import BatchOptions, find_tasks, run
 from seg_runtime.formats.channels import group, stacked
 from seg_runtime.support.errors import ContractError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.data.folder import parse_classes
+from seg_toolkit.checkpoints import load
+from seg_toolkit.data import ClassValues
 
 from tests.support.contracts import changed, channel_files
 from tests.support.images import noise_image
@@ -146,11 +147,11 @@ def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path:
     named = replace(checkpoint, contract=changed(checkpoint.contract, channel_files=FILES))
     for seed, name in enumerate(("a", "b")):
         save_case(tmp_path / "images", name, seed)
-    made = export(named, images=tmp_path, golden_images=tmp_path)
+    made = export(named, ExportOptions(images=tmp_path, golden=tmp_path))
     assert (made.parity.windows, made.contract.parity["images"]) == (2, "real")
     (tmp_path / "images" / "b_actin.tif").unlink()
     with pytest.raises(ImageError, match="b has no channel _actin"):
-        export(named, images=tmp_path)
+        export(named, ExportOptions(images=tmp_path))
 
 
 @pytest.mark.parametrize("masks", [True, False])
@@ -161,7 +162,7 @@ def test_the_gate_of_a_precision_judges_cases_too(model: Made, tmp_path: Path, m
         (tmp_path / "masks").mkdir()
         Image.fromarray(truth).save(tmp_path / "masks" / "a.png")
     [picture] = pictures(tmp_path, changed(model.contract, channel_files=FILES), f"channels:files={'+'.join(ENDINGS)}")
-    ours, known = picture.read(model.contract, parse_classes("background=0,thing=1"))
+    ours, known = picture.read(model.contract, ClassValues.parse("background=0,thing=1"))
     np.testing.assert_array_equal(ours, image)
     assert (known is not None) == masks
     if known is not None:

@@ -10,7 +10,7 @@ import pytest
 from seg_runtime import ModelError, Segmenter
 from seg_runtime.engine.session import Session
 from seg_runtime.model.digest import DIGEST_KEY, LENGTH, sealed, verified_sha256
-from seg_runtime.model.onnxfile import scan
+from seg_runtime.model.onnxfile import OnnxFile
 
 from tests.support.models import CPU
 
@@ -27,7 +27,7 @@ def test_other_tools_read_the_file_and_find_the_digest(model_file: Path) -> None
     props = {p.key: p.value for p in proto.metadata_props}
     assert props[DIGEST_KEY] == hashlib.sha256(content[:-LENGTH]).hexdigest()
     assert list(props)[-1] == DIGEST_KEY
-    assert bytes(scan(content, "m").metadata[DIGEST_KEY]).decode() == props[DIGEST_KEY]
+    assert bytes(OnnxFile.scan(content, "m").metadata[DIGEST_KEY]).decode() == props[DIGEST_KEY]
 
 
 def test_a_changed_byte_is_told_with_both_digests(model_file: Path, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_every_bit_of_a_small_content_counts() -> None:
     for bit in range(8 * len(content)):
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ModelError, match="damaged"):
+        with pytest.raises(ModelError, match=r"damaged|digest"):
             verified_sha256(bytes(changed), "m")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from seg_export.graph.from_torch import IR_VERSION, OPSET
+from seg_export.graph import IR_VERSION, OPSET
 from seg_runtime.model import onnxfile
-from seg_runtime.model.onnxfile import IR_VERSIONS, MAX_DEPTH, OPSETS, OnnxFile, check, scan
+from seg_runtime.model.onnxfile import IR_VERSIONS, MAX_DEPTH, OPSETS, OnnxFile
 from seg_runtime.support.errors import ModelError
 
 
@@ -55,20 +55,20 @@ def elsewhere() -> onnx.TensorProto:
 
 
 def test_everything_is_found() -> None:
-    found = scan(looped().SerializeToString(), "m")
+    found = OnnxFile.scan(looped().SerializeToString(), "m")
     assert (found.ir_version, found.opsets, found.nodes, found.graphs) == (9, {"": 18}, 4, 2)
     assert found.operators == {("", "Loop"), ("", "Add"), ("", "Constant"), ("", "Relu")}
     assert not found.external
     assert {k: bytes(v).decode() for k, v in found.metadata.items()} == {"one": "1", "zwei": "ü"}
-    check(found, "m")
+    found.check("m")
 
 
 def test_a_real_model_agrees_with_the_onnx_package(model_file: Path) -> None:
-    found, proto = scan(model_file.read_bytes(), "m"), onnx.load(model_file)
+    found, proto = OnnxFile.scan(model_file.read_bytes(), "m"), onnx.load(model_file)
     assert found.nodes == len(proto.graph.node)
     assert found.operators == {(n.domain, n.op_type) for n in proto.graph.node}
     assert {k: bytes(v).decode() for k, v in found.metadata.items()} == {p.key: p.value for p in proto.metadata_props}
-    check(found, "m")
+    found.check("m")
 
 
 def test_what_is_exported_lies_within_the_limits() -> None:
@@ -99,11 +99,11 @@ def external_models() -> dict[str, onnx.ModelProto]:
 
 @pytest.mark.parametrize("where", external_models())
 def test_external_data_is_found_wherever_it_hides(where: str) -> None:
-    found = scan(external_models()[where].SerializeToString(), "m")
+    found = OnnxFile.scan(external_models()[where].SerializeToString(), "m")
     assert found.external == (where not in ("plain", "named"))
     if found.external:
         with pytest.raises(ModelError, match="keeps weights in another file"):
-            check(found, "m")
+            found.check("m")
 
 
 @pytest.mark.parametrize(
@@ -119,21 +119,21 @@ def test_external_data_is_found_wherever_it_hides(where: str) -> None:
 )
 def test_limits(odd: OnnxFile, says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        check(odd, "m")
+        odd.check("m")
 
 
 def test_two_entries_of_one_key_are_refused() -> None:
     proto = looped()
     proto.metadata_props.add(key="one", value="2")
     with pytest.raises(ModelError, match="two entries 'one'"):
-        scan(proto.SerializeToString(), "m")
+        OnnxFile.scan(proto.SerializeToString(), "m")
 
 
 def survives(data: bytes) -> OnnxFile | None:
     """A result or a ModelError; anything else fails the test."""
     try:
-        found = scan(data, "m")
-        check(found, "m")
+        found = OnnxFile.scan(data, "m")
+        found.check("m")
     except ModelError:
         return None
     return found
@@ -171,10 +171,10 @@ def test_a_nest_of_messages_ends() -> None:
     size = len(data)
     head = bytes([0x3A, size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
     with pytest.raises(ModelError, match=f"more than {MAX_DEPTH} levels"):
-        scan(head + data, "m")
+        OnnxFile.scan(head + data, "m")
 
 
 def test_a_flood_of_fields_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxfile, "MAX_FIELDS", 1000)
     with pytest.raises(ModelError, match="more than 1000 fields"):
-        scan(b"\x28\x00" * 5000, "m")
+        OnnxFile.scan(b"\x28\x00" * 5000, "m")

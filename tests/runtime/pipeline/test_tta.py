@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_export.steps.hostready.prove import HostForm
 from seg_runtime import Contract, ModelError, Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.pipeline import Array, Float, mirror_index, segment
@@ -18,7 +17,7 @@ from seg_runtime.pipeline.tta import VIEWS, averaged, turned, turned_back
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract
 from tests.support.images import noise_image
-from tests.support.models import Made, MakeModel
+from tests.support.models import HOST_READY, Made, MakeModel
 
 TINY = contract(4, 2, stride=2)
 MULTILABEL = contract(4, 2, stride=2, decision="threshold", threshold=0.45)
@@ -184,7 +183,7 @@ def test_the_orientation_any_and_an_unknown_one_are_turned(provenance: dict[str,
 
 def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path) -> None:
     Image.fromarray(noise_image(20, 30)).save(tmp_path / "a.png")
-    path = make_model(host=HostForm()).path
+    path = make_model(options=HOST_READY).path
     done = seg_run("--model", path, "--out", tmp_path / "out", "--tta", tmp_path / "a.png")
     assert done.exit_code == 1
     assert "--tta needs a file that takes windows" in done.stderr

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from seg_runtime.support.errors import ContractError, ModelError, SegError
-from seg_toolkit.checkpoints.checkpoint import FORMAT, Checkpoint, load, save, weights_sha256
-from seg_toolkit.data.folder import json_values
+from seg_toolkit.checkpoints import Checkpoint, load, save, weights_sha256
+from seg_toolkit.checkpoints.checkpoint import FORMAT
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
@@ -23,7 +23,7 @@ from tests.support.folders import TWO
 def checkpoint(**training: Any) -> Checkpoint:
     torch.manual_seed(0)
     model = UNet(1, 2, width=1)
-    return Checkpoint(model.arguments, model.state_dict(), contract(), json_values(TWO), training)
+    return Checkpoint(model.described, model.state_dict(), contract(), TWO, training)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_round_trip_gives_the_same_answers(saved: Path) -> None:
 
 def test_round_trip_keeps_contract_and_classes(saved: Path) -> None:
     assert load(saved).contract == contract()
-    assert load(saved).classes == json_values(TWO)
+    assert load(saved).classes == TWO
 
 
 def test_built_network_is_in_evaluation_mode(saved: Path) -> None:
@@ -131,7 +131,7 @@ def test_another_format_is_refused(tmp_path: Path, other: object) -> None:
         load(tmp_path / "model.pt")
 
 
-@pytest.mark.parametrize("key", ["network", "state", "contract", "classes", "training"])
+@pytest.mark.parametrize("key", ["network", "state", "contract", "classes", "training", "reader"])
 def test_missing_part_is_refused(saved: Path, key: str) -> None:
     parts = content(saved)
     del parts[key]
@@ -197,7 +197,7 @@ def test_weights_keep_their_names_and_their_order(kind: type[UNet], more: list[s
 
 def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"\x08\x07 a graph")
-    with pytest.raises(ModelError, match=r"m\.onnx is no checkpoint; wanted"):
+    with pytest.raises(ModelError, match=r"m\.onnx is not a checkpoint made by seg-train"):
         load(tmp_path / "m.onnx")
     told = seg_train(tmp_path, "-o", tmp_path / "new.onnx")
     assert (told.exit_code, "seg-export makes the ONNX file of it" in told.stderr) == (1, True)

@@ -10,9 +10,8 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime.support.errors import ModelError, SegError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.checkpoints.foreign import digest_of, fit, read_state
-from seg_toolkit.evaluation.infer import torch_infer
+from seg_toolkit.checkpoints import digest_of, fit_weights, load, read_state
+from seg_toolkit.networks import torch_infer
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
@@ -78,12 +77,12 @@ def ours(norm: str = "batch", classes: int = 2, width: int = 4, depth: int = 2, 
 @pytest.mark.parametrize("norm", ["none", "batch", "instance"])
 def test_it_answers_the_same(norm: str, skip_first: bool) -> None:
     other, network = trained(norm=norm, skip_first=skip_first), ours(norm)
-    fit(network, other.state_dict(), skip_first)
+    fit_weights(network, other.state_dict(), skip_first)
     x = torch.rand(1, 1, 40, 48)
     with torch.inference_mode():
         wanted, came = other(x), network(x)
         torch.testing.assert_close(came, wanted, rtol=1e-5, atol=1e-6)
-        fit(network, other.state_dict(), not skip_first)
+        fit_weights(network, other.state_dict(), not skip_first)
         assert (
             network(x) - wanted
         ).abs().max() > 0.01  # the order in which maps are joined cannot be seen, but matters
@@ -91,7 +90,7 @@ def test_it_answers_the_same(norm: str, skip_first: bool) -> None:
 
 def test_a_sigmoid_of_one_map_becomes_two_classes() -> None:
     other, network = trained(classes=1), ours()
-    fit(network, other.state_dict(), skip_first=True)
+    fit_weights(network, other.state_dict(), skip_first=True)
     x = torch.rand(1, 1, 40, 48)
     with torch.inference_mode():
         torch.testing.assert_close(network(x).softmax(1)[:, 1:], other(x).sigmoid(), rtol=1e-5, atol=1e-6)
@@ -99,7 +98,7 @@ def test_a_sigmoid_of_one_map_becomes_two_classes() -> None:
 
 def test_an_instance_norm_without_factors() -> None:
     network, other = ours("instance"), trained(norm="none")
-    fit(network, other.state_dict())  # as of a network whose norms hold nothing
+    fit_weights(network, other.state_dict())  # as of a network whose norms hold nothing
     assert torch.equal(network.bottom[1].weight, torch.ones(16))
     assert torch.equal(network.bottom[3].weight, other.deepest[2].weight)
 
@@ -118,21 +117,21 @@ def test_an_instance_norm_without_factors() -> None:
 )
 def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        fit(ours(**arguments), trained().state_dict())  # type: ignore[arg-type]
+        fit_weights(ours(**arguments), trained().state_dict())  # type: ignore[arg-type]
 
 
 def test_too_short_and_too_long() -> None:
     state = trained().state_dict()
     short = {name: value for name, value in state.items() if not name.startswith("outc")}
     with pytest.raises(ModelError, match="ends before our layer head"):
-        fit(ours(), short)
+        fit_weights(ours(), short)
     with pytest.raises(ModelError, match=r"goes on with aux.conv after our last layer"):
-        fit(ours(), {**state, "aux.conv.weight": torch.zeros(1)})
+        fit_weights(ours(), {**state, "aux.conv.weight": torch.zeros(1)})
 
 
 def test_other_networks_take_none() -> None:
     with pytest.raises(SegError, match="--import for the network attention"):
-        fit(AttentionUNet(1, 2, 2), {})
+        fit_weights(AttentionUNet(1, 2, 2), {})
 
 
 def test_files(tmp_path: Path) -> None:
@@ -146,7 +145,7 @@ def test_files(tmp_path: Path) -> None:
     torch.save({"a": state, "b": state}, tmp_path / "several")
     (tmp_path / "text").write_text("hello")
     for name, says in (("network", "save network.state_dict()"), ("none", "holds no state dict"), ("several", "or several"),
-                       ("text", "cannot be read"), ("missing", "does not exist"), ("", "is a folder")):  # fmt: skip
+                       ("text", "is not a state dict"), ("missing", "does not exist"), ("", "is a folder")):  # fmt: skip
         with pytest.raises(ModelError) as caught:
             read_state(tmp_path / name)
         assert says in str(caught.value)
@@ -160,8 +159,8 @@ def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--device", "cpu"]  # fmt: skip
     told = seg_train(*words)
     assert told.exit_code == 1
-    assert "--import without --intensity" in told.stderr
-    assert "--import with --steps" in seg_train(*words, "--intensity", "scale", "--steps", "3").stderr
+    assert "--import needs --intensity" in told.stderr
+    assert "--steps needs a training, not --import" in seg_train(*words, "--intensity", "scale", "--steps", "3").stderr
     told = seg_train(*words, "--intensity", "scale")
     assert told.exit_code == 0, told.stderr
     kept = load(out)
@@ -179,7 +178,7 @@ def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
     told = seg_train(*words, "--intensity", "scale", "--width", "8", "--overwrite")
     assert "layer inc.0 with weight of shape (4, 1, 3, 3)" in told.stderr
     assert load(out).network == kept.network  # the old file stays
-    assert "--skip-first without --import" in seg_train(data, "--skip-first", "-o", tmp_path / "n.pt").stderr
+    assert "--skip-first needs --import" in seg_train(data, "--skip-first", "-o", tmp_path / "n.pt").stderr
 
 
 def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:

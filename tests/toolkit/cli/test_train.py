@@ -11,8 +11,7 @@ import pytest
 import torch
 from click.testing import Result
 from PIL import Image
-from seg_toolkit.checkpoints.checkpoint import Checkpoint, load, save
-from seg_toolkit.data.folder import json_values
+from seg_toolkit.checkpoints import Checkpoint, load, save
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.commands import seg_train
@@ -270,7 +269,7 @@ def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     net = UNet(1, 2, width=1)
     path = tmp_path / "random.pt"
-    save(Checkpoint(net.arguments, net.state_dict(), contract(method="fit"), json_values(TWO)), path)
+    save(Checkpoint(net.described, net.state_dict(), contract(method="fit"), TWO), path)
     return path
 
 

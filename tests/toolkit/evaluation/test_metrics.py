@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from seg_toolkit.evaluation.metrics import confusion, dice, iou, pixel_error, summary
+from seg_toolkit.evaluation.metrics import confusion, dice, iou, label_summary, pixel_error
 
 TRUTH = np.array([[0, 0, 0, 1], [0, 1, 1, 1]], np.uint8)
 LABELS = np.array([[0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
@@ -49,7 +49,7 @@ def test_class_that_is_only_predicted_scores_zero() -> None:
 
 def test_summary_averages_a_class_over_the_images_where_it_occurs() -> None:
     empty = np.array([[8, 0], [0, 0]])
-    result = summary([COUNTS, empty], ["ground", "cell"])
+    result = label_summary([COUNTS, empty], ["ground", "cell"])
     assert result["classes"][1] == {"name": "cell", "dice": 0.75, "iou": pytest.approx(0.6)}
     assert result["classes"][0]["dice"] == pytest.approx((0.75 + 1) / 2)
     assert result["pixel_error"] == pytest.approx((0.25 + 0) / 2)
@@ -58,16 +58,16 @@ def test_summary_averages_a_class_over_the_images_where_it_occurs() -> None:
 
 
 def test_class_that_occurs_nowhere_is_null_in_json() -> None:
-    result = summary([np.array([[8, 0], [0, 0]])], ["ground", "cell"])
+    result = label_summary([np.array([[8, 0], [0, 0]])], ["ground", "cell"])
     assert json.loads(json.dumps(result, allow_nan=False))["classes"][1] == {"name": "cell", "dice": None, "iou": None}
 
 
 def test_nothing_found_where_nothing_is_may_count_as_right() -> None:
     empty, wrong = np.array([[8, 0], [0, 0]]), np.array([[7, 1], [0, 0]])
-    result = summary([COUNTS, empty, wrong], ["ground", "cell"], "one")
+    result = label_summary([COUNTS, empty, wrong], ["ground", "cell"], "one")
     assert result["classes"][1] == {
         "name": "cell",
         "dice": pytest.approx((0.75 + 1 + 0) / 3),
         "iou": pytest.approx(1.6 / 3),
     }
-    assert summary([empty], ["ground", "cell"], "one")["mean_dice"] == 1
+    assert label_summary([empty], ["ground", "cell"], "one")["mean_dice"] == 1

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.evaluation.heatmap import RAMP, attention_maps, heat_map
-from seg_toolkit.networks import build, described
+from seg_toolkit.checkpoints import load
+from seg_toolkit.evaluation.attention import attention_maps
+from seg_toolkit.evaluation.heatmap import RAMP, heat_map
+from seg_toolkit.networks import build
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor
@@ -117,10 +118,10 @@ def test_maps_of_a_whole_image_do_not_depend_on_the_window(padding: str) -> None
 
 def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
     network = AttentionUNet(1, 2, 2, 2, 0.1, "same", "batch", 24)
-    again = build(described(network))
+    again = build(network.described)
     again.load_state_dict(network.state_dict())
     assert isinstance(again, AttentionUNet)
-    assert described(again) == described(network)
+    assert again.described == network.described
 
 
 def test_heat_map_by_hand() -> None:
@@ -141,7 +142,7 @@ def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == [f"a{i}_gate{n}.png" for i in range(3) for n in (1, 2)]
     with Image.open(folder / "a0_gate1.png") as picture:
         assert picture.size == (320, 340)  # 40 px, seven times as large, and the bar
-    assert "--attention without --evaluate" in seg_train(*words, "--attention", folder).stderr
+    assert "--attention needs --evaluate" in seg_train(*words, "--attention", folder).stderr
     assert seg_train(*words, "--overwrite").exit_code == 0
     told = seg_train("--evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.networks import build, described
+from seg_toolkit.checkpoints import load
+from seg_toolkit.networks import build
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
-from seg_toolkit.training.loss import deeply_supervised
-from seg_toolkit.training.train import resume_path
+from seg_toolkit.training import RunFiles
+from seg_toolkit.training.losses import deeply_supervised
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -116,7 +116,7 @@ def test_training_teaches_the_helpers_too(tmp_path: Path) -> None:
     for steps in ("1", "3"):
         told = seg_train(*words, "--steps", steps, "--input-size", "60", "-o", out)
         assert told.exit_code == 0, told.stderr
-        states.append(load(resume_path(out)).training["model"])
+        states.append(load(RunFiles(out).state).training["model"])
     assert load(out).network["kind"] == "multiscale"
     for name in ("helpers.0.weight", "head.weight", "down.1.0.weight"):
         assert not torch.equal(states[0][name], states[1][name])
@@ -124,7 +124,7 @@ def test_training_teaches_the_helpers_too(tmp_path: Path) -> None:
 
 def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
     network = MultiScaleUNet(1, 2, 2, 2, 0.1, "same", "batch", 24)
-    again = build(described(network))
+    again = build(network.described)
     again.load_state_dict(network.state_dict())
     assert isinstance(again, MultiScaleUNet)
-    assert described(again) == described(network)
+    assert again.described == network.described

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from seg_runtime.support.errors import ModelError, SegError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.checkpoints.foreign import digest_of
-from seg_toolkit.networks import build, described
+from seg_toolkit.checkpoints import digest_of, load
+from seg_toolkit.networks import build
 from seg_toolkit.networks.ternaus import REACH_PX, TernausNet
 from torch import Tensor
 from torch.nn import functional as F
@@ -154,8 +153,8 @@ def test_wrong_arguments(arguments: dict[str, int]) -> None:
 
 def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
     network = TernausNet(1, 2, 4, 0)
-    assert described(build(described(network))) == described(network)
-    assert described(TernausNet(1, 2, 4))["margin"] == 160
+    assert build(network.described).described == network.described
+    assert TernausNet(1, 2, 4).described["margin"] == 160
 
 
 def test_seg_train_begins_with_them(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from seg_runtime.support.errors import SegError
-from seg_toolkit.networks.unet import UNet, output_size
+from seg_toolkit.networks.layers import output_size
+from seg_toolkit.networks.unet import UNet
 from torch import Tensor
 from torch.nn import functional as F
 

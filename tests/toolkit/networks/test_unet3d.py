@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from seg_export.graph.from_torch import to_onnx
+from seg_export.network import to_onnx
 from seg_runtime.answers import answer_of
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.pipeline import Grid, segment
 from seg_runtime.support.errors import ContractError, SegError
-from seg_toolkit.evaluation.infer import torch_infer
-from seg_toolkit.networks import UNet3D, build, described
+from seg_toolkit.networks import build, torch_infer
+from seg_toolkit.networks.unet3d import UNet3D
 from torch.nn import functional as F
 
 from tests.support.contracts import contract, contract_of
@@ -65,7 +65,7 @@ def test_wrong_windows_name_the_nearest() -> None:
 
 def test_it_is_rebuilt_from_its_description() -> None:
     net = normalised(depth=1)
-    again = build(described(net))
+    again = build(net.described)
     again.load_state_dict(net.state_dict())
     x = torch.rand(1, 2, 20, 22, 24)
     with torch.inference_mode():
@@ -81,13 +81,13 @@ def test_tiles_of_a_volume_equal_one_pass_over_all_of_it(
     """At depth 3 in steps of 8; the single pass is torch's, over the mirrored whole."""
     net = normalised(depth=depth)
     how = contract_of(net, window, pixels="float")
-    assert how.step == tuple(o // net.stride * net.stride for o in how.output_shape)
+    assert how.geometry.step == tuple(o // net.stride * net.stride for o in how.geometry.output_shape)
     image = np.random.default_rng(0).random((*size, 2), np.float32)
     assert len(Grid.of(size, how.geometry).origins()) > 1
     _, tiled = segment(image, how, torch_infer(net, torch.device("cpu")), answer_of(how), probabilities=True)
-    sides = [n + 2 * m for n, m in zip(size, how.margin, strict=True)]
+    sides = [n + 2 * m for n, m in zip(size, how.geometry.margin, strict=True)]
     rest = [next(r for r in range(net.stride) if net.output_side(side + r)) for side in sides]
-    x = np.pad(image, [*((m, m + r) for m, r in zip(how.margin, rest, strict=True)), (0, 0)], "reflect")
+    x = np.pad(image, [*((m, m + r) for m, r in zip(how.geometry.margin, rest, strict=True)), (0, 0)], "reflect")
     with torch.inference_mode():
         whole = net(torch.from_numpy(x).movedim(-1, 0)[None])[0]
     expected = F.softmax(whole, dim=0)[:, : size[0], : size[1], : size[2]].numpy()
@@ -106,4 +106,4 @@ def test_export_folds_the_normalisation() -> None:
 @pytest.mark.parametrize("geometry", ["fit", "stretch"])
 def test_volumes_are_tiled_only(geometry: str) -> None:
     with pytest.raises(ContractError, match=f"geometry '{geometry}' for volumes; wanted tile"):
-        contract((20, 28, 28), (4, 12, 12), geometry=geometry, stride=2)
+        contract((20, 28, 28), (4, 12, 12), method=geometry, stride=2)

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from seg_runtime.model.answer import ClassInfo, Code
+from seg_runtime.model import ClassInfo, Code, OutputInfo
 from seg_runtime.support.errors import DataError
-from seg_toolkit.planning.codes import with_codes
+from seg_toolkit.planning import coded, with_codes
+
+from tests.support.contracts import contract
 
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("liver", (9, 9, 9)), ClassInfo("spine", (8, 8, 8)))
 ORGAN = ["123037004", "SCT", "Anatomical Structure"]
@@ -20,12 +22,12 @@ def written(path: Path, content: object) -> Path:
 
 def test_codes_go_to_the_classes_that_the_file_names(tmp_path: Path) -> None:
     path = written(tmp_path / "codes.json", {"liver": {"category": ORGAN, "type": LIVER}})
-    background, liver, spine = with_codes(CLASSES, path)
+    background, liver, spine = coded(CLASSES, path)
     assert (liver.category, liver.property_type) == (Code(*ORGAN), Code(*LIVER))
     assert (background, spine) == (CLASSES[0], CLASSES[2])
-    again = with_codes((background, liver, spine), written(path, {"liver": {"type": ["1", "99X", "Else"]}}))
+    again = coded((background, liver, spine), written(path, {"liver": {"type": ["1", "99X", "Else"]}}))
     assert (again[1].category, again[1].property_type) == (Code(*ORGAN), Code("1", "99X", "Else"))
-    assert with_codes(CLASSES, None) == CLASSES
+    assert coded(CLASSES, None) == CLASSES
 
 
 @pytest.mark.parametrize(
@@ -46,10 +48,20 @@ def test_codes_go_to_the_classes_that_the_file_names(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_wrong_file_is_refused_with_its_reason(tmp_path: Path, content: object, reason: str) -> None:
     with pytest.raises(DataError, match=r"codes\.json") as error:
-        with_codes(CLASSES, written(tmp_path / "codes.json", content))
+        coded(CLASSES, written(tmp_path / "codes.json", content))
     assert reason in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        with_codes(CLASSES, tmp_path / "codes.json")
+        coded(CLASSES, tmp_path / "codes.json")
+
+
+def test_a_contract_gets_the_codes_of_its_classes(tmp_path: Path) -> None:
+    path = written(tmp_path / "codes.json", {"liver": {"type": LIVER}})
+    plain = contract(classes=CLASSES)
+    made = with_codes(plain, path)
+    assert made.classes == coded(CLASSES, path)
+    assert with_codes(plain, None) is plain
+    with pytest.raises(DataError, match="--codes for answers of the kind values"):
+        with_codes(contract(outputs=(OutputInfo("depth"),)), path)

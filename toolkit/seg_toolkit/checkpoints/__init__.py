@@ -1,1 +1,9 @@
 """Checkpoints: our own format, and weights of other programs."""
+
+from .checkpoint import Checkpoint as Checkpoint
+from .checkpoint import load as load
+from .checkpoint import save as save
+from .checkpoint import weights_sha256 as weights_sha256
+from .foreign import digest_of as digest_of
+from .foreign import fit_weights as fit_weights
+from .foreign import read_state as read_state

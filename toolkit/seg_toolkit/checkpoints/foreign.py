@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from seg_runtime.support.errors import ModelError, SegError
+from seg_runtime.support import ModelError
 from torch import Tensor, nn
 
 from ..networks import Network
-from ..networks.unet import UNet
+from .checkpoint import read_torch
 
-WANTED = "a state dict of torch: names and tensors"
-State = dict[str, Tensor]
-Layer = tuple[str, State]
+_WANTED = "a state dict of torch: names and tensors"
+_State = dict[str, Tensor]
+_Layer = tuple[str, _State]
 """Name of a layer, and its tensors by the last part of their names."""
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path) -> _State:
     """Tensors by name, in the file's order; nothing in the file is executed.
 
     A state dict may lie alone in the file, or as one entry of a dict beside others (`state_dict`, `model` and so on).
@@ -27,22 +27,13 @@ def read_state(path: Path) -> State:
     Raises:
         ModelError: missing, damaged, or no state dict.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist", WANTED, "check the path") from error
-    except IsADirectoryError as error:
-        raise ModelError(f"{path} is a folder", WANTED, "name the file in it") from error
-    except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged file or a pickled network
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        fix = "save network.state_dict() instead of the network"
-        raise ModelError(f"{path} cannot be read ({reason})", WANTED, fix) from error
+    content = read_torch(path, _WANTED, "save network.state_dict() instead of the network")
     found = _tensors(content)
     inner = [state for value in content.values() if (state := _tensors(value))] if isinstance(content, dict) else []
     if not found and len(inner) == 1:
         found = inner[0]
     if not found:
-        raise ModelError(f"{path} holds no state dict, or several", WANTED, "save one by itself")
+        raise ModelError(f"{path} holds no state dict, or several", _WANTED, "save one by itself")
     return found
 
 
@@ -51,7 +42,7 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def fit(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:
+def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:
     """Put the weights of a U-Net made elsewhere into ours.
 
     Names do not matter, order does: convolution, its norm, convolution, its norm, from the top of the contracting path to
@@ -63,23 +54,21 @@ def fit(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -
     were scaled, and in which order a skip and the upsampled map were joined.
 
     Args:
-        model: a `UNet`; changed in place.
+        model: a network that has an order, see `Network.layers_in_order`; changed in place.
         state: tensors by name.
         skip_first: the other network joins the skip before the upsampled map; ours after it.
 
     Raises:
-        SegError: our network is no plain U-Net.
+        SegError: our network is not a plain U-Net.
         ModelError: names the first layer that does not fit.
     """
-    if not isinstance(model, UNet) or model.kind != UNet.kind:
-        raise SegError(f"--import for the network {model.kind}", f"the network {UNet.kind}", "leave --network out")
     others, after = iter(_layers(state)), None
-    for name, layer in _in_order(model):
+    for name, layer in model.layers_in_order():
         given, after = after or next(others, None), None
         if isinstance(layer, nn.InstanceNorm2d) and not (given and _is_norm(given[1])):
             given, after = (name, {}), given  # torch's instance norm has no tensors unless asked
         if given is None:
-            raise ModelError(f"the file ends before our layer {name}", _told(layer), "check --depth and --norm")
+            raise ModelError(f"the file ends before our layer {name}", _kind(layer), "check --depth and --norm")
         _take(name, layer, given)
         if skip_first and name.startswith("merge.") and name.endswith(".0") and isinstance(layer, nn.Conv2d):
             with torch.no_grad():
@@ -89,15 +78,15 @@ def fit(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -
         raise ModelError(f"the file goes on with {left[0]} after our last layer", "its end", "check --depth and --norm")
 
 
-def _tensors(content: object) -> State:
+def _tensors(content: object) -> _State:
     if not isinstance(content, Mapping):
         return {}
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _layers(state: Mapping[str, Tensor]) -> Iterator[Layer]:
+def _layers(state: Mapping[str, Tensor]) -> Iterator[_Layer]:
     """Tensors gathered by layer, in the order in which layers first appear."""
-    gathered: dict[str, State] = {}
+    gathered: dict[str, _State] = {}
     for name, value in state.items():
         layer, _, part = name.rpartition(".")
         if part != "num_batches_tracked":  # matters only where training goes on
@@ -105,27 +94,16 @@ def _layers(state: Mapping[str, Tensor]) -> Iterator[Layer]:
     yield from gathered.items()
 
 
-def _in_order(model: UNet) -> Iterator[tuple[str, nn.Module]]:
-    """Our layers that hold tensors, in the order in which an image meets them."""
-    blocks = [f"down.{level}" for level in range(model.depth)] + ["bottom"]
-    for level in range(model.depth):
-        blocks += [f"up.{level}", f"merge.{level}"]
-    for block in (*blocks, "head"):
-        for name, layer in model.get_submodule(block).named_modules(prefix=block):
-            if next(layer.parameters(recurse=False), None) is not None:
-                yield name, layer
-
-
-def _is_norm(tensors: State) -> bool:
+def _is_norm(tensors: _State) -> bool:
     return all(value.ndim == 1 for value in tensors.values())
 
 
-def _take(name: str, layer: nn.Module, given: Layer) -> None:
+def _take(name: str, layer: nn.Module, given: _Layer) -> None:
     """Fill one layer of ours."""
     theirs, tensors = given
     ours = {part: value for part, value in layer.state_dict().items() if part != "num_batches_tracked"}
     meant = {"bias": 0.0} if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) else {"weight": 1.0, "bias": 0.0}
-    wanted = f"{_told(layer)} as our {name}"
+    wanted = f"{_kind(layer)} as our {name}"
     if odd := sorted(tensors.keys() - ours.keys()):
         fix = "check --norm: running statistics belong to batch"
         raise ModelError(f"layer {theirs} with {', '.join(odd)}", wanted, fix)
@@ -146,7 +124,7 @@ def _take(name: str, layer: nn.Module, given: Layer) -> None:
     layer.load_state_dict(filled, strict=False)  # but for the count of batches all of it is there
 
 
-def _told(layer: nn.Module) -> str:
+def _kind(layer: nn.Module) -> str:
     shape = next(layer.parameters(recurse=False)).shape
     kind = {nn.Conv2d: "a convolution", nn.ConvTranspose2d: "a transposed convolution"}.get(type(layer), "a norm")
     return f"{kind} of shape {tuple(shape)}"

@@ -1,1 +1,32 @@
-"""Data sets: readers, cases, augmentation, training windows."""
+"""Data sets: cases, classes, files, augmentation, weight maps. Readers of their layouts are in `data.readers`."""
+
+from .augment import NONE as NONE
+from .augment import Augmentation as Augmentation
+from .augment import warp as warp
+from .classes import ClassValues as ClassValues
+from .classes import to_labels as to_labels
+from .dataset import LABELS as LABELS
+from .dataset import VALUES as VALUES
+from .dataset import Case as Case
+from .dataset import DataSet as DataSet
+from .dataset import Example as Example
+from .dataset import sized as sized
+from .files import Report as Report
+from .files import by_channels as by_channels
+from .files import by_name as by_name
+from .files import matched as matched
+from .files import page_count as page_count
+from .files import parse_channels as parse_channels
+from .files import read_channels as read_channels
+from .files import read_image as read_image
+from .files import read_mask as read_mask
+from .files import read_page as read_page
+from .files import report_left_out as report_left_out
+from .files import to_integers as to_integers
+from .ring import RING as RING
+from .ring import ring_mask as ring_mask
+from .ring import with_ring as with_ring
+from .ring import without_ring as without_ring
+from .weightmap import border_term as border_term
+from .weightmap import split_touching as split_touching
+from .weightmap import weight_map as weight_map

@@ -16,9 +16,74 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.pipeline import Array, Float, cut
-from seg_runtime.support.errors import DataError
+from seg_runtime.support import DataError
 
 Coordinates = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random change, drawn, not yet applied."""
+
+    matrix: NDArray[np.float64]
+    """`(A, A)` from window to image directions, A spatial axes: rotation, zoom, flip."""
+    displacement_px: NDArray[np.float64]
+    """`(2, 3, 3)`, of the last two axes, on a grid whose corners are the window's."""
+    contrast: float
+    brightness: float
+    gamma: float
+    colour: float
+    """Largest of the changes of a single channel."""
+    noise: float
+    seed: int
+    """Of what has as many values as the window has channels or pixels: colour and noise."""
+
+    def coordinates(
+        self, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, ...], on_pixels: bool = False
+    ) -> Coordinates:
+        """Where each pixel of a window comes from.
+
+        Args:
+            centre: point of the image, in px, that the window's centre shows when nothing displaces it.
+            shape: `(H, W)` or `(D, H, W)` of the window.
+            on_pixels: move them by less than a pixel, so that the window's first pixel lies on one of the image. Where nothing
+                but flips was drawn, all others do, too, and nothing is interpolated.
+
+        Returns:
+            `(A, *shape)` float64 image coordinates, for two axes (row, column), possibly beyond the image.
+        """
+        axes = [np.arange(n) - (n - 1) / 2 for n in shape]
+        offsets = np.stack(np.meshgrid(*axes, indexing="ij"))  # (A, *shape)
+        field = _elastic_field(self.displacement_px, (shape[-2], shape[-1]))  # (2, H, W)
+        offsets[-2:] += field.reshape(2, *(1,) * (len(shape) - 2), *field.shape[1:])
+        middle = np.asarray(centre, np.float64).reshape(-1, *(1,) * len(shape))
+        where: Coordinates = np.tensordot(self.matrix, offsets, axes=1) + middle
+        if on_pixels:
+            first = where.reshape(len(where), -1)[:, 0].reshape(middle.shape)
+            where += np.rint(first) - first
+        return where
+
+    def vary_grey(self, window: Float) -> Float:
+        """Gamma, contrast, brightness, colour and noise on a normalised window `(*spatial, C)` float32."""
+        low, high = float(window.min()), float(window.max())
+        spread = float(window.std())
+        if high - low < 1e-6:
+            return window
+        values: Any = low + (high - low) * ((window - low) / (high - low)) ** np.float32(self.gamma)
+        mean = float(values.mean())
+        values = (values - mean) * self.contrast + mean + self.brightness * spread
+        rng = np.random.default_rng(self.seed)
+        if self.colour > 0 and window.shape[-1] > 1:
+            factor, offset = rng.uniform(-self.colour, self.colour, (2, window.shape[-1]))
+            spatial = tuple(range(values.ndim - 1))
+            means, spreads = values.mean(axis=spatial), values.std(axis=spatial)
+            values = (
+                (values - means) * np.exp(factor).astype(np.float32) + means + (offset * spreads).astype(np.float32)
+            )
+        if self.noise > 0:
+            noise = rng.standard_normal(window.shape, np.float32)
+            values = values + np.float32(self.noise * spread) * noise
+        return np.asarray(values, np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,6 +119,56 @@ class Augmentation:
         quarter = {"square": 0.0, "all": 90.0, "horizontal": 180.0}  # both mirrors make half a turn together
         return self.flips != "none" and self.rotation_deg >= quarter[self.flips]
 
+    @classmethod
+    def parse(cls, text: str) -> Augmentation:
+        """The value of `--augment`: one of `AUGMENTATIONS`, and settings on top, such as `slight,rotation=10,flips=horizontal`.
+
+        Settings are the fields of Augmentation without their units.
+
+        Raises:
+            DataError: no such name or setting, a setting twice, or a value that it cannot have.
+        """
+        name, *settings = (part.strip() for part in text.split(","))
+        if name not in AUGMENTATIONS:
+            raise DataError(f"--augment {text}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one, settings after it")
+        known = {f.name.split("_")[0]: f.name for f in fields(cls)}
+        changes: dict[str, Any] = {}
+        for setting in settings:
+            key, _, value = setting.partition("=")
+            if known.get(key, "") in ("", *changes):
+                came = f"--augment {text} with the setting {key!r}{' twice' if key in known else ''}"
+                raise DataError(came, f"{', '.join(known)}, each once", "such as slight,rotation=10,flips=horizontal")
+            changes[known[key]] = _setting(known[key], value, setting)
+        return replace(AUGMENTATIONS[name], **changes)
+
+    def draw(self, rng: np.random.Generator, axes: int = 2) -> Draw:
+        """Draw one change of a window with 2 or 3 spatial axes; takes the same number of random values whatever the settings are."""
+        angle = np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg))
+        zoom = 1 + rng.uniform(-self.scale, self.scale)
+        every = np.ones(axes, bool)
+        mirrored = {
+            "square": every,
+            "all": every,
+            "horizontal": np.arange(axes) == axes - 1,
+            "none": np.zeros(axes, bool),
+        }
+        flips = np.where((rng.random(axes) < 0.5) & mirrored[self.flips], -1.0, 1.0)
+        rotation = np.eye(axes)
+        rotation[-2:, -2:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        drawn = Draw(
+            matrix=rotation @ np.diag(flips) / zoom,
+            displacement_px=rng.normal(0, 1, (2, 3, 3)) * self.elastic_px,
+            contrast=float(np.exp(rng.uniform(-self.contrast, self.contrast))),
+            brightness=float(rng.uniform(-self.brightness, self.brightness)),
+            gamma=float(np.exp(rng.uniform(-self.gamma, self.gamma))),
+            colour=self.colour,
+            noise=float(rng.uniform(0, self.noise)),
+            seed=int(rng.integers(1 << 31)),
+        )
+        if self.flips == "square" and drawn.seed & 1:
+            drawn.matrix[:, -2:] = drawn.matrix[:, :-3:-1].copy()
+        return drawn
+
 
 NONE = Augmentation(0, 0, 0, 0, "none", 0, 0, 0, 0, 0)
 AUGMENTATIONS = {
@@ -61,38 +176,16 @@ AUGMENTATIONS = {
     "slight": Augmentation(),
     "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
 }
-FLIPS = ("square", "all", "horizontal", "none")
-LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # of settings; 5 of the others
-
-
-def parse_augmentation(text: str) -> Augmentation:
-    """What `--augment` says: one of `AUGMENTATIONS`, and settings on top, such as `slight,rotation=10,flips=horizontal`.
-
-    Settings are the fields of Augmentation without their units.
-
-    Raises:
-        DataError: no such name or setting, a setting twice, or a value that it cannot have.
-    """
-    name, *settings = (part.strip() for part in text.split(","))
-    if name not in AUGMENTATIONS:
-        raise DataError(f"--augment {text}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one, settings after it")
-    known = {f.name.split("_")[0]: f.name for f in fields(Augmentation)}
-    changes: dict[str, Any] = {}
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        if known.get(key, "") in ("", *changes):
-            came = f"--augment {text} with the setting {key!r}{' twice' if key in known else ''}"
-            raise DataError(came, f"{', '.join(known)}, each once", "such as slight,rotation=10,flips=horizontal")
-        changes[known[key]] = _setting(known[key], value, setting)
-    return replace(AUGMENTATIONS[name], **changes)
+_FLIPS = ("square", "all", "horizontal", "none")
+_LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # of settings; 5 of the others
 
 
 def _setting(field: str, value: str, setting: str) -> float | str:
     if field == "flips":
-        if value not in FLIPS:
-            raise DataError(f"--augment with {setting}", f"flips={' or '.join(FLIPS)}", "choose one")
+        if value not in _FLIPS:
+            raise DataError(f"--augment with {setting}", f"flips={' or '.join(_FLIPS)}", "choose one")
         return value
-    largest = LARGEST.get(field, 5.0)
+    largest = _LARGEST.get(field, 5.0)
     try:
         number = float(value)
     except ValueError:
@@ -102,77 +195,7 @@ def _setting(field: str, value: str, setting: str) -> float | str:
     return number
 
 
-@dataclass(frozen=True)
-class Draw:
-    """One random change, drawn, not yet applied."""
-
-    matrix: NDArray[np.float64]
-    """`(A, A)` from window to image directions, A spatial axes: rotation, zoom, flip."""
-    displacement_px: NDArray[np.float64]
-    """`(2, 3, 3)`, of the last two axes, on a grid whose corners are the window's."""
-    contrast: float
-    brightness: float
-    gamma: float
-    colour: float
-    """Largest of the changes of a single channel."""
-    noise: float
-    seed: int
-    """Of what has as many values as the window has channels or pixels: colour and noise."""
-
-
-def draw(rng: np.random.Generator, how: Augmentation, axes: int = 2) -> Draw:
-    """Draw one change of a window with 2 or 3 spatial axes; takes the same number of random values whatever `how` says."""
-    angle = np.deg2rad(rng.uniform(-how.rotation_deg, how.rotation_deg))
-    zoom = 1 + rng.uniform(-how.scale, how.scale)
-    every = np.ones(axes, bool)
-    mirrored = {"square": every, "all": every, "horizontal": np.arange(axes) == axes - 1, "none": np.zeros(axes, bool)}
-    flips = np.where((rng.random(axes) < 0.5) & mirrored[how.flips], -1.0, 1.0)
-    rotation = np.eye(axes)
-    rotation[-2:, -2:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    drawn = Draw(
-        matrix=rotation @ np.diag(flips) / zoom,
-        displacement_px=rng.normal(0, 1, (2, 3, 3)) * how.elastic_px,
-        contrast=float(np.exp(rng.uniform(-how.contrast, how.contrast))),
-        brightness=float(rng.uniform(-how.brightness, how.brightness)),
-        gamma=float(np.exp(rng.uniform(-how.gamma, how.gamma))),
-        colour=how.colour,
-        noise=float(rng.uniform(0, how.noise)),
-        seed=int(rng.integers(1 << 31)),
-    )
-    if how.flips == "square" and drawn.seed & 1:
-        drawn.matrix[:, -2:] = drawn.matrix[:, :-3:-1].copy()
-    return drawn
-
-
-def coordinates(change: Draw, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, ...]) -> Coordinates:
-    """Where each pixel of a window comes from.
-
-    Args:
-        change: the draw.
-        centre: point of the image, in px, that the window's centre shows when nothing displaces it.
-        shape: `(H, W)` or `(D, H, W)` of the window.
-
-    Returns:
-        `(A, *shape)` float64 image coordinates, for two axes (row, column), possibly beyond the image.
-    """
-    axes = [np.arange(n) - (n - 1) / 2 for n in shape]
-    offsets = np.stack(np.meshgrid(*axes, indexing="ij"))  # (A, *shape)
-    field = elastic_field(change.displacement_px, (shape[-2], shape[-1]))  # (2, H, W)
-    offsets[-2:] += field.reshape(2, *(1,) * (len(shape) - 2), *field.shape[1:])
-    middle = np.asarray(centre, np.float64).reshape(-1, *(1,) * len(shape))
-    return np.tensordot(change.matrix, offsets, axes=1) + middle
-
-
-def on_pixels(where: Coordinates) -> Coordinates:
-    """The coordinates `(A, *shape)` moved by less than a pixel, so that the window's first pixel lies on one of the image.
-
-    Where nothing but flips was drawn, all others do, too, and nothing is interpolated.
-    """
-    first = where.reshape(len(where), -1)[:, 0].reshape(-1, *(1,) * (where.ndim - 1))
-    return where + (np.rint(first) - first)
-
-
-def elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
+def _elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
     """Displacements `(2, 3, 3)` at control points, the outer ones on the window's corners -> `(2, H, W)`, cubic B-spline."""
     if not displacement_px.any():
         return np.zeros((2, *shape))
@@ -201,24 +224,3 @@ def warp(image: Array, where: Coordinates, order: Literal[0, 1, 3]) -> Array:
         for c in range(patch.shape[-1])
     ]
     return np.stack(channels, axis=-1)
-
-
-def vary_grey(window: Float, change: Draw) -> Float:
-    """Gamma, contrast, brightness, colour and noise on a normalised window `(*spatial, C)` float32."""
-    low, high = float(window.min()), float(window.max())
-    spread = float(window.std())
-    if high - low < 1e-6:
-        return window
-    values: Any = low + (high - low) * ((window - low) / (high - low)) ** np.float32(change.gamma)
-    mean = float(values.mean())
-    values = (values - mean) * change.contrast + mean + change.brightness * spread
-    rng = np.random.default_rng(change.seed)
-    if change.colour > 0 and window.shape[-1] > 1:
-        factor, offset = rng.uniform(-change.colour, change.colour, (2, window.shape[-1]))
-        spatial = tuple(range(values.ndim - 1))
-        means, spreads = values.mean(axis=spatial), values.std(axis=spatial)
-        values = (values - means) * np.exp(factor).astype(np.float32) + means + (offset * spreads).astype(np.float32)
-    if change.noise > 0:
-        noise = rng.standard_normal(window.shape, np.float32)
-        values = values + np.float32(change.noise * spread) * noise
-    return np.asarray(values, np.float32)

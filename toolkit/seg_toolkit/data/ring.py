@@ -1,56 +1,40 @@
-"""A ring along the edges of a mask as a class of its own: what a network that must find a boundary is taught."""
+"""A ring along the edges of a mask as a class of its own, for networks that must find a boundary."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.model.input import ChannelFile, Voxels
-from seg_runtime.pipeline import Array
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.support import DataError, SegError
 
-from .case import Case, Example
-from .folder import ClassValues
+from .classes import ClassValues
+from .dataset import LABELS, Case, DataSet, Example
 
 RING = -1
 """The mask value of the ring, which no file can hold: `--classes background=0,lesion=255,boundary=-1`."""
-WIDEST_PX = 1000
+_WIDEST_PX = 1000
 
 
 @dataclass(frozen=True)
-class RingCase(Case):
+class _RingCase(Case):
     """A case whose pixels within `width_px` of an edge, on either side, belong to the class of the value RING."""
 
     name: str
     inner: Case
     width_px: int
 
-    @property
-    def instances_only(self) -> bool:
-        """As it was."""
-        return self.inner.instances_only
-
-    @property
-    def channel_files(self) -> tuple[ChannelFile, ...]:
-        """As they were."""
-        return self.inner.channel_files
-
-    @property
-    def voxels(self) -> Voxels | None:
-        """As they were."""
-        return self.inner.voxels
-
-    def image(self) -> Array:
-        """As it was."""
+    def image(self) -> NDArray[Any]:
+        """As without the ring."""
         return self.inner.image()
 
     def values(self) -> dict[int, str]:
         """Those of the mask, and RING."""
         values = self.inner.values()
-        return {RING: next(iter(values.values())), **values}
+        return {RING: next(iter(values.values()), self.name), **values}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Image and ground truth with the ring; see `Case.read`.
@@ -64,22 +48,25 @@ class RingCase(Case):
             raise DataError(f"the classes {listed} and ring={self.width_px}", f"one of them with the value {RING}",
                             f"--classes background=0,object=255,boundary={RING}")  # fmt: skip
         example = self.inner.read(classes)
-        truth = np.where(ring(example.labels, self.width_px), np.uint8(index), example.labels)
+        truth = np.where(ring_mask(example.labels, self.width_px), np.uint8(index), example.labels)
         return replace(example, labels=truth, plain=example.labels)
 
 
-def with_ring(cases: Sequence[Case], width: str) -> list[Case]:
-    """The cases with a ring of `width` px on either side of every edge.
+def with_ring(data: DataSet, width: str) -> DataSet:
+    """A data set with a ring of `width` px on either side of every edge.
 
     Raises:
-        SegError: not a number of px.
+        SegError: not a number of px, or a data set without masks.
     """
-    if not (width.isascii() and width.isdigit() and 1 <= int(width) <= WIDEST_PX):
-        raise SegError(f"a reader with ring={width}", f"px on either side of an edge, 1 to {WIDEST_PX}", "correct it")
-    return [RingCase(case.name, case, int(width)) for case in cases]
+    if data.truth != LABELS:
+        came = f"--reader {data.reader} with a ring, and a truth of {data.truth}"
+        raise SegError(came, "a data set of masks, whose edges the ring follows", "leave ring out")
+    if not (width.isascii() and width.isdigit() and 1 <= int(width) <= _WIDEST_PX):
+        raise SegError(f"a reader with ring={width}", f"px on either side of an edge, 1 to {_WIDEST_PX}", "correct it")
+    return replace(data, cases=tuple(_RingCase(case.name, case, int(width)) for case in data.cases))
 
 
-def ring(labels: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
+def ring_mask(labels: NDArray[np.uint8], width_px: int) -> NDArray[np.bool_]:
     """Pixels of `(*spatial)` class indices whose distance to a pixel of another class is `width_px` at most."""
     near = np.zeros(labels.shape, bool)
     for value in np.unique(labels):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 
 
-def touching(axes: int) -> NDArray[np.bool_]:
+def _touching(axes: int) -> NDArray[np.bool_]:
     """A pixel and what it touches, its eight neighbours in an image, 26 in a volume."""
     return np.ones((3,) * axes, bool)
 
@@ -84,7 +84,7 @@ def split_touching(labels: NDArray[Any]) -> NDArray[np.int32]:
     for value in np.unique(labels):
         if value == 0:
             continue
-        parts, _ = ndimage.label(labels == value, touching(labels.ndim))
+        parts, _ = ndimage.label(labels == value, _touching(labels.ndim))
         for index, box in enumerate(ndimage.find_objects(parts), 1):
             part = np.pad(parts[box] == index, 1)
             pieces = _pieces(part)[(slice(1, -1),) * part.ndim]
@@ -98,12 +98,12 @@ NECK = 0.75  # of the depth of both sides: shallower than that, a connection is 
 
 def _pieces(part: NDArray[np.bool_]) -> NDArray[np.int32]:
     depth = ndimage.distance_transform_edt(part)
-    cores, count = ndimage.label(_cores(depth), touching(part.ndim))
+    cores, count = ndimage.label(_cores(depth), _touching(part.ndim))
     if count == 1:
         return part.astype(np.int32)
     nearest = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
     owner = np.where(part, cores[tuple(nearest)], 0).astype(np.int32)
-    return np.where(seams(owner), 0, owner)
+    return np.where(_seams(owner), 0, owner)
 
 
 def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -113,7 +113,7 @@ def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
     while waiting:
         area = waiting.pop()
         for level in np.arange(1.0, depth[area].max(), 0.5):
-            pieces, count = ndimage.label(area & (depth > level), touching(depth.ndim))
+            pieces, count = ndimage.label(area & (depth > level), _touching(depth.ndim))
             tops = ndimage.maximum(depth, pieces, np.arange(1, count + 1))
             cells = [i for i, top in enumerate(np.atleast_1d(tops), 1) if level <= NECK * top]
             if len(cells) > 1:
@@ -124,7 +124,7 @@ def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
-def seams(instances: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels of a cell that touch another cell of a higher id (see `touching`): `(*spatial)` ids -> `(*spatial)` bool."""
-    highest = ndimage.maximum_filter(instances, footprint=touching(instances.ndim), mode="nearest")
+def _seams(instances: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels of a cell that touch another cell of a higher id (see `_touching`): `(*spatial)` ids -> `(*spatial)` bool."""
+    highest = ndimage.maximum_filter(instances, footprint=_touching(instances.ndim), mode="nearest")
     return (instances > 0) & (highest > instances)

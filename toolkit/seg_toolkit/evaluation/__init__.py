@@ -1,1 +1,15 @@
 """Scores of a model: metrics, measures, pictures of attention."""
+
+from .attention import write_attention as write_attention
+from .measures import Measure as Measure
+from .measures import measure as measure
+from .measures import with_measures as with_measures
+from .metrics import VALUE_METRICS as VALUE_METRICS
+from .metrics import Confusion as Confusion
+from .metrics import confusion as confusion
+from .metrics import dice as dice
+from .metrics import iou as iou
+from .metrics import label_summary as label_summary
+from .metrics import or_none as or_none
+from .metrics import over_images as over_images
+from .metrics import value_scores as value_scores

@@ -1,4 +1,7 @@
-"""Dice, IoU and pixel error, plain functions of a confusion matrix."""
+"""Scores, plain functions: of labels Dice, IoU and pixel error by a confusion matrix; of values MAE, RMSE, PSNR and SSIM.
+
+PSNR and SSIM are scikit-image's: maintained, on numpy arrays of any range, and what papers of microscopy and remote sensing quote.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.support import require_extra
 
 Confusion = NDArray[np.int64]
 Score = NDArray[np.float64]
 EMPTY_DICE = {"skip": np.nan, "one": 1.0}
-"""Dice and IoU of a class in an image that neither holds it nor is said to: does not count, or a whole success, as in
-challenges where finding nothing in healthy people is half of the task."""
+"""Dice and IoU of a class that neither the image nor the answer holds: left out of the mean, or 1, as in challenges where finding
+nothing in healthy people is half of the task."""
+VALUE_METRICS = ("mae", "rmse", "psnr", "ssim")
+BEST_DB = 120.0
+"""Largest PSNR: of values that differ by a millionth of the range or less, which is the precision of float32."""
+_WINDOW_PX = 11  # of SSIM, in the paper of Wang et al. 2004
 
 
 def confusion(truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: int) -> Confusion:
@@ -38,7 +46,7 @@ def pixel_error(counts: Confusion) -> float:
     return float(1 - np.trace(counts) / counts.sum())
 
 
-def summary(per_image: Sequence[Confusion], names: Sequence[str], empty_dice: str = "skip") -> dict[str, Any]:
+def label_summary(per_image: Sequence[Confusion], names: Sequence[str], empty_dice: str = "skip") -> dict[str, Any]:
     """Scores averaged over images, each image counting the same, a class counting where it occurs or is predicted.
 
     Args:
@@ -58,7 +66,7 @@ def summary(per_image: Sequence[Confusion], names: Sequence[str], empty_dice: st
         "pixel_error": float(np.mean([pixel_error(c) for c in per_image])),
         "mean_dice": float(np.nanmean(dices)),
         "classes": [
-            {"name": name, "dice": _number(d), "iou": _number(i)} for name, d, i in zip(names, dices, ious, strict=True)
+            {"name": name, "dice": or_none(d), "iou": or_none(i)} for name, d, i in zip(names, dices, ious, strict=True)
         ],
     }
 
@@ -76,5 +84,45 @@ def over_images(rows: Sequence[Score]) -> Score:
     return _ratio(np.where(seen, table, 0).sum(axis=0), seen.sum(axis=0))
 
 
-def _number(value: float) -> float | None:
+def or_none(value: float) -> float | None:
+    """A score for JSON: None where it is NaN."""
     return None if np.isnan(value) else float(value)
+
+
+def value_scores(
+    truth: NDArray[np.float32], answer: NDArray[np.float32], ranges: Sequence[float]
+) -> dict[str, NDArray[np.float64]]:
+    """Each of `VALUE_METRICS` for each output.
+
+    Args:
+        truth: `(K, *spatial)` in the outputs' units.
+        answer: as many.
+        ranges: K, between the least and the largest value of each output: the peak of PSNR and the range of SSIM.
+
+    Returns:
+        `(K,)` float64 each: MAE and RMSE in the output's unit, PSNR in dB up to `BEST_DB`, SSIM up to 1 with the Gaussian window
+        of its paper, NaN where the image is smaller than that.
+    """
+    rows = [_of_output(t, a, extent) for t, a, extent in zip(truth, answer, ranges, strict=True)]
+    return {name: np.array(values) for name, values in zip(VALUE_METRICS, zip(*rows, strict=True), strict=True)}
+
+
+def _of_output(
+    truth: NDArray[np.float32], answer: NDArray[np.float32], extent: float
+) -> tuple[float, float, float, float]:
+    require_extra("train", "skimage")
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    wide, other = truth.astype(np.float64), answer.astype(np.float64)
+    errors = other - wide
+    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
+    if not np.isfinite(rmse):
+        return mae, rmse, -np.inf, np.nan
+    with np.errstate(divide="ignore"):  # of equal values
+        ratio = float(peak_signal_noise_ratio(wide, other, data_range=extent))
+    similar = np.nan
+    if min(truth.shape) >= _WINDOW_PX:
+        similar = float(structural_similarity(
+            wide, other, data_range=extent, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        ))  # fmt: skip
+    return mae, rmse, min(BEST_DB, ratio), similar

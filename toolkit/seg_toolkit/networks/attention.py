@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .unet import UNet, centre, he_normal
+from .layers import centre, he_normal
+from .unet import UNet
 
 
-class Gate(nn.Module):
+class _Gate(nn.Module):
     """An additive attention gate: alpha = sigmoid(psi(relu(Wx x + Wg g))), as many maps inside as half of x has.
 
     Wx is a 2×2 convolution of stride 2, so that x is read on the grid of g, as the paper's grid attention does.
@@ -46,6 +47,7 @@ class AttentionUNet(UNet):
     """
 
     kind = "attention"
+    options = ("width", "depth", "dropout", "padding", "norm", "margin")
 
     def __init__(
         self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, dropout: float = 0.5,
@@ -54,7 +56,7 @@ class AttentionUNet(UNet):
         """Build the network with He-normal weights and zero biases."""
         super().__init__(in_channels, classes, width, depth, "crop", dropout, padding, norm, margin)
         del self.arguments["skip"]
-        self.gates = nn.ModuleList(Gate(width << level, width << level + 1) for level in reversed(range(depth)))
+        self.gates = nn.ModuleList(_Gate(width << level, width << level + 1) for level in reversed(range(depth)))
         self.gates.apply(he_normal)
 
     def attention(self, x: Tensor) -> Tensor:

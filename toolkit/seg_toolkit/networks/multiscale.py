@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .unet import UNet, centre, he_normal
+from .layers import centre, he_normal
+from .unet import UNet
 
 
 class MultiScaleUNet(UNet):
@@ -30,6 +31,7 @@ class MultiScaleUNet(UNet):
     """
 
     kind = "multiscale"
+    options = ("width", "depth", "dropout", "padding", "norm", "margin")
 
     def __init__(
         self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, dropout: float = 0.5,

@@ -1,16 +1,12 @@
-"""What every network of the family offers: to training, to export, and to the checkpoint that rebuilds it."""
+"""What every network of the family offers to training, to export and to the checkpoint that rebuilds it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-import torch
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 from torch import Tensor, nn
-
-LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
-"""By spatial axes: what torch's convolutions are fastest in."""
 
 
 class Network(nn.Module):
@@ -18,6 +14,7 @@ class Network(nn.Module):
 
     Attributes:
         kind: its name for `--network` and in checkpoints.
+        options: its arguments besides `in_channels` and `classes` that options of `seg-train` give, by their names.
         axes: spatial axes, 2 or 3.
         default_input: the window that it is trained with unless `--input-size` says otherwise.
         arguments: what rebuilds it, all of them plain values.
@@ -25,10 +22,16 @@ class Network(nn.Module):
     """
 
     kind: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 2
     default_input: tuple[int, ...] = (572, 572)
     arguments: dict[str, Any]
     depth: int
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What `build` makes it of again: its kind and its arguments."""
+        return {"kind": self.kind, **self.arguments}
 
     @property
     def stride(self) -> int:
@@ -72,13 +75,30 @@ class Network(nn.Module):
         """Take weights that were trained on something else, by their names in `state`.
 
         Raises:
-            SegError: this kind of network has no use for such; the weights do not fit.
+            SegError: this kind of network cannot take any, or the weights do not fit.
         """
         raise SegError(f"--pretrained for the network {self.kind}", "--network ternaus", "leave it out")
 
+    def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its layers that hold tensors, by name, in the order in which an image meets them, as weights made elsewhere are read.
+
+        Raises:
+            SegError: this kind of network has no order that others share.
+        """
+        raise SegError(f"--import for the network {self.kind}", "the network unet", "leave --network out")
+
     def supervised(self, x: Tensor) -> list[Tensor]:
-        """Logits `(N, K, *output_shape)` that the loss judges in training, the answer first; others are helpers of training."""
+        """Logits `(N, K, *output_shape)` for the loss of a training: the answer first, then those that only help to train."""
         return [self(x)]
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first.
+
+        Raises:
+            SegError: this kind of network does not say.
+        """
+        fix = "leave --attention out, or train with --network attention"
+        raise SegError(f"--attention for the network {self.kind}", "the network attention", fix)
 
     def _output_side(self, side: int) -> int:
         out = self.output_side(side)

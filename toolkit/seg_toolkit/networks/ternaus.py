@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from seg_runtime.support.errors import ModelError, SegError
+from seg_runtime.support import ModelError, SegError
 from torch import Tensor, nn
 
+from .layers import Margin, he_normal, reach_px
 from .network import Network
-from .padded import answered_side, check_margin, margin_px, reach_px, without_margin
-from .unet import he_normal
 
 LEVELS = (1, 1, 2, 2, 2)
 """Convolutions of VGG11 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1, column A) before each pooling."""
@@ -18,7 +17,7 @@ ANSWER_PX = 320  # with the margin of 160 a window of 640 px
 REACH_PX = reach_px((*LEVELS, 1), (1, 1, 1, 1, 1), kernel=3)
 
 
-class Widening(nn.Sequential):
+class _Widening(nn.Sequential):
     """A 3×3 convolution, then one that doubles the size, each with a ReLU: `(N, in, H, W)` -> `(N, out, 2H, 2W)`."""
 
     def __init__(self, channels: int, middle: int, width: int) -> None:
@@ -41,6 +40,7 @@ class TernausNet(Network):
     """
 
     kind = "ternaus"
+    options = ("width", "margin")
 
     def __init__(self, in_channels: int = 3, classes: int = 2, width: int = 64, margin: int | None = None) -> None:
         """Build the network with He-normal weights and zero biases."""
@@ -50,15 +50,16 @@ class TernausNet(Network):
                 f"TernausNet({in_channels=}, {classes=}, {width=})", "positive sizes, an even width", "correct them"
             )
         self.depth = len(LEVELS)
-        self.margin_px = margin_px(margin, REACH_PX, self.stride)
+        self.margin = Margin.of(margin, REACH_PX, self.stride)
+        self.margin_px = self.margin.px
         self.arguments = {"in_channels": in_channels, "classes": classes, "width": width, "margin": self.margin_px}
         self.default_input = (ANSWER_PX + 2 * self.margin_px,) * 2
         self.features = _vgg11(in_channels, width)
         half = width // 2
-        self.bottom = Widening(16 * half, 16 * half, 8 * half)
+        self.bottom = _Widening(16 * half, 16 * half, 8 * half)
         self.up = nn.ModuleList([
-            Widening(24 * half, 16 * half, 8 * half), Widening(24 * half, 16 * half, 4 * half),
-            Widening(12 * half, 8 * half, 2 * half), Widening(6 * half, 4 * half, half),
+            _Widening(24 * half, 16 * half, 8 * half), _Widening(24 * half, 16 * half, 4 * half),
+            _Widening(12 * half, 8 * half, 2 * half), _Widening(6 * half, 4 * half, half),
         ])  # fmt: skip
         self.top = nn.Sequential(nn.Conv2d(3 * half, half, 3, padding=1), nn.ReLU(inplace=True))
         self.head = nn.Conv2d(half, classes, 1)
@@ -77,15 +78,15 @@ class TernausNet(Network):
             x = up(torch.cat([x, carried.pop()], dim=1))
             # (N, 256, 80, 80) (N, 128, 160, 160) (N, 64, 320, 320) (N, 32, 640, 640)
         x = self.top(torch.cat([x, carried.pop()], dim=1))  # (N, 32, 640, 640)
-        return without_margin(self.head(x), self.margin_px)  # (N, K, 320, 320)
+        return self.margin.dropped(self.head(x))  # (N, K, 320, 320)
 
     def output_side(self, side: int) -> int | None:
         """Side in px of the output window: 32k -> 32k - 320."""
-        return answered_side(side, self.margin_px, self.stride)
+        return self.margin.answered_side(side)
 
     def check_tiling(self) -> None:
         """Refuse windows that would show seams."""
-        check_margin(self.margin_px, REACH_PX, self.stride)
+        self.margin.check_tiling()
 
     def begin_from(self, state: Mapping[str, Tensor]) -> None:
         """Take the contracting path of a torchvision `vgg11`; its classifier is left out.

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layers import ANSWER_PX, Margin, centre, he_normal, output_size, reach_px
 from .network import Network
-from .padded import ANSWER_PX, answered_side, check_margin, margin_px, reach_px, without_margin
 
 SKIPS = ("crop", "resize")
 PADDINGS = {"valid": 0, "same": 1}
 NORMS: dict[str, type[nn.Module] | None] = {"none": None, "batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
 
 
-def output_size(size: int, depth: int = 4) -> int | None:
-    """Side of the output window in px for an input of `size` px; None where a pooling would meet an odd size.
-
-    >>> output_size(572), output_size(188), output_size(570)
-    (388, 4, None)
-    """
-    for _ in range(depth):
-        size -= 4
-        if size < 2 or size % 2:
-            return None
-        size //= 2
-    size -= 4
-    for _ in range(depth):
-        size = 2 * size - 4
-    return size if size > 0 else None
-
-
-class DoubleConv(nn.Sequential):
+class _DoubleConv(nn.Sequential):
     """Two 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`, or `(N, out, H, W)` where padded."""
 
     def __init__(self, channels: int, width: int, padding: str = "valid", norm: str = "none") -> None:
@@ -68,6 +52,7 @@ class UNet(Network):
     """
 
     kind = "unet"
+    options: ClassVar[tuple[str, ...]] = ("width", "depth", "skip", "dropout", "padding", "norm", "margin")
 
     def __init__(
         self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, skip: str = "crop",
@@ -85,7 +70,8 @@ class UNet(Network):
                 "correct the argument",
             )
         self.depth, self.skip, self.padding, self.norm = depth, skip, padding, norm
-        self.margin_px = self._margin(margin)
+        self.margin = self._margin(margin)
+        self.margin_px = self.margin.px
         if padding == "same":
             self.default_input = (ANSWER_PX + 2 * self.margin_px,) * 2
         self.arguments = {
@@ -94,11 +80,11 @@ class UNet(Network):
         }  # fmt: skip
         widths = [width << level for level in range(depth + 1)]
         sources = [in_channels, *(w + self._again(in_channels) for w in widths[:-1])]
-        *down, bottom = (DoubleConv(a, b, padding, norm) for a, b in zip(sources, widths, strict=True))
+        *down, bottom = (_DoubleConv(a, b, padding, norm) for a, b in zip(sources, widths, strict=True))
         self.down, self.bottom = nn.ModuleList(down), bottom
         self.dropout = nn.Dropout(dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in reversed(widths[:-1]))
-        self.merge = nn.ModuleList(DoubleConv(2 * w, w, padding, norm) for w in reversed(widths[:-1]))
+        self.merge = nn.ModuleList(_DoubleConv(2 * w, w, padding, norm) for w in reversed(widths[:-1]))
         self.head = nn.Conv2d(width, classes, 1)
         self.apply(he_normal)
 
@@ -126,10 +112,22 @@ class UNet(Network):
             maps.append(x)  # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
         return maps
 
+    def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
+        """From the top of the contracting path to the bottom, then each level of the expanding path, then the head."""
+        if self.kind != UNet.kind:  # others have layers that this order lacks
+            yield from super().layers_in_order()
+        blocks = [f"down.{level}" for level in range(self.depth)] + ["bottom"]
+        for level in range(self.depth):
+            blocks += [f"up.{level}", f"merge.{level}"]
+        for block in (*blocks, "head"):
+            for name, layer in self.get_submodule(block).named_modules(prefix=block):
+                if next(layer.parameters(recurse=False), None) is not None:
+                    yield name, layer
+
     def output_side(self, side: int) -> int | None:
         """Side in px of the output window at depth 4: 16k + 60 -> 16k - 124, or 16k -> 16k - 192 where padded."""
         if self.padding == "same":
-            return answered_side(side, self.margin_px, self.stride)
+            return self.margin.answered_side(side)
         return output_size(side, self.depth)
 
     def check_tiling(self) -> None:
@@ -140,18 +138,15 @@ class UNet(Network):
                 "norm instance with geometry tile", "a norm that does not look at the window it happens to lie in", fix
             )
         if self.padding == "same":
-            check_margin(self.margin_px, self._reach(), self.stride)
+            self.margin.check_tiling()
 
-    def _reach(self) -> int:
-        return reach_px((2,) * (self.depth + 1), (2,) * self.depth)
-
-    def _margin(self, asked: int | None) -> int:
+    def _margin(self, option: int | None) -> Margin:
         """Of a padded network; valid convolutions drop nothing by hand."""
         if self.padding == "same":
-            return margin_px(asked, self._reach(), self.stride)
-        if asked is not None:
-            raise SegError(f"margin {asked} with padding valid", "padding same", "leave --margin out, or pad")
-        return 0
+            return Margin.of(option, reach_px((2,) * (self.depth + 1), (2,) * self.depth), self.stride)
+        if option is not None:
+            raise SegError(f"margin {option} with padding valid", "padding same", "leave --margin out, or pad")
+        return Margin(0, 0, self.stride)
 
     def _again(self, in_channels: int) -> int:
         """Channels that join the map of each level below the first."""
@@ -180,27 +175,10 @@ class UNet(Network):
     def _answer(self, x: Tensor) -> Tensor:
         """Logits of the output window, of the top map."""
         logits: Tensor = self.head(x)
-        return without_margin(logits, self.margin_px)
+        return self.margin.dropped(logits)
 
     def _fitted(self, skip: Tensor, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]
         if self.skip == "resize":
             return F.interpolate(skip, size=(height, width), mode="bilinear", align_corners=False)
         return centre(skip, height, width)
-
-
-def centre(x: Tensor, height: int, width: int) -> Tensor:
-    """The middle `(N, C, height, width)` of larger maps; maps of that size as they are."""
-    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
-    return x[..., top : top + height, left : left + width] if top or left else x
-
-
-def he_normal(module: nn.Module) -> None:
-    """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852)."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        taps = float(module.kernel_size[0] * module.kernel_size[1])
-        if isinstance(module, nn.ConvTranspose2d):  # an output pixel gets only those taps that the stride leads to it
-            taps /= module.stride[0] * module.stride[1]
-        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from seg_runtime.support.errors import SegError
+from seg_runtime.support import SegError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layers import he_normal, output_size
 from .network import Network
-from .unet import output_size
 
 
-class DoubleConv3d(nn.Sequential):
+class _DoubleConv3d(nn.Sequential):
     """Two valid 3×3×3 convolutions, each normalised before its ReLU: `(N, in, D, H, W)` -> `(N, out, D - 4, H - 4, W - 4)`."""
 
     def __init__(self, channels: int, middle: int, width: int) -> None:
@@ -42,6 +40,7 @@ class UNet3D(Network):
     """
 
     kind = "unet3d"
+    options = ("width", "depth")
     axes = 3
     default_input = (116, 132, 132)
 
@@ -55,13 +54,13 @@ class UNet3D(Network):
         self.depth = depth
         widths = [2 * width << level for level in range(depth + 1)]  # after each level: 64 128 256 512
         before = [in_channels, *widths]
-        levels = [DoubleConv3d(a, w // 2, w) for a, w in zip(before, widths, strict=False)]
+        levels = [_DoubleConv3d(a, w // 2, w) for a, w in zip(before, widths, strict=False)]
         self.down, self.bottom = nn.ModuleList(levels[:-1]), levels[-1]
         narrowing = list(zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose3d(a, a, 2, stride=2, bias=False) for a, _ in narrowing)
-        self.merge = nn.ModuleList(DoubleConv3d(a + w, w, w) for a, w in narrowing)
+        self.merge = nn.ModuleList(_DoubleConv3d(a + w, w, w) for a, w in narrowing)
         self.head = nn.Conv3d(widths[0], classes, 1)
-        self.apply(_he_normal)
+        self.apply(he_normal)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K, D - 88, H - 88, W - 88)` of volumes `(N, C, D, H, W)` at depth 3."""
@@ -86,13 +85,3 @@ def _centre(skip: Tensor, like: Tensor) -> Tensor:
     first = [(have - want) // 2 for have, want in zip(skip.shape[2:], like.shape[2:], strict=True)]
     z, y, x = (slice(f, f + n) for f, n in zip(first, like.shape[2:], strict=True))
     return skip[:, :, z, y, x]
-
-
-def _he_normal(module: nn.Module) -> None:
-    """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852)."""
-    if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
-        # a 2×2×2 up-convolution of stride 2 feeds each output voxel from one input voxel only
-        taps = 1 if isinstance(module, nn.ConvTranspose3d) else math.prod(module.kernel_size)
-        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -1,1 +1,12 @@
-"""What is decided before the first training step."""
+"""What the data decides before a training: statistics, choices, and codes of classes."""
+
+from .choices import choose_augmentation as choose_augmentation
+from .choices import choose_balance as choose_balance
+from .choices import choose_channels as choose_channels
+from .choices import choose_class_weights as choose_class_weights
+from .choices import choose_geometry as choose_geometry
+from .choices import choose_intensity as choose_intensity
+from .choices import choose_outputs as choose_outputs
+from .codes import coded as coded
+from .codes import with_codes as with_codes
+from .statistics import DataStatistics as DataStatistics

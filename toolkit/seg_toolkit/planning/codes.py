@@ -1,4 +1,4 @@
-"""What each class is in codes, from a JSON file: a DICOM SEG carries them, so that other software knows a liver.
+"""DICOM's codes of classes, from a JSON file: a DICOM SEG carries them, so that other software recognises a liver.
 
     {"liver": {"category": ["123037004", "SCT", "Anatomical Structure"], "type": ["10200004", "SCT", "Liver"]}}
 
@@ -13,9 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seg_runtime.model.answer import ClassInfo, Code, LabelSpec
-from seg_runtime.model.contract import Contract
-from seg_runtime.support.errors import DataError
+from seg_runtime.model import ClassInfo, Code, Contract
+from seg_runtime.support import DataError
 
 _FORM = '{"NAME": {"category": [VALUE, SCHEME, MEANING], "type": [VALUE, SCHEME, MEANING]}, …}'
 _LIMITS = (("value", 16), ("scheme", 16), ("meaning", 64))  # characters of SH and LO, PS3.5, 6.2
@@ -25,20 +24,30 @@ def with_codes(contract: Contract, path: Path | None) -> Contract:
     """The contract with the codes that a file gives to its classes; as it was where there is no file.
 
     Raises:
-        DataError: no classes, not such a file, a class that is not there, the background, or a code that DICOM cannot hold.
+        DataError: an answer without classes, or a file that `coded` refuses.
     """
     if path is None:
         return contract
-    answer, classes = contract.answer, contract.classes
-    if not isinstance(answer, LabelSpec):
-        raise DataError(f"--codes for answers of the kind {answer.kind}", "a model of classes", "leave it out")
+    if not contract.classes:
+        raise DataError(f"--codes for answers of the kind {contract.answer.kind}", "a model of classes", "leave it out")
+    answer: Any = contract.answer
+    return replace(contract, answer=replace(answer, classes=coded(contract.classes, path)))
+
+
+def coded(classes: Sequence[ClassInfo], path: Path | None) -> tuple[ClassInfo, ...]:
+    """The classes with the codes that a file gives to them; as they were where there is no file.
+
+    Raises:
+        DataError: not such a file, a class that does not exist, the background, or a code that DICOM cannot hold.
+    """
+    if path is None:
+        return tuple(classes)
     given = _read(path)
     names = [c.name for c in classes[1:]]
     if odd := [name for name in given if name not in names]:
         background = " (the background is no segment)" if odd[0] == classes[0].name else ""
         raise DataError(f"{path} names the class {odd[0]!r}{background}", f"of {', '.join(names)}", "correct the file")
-    coded = tuple(_coded(c, given[c.name], path) if c.name in given and i else c for i, c in enumerate(classes))
-    return replace(contract, answer=replace(answer, classes=coded))
+    return tuple(_coded(c, given[c.name], path) if c.name in given and i else c for i, c in enumerate(classes))
 
 
 def _read(path: Path) -> dict[str, Any]:

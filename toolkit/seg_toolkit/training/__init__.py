@@ -1,1 +1,10 @@
-"""The training loop, its objectives and losses."""
+"""Training: the plan of a run, the loop, objectives and losses, and models that are scored without a training."""
+
+from .loop import train as train
+from .objectives import OBJECTIVES as OBJECTIVES
+from .objectives import Objective as Objective
+from .plan import Plan as Plan
+from .plan import RunFiles as RunFiles
+from .plan import make_plan as make_plan
+from .scoring import evaluate as evaluate
+from .scoring import import_weights as import_weights

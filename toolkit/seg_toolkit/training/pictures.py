@@ -1,31 +1,31 @@
-"""What a person looks at during training: the curves, and the validation images with truth and answer."""
+"""Pictures of a training: the curves, and the validation images with truth and answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.answers.overlay import blend, first_channel, fullest_slice, visible
 from seg_runtime.answers.valuemap import grey
-from seg_runtime.model.answer import ClassInfo, OutputInfo
-from seg_runtime.pipeline import Array, Float
+from seg_runtime.model import ClassInfo
 
-INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
-BLUE, ORANGE = (0, 114, 178), (213, 94, 0)
-SIDE = 300  # px of a column of a preview
-OUTPUTS = 4  # of a regression that a preview shows, the first ones
-Row = tuple[str, list[Image.Image]]
-"""What stands below it, and the image, the truth and the answer."""
+_INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
+_BLUE, _ORANGE = (0, 114, 178), (213, 94, 0)
+_SIDE = 300  # px of a column of a preview
+_OUTPUTS = 4  # of a regression that a preview shows, the first ones
+_Row = tuple[str, list[Image.Image]]
+"""A caption, and the image, the truth and the answer."""
 
 
 def curves(rows: Sequence[Mapping[str, float]], score: str = "dice", title: str = "Dice") -> Image.Image:
     """The loss and the validation score over the steps, side by side, from rows with `step`, `loss` and the key `score`."""
     width, height = 480, 340
-    sheet = Image.new("RGB", (2 * width, height), PAPER)
+    sheet = Image.new("RGB", (2 * width, height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    panels = (("loss", "training loss", BLUE), (score, f"validation {title}, mean", ORANGE))
+    panels = (("loss", "training loss", _BLUE), (score, f"validation {title}, mean", _ORANGE))
     for place, (key, title, colour) in enumerate(panels):
         points = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
         _panel(draw, font, (place * width, 0, width, height), title, points, colour)
@@ -38,7 +38,7 @@ def _panel(
 ) -> None:  # fmt: skip
     x0, y0, width, height = box
     left, top, right, bottom = x0 + 58, y0 + 34, x0 + width - 18, y0 + height - 40
-    draw.text((left, y0 + 8), title, INK, font)
+    draw.text((left, y0 + 8), title, _INK, font)
     values = [v for _, v in points] or [0.0]
     low, high = min(values), max(values)
     pad = (high - low) * 0.08 or 0.05
@@ -46,10 +46,10 @@ def _panel(
     last = max([s for s, _ in points] or [1]) or 1
     for i in range(5):
         y, value = bottom - (bottom - top) * i / 4, low + (high - low) * i / 4
-        draw.line((left, y, right, y), GRID)
-        draw.text((left - 8, y), f"{value:.3f}", INK, font, anchor="rm")
-        draw.text((left + (right - left) * i / 4, bottom + 8), f"{last * i / 4:.0f}", INK, font, anchor="mt")
-    draw.text(((left + right) / 2, bottom + 24), "step", INK, font, anchor="mt")
+        draw.line((left, y, right, y), _GRID)
+        draw.text((left - 8, y), f"{value:.3f}", _INK, font, anchor="rm")
+        draw.text((left + (right - left) * i / 4, bottom + 8), f"{last * i / 4:.0f}", _INK, font, anchor="mt")
+    draw.text(((left + right) / 2, bottom + 24), "step", _INK, font, anchor="mt")
     line = [(left + (right - left) * s / last, bottom - (bottom - top) * (v - low) / (high - low)) for s, v in points]
     if len(line) > 1:
         draw.line(line, colour, 2, joint="curve")
@@ -57,8 +57,8 @@ def _panel(
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
 
 
-def preview(
-    cases: Sequence[tuple[str, Array, NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
+def label_preview(
+    cases: Sequence[tuple[str, NDArray[Any], NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
 ) -> Image.Image:
     """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it; of a volume its
     slice with most foreground."""
@@ -69,7 +69,8 @@ def preview(
 
 
 def value_preview(
-    cases: Sequence[tuple[str, Array, Float, Float, Float]], outputs: Sequence[OutputInfo]
+    cases: Sequence[tuple[str, NDArray[Any], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]],
+    outputs: Sequence[str],
 ) -> Image.Image:
     """A row per output of each case `(name, image, truth, values, psnr)`: the image, the truth, the answer, all in grey.
 
@@ -77,30 +78,30 @@ def value_preview(
     the middle slice.
     """
     rows = [
-        (f"{name}   {output.name}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
+        (f"{name}   {output}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
         for name, image, truth, values, psnr in cases
-        for i, output in enumerate(outputs[:OUTPUTS])
+        for i, output in enumerate(outputs[:_OUTPUTS])
     ]
     return _sheet(rows)
 
 
-def _sheet(rows: Sequence[Row]) -> Image.Image:
+def _sheet(rows: Sequence[_Row]) -> Image.Image:
     head = 22
-    sheet = Image.new("RGB", (3 * SIDE, head + sum(tiles[0].height + head + 8 for _, tiles in rows)), PAPER)
+    sheet = Image.new("RGB", (3 * _SIDE, head + sum(tiles[0].height + head + 8 for _, tiles in rows)), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, title in enumerate(("image", "truth", "model")):
-        draw.text((column * SIDE + 6, 4), title, INK, font)
+        draw.text((column * _SIDE + 6, 4), title, _INK, font)
     top = head
     for caption, tiles in rows:
         for column, tile in enumerate(tiles):
-            sheet.paste(tile, (column * SIDE + 2, top))
-        draw.text((6, top + tiles[0].height + 3), caption, INK, font)
+            sheet.paste(tile, (column * _SIDE + 2, top))
+        draw.text((6, top + tiles[0].height + 3), caption, _INK, font)
         top += tiles[0].height + head + 8
     return sheet
 
 
 def _row(
-    image: Array, truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
+    image: NDArray[Any], truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
 ) -> list[Image.Image]:
     if labels.ndim > 2:  # of a volume the slice where most is to be seen
         place = fullest_slice(truth if truth.any() else labels)
@@ -109,7 +110,7 @@ def _row(
     return _fitted([shown, blend(shown, truth, classes), blend(shown, labels, classes)])
 
 
-def _value_row(image: Array, truth: Float, values: Float) -> list[Image.Image]:
+def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[np.float32]) -> list[Image.Image]:
     if truth.ndim > 2:
         middle = len(truth) // 2
         image, truth, values = first_channel(image)[middle], truth[middle], values[middle]
@@ -121,7 +122,7 @@ def _value_row(image: Array, truth: Float, values: Float) -> list[Image.Image]:
 def _fitted(pictures: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:
     """Pictures of one size in a column's width."""
     tiles = [Image.fromarray(p).convert("RGB") for p in pictures]
-    factor = (SIDE - 4) / max(tiles[0].size)
+    factor = (_SIDE - 4) / max(tiles[0].size)
     size = (max(1, round(tiles[0].width * factor)), max(1, round(tiles[0].height * factor)))
     how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small images show their pixels
     return [tile.resize(size, how) for tile in tiles]

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import onnx
 from onnx import helper
-from seg_runtime.answers import Labels, answer_of
-from seg_runtime.model.contract import Contract, HostReadyFile
-from seg_runtime.model.limits import PROBE_PACE
-from seg_runtime.support.errors import SegError
+from seg_runtime.model import PROBE_PACE, Contract
 
-from ...graph.from_torch import IR_VERSION, OPSET
-from .builder import FLOAT, ONNX_TYPES, UINT8, Builder
-from .resample import resize
-from .steps import (
-    activate,
-    decide,
-    framed_shape,
-    mirror_index,
-    nearest,
-    normaliser,
-    stitch,
-    window_counts,
-)
-
-
-def host_contract(contract: Contract, dtype: str) -> Contract:
-    """The contract of the host-ready form.
-
-    Raises:
-        SegError: the graph could not repeat the runtime's arithmetic, or the model was not trained on that dtype.
-    """
-    wanted = "float" if dtype == "float32" else "integer"
-    if contract.input.pixels != wanted:
-        fix = "choose uint8 or uint16" if contract.input.pixels == "integer" else "choose float32"
-        raise SegError(
-            f"--host-dtype {dtype}, and the model was trained on {contract.input.pixels} images", "the same kind", fix
-        )
-    if contract.geometry.method != "tile" and dtype == "float32":
-        came = f"geometry {contract.geometry.method} on float32 images"
-        raise SegError(
-            came,
-            "integers, whose resizing is exact in every host",
-            "train on 8 or 16 bit images, or with --geometry tile",
-        )
-    return replace(contract, file=HostReadyFile(contract.file.precision, dtype))
+from ...graph import IR_VERSION, OPSET
+from .builder import FLOAT, ONNX_TYPES, UINT8
+from .corridor import Corridor
 
 
 def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
@@ -53,57 +16,50 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
 
     Args:
         network: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`; its weights move into the Loop.
-        contract: of `host_contract`.
+        contract: of the host-ready file.
         probabilities: add the output `probabilities` `(K, H, W)` float32, 0..1.
 
     Returns:
         Input `image` `(H, W, C)` of the contract's dtype, outputs `labels` `(H, W)` uint8 and `probe` `(windows, K, h, w)`
         float32: every 16th logit of each window, by which a self-test sees more than labels tell.
     """
-    labels_of = answer_of(contract)
-    assert isinstance(labels_of, Labels)  # the only answers that can be host-ready
-    b = Builder("host")
+    b = Corridor("host", contract)
     own = b.size("image", 0), b.size("image", 1)
-    framed = framed_shape(b, *own, contract)
-    seen = "image" if contract.geometry.method == "tile" else resize(b, "image", framed, contract.file.dtype or "")
-    area = (
-        framed
-        if contract.geometry.method != "stretch"
-        else (b.integer(contract.geometry.output_shape[0]), b.integer(contract.geometry.output_shape[1]))
-    )
-    counts = window_counts(b, area, contract)
-    body, logits = _window(b, seen, framed, counts[1], network, contract)
+    image, framed = b.frame("image", own)
+    area = b.area(framed)
+    counts = b.window_counts(area)
+    body, logits = _window(b, image, framed, counts[1], network)
     ends = body.ints(*contract.geometry.output_shape)
     probe = body("Slice", logits, body.ints(0, 0), ends, body.ints(1, 2), body.ints(PROBE_PACE, PROBE_PACE))
-    scanned = [(decide(body, logits, labels_of), UINT8, 2), (probe, FLOAT, 3)]
+    scanned = [(body.decide(logits), UINT8, 2), (probe, FLOAT, 3)]
     if probabilities:
         scanned.append((logits, FLOAT, 3))
     stacks = b.loop(b("Mul", *counts), body, scanned)
-    labels = stitch(b, stacks[0], counts, area, contract, 0)
-    _finish(b, labels, "labels", area, own, contract, 0)
+    labels = b.stitch(stacks[0], counts, area, 0)
+    b.node("Identity", [b.unframe(labels, area, own, 0)], ["labels"])
     b.node("Identity", [stacks[1]], ["probe"])
     if probabilities:
-        scores = activate(b, stitch(b, stacks[2], counts, area, contract, 1), contract)
-        _finish(b, scores, "probabilities", area, own, contract, 1)
+        scores = b.activate(b.stitch(stacks[2], counts, area, 1))
+        b.node("Identity", [b.unframe(scores, area, own, 1)], ["probabilities"])
     return _model(b, contract, probabilities)
 
 
 def _window(
-    b: Builder, seen: str, framed: tuple[str, str], across: str, network: onnx.ModelProto, contract: Contract
-) -> tuple[Builder, str]:
+    b: Corridor, image: str, framed: tuple[str, str], across: str, network: onnx.ModelProto
+) -> tuple[Corridor, str]:
     """The body of the Loop, up to the logits `(K, *output_shape)` of one window."""
-    geometry, dtype = contract.geometry, contract.file.dtype or ""
-    shift, factor = normaliser(b, seen, contract.input.intensity, dtype)
-    body = Builder("window")
+    geometry = b.geometry
+    shift, factor, clip = b.normaliser(image)
+    body = Corridor("window", b.contract)
     row = body("Div", body.turn, across)
     column = body("Sub", body.turn, body("Mul", row, across))
-    box = seen
+    box = image
     for axis, place in enumerate((row, column)):
         start = body("Sub", body("Mul", place, body.integer(geometry.step[axis])), body.integer(geometry.margin[axis]))
-        index = mirror_index(body, start, geometry.input_shape[axis], framed[axis])
+        index = body.mirror_index(start, geometry.input_shape[axis], framed[axis])
         box = body("Gather", box, index, axis=axis)  # (*input_shape, C)
     values = body("Mul", body("Sub", body.cast(box, FLOAT), shift), factor)
-    if contract.input.intensity.method == "window":
+    if clip:
         values = body("Clip", values, body.const(0, "float32"), body.const(1, "float32"))
     planes = body("Transpose", values, perm=[2, 0, 1])
     window = body("Unsqueeze", planes, body.ints(0))  # (1, C, *input_shape)
@@ -123,16 +79,7 @@ def _reading(network: onnx.ModelProto, window: str) -> list[onnx.NodeProto]:
     return nodes
 
 
-def _finish(
-    b: Builder, answer: str, name: str, area: tuple[str, str], own: tuple[str, str], contract: Contract, leading: int
-) -> None:
-    """Bring an answer back to the image's own size and give it its name."""
-    if contract.geometry.method != "tile":
-        answer = nearest(b, answer, area, own, leading)
-    b.node("Identity", [answer], [name])
-
-
-def _model(b: Builder, contract: Contract, probabilities: bool) -> onnx.ModelProto:
+def _model(b: Corridor, contract: Contract, probabilities: bool) -> onnx.ModelProto:
     info = helper.make_tensor_value_info
     image = info("image", ONNX_TYPES[contract.file.dtype or ""], ["height", "width", contract.input.channels])
     grid = [-(-n // PROBE_PACE) for n in contract.geometry.output_shape]

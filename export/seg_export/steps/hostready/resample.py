@@ -8,13 +8,12 @@ import numpy as np
 from seg_runtime.pipeline.resample import PRECISION_BITS, SUPPORT
 
 from .builder import DOUBLE, INT64, ONNX_TYPES, Builder
-from .steps import UNITS
 
 BAND = 32  # results at a time: they lean on a few neighbours only, and all other weights are 0
 
 
 @dataclass(frozen=True)
-class Kernel:
+class _Kernel:
     """Where the weights of an axis lie: names of float64 scalars and of `(length, 1)` float64 columns."""
 
     stretch: str
@@ -23,17 +22,17 @@ class Kernel:
     end: str
 
 
-def _kernel(b: Builder, size: str, length: str) -> Kernel:
+def _kernel(b: Builder, size: str, length: str) -> _Kernel:
     scale = b("Div", b.cast(size, DOUBLE), b.cast(length, DOUBLE))
     stretch = b("Max", scale, b.double(1))
     support, half = b("Mul", b.double(SUPPORT), stretch), b.double(0.5)
     centre = b("Mul", b("Add", b.column(b.cast(b.count(length), DOUBLE)), half), scale)
     first = b("Floor", b("Max", b("Add", b("Sub", centre, support), half), b.double(0)))
     end = b("Min", b("Floor", b("Add", b("Add", centre, support), half)), b.cast(size, DOUBLE))
-    return Kernel(stretch, centre, first, end)
+    return _Kernel(stretch, centre, first, end)
 
 
-def _weights(body: Builder, kernel: Kernel, rows: str, start: str, stop: str) -> str:
+def _weights(body: Builder, kernel: _Kernel, rows: str, start: str, stop: str) -> str:
     """`resample.weights` of some rows, at the places where they are not all 0, turned: `(stop - start, rows)`.
 
     Made turned, and not turned before the product: ONNX Runtime below 1.26 fuses such a pair into an operator that it
@@ -72,16 +71,18 @@ def _rounded(b: Builder, sums: str, maximum: float) -> str:
     return b("Min", b("Max", floor, b.double(0)), b.double(maximum))
 
 
-def resize(b: Builder, image: str, shape: tuple[str, str], dtype: str) -> str:
+def resize(b: Builder, image: str, shape: tuple[str, str], dtype: str, maximum: float) -> str:
     """`resample.resize`: `(H, W, C)` -> `(*shape, C)`; the rows, then the columns."""
     rows, columns = shape
     planes = b("Transpose", image, perm=[2, 0, 1])  # (C, H, W)
-    narrow = _pass(b, planes, b.size(image, 1), columns, dtype)  # (C, H, columns)
+    narrow = _pass(b, planes, b.size(image, 1), columns, dtype, maximum)  # (C, H, columns)
     turned = b("Transpose", narrow, perm=[0, 2, 1])  # (C, columns, H)
-    return b("Transpose", _pass(b, turned, b.size(image, 0), rows, dtype), perm=[2, 1, 0])  # (rows, columns, C)
+    return b(
+        "Transpose", _pass(b, turned, b.size(image, 0), rows, dtype, maximum), perm=[2, 1, 0]
+    )  # (rows, columns, C)
 
 
-def _pass(b: Builder, planes: str, size: str, length: str, dtype: str) -> str:
+def _pass(b: Builder, planes: str, size: str, length: str, dtype: str, maximum: float) -> str:
     """Resize the last axis of `(C, N, size)` to `length`, band by band of the results."""
     kernel = _kernel(b, size, length)
     body, kind = Builder(b.name()), ONNX_TYPES[dtype]
@@ -92,7 +93,7 @@ def _pass(b: Builder, planes: str, size: str, length: str, dtype: str) -> str:
     band = _weights(body, kernel, place, start, stop)  # (n, BAND)
     source = body.cast(body.slice(planes, start, stop, 2), DOUBLE)  # (C, N, n)
     sums = body("MatMul", source, band)
-    grey = body.cast(_rounded(body, sums, UNITS[dtype]), kind)  # (C, N, BAND)
+    grey = body.cast(_rounded(body, sums, maximum), kind)  # (C, N, BAND)
     bands = b("Div", b("Add", length, b.integer(BAND - 1)), b.integer(BAND))
     strips = b("Transpose", b.loop(bands, body, [(grey, kind, 3)])[0], perm=[1, 2, 0, 3])  # (C, N, bands, BAND)
     joined = b("Reshape", strips, b.shape(b.size(planes, 0), b.size(planes, 1), b.integer(-1)))

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 
 import onnx
 
-from .gate import GOAL
-
 TAILS = (1e-4, 1e-5, 1e-3, 0.0)
 """Shares of a tensor's values to cut off at each end. The brightest spots of a few images stretch a range so far that one
-of its 255 steps swallows what dim objects are told by."""
+of its 255 steps swallows what distinguishes dim objects."""
 GAIN = 0.05  # points of Dice that a layer in float must bring, else it is not worth its time
 PATIENCE = 3  # layers in a row that bring nothing, after which no further one is tried
 
@@ -19,7 +17,7 @@ Make = Callable[[float, Layer], onnx.ModelProto]
 
 
 def choose(
-    candidates: Sequence[Layer], make: Make, lost_by: Callable[[onnx.ModelProto], float],
+    candidates: Sequence[Layer], make: Make, lost_by: Callable[[onnx.ModelProto], float], goal: float,
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[float, Layer]:  # fmt: skip
     """The tail of the ranges, and the names of nodes to keep in float.
@@ -32,6 +30,7 @@ def choose(
         candidates: layers, each the names of its nodes.
         make: tail, names to keep -> graph.
         lost_by: points of Dice that a graph is off by on whole images, see `Cost.off`.
+        goal: points of Dice with which all is well.
         watch: called with graphs measured and graphs in all.
     """
     losses = {}
@@ -40,7 +39,7 @@ def choose(
         watch(done, len(TAILS))
     tail = min(TAILS, key=losses.__getitem__)
     lost = everything = losses[tail]
-    if lost <= GOAL:
+    if lost <= goal:
         return tail, ()
     alone: dict[Layer, float] = {}
     for done, layer in enumerate(candidates, 1):
@@ -48,7 +47,7 @@ def choose(
         watch(done, len(candidates))
     kept, idle = Layer(), 0
     for layer in sorted(candidates, key=alone.__getitem__):
-        if lost <= GOAL or idle == PATIENCE:
+        if lost <= goal or idle == PATIENCE:
             break
         now = alone[layer] if lost is everything else lost_by(make(tail, _joined(kept, layer)))
         if lost - now >= GAIN:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import convert_float_to_float16, convert_np_to_float16
 
-from .calibrate import Ranges
-from .int8 import named
+from ...graph import with_node_names
 
 LARGEST = 65504 / 4
 """Of a tensor in fp16: the largest number, with room for images that calibration has not seen."""
@@ -21,12 +20,14 @@ def halved(graph: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProt
 
     Args:
         graph: any network of float32.
-        keep: names of nodes of `named(graph)` that stay in float32.
+        keep: names of nodes of `with_node_names(graph)` that stay in float32.
 
     Returns:
         Input `image` and output `logits` are float32 still; casts stand between the two precisions.
     """
-    result: onnx.ModelProto = convert_float_to_float16(named(graph), keep_io_types=True, node_block_list=list(keep))
+    result: onnx.ModelProto = convert_float_to_float16(
+        with_node_names(graph), keep_io_types=True, node_block_list=list(keep)
+    )
     _direct(result)
     ONNXModel(result).topological_sort()  # the converter puts its casts last
     result.ir_version = graph.ir_version
@@ -41,7 +42,7 @@ def rounded(graph: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
     ONNX Runtime computes an fp16 file on a CPU with fp16 weights, but keeps what lies between the nodes in float32, whatever
     the file says: neither a rounding nor an overflow of an activation would be seen. Sums are in float32, as cuDNN's are.
     """
-    model = onnx.shape_inference.infer_shapes(named(graph))
+    model = onnx.shape_inference.infer_shapes(with_node_names(graph))
     values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
     floats = {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     weights = {t.name: t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT}
@@ -101,11 +102,11 @@ def _to(cast: onnx.NodeProto) -> int:
     return next(int(a.i) for a in cast.attribute if a.name == "to")
 
 
-def in_float(graph: onnx.ModelProto, ranges: Ranges) -> tuple[str, ...]:
+def in_float(graph: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
     """Nodes to keep in float32: the one that makes the logits, and what reads or gives numbers too large for fp16."""
-    model = named(graph)
+    model = with_node_names(graph)
     weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT}
-    ends = ranges | {name: (float(w.min()), float(w.max())) for name, w in weights.items() if w.size}
+    ends = {**ranges} | {name: (float(w.min()), float(w.max())) for name, w in weights.items() if w.size}
     large = {name for name, (low, high) in ends.items() if max(-low, high) > LARGEST}
     last = {v.name for v in model.graph.output}
     return tuple(n.name for n in model.graph.node if large & {*n.input, *n.output} or last & {*n.output})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -12,10 +10,10 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from seg_runtime import SegError
 from seg_runtime.engine import cpu_features
-from seg_runtime.support.errors import SegError
 
-from .calibrate import Ranges
+from ...graph import silenced, with_node_names
 
 WEIGHTED = ("Conv", "ConvTranspose")
 # The others pass 8-bit values on: a float island between two convolutions costs more than it saves.
@@ -24,14 +22,17 @@ DOT_PRODUCTS = ("AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # kernels that add produc
 
 
 def quantised(
-    graph: onnx.ModelProto, ranges: Ranges, keep: Collection[str] = (), reduce_range: bool = False
+    graph: onnx.ModelProto,
+    ranges: Mapping[str, tuple[float, float]],
+    keep: Collection[str] = (),
+    reduce_range: bool = False,
 ) -> onnx.ModelProto:
     """The network in int8.
 
     Args:
         graph: any network of float32; input `image`, output `logits`, which stay float32.
         ranges: of `Spread.ranges` for this graph.
-        keep: names of nodes that stay in float, see `named`.
+        keep: names of nodes that stay in float, see `with_node_names`.
         reduce_range: weights in 7 bits, so that kernels which add two products in 16 bits do not saturate.
 
     Returns:
@@ -41,13 +42,13 @@ def quantised(
     Raises:
         SegError: the quantizer leaves something out or puts in an operator that is not ONNX's own.
     """
-    model, ranges = named(graph), dict(ranges)
+    model, known = with_node_names(graph), dict(ranges)
     ends = _last(model)
     for node in [n for n in model.graph.node if n.name in ends and n.name not in keep and _pointwise(n)]:
-        ends = _multiplied(model, node, ranges)
+        ends = _multiplied(model, node, known)
     model = onnx.shape_inference.infer_shapes(model)
-    data = {n: TensorData(lowest=np.float32(min(a, 0)), highest=np.float32(max(b, 0))) for n, (a, b) in ranges.items()}
-    with _quiet():
+    data = {n: TensorData(lowest=np.float32(min(a, 0)), highest=np.float32(max(b, 0))) for n, (a, b) in known.items()}
+    with silenced():
         quantizer = QDQQuantizer(
             model, per_channel=True, reduce_range=reduce_range, weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8, tensors_range=TensorsData(CalibrationMethod.MinMax, data),
@@ -61,23 +62,12 @@ def quantised(
     return result
 
 
-def named(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with a name for each node: the quantizer tells nodes apart by it."""
-    result: onnx.ModelProto = onnx.ModelProto.FromString(graph.SerializeToString())
-    taken = {n.name for n in result.graph.node}
-    for place, node in enumerate(result.graph.node):
-        if not node.name:
-            node.name = next(n for n in (f"{node.op_type}_{place}{'_' * i}" for i in range(9)) if n not in taken)
-            taken.add(node.name)
-    return result
-
-
 def layers(graph: onnx.ModelProto) -> list[tuple[str, ...]]:
-    """What can stay in float, as names of `named(graph)`: for each activation, what makes it and all that reads it.
+    """What can stay in float, as names of `with_node_names(graph)`: for each activation, what makes it and all that reads it.
 
     A convolution alone would gain little: what it reads and what it makes are rounded to 8 bits by its neighbours.
     """
-    model = named(graph)
+    model = with_node_names(graph)
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -103,7 +93,7 @@ def _last(model: onnx.ModelProto) -> list[str]:
 def saturates() -> bool:
     """Whether this processor's kernels for u8 and s8 may saturate: x86 without VNNI, and ARM without dot product.
 
-    Where that cannot be told, they may.
+    Where the processor does not say, they may.
     """
     features = cpu_features()
     return not any(features.get(name) for name in DOT_PRODUCTS)
@@ -114,7 +104,7 @@ def _pointwise(node: onnx.NodeProto) -> bool:
     return node.op_type == "Conv" and kernel == [1, 1]
 
 
-def _multiplied(model: onnx.ModelProto, head: onnx.NodeProto, ranges: Ranges) -> list[str]:
+def _multiplied(model: onnx.ModelProto, head: onnx.NodeProto, ranges: dict[str, tuple[float, float]]) -> list[str]:
     """Write a 1×1 Conv as a MatMul over channels; gives the names of what comes after the product.
 
     ONNX Runtime leaves the maps of its integer kernels channels last, and multiplies them there. A Conv that gives floats needs
@@ -155,14 +145,3 @@ def _tidy(result: onnx.ModelProto, source: onnx.ModelProto) -> None:
     del result.graph.initializer[:]
     result.graph.initializer.extend(kept)
     onnx.checker.check_model(result, full_check=True)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantizer's warnings are advice for other networks; what matters is measured by the gate."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)

@@ -1,6 +1,8 @@
-"""A table of forms applied to a graph."""
+"""Tables of forms: what can be in one, the one that serves when nobody measures, and a graph rewritten by one."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import onnx
 import onnx_ir as ir
@@ -8,23 +10,61 @@ from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 from onnxscript.rewriter import RewriteRuleSet
 
-from .concat import Split
-from .constants import Constants
-from .crop import Crop
-from .layers import Layer, Table, find_layers
-from .pad import Pad
-from .upconv import Upconv
-from .winograd import Winograd
-from .winograd1d import Winograd1d
-from .winograd2 import Winograd2
+from . import layout, winograd
+from .layers import FORMS, Layer, Table, layer_of
+from .rule import Constants
 
-RULES = (Winograd, Winograd1d, Winograd2, Split, Pad, Upconv, Crop)
+_RULES = (*winograd.RULES, *layout.RULES)
 FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session
+WIDE = 128  # channels and maps from which Winograd's transforms along columns cost less than the products they save
+WIDER = 256  # and those along both axes
+AREA = 1600  # px; below so many results the weights weigh more than the time they save
+SHARE = 16  # weights a result, at most, that may grow fourfold; heavier layers get twofold ones, for the sake of memory
 
 
 def layers_of(graph: onnx.ModelProto) -> list[Layer]:
-    """The layers of a graph that `to_onnx` made; see `find_layers`."""
-    return find_layers(_read(graph))
+    """The layers of a graph that `to_onnx` made, in the order in which they run."""
+    return [layer for node in _read(graph).graph if (layer := layer_of(node))]
+
+
+def forms_of(layer: Layer) -> list[str]:
+    """The forms that a layer can take, torch's first."""
+    constants = Constants()
+    rules = [rule({}, constants) for rule in _RULES]
+    fitting = {form for rule in rules if rule.fits(layer) for form in rule.forms}
+    first, *others = FORMS[layer.kind]
+    return [first, *(form for form in others if form in fitting)]
+
+
+def default_table(layers: Sequence[Layer], precision: str = "fp32") -> dict[str, str]:
+    """A form for each layer that is better off in another than torch's own, as measured on 2 cores with AVX-512.
+
+    Args:
+        layers: of `find_layers`.
+        precision: `fp32`, `int8` or `fp16`; the last is for CUDA, which likes torch's forms.
+    """
+    choose = {"fp32": _float, "int8": _integer}.get(precision)
+    return {layer.name: form for layer in layers if choose and (form := choose(layer)) != FORMS[layer.kind][0]}
+
+
+def _float(layer: Layer) -> str:
+    if layer.kind == "crop":
+        return "dilated"
+    if layer.kind == "up":
+        return "transposed"
+    area = (layer.size[0] - 2) * (layer.size[1] - 2)
+    width = min(layer.channels, layer.maps)
+    if width >= WIDER and layer.channels * layer.maps <= SHARE * area:
+        return "winograd"
+    if width >= WIDE and area >= AREA:
+        return "winograd1d"
+    return "split" if len(layer.parts) > 1 else "direct"
+
+
+def _integer(layer: Layer) -> str:
+    if layer.kind == "conv":
+        return "padded" if layer.channels % layout.PACK else "direct"
+    return {"up": "woven", "crop": "slice"}[layer.kind]
 
 
 def rewritten(graph: onnx.ModelProto, table: Table) -> onnx.ModelProto:
@@ -38,7 +78,7 @@ def rewritten(graph: onnx.ModelProto, table: Table) -> onnx.ModelProto:
         A checked graph of standard operators, its weights constants, as a quantizer wants them; opset, IR version, inputs and outputs are those of `graph`.
     """
     model, constants = _read(graph), Constants()
-    rules = [kind.rule(table, constants) for kind in RULES]  # type: ignore[no-untyped-call]
+    rules = [kind.rule(table, constants) for kind in _RULES]  # type: ignore[no-untyped-call]
     RewriteRuleSet(rules).apply_to_model(model)
     fold_constants(model, input_size_limit=FOLDED, output_size_limit=FOLDED)
     common.RemoveUnusedNodesPass()(model)

@@ -43,25 +43,20 @@ class Layer:
     left: tuple[int, int] = (0, 0)
 
 
-def find_layers(model: ir.Model) -> list[Layer]:
-    """All layers of a network in the order in which they run; sizes must be known (`onnx.shape_inference`)."""
-    return [layer for node in model.graph if (layer := layer_of(node))]
-
-
 def layer_of(node: ir.Node) -> Layer | None:
     """The layer that a node computes, None for a node that has one form only."""
-    if node.op_type == "Conv" and is_valid_conv(node, 3, 1):
+    if node.op_type == "Conv" and _is_valid_conv(node, 3, 1):
         return _conv(node)
-    if node.op_type == "ConvTranspose" and is_valid_conv(node, 2, 2):
+    if node.op_type == "ConvTranspose" and _is_valid_conv(node, 2, 2):
         return _up(node)
     if node.op_type == "Slice":
         return _crop(node)
     return None
 
 
-def is_valid_conv(node: ir.Node, side: int, stride: int) -> bool:
+def _is_valid_conv(node: ir.Node, side: int, stride: int) -> bool:
     """Whether a Conv or ConvTranspose is `side`×`side` of that stride without padding, dilation and groups, on known shapes."""
-    if shape_of(node.inputs[0]) is None or weight_of(node) is None:
+    if _shape_of(node.inputs[0]) is None or _weight_of(node) is None:
         return False
     plain = {"group": 1, "auto_pad": "NOTSET"}
     wanted = {
@@ -72,17 +67,17 @@ def is_valid_conv(node: ir.Node, side: int, stride: int) -> bool:
         "output_padding": [0, 0],
     }
     return all(
-        attribute.value == plain.get(name, attribute.value) and list_of(attribute) == wanted.get(name, list_of(attribute))
+        attribute.value == plain.get(name, attribute.value) and _list_of(attribute) == wanted.get(name, _list_of(attribute))
         for name, attribute in node.attributes.items()
     )  # fmt: skip
 
 
-def list_of(attribute: ir.Attr) -> list[int]:
+def _list_of(attribute: ir.Attr) -> list[int]:
     """The value of an attribute of integers, empty for others."""
     return list(attribute.as_ints()) if attribute.type == ir.AttributeType.INTS else []
 
 
-def shape_of(value: ir.Value | None) -> tuple[int, int, int, int] | None:
+def _shape_of(value: ir.Value | None) -> tuple[int, int, int, int] | None:
     """`(N, C, H, W)` where all four are known."""
     if value is None or value.shape is None or len(value.shape) != 4:
         return None
@@ -90,7 +85,7 @@ def shape_of(value: ir.Value | None) -> tuple[int, int, int, int] | None:
     return (sizes[0], sizes[1], sizes[2], sizes[3]) if len(sizes) == 4 else None
 
 
-def weight_of(node: ir.Node) -> ir.Value | None:
+def _weight_of(node: ir.Node) -> ir.Value | None:
     """The weight of a Conv or ConvTranspose where it is an initializer."""
     weight = node.inputs[1] if len(node.inputs) > 1 else None
     return weight if weight is not None and weight.const_value is not None and weight.name else None
@@ -102,21 +97,21 @@ def parts_of(value: ir.Value) -> list[ir.Value]:
     if producer is None or producer.op_type != "Concat" or producer.attributes["axis"].as_int() != 1:
         return [value]
     parts = [part for part in producer.inputs if part is not None]
-    return parts if all(shape_of(part) for part in parts) else [value]
+    return parts if all(_shape_of(part) for part in parts) else [value]
 
 
 def _conv(node: ir.Node) -> Layer | None:
-    source, weight, shape = node.inputs[0], shape_of(weight_of(node)), shape_of(node.inputs[0])
+    source, weight, shape = node.inputs[0], _shape_of(_weight_of(node)), _shape_of(node.inputs[0])
     if source is None or weight is None or shape is None:
         return None
     if [use.op_type for use in node.outputs[0].consumers()] != ["Relu"]:
         return None  # the forms are those of a convolution and its ReLU
-    parts = tuple(s[1] for part in parts_of(source) if (s := shape_of(part)))
+    parts = tuple(s[1] for part in parts_of(source) if (s := _shape_of(part)))
     return Layer(_name(node.inputs[1]), "conv", shape[1], weight[0], shape[2:], parts)
 
 
 def _up(node: ir.Node) -> Layer | None:
-    weight, shape = shape_of(weight_of(node)), shape_of(node.inputs[0])
+    weight, shape = _shape_of(_weight_of(node)), _shape_of(node.inputs[0])
     if weight is None or shape is None:
         return None
     return Layer(_name(node.inputs[1]), "up", shape[1], weight[1], shape[2:])
@@ -131,7 +126,7 @@ def _crop(node: ir.Node) -> Layer | None:
     rows = node.inputs[0].producer() if node.inputs[0] is not None else None
     if rows is None or rows.op_type != "Slice":
         return None
-    before, after = shape_of(rows.inputs[0]), shape_of(node.outputs[0])
+    before, after = _shape_of(rows.inputs[0]), _shape_of(node.outputs[0])
     spans = list(_spans(rows)), list(_spans(node))
     if before is None or after is None or [axis for span in spans for axis, _, _ in span] != [2, 3]:
         return None

@@ -1,4 +1,4 @@
-"""A valid 3×3 convolution as Winograd's F(4×4, 3×3): 36 products instead of 144 for each 4×4 block of results.
+"""A valid 3×3 convolution and its ReLU by Winograd's algorithms, which need fewer products.
 
 Lavin and Gray 2016 (arXiv 1509.09308): Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A for every 6×6 tile d, which steps by 4. The products are
 summed over channels, which makes the middle 36 matrix products. How they are written decides what they cost:
@@ -21,24 +21,11 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .constants import Constants
 from .layers import Layer, parts_of
-from .rule import Rule
-
-B_T = np.array(
-    [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
-     [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]],
-    float,
-)  # fmt: skip
-G = np.array(
-    [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
-     [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
-)  # fmt: skip
-A_T = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], float)
-ONES = 1  # the column of A_T that is all ones
+from .rule import Constants, RewriteRule
 
 
-class Transforms(NamedTuple):
+class _Transforms(NamedTuple):
     """What makes one of Winograd's algorithms, along one axis: `b_t` `(n, n)`, `g` `(n, 3)`, `a_t` `(m, n)` for n inputs and m results."""
 
     b_t: NDArray[np.float64]
@@ -48,7 +35,30 @@ class Transforms(NamedTuple):
     """The column of `a_t` that is all ones."""
 
 
-class Relued(Rule):
+F4 = _Transforms(
+    np.array(
+        [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+         [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]],
+        float,
+    ),
+    np.array(
+        [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
+         [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
+    ),
+    np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], float),
+    ones=1,
+)  # fmt: skip
+"""F(4, 3)."""
+F2 = _Transforms(
+    np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], float),
+    np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
+    np.array([[1, 1, 1, 0], [0, 1, -1, -1]], float),
+    ones=1,
+)
+"""F(2, 3)."""
+
+
+class _Relued(RewriteRule):
     """A rewrite of a convolution together with its ReLU."""
 
     def pattern(self, op: Any, x: Any, w: Any) -> Any:
@@ -57,14 +67,14 @@ class Relued(Rule):
         return op.Relu(conv)
 
 
-class Winograd(Relued):
-    """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`."""
+class _Winograd(_Relued):
+    """Relu(Conv) -> F(4×4, 3×3), for layers of the form `winograd`: 36 products instead of 144 for each 4×4 block of results."""
 
     forms = ("winograd",)
 
-    def transforms(self) -> Transforms:
-        """Those of F(4, 3)."""
-        return Transforms(B_T, G, A_T, ONES)
+    def transforms(self) -> _Transforms:
+        """Those of one axis."""
+        return F4
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
         """The layer with its ReLU."""
@@ -85,18 +95,78 @@ class Winograd(Relued):
         return _results(k, op, products, how, layer, tiles, shape)
 
 
+class _Winograd2(_Winograd):
+    """Relu(Conv) -> F(2×2, 3×3), for layers of the form `winograd2`: 16 products instead of 36 for each 2×2 block of results.
+
+    The weights grow by 16/9 instead of fourfold, its constants are 1 and 1/2, and the error is that of a direct convolution.
+    Its transforms make 4 values for each result where those of F(4×4) make 2.25.
+    """
+
+    forms = ("winograd2",)
+
+    def transforms(self) -> _Transforms:
+        """Those of one axis."""
+        return F2
+
+
+class _Winograd1d(_Relued):
+    """Relu(Conv) -> F(4, 3) along columns, for layers of the form `winograd1d`: 18 products instead of 36 for 4 results of a row.
+
+    Half of what `winograd` saves, for a half of its memory: the weights grow twofold instead of fourfold, the transformed
+    maps one and a half times instead of more than twofold, and the error is a tenth.
+
+    - Bᵀ d is six depthwise convolutions of stride 4 along columns; each product is a 3×1 convolution, all in the blocked
+      layout.
+    - Aᵀ M is one Gemm that reads the products as columns and writes the four results of a tile side by side: nothing is
+      laid out afterwards. The ReLU is fused into it.
+    """
+
+    forms = ("winograd1d",)
+
+    def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
+        """The layer with its ReLU."""
+        (node, layer), k = self.at(place), self.constants
+        height, width = layer.size[0] - 2, layer.size[1] - 2
+        m, n = F4.a_t.shape
+        tiles = -(-width // m)
+        weights = k.weights_of_parts(op, w, layer.parts)
+        products = []
+        for number, (column, transform) in enumerate(zip(F4.b_t, F4.g, strict=True)):
+            total: ir.Value | None = None
+            for part, weight, channels in zip(parts_of(x), weights, layer.parts, strict=True):
+                maps = _along(k, op, part, column, m, 1, channels, layer.size[1], tiles)  # (1, C, H, tiles)
+                taps = op.MatMul(weight, k.floats(op, transform.reshape(3, 1)))  # (K, C, 3, 1)
+                bias = list(node.inputs[2:]) if number == F4.ones and total is None else []
+                product = op.Conv(maps, taps, *bias)
+                total = product if total is None else op.Add(total, product)
+            products.append(total)
+        joined = op.Reshape(op.Concat(*products, axis=1), k.ints(op, n, layer.maps * height * tiles))
+        results = op.Relu(op.Gemm(joined, k.floats(op, F4.a_t.T), transA=1))  # (K H tiles, 4)
+        whole: ir.Value = op.Reshape(results, k.ints(op, 1, layer.maps, height, m * tiles))
+        return whole if m * tiles == width else op.Slice(whole, k.ints(op, 0), k.ints(op, width), k.ints(op, 3))
+
+
+RULES = (_Winograd, _Winograd1d, _Winograd2)
+
+
 def _transformed(
-    k: Constants, op: Any, part: ir.Value, how: Transforms, channels: int, size: tuple[int, int], tiles: tuple[int, int]
+    k: Constants,
+    op: Any,
+    part: ir.Value,
+    how: _Transforms,
+    channels: int,
+    size: tuple[int, int],
+    tiles: tuple[int, int],
 ) -> list[ir.Value]:
     """Bᵀ d B of all tiles: n² maps `(1, C, *tiles)`, the row's index outermost."""
     m, found = len(how.a_t), []
     for row in how.b_t:
-        rows = along(k, op, part, row, m, 0, channels, size[0], tiles[0])
-        found += [along(k, op, rows, column, m, 1, channels, size[1], tiles[1]) for column in how.b_t]
+        rows = _along(k, op, part, row, m, 0, channels, size[0], tiles[0])
+        found += [_along(k, op, rows, column, m, 1, channels, size[1], tiles[1]) for column in how.b_t]
     return found
 
 
-def along(
+def _along(
     k: Constants,
     op: Any,
     x: ir.Value,
@@ -124,7 +194,7 @@ def along(
     return result
 
 
-def _weights(k: Constants, op: Any, weight: ir.Value, how: Transforms, maps: int, channels: int) -> list[ir.Value]:
+def _weights(k: Constants, op: Any, weight: ir.Value, how: _Transforms, maps: int, channels: int) -> list[ir.Value]:
     """G g Gᵀ: n² weights `(K, C, 1, 1)` of 1×1 convolutions."""
     taps = op.Reshape(weight, k.ints(op, maps, channels, 1, 9))
     return [op.MatMul(taps, k.floats(op, np.outer(first, second).reshape(9, 1))) for first in how.g for second in how.g]
@@ -142,7 +212,7 @@ def _product(
 
 
 def _results(
-    k: Constants, op: Any, products: list[ir.Value], how: Transforms, layer: Layer, tiles: tuple[int, int],
+    k: Constants, op: Any, products: list[ir.Value], how: _Transforms, layer: Layer, tiles: tuple[int, int],
     shape: tuple[int, int],
 ) -> ir.Value:  # fmt: skip
     """relu(Aᵀ M A), laid out as `(1, K, *shape)`."""

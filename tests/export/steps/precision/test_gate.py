@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from seg_export.proof.pictures import pictures
-from seg_export.steps.precision.gate import Cost, judge, require
+from seg_export.pictures import pictures
+from seg_export.steps.precision.cost import Cost
+from seg_export.steps.precision.gate import answered, judge
 from seg_runtime.support.errors import DataError, ImageError, ParityError
-from seg_toolkit.data.folder import parse_classes, stored_classes
+from seg_toolkit.data import ClassValues
 
 from tests.support.bright import OUT, bright, folder
 
@@ -55,12 +56,12 @@ def test_masks_decide_where_there_are_any():
     assert cost.deciding == cost.truth_drop
     assert cost.off == -cost.truth_drop  # a gain by luck is no reason to stop choosing
     assert cost.as_dict()["decided_by"] == "masks"
-    require(cost, "int8")
+    cost.require("int8")
     worse = Cost(2)
     worse.add(half(0), half(30), truth=half(0))
     assert worse.truth_drop == pytest.approx(worse.drop)
     with pytest.raises(ParityError, match=r"int8 does not answer as fp32 does \(a drop of 3.0\d points of Dice"):
-        require(worse, "int8")
+        worse.require("int8")
 
 
 @pytest.mark.parametrize(("flipped", "passes"), [(5, True), (9, True), (11, False)])
@@ -113,8 +114,8 @@ def test_one_stray_pixel_is_no_loss_where_nobody_else_finds_the_class(masks):
 def test_masks_are_read_as_training_read_them(tmp_path):
     """With the boundary of objects as a class: a form that loses it all must not pass."""
     root = folder(tmp_path)
-    classes = parse_classes("background=0,cell=255,boundary=-1")
-    images = [picture.read(bright().contract, classes) for picture in pictures(root, "pairs:ring=2")]
+    contract, classes = bright().contract, ClassValues.parse("background=0,cell=255,boundary=-1")
+    images = [picture.with_truth(contract) for picture in pictures(root, contract, "pairs:ring=2", classes)]
     cost = Cost(3)
     for _, truth in images:
         assert set(np.unique(truth)) == {0, 1, 2}
@@ -130,42 +131,38 @@ def brightness(window):
 @pytest.mark.parametrize("masks", [True, False])
 def test_whole_images_are_judged_with_and_without_masks(tmp_path, masks):
     checkpoint = bright()
-    chosen = pictures(folder(tmp_path, masks=masks))
+    contract = checkpoint.contract
+    chosen = pictures(folder(tmp_path, masks=masks), contract, classes=checkpoint.classes)
     seen = []
-    classes = stored_classes(checkpoint.classes)
 
     def shifted(window):
         return brightness(window) + np.array([0.4, 0], np.float32)[:, None, None]
 
-    def watch(done, total):
-        seen.append((done, total))
-
-    same = judge(chosen, classes, checkpoint.contract, brightness, brightness, watch)
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    same = judge(answered(chosen, contract, brightness), contract, brightness, seen.append)
+    assert seen == [1, 2, 3]
     assert (same.images, int(same.counts.sum()), same.drop) == (3, 3 * 130 * 100, 0)
     assert (same.truth_drop == 0) if masks else (same.truth_drop is None)
-    cost = judge(chosen, classes, checkpoint.contract, brightness, shifted)
+    cost = judge(answered(chosen, contract, brightness), contract, shifted)
     assert cost.drop > 1
     assert cost.table("int8", ["dark", "bright"]).count("against masks") == (5 if masks else 0)
 
 
 def test_nan_logits_are_counted(tmp_path):
     checkpoint = bright()
-    chosen = pictures(folder(tmp_path, count=1))
-    cost = judge(
-        chosen, stored_classes(checkpoint.classes), checkpoint.contract, brightness, lambda w: brightness(w) * np.nan
-    )
+    contract = checkpoint.contract
+    chosen = pictures(folder(tmp_path, count=1), contract, classes=checkpoint.classes)
+    cost = judge(answered(chosen, contract, brightness), contract, lambda w: brightness(w) * np.nan)
     windows = 2 * 2  # 130 x 100 px in steps of 64
     assert cost.not_finite == windows * 2 * OUT * OUT
 
 
 def test_wrong_folders(tmp_path):
+    contract = bright().contract
     with pytest.raises(DataError, match=r"nowhere is no folder"):
-        pictures(tmp_path / "nowhere")
+        pictures(tmp_path / "nowhere", contract)
     with pytest.raises(DataError, match="has no images"):
-        pictures(tmp_path)
-    checkpoint = bright()
+        pictures(tmp_path, contract)
     odd = folder(tmp_path / "odd", count=1, masks=False)
     (odd / "images" / "0.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"0\.png"):
-        judge(pictures(odd), stored_classes(checkpoint.classes), checkpoint.contract, brightness, brightness)
+        list(answered(pictures(odd, contract), contract, brightness))

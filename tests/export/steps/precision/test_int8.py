@@ -4,14 +4,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from seg_export.graph.from_torch import IR_VERSION, OPSET, to_onnx
-from seg_export.proof.parity import generated_windows
+from seg_export.graph import IR_VERSION, OPSET, with_node_names
+from seg_export.network import to_onnx
+from seg_export.proof import generated_windows
 from seg_export.steps.precision import int8
-from seg_export.steps.precision.calibrate import inferring, meaning, spread
+from seg_export.steps.precision.calibrate import Spread, infer_of
 from seg_export.steps.precision.choose import GAIN, TAILS, choose
+from seg_export.steps.precision.cost import GOAL, Cost
 from seg_export.steps.precision.fp16 import halved, in_float, rounded
-from seg_export.steps.precision.gate import Cost
-from seg_export.steps.precision.int8 import layers, named, quantised, saturates
+from seg_export.steps.precision.int8 import layers, quantised, saturates
 from seg_runtime.support.errors import DataError, ParityError
 
 from tests.support.bright import bright
@@ -22,7 +23,7 @@ def source():
     checkpoint = bright()
     graph = to_onnx(checkpoint.build(), checkpoint.contract)
     windows = list(generated_windows(checkpoint.contract, 2))
-    return graph, windows, spread(graph, windows).ranges()
+    return graph, windows, Spread.of(graph, windows).ranges()
 
 
 def operators(graph):
@@ -41,7 +42,7 @@ def stored(graph):
 def test_ranges_are_those_of_the_activations(source):
     graph, windows, found = source
     assert found["image"] == (min(w.min() for w in windows), max(w.max() for w in windows))
-    logits = [inferring(graph)(w) for w in windows]
+    logits = [infer_of(graph)(w) for w in windows]
     assert found["logits"] == pytest.approx((min(v.min() for v in logits), max(v.max() for v in logits)), rel=1e-5)
     rectified = [found[name] for name in found if name.startswith("relu")]
     assert len(rectified) == 18  # two a level, four levels down and up, and the bottom
@@ -52,9 +53,9 @@ def test_ranges_are_those_of_the_activations(source):
 def test_ranges_refuse_nan_and_nothing(source):
     graph, windows, _ = source
     with pytest.raises(DataError, match="no window to calibrate on"):
-        spread(graph, [])
+        Spread.of(graph, [])
     with pytest.raises(ParityError, match="NaN or infinite"):
-        spread(graph, [windows[0] * np.nan])
+        Spread.of(graph, [windows[0] * np.nan])
 
 
 def test_int8_is_standard_and_near(source):
@@ -68,9 +69,9 @@ def test_int8_is_standard_and_near(source):
     assert len(stored(made)) == 22  # every convolution; the head is a product
     weight = stored(made)["down.1.0.weight_quantized"]
     assert np.abs(weight.astype(int)).reshape(len(weight), -1).max(axis=1).min() > 120  # a scale for each channel
-    fp32, came = inferring(graph)(windows[0]), inferring(made)(windows[0])
+    fp32, came = infer_of(graph)(windows[0]), infer_of(made)(windows[0])
     assert np.abs(came - fp32).max() / np.ptp(fp32) < 0.03
-    same = meaning(made)(windows[0])
+    same = infer_of(made, exact=True)(windows[0])
     assert np.abs(came - same).max() / np.ptp(fp32) < 0.02
 
 
@@ -96,7 +97,7 @@ def test_kept_layers_stay_in_float(source):
     two = quantised(graph, found, every[1])
     assert len(stored(two)) == 20
     assert "Relu" in operators(two)
-    assert np.isfinite(inferring(two)(windows[0])).all()
+    assert np.isfinite(infer_of(two)(windows[0])).all()
 
 
 def test_nodes_without_names_are_told_apart(source):
@@ -104,9 +105,9 @@ def test_nodes_without_names_are_told_apart(source):
     bare = onnx.ModelProto.FromString(graph.SerializeToString())
     for node in bare.graph.node:
         node.name = ""
-    names = [n.name for n in named(bare).graph.node]
+    names = [n.name for n in with_node_names(bare).graph.node]
     assert len(set(names)) == len(names)
-    assert np.array_equal(inferring(quantised(bare, found))(windows[0]), inferring(quantised(graph, found))(windows[0]))
+    assert np.array_equal(infer_of(quantised(bare, found))(windows[0]), infer_of(quantised(graph, found))(windows[0]))
 
 
 @pytest.mark.parametrize(
@@ -139,20 +140,20 @@ def by_hand(first, second):
 def test_fp16_keeps_its_ends_and_what_would_overflow():
     graph = by_hand(1e4, 1e-4)
     window = np.linspace(5, 10, 16, dtype=np.float32).reshape(1, 1, 4, 4)
-    found = spread(graph, [window]).ranges()
+    found = Spread.of(graph, [window]).ranges()
     kept = in_float(graph, found)
     assert set(kept) == {"a", "b"}  # mid reaches 1e5, above 65504
-    np.testing.assert_allclose(inferring(halved(graph, kept))(window), window, rtol=2e-3)
-    np.testing.assert_allclose(inferring(rounded(graph, kept))(window), inferring(halved(graph, kept))(window))
-    assert not np.isfinite(inferring(rounded(graph))(window)).all()  # what the list is for
-    assert np.isfinite(inferring(halved(graph))(window)).all()  # and what ONNX Runtime hides on a CPU
-    assert in_float(by_hand(1.0, 1.0), spread(by_hand(1.0, 1.0), [window]).ranges()) == ("b",)
+    np.testing.assert_allclose(infer_of(halved(graph, kept))(window), window, rtol=2e-3)
+    np.testing.assert_allclose(infer_of(rounded(graph, kept))(window), infer_of(halved(graph, kept))(window))
+    assert not np.isfinite(infer_of(rounded(graph))(window)).all()  # what the list is for
+    assert np.isfinite(infer_of(halved(graph))(window)).all()  # and what ONNX Runtime hides on a CPU
+    assert in_float(by_hand(1.0, 1.0), Spread.of(by_hand(1.0, 1.0), [window]).ranges()) == ("b",)
 
 
 def test_rounding_between_nodes_is_seen_although_a_cpu_leaves_it_out():
     graph = by_hand(0.3, 1.0)
     window = np.linspace(5, 10, 16, dtype=np.float32).reshape(1, 1, 4, 4)
-    exact, came = inferring(rounded(graph, ["b"]))(window), inferring(halved(graph, ["b"]))(window)
+    exact, came = infer_of(rounded(graph, ["b"]))(window), infer_of(halved(graph, ["b"]))(window)
     assert np.array_equal(exact, exact.astype(np.float16))
     assert not np.array_equal(came, came.astype(np.float16))
 
@@ -164,15 +165,17 @@ def test_fp16_of_the_network(source):
     assert kinds.count(TensorProto.FLOAT16) == 22
     assert kinds.count(TensorProto.FLOAT) == 1  # the last layer
     assert [v.type.tensor_type.elem_type for v in (*made.graph.input, *made.graph.output)] == [TensorProto.FLOAT] * 2
-    fp32, came = inferring(graph)(windows[0]), inferring(made)(windows[0])
-    exact = inferring(rounded(graph, in_float(graph, found)))(windows[0])
+    fp32, came = infer_of(graph)(windows[0]), infer_of(made)(windows[0])
+    exact = infer_of(rounded(graph, in_float(graph, found)))(windows[0])
     errors = [np.abs(answer - fp32).max() / np.ptp(fp32) for answer in (came, exact)]
     assert 1e-6 < errors[0] <= errors[1] < 1e-2
 
 
 def test_a_tail_cuts_off_the_rarest_values():
     graph = by_hand(1.0, 1.0)
-    found = spread(graph, [np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4), np.full((1, 1, 4, 4), 99, np.float32)])
+    found = Spread.of(
+        graph, [np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4), np.full((1, 1, 4, 4), 99, np.float32)]
+    )
     assert found.ranges()["image"] == (0, 99)
     assert found.ranges(0.5)["image"] == (57, 57)  # the median of 0..15 and sixteen times 99
     assert found.samples["mid"].tolist() == [*range(16), *[99] * 16]
@@ -182,7 +185,7 @@ def test_logits_are_not_rounded_to_8_bits():
     """A range of 0 to 10200 has steps of 40 in 8 bits: logits of 100 would become 120, and tie with others there."""
     graph = by_hand(1.0, 1.0)
     made = quantised(graph, {"image": (0, 255), "mid": (0, 255), "logits": (0, 10200)}, reduce_range=False)
-    assert inferring(made)(np.full((1, 1, 4, 4), 100.2, np.float32)).max() == 100
+    assert infer_of(made)(np.full((1, 1, 4, 4), 100.2, np.float32)).max() == 100
 
 
 def chosen(effects, together=None, tails=None):
@@ -197,7 +200,7 @@ def chosen(effects, together=None, tails=None):
         tail, keep = graph
         return (together or {}).get(keep, 1 - sum(effects[name] for name in keep)) + (tails or {}).get(tail, 0)
 
-    return choose([(name,) for name in effects], make, measure), made[len(TAILS) :]
+    return choose([(name,) for name in effects], make, measure, GOAL), made[len(TAILS) :]
 
 
 def test_no_layer_is_measured_where_all_in_int8_reaches_the_goal():
@@ -237,17 +240,17 @@ def test_the_goal_is_reached_where_one_activation_hurts():
     window = rng.choice([-0.8, 0.8], (1, 1, 16, 16)).astype(np.float32) + rng.uniform(-0.1, 0.1, (1, 1, 16, 16)).astype(
         "f"
     )
-    found, labels = spread(graph, [window]), inferring(graph)(window)[0].argmax(axis=0).astype(np.uint8)
+    found, labels = Spread.of(graph, [window]), infer_of(graph)(window)[0].argmax(axis=0).astype(np.uint8)
 
     def measure(made):
         cost = Cost(2)
-        cost.add(labels, inferring(made)(window)[0].argmax(axis=0).astype(np.uint8))
+        cost.add(labels, infer_of(made)(window)[0].argmax(axis=0).astype(np.uint8))
         return cost.off
 
     def make(tail, keep):
         return quantised(graph, found.ranges(tail), keep)
 
-    tail, kept = choose(layers(graph), make, measure)
+    tail, kept = choose(layers(graph), make, measure, GOAL)
     assert measure(make(tail, ())) > 10
     assert kept == ("a", "b")
     assert measure(make(tail, kept)) == 0

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from seg_runtime.support.errors import DataError
-from seg_toolkit.data.folder import parse_classes
-from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data import ClassValues
 
+from tests.support.folders import cases_of
 from tests.support.images import disc, put
 
 IMAGES, MASKS = "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"
@@ -29,9 +29,9 @@ def silent(line: str) -> None:
 
 
 def test_photographs_and_masks_meet_by_number(isic: Path) -> None:
-    cases = find_cases("isic", isic, silent)
+    cases = cases_of("isic", isic, silent)
     assert [c.name for c in cases] == ["ISIC_0000000", "ISIC_0000012"]
-    example = cases[0].read(parse_classes("background=0,lesion=255"))
+    example = cases[0].read(ClassValues.parse("background=0,lesion=255"))
     np.testing.assert_array_equal(example.labels, disc() // 255)
     assert example.image.shape == (40, 40, 3)
 
@@ -40,7 +40,7 @@ def test_what_lacks_its_fellow_is_told(isic: Path) -> None:
     (isic / MASKS / "ISIC_0000012_segmentation.png").unlink()
     put(isic / MASKS / "ISIC_0000099_segmentation.png", disc())
     told: list[str] = []
-    assert [c.name for c in find_cases("isic", isic, told.append)] == ["ISIC_0000000"]
+    assert [c.name for c in cases_of("isic", isic, told.append)] == ["ISIC_0000000"]
     assert "ISIC_0000012" in told[0]
     assert "ISIC_0000099" in told[1]
 
@@ -51,17 +51,17 @@ def test_half_of_the_set_is_refused(
 ) -> None:
     (isic / gone).rename(tmp_path_factory.mktemp("else") / "where")
     with pytest.raises(DataError, match=lacks):
-        find_cases("isic", isic, silent)
+        cases_of("isic", isic, silent)
 
 
 def test_parts_that_do_not_belong_together_are_refused(isic: Path) -> None:
     for file in (isic / MASKS).iterdir():
         file.rename(file.with_name(file.name.replace("ISIC_00", "ISIC_01")))
     with pytest.raises(DataError, match="the number of a mask"):
-        find_cases("isic", isic, lambda line: None)
+        cases_of("isic", isic, lambda line: None)
 
 
 def test_a_number_twice_is_refused(isic: Path) -> None:
     put(isic / "copy" / "ISIC_0000012.jpg", disc())
     with pytest.raises(DataError, match="both ISIC_0000012"):
-        find_cases("isic", isic, silent)
+        cases_of("isic", isic, silent)

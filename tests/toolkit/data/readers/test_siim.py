@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from seg_runtime.support.errors import DataError
-from seg_toolkit.data.folder import parse_classes
-from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data import ClassValues
 from seg_toolkit.data.readers.siim import decode_runs
 
 from samples.generators.pneumothorax import radiograph, runs
+from tests.support.folders import cases_of
 
-CLASSES = parse_classes("background=0,pneumothorax=1")
+CLASSES = ClassValues.parse("background=0,pneumothorax=1")
 
 
 def picture(rows: str) -> list[list[int]]:
@@ -73,7 +73,7 @@ def uids(tmp_path: Path) -> list[str]:
 def test_several_rows_are_one_mask_and_minus_one_is_none(tmp_path: Path, uids: list[str]) -> None:
     table(tmp_path, f"{uids[0]}, 0 1", f"{uids[1]}, -1", f"{uids[0]}, 4 1")
     told: list[str] = []
-    cases = find_cases("siim", tmp_path, told.append)
+    cases = cases_of("siim", tmp_path, told.append)
     assert [c.name for c in cases] == uids[:2]
     assert uids[2] in told[0]
     assert cases[0].read(CLASSES).labels.tolist() == picture("101 000")
@@ -85,7 +85,7 @@ def test_several_rows_are_one_mask_and_minus_one_is_none(tmp_path: Path, uids: l
 def test_rows_without_an_image_are_told(tmp_path: Path, uids: list[str]) -> None:
     table(tmp_path, f"{uids[0]}, -1", "1.2.3, 0 1", head="ImageId,EncodedPixels")
     told: list[str] = []
-    assert len(find_cases("siim", tmp_path, told.append)) == 1
+    assert len(cases_of("siim", tmp_path, told.append)) == 1
     assert "1.2.3" in told[1]
 
 
@@ -102,27 +102,27 @@ def test_rows_without_an_image_are_told(tmp_path: Path, uids: list[str]) -> None
 def test_odd_tables_are_refused(tmp_path: Path, uids: list[str], rows: list[str], head: str, wrong: str) -> None:
     table(tmp_path, *(row.format(uids[0]) for row in rows), head=head)
     with pytest.raises(DataError, match=wrong):
-        find_cases("siim", tmp_path, lambda line: None)
+        cases_of("siim", tmp_path, lambda line: None)
 
 
 def test_a_run_too_long_names_table_and_image(tmp_path: Path, uids: list[str]) -> None:
     table(tmp_path, f"{uids[0]}, 0 7")
     with pytest.raises(DataError, match=rf"train-rle\.csv, {uids[0]}"):
-        find_cases("siim", tmp_path, lambda line: None)[0].read(CLASSES)
+        cases_of("siim", tmp_path, lambda line: None)[0].read(CLASSES)
 
 
 def test_images_or_table_alone_are_refused(tmp_path: Path, uids: list[str]) -> None:
     with pytest.raises(DataError, match=r"no train-rle\.csv"):
-        find_cases("siim", tmp_path, print)
+        cases_of("siim", tmp_path, print)
     (tmp_path / "empty").mkdir()
     table(tmp_path / "empty", "1.2.3, -1")
     with pytest.raises(DataError, match="no DICOM images"):
-        find_cases("siim", tmp_path / "empty", print)
+        cases_of("siim", tmp_path / "empty", print)
 
 
 def test_an_image_twice_is_refused(tmp_path: Path, uids: list[str]) -> None:
     table(tmp_path, f"{uids[0]}, -1")
     original = next(tmp_path.rglob(f"{uids[0]}.dcm"))
     (tmp_path / original.name).write_bytes(original.read_bytes())
-    with pytest.raises(DataError, match="are one image"):
-        find_cases("siim", tmp_path, print)
+    with pytest.raises(DataError, match="have one name"):
+        cases_of("siim", tmp_path, print)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime.support.errors import DataError, SegError
-from seg_toolkit.data.folder import parse_classes
-from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data import ClassValues
 
+from tests.support.folders import cases_of
 from tests.support.places import REAL
 
 STACK = REAL / "em_isbi2012"
 
-CLASSES = parse_classes("membrane=0,cell=255")
+CLASSES = ClassValues.parse("membrane=0,cell=255")
 
 
 def stack(path: Path, *pages: int) -> None:
@@ -35,7 +35,7 @@ def challenge(tmp_path: Path) -> Path:
 
 
 def test_pages_are_cases_each_with_its_own_labels(challenge: Path) -> None:
-    cases = find_cases("isbi2012", challenge, print)
+    cases = cases_of("isbi2012", challenge, print)
     assert [c.name for c in cases] == [f"page{n:02}" for n in range(12)]
     for number, case in enumerate(cases):
         example = case.read(CLASSES)
@@ -56,7 +56,7 @@ def test_a_page_is_read_without_those_before_it(challenge: Path) -> None:
     content = bytearray((challenge / "train-volume.tif").read_bytes())
     content[place : place + count] = bytes(count)
     (challenge / "train-volume.tif").write_bytes(content)
-    cases = find_cases("isbi2012", challenge, print)
+    cases = cases_of("isbi2012", challenge, print)
     assert (cases[8].image() == 8).all()
     with pytest.raises(SegError, match="damaged"):
         cases[3].image()
@@ -64,7 +64,7 @@ def test_a_page_is_read_without_those_before_it(challenge: Path) -> None:
 
 
 def test_a_stack_that_is_written_anew_is_read_anew(challenge: Path) -> None:
-    case = find_cases("isbi2012", challenge, print)[11]
+    case = cases_of("isbi2012", challenge, print)[11]
     stack(challenge / "train-volume.tif", *range(50, 63))
     assert case.image()[0, 0, 0] == 61
     stack(challenge / "train-volume.tif", 1, 2)
@@ -75,31 +75,31 @@ def test_a_stack_that_is_written_anew_is_read_anew(challenge: Path) -> None:
 def test_stray_values_name_the_page(challenge: Path) -> None:
     stack(challenge / "train-labels.tif", *[255] * 11, 7)
     with pytest.raises(DataError, match=r"page 12 holds the value 7"):
-        find_cases("isbi2012", challenge, print)[11].read(CLASSES)
+        cases_of("isbi2012", challenge, print)[11].read(CLASSES)
 
 
 def test_stacks_of_other_lengths_are_refused(challenge: Path) -> None:
     stack(challenge / "train-labels.tif", 0, 255)
     with pytest.raises(DataError, match=r"12 pages, train-labels\.tif 2"):
-        find_cases("isbi2012", challenge, print)
+        cases_of("isbi2012", challenge, print)
 
 
 def test_a_missing_or_damaged_stack_is_refused(challenge: Path) -> None:
     (challenge / "train-labels.tif").write_bytes(b"II*\0")
     with pytest.raises(SegError, match=r"train-labels\.tif"):
-        find_cases("isbi2012", challenge, print)
+        cases_of("isbi2012", challenge, print)
     (challenge / "train-labels.tif").unlink()
     with pytest.raises(DataError, match=r"has no train-labels\.tif"):
-        find_cases("isbi2012", challenge, print)
+        cases_of("isbi2012", challenge, print)
 
 
 @pytest.mark.skipif(not STACK.is_dir(), reason=f"the real images are not at {STACK}")
 def test_real_sections_are_the_same_as_pages_and_as_pairs(tmp_path: Path) -> None:
-    pairs = find_cases("pairs", STACK, print)[:3]
+    pairs = cases_of("pairs", STACK, print)[:3]
     for part, file in (("images", "train-volume.tif"), ("masks", "train-labels.tif")):
         first, *more = [Image.open(STACK / part / f"{case.name}.png") for case in pairs]
         first.save(tmp_path / file, save_all=True, append_images=more, compression="tiff_adobe_deflate")
-    for case, page in zip(pairs, find_cases("isbi2012", tmp_path, print), strict=True):
+    for case, page in zip(pairs, cases_of("isbi2012", tmp_path, print), strict=True):
         one, two = case.read(CLASSES), page.read(CLASSES)
         np.testing.assert_array_equal(one.image, two.image)
         np.testing.assert_array_equal(one.labels, two.labels)

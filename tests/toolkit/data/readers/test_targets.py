@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime.support.errors import DataError, ImageError, SegError
-from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data.readers import read_data_set
 
+from tests.support.contracts import channel_files
+from tests.support.folders import cases_of
 from tests.support.images import put
 
 BANDS = "targets:targets=_red+_nir,images=_red*4+_nir*4+_pan"
@@ -28,10 +30,12 @@ def test_targets_of_any_type_keep_their_values(tmp_path: Path, dtype: type) -> N
     target = ramp(6, 8, dtype)
     put(tmp_path / "images" / "a.png", ramp(6, 8, np.uint8))
     put(tmp_path / "targets" / "a.tif", target)
-    [case] = find_cases("targets", tmp_path, print)
+    [case] = cases_of("targets", tmp_path, print)
     example = case.read(())
     assert example.targets is not None
-    assert (example.targets.dtype, case.outputs, case.channel_files) == (np.float32, ("value",), ())
+    found = read_data_set("targets", tmp_path, print)
+    assert (example.targets.dtype, found.truth) == (np.float32, "values")
+    assert (found.outputs, found.channel_files) == (("value",), ())
     np.testing.assert_array_equal(example.targets[..., 0], target)
     assert not example.labels.any()
     assert case.values() == {}
@@ -41,8 +45,8 @@ def test_a_colour_target_is_three_outputs(tmp_path: Path) -> None:
     colour = np.dstack([ramp(6, 8, np.uint8, start) for start in (0, 50, 100)])
     put(tmp_path / "images" / "a.png", ramp(6, 8, np.uint8))
     put(tmp_path / "targets" / "a.png", colour)
-    [case] = find_cases("targets", tmp_path, print)
-    assert case.outputs == ("value1", "value2", "value3")
+    [case] = cases_of("targets", tmp_path, print)
+    assert read_data_set("targets", tmp_path, print).outputs == ("value1", "value2", "value3")
     np.testing.assert_array_equal(case.read(()).targets, colour)
 
 
@@ -51,16 +55,16 @@ def test_pages_are_cases_and_files_are_outputs(tmp_path: Path) -> None:
     stack(tmp_path / "images" / "f.tif", *planes)
     stack(tmp_path / "targets" / "f_nuclei.tif", *(p + 1 for p in planes))
     stack(tmp_path / "targets" / "f_membrane.tif", *(p + 2 for p in planes))
-    cases = find_cases("targets:_nuclei+_membrane", tmp_path, print)
+    cases = cases_of("targets:_nuclei+_membrane", tmp_path, print)
     assert [c.name for c in cases] == ["f_page0", "f_page1", "f_page2"]
-    assert cases[0].outputs == ("nuclei", "membrane")
+    assert read_data_set("targets:_nuclei+_membrane", tmp_path, print).outputs == ("nuclei", "membrane")
     for case, plane in zip(cases, planes, strict=True):
         example = case.read(())
         np.testing.assert_array_equal(example.image[..., 0], plane)
         np.testing.assert_array_equal(example.targets, np.dstack([plane + 1, plane + 2]))
     stack(tmp_path / "targets" / "f_membrane.tif", *planes[:2])
     with pytest.raises(DataError, match=r"images/f.tif 3, targets/f_nuclei.tif 3, targets/f_membrane.tif 2"):
-        find_cases("targets:_nuclei+_membrane", tmp_path, print)
+        cases_of("targets:_nuclei+_membrane", tmp_path, print)
 
 
 def scene(root: Path, size: int = 8) -> Path:
@@ -72,15 +76,15 @@ def scene(root: Path, size: int = 8) -> Path:
 
 
 def test_coarse_bands_come_to_the_grid_of_the_fine_one(tmp_path: Path) -> None:
-    [case] = find_cases(BANDS, scene(tmp_path), print)
-    assert (case.channel_files, case.channel_factors) == (("_red", "_nir", "_pan"), (4, 4, 1))
+    [case] = cases_of(BANDS, scene(tmp_path), print)
+    assert read_data_set(BANDS, tmp_path, print).channel_files == channel_files("_red*4", "_nir*4", "_pan")
     image = case.read(()).image
     assert (image.shape, image.dtype) == ((8, 8, 3), np.uint16)
     np.testing.assert_array_equal(image[..., 0], ramp(2, 2, start=3).repeat(4, 0).repeat(4, 1))
 
 
 def test_a_band_of_another_factor_is_refused(tmp_path: Path) -> None:
-    [case] = find_cases(BANDS, scene(tmp_path, size=9), print)
+    [case] = cases_of(BANDS, scene(tmp_path, size=9), print)
     with pytest.raises(ImageError, match=r"s_red.tif has 2×2 px .* 1/4 of it"):
         case.read(())
 
@@ -88,7 +92,7 @@ def test_a_band_of_another_factor_is_refused(tmp_path: Path) -> None:
 def test_targets_of_another_size_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "images" / "a.png", ramp(6, 8, np.uint8))
     put(tmp_path / "targets" / "a.tif", ramp(6, 7))
-    [case] = find_cases("targets", tmp_path, print)
+    [case] = cases_of("targets", tmp_path, print)
     with pytest.raises(DataError, match="a: image of 8×6, target of 7×6 px"):
         case.read(())
 
@@ -98,14 +102,14 @@ def test_targets_of_another_number_of_channels_or_without_a_number_are_refused(t
         put(tmp_path / "images" / f"{name}.png", ramp(6, 8, np.uint8))
         put(tmp_path / "targets" / f"{name}.tif", ramp(6, 8, np.float32))
     put(tmp_path / "targets" / "b.tif", ramp(6, 8, np.uint8)[..., None].repeat(3, -1))
-    _, second = find_cases("targets", tmp_path, print)
+    _, second = cases_of("targets", tmp_path, print)
     with pytest.raises(DataError, match="the target of b has 3 channels; wanted 1"):
         second.read(())
     bad = ramp(6, 8, np.float32)
     bad[0, 0] = np.nan
     put(tmp_path / "targets" / "b.tif", bad)
     with pytest.raises(ImageError, match="contains NaN"):
-        find_cases("targets", tmp_path, print)[1].read(())
+        cases_of("targets", tmp_path, print)[1].read(())
 
 
 def test_what_does_not_match_is_told(tmp_path: Path) -> None:
@@ -113,7 +117,7 @@ def test_what_does_not_match_is_told(tmp_path: Path) -> None:
         for name in names:
             put(tmp_path / part / f"{name}.tif", ramp(6, 8))
     told: list[str] = []
-    assert [c.name for c in find_cases("targets", tmp_path, told.append)] == ["b"]
+    assert [c.name for c in cases_of("targets", tmp_path, told.append)] == ["b"]
     assert told == ["1 images without a target, left out: a", "1 targets without an image, left out: c"]
 
 
@@ -121,17 +125,17 @@ def test_what_does_not_match_is_told(tmp_path: Path) -> None:
     "options", ["images=_a*2+_b*2", "images=_a+_a", "images=_a*0+_b", "images=_a+", "targets=_a*2+_b", "targets=_a+_a"]
 )
 def test_odd_endings_are_refused(tmp_path: Path, options: str) -> None:
-    with pytest.raises(SegError, match="the reader targets with"):
-        find_cases(f"targets:{options}", scene(tmp_path), print)
+    with pytest.raises(SegError, match=r"a reader with the endings|the reader targets with"):
+        cases_of(f"targets:{options}", scene(tmp_path), print)
 
 
 def test_another_layout_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "images" / "a.tif", ramp(6, 8))
     with pytest.raises(DataError, match="no folder targets"):
-        find_cases("targets", tmp_path, print)
+        cases_of("targets", tmp_path, print)
     put(tmp_path / "targets" / "b.tif", ramp(6, 8))
     with pytest.raises(DataError, match="has the name of a target"):
-        find_cases("targets", tmp_path, print)
+        cases_of("targets", tmp_path, print)
 
 
 def test_a_page_and_a_file_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -139,11 +143,11 @@ def test_a_page_and_a_file_of_one_name_are_refused(tmp_path: Path) -> None:
         stack(tmp_path / part / "f.tif", ramp(6, 8), ramp(6, 8))
         put(tmp_path / part / "f_page0.tif", ramp(6, 8))
     with pytest.raises(DataError, match="two cases have the name f_page0"):
-        find_cases("targets", tmp_path, print)
+        cases_of("targets", tmp_path, print)
 
 
 def test_endings_that_differ_in_their_marks_alone_name_their_outputs(tmp_path: Path) -> None:
     put(tmp_path / "images" / "f.tif", ramp(6, 8))
     for ending in ("_a", "-a"):
         put(tmp_path / "targets" / f"f{ending}.tif", ramp(6, 8))
-    assert find_cases("targets:_a+-a", tmp_path, print)[0].outputs == ("_a", "-a")
+    assert read_data_set("targets:_a+-a", tmp_path, print).outputs == ("_a", "-a")

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from seg_runtime.support.errors import DataError, SegError
-from seg_toolkit.data.folder import parse_classes
-from seg_toolkit.data.readers import find_cases
+from seg_toolkit.data import ClassValues
+from seg_toolkit.data.readers import read_data_set
 
+from tests.support.folders import cases_of
 from tests.support.images import put
 
-CLASSES = parse_classes("background=0,cell=1")
+CLASSES = ClassValues.parse("background=0,cell=1")
 IDS = np.zeros((8, 9), np.uint16)
 IDS[1:3, 1:3], IDS[5:7, 4:8] = 300, 7
 
@@ -29,7 +30,7 @@ def film(tmp_path: Path) -> Path:
 
 def test_frames_that_somebody_annotated_are_cases(film: Path) -> None:
     told: list[str] = []
-    cases = find_cases("cell-tracking", film, told.append)
+    cases = cases_of("cell-tracking", film, told.append)
     assert [c.name for c in cases] == ["01_t000", "01_t002"]
     assert "02 has no segmentation" in told[0]
     example = cases[1].read(CLASSES)
@@ -38,34 +39,34 @@ def test_frames_that_somebody_annotated_are_cases(film: Path) -> None:
     assert example.instances is not None
     assert example.instances[1, 1] == 2  # ids without gaps, in their order
     assert example.instances[5, 4] == 1
-    assert cases[0].instances_only
+    assert read_data_set("cell-tracking", film, print).instances_only
 
 
 def test_silver_truth_on_demand(film: Path) -> None:
-    assert len(find_cases("cell-tracking:truth=ST", film, print)) == 6
+    assert len(cases_of("cell-tracking:truth=ST", film, print)) == 6
 
 
 def test_another_truth_is_refused(film: Path) -> None:
     with pytest.raises(SegError, match="GT or ST"):
-        find_cases("cell-tracking:truth=XX", film, print)
+        cases_of("cell-tracking:truth=XX", film, print)
 
 
 def test_long_films_have_four_digits(tmp_path: Path) -> None:
     put(tmp_path / "01" / "t1000.tif", IDS.astype(np.uint8))
     put(tmp_path / "01_GT" / "SEG" / "man_seg1000.tif", IDS)
-    assert [c.name for c in find_cases("cell-tracking", tmp_path, print)] == ["01_t1000"]
+    assert [c.name for c in cases_of("cell-tracking", tmp_path, print)] == ["01_t1000"]
 
 
 def test_no_frame_annotated(film: Path) -> None:
     for file in (film / "01_GT" / "SEG").iterdir():
         file.unlink()
     with pytest.raises(DataError, match="truth=ST"):
-        find_cases("cell-tracking", film, lambda line: None)
+        cases_of("cell-tracking", film, lambda line: None)
 
 
 def test_another_folder_and_a_volume_are_refused(film: Path) -> None:
     with pytest.raises(DataError, match="no sequence 01"):
-        find_cases("cell-tracking", film / "01", print)
+        cases_of("cell-tracking", film / "01", print)
     put(film / "01_GT" / "SEG" / "man_seg_000_012.tif", IDS)
     with pytest.raises(DataError, match="slice of a volume"):
-        find_cases("cell-tracking", film, print)
+        cases_of("cell-tracking", film, print)

@@ -12,21 +12,21 @@ from PIL import Image
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Float
 from seg_runtime.support.errors import DataError, SegError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.data.augment import NONE
-from seg_toolkit.data.folder import ClassValues, parse_classes
-from seg_toolkit.data.readers import find_cases
-from seg_toolkit.data.windows import WindowStream
-from seg_toolkit.training.objectives import aim_of
+from seg_toolkit.checkpoints import load
+from seg_toolkit.data import Case, ClassValues
+from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.training.objectives.labels import LabelObjective
+from seg_toolkit.training.windows import WindowStream
 
 from samples.generators import brain_tumour, pancreas, sparse_volume
 from tests.support.commands import seg_train
-from tests.support.contracts import contract
-from tests.support.folders import write_pairs
+from tests.support.contracts import channel_files, contract
+from tests.support.folders import cases_of, write_pairs
+from tests.support.streams import label_stream
 
-BRATS = parse_classes("background=0,necrosis=1,edema=2,enhancing=4")
-MSD = parse_classes("background=0,pancreas=1,tumour=2")
-TUBULES = parse_classes("background=0,wall=1,lumen=2")
+BRATS = ClassValues.parse("background=0,necrosis=1,edema=2,enhancing=4")
+MSD = ClassValues.parse("background=0,pancreas=1,tumour=2")
+TUBULES = ClassValues.parse("background=0,wall=1,lumen=2")
 
 
 def quiet(text: str) -> None:
@@ -42,26 +42,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_brats_has_four_channels_and_its_label_4(data: dict[str, Path]) -> None:
-    cases = find_cases("brats", data["brats"], quiet)
+    cases = cases_of("brats", data["brats"], quiet)
     assert [c.name for c in cases] == ["BraTS20_Training_001", "BraTS20_Training_002"]
     example = cases[0].read(BRATS)
     scans, labels = brain_tumour.case(np.random.default_rng(0))
     np.testing.assert_array_equal(example.image, np.stack([scans[s] for s in ("flair", "t1", "t1ce", "t2")], axis=-1))
     np.testing.assert_array_equal(example.labels, np.array([0, 1, 2, 255, 3])[labels])
     assert set(cases[0].values()) == {0, 1, 2, 4}
-    assert cases[0].channel_files == ("_flair", "_t1", "_t1ce", "_t2")  # seg-run takes a case as BraTS lays it out
+    files = read_data_set("brats", data["brats"], quiet).channel_files
+    assert files == channel_files("_flair", "_t1", "_t1ce", "_t2")  # seg-run takes a case as BraTS lays it out
 
 
 def test_brats_in_graded_folders_and_without_labels(tmp_path: Path) -> None:
     brain_tumour.write(tmp_path / "HGG", 2, 0)
     (tmp_path / "HGG" / "BraTS20_Training_002" / "BraTS20_Training_002_seg.nii.gz").unlink()
     told: list[str] = []
-    assert [c.name for c in find_cases("brats", tmp_path, told.append)] == ["BraTS20_Training_001"]
+    assert [c.name for c in cases_of("brats", tmp_path, told.append)] == ["BraTS20_Training_001"]
     assert told == ["1 without labels, left out: BraTS20_Training_002"]
 
 
 def test_the_decathlon_is_read_as_dataset_json_lists_it(data: dict[str, Path]) -> None:
-    cases = find_cases("nifti", data["nifti"], quiet)
+    cases = cases_of("nifti", data["nifti"], quiet)
     scan, labels = pancreas.case(np.random.default_rng(0))
     example = cases[0].read(MSD)
     np.testing.assert_array_equal(example.image[..., 0], scan)
@@ -74,14 +75,14 @@ def test_a_volume_that_dataset_json_leaves_out_is_told(tmp_path: Path) -> None:
     listed["training"].pop()
     (tmp_path / "dataset.json").write_text(json.dumps(listed))
     told: list[str] = []
-    assert len(find_cases("nifti", tmp_path, told.append)) == 1
+    assert len(cases_of("nifti", tmp_path, told.append)) == 1
     assert told == [f"1 in {part} that are no cases, left out: pancreas_002" for part in ("imagesTr", "labelsTr")]
     (tmp_path / "labelsTr" / "pancreas_001.nii.gz").unlink()
     with pytest.raises(DataError, match=r"labelsTr lacks pancreas_001, which dataset\.json lists"):
-        find_cases("nifti", tmp_path, told.append)
+        cases_of("nifti", tmp_path, told.append)
     (tmp_path / "dataset.json").write_text("{")
     with pytest.raises(DataError, match=r"dataset\.json cannot be read"):
-        find_cases("nifti", tmp_path, quiet)
+        cases_of("nifti", tmp_path, quiet)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_volume_that_dataset_json_leaves_out_is_told(tmp_path: Path) -> None:
 def test_another_layout_is_refused_with_the_one_wanted(tmp_path: Path, reader: str, told: str) -> None:
     write_pairs(tmp_path)
     with pytest.raises(DataError, match=f"{told}.*wanted DATA/"):
-        find_cases(reader, tmp_path, quiet)
+        cases_of(reader, tmp_path, quiet)
 
 
 def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -102,18 +103,18 @@ def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     moved = image.affine + np.outer([0, 0, 5, 0], [0, 0, 0, 1])
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), moved), path)
     with pytest.raises(DataError, match=r"t1ce\.nii\.gz has another affine"):
-        find_cases("brats", tmp_path, quiet)[0].read(BRATS)
+        cases_of("brats", tmp_path, quiet)[0].read(BRATS)
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj)[1:], image.affine), path)
     with pytest.raises(DataError, match="48×48×24"):
-        find_cases("brats", tmp_path, quiet)[0].read(BRATS)
+        cases_of("brats", tmp_path, quiet)[0].read(BRATS)
     path.unlink()
     with pytest.raises(DataError, match=r"lacks BraTS20_Training_001_t1ce\.nii\.gz"):
-        find_cases("brats", tmp_path, quiet)
+        cases_of("brats", tmp_path, quiet)
 
 
 def test_a_stray_or_fractional_label_names_its_file(tmp_path: Path) -> None:
     brain_tumour.write(tmp_path, 1, 0)
-    case = find_cases("brats", tmp_path, quiet)[0]
+    case = cases_of("brats", tmp_path, quiet)[0]
     with pytest.raises(DataError, match=r"_seg\.nii\.gz holds the value 4"):
         case.read(MSD)
     path = tmp_path / case.name / f"{case.name}_seg.nii.gz"
@@ -124,7 +125,7 @@ def test_a_stray_or_fractional_label_names_its_file(tmp_path: Path) -> None:
 
 
 def test_sparse_labels_know_what_nobody_annotated(data: dict[str, Path]) -> None:
-    case = find_cases("sparse", data["sparse"], quiet)[0]
+    case = cases_of("sparse", data["sparse"], quiet)[0]
     example = case.read(TUBULES)
     _, labels = sparse_volume.case(np.random.default_rng(0))
     assert example.known is not None
@@ -138,40 +139,40 @@ def test_another_value_can_mean_unknown(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
         image = nibabel.Nifti1Image(volume.reshape(2, 2, 2).astype(np.uint8), np.eye(4))
         nibabel.save(image, tmp_path / part / "a.nii.gz")
-    [case], [same] = (find_cases(reader, tmp_path, quiet) for reader in ("sparse:unknown=9", "sparse:9"))
+    [case], [same] = (cases_of(reader, tmp_path, quiet) for reader in ("sparse:unknown=9", "sparse:9"))
     assert case == same
-    example = case.read(parse_classes("ground=0,thing=1"))
+    example = case.read(ClassValues.parse("ground=0,thing=1"))
     assert example.known is not None
     assert (~example.known).sum() == 2
     with pytest.raises(DataError, match="holds the value 9"):
-        find_cases("sparse", tmp_path, quiet)[0].read(parse_classes("ground=0,thing=1"))
+        cases_of("sparse", tmp_path, quiet)[0].read(ClassValues.parse("ground=0,thing=1"))
     with pytest.raises(DataError, match="sparse:unknown=255"):
-        find_cases("sparse:none", tmp_path, quiet)
+        cases_of("sparse:none", tmp_path, quiet)
     with pytest.raises(SegError, match="options of it, each once: ring"):
-        find_cases("brats:3", tmp_path, quiet)
+        cases_of("brats:3", tmp_path, quiet)
 
 
 def test_scores_leave_out_what_nobody_annotated(data: dict[str, Path]) -> None:
-    case = find_cases("sparse", data["sparse"], quiet)[0]
+    case = cases_of("sparse", data["sparse"], quiet)[0]
     how = contract((20, 20, 20), 4, [c.info for c in TUBULES], stride=2)
 
     def infer(window: Float) -> Float:
         return np.zeros((1, 3, 4, 4, 4), np.float32)
 
-    [judged] = aim_of(how, TUBULES, {}).judged([case], infer)
+    _, [scored] = LabelObjective(how, TUBULES).score([case], infer, keep=1)
     known = case.read(TUBULES).known
     assert known is not None
-    assert judged.figures.sum() == known.sum()
+    assert scored.figures.sum() == known.sum()
 
 
-def slices_stream(case: object, classes: tuple[ClassValues, ...], balance: float) -> WindowStream:
+def slices_stream(case: Case, classes: tuple[ClassValues, ...], balance: float) -> WindowStream:
     intensity = Intensity("window", level=0, width=2000)
     how = contract(36, 20, [c.info for c in classes], stride=2, pixels="float", intensity=intensity)
-    return WindowStream([case], classes, how, (1.0,) * len(classes), 0.0, NONE, 0, balance)  # type: ignore[list-item]
+    return label_stream([case], how, balance=balance, classes=classes)
 
 
 def test_a_network_of_slices_is_trained_on_slices_of_volumes(data: dict[str, Path]) -> None:
-    case = find_cases("nifti", data["nifti"], quiet)[0]
+    case = cases_of("nifti", data["nifti"], quiet)[0]
     image, truth, weights = slices_stream(case, MSD, 0.0)[0]
     assert (image.shape, truth.shape, weights.shape) == ((1, 36, 36), (20, 20), (20, 20))
     shares = [np.mean([(slices_stream(case, MSD, b)[k][1].numpy() > 0).mean() for k in range(20)]) for b in (0.0, 1.0)]
@@ -241,14 +242,3 @@ def test_attention_in_a_volume_is_shown_on_its_fullest_slice(data: dict[str, Pat
     shown = seg_train(data["nifti"], "--evaluate", out, "--attention", tmp_path / "maps")
     assert shown.exit_code == 0, shown.stderr
     assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == [f"pancreas_00{n}_gate1.png" for n in (1, 2)]
-
-
-def test_dice_loss_leaves_out_unknown_pixels() -> None:
-    import torch
-    from seg_toolkit.training.loss import dice_loss
-
-    logits = torch.tensor([[[[9.0, -9.0]], [[-9.0, 9.0]]]])  # (1, 2, 1, 2): the first pixel 0, the second 1
-    labels = torch.tensor([[[0, 0]]])
-    known = torch.tensor([[[True, False]]])
-    assert float(dice_loss(logits, labels)) > 0.2
-    assert float(dice_loss(logits, labels, known=known)) < 1e-3

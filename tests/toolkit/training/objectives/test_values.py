@@ -14,17 +14,17 @@ from seg_runtime.answers import Values
 from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.contract import Contract
 from seg_runtime.support.errors import DataError
-from seg_toolkit.checkpoints.checkpoint import load
-from seg_toolkit.data.augment import NONE
-from seg_toolkit.data.case import Example
-from seg_toolkit.data.readers import find_cases
-from seg_toolkit.data.windows import WindowStream
-from seg_toolkit.evaluation.value_metrics import BEST_DB, scores
-from seg_toolkit.planning.outputs import choose_outputs, extent
-from seg_toolkit.training.objectives.values import ValueAim
+from seg_toolkit.checkpoints import load
+from seg_toolkit.data import NONE, Example
+from seg_toolkit.evaluation.metrics import BEST_DB, value_scores
+from seg_toolkit.planning import choose_outputs
+from seg_toolkit.planning.statistics import TargetStatistics
+from seg_toolkit.training.objectives.values import ValueObjective
+from seg_toolkit.training.windows import WindowStream
 
 from tests.support.commands import seg_train
 from tests.support.contracts import contract
+from tests.support.folders import SMALL, cases_of
 from tests.support.images import put
 
 TINY = [
@@ -62,7 +62,7 @@ def one(**changes: object) -> Contract:
 def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal([5, -1], [2, 0.1], (30, 20, 2)), rng.normal([9, 1], [1, 0.1], (10, 10, 2))
-    outputs = choose_outputs([extent(first), extent(second)], ("a", "b"))
+    outputs = choose_outputs([TargetStatistics.of(first), TargetStatistics.of(second)], ("a", "b"))
     together = np.concatenate([first.reshape(-1, 2), second.reshape(-1, 2)])
     assert [o.name for o in outputs] == ["a", "b"]
     for o, values in zip(outputs, together.T, strict=True):
@@ -74,7 +74,7 @@ def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
 
 
 def test_outputs_are_named_with_units() -> None:
-    seen = [extent(np.arange(8.0).reshape(2, 2, 2))]
+    seen = [TargetStatistics.of(np.arange(8.0).reshape(2, 2, 2))]
     assert [(o.name, o.unit) for o in choose_outputs(seen, ("a", "b"), "dna=counts, height")] == [
         ("dna", "counts"), ("height", ""),
     ]  # fmt: skip
@@ -82,50 +82,45 @@ def test_outputs_are_named_with_units() -> None:
         with pytest.raises(DataError, match="2 names, each once"):
             choose_outputs(seen, ("a", "b"), wrong)
     with pytest.raises(DataError, match="the targets of b are 3 everywhere"):
-        choose_outputs([extent(np.dstack([np.arange(4.0).reshape(2, 2), np.full((2, 2), 3.0)]))], ("a", "b"))
+        choose_outputs(
+            [TargetStatistics.of(np.dstack([np.arange(4.0).reshape(2, 2), np.full((2, 2), 3.0)]))], ("a", "b")
+        )
 
 
 def test_scores_by_hand() -> None:
     truth = np.zeros((1, 2, 2), np.float32)
     answer = truth + np.array([[[1, -1], [3, -3]]], np.float32)
-    found = scores(truth, answer, ONE)
+    found = value_scores(truth, answer, [100.0])
     assert found["mae"] == [2]
     assert found["rmse"] == pytest.approx([np.sqrt(5)])
     assert found["psnr"] == pytest.approx([10 * np.log10(100**2 / 5)])
     assert np.isnan(found["ssim"][0])  # smaller than its window
-    same = scores(np.zeros((1, 20, 20), np.float32), np.zeros((1, 20, 20), np.float32), ONE)
+    same = value_scores(np.zeros((1, 20, 20), np.float32), np.zeros((1, 20, 20), np.float32), [100.0])
     assert (same["psnr"][0], same["ssim"][0]) == (BEST_DB, 1)
 
 
 def test_a_summary_is_json_and_a_table() -> None:
-    aim = ValueAim(one())
+    objective = ValueObjective(one())
     judged = [
-        aim.compare(f"a{n}", Example.of_values(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8, 1))), np.full((1, 8, 8), n, np.float32))
+        objective.compare(f"a{n}", Example.of_values(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8, 1))), np.full((1, 8, 8), n, np.float32))
         for n in (1, 3)
     ]  # fmt: skip
-    result = aim.summary([j.figures for j in judged])
+    result = objective.summary([j.figures for j in judged])
     json.dumps(result, allow_nan=False)
     assert result["outputs"][0] | {"psnr": 0, "mae": round(result["outputs"][0]["mae"], 6)} == {
         "name": "value", "unit": "K", "mae": 2, "rmse": 2, "psnr": 0, "ssim": None,
     }  # fmt: skip
-    assert aim.best(result) == pytest.approx((40 + 40 - 20 * np.log10(3)) / 2)
-    assert "value (K)" in aim.table(result)
-    picture = aim.preview(judged)
+    assert objective.best(result) == pytest.approx((40 + 40 - 20 * np.log10(3)) / 2)
+    assert "value (K)" in objective.table(result)
+    picture = objective.preview(judged)
     assert picture.width == 900
 
 
 @pytest.mark.parametrize("flips", ["all", "square"])
 def test_windows_of_training_hold_the_very_pixels_where_only_flips_are_drawn(tmp_path: Path, flips: str) -> None:
-    cases = find_cases("targets", write(tmp_path), print)
-    stream = WindowStream(
-        cases,
-        (),
-        one(outputs=(replace(ONE[0], offset=1.0, scale=2.0),)),
-        (1.0,),
-        0.0,
-        replace(NONE, flips=flips),
-        0,
-    )
+    cases = cases_of("targets", write(tmp_path), print)
+    objective = ValueObjective(one(outputs=(replace(ONE[0], offset=1.0, scale=2.0),)))
+    stream = WindowStream(cases, objective, replace(NONE, flips=flips), seed=0, balance=0.0)
     for index in range(6):
         item = stream[index]
         assert isinstance(item, tuple)
@@ -174,21 +169,23 @@ def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: 
     assert "height (mm)" in done.stdout
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["mean_psnr"] == pytest.approx(load(out).contract.provenance["validation"]["mean_psnr"], abs=1e-3)
-    told = seg_train(data, "--evaluate", out, "--classes", "a=0,b=1")
-    assert told.exit_code == 1
-    assert "the model's 0" in told.stderr
+    again = seg_train(data, "--evaluate", out, "--classes", "a=0,b=1", "--metrics", "rand")
+    assert again.exit_code == 0
+    for option in ("--classes", "--metrics"):
+        assert f"note: {option} is ignored: the answer that this network learns does not take it." in again.stderr
 
 
 def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    told = seg_train(trained[0], "--evaluate", trained[1], "--metrics", "rand")
-    assert (told.exit_code, "--metrics of labels for a regression" in told.stderr) == (1, True)
     for part in ("images", "targets"):
         put(tmp_path / part / "a.png", np.zeros((48, 48, 3) if part == "targets" else (48, 48), np.uint8))
         put(tmp_path / "labels" / part.replace("targets", "masks") / "a.png", np.zeros((48, 48), np.uint8))
     told = seg_train(tmp_path, "--evaluate", trained[1])
-    assert (told.exit_code, "a has 3 values a pixel as its truth; wanted 1 value a pixel" in told.stderr) == (1, True)
+    assert (told.exit_code, "DATA has 3 values a pixel as its truth; wanted 1 value a pixel" in told.stderr) == (
+        1,
+        True,
+    )
     told = seg_train(tmp_path / "labels", "--evaluate", trained[1], "--reader", "pairs")
-    assert (told.exit_code, "a has labels as its truth" in told.stderr) == (1, True)
+    assert (told.exit_code, "DATA has labels as its truth; wanted values" in told.stderr) == (1, True)
 
 
 def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_path: Path) -> None:
@@ -222,9 +219,9 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
         (["--loss", "huber"], "--loss huber; wanted l1, l2, ssim, or a sum"),
         (["--loss", "l1+l1"], "--loss l1+l1"),
         (["--loss", "ssim", "--input-size", "44"], "an output window of 4 px"),
-        (["--geometry", "fit"], "--geometry fit for values"),
-        (["--classes", "a=0,b=1"], "--classes where the truth is values"),
-        (["--class-weights", "root"], "--class-weights where the truth is values"),
+        (["--geometry", "fit"], "--geometry needs an answer that can be resized"),
+        (["--answer", "labels"], "--answer needs a data set that teaches it"),
+        (["--answer", "depth"], "unknown answer to train 'depth'; wanted labels, values"),
         (["--outputs", "a,b"], "1 names, each once"),
     ],
 )
@@ -234,10 +231,19 @@ def test_options_that_do_not_fit_are_told_in_one_line(tmp_path: Path, options: l
     assert told in done.stderr.splitlines()[-1]
 
 
-def test_labels_have_no_use_for_options_of_values(cells: Path, tmp_path: Path) -> None:
-    done = seg_train(cells, "--loss", "l1", "-o", tmp_path / "m.pt")
-    assert done.exit_code == 1
-    assert "--loss where the truth is labels" in done.stderr
+def test_options_of_labels_get_a_note(tmp_path: Path) -> None:
+    words = ["--classes", "a=0,b=1", "--class-weights", "root", "--dice-weight", "2", "--steps", "1"]
+    done = seg_train(write(tmp_path / "data"), *TINY, *words, "-o", tmp_path / "m.pt")
+    assert done.exit_code == 0, done.output
+    for option in ("--classes", "--class-weights", "--dice-weight"):
+        assert f"note: {option} is ignored: the answer that this network learns does not take it." in done.stderr
+
+
+def test_options_of_values_get_a_note_where_the_truth_is_labels(cells: Path, tmp_path: Path) -> None:
+    done = seg_train(cells, *SMALL, "--loss", "l1", "--outputs", "a", "--steps", "1", "-o", tmp_path / "m.pt")
+    assert done.exit_code == 0, done.output
+    for option in ("--loss", "--outputs"):
+        assert f"note: {option} is ignored: the answer that this network learns does not take it." in done.stderr
 
 
 def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
@@ -245,4 +251,4 @@ def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path)
     words = [*TINY, "--import", tmp_path / "w.pt", "--intensity", "scale"]
     done = seg_train(write(tmp_path / "data"), *words, "-o", tmp_path / "m.pt")
     assert done.exit_code == 1
-    assert "--import where the truth is values" in done.stderr
+    assert "--import needs labels as the truth" in done.stderr

@@ -11,26 +11,25 @@ Pixels go down the first column, then down the second, and so on.
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.pipeline import Array
-from seg_runtime.support.errors import DataError
+from seg_runtime.formats import FORMATS
+from seg_runtime.support import DataError
 
-from ..case import Case, Example
-from ..folder import ClassValues, read_image, to_labels
+from .. import Case, ClassValues, DataSet, Example, Report, by_name, matched, read_image, to_labels
 
-TABLES = ("train-rle.csv", "stage_2_train.csv")
-LAYOUT = "IMAGE.dcm in any folders below and train-rle.csv with the columns ImageId, EncodedPixels"
-NONE = "-1"
+_TABLES = ("train-rle.csv", "stage_2_train.csv")
+_LAYOUT = "IMAGE.dcm in any folders below and train-rle.csv with the columns ImageId, EncodedPixels"
+_NONE = "-1"
 
 
 @dataclass(frozen=True)
-class RunsCase(Case):
+class _RunsCase(Case):
     """A radiograph and the runs of its mask: 0 elsewhere, 1 within."""
 
     name: str
@@ -39,19 +38,19 @@ class RunsCase(Case):
     """Of the rows of the table; empty where there is no pneumothorax."""
     table: Path
 
-    def image(self) -> Array:
+    def image(self) -> NDArray[Any]:
         """`(H, W, C)`."""
         return read_image(self.image_file)
 
     def values(self) -> dict[int, str]:
-        """Both, whether this one holds them or not."""
+        """Both, whether this case holds them or not."""
         return {0: str(self.table), 1: str(self.table)}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Image and ground truth; see `Case.read`.
 
         Raises:
-            DataError: runs that are none, or that end beyond the image.
+            DataError: runs of another form, or that end beyond the image.
         """
         image = self.image()
         mask = np.zeros(image.shape[:2], bool)
@@ -60,40 +59,23 @@ class RunsCase(Case):
         return Example(image, to_labels(mask.astype(np.int64), classes, f"{self.table}, {self.name},"))
 
 
-def find_siim(root: Path, report: Callable[[str], None]) -> list[RunsCase]:
+def find_siim(root: Path, report: Report) -> DataSet:
     """The radiographs that the table names.
 
     Raises:
         DataError: no table, no images, a table of another form, or two images of one UID.
     """
-    table = next((root / name for name in TABLES if (root / name).is_file()), None)
+    table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     if table is None:
-        raise DataError(f"{root} has no {' or '.join(TABLES)}", LAYOUT, "put the table beside the images")
-    rows, images = _rows(table), _images(root)
+        raise DataError(f"{root} has no {' or '.join(_TABLES)}", _LAYOUT, "put the table beside the images")
+    rows, images = _rows(table), by_name(root, FORMATS.get("dicom").named, recursive=True)
     if not images:
-        raise DataError(f"{root} has no DICOM images", LAYOUT, "put them beside the table")
-    for odd, what in ((images.keys() - rows.keys(), f"images that {table.name} does not name"),
-                      (rows.keys() - images.keys(), f"of {table.name} without an image")):  # fmt: skip
-        if odd:
-            named = sorted(odd)
-            report(f"{len(odd)} {what}, left out: {', '.join(named[:3])}{' …' if len(named) > 3 else ''}")
-    both = sorted(images.keys() & rows.keys())
-    if not both:
-        raise DataError(f"no image in {root} is one that {table.name} names", LAYOUT, "take both of one part")
-    return [RunsCase(uid, images[uid], rows[uid], table) for uid in both]
-
-
-def _images(root: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for place, folders, files in os.walk(root):
-        folders.sort()
-        for file in sorted(files):
-            path = Path(place) / file
-            if path.suffix.lower() == ".dcm" and not file.startswith("."):
-                if path.stem in found:
-                    raise DataError(f"{path} and {found[path.stem]} are one image", "each once", "remove one")
-                found[path.stem] = path
-    return found
+        raise DataError(f"{root} has no DICOM images", _LAYOUT, "put them beside the table")
+    unnamed, lone = f"images that {table.name} does not name", f"of {table.name} without an image"
+    uids = matched(report, (images, unnamed), (rows, lone))
+    if not uids:
+        raise DataError(f"no image in {root} is one that {table.name} names", _LAYOUT, "take both of one part")
+    return DataSet(tuple(_RunsCase(uid, images[uid], rows[uid], table) for uid in uids))
 
 
 def _rows(table: Path) -> dict[str, tuple[str, ...]]:
@@ -101,7 +83,7 @@ def _rows(table: Path) -> dict[str, tuple[str, ...]]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             head, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row] or [[]]
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{table} cannot be read ({error})", LAYOUT, "take the file of the challenge") from error
+        raise DataError(f"{table} cannot be read ({error})", _LAYOUT, "take the file of the challenge") from error
     if head != ["ImageId", "EncodedPixels"]:
         raise DataError(f"{table} has the columns {', '.join(head)}", "ImageId, EncodedPixels", "correct the table")
     found: dict[str, list[str]] = {}
@@ -110,9 +92,9 @@ def _rows(table: Path) -> dict[str, tuple[str, ...]]:
             raise DataError(f"{table} has the row {row}", "ImageId, EncodedPixels", "correct the table")
         found.setdefault(row[0], []).append(row[1])
     for uid, runs in found.items():
-        if NONE in runs and len(runs) > 1:
-            raise DataError(f"{table} says of {uid} {NONE}, and more", f"runs, or one {NONE}", "correct the table")
-    return {uid: () if runs == [NONE] else tuple(runs) for uid, runs in found.items()}
+        if _NONE in runs and len(runs) > 1:
+            raise DataError(f"{table} says of {uid} {_NONE}, and more", f"runs, or one {_NONE}", "correct the table")
+    return {uid: () if runs == [_NONE] else tuple(runs) for uid, runs in found.items()}
 
 
 def decode_runs(text: str, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:

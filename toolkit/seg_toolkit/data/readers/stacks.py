@@ -2,32 +2,28 @@
 
 train-volume.tif     30 pages of 512×512, 8 bits: serial sections of a ventral nerve cord
 train-labels.tif     as many: 0 the membranes, 255 the inside of cells
-test-volume.tif      without public truth; not looked at
+test-volume.tif      without public truth; ignored
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import read_bytes
-from seg_runtime.formats.pictures import Pages
-from seg_runtime.pipeline import Array
-from seg_runtime.support.errors import DataError
+from seg_runtime.support import DataError
 
-from ..case import Case, Example
-from ..folder import ClassValues, to_labels
+from .. import Case, ClassValues, DataSet, Example, Report, page_count, read_page, to_labels
 
-VOLUME, LABELS = "train-volume.tif", "train-labels.tif"
-LAYOUT = f"{VOLUME} and {LABELS}, stacks of as many pages"
+_VOLUME, _LABELS = "train-volume.tif", "train-labels.tif"
+_LAYOUT = f"{_VOLUME} and {_LABELS}, stacks of as many pages"
 
 
 @dataclass(frozen=True)
-class PageCase(Case):
+class _PageCase(Case):
     """A page of a stack, with the page of another one as its mask."""
 
     name: str
@@ -35,56 +31,39 @@ class PageCase(Case):
     mask_file: Path
     page: int
 
-    def image(self) -> Array:
+    def image(self) -> NDArray[Any]:
         """`(H, W, C)`."""
-        return _page(self.image_file, self.page, indices=False)
+        return read_page(self.image_file, self.page)
 
     def values(self) -> dict[int, str]:
         """Of the mask."""
-        return {int(v): f"{self.mask_file} page {self.page + 1}" for v in np.unique(self._mask())}
+        return {int(v): self._title for v in np.unique(self._mask())}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Image and ground truth; see `Case.read`."""
-        labels = to_labels(self._mask(), classes, f"{self.mask_file} page {self.page + 1}")
-        return Example(self.image(), labels).checked(self.name)
+        return Example(self.image(), to_labels(self._mask(), classes, self._title)).checked(self.name)
 
     def _mask(self) -> NDArray[np.int64]:
-        return _page(self.mask_file, self.page, indices=True)[..., 0].astype(np.int64)
+        return read_page(self.mask_file, self.page, indices=True)[..., 0].astype(np.int64)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.mask_file} page {self.page + 1}"
 
 
-def find_stacks(root: Path, report: Callable[[str], None]) -> list[PageCase]:
-    """A case a page.
+def find_stacks(root: Path, report: Report) -> DataSet:
+    """A case for each page.
 
     Raises:
         DataError: a stack is missing, or they have different numbers of pages.
         ImageError: a stack cannot be read.
     """
-    for file in (VOLUME, LABELS):
-        if not (root / file).is_file():
-            raise DataError(f"{root} has no {file}", LAYOUT, "point to the folder that holds them")
-    pages, masks = (len(opened_stack(root / file, indices=file == LABELS)) for file in (VOLUME, LABELS))
+    image, mask = root / _VOLUME, root / _LABELS
+    for file in (image, mask):
+        if not file.is_file():
+            raise DataError(f"{root} has no {file.name}", _LAYOUT, "point to the folder that holds them")
+    pages, masks = page_count(image), page_count(mask, indices=True)
     if pages != masks:
-        raise DataError(f"{root / VOLUME} has {pages} pages, {LABELS} {masks}", LAYOUT, "take both of one set")
+        raise DataError(f"{image} has {pages} pages, {_LABELS} {masks}", _LAYOUT, "take both of one set")
     digits = max(2, len(str(pages - 1)))
-    return [PageCase(f"page{n:0{digits}}", root / VOLUME, root / LABELS, n) for n in range(pages)]
-
-
-def _page(path: Path, page: int, indices: bool) -> Array:
-    pages = opened_stack(path, indices)
-    if page >= len(pages):
-        raise DataError(f"{path} has no page {page + 1}", "the pages that it had", "do not change it meanwhile")
-    return pages[page]
-
-
-def opened_stack(path: Path, indices: bool = False) -> Pages:
-    """Kept by each process: to find page n anew takes all pages before it."""
-    try:
-        now = path.stat()
-    except OSError:
-        return Pages(read_bytes(path), str(path), indices=indices)  # which says what is wrong
-    return _opened(path, (now.st_mtime_ns, now.st_size), indices)
-
-
-@lru_cache(maxsize=32)
-def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
-    return Pages(read_bytes(path), str(path), indices=indices)
+    return DataSet(tuple(_PageCase(f"page{n:0{digits}}", image, mask, n) for n in range(pages)))

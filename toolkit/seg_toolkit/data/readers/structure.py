@@ -4,19 +4,21 @@ For binding sites on voxels as Nazem et al. 2021 find them by a 3D U-Net (J. Bio
 
 Files lie in the folder, DATA/1abc.pdb, or one deeper, DATA/ab/pdb1abc.ent.gz, as the archive divides them. A binding site
 is where a ligand lies: the voxels whose centres are within `reach` Å of one of its heavy atoms. Ligands are the molecules
-that belong to no chain, with at least `FEWEST_ATOMS` heavy atoms, without what crystals were grown from (`ADDITIVES`);
+that belong to no chain, with at least `_FEWEST_ATOMS` heavy atoms, without what crystals were grown from (`_ADDITIVES`);
 water, ions and sugars that are linked to the chain are none.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from seg_runtime.formats import read_bytes, stem_of
+from numpy.typing import NDArray
+from seg_runtime.formats import read_bytes
 from seg_runtime.formats.structures import (
     CHANNELS,
     Lattice,
@@ -25,33 +27,31 @@ from seg_runtime.formats.structures import (
     Structures,
     read_structure,
 )
-from seg_runtime.model.input import Voxels
-from seg_runtime.pipeline import Array
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.model import Voxels
+from seg_runtime.support import DataError, SegError
 
-from ..case import Case, Example
-from ..folder import ClassValues, to_labels
+from .. import Case, ClassValues, DataSet, Example, Report, by_name, report_left_out, to_labels
 
-VOXEL, REACH = "2", "4"
-FINEST_ANGSTROM, COARSEST_ANGSTROM, FARTHEST_ANGSTROM = 0.25, 8.0, 16.0
-FEWEST_ATOMS = 6
+_VOXEL, _REACH = "2", "4"
+_FINEST_ANGSTROM, _COARSEST_ANGSTROM, _FARTHEST_ANGSTROM = 0.25, 8.0, 16.0
+_FEWEST_ATOMS = 6
 # by their chemical component: solvents and cryoprotectants, buffers, precipitants, detergents, reducing agents
-ADDITIVES = """
+_ADDITIVES = """
     GOL EDO PGO PDO MPD MRD BU1 BUD IPA EOH MOH DMS DMF ACN ACT ACY FMT CIT FLC TAR TLA MLI MLA SIN OXL SUC TRE
     TRS BTB EPE MES MOP CAC BCN IMD GAI B3P PEG PGE PG4 PG5 PG6 P6G P33 1PE 2PE 7PE 12P 15P PE3 PE4 PE5 PE8 XPE
     BOG BNG LMT LDA SDS C8E CXE D10 DDQ BME DTT DTU TCE SO4 PO4 NO3 CO3 SCN AZI UNX UNL
 """
-LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with what is bound in the same file"
+_LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with what is bound in the same file"
 
 
 @dataclass(frozen=True)
-class StructureCase(Case):
-    """A complex: the chains are its image, what they bind its truth.
+class _StructureCase(Case):
+    """A complex: the chains are its image, the molecules that they bind its truth.
 
     Attributes:
         name: of the file, without its suffix.
         file: where it lies.
-        grid: what it becomes.
+        grid: the voxels that it becomes.
         reach_angstrom: how far a site reaches from a heavy atom of its ligand.
         wanted: chemical components that are ligands; empty for all but additives.
     """
@@ -62,12 +62,7 @@ class StructureCase(Case):
     reach_angstrom: float
     wanted: tuple[str, ...] = ()
 
-    @property
-    def voxels(self) -> Voxels:
-        """The grid that it becomes."""
-        return self.grid
-
-    def image(self) -> Array:
+    def image(self) -> NDArray[Any]:
         """`(D, H, W, C)` uint8."""
         structure, lattice = self._read()
         return lattice.filled(structure, self.grid)
@@ -93,66 +88,45 @@ class StructureCase(Case):
     def _counts(self, ligand: Ligand) -> bool:
         if self.wanted:
             return ligand.residue.name in self.wanted
-        return len(ligand.positions) >= FEWEST_ATOMS and ligand.residue.name not in ADDITIVES.split()
+        return len(ligand.positions) >= _FEWEST_ATOMS and ligand.residue.name not in _ADDITIVES.split()
 
     def _read(self) -> tuple[Structure, Lattice]:
         structure = read_structure(read_bytes(self.file), str(self.file))
         return structure, Lattice.around(structure, self.grid, str(self.file))
 
 
-def find_structures(
-    root: Path, report: Callable[[str], None], voxel: str = VOXEL, reach: str = REACH, ligands: str = ""
-) -> list[StructureCase]:
+def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str = _REACH, ligands: str = "") -> DataSet:
     """The complexes that have a ligand.
 
     Args:
         root: the data set.
-        report: told about structures without one: where they bind, nobody knows.
+        report: told about structures without a ligand, whose binding sites are unknown.
         voxel: side of a voxel in Å.
-        reach: see `StructureCase`, in Å.
-        ligands: chemical components, HEM+ATP, where others are none.
+        reach: see `_StructureCase`, in Å.
+        ligands: chemical components, HEM+ATP, that alone are ligands; empty for all but additives.
 
     Raises:
-        SegError: an option that is none.
+        SegError: an option out of range.
         DataError: another layout, two files of one name, or no ligand in any of them.
         ImageError: a file that cannot be read.
     """
-    grid = Voxels(_angstrom("voxel", voxel, FINEST_ANGSTROM, COARSEST_ANGSTROM), CHANNELS)
-    reaches = _angstrom("reach", reach, 0.0, FARTHEST_ANGSTROM)
+    grid = Voxels(_angstrom("voxel", voxel, _FINEST_ANGSTROM, _COARSEST_ANGSTROM), CHANNELS)
+    reaches = _angstrom("reach", reach, 0.0, _FARTHEST_ANGSTROM)
     wanted = tuple(code.strip().upper() for code in ligands.split("+") if code.strip())
-    cases = [StructureCase(name, file, grid, reaches, wanted) for name, file in _files(root).items()]
-    found = [c for c in cases if c.bound(read_structure(read_bytes(c.file), str(c.file)))]
-    if bare := sorted({c.name for c in cases} - {c.name for c in found}):
-        report(f"{len(bare)} without a ligand, left out: {', '.join(bare[:5])}{' …' if len(bare) > 5 else ''}")
+    named = Structures().named
+    files = by_name(root, named) or by_name(root, named, recursive=True)
+    if not files:
+        raise DataError(
+            f"{root} has no structures", f"{_LAYOUT}; {Structures.title}", "point to the folder that holds them"
+        )
+    cases = [_StructureCase(name, file, grid, reaches, wanted) for name, file in files.items()]
+    found = tuple(c for c in cases if c.bound(read_structure(read_bytes(c.file), str(c.file))))
+    report_left_out(report, files.keys() - {c.name for c in found}, "without a ligand")
     if not found:
-        what = " or ".join(wanted) or f"other than additives, of {FEWEST_ATOMS} heavy atoms or more"
+        what = " or ".join(wanted) or f"other than additives, of {_FEWEST_ATOMS} heavy atoms or more"
         came, fix = f"{len(cases)} structures in {root} and no ligand", "name others: structure:ligands=HEM+ATP"
         raise DataError(came, f"a molecule beside the chains, {what}", fix)
-    return found
-
-
-def _files(root: Path) -> dict[str, Path]:
-    """Structures by their names."""
-    try:
-        inside = sorted(root.iterdir())
-        here = [path for path in inside if _counts(path)]
-        if not here:
-            here = sorted(path for folder in inside if folder.is_dir() for path in folder.iterdir() if _counts(path))
-    except OSError as error:
-        raise DataError(f"{root} cannot be read ({error.strerror})", LAYOUT, "check the path") from error
-    if not here:
-        raise DataError(
-            f"{root} has no structures", f"{LAYOUT}; {Structures.title}", "point to the folder that holds them"
-        )
-    found: dict[str, Path] = {}
-    for path in here:
-        if (other := found.setdefault(stem_of(path), path)) != path:
-            raise DataError(f"{path} and {other} have one name", "one file per name", "remove one")
-    return found
-
-
-def _counts(path: Path) -> bool:
-    return Structures().named(path) and not path.name.startswith(".") and path.is_file()
+    return DataSet(found, voxels=grid)
 
 
 def _angstrom(option: str, text: str, low: float, high: float) -> float:

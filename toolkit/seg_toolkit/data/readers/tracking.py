@@ -8,19 +8,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-from seg_runtime.support.errors import DataError, SegError
+from seg_runtime.support import DataError, SegError, list_files
 
-from ..folder import FolderCase
+from .. import DataSet, Report, report_left_out
+from .pairs import PairCase
 
-TRUTHS = ("GT", "ST")
-FRAME, SEGMENTED = re.compile(r"t(\d{3,})\.tiff?"), re.compile(r"man_seg(\d{3,})\.tiff?")
-LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif, and so on"
+_TRUTHS = ("GT", "ST")
+_FRAME, _SEGMENTED = re.compile(r"t(\d{3,})\.tiff?"), re.compile(r"man_seg(\d{3,})\.tiff?")
+_LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif, and so on"
 
 
-def find_tracking(root: Path, report: Callable[[str], None], truth: str = "GT") -> list[FolderCase]:
+def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
     """The frames that are annotated, of all sequences.
 
     Args:
@@ -32,35 +32,33 @@ def find_tracking(root: Path, report: Callable[[str], None], truth: str = "GT") 
         SegError: another truth.
         DataError: no sequence, no annotated frame, or a volume.
     """
-    if truth not in TRUTHS:
-        raise SegError(f"the reader cell-tracking with truth={truth}", " or ".join(TRUTHS), "choose one")
+    if truth not in _TRUTHS:
+        raise SegError(f"the reader cell-tracking with truth={truth}", " or ".join(_TRUTHS), "choose one")
     places = sorted(root.iterdir()) if root.is_dir() else []
     sequences = [place for place in places if re.fullmatch(r"\d\d", place.name) and place.is_dir()]
     if not sequences:
-        raise DataError(f"{root} has no sequence 01", LAYOUT, "point to the folder of one data set")
-    cases: list[FolderCase] = []
+        raise DataError(f"{root} has no sequence 01", _LAYOUT, "point to the folder of one data set")
+    cases: list[PairCase] = []
     for sequence in sequences:
         cases += _annotated(sequence, root / f"{sequence.name}_{truth}" / "SEG", report)
     if not cases:
         fix = "or --reader cell-tracking:truth=ST where there is silver truth" if truth == "GT" else "unpack it"
-        raise DataError(f"no frame in {root} has a segmentation in *_{truth}/SEG", LAYOUT, fix)
-    return cases
+        raise DataError(f"no frame in {root} has a segmentation in *_{truth}/SEG", _LAYOUT, fix)
+    return DataSet(tuple(cases), instances_only=True)
 
 
-def _annotated(sequence: Path, folder: Path, report: Callable[[str], None]) -> list[FolderCase]:
-    frames, masks = _numbered(sequence, FRAME), _numbered(folder, SEGMENTED)
+def _annotated(sequence: Path, folder: Path, report: Report) -> list[PairCase]:
+    frames, masks = _numbered(sequence, _FRAME), _numbered(folder, _SEGMENTED)
     if not frames:
-        raise DataError(f"{sequence} has no frames", LAYOUT, "unpack them")
+        raise DataError(f"{sequence} has no frames", _LAYOUT, "unpack them")
     if slices := sorted(folder.glob("man_seg_*_*.tif")):
         raise DataError(f"{slices[0]} is a slice of a volume", "sequences of images", "choose a data set in 2-D")
     if not masks:
         report(f"{sequence.name} has no segmentation in {folder.parent.name}, left out")
-    if odd := sorted(masks.keys() - frames.keys()):
-        report(f"{len(odd)} in {folder} without a frame, left out: {', '.join(masks[n].name for n in odd[:5])}")
+    report_left_out(report, (masks[n].name for n in masks.keys() - frames.keys()), f"in {folder} without a frame")
     both = sorted(masks.keys() & frames.keys())
-    return [FolderCase(f"{sequence.name}_{frames[n].stem}", frames[n], None, masks[n]) for n in both]
+    return [PairCase(f"{sequence.name}_{frames[n].stem}", frames[n], None, masks[n]) for n in both]
 
 
 def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {int(match[1]): file for file in files if (match := pattern.fullmatch(file.name))}
+    return {int(match[1]): file for file in list_files(folder) if (match := pattern.fullmatch(file.name))}

@@ -1,60 +1,120 @@
-"""The aim of a segmentation: cross-entropy and Dice to lower, Dice to score by."""
+"""The objective of labels: cross-entropy and Dice to lower, Dice to score by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline import Array
+from seg_runtime.model import LabelSpec
 from torch import Tensor
 
-from ...data.case import Example
-from ...data.folder import ClassValues
-from ...evaluation.metrics import confusion, dice, summary
-from ..loss import dice_loss, weighted_cross_entropy
-from ..pictures import preview
-from .aim import Aim, Judged
+from ...data import (
+    LABELS,
+    ClassValues,
+    DataSet,
+    Example,
+    Report,
+    border_term,
+    split_touching,
+    warp,
+    weight_map,
+)
+from ...evaluation import confusion, dice, label_summary
+from ...options import TrainOptions
+from ...planning import (
+    DataStatistics,
+    choose_augmentation,
+    choose_balance,
+    choose_channels,
+    choose_class_weights,
+    choose_geometry,
+    choose_intensity,
+    coded,
+)
+from ..losses import dice_loss, weighted_cross_entropy
+from ..pictures import label_preview
+from .objective import Choices, Objective, ScoredCase
+
+_SIGMA_PX = 5.0  # width of the border term, as in the paper
 
 
-class LabelAim(Aim):
+class LabelObjective(Objective):
     """Labels of the right class."""
 
+    Spec = LabelSpec
+    truth = LABELS
+    options = ("classes", "codes", "class_weights", "border_weight", "balance", "dice_weight", "empty_dice", "metrics")
     key = "dice"
     title = "Dice"
 
-    def __init__(
-        self, contract: Contract, classes: Sequence[ClassValues], dice_weight: float = 1.0, empty_dice: str = "skip"
-    ) -> None:
-        """Set it up.
+    @classmethod
+    def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
+        """The classes that are named or found, with their codes."""
+        found = ClassValues.parse(options.classes) if options.classes else ClassValues.infer(data.mask_values())
+        infos = coded([entry.info for entry in found], options.codes)
+        return tuple(replace(entry, info=info) for entry, info in zip(found, infos, strict=True))
 
-        Args:
-            contract: of the model.
-            classes: with their mask values.
-            dice_weight: factor of the Dice term beside the cross-entropy.
-            empty_dice: of `metrics.EMPTY_DICE`.
-        """
-        super().__init__(contract, classes)
-        self.dice_weight, self.empty_dice = dice_weight, empty_dice
+    @classmethod
+    def choose(
+        cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
+    ) -> Choices:
+        """Every choice that the data decides unless an option does, each said with its reason."""
+        channels, why = choose_channels(statistics, options.channels)
+        say(f"channels: {channels} ({why})")
+        intensity, why = choose_intensity(training, channels, options.intensity)
+        say(f"intensity: {intensity.method} ({why})")
+        geometry, why = choose_geometry(training, options.geometry)
+        say(f"geometry: {geometry} ({why})")
+        weights, why = choose_class_weights(training, options.class_weights)
+        say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
+        border, why = _border_weight(options.border_weight, statistics.data.instances_only)
+        say(f"border weight: {border:g} ({why})")
+        balance, why = choose_balance(training, options.balance)
+        say(f"balanced windows: {balance:.0%} ({why})")
+        augment, why = choose_augmentation(intensity, options.augment)
+        say(f"augmentation: {augment} ({why})")
+        return Choices(
+            channels=channels, intensity=intensity, geometry=geometry, augment=augment,
+            answer=cls.Spec(tuple(entry.info for entry in statistics.classes)),
+            class_weights=weights, border_weight=border, balance=balance, scarce=training.scarce_classes,
+        )  # fmt: skip
+
+    def target(self, example: Example) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Class indices `(*spatial)`; weights by class, and higher in the gaps between cells."""
+        labels, instances = example.labels, example.instances
+        border: NDArray[np.float64] | float = 0.0
+        if self.settings.border_weight:
+            cells = split_touching(labels) if instances is None else instances
+            border = border_term(cells, self.settings.border_weight, _SIGMA_PX)
+            if instances is None:
+                labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
+        weights = weight_map(labels, self.settings.class_weights, w0=0.0) + border
+        return labels, weights.astype(np.float32)
+
+    def target_window(self, target: NDArray[np.uint8], where: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Class indices `(*output_shape)`."""
+        return warp(target[..., None], where, 0)[..., 0].astype(np.int64)
 
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Weighted cross-entropy and Dice; truth is `(N, *spatial)` int64."""
         loss = weighted_cross_entropy(answer, truth, weights)
-        if self.dice_weight:
-            loss = loss + self.dice_weight * dice_loss(answer, truth, known=weights > 0)
+        if self.settings.dice_weight:
+            loss = loss + self.settings.dice_weight * dice_loss(answer, truth, known=weights > 0)
         return loss
 
-    def compare(self, name: str, example: Example, answer: Array) -> Judged:
-        """Figures are counts `(K, K)`; pixels that nobody annotated are not counted."""
+    def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
+        """Figures are counts `(K, K)`, without pixels that are not annotated."""
         known = slice(None) if example.known is None else example.known
         counts = confusion(example.labels[known], answer[known], len(self.classes))
-        return Judged(name, example.image, example.labels, answer, counts, float(np.nanmean(dice(counts))), example)
+        return ScoredCase(name, example.image, example.labels, answer, counts, float(np.nanmean(dice(counts))), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
-        """See `metrics.summary`."""
-        return summary(figures, [c.info.name for c in self.classes], self.empty_dice)
+        """See `metrics.label_summary`."""
+        return label_summary(figures, [c.info.name for c in self.classes], self.settings.empty_dice)
 
     def table(self, result: dict[str, Any]) -> str:
         """A line for each class."""
@@ -65,13 +125,22 @@ class LabelAim(Aim):
             numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
             lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
         whole = [key for key in result if key not in ("images", "mean_dice", "classes", "pixel_error")]
-        told = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
-        lines.append(f"{', '.join(told).replace('_', ' ')}, mean over {result['images']} images")
+        scores = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
+        lines.append(f"{', '.join(scores).replace('_', ' ')}, mean over {result['images']} images")
         return "\n".join(lines)
 
-    def preview(self, cases: Sequence[Judged]) -> Image.Image:
-        """See `picture.preview`."""
-        return preview([(j.name, j.image, j.truth, j.answer, j.score) for j in cases], self.contract.classes)
+    def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
+        """See `pictures.label_preview`."""
+        return label_preview([(c.name, c.image, c.truth, c.answer, c.score) for c in cases], self.contract.classes)
+
+
+def _border_weight(option: float | None, instances_only: bool) -> tuple[float, str]:
+    """Height w0 of the weight map's border term, and why."""
+    if option is not None:
+        return option, "as asked"
+    if instances_only:
+        return 10.0, "there are only instances, so the gaps between them are what matters"
+    return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"
 
 
 def _number(value: float | None) -> str:

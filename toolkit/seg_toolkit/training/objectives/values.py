@@ -1,68 +1,113 @@
-"""The aim of a regression: L1, L2 or SSIM to lower, PSNR to score by, MAE, RMSE and SSIM beside it."""
+"""The objective of values: L1, L2 or SSIM to lower, PSNR to score by, MAE, RMSE and SSIM beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.model.answer import ValueSpec
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline import Array
-from seg_runtime.support.errors import SegError
+from seg_runtime.answers import Values
+from seg_runtime.model import Contract, OutputInfo, ValueSpec
+from seg_runtime.support import DataError, SegError
 from torch import Tensor
 
-from ...data.case import Example
-from ...evaluation.value_metrics import METRICS, scores
+from ...data import VALUES, ClassValues, DataSet, Example, Report, warp
+from ...evaluation import VALUE_METRICS, or_none, value_scores
+from ...options import Settings, TrainOptions
+from ...planning import DataStatistics, choose_augmentation, choose_channels, choose_intensity, choose_outputs
+from ..losses import SSIM_REACH_PX, VALUE_LOSSES
 from ..pictures import value_preview
-from ..value_loss import LOSSES, REACH_PX
-from .aim import Aim, Judged
+from .objective import Choices, Objective, ScoredCase
+
+_LOSS = "l1"
 
 
-class ValueAim(Aim):
+class ValueObjective(Objective):
     """Values near those of the targets.
 
-    PSNR chooses: it is the mean squared error on a scale that outputs of any unit share.
+    PSNR chooses the best checkpoint: it is the mean squared error on a scale that outputs of any unit share.
     """
 
+    Spec = ValueSpec
+    truth = VALUES
+    options = ("outputs", "loss")
+    importable = False
+    on_pixels = True
     key = "psnr"
     title = "PSNR in dB"
-    LOSS: ClassVar[str] = "l1"
 
-    def __init__(self, contract: Contract, loss: str = LOSS) -> None:
+    def __init__(
+        self, contract: Contract, classes: Sequence[ClassValues] = (), settings: Settings | None = None
+    ) -> None:
         """Set it up.
-
-        Args:
-            contract: of the model.
-            loss: of `LOSSES`, or a sum of them such as `l1+ssim`.
 
         Raises:
             SegError: an unknown loss, one twice, or windows too small for SSIM.
         """
-        super().__init__(contract)
+        super().__init__(contract, classes, settings)
         assert isinstance(contract.answer, ValueSpec)
         self.outputs = contract.answer.outputs
+        loss = self.settings.loss or _LOSS
         names = loss.split("+")
-        if not set(names) <= LOSSES.keys() or len(set(names)) < len(names):
-            raise SegError(f"--loss {loss}", f"{', '.join(LOSSES)}, or a sum such as l1+ssim", "choose one")
-        least = 2 * REACH_PX + 1
-        if "ssim" in names and min(contract.geometry.output_shape) < least:
-            came = f"--loss {loss} and an output window of {min(contract.geometry.output_shape)} px"
+        if not set(names) <= VALUE_LOSSES.keys() or len(set(names)) < len(names):
+            raise SegError(f"--loss {loss}", f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim", "choose one")
+        least, side = 2 * SSIM_REACH_PX + 1, min(contract.geometry.output_shape)
+        if "ssim" in names and side < least:
+            came = f"--loss {loss} and an output window of {side} px"
             raise SegError(came, f"{least} px or more", "take a larger --input-size, or another loss")
-        self._terms = [LOSSES[name] for name in names]
+        self._terms = [VALUE_LOSSES[name] for name in names]
+        ranges = [(o.offset / (o.high - o.low), o.scale / (o.high - o.low)) for o in self.outputs]
+        self._to_range = tuple(zip(*ranges, strict=True))
+
+    @classmethod
+    def choose(
+        cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
+    ) -> Choices:
+        """Every choice that the data decides unless an option does, each said with its reason."""
+        channels, why = choose_channels(statistics, options.channels)
+        say(f"channels: {channels} ({why})")
+        auto = options.intensity == "auto"
+        intensity, why = choose_intensity(training, channels, "standardize" if auto else options.intensity)
+        say(f"intensity: {intensity.method} ({'values follow from grey values, whose scale is kept' if auto else why})")
+        targets = [case.targets for case in training.cases if case.targets]
+        outputs = choose_outputs(targets, statistics.data.outputs, options.outputs)
+        say(f"outputs: {_described(outputs)}")
+        augment, why = choose_augmentation(None, options.augment)
+        say(f"augmentation: {augment} ({why})")
+        why = "as asked" if options.loss else "it follows the median, so that single bright pixels do not dominate"
+        loss = options.loss or _LOSS
+        say(f"loss: {loss} ({why})")
+        return Choices(
+            channels=channels,
+            intensity=intensity,
+            geometry="tile",
+            answer=cls.Spec(outputs),
+            augment=augment,
+            loss=loss,
+        )
+
+    def target(self, example: Example) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Targets `(*spatial, K)` in the network's units; every pixel counts the same."""
+        assert example.targets is not None
+        return Values(self.contract).to_network(example.targets), np.ones(example.targets.shape[:-1], np.float32)
+
+    def target_window(self, target: NDArray[np.float32], where: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Values `(K, *output_shape)`."""
+        return np.ascontiguousarray(np.moveaxis(warp(target, where, 3), -1, 0))
 
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Sum of the terms; truth is `(N, K, *spatial)` float32 in the network's units."""
-        first, *others = (term(answer, truth, weights, self.outputs) for term in self._terms)
+        first, *others = (term(answer, truth, weights, *self._to_range) for term in self._terms)
         return sum(others, first)
 
-    def compare(self, name: str, example: Example, answer: Array) -> Judged:
-        """Figures are `value_metrics.scores`."""
+    def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
+        """Figures are `metrics.value_scores`."""
         assert example.targets is not None
         truth = np.moveaxis(example.targets, -1, 0)
-        figures = scores(truth, answer, self.outputs)
-        return Judged(name, example.image, truth, answer, figures, float(np.mean(figures["psnr"])), example)
+        figures = value_scores(truth, answer, [o.high - o.low for o in self.outputs])
+        return ScoredCase(name, example.image, truth, answer, figures, float(np.mean(figures["psnr"])), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
         """`{"images": n, "mean_psnr": dB, "mean_ssim": s, "outputs": [{"name", "unit", "mae", "rmse", "psnr", "ssim"}, …]}`.
@@ -70,12 +115,12 @@ class ValueAim(Aim):
         Means over images, each counting the same; MAE and RMSE are in the output's unit. SSIM of images that are smaller
         than its window is None.
         """
-        means = {metric: np.mean([f[metric] for f in figures], axis=0) for metric in METRICS}
+        means = {metric: np.mean([f[metric] for f in figures], axis=0) for metric in VALUE_METRICS}
         outputs = [
-            {"name": o.name, "unit": o.unit, **{m: _number(means[m][i]) for m in METRICS}}
+            {"name": o.name, "unit": o.unit, **{m: or_none(means[m][i]) for m in VALUE_METRICS}}
             for i, o in enumerate(self.outputs)
         ]
-        whole = {f"mean_{m}": _number(means[m].mean()) for m in ("psnr", "ssim")}
+        whole = {f"mean_{m}": or_none(means[m].mean()) for m in ("psnr", "ssim")}
         return {"images": len(figures), **whole, "outputs": outputs}
 
     def table(self, result: dict[str, Any]) -> str:
@@ -88,10 +133,28 @@ class ValueAim(Aim):
         lines.append(f"mean over {result['images']} images")
         return "\n".join(lines)
 
-    def preview(self, cases: Sequence[Judged]) -> Image.Image:
-        """See `picture.value_preview`."""
-        return value_preview([(j.name, j.image, j.truth, j.answer, j.figures["psnr"]) for j in cases], self.outputs)
+    def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
+        """See `pictures.value_preview`."""
+        shown = [(c.name, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases]
+        return value_preview(shown, [o.name for o in self.outputs])
+
+    def check_data(self, data: DataSet) -> None:
+        """Refuse a data set that cannot score the model: also one with another number of values a pixel."""
+        super().check_data(data)
+        if len(data.outputs) != len(self.outputs):
+            came, wanted = (
+                f"DATA has {_values(data.outputs)} as its truth",
+                f"{_values(self.outputs)} as the model answers",
+            )
+            raise DataError(came, wanted, "choose another --reader")
 
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _described(outputs: Sequence[OutputInfo]) -> str:
+    return ", ".join(
+        f"{o.name} {o.low:.4g} to {o.high:.4g}{f' {o.unit}' if o.unit else ''} (mean {o.offset:.4g}, spread {o.scale:.4g})"
+        for o in outputs
+    )
+
+
+def _values(outputs: Sequence[object]) -> str:
+    return f"{len(outputs)} value{'s'[: len(outputs) > 1]} a pixel"

@@ -1,0 +1,82 @@
+"""Real images: of a data set as the checkpoint was trained on, or of any folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from seg_runtime import Array, Contract, DataError
+from seg_runtime.formats import image_files, whole_image
+from seg_runtime.pipeline import fitted
+from seg_toolkit.data import Case, ClassValues
+from seg_toolkit.data.readers import PAIRS, read_data_set
+
+from .proof import Picture
+
+OPEN = (PAIRS, "channels")
+"""Readers whose images may lie in a folder without any truth."""
+
+
+@dataclass(frozen=True)
+class _OfDataSet(Picture):
+    name: str
+    source: Case
+    classes: Sequence[ClassValues]
+
+    def whole(self, contract: Contract) -> Array:
+        return fitted(self.source.image(), contract, self.name)
+
+    def with_truth(self, contract: Contract) -> tuple[Array, NDArray[np.uint8] | None]:
+        example = self.source.read(self.classes)
+        return fitted(example.image, contract, self.name), example.labels
+
+
+@dataclass(frozen=True)
+class _OfFolder(Picture):
+    name: str
+    source: tuple[Path, ...]
+
+    def whole(self, contract: Contract) -> Array:
+        return fitted(whole_image(self.source, contract), contract, self.name)
+
+
+def pictures(
+    folder: Path, contract: Contract, reader: str = PAIRS, classes: Sequence[ClassValues] = (), option: str = "",
+) -> Sequence[Picture]:  # fmt: skip
+    """All images of a folder, sorted by name.
+
+    A folder in the layout of the checkpoint's reader is such a data set: its cases are taken, with their truth. Any other is
+    a folder of images, in itself or in its subfolder `images`.
+
+    Args:
+        folder: to look into.
+        contract: of the checkpoint.
+        reader: of the checkpoint, so that truth means what it meant in training.
+        classes: of the checkpoint, to read masks.
+        option: that named the folder, for errors.
+
+    Raises:
+        DataError: no such folder, or neither.
+        ImageError: a case that lacks a channel.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{option} {folder} is no folder".lstrip(), "a folder of images", "check the path")
+    name, no_data_set = reader.partition(":")[0], ""
+    if name not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
+        try:
+            found = read_data_set(reader, folder, lambda note: None)
+            return [_OfDataSet(case.name, case, classes) for case in found.cases]
+        except DataError as error:
+            if name in OPEN:
+                raise
+            no_data_set = error.came
+    try:
+        return [_OfFolder(str(files[0]), files) for files in image_files(folder, contract)]
+    except DataError as error:
+        if not no_data_set:
+            raise
+        wanted = f"a data set of the reader {reader}, or images"
+        raise DataError(f"{error.came}, and {no_data_set}", wanted, "check the path") from error

@@ -1,0 +1,50 @@
+"""The steps that prove what others made."""
+
+from __future__ import annotations
+
+from ..proof import compare, logits_of
+from .step import Request, State, Step
+
+
+class TorchParity(Step):
+    """Compare the graph with the torch model."""
+
+    def apply(self, state: State) -> None:
+        """Keep the figures.
+
+        Raises:
+            ParityError: they differ by more than an export may.
+        """
+        samples, images = state.samples, "real" if state.request.images else "generated"
+        torch = (state.reference(window)[0] for window in samples)
+        total = len(samples)
+        parity = compare(
+            torch, logits_of(state.session, samples), state.contract,
+            lambda done: state.progress("comparing windows", done, total),
+        )  # fmt: skip
+        state.note(parity={**parity.as_dict(), "images": images})
+        state.request.watching.report(parity.table("ONNX fp32"), state.contract)
+        parity.require("the ONNX model")
+
+
+class Proven(Step):
+    """A step of another package, whose outcome is proven against the graph before it.
+
+    Attributes:
+        name: of the step.
+        step: itself.
+    """
+
+    def __init__(self, name: str, step: Step) -> None:
+        self.name, self.step = name, step
+
+    def check(self, request: Request) -> None:
+        """As the step does."""
+        self.step.check(request)
+
+    def apply(self, state: State) -> None:
+        """Let the step work, and compare."""
+        before = state.session
+        self.step.apply(state)
+        state.change(state.graph, state.contract)  # the step may have changed the graph in place
+        state.prove(before, self.name, f"the file after the step {self.name}", f"leave out --step {self.name}")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from seg_runtime.model import ClassInfo
+from seg_runtime.support import DataError
+from seg_toolkit.data import ClassValues, to_labels
+
+from tests.support.folders import TWO
+
+
+def test_listed_classes() -> None:
+    ground, cell = ClassValues.parse("background=0,cell=255#ff8800")
+    assert ground.info == ClassInfo("background", (0, 0, 0))
+    assert cell.info == ClassInfo("cell", (255, 136, 0))
+    assert (ground.values, cell.values) == ((0,), (255,))
+
+
+def test_several_values_of_one_class() -> None:
+    classes = ClassValues.parse("membrane=0+32+64, cell=255")
+    mask = np.array([[0, 32], [64, 255]])
+    np.testing.assert_array_equal(to_labels(mask, classes, "m"), [[0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a=0", "a", "a=0,b", "a=0,b=x", "a=0,=1", "a=0,b=0", "a=0,a=1", "a=0,b=1#zz", "a=0,b=1+", "a=0+0,b=1"]
+)
+def test_malformed_classes_are_refused(text: str) -> None:
+    with pytest.raises(DataError, match="--classes"):
+        ClassValues.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 255], [0, 255]), ([0], [0, 1]), ([255], [0, 255]), ([0, 1], [0, 1]), ([0, 1, 2, 3], [0, 1, 2, 3])],
+)
+def test_classes_from_the_values(values: list[int], expected: list[int]) -> None:
+    assert [c.values[0] for c in ClassValues.infer(dict.fromkeys(values, "a.png"))] == expected
+
+
+def test_unknown_values_hold_the_option_to_give() -> None:
+    with pytest.raises(DataError, match="--classes background=0,class1=32,class2=191"):
+        ClassValues.infer({0: "a.png", 32: "a.png", 191: "b.png"})
+
+
+def test_a_gap_in_the_indices_names_the_file() -> None:
+    with pytest.raises(DataError, match=r"7 in odd\.png"):
+        ClassValues.infer({0: "a.png", 1: "a.png", 7: "masks/odd.png"})
+
+
+def test_stray_value_names_file_and_value() -> None:
+    with pytest.raises(DataError, match=r"masks/a1\.png holds the value 7 in 2 px") as caught:
+        to_labels(np.array([[0, 7], [7, 255]]), TWO, "masks/a1.png")
+    assert "cell=255" in str(caught.value)
+
+
+def test_labels_are_class_indices() -> None:
+    labels = to_labels(np.array([[0, 255]]), TWO, "m")
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == [[0, 1]]
+
+
+def test_default_colours_differ() -> None:
+    many = ClassValues.infer(dict.fromkeys(range(20), "a.png"))
+    assert len({entry.info.color for entry in many}) == 20

@@ -1,0 +1,196 @@
+"""`--metrics` and `--tta` of seg-train, from the command line to the table and the JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seg_export.pipeline import export, write
+from seg_runtime import Segmenter
+from seg_runtime.support.errors import SegError
+from seg_toolkit.checkpoints import load, save
+from seg_toolkit.data import Augmentation
+from seg_toolkit.evaluation import Measure, confusion, label_summary, with_measures
+
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, cases_of, write_pairs
+from tests.support.images import put
+
+WITHOUT = """
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == {package!r} else find(name, *rest))
+from seg_toolkit.cli import main
+main()
+"""
+TILE = ["--width", "2", "--depth", "1", "--input-size", "28", "--workers", "0", "--device", "cpu", "--steps", "1"]
+
+
+def test_what_is_asked_for() -> None:
+    assert Measure.parse("hd95, surface-dice=2.50,rand,voi") == (
+        Measure("hd95"),
+        Measure("surface-dice", 2.5),
+        Measure("rand"),
+        Measure("voi"),
+    )
+    assert [measure.text for measure in Measure.parse("surface-dice=2.0,surface-dice=0")] == [
+        "surface-dice=2",
+        "surface-dice=0",
+    ]
+    assert Measure.parse("none") == Measure.parse("") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hd96", "hd95, surface-dice=PX, rand, voi"),
+        ("hd95,", "surface-dice=PX"),
+        ("hd95=2", "surface-dice=PX"),
+        ("surface-dice", "surface-dice=PX"),
+        ("surface-dice=", "a tolerance in px"),
+        ("surface-dice=-1", "a tolerance in px"),
+        ("surface-dice=inf", "a tolerance in px"),
+        ("surface-dice=nan", "a tolerance in px"),
+        ("rand,rand", "rand twice"),
+        ("surface-dice=2,surface-dice=2.0", "surface-dice=2 twice"),
+        ("none,rand", "surface-dice=PX"),
+    ],
+)
+def test_odd_measures_are_refused(text: str, words: str) -> None:
+    with pytest.raises(SegError, match=words):
+        Measure.parse(text)
+
+
+def test_means_over_images_count_where_there_is_something() -> None:
+    rows = [
+        {"hd95": np.array([1.0, np.nan]), "rand": np.array([0.5])},
+        {"hd95": np.array([2.0, np.nan]), "rand": np.array([np.nan])},
+    ]
+    counts = [np.array([[8, 0], [0, 0]])] * 2
+    full = with_measures(label_summary(counts, ["ground", "cell"]), rows)
+    assert [entry["hd95"] for entry in full["classes"]] == [1.5, None]
+    assert full["rand"] == 0.5
+    json.dumps(full, allow_nan=False)
+
+
+@pytest.fixture
+def constant(tmp_path: Path) -> Path:
+    """A model that calls everything a cell."""
+    path = tmp_path / "constant.pt"
+    assert seg_train(write_pairs(tmp_path / "pairs"), "-o", path, *TILE).exit_code == 0
+    checkpoint = load(path)
+    for value in checkpoint.state.values():
+        value.zero_()
+    checkpoint.state["head.bias"][1] = 1.0
+    save(checkpoint, path)
+    return path
+
+
+def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
+    """Two halves with a membrane between, and a model that merges them into one that fills the picture of 30×40 px."""
+    mask = np.full((30, 40), 255, np.uint8)
+    mask[:, 19:21] = 0
+    put(tmp_path / "data" / "images" / "a.png", mask)
+    put(tmp_path / "data" / "masks" / "a.png", mask)
+    words = ["--evaluate", constant, tmp_path / "data", "--json", tmp_path / "s.json"]
+    done = seg_train(*words, "--metrics", "hd95,surface-dice=1,rand,voi")
+    assert done.exit_code == 0, done.output
+    scores = json.loads((tmp_path / "s.json").read_text())
+    pairs = 570 * 569, 1140 * 1139  # of a half's px, and of both
+    assert scores["rand"] == pytest.approx(1 - 2 * 2 * pairs[0] / (2 * pairs[0] + pairs[1]))
+    assert (scores["voi"], scores["voi split"], scores["voi merge"]) == pytest.approx((1, 0, 1))
+    ground, cell = scores["classes"]
+    assert (ground["hd95"], ground["surface-dice=1"]) == (50, 0)  # nothing of it was found: the diagonal
+    assert cell["hd95"] > 5
+    assert 0.5 < cell["surface-dice=1"] < 1
+    assert scores["tta"] is False
+    table = done.stdout.splitlines()
+    assert table[0].split() == ["class", "Dice", "IoU", "hd95", "surface-dice=1"]
+    assert table[1].split()[-2:] == ["50.0000", "0.0000"]
+    assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 images" in table[3]
+
+
+def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> None:
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    done = seg_train(data, "-o", out, *SMALL, "--steps", "1", "--metrics", "surface-dice=2.0")
+    assert done.exit_code == 0, done.output
+    assert "surface-dice" not in done.stdout  # training itself is judged by Dice
+    assert load(out).contract.provenance["settings"]["metrics"] == "surface-dice=2"
+    assert "surface-dice=2" in seg_train("--evaluate", out, data).stdout
+    assert "surface-dice" not in seg_train("--evaluate", out, data, "--metrics", "none").stdout
+    other = seg_train("--evaluate", out, data, "--metrics", "rand").stdout
+    assert "rand" in other
+    assert "surface-dice" not in other
+
+
+@pytest.mark.parametrize("evaluate", [True, False])
+def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate: bool) -> None:
+    words = ["--evaluate", constant] if evaluate else ["-o", tmp_path / "new.pt", *TILE]
+    done = seg_train(tmp_path / "pairs", *words, "--metrics", "warping")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith("error: --metrics warping; wanted hd95, surface-dice=PX, rand, voi")
+    assert not (tmp_path / "new.pt").exists()
+
+
+@pytest.mark.parametrize(("metric", "package"), [("hd95", "surface_distance"), ("rand", "skimage")])
+def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metric: str, package: str) -> None:
+    """In a process in which Python cannot find it."""
+    code = WITHOUT.format(package=package)
+    words = ["--evaluate", str(constant), str(tmp_path / "pairs"), "--metrics", metric]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert (
+        done.stderr == f"error: {package} not installed; wanted the extra 'metrics': pip install 'seg-edge[metrics]'\n"
+    )
+
+
+def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
+    """A random network and its file, by seg-train --tta and by Segmenter(tta=True): the same pixels, hence the same scores."""
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    assert seg_train(data, "-o", out, *TILE).exit_code == 0
+    scores = {}
+    for words in ([], ["--tta"]):
+        done = seg_train("--evaluate", out, data, *words, "--json", tmp_path / "s.json")
+        assert done.exit_code == 0, done.output
+        scores[bool(words)] = json.loads((tmp_path / "s.json").read_text())
+    assert (scores[False]["tta"], scores[True]["tta"]) == (False, True)
+    assert scores[False]["pixel_error"] != scores[True]["pixel_error"]
+    checkpoint = load(out)
+    write(export(checkpoint), tmp_path / "m.onnx")
+    counts = []
+    with Segmenter(tmp_path / "m.onnx", provider="cpu", tta=True) as segmenter:
+        for case in cases_of("pairs", data, print):
+            example = case.read(checkpoint.classes)
+            counts.append(confusion(example.labels, segmenter(example.image).labels, 2))
+    wanted = label_summary(counts, ["background", "foreground"])
+    assert scores[True]["pixel_error"] == pytest.approx(wanted["pixel_error"], abs=1e-3)
+    assert scores[True]["mean_dice"] == pytest.approx(wanted["mean_dice"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("augment", "turns"),
+    [
+        ("slight", True), ("wide", True), ("none", False), ("none,flips=square", True), ("none,flips=all", False), ("slight,flips=none", False), ("slight,flips=horizontal", True),
+        ("slight,rotation=10,flips=horizontal", False), ("slight,rotation=10", False), ("slight,rotation=90", True),
+    ],
+)  # fmt: skip
+def test_which_augmentation_shows_pictures_every_way_up(augment: str, turns: bool) -> None:
+    assert Augmentation.parse(augment).every_way_up is turns
+
+
+def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    assert seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal").exit_code == 0
+    done = seg_train("--evaluate", out, data, "--tta")
+    assert done.exit_code == 1
+    assert "stay upright" in done.stderr
+
+
+def test_tta_belongs_to_evaluate(tmp_path: Path) -> None:
+    done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *TILE, "--tta")
+    assert done.exit_code == 1
+    assert "--tta needs --evaluate" in done.stderr

@@ -1,0 +1,61 @@
+"""Networks by name: built from options and from what a checkpoint holds, and the options that each takes."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from seg_runtime.support import ModelError
+from seg_toolkit.checkpoints import load
+from seg_toolkit.networks import NETWORKS, build
+from seg_toolkit.options import TrainOptions, option_fields
+
+from tests.support.commands import seg_train
+from tests.support.folders import SMALL, write_pairs
+
+
+@pytest.mark.parametrize("kind", NETWORKS.names())
+def test_a_network_takes_the_options_that_it_names(kind: str) -> None:
+    network = NETWORKS.get(kind)
+    arguments = set(inspect.signature(network).parameters) - {"in_channels", "classes"}
+    assert arguments == set(network.options)
+    assert arguments <= {field.name for field in option_fields(TrainOptions, "network").values()}
+
+
+@pytest.mark.parametrize("kind", NETWORKS.names())
+def test_a_network_is_rebuilt_from_its_description(kind: str) -> None:
+    network = NETWORKS.get(kind)(in_channels=1, classes=3, width=2)
+    assert build(network.described).described == network.described
+    assert network.described["kind"] == kind
+
+
+@pytest.mark.parametrize("arguments", [{"kind": "vnet"}, {"in_channels": 1, "classes": 2}])
+def test_an_unknown_kind_is_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match=r"'vnet'|None"):
+        build(arguments)
+
+
+def test_an_unknown_network_names_the_known_ones(tmp_path: Path) -> None:
+    told = seg_train(write_pairs(tmp_path), "--network", "vnet", "-o", tmp_path / "m.pt")
+    assert told.exit_code == 1
+    assert "unknown network 'vnet'; wanted unet, attention, multiscale, ternaus, unet3d" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "ignored"),
+    [
+        (["--network", "ternaus", "--skip", "resize", "--margin", "0", "--input-size", "64"], ["--skip"]),
+        (["--network", "attention", "--skip", "resize", "--norm", "batch"], ["--skip"]),
+        (["--network", "unet", "--skip", "resize", "--norm", "batch"], []),
+    ],
+)
+def test_options_that_the_network_does_not_take_get_a_note(
+    tmp_path: Path, words: list[str], ignored: list[str]
+) -> None:
+    out = tmp_path / "m.pt"
+    told = seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1", "--dropout", "0.1", *words)
+    assert told.exit_code == 0, told.stderr
+    notes = [line for line in told.stderr.splitlines() if line.startswith("note: ")]
+    assert notes == [f"note: {option} is ignored: this network does not take it." for option in ignored]
+    assert load(out).network["kind"] == words[1]

@@ -1,0 +1,84 @@
+"""Readers by name. Each takes the folder of a data set in its public layout and returns a DataSet.
+
+Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test`, as `split` is its first option. They are
+the reader's keyword arguments. Every reader of masks also takes `ring`, see `ring.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from seg_runtime.support import Registry, SegError
+
+from .. import DataSet, Report, with_ring
+from .channels import find_channels
+from .isic import find_isic
+from .pairs import find_pairs
+from .pets import find_pets
+from .siim import find_siim
+from .stacks import find_stacks
+from .structure import find_structures
+from .targets import find_targets
+from .tracking import find_tracking
+from .volumes import find_brats, find_decathlon, find_sparse
+
+Reader = Callable[..., DataSet]
+"""Takes the folder, a `Report` and its options, which are texts; raises DataError for a folder in another layout."""
+
+PAIRS, STRUCTURE = "pairs", "structure"
+READERS: Registry[Reader] = Registry(
+    "seg_edge.readers",
+    "reader",
+    {
+        PAIRS: find_pairs,
+        "brats": find_brats,
+        "cell-tracking": find_tracking,
+        "channels": find_channels,
+        "isbi2012": find_stacks,
+        "isic": find_isic,
+        "nifti": find_decathlon,
+        "pets": find_pets,
+        "siim": find_siim,
+        "sparse": find_sparse,
+        STRUCTURE: find_structures,
+        "targets": find_targets,
+    },
+)
+
+
+def read_data_set(reader: str, root: Path, report: Report) -> DataSet:
+    """A data set, its cases sorted by name.
+
+    Args:
+        reader: `NAME` or `NAME:OPTION=VALUE,…`.
+        root: the data set's folder.
+        report: told about files that match nothing.
+
+    Raises:
+        SegError: an unknown reader or option, or a ring where the truth is not a mask.
+        DataError: `root` is not in the reader's layout; says what was looked for.
+    """
+    name, _, text = reader.partition(":")
+    find = READERS.get(name, "choose one for --reader")
+    options = _options(reader, text, find)
+    ring = options.pop("ring", None)
+    found = find(root, report, **options)
+    found = replace(found, cases=tuple(sorted(found.cases, key=lambda case: case.name)), reader=reader)
+    return found if ring is None else with_ring(found, ring)
+
+
+def _options(reader: str, text: str, find: Reader) -> dict[str, str]:
+    """`a=1,b=2` as keyword arguments of a reader; a value alone is that of its first."""
+    known = [*list(inspect.signature(find).parameters)[2:], "ring"]
+    options: dict[str, str] = {}
+    for part in text.split(",") if text else ():
+        key, equals, value = part.partition("=")
+        if not equals and len(known) > 1:
+            key, value = known[0], part
+        if key not in known or key in options:
+            raise SegError(f"--reader {reader}", f"options of it, each once: {', '.join(known)}", "NAME:OPTION=VALUE")
+        options[key] = value
+    return options

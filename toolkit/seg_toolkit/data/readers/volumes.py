@@ -1,0 +1,227 @@
+"""Readers of volumes, NIfTI files or TIFF stacks: BraTS, the Medical Segmentation Decathlon, and volumes annotated in part.
+
+brats     CASE/CASE_flair.nii.gz, _t1, _t1ce, _t2 and _seg, all on one grid
+nifti     imagesTr/NAME.nii.gz, labelsTr/NAME.nii.gz and dataset.json, as the Decathlon lays them out
+sparse    images/NAME with labels/NAME, after Çiçek et al. 2016 (arXiv 1606.06650): where the labels hold 255, or the
+          value given as `--reader sparse:unknown=VALUE`, nothing is annotated; those voxels have weight 0 in training
+          and are not counted in scores
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from seg_runtime.formats import FORMATS, Place, ReadOptions, read_bytes
+from seg_runtime.support import DataError
+
+from .. import (
+    Case,
+    ClassValues,
+    DataSet,
+    Example,
+    Report,
+    by_name,
+    matched,
+    parse_channels,
+    report_left_out,
+    sized,
+    to_integers,
+    to_labels,
+)
+
+_SCANS = ("flair", "t1", "t1ce", "t2")  # the order of the channels
+_BRATS = f"DATA/CASE/CASE_SCAN.nii.gz with SCAN {', '.join(_SCANS)} and seg"
+_DECATHLON = "DATA/imagesTr/NAME.nii.gz with DATA/labelsTr/NAME.nii.gz"
+_SPARSE = "DATA/images/NAME.nii.gz or NAME.tif with DATA/labels of the same names"
+
+
+_is_volume = FORMATS.get("nifti").named
+
+
+def _is_volume_or_stack(path: Path) -> bool:
+    return _is_volume(path) or path.suffix.lower() in (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class _VolumeCase(Case):
+    """A case whose channels and labels are volumes on one grid.
+
+    Attributes:
+        name: unique in its data set.
+        channels: files of the image, each of one channel or more, in their order.
+        labels: file of the ground truth.
+        unknown: value of the labels where nothing is annotated; None where all of it is.
+    """
+
+    name: str
+    channels: tuple[Path, ...]
+    labels: Path
+    unknown: int | None = None
+
+    def image(self) -> NDArray[Any]:
+        """`(D, H, W, C)`."""
+        return self._image()[0]
+
+    def values(self) -> dict[int, str]:
+        """Of the labels, without the value of voxels that are not annotated."""
+        found = np.unique(_read_mask(self.labels)[0])
+        return {int(v): str(self.labels) for v in found if v != self.unknown}
+
+    def read(self, classes: Sequence[ClassValues]) -> Example:
+        """Image and ground truth; see `Case.read`."""
+        image, place = self._image()
+        mask, labels_place = _read_mask(self.labels)
+        known = None
+        if mask.shape != image.shape[:-1]:
+            came = f"{self.name}: image of {sized(image.shape[:-1])}, labels of {sized(mask.shape)} voxels"
+            raise DataError(came, "one size", "export them again")
+        _check_place(place, labels_place, self.labels)
+        if self.unknown is not None:
+            known = mask != self.unknown
+            if not known.any():
+                wanted = f"values other than {self.unknown}"
+                raise DataError(f"{self.labels} annotates no voxel", wanted, "leave it out")
+            mask = np.where(known, mask, classes[0].values[0])
+        return Example(image, to_labels(mask, classes, str(self.labels)), known=known)
+
+    def _image(self) -> tuple[NDArray[Any], Place]:
+        first, place = _read(self.channels[0])
+        parts = [first]
+        for path in self.channels[1:]:
+            part, its_place = _read(path)
+            if part.shape[:-1] != first.shape[:-1]:
+                came = f"{path} has {sized(part.shape[:-1])} voxels, {self.channels[0].name} {sized(first.shape[:-1])}"
+                raise DataError(came, "one size for all channels of a case", "export them again")
+            _check_place(place, its_place, path)
+            parts.append(part)
+        return (first if len(parts) == 1 else np.concatenate(parts, axis=-1)), place
+
+
+def _check_place(place: Place, other: Place, path: Path) -> None:
+    """Refuse a file whose voxels lie elsewhere than those of the case's first one."""
+    if not place.same_as(other):
+        raise DataError(f"{path} has another affine than its case's first file", "one grid", "resample it to that")
+
+
+def _read(path: Path) -> tuple[NDArray[Any], Place]:
+    """`(D, H, W, C)` of a volume or a stack, and where its voxels lie."""
+    data = read_bytes(path)
+    page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
+    return page.array, page.place
+
+
+def _read_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
+    """Label values `(D, H, W)` of a volume, and where its voxels lie.
+
+    Raises:
+        DataError: several channels, or values that are not integers.
+    """
+    values, place = _read(path)
+    if values.shape[-1] != 1:
+        raise DataError(f"{path} has {values.shape[-1]} channels", "labels of one value a voxel", "correct it")
+    return to_integers(values[..., 0], path), place
+
+
+def find_brats(root: Path, report: Report) -> DataSet:
+    """Cases of four channels, flair, t1, t1ce, t2.
+
+    Args:
+        root: the data set; its folders are the cases, those of an HGG and an LGG folder, too.
+        report: told about cases without labels, such as those of the challenge's validation set.
+
+    Raises:
+        DataError: no case, or one that lacks a scan.
+    """
+    cases: list[_VolumeCase] = []
+    without_labels: list[str] = []
+    for folder in _case_folders(root):
+        volumes = by_name(folder, _is_volume)
+        scans = {scan: volumes.get(f"{folder.name}_{scan}") for scan in (*_SCANS, "seg")}
+        if not any(scans.values()):
+            continue
+        if missing := [scan for scan in _SCANS if scans[scan] is None]:
+            raise DataError(f"{folder} lacks {folder.name}_{missing[0]}.nii.gz", _BRATS, "copy it there")
+        if (labels := scans["seg"]) is None:
+            without_labels.append(folder.name)
+            continue
+        files = tuple(path for scan in _SCANS if (path := scans[scan]))
+        cases.append(_VolumeCase(folder.name, files, labels))
+    report_left_out(report, without_labels, "without labels")
+    if not cases:
+        raise DataError(f"{root} has no case with labels", _BRATS, "point to the folder that holds the cases")
+    return DataSet(tuple(cases), channel_files=parse_channels("+".join(f"_{scan}" for scan in _SCANS)))
+
+
+def _case_folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        raise DataError(f"{root} is no folder", _BRATS, "check the path")
+    inside = sorted(p for p in root.iterdir() if p.is_dir())
+    graded = [p for p in inside if p.name in ("HGG", "LGG")]
+    return sorted(p for folder in graded or [root] for p in folder.iterdir() if p.is_dir())
+
+
+def find_decathlon(root: Path, report: Report) -> DataSet:
+    """The cases that dataset.json lists for training; without that file all that have labels.
+
+    Args:
+        root: the data set.
+        report: told about files that match nothing.
+
+    Raises:
+        DataError: another layout, a damaged dataset.json, or a file that it lists and that is missing.
+    """
+    images, labels = (by_name(root / part, _is_volume) for part in ("imagesTr", "labelsTr"))
+    if not images or not labels:
+        which = "imagesTr" if not images else "labelsTr"
+        raise DataError(f"{root / which} has no NIfTI volumes", _DECATHLON, "point to the folder that holds both")
+    listed = _listed(root / "dataset.json")
+    names = sorted(listed) if listed else sorted(images.keys() & labels.keys())
+    for what, there in (("imagesTr", images), ("labelsTr", labels)):
+        if missing := [name for name in listed if name not in there]:
+            raise DataError(f"{root / what} lacks {missing[0]}, which dataset.json lists", _DECATHLON, "copy it there")
+        report_left_out(report, there.keys() - set(names), f"in {what} that are no cases")
+    if not names:
+        raise DataError(f"no volume in {root} has the name of its labels", _DECATHLON, "rename them")
+    return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name]) for name in names))
+
+
+def _listed(path: Path) -> list[str]:
+    """Names of the training cases in dataset.json; none where there is no such file."""
+    try:
+        entries = json.loads(path.read_text("utf-8"))["training"]
+        files = [entry["image"] if isinstance(entry, dict) else entry for entry in entries]
+        return [file.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".nii") for file in files]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        wanted = 'a list "training" of {"image": …, "label": …}'
+        raise DataError(f"{path} cannot be read ({error!r})", wanted, "correct or remove it") from error
+
+
+def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
+    """The volumes that have labels, of which a part may be annotated.
+
+    Args:
+        root: the data set.
+        report: told about files that match nothing.
+        unknown: value of the labels where nothing is annotated.
+
+    Raises:
+        DataError: another layout, or a value that is no integer.
+    """
+    try:
+        value = int(unknown)
+    except ValueError as error:
+        came = f"--reader sparse:unknown={unknown}"
+        raise DataError(came, "an integer such as sparse:unknown=255", "correct it") from error
+    images, labels = (by_name(root / part, _is_volume_or_stack) for part in ("images", "labels"))
+    names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
+    if not names:
+        raise DataError(f"{root} has no volume with labels", _SPARSE, "point to the folder that holds both")
+    return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name], value) for name in names))

@@ -1,0 +1,88 @@
+"""Pictures of where an attention network looks: one heat map over the image for each gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from seg_runtime.answers.overlay import fullest_slice, visible
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import fitted, unframe, window_logits
+from seg_runtime.support import write_atomic
+
+from ..data import Case, ClassValues
+from ..networks import Network
+from .heatmap import heat_map
+
+Float = NDArray[np.float32]
+
+
+def write_attention(
+    folder: Path, model: Network, cases: Iterable[Case], classes: Sequence[ClassValues], contract: Contract,
+    device: torch.device,
+) -> int:  # fmt: skip
+    """Write the heat maps of cases as CASE_gate1.png and so on; returns how many. Of a volume they show the fullest slice.
+
+    Raises:
+        SegError: a network without gates.
+    """
+    written = 0
+    for case in cases:
+        image = fitted(case.image(), contract, case.name)
+        if image.ndim - 1 > contract.geometry.axes:  # the slice that the preview shows, too
+            image = image[fullest_slice(case.read(classes).labels)]
+        maps = attention_maps(model, image, contract, device)
+        written += len(_write_pictures(folder, case.name, image, maps, contract))
+    return written
+
+
+def attention_maps(model: Network, image: NDArray[Any], contract: Contract, device: torch.device) -> Float:
+    """Alpha of each gate for a whole image, by the runtime's own windows.
+
+    Args:
+        model: in evaluation mode, on `device`.
+        image: `(H, W, C)` with the contract's channels.
+        contract: how to cut and normalise.
+        device: where to compute.
+
+    Returns:
+        `(gates, H, W)` float32, 0..1, the coarsest gate first.
+
+    Raises:
+        SegError: a network without gates.
+    """
+
+    @torch.inference_mode()
+    def infer(window: Float) -> Float:
+        maps: Float = model.attention(torch.from_numpy(window).to(device)).float().cpu().numpy()
+        return maps
+
+    grid, pieces = window_logits(image, contract, infer)
+    whole = np.zeros((model.depth, *grid.shape), np.float32)
+    return unframe(grid.stitch(pieces, whole), image.shape[:-1])
+
+
+def _write_pictures(folder: Path, name: str, image: NDArray[Any], maps: Float, contract: Contract) -> list[Path]:
+    """Write `NAME_gate1.png` and so on, the coarsest gate first; returns their paths.
+
+    Args:
+        folder: is made where it is missing.
+        name: of the case.
+        image: `(H, W, C)`.
+        maps: `(gates, H, W)` of `attention_maps`.
+        contract: says how grey values are shown.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    grey = visible(image, contract.input.intensity)
+    paths: list[Path] = []
+    for number, alpha in enumerate(maps, 1):
+        pace = 1 << (len(maps) - number + 1)
+        picture = heat_map(grey, alpha, f"gate {number} of {len(maps)}, one value for {pace} by {pace} px")
+        path = folder / f"{name}_gate{number}.png"
+        write_atomic(path, lambda file, picture=picture: picture.save(file, "PNG"))  # type: ignore[misc]
+        paths.append(path)
+    return paths

@@ -1,0 +1,71 @@
+"""Recipes: defaults of `seg-train`'s options that suit a task. One TOML file each.
+
+The keys of a file are the options without their dashes; its tables only order them for readers. What is given on the command
+line goes before a recipe. Another package adds a recipe by an entry point of the group `seg_edge.recipes` that names a file,
+such as `importlib.resources.files("package") / "toy.toml"`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from seg_runtime.support import Registry, SegError, require_extra
+
+from .options import TrainOptions, option_fields
+
+_FOLDER = Path(__file__).parent / "recipes"
+
+
+class _TextFile(Protocol):
+    def read_text(self, encoding: str) -> str: ...
+
+
+RECIPES: Registry[_TextFile] = Registry(
+    "seg_edge.recipes", "recipe", {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """One recipe.
+
+    Attributes:
+        name: of its file.
+        title: one line about it.
+        options: defaults of `TrainOptions`, by the names of its fields.
+    """
+
+    name: str
+    title: str
+    options: Mapping[str, Any]
+
+
+def load_recipe(name: str) -> _Recipe:
+    """Read a recipe.
+
+    Args:
+        name: of `RECIPES`.
+
+    Raises:
+        SegError: no such recipe, or a key that is no option of a training.
+    """
+    file = RECIPES.get(name, "choose one for --recipe; --list-recipes describes them")
+    content = _parsed(file.read_text("utf-8"))
+    title = content.pop("title")
+    options = {key.replace("-", "_"): value for table in content.values() for key, value in table.items()}
+    if odd := sorted(options.keys() - {f.name for f in option_fields(TrainOptions).values()}):
+        raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
+    return _Recipe(name, title, options)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        require_extra("train", "tomli")
+        import tomli as tomllib
+    return tomllib.loads(text)

@@ -1,0 +1,119 @@
+"""Which options of `seg-train` fit together: one table, checked before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, dataclass
+from typing import Any
+
+from seg_runtime.support.capabilities import Rule
+
+from .options import DataOptions, EvaluateOptions, ImportOptions, TrainOptions, option_fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a call asks for, and what is known by then; None for what is not known yet.
+
+    Attributes:
+        options: of the call.
+        given: names of the options on the command line, some of which another command has.
+        network: options that the network takes, of those that only some take.
+        objective: options that the objective takes, of those that only some take.
+        geometries: that the answer can have.
+        fits_data: whether DATA has the kind of truth that the objective learns from.
+        importable: whether weights alone say what the network's maps mean.
+    """
+
+    options: DataOptions
+    given: frozenset[str] = frozenset()
+    network: Sequence[str] | None = None
+    objective: Sequence[str] | None = None
+    geometries: Sequence[str] = ()
+    fits_data: bool = True
+    importable: bool = True
+
+    def value(self, name: str) -> Any:
+        """Of an option; None where the command does not have it."""
+        return getattr(self.options, name, None)
+
+    def changed(self, option: Field[Any]) -> bool:
+        """Whether an option says something else than its default."""
+        return bool(getattr(self.options, option.name, option.default) != option.default)
+
+
+_TRAIN, _EVALUATE = option_fields(TrainOptions), option_fields(EvaluateOptions)
+_IMPORT = {flag: f for flag, f in option_fields(ImportOptions).items() if flag not in _TRAIN}
+
+
+def _only(flag: str, option: Field[Any], command: type[DataOptions], needs: str, advice: str) -> Rule[Request]:
+    """An option of one command, whose use with another is a mistake."""
+    return Rule(flag, lambda r: option.name in r.given, lambda r: isinstance(r.options, command), needs, advice)
+
+
+def _not_while_evaluating(flag: str, option: Field[Any]) -> Rule[Request]:
+    return Rule(
+        flag, lambda r: option.name in r.given, lambda r: not isinstance(r.options, EvaluateOptions),
+        "a training", "--evaluate does not train.", harmless=True,
+    )  # fmt: skip
+
+
+def _not_of_an_import(flag: str) -> Rule[Request]:
+    name = _TRAIN[flag].name
+    return Rule(
+        flag, lambda r: isinstance(r.options, ImportOptions) and bool(r.value(name)), lambda r: False,
+        "a training, not --import", "leave it out, since an imported network is not trained",
+    )  # fmt: skip
+
+
+def _of_network(flag: str, option: Field[Any]) -> Rule[Request]:
+    return Rule(
+        flag, lambda r: r.network is not None and r.changed(option), lambda r: option.name in (r.network or ()),
+        "a network that takes it", "this network does not take it.", harmless=True,
+    )  # fmt: skip
+
+
+def _of_objective(flag: str, option: Field[Any]) -> Rule[Request]:
+    return Rule(
+        flag, lambda r: r.objective is not None and r.changed(option), lambda r: option.name in (r.objective or ()),
+        "an answer that takes it", "the answer that this network learns does not take it.", harmless=True,
+    )  # fmt: skip
+
+
+RULES: tuple[Rule[Request], ...] = (
+    Rule(
+        "--evaluate", lambda r: isinstance(r.options, EvaluateOptions), lambda r: "weights" not in r.given,
+        "no --import beside it", "do one after the other",
+    ),
+    *(
+        _only(flag, f, EvaluateOptions, "--evaluate", f"seg-train --evaluate MODEL.PT DATA {flag} …")
+        for flag, f in _EVALUATE.items() if flag not in _TRAIN and f.name != "model"
+    ),
+    *(_only(flag, f, ImportOptions, "--import", "leave it out") for flag, f in _IMPORT.items() if f.name != "weights"),
+    *(_not_while_evaluating(flag, f) for flag, f in _TRAIN.items() if flag not in _EVALUATE),
+    *(_not_of_an_import(flag) for flag in ("--resume", "--pretrained", "--steps", "--epochs")),
+    Rule(
+        "--import", lambda r: isinstance(r.options, ImportOptions), lambda r: r.value("intensity") != "auto",
+        "--intensity", "say how the network was fed, which its weights do not tell; scale divides by the dtype's maximum, see --help",
+    ),
+    Rule(
+        "--epochs", lambda r: bool(r.value("epochs")), lambda r: not r.value("steps"),
+        "no --steps beside it", "leave one of them out",
+    ),
+    *(_of_network(flag, f) for flag, f in option_fields(TrainOptions, "network").items()),
+    *(_of_objective(flag, f) for flag, f in option_fields(TrainOptions, "answer").items()),
+    Rule(
+        "--answer", lambda r: bool(r.value("answer")), lambda r: r.fits_data,
+        "a data set that teaches it", "choose another --reader, or leave --answer out",
+    ),
+    Rule(
+        "--import", lambda r: isinstance(r.options, ImportOptions), lambda r: r.importable,
+        "labels as the truth", "train the network here: weights do not say what their values stand for",
+    ),
+    Rule(
+        "--geometry", lambda r: r.objective is not None and r.value("geometry") not in (None, "auto"),
+        lambda r: r.value("geometry") in r.geometries,
+        "an answer that can be resized", "leave it out, since each pixel has a value of its own",
+    ),
+)  # fmt: skip
+"""All rules. A rule about what is not known yet does not apply, so the table is checked again when more is known."""

@@ -1,0 +1,194 @@
+"""Statistics of a data set, from which training chooses what fits it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from seg_runtime.pipeline import has_opaque_alpha, is_grey, mean_std
+from seg_runtime.support import DataError
+
+from ..data import Case, ClassValues, DataSet, sized
+
+
+@dataclass(frozen=True)
+class TargetStatistics:
+    """Statistics of the targets of one case: `(K,)` float64 each, in their own units."""
+
+    count: int
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, targets: NDArray[Any]) -> TargetStatistics:
+        """Statistics of targets `(*spatial, K)`."""
+        flat = targets.reshape(-1, targets.shape[-1])
+        low, high = (np.asarray(end(axis=0), np.float64) for end in (flat.min, flat.max))
+        mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+        return cls(len(flat), low, high, mean, std)
+
+
+@dataclass(frozen=True)
+class CaseStatistics:
+    """Statistics of one case.
+
+    Attributes:
+        name: of the case.
+        shape: `(*spatial)`.
+        dtype: of the image.
+        channels: of the image; grey saved as colour counts as one.
+        mean: per channel, in units of the dtype's maximum.
+        std: likewise.
+        percentiles: 0.5 and 99.5 %, raw grey values.
+        pixels: `(K,)` annotated pixels of each class; all of them as one number where there are no classes.
+        wide_share: share of the foreground in objects wider than an output window.
+        targets: of a regression; else None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    percentiles: tuple[float, float]
+    pixels: NDArray[np.int64]
+    wide_share: float
+    targets: TargetStatistics | None = None
+
+
+@dataclass(frozen=True)
+class DataStatistics:
+    """Statistics of a data set, or of a part of it.
+
+    Attributes:
+        cases: of the part.
+        data: the data set.
+        classes: with their mask values; empty where the truth is not a mask.
+        output_px: smallest side of an output window.
+    """
+
+    cases: Sequence[CaseStatistics]
+    data: DataSet
+    classes: Sequence[ClassValues] = ()
+    output_px: int = 0
+
+    @classmethod
+    def of(
+        cls, data: DataSet, classes: Sequence[ClassValues], output_px: int,
+        progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+    ) -> DataStatistics:  # fmt: skip
+        """Statistics of every case, each read once.
+
+        Args:
+            data: the data set.
+            classes: with their mask values.
+            output_px: smallest side of an output window.
+            progress: passes the cases on, and shows how many are done.
+
+        Raises:
+            DataError: an image and its mask differ in size, a stray mask value, or an image that cannot be read.
+        """
+        cases = [_measured(case, data, classes, output_px) for case in progress(data.cases)]
+        return cls(cases, data, classes, output_px)
+
+    def part(self, cases: Iterable[Case]) -> DataStatistics:
+        """Those of some cases."""
+        names = {case.name for case in cases}
+        return replace(self, cases=[statistics for statistics in self.cases if statistics.name in names])
+
+    @property
+    def class_shares(self) -> NDArray[np.float64]:
+        """Share of all annotated pixels per class, `(K,)`."""
+        counts = np.sum([s.pixels for s in self.cases], axis=0)
+        return np.asarray(counts / counts.sum())
+
+    @property
+    def scarce_classes(self) -> dict[int, list[int]]:
+        """Classes that fewer than half of the images hold, with the places of those images."""
+        found: dict[int, list[int]] = {}
+        for index in range(len(self.cases[0].pixels)):
+            places = [place for place, case in enumerate(self.cases) if case.pixels[index]]
+            if 0 < len(places) < len(self.cases) / 2:
+                found[index] = places
+        return found
+
+    @property
+    def pixels(self) -> str:
+        """The kind of grey values, `integer` or `float`.
+
+        Raises:
+            DataError: both kinds in one data set.
+        """
+        kinds = {("integer" if np.dtype(s.dtype).kind == "u" else "float"): s.name for s in self.cases}
+        if len(kinds) > 1:
+            came = f"{kinds['integer']} has integers and {kinds['float']} floats"
+            raise DataError(came, "one kind", "convert them to one dtype")
+        return next(iter(kinds))
+
+    def check_axes(self, axes: int) -> None:
+        """Refuse pictures for a network of volumes; volumes for a network of slices are fine.
+
+        Raises:
+            DataError: names the first.
+        """
+        if flat := next((s for s in self.cases if len(s.shape) < axes), None):
+            fix = "choose another --network, or another --reader"
+            raise DataError(f"{flat.name} is a picture", "volumes for a network of volumes", fix)
+
+    def described(self) -> list[str]:
+        """The statistics for a person, one line each."""
+        sizes = Counter(sized(s.shape) for s in self.cases).most_common()
+        kinds = Counter(f"{s.dtype}, {s.channels} channel{'s' * (s.channels > 1)}" for s in self.cases).most_common()
+        stds = [float(np.mean(s.std)) for s in self.cases]
+        unsigned = all(np.dtype(s.dtype).kind == "u" for s in self.cases)
+        shown = ", ".join(f"{n} × {size}" for size, n in sizes[:6]) + (" …" if len(sizes) > 6 else "")
+        lines = [
+            f"{len(self.cases)} images: {shown}",
+            "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
+            f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
+            + (" of the full range" if unsigned else ", as they are"),
+        ]
+        if self.classes:
+            shares = zip(self.classes, self.class_shares, strict=True)
+            lines.append("classes: " + ", ".join(f"{c.info.name} {share:.2%}" for c, share in shares))
+        return lines
+
+
+def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_px: int) -> CaseStatistics:
+    example = case.read(classes)
+    image, labels = example.image, example.labels
+    known = labels if example.known is None else labels[example.known]
+    if not data.channel_files:  # else each file is a channel, whatever it shows
+        image = _without_empty_channels(image)
+    mean, std = mean_std(image)
+    low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
+    return CaseStatistics(
+        case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
+        (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
+        None if example.targets is None else TargetStatistics.of(example.targets),
+    )  # fmt: skip
+
+
+def _without_empty_channels(image: NDArray[Any]) -> NDArray[Any]:
+    """Without an opaque alpha, and one channel of three that are the same."""
+    if has_opaque_alpha(image):
+        image = image[..., :-1]
+    return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
+
+
+def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:
+    if max(labels.shape) <= 2 * output_px or labels.ndim > 2:
+        return 0.0  # windows show most of such an image anyway, and volumes are tiled in any case
+    parts, _ = ndimage.label(labels > 0)
+    sizes = np.bincount(parts.ravel())
+    boxes = ndimage.find_objects(parts)
+    wide = [i for i, box in enumerate(boxes, 1) if max(s.stop - s.start for s in box) > output_px]
+    return float(sizes[wide].sum() / max(1, sizes[1:].sum()))

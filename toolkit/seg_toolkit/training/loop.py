@@ -1,0 +1,203 @@
+"""The training loop: every optimizer step, schedule, checkpoint and picture of `seg-train` is on this page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from seg_runtime.pipeline.tta import UPRIGHT
+from seg_runtime.support import SegError, write_atomic
+from torch import Tensor
+
+from ..checkpoints import Checkpoint, load, save
+from ..networks import LAYOUT, Network, torch_infer
+from .losses import deeply_supervised
+from .optimization import Optimization
+from .pictures import curves
+from .plan import Plan
+
+_PREVIEWS = 4  # validation images shown in the preview picture
+
+Watch = Callable[[int, float, float | None], None]
+"""Called with the step and its loss, after an evaluation also with its score."""
+
+
+def train(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
+    """Train, keep the best model, the state to resume from, a log and two pictures beside it.
+
+    Args:
+        plan: of the run.
+        workers: processes that prepare windows.
+        watch: see `Watch`.
+
+    Returns:
+        The best checkpoint.
+
+    Raises:
+        SegError: the loss or the model's answers are no longer finite.
+        KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
+            stops at once, with the state of the last evaluation.
+    """
+    settings, files, objective = plan.settings, plan.files, plan.objective
+    run = _Run(plan)
+    kept: Checkpoint | None = None
+    torch.manual_seed(settings.seed)
+    if plan.state:
+        run.restore(plan.state.training)
+        kept = load(files.model) if run.rows else None
+    size = settings.batch_size
+    with _CtrlC() as ctrl_c:
+        for batch in plan.stream.batches(run.step * size, settings.steps * size, size, workers):
+            loss = run.advance(batch)
+            watch(run.step, loss, None)
+            if run.step % settings.eval_every == 0 or run.step == settings.steps:
+                result = run.evaluate()
+                score = objective.best(result)
+                if run.note(score):
+                    kept = run.finished(result)
+                    save(kept, files.model)
+                run.remember()
+                _write_log(run.rows, plan)
+                watch(run.step, loss, score)
+            if ctrl_c.pressed:
+                run.remember()
+                raise KeyboardInterrupt
+    assert kept is not None  # the last step is evaluated
+    return kept
+
+
+class _Run:
+    """All that changes from step to step, and all that `--resume` must find again."""
+
+    def __init__(self, plan: Plan) -> None:
+        model = plan.model
+        model.to(plan.device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
+        self.plan, self.model, self.settings = plan, model, plan.settings
+        self.optimization = Optimization(model, self.settings, plan.device)
+        self.step, self.best = 0, -math.inf
+        self.rows: list[dict[str, Any]] = []
+        self.losses: list[float] = []
+
+    @property
+    def answering(self) -> Network:
+        """The running average of the weights, which is evaluated and kept."""
+        network = self.optimization.average.module
+        assert isinstance(network, Network)
+        return network
+
+    def advance(self, batch: Sequence[Tensor]) -> float:
+        """One optimizer step; its loss."""
+        self.model.train()
+        device = self.plan.device
+        image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
+        with torch.autocast(device.type, enabled=device.type == "cuda"):
+            answers = self.model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
+        loss = deeply_supervised([self.plan.objective.loss(answer, truth, weights) for answer in answers])
+        value = float(loss.detach())
+        _check_finite(value, f"the loss became {value} at step {self.step + 1}")  # a step on NaN would spoil the state
+        self.optimization.step(loss)
+        self.step += 1
+        self.losses.append(value)
+        return value
+
+    def evaluate(self) -> dict[str, Any]:
+        """The scores of the validation cases, of which it writes a picture."""
+        infer = torch_infer(self.answering.eval(), self.plan.device)
+
+        def checked(window: NDArray[np.float32]) -> NDArray[np.float32]:
+            logits = infer(window)
+            _check_finite(float(np.abs(logits).max()), "the model's answers are no longer finite")
+            return logits
+
+        result, shown = self.plan.objective.score(self.plan.validation, checked, keep=_PREVIEWS)
+        picture = self.plan.objective.preview(shown)
+        write_atomic(self.plan.files.preview, lambda file: picture.save(file, "PNG"))
+        return result
+
+    def note(self, score: float) -> bool:
+        """Add a row to the log; whether the score is the best so far."""
+        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), self.plan.objective.key: score})
+        self.losses.clear()
+        if score <= self.best:
+            return False
+        self.best = score
+        return True
+
+    def finished(self, result: dict[str, Any]) -> Checkpoint:
+        """A checkpoint of the weights as they are, with the scores that they reached."""
+        objective, settings = self.plan.objective, self.settings
+        return Checkpoint.finished(
+            self.answering, objective.contract, objective.classes, settings.reader,
+            trained=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            recipe=settings.recipe,
+            settings={**asdict(settings), "best_step": self.step},
+            orientation="any" if self.plan.stream.augmentation.every_way_up else UPRIGHT,
+            validation=result,
+        )  # fmt: skip
+
+    def remember(self) -> None:
+        """Write the state beside the model."""
+        state = {"model": self.model.state_dict(), **self.optimization.state()}
+        numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
+        training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
+        objective = self.plan.objective
+        saved = Checkpoint(self.model.described, {}, objective.contract, objective.classes, training)
+        save(saved, self.plan.files.state)
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go back to a state."""
+        self.model.load_state_dict(saved["model"])
+        self.optimization.restore(saved)
+        torch.set_rng_state(saved["rng"])
+        self.step, self.best = int(saved["step"]), float(saved["best"])
+        self.rows, self.losses = list(saved["rows"]), list(saved["losses"])
+
+
+class _CtrlC:
+    """While entered, the first Ctrl-C only sets `pressed`; the second interrupts as ever."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def __enter__(self) -> _CtrlC:
+        """Take the signal over."""
+        self._mine = threading.current_thread() is threading.main_thread()  # only there signals can be handled
+        if self._mine:
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the signal back."""
+        if self._mine:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, number: int, place: object) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+
+def _check_finite(value: float, came: str) -> None:
+    if not math.isfinite(value):
+        fix = "lower --lr or check the intensity of the images; the last good state is kept"
+        raise SegError(came, "finite numbers", fix)
+
+
+def _write_log(rows: Sequence[dict[str, Any]], plan: Plan) -> None:
+    key, text = plan.objective.key, io.StringIO()
+    table = csv.DictWriter(text, ["step", "loss", key], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomic(plan.files.log, lambda file: file.write(text.getvalue().encode()))
+    picture = curves(rows, key, plan.objective.title)
+    write_atomic(plan.files.curve, lambda file: picture.save(file, "PNG"))

@@ -1,0 +1,13 @@
+"""Objectives by the kind of answer that they train."""
+
+from __future__ import annotations
+
+from seg_runtime.support import Registry
+
+from .labels import LabelObjective
+from .objective import Objective
+from .values import ValueObjective
+
+OBJECTIVES: Registry[type[Objective]] = Registry(
+    "seg_edge.objectives", "answer to train", {o.Spec.kind: o for o in (LabelObjective, ValueObjective)}
+)

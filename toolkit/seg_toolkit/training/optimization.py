@@ -1,0 +1,75 @@
+"""How weights change: the optimizer, the schedule of the learning rate, the running average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..options import Settings
+
+
+class Optimization:
+    """All that changes the weights of a model, step by step.
+
+    Attributes:
+        average: running average of the weights; its `module` is a network like the model.
+    """
+
+    def __init__(self, model: nn.Module, settings: Settings, device: torch.device) -> None:
+        """Set it up for the weights of a model on a device."""
+        self._model, steps = model, settings.steps
+        self.average = _average(model, settings.average)
+        self._optimizer = _optimizer(model, settings)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _cosine(step, steps))
+        self._scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
+
+    def step(self, loss: Tensor) -> None:
+        """One step down a loss."""
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._schedule.step()
+        self.average.update_parameters(self._model)
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "average": self.average, "optimizer": self._optimizer, "schedule": self._schedule, "scaler": self._scaler,
+        }  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` must find again."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go back to a state."""
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+
+
+def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=settings.momentum)
+    return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def _cosine(step: int, steps: int) -> float:
+    """Factor on the learning rate: a short linear rise, then half a cosine down to 1 %."""
+    rise = min(50, max(1, steps // 20))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def _average(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """Running average of the weights; its decay grows from 0, so that the first steps are forgotten."""
+
+    def merge(old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        return old.lerp(new, 1 - now)
+
+    return torch.optim.swa_utils.AveragedModel(model, avg_fn=merge)

@@ -1,0 +1,136 @@
+"""Models that are scored without a training: checkpoints, and weights that were trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from seg_runtime.model import Intensity
+from seg_runtime.pipeline.tta import averaged
+from seg_runtime.support import SegError
+from seg_runtime.support.capabilities import check
+
+from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save
+from ..data import ClassValues, Report
+from ..data.readers import read_data_set
+from ..evaluation import Measure, write_attention
+from ..networks import pick_device, torch_infer
+from ..options import RULES, EvaluateOptions, ImportOptions, Settings
+from .objectives import OBJECTIVES, Objective
+from .plan import Bar, make_plan
+
+Scored = tuple[Objective, dict[str, Any]]
+"""The objective of a model, and the summary of its scores."""
+
+
+def evaluate(data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Scored:
+    """Score a checkpoint on a data set.
+
+    Args:
+        data: the data set.
+        options: of the evaluation; what they leave open is as the model was trained.
+        say: told what the reader leaves out.
+        bar: see `Bar`.
+
+    Raises:
+        SegError: options or data that do not fit the model.
+    """
+    checkpoint = load(options.model)
+    contract = checkpoint.contract
+    kind = OBJECTIVES.get(contract.answer.kind)
+    for note in check(RULES, kind.request(options)):
+        say(f"note: {note}")
+    settings = Settings.stored(contract.provenance.get("settings", {}))
+    settings = replace(settings, empty_dice=options.empty_dice or settings.empty_dice)
+    metrics = settings.metrics if options.metrics is None else options.metrics
+    measures = Measure.parse(metrics) if "metrics" in kind.options else ()
+    for measure in measures:
+        measure.check_installed()
+    objective = kind(contract, _classes(checkpoint, options.classes), settings)
+    device = pick_device(options.device)
+    network = checkpoint.build().to(device)
+    infer = torch_infer(network, device)
+    if options.tta:
+        infer = averaged(infer, contract)
+    found = read_data_set(options.reader or checkpoint.reader, data, say)
+    objective.check_data(found)
+    if options.val_list:
+        found = found.listed(options.val_list)
+    count = len(found.cases)
+    result, _ = objective.score(bar("evaluating", count)(found.cases), infer, measures)
+    if options.attention:
+        cases = bar("drawing attention", count)(found.cases)
+        written = write_attention(options.attention, network, cases, objective.classes, contract, device)
+        say(f"wrote {written} heat maps to {options.attention}")
+    return objective, result
+
+
+def _classes(checkpoint: Checkpoint, option: str | None) -> tuple[ClassValues, ...]:
+    """The model's classes, with the mask values of `--classes` where that is given.
+
+    Raises:
+        SegError: another number of classes.
+    """
+    classes = checkpoint.classes
+    if not option or not classes:
+        return classes
+    given = ClassValues.parse(option)
+    if len(given) != len(classes):
+        raise SegError(f"--classes lists {len(given)}", f"the model's {len(classes)}", "list the same classes")
+    return tuple(replace(known, values=entry.values) for known, entry in zip(classes, given, strict=True))
+
+
+def import_weights(data: Path, out: Path, options: ImportOptions, say: Report, bar: Bar) -> Scored:
+    """Write a checkpoint of weights trained elsewhere, and score it on all of DATA: a low score shows that an option is wrong.
+
+    Args:
+        data: images with masks.
+        out: path of the checkpoint.
+        options: of the import; see `foreign.fit_weights`.
+        say: told every choice.
+        bar: see `Bar`.
+
+    Raises:
+        SegError: options that leave open how the other network was fed, or that belong to training.
+        ModelError: weights that do not fit the network of the options.
+    """
+    state = read_state(options.weights)
+    plan = make_plan(data, out, options, say, bar)
+    objective, settings = plan.objective, plan.settings
+    if measured := _measured(objective.contract.input.intensity, options.intensity):
+        say(f"note: {measured} of the images in {data}: wrong unless the network was fed with the same")
+    fit_weights(plan.model, state, options.skip_first)
+    model = plan.model.to(plan.device).eval()
+    cases = sorted([*plan.stream.cases, *plan.validation], key=lambda case: case.name)
+    result, _ = objective.score(bar("scoring", len(cases))(cases), torch_infer(model, plan.device))
+    imported = {
+        "file": options.weights.name,
+        "sha256": digest_of(options.weights),
+        "skip_first": options.skip_first,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    made = Checkpoint.finished(
+        model, objective.contract, objective.classes, settings.reader, imported=imported, recipe=settings.recipe,
+        settings={"empty_dice": settings.empty_dice}, validation=result,
+    )  # fmt: skip
+    save(made, out)
+    return objective, result
+
+
+def _measured(intensity: Intensity, option: str) -> str:
+    """What of the intensity was measured on DATA and not given in numbers, in words; empty for nothing."""
+    if ":" in option or intensity.method == "scale":
+        return ""
+    figures = {
+        "standardize": f"mean {_listed(intensity.mean)} and spread {_listed(intensity.std)}",
+        "zscore": f"its smallest divisor, {intensity.std_floor:.4g},",
+        "window": f"level {intensity.level:g} and width {intensity.width:g}",
+    }
+    return f"--intensity {intensity.method} takes {figures[intensity.method]}"
+
+
+def _listed(values: Iterable[float]) -> str:
+    return "+".join(f"{v:.4g}" for v in values)

@@ -1,0 +1,196 @@
+"""An endless, seeded stream of training windows, the same whatever the number of workers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from seg_runtime.pipeline import Normaliser, fitted, frame, frame_labels
+from seg_runtime.support import SegError
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..data import Augmentation, Case, warp
+from .objectives import Objective
+
+_CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
+_UNKNOWN = 256  # beyond every class: a pixel that is not annotated
+
+
+@dataclass(frozen=True)
+class _Framed:
+    """One case as the network sees it.
+
+    Attributes:
+        image: `(*spatial, C)` raw grey values.
+        truth: `(*spatial)` or `(*spatial, K)`, see `Objective.target`.
+        weights: `(*spatial)` float32.
+    """
+
+    image: NDArray[Any]
+    truth: NDArray[Any]
+    weights: NDArray[np.float32]
+
+    def slice(self, place: int) -> _Framed:
+        """One slice of a volume."""
+        return _Framed(self.image[place], self.truth[place], self.weights[place])
+
+
+Item = tuple[Tensor, Tensor, Tensor]
+
+
+def _collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
+    """A batch of the stream, or the first error in it."""
+    good = [item for item in items if not isinstance(item, SegError)]
+    if len(good) < len(items):
+        return next(item for item in items if isinstance(item, SegError))
+    return [torch.stack(parts) for parts in zip(*good, strict=True)]
+
+
+def _ignore_ctrl_c(worker: int) -> None:
+    """A terminal sends Ctrl-C to the workers too; they end when the main process is done with them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class WindowStream(Dataset["Item | SegError"]):
+    """Windows `(C, *input_shape)` float32 with the truth and the weights of their output windows.
+
+    The truth is that of `Objective.target_window`; weights are `(*output_shape)` float32.
+
+    Item k is drawn from the seed and k alone. A share of `balance` of the windows is laid on a pixel of a class chosen
+    evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
+    images lack (`scarce`: class -> places of the cases that hold it) draw half as many windows into their own images.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], objective: Objective, augmentation: Augmentation, seed: int, balance: float = 0.5,
+        scarce: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:  # fmt: skip
+        """Set up the stream; files are read when a window needs them."""
+        self.cases, self.objective, self.contract = list(cases), objective, objective.contract
+        self.augmentation, self.seed, self.balance = augmentation, seed, balance
+        self.scarce = dict(scarce or {})
+        self._kept: dict[int, _Framed] = {}
+        self._room = _CACHE_BYTES
+
+    def batches(self, first: int, last: int, size: int, workers: int = 0) -> Iterator[list[Tensor]]:
+        """Windows `first` to `last` - 1 in batches: images, truths and weights, each stacked along a new first axis.
+
+        Args:
+            first: index of the first window.
+            last: index after the last one.
+            size: windows in a batch.
+            workers: processes that prepare them; 0 for none.
+
+        Raises:
+            SegError: a case that cannot be read.
+        """
+        loader = DataLoader(
+            self, size, sampler=range(first, last), num_workers=workers, collate_fn=_collate,
+            worker_init_fn=_ignore_ctrl_c,
+            generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
+        )  # fmt: skip
+        for batch in loader:
+            if isinstance(batch, SegError):
+                raise batch
+            yield batch
+
+    def __getitem__(self, index: int) -> Item | SegError:
+        """Window `index` of the stream; a SegError comes back as a value, since workers cannot raise one whole."""
+        try:
+            return self._window(index)
+        except SegError as error:
+            return error
+
+    def _window(self, index: int) -> Item:
+        epoch, place = divmod(index, len(self.cases))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
+        rng = np.random.default_rng([self.seed, epoch, place])
+        case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
+        axes = self.contract.geometry.axes
+        change, centre = self.augmentation.draw(rng, axes), self._centre(case, rng)
+        if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
+            case, centre = case.slice(round(float(centre[0]))), centre[1:]
+        where = change.coordinates(centre, self.contract.geometry.input_shape, self.objective.on_pixels)
+        image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
+        image = change.vary_grey(image)
+        answered = self._answered(where)
+        weights = warp(case.weights[..., None], answered, 0)[..., 0]
+        return (
+            torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))),
+            torch.from_numpy(self.objective.target_window(case.truth, answered)),
+            torch.from_numpy(np.ascontiguousarray(weights)),
+        )
+
+    def _wants_scarce(self, index: int) -> bool:
+        chance = np.random.default_rng([self.seed, index, 1]).random()
+        return bool(self.scarce) and chance < self.balance / 2
+
+    def _scarce_case(self, index: int) -> int:
+        rng = np.random.default_rng([self.seed, index, 2])
+        places = self.scarce[int(rng.choice(sorted(self.scarce)))]
+        return int(rng.choice(places))
+
+    def _framed(self, place: int) -> _Framed:
+        if place in self._kept:
+            return self._kept[place]
+        case = self._read(place)
+        size = case.image.nbytes + case.truth.nbytes + case.weights.nbytes
+        if size <= self._room:
+            self._kept[place], self._room = case, self._room - size
+        return case
+
+    def _read(self, place: int) -> _Framed:
+        case, contract = self.cases[place], self.contract
+        example = case.read(self.objective.classes)
+        image = frame(fitted(example.image, contract, case.name), contract)
+        instances = None if example.instances is None else frame_labels(example.instances, contract)
+        truth, weights = self.objective.target(
+            replace(example, image=image, labels=frame_labels(example.labels, contract), instances=instances)
+        )
+        if example.known is not None:
+            weights[~frame_labels(example.known, contract)] = 0
+        return _Framed(image, truth, weights)
+
+    def _centre(self, case: _Framed, rng: np.random.Generator) -> NDArray[np.float64]:
+        shape = np.array(case.image.shape[:-1])
+        axes = len(shape)
+        anywhere: NDArray[np.float64]
+        middle: NDArray[np.float64]
+        anywhere, rare = rng.random(axes) * (shape - 1), rng.random() < self.balance
+        if self.contract.geometry.method != "tile":  # the network always sees the whole image; shift it a little
+            middle = (np.array(self._fixed_shape(case)) - 1) / 2
+            middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
+            return middle
+        if not rare:
+            return anywhere
+        known = np.where(case.weights > 0, case.truth, _UNKNOWN) if (case.weights == 0).any() else case.truth
+        present = np.flatnonzero(np.bincount(known.ravel(), minlength=_UNKNOWN + 1)[:_UNKNOWN])
+        if not len(present):
+            return anywhere
+        pixels = np.flatnonzero(known.ravel() == rng.choice(present))
+        hit = np.array(np.unravel_index(rng.choice(pixels), known.shape), np.float64)
+        half = np.zeros(axes)
+        half[-len(self.contract.geometry.output_shape) :] = np.array(self.contract.geometry.output_shape) / 2
+        hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
+        return hit
+
+    def _fixed_shape(self, case: _Framed) -> tuple[int, ...]:
+        """What the one window at run time spans of the frame: its answer starts at the frame's first pixel."""
+        geometry = self.contract.geometry
+        return geometry.input_shape if geometry.method == "stretch" else geometry.output_shape
+
+    def _answered(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coordinates `(A, *output_shape)` of the pixels that the network answers for."""
+        geometry = self.contract.geometry
+        for axis, (i, o) in enumerate(zip(geometry.input_shape, geometry.output_shape, strict=True), 1):
+            places = (i - o) // 2 + np.arange(o)
+            if geometry.method == "stretch":  # the answer is taken for the whole squeezed image
+                places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
+            where = where.take(places, axis=axis)
+        return where
