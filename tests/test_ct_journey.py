@@ -6,11 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from seg_runtime.model.contract import METADATA_KEY, Contract
-
-pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
 
 from tests.support.commands import done, seg_export, seg_run, seg_train
 from tests.support.dicom import placed, save

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from .support.toy_package import seg_edge_toys as toys
+from tests.support.toy_package import seg_edge_toys as toys
 
 PACKAGE = Path(toys.__file__).parent
 SCRIPTS = Path(os.sys.executable).parent  # type: ignore[attr-defined]

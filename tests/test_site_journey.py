@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gemmi
 import numpy as np
-import pytest
 from seg_runtime import Segmenter
 from seg_runtime.formats.structures import CHANNELS
 
 from samples.generators import binding_site
 from tests.support.commands import done, seg_export, seg_run, seg_train
-
-gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
 
 def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:

@@ -27,11 +27,8 @@ from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract_of
 from tests.support.maps import by_the_standard
 from tests.support.models import checkpoint_of
+from tests.support.reading import read_voxels
 from tests.support.structures import chain, text
-
-from ..support.reading import read_voxels
-
-pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
 VOXELS = Voxels(2.0, CHANNELS)
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("site", (230, 60, 60)))

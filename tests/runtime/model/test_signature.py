@@ -19,13 +19,13 @@ from seg_runtime.model.signature import check_signature
 from tests.support.commands import seg_run
 from tests.support.images import picture
 from tests.support.models import Made
-
-pytest.importorskip("model_signing", reason="the extra `sign` is not installed")
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make keys with")
+from tests.support.tools import missing
 
 
 def make_key(folder: Path, name: str) -> Path:
     """An elliptic key pair; the path of the public one."""
+    if shutil.which("openssl") is None:
+        missing("openssl is not installed")
     private, public = folder / f"{name}.pem", folder / f"{name}.pub"
     words = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private)]
     subprocess.run(words, check=True, capture_output=True)
