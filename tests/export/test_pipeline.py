@@ -17,7 +17,7 @@ from seg_toolkit.checkpoints import Checkpoint, save
 from seg_toolkit.data import ClassValues
 from seg_toolkit.networks.unet import UNet
 
-from tests.support.commands import seg_export
+from tests.support.commands import ok, seg_export
 from tests.support.contracts import changed, contract_of
 from tests.support.models import CPU
 
@@ -130,8 +130,7 @@ def test_real_images_are_compared(saved, tmp_path):
     for i in range(2):
         Image.fromarray(rng.integers(0, 256, (500, 420), dtype=np.uint8)).save(pictures / f"{i}.png")
     target, report = tmp_path / "model.onnx", tmp_path / "report.json"
-    result = seg_export(saved, target, "--images", pictures, "--report", report)
-    assert result.exit_code == 0, result.output
+    ok(seg_export(saved, target, "--images", pictures, "--report", report))
     figures = json.loads(report.read_text())["parity"]
     assert figures["images"] == "real"
     assert figures["windows"] == 4
@@ -148,8 +147,7 @@ def test_wrong_input_size_names_the_nearest(saved, tmp_path, asked, nearest):
 
 
 def test_another_input_size(saved, tmp_path):
-    result = seg_export(saved, tmp_path / "m.onnx", "--input-size", "300")
-    assert result.exit_code == 0, result.output
+    ok(seg_export(saved, tmp_path / "m.onnx", "--input-size", "300"))
     session = Session(tmp_path / "m.onnx", CPU)
     assert (session.contract.geometry.input_shape, session.contract.geometry.output_shape) == ((300, 300), (116, 116))
 
