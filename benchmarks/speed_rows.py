@@ -159,7 +159,7 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
     Raises:
         MissingError: the form cannot be had here.
     """
-    from seg_runtime.formats.pictures import fitted
+    from seg_runtime.pipeline import fitted
     from seg_toolkit.evaluation import confusion, label_summary
 
     _, validation = parts(data)

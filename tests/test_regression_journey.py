@@ -26,7 +26,7 @@ def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
     assert len(list(out.glob("*_values.tif"))) == 3
     checkpoint = load(model)
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
-    scales = np.array([o.scale for o in checkpoint.contract.outputs])[:, None, None]
+    scales = np.array([o.scale for o in checkpoint.contract.answer.outputs])[:, None, None]
     for case in read_data_set(checkpoint.reader, data, print).cases:
         expected = answer_of(checkpoint.contract).segment(fitted(case.image(), checkpoint.contract), infer)
         with Image.open(out / f"{case.name}_values.tif") as image:

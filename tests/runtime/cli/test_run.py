@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
-from seg_export.steps.hostready.prove import HostForm
+from seg_export.options import ExportOptions
 from seg_runtime import Segmenter
 from seg_runtime.cli.rules import MODEL_RULES, Loaded
 from seg_runtime.engine import PROVIDERS
@@ -358,7 +358,10 @@ def test_probabilities_that_a_model_cannot_give_are_refused_before_any_image(
 ) -> None:
     for path, needed in (
         (regression.path, "a model of classes: leave it out"),
-        (make_model(host=HostForm()).path, "a host-ready file with probabilities: export it with"),
+        (
+            make_model(options=ExportOptions(host_ready=True)).path,
+            "a host-ready file with probabilities: export it with",
+        ),
     ):
         result = seg_run("--model", path, "--out", "out", "--probabilities", "npy", picture("a.png"), picture("b.png"))
         assert result.exit_code == 1

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from seg_toolkit.evaluation.metrics import confusion, dice, iou, label_summary, pixel_error
+from seg_toolkit.evaluation.metrics import BEST_DB, confusion, dice, iou, label_summary, pixel_error, value_scores
 
 TRUTH = np.array([[0, 0, 0, 1], [0, 1, 1, 1]], np.uint8)
 LABELS = np.array([[0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
@@ -71,3 +71,15 @@ def test_nothing_found_where_nothing_is_may_count_as_right() -> None:
         "iou": pytest.approx(1.6 / 3),
     }
     assert label_summary([empty], ["ground", "cell"], "one")["mean_dice"] == 1
+
+
+def test_scores_by_hand() -> None:
+    truth = np.zeros((1, 2, 2), np.float32)
+    answer = truth + np.array([[[1, -1], [3, -3]]], np.float32)
+    found = value_scores(truth, answer, [100.0])
+    assert found["mae"] == [2]
+    assert found["rmse"] == pytest.approx([np.sqrt(5)])
+    assert found["psnr"] == pytest.approx([10 * np.log10(100**2 / 5)])
+    assert np.isnan(found["ssim"][0])  # smaller than its window
+    same = value_scores(np.zeros((1, 20, 20), np.float32), np.zeros((1, 20, 20), np.float32), [100.0])
+    assert (same["psnr"][0], same["ssim"][0]) == (BEST_DB, 1)

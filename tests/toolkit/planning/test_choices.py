@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from seg_runtime.answers import Values
 from seg_runtime.model import Intensity
 from seg_runtime.support import DataError, SegError
 from seg_toolkit.data import DataSet
@@ -17,9 +18,11 @@ from seg_toolkit.planning import (
     choose_class_weights,
     choose_geometry,
     choose_intensity,
+    choose_outputs,
 )
-from seg_toolkit.planning.statistics import CaseStatistics
+from seg_toolkit.planning.statistics import CaseStatistics, TargetStatistics
 
+from tests.support.contracts import contract
 from tests.support.folders import TWO
 from tests.support.images import disc, put
 
@@ -226,3 +229,31 @@ def test_windows_are_balanced_where_a_class_is_rare(tmp_path: Path) -> None:
     statistics = seen(write(tmp_path, texture(200)))
     assert choose_balance(statistics, None)[0] == 0.5
     assert choose_balance(statistics, 0.2) == (0.2, "as asked")
+
+
+def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal([5, -1], [2, 0.1], (30, 20, 2)), rng.normal([9, 1], [1, 0.1], (10, 10, 2))
+    outputs = choose_outputs([TargetStatistics.of(first), TargetStatistics.of(second)], ("a", "b"))
+    together = np.concatenate([first.reshape(-1, 2), second.reshape(-1, 2)])
+    assert [o.name for o in outputs] == ["a", "b"]
+    for o, values in zip(outputs, together.T, strict=True):
+        assert (o.offset, o.scale) == pytest.approx((values.mean(), values.std()))
+        assert (o.low, o.high) == (values.min(), values.max())
+    network = Values(contract(60, 20, stride=4, outputs=outputs)).to_network(together.astype(np.float32))
+    np.testing.assert_allclose(network.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(network.std(0), 1, atol=1e-5)
+
+
+def test_outputs_are_named_with_units() -> None:
+    seen = [TargetStatistics.of(np.arange(8.0).reshape(2, 2, 2))]
+    assert [(o.name, o.unit) for o in choose_outputs(seen, ("a", "b"), "dna=counts, height")] == [
+        ("dna", "counts"), ("height", ""),
+    ]  # fmt: skip
+    for wrong in ("dna", "a,a", "a,=m", "a,b,c"):
+        with pytest.raises(DataError, match="2 names, each once"):
+            choose_outputs(seen, ("a", "b"), wrong)
+    with pytest.raises(DataError, match="the targets of b are 3 everywhere"):
+        choose_outputs(
+            [TargetStatistics.of(np.dstack([np.arange(4.0).reshape(2, 2), np.full((2, 2), 3.0)]))], ("a", "b")
+        )

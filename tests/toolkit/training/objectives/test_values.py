@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_runtime.answers import Values
 from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.contract import Contract
-from seg_runtime.support.errors import DataError
 from seg_toolkit.checkpoints import load
 from seg_toolkit.data import NONE, Example
-from seg_toolkit.evaluation.metrics import BEST_DB, value_scores
-from seg_toolkit.planning import choose_outputs
-from seg_toolkit.planning.statistics import TargetStatistics
 from seg_toolkit.training.objectives.values import ValueObjective
 from seg_toolkit.training.windows import WindowStream
 
@@ -46,46 +41,6 @@ def write(root: Path, count: int = 4, size: int = 48) -> Path:
 def one(**changes: object) -> Contract:
     """60 -> 20 px, tiled by 20, one output in units of 1."""
     return contract(60, 20, stride=4, **{"outputs": ONE, **changes})
-
-
-def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:
-    rng = np.random.default_rng(0)
-    first, second = rng.normal([5, -1], [2, 0.1], (30, 20, 2)), rng.normal([9, 1], [1, 0.1], (10, 10, 2))
-    outputs = choose_outputs([TargetStatistics.of(first), TargetStatistics.of(second)], ("a", "b"))
-    together = np.concatenate([first.reshape(-1, 2), second.reshape(-1, 2)])
-    assert [o.name for o in outputs] == ["a", "b"]
-    for o, values in zip(outputs, together.T, strict=True):
-        assert (o.offset, o.scale) == pytest.approx((values.mean(), values.std()))
-        assert (o.low, o.high) == (values.min(), values.max())
-    network = Values(one(outputs=outputs)).to_network(together.astype(np.float32))
-    np.testing.assert_allclose(network.mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(network.std(0), 1, atol=1e-5)
-
-
-def test_outputs_are_named_with_units() -> None:
-    seen = [TargetStatistics.of(np.arange(8.0).reshape(2, 2, 2))]
-    assert [(o.name, o.unit) for o in choose_outputs(seen, ("a", "b"), "dna=counts, height")] == [
-        ("dna", "counts"), ("height", ""),
-    ]  # fmt: skip
-    for wrong in ("dna", "a,a", "a,=m", "a,b,c"):
-        with pytest.raises(DataError, match="2 names, each once"):
-            choose_outputs(seen, ("a", "b"), wrong)
-    with pytest.raises(DataError, match="the targets of b are 3 everywhere"):
-        choose_outputs(
-            [TargetStatistics.of(np.dstack([np.arange(4.0).reshape(2, 2), np.full((2, 2), 3.0)]))], ("a", "b")
-        )
-
-
-def test_scores_by_hand() -> None:
-    truth = np.zeros((1, 2, 2), np.float32)
-    answer = truth + np.array([[[1, -1], [3, -3]]], np.float32)
-    found = value_scores(truth, answer, [100.0])
-    assert found["mae"] == [2]
-    assert found["rmse"] == pytest.approx([np.sqrt(5)])
-    assert found["psnr"] == pytest.approx([10 * np.log10(100**2 / 5)])
-    assert np.isnan(found["ssim"][0])  # smaller than its window
-    same = value_scores(np.zeros((1, 20, 20), np.float32), np.zeros((1, 20, 20), np.float32), [100.0])
-    assert (same["psnr"][0], same["ssim"][0]) == (BEST_DB, 1)
 
 
 def test_a_summary_is_json_and_a_table() -> None:

@@ -1,0 +1,125 @@
+"""A package of somebody else's: its reader, network, recipe, answer and objective are found by entry points, and train a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import in_a_process
+from tests.support.folders import write_pairs
+
+CODE = '''
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg_runtime.answers import Labels
+from seg_runtime.model import LabelSpec
+from seg_toolkit.data.readers.pairs import find_pairs
+from seg_toolkit.networks.unet import UNet
+from seg_toolkit.training.objectives.labels import LabelObjective
+
+
+@dataclass(frozen=True)
+class Spec(LabelSpec):
+    kind = "sure labels"
+
+
+class SureLabels(Labels):
+    """Labels without what is not sure."""
+
+    Spec = Spec
+
+
+class SureObjective(LabelObjective):
+    """Trained as labels are; `--balance` is not for it."""
+
+    Spec = Spec
+    options = tuple(name for name in LabelObjective.options if name != "balance")
+    title = "sure Dice"
+
+
+class Narrow(UNet):
+    """A U-Net of one pooling."""
+
+    kind = "narrow"
+    options = ("width",)
+
+    def __init__(self, in_channels=1, classes=2, width=2):
+        super().__init__(in_channels, classes, width, depth=1, dropout=0.0)
+        self.arguments = {"in_channels": in_channels, "classes": classes, "width": width}
+
+
+def find_other(root, report, folder="pairs"):
+    """A folder of pairs, one deeper."""
+    return find_pairs(root / folder, report)
+
+
+RECIPE = Path(__file__).with_name("toy.toml")
+'''
+RECIPE = """
+title = "sure labels by a narrow network"
+
+[data]
+reader = "deeper:folder=inner"
+
+[network]
+network = "narrow"
+input-size = "28"
+
+[training]
+answer = "sure labels"
+steps = 2
+balance = 0.3
+"""
+POINTS = """
+[seg_edge.readers]
+deeper = toy_package:find_other
+[seg_edge.networks]
+narrow = toy_package:Narrow
+[seg_edge.recipes]
+toy = toy_package:RECIPE
+[seg_edge.answers]
+sure labels = toy_package:SureLabels
+[seg_edge.objectives]
+sure labels = toy_package:SureObjective
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The folder of a package as pip would install it."""
+    folder = tmp_path / "site"
+    info = folder / "toy_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "toy_package.py").write_text(CODE)
+    (folder / "toy.toml").write_text(RECIPE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(POINTS)
+    return folder
+
+
+def test_a_package_of_somebody_else_trains_a_model(tmp_path: Path, installed: Path) -> None:
+    write_pairs(tmp_path / "data" / "inner")
+    out = tmp_path / "m.pt"
+    small = ["--workers", "0", "--device", "cpu", "-o", out]
+    made = in_a_process("seg-train", tmp_path / "data", "--recipe", "toy", *small, path=installed)
+    assert made.returncode == 0, made.stderr
+    assert "validation sure Dice" in made.stderr
+    assert "note: --balance is ignored: the answer that this network learns does not take it." in made.stderr
+    again = in_a_process("seg-train", "--evaluate", out, tmp_path / "data", path=installed)
+    assert again.returncode == 0, again.stderr
+    assert '"images": 3' in again.stdout
+    listed = in_a_process("seg-train", "--list-recipes", path=installed)
+    assert "sure labels by a narrow network" in listed.stdout
+
+
+def test_without_the_package_its_model_says_what_is_missing(tmp_path: Path, installed: Path) -> None:
+    write_pairs(tmp_path / "data" / "inner")
+    out = tmp_path / "m.pt"
+    small = ["--workers", "0", "--device", "cpu", "-o", out]
+    assert in_a_process("seg-train", tmp_path / "data", "--recipe", "toy", *small, path=installed).returncode == 0
+    alone = in_a_process("seg-train", "--evaluate", out, tmp_path / "data")
+    assert alone.returncode == 1
+    assert "sure labels" in alone.stderr
+    assert alone.stderr.count("\n") == 1
