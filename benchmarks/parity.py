@@ -31,15 +31,9 @@ def main() -> None:
             print(".", end="", flush=True)
     print(f"\n{machine()}; random weights, {figures[0]['images']} images\n")
     head = [
-        "skip",
-        "width",
-        "file",
-        "windows",
-        "largest error",
-        "of the range",
-        "flipped px per million",
+        "skip", "width", "file", "windows", "largest error", "of the range", "flipped px per million",
         "margin at a flip",
-    ]
+    ]  # fmt: skip
     print(table(head, rows))
     save_json(options.json, {"machine": machine(), "rows": figures})
 
