@@ -97,14 +97,14 @@ def random_checkpoint(
 ) -> Checkpoint:
     """An untrained network: speed and rounding do not ask what was learned."""
     import torch  # not at the top: a process of another form would hold it, too
-    from seg_runtime import ClassInfo, Contract, Intensity
+    from seg_runtime.model import ClassInfo, Contract, Geometry, Input, Intensity, LabelSpec
     from seg_toolkit.checkpoints import Checkpoint
     from seg_toolkit.networks.unet import UNet
 
     torch.manual_seed(seed)
     model = UNet(channels, classes, width=width, skip=skip)
     infos = tuple(ClassInfo(f"class{i}", (i * 90, 200 - i * 90, 60)) for i in range(classes))
-    contract = Contract((572, 572), (388, 388), channels, Intensity("scale"), infos)
+    contract = Contract(Input(channels, Intensity("scale")), Geometry((572, 572), (388, 388)), LabelSpec(infos))
     return Checkpoint(model.described, model.state_dict(), contract)
 
 

@@ -22,26 +22,18 @@ def main() -> None:
     for skip in ("crop", "resize"):
         for width in options.widths:
             exported = export(random_checkpoint(width, skip), ExportOptions(images=options.images))
-            p = exported.parity
-            figures.append(
-                {"skip": skip, "width": width, "mb": len(exported.content) / 1e6, **exported.contract.parity}
-            )
+            p = exported.contract.parity
+            figures.append({"skip": skip, "width": width, "mb": len(exported.content) / 1e6, **p})
             rows.append([
-                skip, str(width), f"{len(exported.content) / 1e6:.1f} MB", str(p.windows), f"{p.max_abs_error:.1e}",
-                f"{p.relative_error:.1e}", f"{p.flipped_per_million:.2f}", f"{p.max_flip_margin:.1e}",
+                skip, str(width), f"{len(exported.content) / 1e6:.1f} MB", str(p["windows"]), f"{p['max_abs_error']:.1e}",
+                f"{p['relative_error']:.1e}", f"{p['flipped_per_million']:.2f}", f"{p['max_flip_margin']:.1e}",
             ])  # fmt: skip
             print(".", end="", flush=True)
     print(f"\n{machine()}; random weights, {figures[0]['images']} images\n")
     head = [
-        "skip",
-        "width",
-        "file",
-        "windows",
-        "largest error",
-        "of the range",
-        "flipped px per million",
+        "skip", "width", "file", "windows", "largest error", "of the range", "flipped px per million",
         "margin at a flip",
-    ]
+    ]  # fmt: skip
     print(table(head, rows))
     save_json(options.json, {"machine": machine(), "rows": figures})
 

@@ -97,14 +97,8 @@ def measure(case: Case, plain: Plain, runs: int) -> dict[str, Any]:
 def rows_table(rows: list[dict[str, Any]]) -> str:
     """One row a form and precision."""
     head = [
-        "form",
-        "of",
-        "precision",
-        "layers (channels → maps)",
-        "a window / plain",
-        "ratio",
-        "error of the range",
-    ]
+        "form", "of", "precision", "layers (channels → maps)", "a window / plain", "ratio", "error of the range",
+    ]  # fmt: skip
     shown = []
     for row in rows:
         where = ", ".join(row["where"]) if row["default"] else f"all {len(row['where'])} that can; no default"

@@ -131,17 +131,9 @@ def whole_process(form: Form, path: Path, bench: Bench, runs: int) -> Row:
     plain = _ten_lines(bench, PLAIN.made(bench))
     if form.ours:
         words = [
-            "--model",
-            path,
-            "--provider",
-            form.provider,
-            "--threads",
-            bench.threads,
-            "--overwrite",
-            "--out",
-            "out",
+            "--model", path, "--provider", form.provider, "--threads", bench.threads, "--overwrite", "--out", "out",
             *form.words,
-        ]
+        ]  # fmt: skip
         ours, place = [command("seg-run"), *words, "window.png"], bench.folder
     elif form.key.startswith("plain"):
         ours, place = _ten_lines(bench, path), bench.folder
@@ -167,7 +159,7 @@ def dice(form: Form, bench: Bench, data: Path) -> Row:
     Raises:
         MissingError: the form cannot be had here.
     """
-    from seg_runtime.formats.pictures import fitted
+    from seg_runtime.pipeline import fitted
     from seg_toolkit.evaluation import confusion, label_summary
 
     _, validation = parts(data)

@@ -18,9 +18,7 @@ import nibabel
 import numpy as np
 import torch
 from seg_export.pipeline import export, write
-from seg_runtime.model.answer import ClassInfo
-from seg_runtime.model.contract import Contract
-from seg_runtime.model.input import Intensity
+from seg_runtime.model import ClassInfo, Contract, Geometry, Input, Intensity, LabelSpec
 from seg_toolkit.checkpoints import Checkpoint
 from seg_toolkit.networks import Network
 from seg_toolkit.networks.unet import UNet
@@ -59,9 +57,10 @@ def models(folder: Path) -> dict[str, Path]:
     )
     for network, window in networks:
         contract = Contract(
-            window, network.output_shape(window), 1, Intensity("window", level=40, width=400),
-            (ClassInfo("background", (0, 0, 0)), ClassInfo("thing", (230, 60, 60))), stride=network.stride, pixels="float",
-        )  # fmt: skip
+            Input(1, Intensity("window", level=40, width=400), pixels="float"),
+            Geometry(window, network.output_shape(window), stride=network.stride),
+            LabelSpec((ClassInfo("background", (0, 0, 0)), ClassInfo("thing", (230, 60, 60)))),
+        )
         made[network.kind] = folder / f"{network.kind}.onnx"
         write(export(Checkpoint(network.described, network.state_dict(), contract)), made[network.kind])
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from seg_runtime.model.input import Intensity
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.contracts import contract_of
-from tests.support.models import SMALL, Made, MakeModel, made, mixed_network
+from tests.support.models import SMALL, ExportedOnce, Made, MakeModel, made, mixed_network
 
 SLOW = {
     "benchmarks": "benchmark",
@@ -47,6 +48,15 @@ def pytest_configure() -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def exported_once() -> Iterator[ExportedOnce]:
+    """See `ExportedOnce`; a test of the exporter itself lets it `forget`."""
+    once = ExportedOnce()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", once)
+        yield once
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from seg_runtime.model.contract import METADATA_KEY, Contract
 
-pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
-
-from tests.support.commands import done, seg_export, seg_run, seg_train
+from tests.support.commands import ok, seg_export, seg_run, seg_train
 from tests.support.dicom import placed, save
 from tests.support.dicom_readers import by_highdicom, conforms
 
@@ -41,18 +38,18 @@ def test_from_ct_slices_to_a_dicom_seg(tmp_path: Path) -> None:
         if number < 4:
             Image.fromarray(mask).save(data / "masks" / f"s{number}.png")
     (tmp_path / "codes.json").write_text(json.dumps(CODES))
-    told = done(seg_train(
+    told = ok(seg_train(
         data, "-o", tmp_path / "m.pt", "--width", 4, "--depth", 2, "--input-size", 100, "--steps", 60,
         "--workers", 0, "--device", "cpu", "--lr", "1e-2", "--classes", "background=0,organ=1#c03030",
     )).output  # fmt: skip
     assert "intensity: window (signed grey values, as in CT" in told
-    done(seg_export(tmp_path / "m.pt", tmp_path / "m.onnx", "--images", data, "--codes", tmp_path / "codes.json"))
+    ok(seg_export(tmp_path / "m.pt", tmp_path / "m.onnx", "--images", data, "--codes", tmp_path / "codes.json"))
     metadata = onnxruntime.InferenceSession(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
     contract = Contract.from_json(metadata[METADATA_KEY])
     assert (contract.input.pixels, contract.input.intensity.method) == ("float", "window")
     assert -1100 < contract.input.intensity.level < 200  # in HU, and not drawn down by the padding
 
-    done(seg_run(tmp_path / "new", "--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--provider", "cpu"))
+    ok(seg_run(tmp_path / "new", "--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--provider", "cpu"))
     target = tmp_path / "out" / "new_seg.dcm"
     conforms(target)
     found, truth = by_highdicom(target, [tmp_path / "new" / "s4.dcm"])[0], slice_with_organ(4)[1]

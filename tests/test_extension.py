@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from .support.toy_package import seg_edge_toys as toys
+from tests.support.toy_package import seg_edge_toys as toys
 
 PACKAGE = Path(toys.__file__).parent
 SCRIPTS = Path(os.sys.executable).parent  # type: ignore[attr-defined]
@@ -29,21 +29,9 @@ scaled = seg_edge_toys:Scaled
 spoiling = seg_edge_toys:Spoiling
 """
 TINY = [
-    "--geometry",
-    "tile",
-    "--width",
-    "4",
-    "--depth",
-    "2",
-    "--input-size",
-    "60",
-    "--steps",
-    "60",
-    "--workers",
-    "0",
-    "--device",
-    "cpu",
-]
+    "--geometry", "tile", "--width", "4", "--depth", "2", "--input-size", "60", "--steps", "60", "--workers", "0",
+    "--device", "cpu",
+]  # fmt: skip
 
 
 def run(*words: object, toys: Path | None, log: Path, code: int = 0) -> subprocess.CompletedProcess[str]:

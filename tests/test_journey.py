@@ -15,24 +15,18 @@ from seg_runtime.pipeline.fit import fit_channels
 from seg_toolkit.checkpoints import load
 from seg_toolkit.networks import torch_infer
 
+from tests.support.commands import in_a_process
 from tests.support.places import REAL, SAMPLES
+from tests.support.reading import decode
 
-from .support.reading import decode
 
-
-def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+def command(name: str, *arguments: object) -> None:
+    done = in_a_process(name, *arguments)
+    assert done.returncode == 0, done.stderr
 
 
 def train(data: Path, out: Path, *options: object) -> None:
-    done = command("seg-train", data, "-o", out, "--width", 4, "--input-size", 316, *options)
-    assert done.returncode == 0, done.stderr
-
-
-def export(model: Path, target: Path, *options: object) -> None:
-    done = command("seg-export", model, target, *options)
-    assert done.returncode == 0, done.stderr
+    command("seg-train", data, "-o", out, "--width", 4, "--input-size", 252, *options)
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +42,23 @@ def cells(tmp_path_factory):
 def journey(request, cells, tmp_path_factory):
     place = tmp_path_factory.mktemp(request.param)
     train(cells, place / "model.pt", "--steps", 60, "--geometry", request.param)
-    export(place / "model.pt", place / "model.onnx", "--images", cells)
+    command("seg-export", place / "model.pt", place / "model.onnx", "--images", cells)
     return place
 
 
 def test_masks_equal_those_of_torch(journey, cells):
     """What the edge answers is what the laboratory's torch model answers, pixel for pixel."""
-    done = command(
-        "seg-run", "--model", journey / "model.onnx", "--provider", "cpu", "--out", journey / "out", cells / "images"
-    )
-    assert done.returncode == 0, done.stderr
+    words = ["--model", journey / "model.onnx", "--provider", "cpu", "--out", journey / "out"]
+    command("seg-run", *words, cells / "images")
     checkpoint = load(journey / "model.pt")
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
+    seen = set()
     for path in sorted((cells / "images").iterdir()):
         image = fit_channels(next(decode(path.read_bytes(), path.name)), checkpoint.contract.input.channels)
         expected = answer_of(checkpoint.contract).segment(image, infer)
         assert np.array_equal(np.asarray(Image.open(journey / "out" / f"{path.stem}_mask.png")), expected)
+        seen.update(expected.ravel().tolist())
+    assert seen == {0, 1}
 
 
 @pytest.mark.parametrize("journey", ["tile", "fit"], indirect=True)
@@ -99,8 +94,7 @@ def test_record_names_the_model_that_parity_was_proven_for(journey, cells):
 )
 def test_real_data_sets_make_the_journey(name, options, tmp_path):
     train(REAL / name, tmp_path / "model.pt", "--steps", 1, "--val-fraction", 0.05, *options)
-    export(tmp_path / "model.pt", tmp_path / "model.onnx", "--images", REAL / name)
+    command("seg-export", tmp_path / "model.pt", tmp_path / "model.onnx", "--images", REAL / name)
     picture = sorted((REAL / name / "images").iterdir())[0]
-    done = command("seg-run", "--model", tmp_path / "model.onnx", "--out", tmp_path, "--overlay", picture)
-    assert done.returncode == 0, done.stderr
+    command("seg-run", "--model", tmp_path / "model.onnx", "--out", tmp_path, "--overlay", picture)
     assert Image.open(tmp_path / f"{picture.stem}_mask.png").size == Image.open(picture).size

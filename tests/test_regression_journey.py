@@ -12,21 +12,21 @@ from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.networks import torch_infer
 
 from samples.generators import pansharpening
-from tests.support.commands import done, seg_export, seg_run, seg_train
+from tests.support.commands import ok, seg_export, seg_run, seg_train
 
 
 def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
     data, model, file, out = (tmp_path / name for name in ("data", "m.pt", "m.onnx", "out"))
     pansharpening.write(data, 3, 0)
     tiny = ["--width", 4, "--depth", 2, "--input-size", 76, "--workers", 0, "--steps", 6, "--device", "cpu"]
-    done(seg_train(data, "--recipe", "pansharpening", *tiny, "-o", model))
-    done(seg_export(model, file, "--images", data, "--golden", data))
-    done(seg_run("--model", file, "--provider", "cpu", "--self-test"))
-    done(seg_run("--model", file, "--provider", "cpu", "--out", out, "--overlay", data / "images"))
+    ok(seg_train(data, "--recipe", "pansharpening", *tiny, "-o", model))
+    ok(seg_export(model, file, "--images", data, "--golden", data))
+    ok(seg_run("--model", file, "--provider", "cpu", "--self-test"))
+    ok(seg_run("--model", file, "--provider", "cpu", "--out", out, "--overlay", data / "images"))
     assert len(list(out.glob("*_values.tif"))) == 3
     checkpoint = load(model)
     infer = torch_infer(checkpoint.build(), torch.device("cpu"))
-    scales = np.array([o.scale for o in checkpoint.contract.outputs])[:, None, None]
+    scales = np.array([o.scale for o in checkpoint.contract.answer.outputs])[:, None, None]
     for case in read_data_set(checkpoint.reader, data, print).cases:
         expected = answer_of(checkpoint.contract).segment(fitted(case.image(), checkpoint.contract), infer)
         with Image.open(out / f"{case.name}_values.tif") as image:

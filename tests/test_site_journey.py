@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gemmi
 import numpy as np
-import pytest
 from seg_runtime import Segmenter
 from seg_runtime.formats.structures import CHANNELS
 
 from samples.generators import binding_site
-from tests.support.commands import done, seg_export, seg_run, seg_train
-
-gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
+from tests.support.commands import ok, seg_export, seg_run, seg_train
 
 
 def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
@@ -21,15 +19,15 @@ def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
     binding_site.write(data, 3, 0)
     binding_site.write(tmp_path / "new", 1, 5)
     tiny = ("--width", 2, "--depth", 1, "--input-size", 28, "--steps", 6, "--lr", 0.02, "--workers", 0)
-    told = done(seg_train(data, "--recipe", "binding-site", *tiny, "-o", model)).output
+    told = ok(seg_train(data, "--recipe", "binding-site", *tiny, "-o", model)).output
     assert "channels: 6" in told
-    done(seg_train(data, "--evaluate", model))
+    ok(seg_train(data, "--evaluate", model))
     finer = seg_train(data, "--evaluate", model, "--reader", "structure:1")
     assert "1m00 is a structure on voxels of 1 Å; wanted a structure on voxels of 2 Å" in finer.stderr
-    done(seg_export(model, file, "--images", data, "--golden", data))
-    done(seg_run("--model", file, "--self-test", "--provider", "cpu"))
+    ok(seg_export(model, file, "--images", data, "--golden", data))
+    ok(seg_run("--model", file, "--self-test", "--provider", "cpu"))
     path = tmp_path / "new" / "1m00.pdb"
-    done(seg_run("--model", file, "--provider", "cpu", "--out", out, "--probabilities", "map", path))
+    ok(seg_run("--model", file, "--provider", "cpu", "--out", out, "--probabilities", "map", path))
     with Segmenter(file, provider="cpu") as segmenter:
         assert segmenter.contract.input.voxels is not None
         assert (segmenter.contract.input.voxels.side_angstrom, segmenter.contract.input.voxels.channels) == (

@@ -80,15 +80,9 @@ def test_speed(tmp_path, scored):
     first, second, picture = tmp_path / "first.json", tmp_path / "second.json", tmp_path / "chart.png"
     words = ["--quick", "--folder", tmp_path / "forms", "--scored", *scored]
     benchmark(
-        "speed",
-        *words,
-        "--forms",
-        "unrewritten,fp32,plain,fp16,int8-ungated,int8",
-        "--growth",
-        "unrewritten",
-        "--json",
-        first,
-    )
+        "speed", *words, "--forms", "unrewritten,fp32,plain,fp16,int8-ungated,int8", "--growth", "unrewritten",
+        "--json", first,
+    )  # fmt: skip
     forms = "plain-int8,torch-last,openvino,monai"
     shown = benchmark("speed", *words, "--forms", forms, "--join", first, "--json", second, "--chart", picture)
     assert "peak memory of a process" in shown

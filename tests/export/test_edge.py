@@ -30,7 +30,7 @@ from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, ModelFile, sealed
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support.errors import ParityError
 
-from tests.support.commands import seg_export, seg_run
+from tests.support.commands import ok, seg_export, seg_run
 from tests.support.contracts import changed
 from tests.support.images import noise_image
 from tests.support.models import HOST_READY, Made, MakeModel
@@ -133,8 +133,7 @@ def test_a_real_run_in_a_fresh_process_loads_no_torch(model: Made, metadata: Pat
 def test_the_tuned_file(model: Made, here: Path, found: Callable[[str], None], form: str) -> None:
     found(form)
     path = copied(model, here)
-    result = seg_run("--tune", path)
-    assert result.exit_code == 0, result.stderr
+    result = ok(seg_run("--tune", path))
     assert sorted(p.name for p in here.iterdir()) == ["model.onnx", "model.tuned.onnx"]
     tuned = here / "model.tuned.onnx"
     (contract, golden), (before, golden_before) = told(tuned), told(path)
@@ -203,8 +202,7 @@ def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
 def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], None]) -> None:
     found("dilated")
     (here / "old.onnx").write_bytes(stamped(onnx.load(model.path), model.contract))
-    result = seg_run("--tune", "old.onnx")
-    assert result.exit_code == 0, result.stderr
+    result = ok(seg_run("--tune", "old.onnx"))
     assert "note: old.onnx has no golden samples" in result.stderr
     assert json.loads(result.stdout)["self_test"] is None
     assert (here / "old.tuned.onnx").exists()
@@ -212,8 +210,7 @@ def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], 
 
 def test_nothing_is_faster(model: Made, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "WORTH", 0.0)
-    result = seg_run("--tune", copied(model, here))
-    assert result.exit_code == 0
+    result = ok(seg_run("--tune", copied(model, here)))
     assert "nothing was written" in result.stderr
     report = json.loads(result.stdout)
     assert report["written"] is None
@@ -274,7 +271,7 @@ def test_what_is_there_stays(model: Made, here: Path, found: Callable[[str], Non
     assert result.exit_code == 1
     assert "is there already: pass --overwrite" in result.stderr
     assert (here / "model.tuned.onnx").read_bytes() == b"precious"
-    assert seg_run("--tune", "--model", path, "--overwrite").exit_code == 0
+    ok(seg_run("--tune", "--model", path, "--overwrite"))
     assert told(here / "model.tuned.onnx")[0].provenance["rewritten"]
 
 
@@ -300,8 +297,7 @@ def test_a_signature_does_not_cover_the_tuned_file(model: Made, here: Path, foun
     found("dilated")
     path = copied(model, here)
     (here / "model.onnx.sig").write_bytes(b"of model.onnx")
-    result = seg_run("--tune", path, "--out", "new.onnx")
-    assert result.exit_code == 0, result.stderr
+    result = ok(seg_run("--tune", path, "--out", "new.onnx"))
     assert "new.onnx needs a new one, new.onnx.sig" in result.stderr
     result = seg_run("--tune", path, "--require-signature", "key.pub", "--out", "other.onnx")
     assert result.exit_code == 1
@@ -332,8 +328,7 @@ def test_a_missing_tool_names_the_extra() -> None:
 def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callable[[str], None]) -> None:
     found("dilated")
     target = tmp_path / "m.onnx"
-    result = seg_export(model.checkpoint, target, "--tune")
-    assert result.exit_code == 0, result.output
+    result = ok(seg_export(model.checkpoint, target, "--tune"))
     assert "forms measured on" in result.stdout
     provenance = told(target)[0].provenance
     assert provenance["rewritten"] == table(onnx.load(model.path), "dilated")
@@ -342,7 +337,6 @@ def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callab
 
 def test_options_that_do_nothing_are_noted(model: Made, here: Path, found: Callable[[str], None]) -> None:
     found("dilated")
-    result = seg_run("--tune", copied(model, here), "--overlay", "--warm-up")
-    assert result.exit_code == 0
+    result = ok(seg_run("--tune", copied(model, here), "--overlay", "--warm-up"))
     for option in ("--overlay", "--warm-up"):
         assert f"note: {option} is ignored: --self-test, --tune and --doctor do not use it" in result.stderr

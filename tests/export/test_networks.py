@@ -9,7 +9,7 @@ from seg_export.pipeline import export
 from seg_runtime import ClassInfo, Segmenter
 from seg_runtime.answers import answer_of
 from seg_toolkit.checkpoints import Checkpoint
-from seg_toolkit.networks import from_options, torch_infer
+from seg_toolkit.networks import build, torch_infer
 from seg_toolkit.networks.attention import AttentionUNet
 
 from tests.support.bright import bright, folder
@@ -31,7 +31,7 @@ def checkpoint(name: str, width: int = 4) -> Checkpoint:
     """Random weights whose logits have a median of 0, so that both classes are answered."""
     options, side, geometry = FAMILY[name]
     torch.manual_seed(0)
-    model = from_options(options["kind"], 3, 2, {"width": width, **options})
+    model = build({"in_channels": 3, "classes": 2, "width": width, **options})
     model(torch.rand(2, 3, side, side))  # norms have seen something
     model.eval()
     with torch.no_grad():

@@ -15,7 +15,7 @@ from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.options import RECIPES, load_recipe
 
 from samples.generators import generator
-from tests.support.commands import seg_export, seg_train
+from tests.support.commands import ok, seg_export, seg_train
 from tests.support.contracts import contract
 
 CONTRACT = contract()
@@ -73,22 +73,10 @@ def test_export_takes_the_layout_of_the_checkpoints_reader(tmp_path: Path) -> No
     data, model, target, report = (tmp_path / name for name in ("data", "m.pt", "m.onnx", "report.json"))
     generator("skin-lesion").write(data, 3, 0)
     words = [
-        "--recipe",
-        "skin-lesion",
-        "--width",
-        "2",
-        "--depth",
-        "1",
-        "--input-size",
-        "44",
-        "--steps",
-        "1",
-        "--workers",
-        "0",
-    ]
-    assert seg_train(data, "-o", model, *words).exit_code == 0
+        "--recipe", "skin-lesion", "--width", "2", "--depth", "1", "--input-size", "44", "--steps", "1", "--workers", "0",
+    ]  # fmt: skip
+    ok(seg_train(data, "-o", model, *words))
     assert load_checkpoint(model).reader == "isic"
-    done = seg_export(model, target, "--images", data, "--golden", data, "--report", report)
-    assert done.exit_code == 0, done.output
+    ok(seg_export(model, target, "--images", data, "--golden", data, "--report", report))
     assert json.loads(report.read_text())["parity"]["images"] == "real"
     assert target.exists()

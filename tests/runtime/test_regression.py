@@ -20,7 +20,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import Golden
 from seg_runtime.pipeline import Float
 
-from tests.support.commands import seg_run
+from tests.support.commands import ok, seg_run
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, pages
@@ -96,7 +96,7 @@ def test_labels_of_a_regression_and_values_of_a_segmentation_are_refused(regress
 
 def test_seg_run_writes_floats_a_record_and_a_picture(regression: Made, picture: Path, tmp_path: Path) -> None:
     words = ["--model", regression.path, "--provider", "cpu", "--out", tmp_path / "out", "--overlay", picture.parent]
-    assert seg_run(*words).exit_code == 0
+    ok(seg_run(*words))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "field.json",
         "field_overlay.png",
@@ -121,8 +121,7 @@ def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> N
     planes = [noise_image(70, 70, 1, seed=n)[..., 0] for n in range(2)]
     first, second = map(Image.fromarray, planes)
     first.save(tmp_path / "stack.tif", save_all=True, append_images=[second])
-    done = seg_run("--model", regression.path, "--out", tmp_path / "out", "--overlay", tmp_path / "stack.tif")
-    assert done.exit_code == 0, done.output
+    ok(seg_run("--model", regression.path, "--out", tmp_path / "out", "--overlay", tmp_path / "stack.tif"))
     segmenter = Segmenter(regression.path, provider="cpu")
     expected = np.concatenate([segmenter(plane).values for plane in planes])
     np.testing.assert_array_equal(pages(tmp_path / "out" / "stack_values.tif"), expected)
@@ -169,8 +168,7 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
 
 
 def test_the_self_test_knows_no_labels_and_sees_a_spoiled_weight(regression: Made) -> None:
-    done = seg_run("--model", regression.path, "--self-test", "--provider", "cpu")
-    assert done.exit_code == 0
+    done = ok(seg_run("--model", regression.path, "--self-test", "--provider", "cpu"))
     assert "flip" not in done.stderr
     report = json.loads(done.stdout)["self_test"]
     assert report["passed"]

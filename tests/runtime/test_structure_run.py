@@ -23,15 +23,13 @@ from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError
 from seg_toolkit.networks.unet3d import UNet3D
 
+from tests.support.commands import ok
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract_of
 from tests.support.maps import by_the_standard
 from tests.support.models import checkpoint_of
+from tests.support.reading import read_voxels
 from tests.support.structures import chain, text
-
-from ..support.reading import read_voxels
-
-pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
 VOXELS = Voxels(2.0, CHANNELS)
 CLASSES = (ClassInfo("background", (0, 0, 0)), ClassInfo("site", (230, 60, 60)))
@@ -83,8 +81,7 @@ def answer(made: Made, path: Path) -> tuple[Array, Array]:
 
 def test_a_structure_gets_maps_that_lie_over_it_and_its_residues(tmp_path: Path, made: Made) -> None:
     path, out = put(tmp_path / "1abc.pdb.gz", protein()), tmp_path / "out"
-    told = seg_run("--model", made.atoms, "--out", out, "--probabilities", "map", "--overlay", path)
-    assert told.exit_code == 0, told.stderr
+    ok(seg_run("--model", made.atoms, "--out", out, "--probabilities", "map", "--overlay", path))
     assert {p.name for p in out.iterdir()} == {
         "1abc_mask.mrc", "1abc_probabilities.mrc", "1abc_overlay.png", "1abc.json"
     }  # fmt: skip
@@ -176,8 +173,7 @@ def test_of_a_folder_a_model_takes_what_it_was_made_for(tmp_path: Path, made: Ma
     put(tmp_path / "in" / "a.pdb", protein())
     pages = [Image.new("L", (20, 20), shade) for shade in range(20)]
     pages[0].save(tmp_path / "in" / "a.tif", save_all=True, append_images=pages[1:])
-    done = seg_run("--model", made.atoms, "--out", tmp_path / "out", tmp_path / "in")
-    assert done.exit_code == 0, done.stderr
+    ok(seg_run("--model", made.atoms, "--out", tmp_path / "out", tmp_path / "in"))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.json", "a_mask.mrc"]
     (tmp_path / "in" / "a.tif").unlink()
     told = seg_run("--model", made.scans, "--out", tmp_path / "other", tmp_path / "in")

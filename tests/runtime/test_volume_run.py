@@ -25,7 +25,7 @@ from seg_toolkit.networks import Network
 from seg_toolkit.networks.unet import UNet
 from seg_toolkit.networks.unet3d import UNet3D
 
-from tests.support.commands import seg_export
+from tests.support.commands import ok, seg_export
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, channel_files, contract_of
 from tests.support.models import Made, made
@@ -93,7 +93,7 @@ def test_labels_of_a_nifti_are_those_of_the_plain_array(
         np.testing.assert_array_equal(ours.probabilities, plain.probabilities)
         assert ours.probabilities.shape == (2, *SHAPE)
     assert 0.1 < plain.labels.mean() < 0.9
-    assert seg_run("--model", solid.path, "--out", tmp_path / "out", path).exit_code == 0
+    ok(seg_run("--model", solid.path, "--out", tmp_path / "out", path))
     mask = nibabel.load(tmp_path / "out" / "a_mask.nii.gz")
     np.testing.assert_array_equal(np.asarray(mask.dataobj), stored(plain.labels[..., None], order))
     np.testing.assert_array_equal(mask.affine, nibabel.Nifti1Image.from_bytes(nifti(volume(), order).to_bytes()).affine)
@@ -109,7 +109,7 @@ def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat:
         np.testing.assert_array_equal(ours.probabilities, np.stack([s.probabilities for s in each], axis=1))
     assert told == [(n, told[0][1]) for n in range(1, told[0][1] + 1)]
     assert 0.1 < ours.labels.mean() < 0.9
-    assert seg_run("--model", flat.path, "--out", tmp_path, tmp_path / "a.nii").exit_code == 0
+    ok(seg_run("--model", flat.path, "--out", tmp_path, tmp_path / "a.nii"))
     record = json.loads((tmp_path / "a.json").read_text())
     assert [record["input"][k] for k in ("depth", "height", "width", "channels")] == [*SHAPE, 2]
     assert nibabel.load(tmp_path / "a_mask.nii.gz").shape == (9, 22, 26)
@@ -122,8 +122,7 @@ def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made)
         put_nifti(tmp_path / f"a{ending}.nii.gz", nifti(volume(2)[..., channel : channel + 1], "SAL"))
     write(export(replace(checkpoint, contract=named), ExportOptions(images=tmp_path)), tmp_path / "m.onnx")
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", "--overlay", tmp_path]
-    told = seg_run(*words)
-    assert told.exit_code == 0, told.stderr
+    ok(seg_run(*words))
     with Segmenter(flat.path, provider="cpu") as segmenter:
         wanted = np.stack([segmenter(plane).labels for plane in volume(2)])
     mask = nibabel.load(tmp_path / "out" / "a_mask.nii.gz")
@@ -147,8 +146,7 @@ def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made)
     write(export(replace(checkpoint, contract=named), ExportOptions(images=scans)), tmp_path / "m.onnx")
     put_nifti(scans / "b_seg.nii.gz", nifti(volume(1), "SAL"))  # ground truth beside its scans, as BraTS has it
     words = ["--model", tmp_path / "m.onnx", "--out", tmp_path / "out", scans]
-    told = seg_run(*words)
-    assert told.exit_code == 0, told.stderr
+    told = ok(seg_run(*words))
     assert "b_seg.nii.gz is no channel" in seg_run(*words[:-1], scans / "b_seg.nii.gz").stderr
     one, other = (nibabel.load(tmp_path / "out" / f"{name}_mask.nii.gz") for name in ("BRATS_001", "b"))
     np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
@@ -200,7 +198,7 @@ def test_the_pages_of_a_tiff_are_one_volume_for_a_model_of_volumes(tmp_path: Pat
     planes = [Image.fromarray(plane[..., 0].astype(np.uint16)) for plane in volume()]
     planes[0].save(tmp_path / "a.tif", save_all=True, append_images=planes[1:])
     words = ["--model", solid.path, "--out", tmp_path / "out", "--overlay", "--probabilities", "tiff"]
-    assert seg_run(*words, tmp_path / "a.tif").exit_code == 0
+    ok(seg_run(*words, tmp_path / "a.tif"))
     with Segmenter(solid.path, provider="cpu") as segmenter:
         wanted = segmenter(volume()).labels
         planes[0].save(tmp_path / "one.tif")
@@ -249,11 +247,9 @@ def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path
     for seed in range(2):
         put_nifti(scans / f"s{seed}.nii.gz", nifti(volume(seed=seed), "RAS"))
     words = [str(solid.checkpoint), str(tmp_path / "m.onnx"), "--images", str(scans), "--golden", str(scans)]
-    done = seg_export(*words, "--input-size", "22,28,30")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_export(*words, "--input-size", "22,28,30"))
     assert "windows compared" in done.output
-    tested = seg_run("--model", tmp_path / "m.onnx", "--self-test")
-    assert tested.exit_code == 0, tested.stderr
+    tested = ok(seg_run("--model", tmp_path / "m.onnx", "--self-test"))
     assert json.loads(tested.stdout)["self_test"]["samples"] == 4
     for option in (["--host-ready"], ["--optimize"], ["--tune"], ["--precision", "fp16", "--calibration", str(scans)]):
         refused = seg_export(*words, *option)
@@ -273,7 +269,7 @@ def test_several_windows_of_a_volume_go_in_one_call(tmp_path: Path, solid: Made)
 def test_export_of_a_model_of_slices_takes_volumes_too(tmp_path: Path, flat: Made) -> None:
     put_nifti(tmp_path / "a.nii.gz", nifti(volume(2)))
     words = [str(flat.checkpoint), str(tmp_path / "m.onnx"), "--images", str(tmp_path), "--golden", str(tmp_path)]
-    assert seg_export(*words).exit_code == 0
+    ok(seg_export(*words))
     assert read_volume((tmp_path / "a.nii.gz").read_bytes(), "a")[1].affine == pytest.approx(affine_of("RAS"))
 
 

@@ -39,7 +39,7 @@ def written(*words: str) -> Arguments:
     return Arguments(**context.params, written=frozenset(names))
 
 
-def done(result: Result) -> Result:
+def ok(result: Result) -> Result:
     """A result that must be a success."""
     assert result.exit_code == 0, result.output
     return result

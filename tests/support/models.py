@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,30 @@ class Made:
 
 
 MakeModel = Callable[..., Made]
+
+
+class ExportedOnce:
+    """`torch.onnx.export` that gives a network back that it exported before: it takes seconds, and tests want the same few.
+
+    Networks are the same where class, arguments, weights and the window's shape are.
+    """
+
+    def __init__(self) -> None:
+        self._real, self._known = torch.onnx.export, dict[str, object]()
+
+    def __call__(self, network: Network, window: tuple[torch.Tensor, ...], **options: object) -> object:
+        weights = hashlib.sha256()
+        for name, value in network.state_dict().items():
+            weights.update(name.encode() + value.numpy().tobytes())
+        shape = tuple(window[0].shape)
+        key = f"{network.described} {network.training} {weights.hexdigest()} {shape} {sorted(options.items())}"
+        if key not in self._known:
+            self._known[key] = self._real(network, window, **options)  # type: ignore[arg-type]
+        return self._known[key]
+
+    def forget(self) -> None:
+        """Export anew what comes."""
+        self._known.clear()
 
 
 def checkpoint_of(net: Network, contract: Contract) -> Checkpoint:

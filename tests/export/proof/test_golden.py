@@ -16,7 +16,7 @@ from seg_runtime.pipeline import Normaliser
 from seg_runtime.support.errors import DataError
 from seg_toolkit.networks import torch_infer
 
-from tests.support.commands import seg_export
+from tests.support.commands import ok, seg_export
 from tests.support.contracts import changed
 
 
@@ -141,8 +141,7 @@ def test_the_option_adds_real_crops_and_the_size_is_told(make_model, tmp_path):
     for i in range(3):
         grey16(place / f"{i}.png", i)
     target = tmp_path / "m.onnx"
-    result = seg_export(make_model(channels=1).checkpoint, target, "--golden", place)
-    assert result.exit_code == 0, result.output
+    result = ok(seg_export(make_model(channels=1).checkpoint, target, "--golden", place))
     assert "MB, 0.0" in result.stdout
     assert "of them golden samples" in result.stdout
     assert [s.pixels.dtype for s in kept(target).samples] == ["uint8", "uint8", "uint16", "uint16"]

@@ -20,7 +20,7 @@ from seg_toolkit.checkpoints import load
 from seg_toolkit.networks.unet import UNet
 
 from tests.support.bright import bright, folder, two_tone
-from tests.support.commands import seg_export
+from tests.support.commands import ok, seg_export
 from tests.support.contracts import contract_of
 from tests.support.images import noise_image
 from tests.support.models import CPU, Made, MakeModel
@@ -147,7 +147,6 @@ def test_contradicting_options_are_refused_at_once(other: str):
 def test_on_the_command_line(model: Made, tmp_path):
     target, report = tmp_path / "m.onnx", tmp_path / "r.json"
     words = [model.checkpoint, target, "--batch", 2, "--report", report]
-    result = seg_export(*words)
-    assert result.exit_code == 0, result.output
+    ok(seg_export(*words))
     assert Session(target, CPU).contract.file.batch == 2
     assert json.loads(report.read_text())["parity"]["holds"]

@@ -16,7 +16,7 @@ from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ParityError
 from seg_toolkit.checkpoints import load
 
-from tests.support.commands import seg_export, seg_run
+from tests.support.commands import ok, seg_export, seg_run
 from tests.support.contracts import changed
 from tests.support.images import noise_image
 from tests.support.models import HOST_READY, Made, MakeModel
@@ -101,7 +101,7 @@ def test_a_cast_that_would_change_grey_values_is_refused(make_model: MakeModel, 
     assert done.exit_code == 1
     assert "--host-dtype uint16" in done.output
     assert not (tmp_path / "m.onnx").exists()
-    assert seg_export(*words, "--host-dtype", "uint16").exit_code == 0
+    ok(seg_export(*words, "--host-dtype", "uint16"))
 
 
 def test_compared_sizes_hold_the_treacherous_ones(model: Made) -> None:
@@ -132,7 +132,7 @@ def test_seg_run_gives_the_same_mask_from_either_form(make_model: MakeModel, tmp
     Image.fromarray(noise_image(150, 90)).save(tmp_path / "a.png")
     for name, made in (("window", make_model()), ("host", make_model(options=HOST_READY))):
         words = [str(tmp_path / "a.png"), "--model", str(made.path), "--out", str(tmp_path / name), "--provider", "cpu"]
-        assert seg_run(*words).exit_code == 0
+        ok(seg_run(*words))
     masks = [(tmp_path / name / "a_mask.png").read_bytes() for name in ("window", "host")]
     assert masks[0] == masks[1]
 
@@ -170,8 +170,7 @@ def test_a_form_that_could_not_be_exact_is_refused(model: Made, change: dict[str
 
 
 def test_host_options_without_host_ready_are_noted(model: Made, tmp_path: Path) -> None:
-    done = seg_export(model.checkpoint, tmp_path / "m.onnx", "--host-dtype", "uint16", "--host-probabilities")
-    assert done.exit_code == 0
+    done = ok(seg_export(model.checkpoint, tmp_path / "m.onnx", "--host-dtype", "uint16", "--host-probabilities"))
     for option in ("--host-dtype", "--host-probabilities"):
         assert f"note: {option} is ignored: it is about files that take whole images\n" in done.stderr
     assert (tmp_path / "m.onnx").read_bytes() == model.path.read_bytes()

@@ -15,7 +15,7 @@ from seg_export.steps import Request, State, Step
 from seg_runtime import ParityError, SegError, Segmenter
 from seg_toolkit.checkpoints import load
 
-from tests.support.commands import seg_export
+from tests.support.commands import ok, seg_export
 from tests.support.damage import spoil_one_weight
 from tests.support.images import noise_image
 from tests.support.models import Made
@@ -113,8 +113,7 @@ def test_refusals_come_before_the_work(
 
 
 def test_on_the_command_line(model: Made, steps: None, tmp_path) -> None:
-    done = seg_export(model.checkpoint, tmp_path / "m.onnx", "--step", "renaming")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_export(model.checkpoint, tmp_path / "m.onnx", "--step", "renaming"))
     done = seg_export(model.checkpoint, tmp_path / "n.onnx", "--step", "renaming", "--step", "spoiling")
     assert done.exit_code == ParityError.exit_code
     assert "leave out --step spoiling" in done.stderr

@@ -14,7 +14,7 @@ from seg_runtime.checks.probe import SUM, Probe, _tiny_model
 from seg_runtime.engine import PROVIDERS, available_threads, cpu_features
 from seg_runtime.engine.hardware import _numpy_features
 
-from tests.support.commands import errors, in_a_process, seg_run
+from tests.support.commands import errors, in_a_process, ok, seg_run
 from tests.support.wheels import fake_wheel, no_cuda
 
 
@@ -32,8 +32,7 @@ def test_a_provider_that_works_and_one_that_is_unknown() -> None:
 
 
 def test_on_this_machine() -> None:
-    result = seg_run("--doctor", "--provider", "cpu")
-    assert result.exit_code == 0
+    result = ok(seg_run("--doctor", "--provider", "cpu"))
     report = json.loads(result.stdout)
     assert report["works"]
     assert report["wheels"] == {"onnxruntime": onnxruntime.__version__} or "onnxruntime-gpu" in report["wheels"]

@@ -17,7 +17,7 @@ from seg_runtime.checks.selftest import SelfTest
 from seg_runtime.model import GOLDEN_KEY
 from seg_runtime.model.golden import Golden, Pixels, Sample
 
-from tests.support.commands import seg_run
+from tests.support.commands import ok, seg_run
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight, spoil_one_weight_in
 from tests.support.models import HOST_READY, Made, MakeModel
@@ -84,8 +84,7 @@ def test_damaged_samples_are_told(model: Made, damage: Callable[[str], str]) -> 
 
 
 def test_the_command_line_passes_and_tells(model_file: Path) -> None:
-    result = seg_run("--model", model_file, "--provider", "cpu", "--self-test")
-    assert result.exit_code == 0, result.stderr
+    result = ok(seg_run("--model", model_file, "--provider", "cpu", "--self-test"))
     report = json.loads(result.stdout)
     assert report["self_test"]["passed"]
     assert report["provider"]["used"] == "cpu"

@@ -19,7 +19,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Grid, window_logits
 from seg_toolkit.checkpoints import load
 
-from tests.support.commands import errors, seg_run
+from tests.support.commands import errors, ok, seg_run
 from tests.support.contracts import changed
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, picture
@@ -196,8 +196,7 @@ def test_the_self_test_tests_every_file(
     model: Made, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = seg_run("--model", model.path, "--model", larger, "--provider", "cpu", "--self-test")
-    assert done.exit_code == 0, done.stderr
+    done = ok(seg_run("--model", model.path, "--model", larger, "--provider", "cpu", "--self-test"))
     reports = json.loads(done.stdout)
     assert [r["file"] for r in reports] == [str(model.path), str(larger)]
     assert [r["self_test"]["passed"] for r in reports] == [True, True]

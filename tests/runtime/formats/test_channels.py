@@ -148,7 +148,7 @@ def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path:
     for seed, name in enumerate(("a", "b")):
         save_case(tmp_path / "images", name, seed)
     made = export(named, ExportOptions(images=tmp_path, golden=tmp_path))
-    assert (made.parity.windows, made.contract.parity["images"]) == (2, "real")
+    assert (made.contract.parity["windows"], made.contract.parity["images"]) == (2, "real")
     (tmp_path / "images" / "b_actin.tif").unlink()
     with pytest.raises(ImageError, match="b has no channel _actin"):
         export(named, ExportOptions(images=tmp_path))
@@ -161,8 +161,9 @@ def test_the_gate_of_a_precision_judges_cases_too(model: Made, tmp_path: Path, m
     if masks:
         (tmp_path / "masks").mkdir()
         Image.fromarray(truth).save(tmp_path / "masks" / "a.png")
-    [picture] = pictures(tmp_path, changed(model.contract, channel_files=FILES), f"channels:files={'+'.join(ENDINGS)}")
-    ours, known = picture.read(model.contract, ClassValues.parse("background=0,thing=1"))
+    contract, classes = changed(model.contract, channel_files=FILES), ClassValues.parse("background=0,thing=1")
+    [picture] = pictures(tmp_path, contract, f"channels:files={'+'.join(ENDINGS)}", classes)
+    ours, known = picture.with_truth(contract)
     np.testing.assert_array_equal(ours, image)
     assert (known is not None) == masks
     if known is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gemmi
 import numpy as np
 import pytest
 from seg_runtime.formats.structures import CHANNELS, Site
@@ -15,8 +16,6 @@ from seg_runtime.support.atomic import write_atomic
 
 from tests.support.maps import by_the_standard
 from tests.support.structures import chain, text
-
-gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
 FULL = Path("/dev/full")
 VOXELS = Voxels(1.5, CHANNELS)

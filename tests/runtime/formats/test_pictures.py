@@ -17,8 +17,7 @@ from seg_runtime.pipeline import Array, is_grey
 from seg_runtime.pipeline.fit import fit_channels
 
 from tests.support.pictures import bmp565, png, png_chunk, png_header_only, tiff
-
-from ...support.reading import decode
+from tests.support.reading import decode
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 
+import gemmi
 import numpy as np
 import pytest
 from seg_runtime.formats.structures import CHANNELS, Lattice, Structure, Structures, read_structure
@@ -14,11 +15,8 @@ from seg_runtime.formats.structures.voxels import PAD_ANGSTROM
 from seg_runtime.model.input import Voxels
 from seg_runtime.support.errors import ImageError, SegError
 
+from tests.support.reading import read_voxels
 from tests.support.structures import chain, line, text
-
-from ...support.reading import read_voxels
-
-gemmi = pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
 TWO, ONE = Voxels(2.0, CHANNELS), Voxels(1.0, CHANNELS)
 LONE = (3.1, -7.9, 12.4)

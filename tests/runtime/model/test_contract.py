@@ -19,7 +19,7 @@ from seg_runtime.model import (
 )
 from seg_runtime.model.contract import VERSION
 
-from ...support.contracts import changed, channel_files
+from tests.support.contracts import changed, channel_files
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
 PAPER = Contract(Input(3, Intensity("scale")), Geometry((572, 572), (388, 388)), LabelSpec(TWO))

@@ -16,16 +16,16 @@ from seg_runtime.engine import Tuning
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.model.signature import check_signature
 
-from tests.support.commands import seg_run
+from tests.support.commands import ok, seg_run
 from tests.support.images import picture
 from tests.support.models import Made
-
-pytest.importorskip("model_signing", reason="the extra `sign` is not installed")
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make keys with")
+from tests.support.tools import missing
 
 
 def make_key(folder: Path, name: str) -> Path:
     """An elliptic key pair; the path of the public one."""
+    if shutil.which("openssl") is None:
+        missing("openssl is not installed")
     private, public = folder / f"{name}.pem", folder / f"{name}.pub"
     words = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private)]
     subprocess.run(words, check=True, capture_output=True)
@@ -69,10 +69,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_signed_model_runs(signed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["--model", signed / "model.onnx", "--provider", "cpu", "--require-signature", signed / "ours.pub"]
-    result = seg_run(*arguments, picture("a.png"))
-    assert result.exit_code == 0, result.stderr
+    result = ok(seg_run(*arguments, picture("a.png")))
     assert result.stdout.startswith("1 segmented")
-    assert seg_run(*arguments, "--self-test").exit_code == 0
+    ok(seg_run(*arguments, "--self-test"))
 
 
 def test_in_python(signed: Path) -> None:

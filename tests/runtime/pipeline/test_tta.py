@@ -14,6 +14,7 @@ from seg_runtime.pipeline import Array, Float, mirror_index, segment
 from seg_runtime.pipeline.postprocess import activate
 from seg_runtime.pipeline.tta import VIEWS, averaged, turned, turned_back
 
+from tests.support.commands import ok
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, contract
 from tests.support.images import noise_image
@@ -193,11 +194,11 @@ def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path
 def test_seg_run_tells_it_and_does_not_take_one_for_the_other(model_file: Path, tmp_path: Path) -> None:
     Image.fromarray(noise_image(20, 30)).save(tmp_path / "a.png")
     words = ["--model", model_file, "--out", tmp_path / "out", tmp_path / "a.png"]
-    assert seg_run(*words, "--tta").exit_code == 0
+    ok(seg_run(*words, "--tta"))
     assert json.loads((tmp_path / "out" / "a.json").read_text())["model"]["tta"] is True
     assert "1 finished before" in seg_run(*words, "--tta").stdout
     plain = seg_run(*words)
     assert plain.exit_code == 1
     assert "of other --tta" in plain.stderr
-    assert seg_run(*words, "--overwrite").exit_code == 0
+    ok(seg_run(*words, "--overwrite"))
     assert json.loads((tmp_path / "out" / "a.json").read_text())["model"]["tta"] is False

@@ -16,7 +16,7 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import write_pairs
 
 
@@ -161,8 +161,7 @@ def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
     assert told.exit_code == 2
     assert "--import needs --intensity" in told.stderr
     assert "--steps needs a training, not --import" in seg_train(*words, "--intensity", "scale", "--steps", "3").stderr
-    told = seg_train(*words, "--intensity", "scale")
-    assert told.exit_code == 0, told.stderr
+    told = ok(seg_train(*words, "--intensity", "scale"))
     kept = load(out)
     provenance = kept.contract.provenance
     assert provenance["imported"]["sha256"] == digest_of(file)
@@ -209,8 +208,7 @@ def test_an_empty_class_counts_as_asked(tmp_path: Path) -> None:
              "--classes", "background=0,cell=255,virus=7"]  # fmt: skip
     scores = {}
     for empty in ("skip", "one"):
-        told = seg_train(*words, "--empty-dice", empty)
-        assert told.exit_code == 0, told.stderr
+        ok(seg_train(*words, "--empty-dice", empty))
         scores[empty] = load(out).contract.provenance["validation"]
         again = seg_train("--evaluate", out, data)
         assert json.loads(again.stdout[again.stdout.index("{") :])["mean_dice"] == scores[empty]["mean_dice"]

@@ -14,7 +14,7 @@ from PIL import Image
 from seg_toolkit.checkpoints import Checkpoint, load, save
 from seg_toolkit.networks.unet import UNet
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.contracts import contract
 from tests.support.folders import SMALL, TWO, write_pairs
 from tests.support.images import disc, put
@@ -187,7 +187,7 @@ def test_target_below_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_log_does_not_overwrite_the_model(tmp_path: Path) -> None:
     out = tmp_path / "model.csv"
-    assert seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1").exit_code == 0
+    ok(seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1"))
     assert load(out).contract.provenance["settings"]["steps"] == 1
     assert (tmp_path / "model.csv.csv").read_text().startswith("step,")
 
@@ -233,8 +233,7 @@ def test_a_real_process_ends_with_one_line_too(tmp_path: Path) -> None:
 
 
 def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path) -> None:
-    result = seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2")
-    assert result.exit_code == 0
+    result = ok(seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2"))
     for words in ("5 images: 5 × 64×64", "classes: background ", "split: 4 for training, 1 for validation", "intensity: ",
                   "geometry: fit (as asked)", "class weights: ", "border weight: 0 (", "step 2: loss "):  # fmt: skip
         assert words in result.stderr
@@ -244,8 +243,7 @@ def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path) -> N
 
 def test_unmatched_files_are_told_and_left_out(tmp_path: Path) -> None:
     put(write_pairs(tmp_path / "data") / "images" / "lonely.png", disc())
-    result = seg_train(tmp_path / "data", "-o", tmp_path / "model.pt", *SMALL, "--steps", "1")
-    assert result.exit_code == 0
+    result = ok(seg_train(tmp_path / "data", "-o", tmp_path / "model.pt", *SMALL, "--steps", "1"))
     assert "lonely" in result.stderr
 
 
@@ -258,8 +256,7 @@ def test_masks_of_many_kinds_train(tmp_path: Path) -> None:
     put(root / "masks" / "c.tif", disc().astype(np.uint16))
     put(root / "images" / "c.jpg", np.dstack([disc()] * 3))
     classes = "ground=0,cell=1+255#00ff00"
-    result = seg_train(root, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1", "--classes", classes)
-    assert result.exit_code == 0
+    ok(seg_train(root, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1", "--classes", classes))
     ground, cell = load(tmp_path / "m.pt").contract.classes
     assert (ground.name, cell.name, cell.color) == ("ground", "cell", (0, 255, 0))
 
@@ -274,8 +271,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path) -> None:
-    result = seg_train("--evaluate", model, write_pairs(tmp_path / "data"))
-    assert result.exit_code == 0
+    result = ok(seg_train("--evaluate", model, write_pairs(tmp_path / "data")))
     table, _, text = result.stdout.partition("{")
     scores = json.loads("{" + text)
     assert scores["images"] == 3
@@ -302,8 +298,7 @@ def test_evaluate_scores_a_constant_model_as_by_hand(tmp_path: Path, model: Path
     mask[:10] = 255
     put(tmp_path / "data" / "images" / "a.png", mask)
     put(tmp_path / "data" / "masks" / "a.png", mask)
-    result = seg_train("--evaluate", model, tmp_path / "data", "--json", tmp_path / "s.json")
-    assert result.exit_code == 0
+    ok(seg_train("--evaluate", model, tmp_path / "data", "--json", tmp_path / "s.json"))
     scores = json.loads((tmp_path / "s.json").read_text())
     assert scores["pixel_error"] == pytest.approx(0.25)
     assert scores["classes"][0]["dice"] == pytest.approx(2 * 0.75 / 1.75)
@@ -329,7 +324,7 @@ def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path) -> Non
         put(tmp_path / "data" / "images" / f"{i}.png", disc())
         put(tmp_path / "data" / "masks" / f"{i}.png", disc() // 85)
     assert "holds the value 3" in error_of(seg_train("--evaluate", model, tmp_path / "data"))
-    assert seg_train("--evaluate", model, tmp_path / "data", "--classes", "a=0,b=3").exit_code == 0
+    ok(seg_train("--evaluate", model, tmp_path / "data", "--classes", "a=0,b=3"))
 
 
 @pytest.mark.parametrize(
@@ -379,7 +374,7 @@ def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path) ->
     data = write_pairs(tmp_path / "data")
     assert "--overwrite" in error_of(seg_train(data, "-o", out, *SMALL, "--steps", "1"))
     assert out.read_bytes() == model.read_bytes()
-    assert seg_train(data, "-o", out, *SMALL, "--steps", "1", "--overwrite").exit_code == 0
+    ok(seg_train(data, "-o", out, *SMALL, "--steps", "1", "--overwrite"))
     assert out.read_bytes() != model.read_bytes()
 
 

@@ -16,7 +16,7 @@ from seg_toolkit.checkpoints import load, save
 from seg_toolkit.data import Augmentation
 from seg_toolkit.evaluation import Measure, confusion, label_summary, with_measures
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import put
 
@@ -81,7 +81,7 @@ def test_means_over_images_count_where_there_is_something() -> None:
 def constant(tmp_path: Path) -> Path:
     """A model that calls everything a cell."""
     path = tmp_path / "constant.pt"
-    assert seg_train(write_pairs(tmp_path / "pairs"), "-o", path, *TILE).exit_code == 0
+    ok(seg_train(write_pairs(tmp_path / "pairs"), "-o", path, *TILE))
     checkpoint = load(path)
     for value in checkpoint.state.values():
         value.zero_()
@@ -97,8 +97,7 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
     put(tmp_path / "data" / "images" / "a.png", mask)
     put(tmp_path / "data" / "masks" / "a.png", mask)
     words = ["--evaluate", constant, tmp_path / "data", "--json", tmp_path / "s.json"]
-    done = seg_train(*words, "--metrics", "hd95,surface-dice=1,rand,voi")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_train(*words, "--metrics", "hd95,surface-dice=1,rand,voi"))
     scores = json.loads((tmp_path / "s.json").read_text())
     pairs = 570 * 569, 1140 * 1139  # of a half's px, and of both
     assert scores["rand"] == pytest.approx(1 - 2 * 2 * pairs[0] / (2 * pairs[0] + pairs[1]))
@@ -116,8 +115,7 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
 
 def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
-    done = seg_train(data, "-o", out, *SMALL, "--steps", "1", "--metrics", "surface-dice=2.0")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_train(data, "-o", out, *SMALL, "--steps", "1", "--metrics", "surface-dice=2.0"))
     assert "surface-dice" not in done.stdout  # training itself is judged by Dice
     assert load(out).contract.provenance["settings"]["metrics"] == "surface-dice=2"
     assert "surface-dice=2" in seg_train("--evaluate", out, data).stdout
@@ -151,11 +149,10 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metri
 def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     """A random network and its file, by seg-train --tta and by Segmenter(tta=True): the same pixels, hence the same scores."""
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
-    assert seg_train(data, "-o", out, *TILE).exit_code == 0
+    ok(seg_train(data, "-o", out, *TILE))
     scores = {}
     for words in ([], ["--tta"]):
-        done = seg_train("--evaluate", out, data, *words, "--json", tmp_path / "s.json")
-        assert done.exit_code == 0, done.output
+        ok(seg_train("--evaluate", out, data, *words, "--json", tmp_path / "s.json"))
         scores[bool(words)] = json.loads((tmp_path / "s.json").read_text())
     assert (scores[False]["tta"], scores[True]["tta"]) == (False, True)
     assert scores[False]["pixel_error"] != scores[True]["pixel_error"]
@@ -184,7 +181,7 @@ def test_which_augmentation_shows_pictures_every_way_up(augment: str, turns: boo
 
 def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
-    assert seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal").exit_code == 0
+    ok(seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal"))
     done = seg_train("--evaluate", out, data, "--tta")
     assert done.exit_code == 1
     assert "stay upright" in done.stderr

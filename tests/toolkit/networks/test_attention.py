@@ -17,7 +17,7 @@ from seg_toolkit.networks.unet import UNet
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.contracts import contract_of
 from tests.support.folders import write_pairs
 from tests.support.tiles import CROPS, EXACT, seam, stitched
@@ -134,16 +134,15 @@ def test_heat_map_by_hand() -> None:
 def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     data, out, folder = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "new" / "maps"
     words = [data, "--width", "2", "--depth", "2", "--steps", "2", "--workers", "0", "--input-size", "60", "-o", out]
-    assert seg_train(*words, "--network", "attention").exit_code == 0
+    ok(seg_train(*words, "--network", "attention"))
     assert load(out).network["kind"] == "attention"
-    told = seg_train("--evaluate", out, data, "--attention", folder)
-    assert told.exit_code == 0, told.stderr
+    told = ok(seg_train("--evaluate", out, data, "--attention", folder))
     assert "wrote 6 heat maps" in told.stderr
     assert sorted(p.name for p in folder.iterdir()) == [f"a{i}_gate{n}.png" for i in range(3) for n in (1, 2)]
     with Image.open(folder / "a0_gate1.png") as picture:
         assert picture.size == (320, 340)  # 40 px, seven times as large, and the bar
     assert "--attention needs --evaluate" in seg_train(*words, "--attention", folder).stderr
-    assert seg_train(*words, "--overwrite").exit_code == 0
+    ok(seg_train(*words, "--overwrite"))
     told = seg_train("--evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1
     assert "--attention for the network unet; wanted the network attention" in told.stderr

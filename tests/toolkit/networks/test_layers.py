@@ -14,7 +14,7 @@ from seg_toolkit.networks.unet import UNet
 from torch import nn
 from torch.nn import functional as F
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, write_pairs
 from tests.support.tiles import EXACT, seam, sees
 
@@ -142,7 +142,7 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, "--width", "2", "--depth", "2", "--steps", "2", "--workers", "0", "--overwrite", "-o", out]
     padded = [*words, "--padding", "same"]
-    assert seg_train(*padded, "--norm", "batch", "--input-size", "64", "--geometry", "tile").exit_code == 0
+    ok(seg_train(*padded, "--norm", "batch", "--input-size", "64", "--geometry", "tile"))
     kept = load(out)
     assert kept.contract.geometry.margin == (24, 24)
     assert kept.build().arguments["norm"] == "batch"
@@ -150,8 +150,7 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     assert "norm instance with geometry tile" in told.stderr
     told = seg_train(*padded, "--margin", "0", "--input-size", "64", "--geometry", "tile")
     assert "margin 0 with geometry tile; wanted 24 or more" in told.stderr
-    whole = seg_train(*padded, "--margin", "0", "--norm", "instance", "--input-size", "40", "--geometry", "fit")
-    assert whole.exit_code == 0, whole.stderr
+    ok(seg_train(*padded, "--margin", "0", "--norm", "instance", "--input-size", "40", "--geometry", "fit"))
     assert load(out).contract.geometry.output_shape == load(out).contract.geometry.input_shape == (40, 40)
     assert "--margin" in seg_train(*words, "--margin", "24").stderr
 
@@ -159,7 +158,7 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_the_same_network_only(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, *SMALL, "--steps", "2", "-o", out]
-    assert seg_train(*words).exit_code == 0
-    assert seg_train(*words, "--resume").exit_code == 0
+    ok(seg_train(*words))
+    ok(seg_train(*words, "--resume"))
     again = seg_train(*words, "--resume", "--norm", "batch")
     assert "norm none then, batch now" in again.stderr

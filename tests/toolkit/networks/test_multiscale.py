@@ -15,7 +15,7 @@ from seg_toolkit.training.losses import deeply_supervised
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import write_pairs
 from tests.support.tiles import CROPS, EXACT, seam
 
@@ -114,8 +114,7 @@ def test_training_teaches_the_helpers_too(tmp_path: Path) -> None:
     words = [data, "--network", "multiscale", "--width", "2", "--depth", "2", "--workers", "0", "--overwrite"]
     states = []
     for steps in ("1", "3"):
-        told = seg_train(*words, "--steps", steps, "--input-size", "60", "-o", out)
-        assert told.exit_code == 0, told.stderr
+        ok(seg_train(*words, "--steps", steps, "--input-size", "60", "-o", out))
         states.append(load(RunFiles(out).state).training["model"])
     assert load(out).network["kind"] == "multiscale"
     for name in ("helpers.0.weight", "head.weight", "down.1.0.weight"):

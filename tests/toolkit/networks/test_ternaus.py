@@ -13,7 +13,7 @@ from seg_toolkit.networks.ternaus import REACH_PX, TernausNet
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import write_pairs
 from tests.support.tiles import EXACT, seam, sees
 
@@ -162,21 +162,10 @@ def test_seg_train_begins_with_them(tmp_path: Path) -> None:
     state = vgg11()
     torch.save(state, file)
     words = [
-        data,
-        "--network",
-        "ternaus",
-        "--geometry",
-        "fit",
-        "--margin",
-        "0",
-        "--input-size",
-        "32",
-        "--batch-size",
-        "1",
-    ]
+        data, "--network", "ternaus", "--geometry", "fit", "--margin", "0", "--input-size", "32", "--batch-size", "1",
+    ]  # fmt: skip
     rest = ["--steps", "1", "--lr", "1e-9", "--workers", "0", "--overwrite", "-o", out, "--pretrained", file]
-    told = seg_train(*words, *rest)
-    assert told.exit_code == 0, told.stderr
+    ok(seg_train(*words, *rest))
     kept = load(out)
     assert kept.contract.provenance["settings"]["pretrained"] == digest_of(file)
     wanted = state["features.0.weight"].sum(1, keepdim=True)  # the images are grey

@@ -9,7 +9,7 @@ from seg_toolkit.networks import NETWORKS
 from seg_toolkit.options import RECIPES, load_recipe
 
 from samples.generators import generator
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, write_pairs
 
 
@@ -29,7 +29,7 @@ def test_a_recipe_is_the_default_and_an_option_goes_before_it(tmp_path: Path) ->
     data = write_pairs(tmp_path / "data")
     out = tmp_path / "m.pt"
     small = [*SMALL, "--steps", "1", "--dropout", "0", "-o", out]
-    assert seg_train(data, *small, "--recipe", "semantic").exit_code == 0
+    ok(seg_train(data, *small, "--recipe", "semantic"))
     provenance = load_checkpoint(out).contract.provenance
     assert provenance["recipe"] == "semantic"
     assert provenance["network"] == {
@@ -47,8 +47,9 @@ def test_options_of_a_recipe_for_another_network_are_left_out_aloud(
     monkeypatch.setitem(RECIPES.own, "padded", tmp_path / "padded.toml")
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     small = ["--width", "2", "--steps", "1", "--workers", "0", "--device", "cpu", "-o", out, "--recipe", "padded"]
-    told = seg_train(data, *small, "--network", "ternaus", "--margin", "0", "--geometry", "fit", "--input-size", "64")
-    assert told.exit_code == 0, told.stderr
+    told = ok(
+        seg_train(data, *small, "--network", "ternaus", "--margin", "0", "--geometry", "fit", "--input-size", "64")
+    )
     for option in ("--norm", "--padding"):
         assert f"note: {option} is ignored: this network does not take it" in told.stderr
     assert load_checkpoint(out).network["kind"] == "ternaus"
@@ -58,8 +59,7 @@ def test_a_recipe_may_get_another_network(tmp_path: Path) -> None:
     generator("pancreas").write(tmp_path / "data", 2, 0)
     out = tmp_path / "m.pt"
     small = ["--width", "2", "--depth", "1", "--input-size", "44", "--steps", "1", "--workers", "0", "-o", out]
-    told = seg_train(tmp_path / "data", "--recipe", "pancreas", "--network", "unet", *small)
-    assert told.exit_code == 0, told.stderr
+    told = ok(seg_train(tmp_path / "data", "--recipe", "pancreas", "--network", "unet", *small))
     assert "note:" not in told.stderr
     assert load_checkpoint(out).network["kind"] == "unet"
 

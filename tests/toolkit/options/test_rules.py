@@ -22,6 +22,7 @@ from seg_toolkit.training import OBJECTIVES
 
 from tests.support.commands import seg_train
 from tests.support.folders import write_pairs
+from tests.support.places import ROOT
 
 HERE = Path()
 IMPORT: dict[str, Any] = {"weights": HERE, "intensity": "scale"}
@@ -57,7 +58,7 @@ def test_options_of_an_import_need_one() -> None:
 def test_an_evaluation_does_not_train() -> None:
     options = EvaluateOptions(model=HERE)
     assert notes(options, "steps", "width", "reader") == [
-        "--width is ignored: --evaluate does not train.", "--steps is ignored: --evaluate does not train.",
+        "--width is ignored: --evaluate does not train", "--steps is ignored: --evaluate does not train",
     ]  # fmt: skip
     assert refused(options, "weights").startswith("--evaluate needs no --import beside it")
 
@@ -83,7 +84,7 @@ def test_options_that_only_some_networks_take() -> None:
     assert notes(options) == []  # nobody knows the network yet
     assert notes(options, network=NETWORKS.get("unet").options) == []
     assert notes(options, network=NETWORKS.get("ternaus").options) == [
-        f"{flag} is ignored: this network does not take it." for flag in ("--skip", "--norm")
+        f"{flag} is ignored: this network does not take it" for flag in ("--skip", "--norm")
     ]
 
 
@@ -94,7 +95,7 @@ def test_options_that_only_some_networks_take() -> None:
 def test_options_that_only_some_answers_take(kind: str, ignored: list[str]) -> None:
     options = TrainOptions(classes="a=0,b=1", outputs="a", class_weights="root", loss="l1", balance=0.5)
     found = check(RULES, OBJECTIVES.get(kind).request(options))
-    assert found == [f"{flag} is ignored: the answer that this network learns does not take it." for flag in ignored]
+    assert found == [f"{flag} is ignored: the answer that this network learns does not take it" for flag in ignored]
 
 
 def test_an_answer_that_cannot_be_had_is_refused() -> None:
@@ -132,4 +133,8 @@ def test_the_command_line_checks_before_it_looks_at_anything(tmp_path: Path) -> 
         done = seg_train("nowhere", *words)
         assert (done.exit_code, told in done.stderr) == (2, True)
     done = seg_train(write_pairs(tmp_path), "--evaluate", tmp_path / "none.pt", "--width", "3")
-    assert "note: --width is ignored: --evaluate does not train." in done.stderr
+    assert "note: --width is ignored: --evaluate does not train" in done.stderr
+
+
+def test_the_documentation_has_the_table() -> None:
+    assert described(RULES) in (ROOT / "docs" / "options.md").read_text(), described(RULES)

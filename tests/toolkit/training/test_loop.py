@@ -19,7 +19,7 @@ from seg_toolkit.options import TrainOptions, option_fields
 from seg_toolkit.training import Plan, RunFiles, make_plan, train
 from seg_toolkit.training.loop import Watch
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, write_pairs
 
 LONG = ["--steps", "80"]  # an evaluation, and with it a state, every 8 steps
@@ -212,8 +212,8 @@ def test_resume_after_ctrl_c_leaves_a_whole_log(cells: Path, tmp_path: Path, whe
 
 def test_resume_of_a_finished_run_ends_well(cells: Path, tmp_path: Path) -> None:
     arguments = [cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2"]
-    assert seg_train(*arguments).exit_code == 0
-    assert seg_train(*arguments, "--resume").exit_code == 0
+    ok(seg_train(*arguments))
+    ok(seg_train(*arguments, "--resume"))
 
 
 def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_resume_with_other_images_is_refused(unbroken: Path, tmp_path: Path) -> 
 
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
-    assert seg_train(cells, "-o", out, *SMALL, "--steps", "1").exit_code == 0
+    ok(seg_train(cells, "-o", out, *SMALL, "--steps", "1"))
     result = seg_train(cells, "-o", out, *SMALL, "--steps", "40", "--lr", "100", "--optimizer", "sgd", "--overwrite")
     assert result.exit_code == 1
     assert "finite" in result.stderr.splitlines()[-1]

@@ -54,7 +54,7 @@ def _only(flag: str, option: Field[Any], command: type[DataOptions], needs: str,
 def _not_while_evaluating(flag: str, option: Field[Any]) -> Rule[Request]:
     return Rule(
         flag, lambda r: option.name in r.given, lambda r: not isinstance(r.options, EvaluateOptions),
-        "a training", "--evaluate does not train.", harmless=True,
+        "a training", "--evaluate does not train", harmless=True,
     )  # fmt: skip
 
 
@@ -69,14 +69,14 @@ def _not_of_an_import(flag: str) -> Rule[Request]:
 def _of_network(flag: str, option: Field[Any]) -> Rule[Request]:
     return Rule(
         flag, lambda r: r.network is not None and r.changed(option), lambda r: option.name in (r.network or ()),
-        "a network that takes it", "this network does not take it.", harmless=True,
+        "a network that takes it", "this network does not take it", harmless=True,
     )  # fmt: skip
 
 
 def _of_objective(flag: str, option: Field[Any]) -> Rule[Request]:
     return Rule(
         flag, lambda r: r.objective is not None and r.changed(option), lambda r: option.name in (r.objective or ()),
-        "an answer that takes it", "the answer that this network learns does not take it.", harmless=True,
+        "an answer that takes it", "the answer that this network learns does not take it", harmless=True,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from seg_runtime.support import OptionsError, ParityError, SegError
 from seg_toolkit.checkpoints import save
 
 from tests.support.bright import bright, folder, two_tone
-from tests.support.commands import seg_export
+from tests.support.commands import ok, seg_export
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +131,9 @@ def test_a_form_that_answers_blank_is_refused_and_the_old_file_stays(monkeypatch
 def test_the_command_line_tells_the_cost(saved, data, tmp_path):
     target = tmp_path / "model.onnx"
     real = folder(tmp_path / "real", count=2, masks=False)
-    result = seg_export(saved, target, "--precision", "int8", "--calibration", data, "--images", real, "--golden", real)
-    assert result.exit_code == 0, result.output
+    result = ok(
+        seg_export(saved, target, "--precision", "int8", "--calibration", data, "--images", real, "--golden", real)
+    )
     for words in (
         "drop against fp32    0.000",
         "goal                 0.3 reached (limit 1.0), by fp32",
@@ -193,8 +194,7 @@ def test_a_constant_network_is_refused(data):
     ],
 )
 def test_options_that_do_nothing_for_fp32_are_noted(saved, tmp_path, arguments, note):
-    result = seg_export(saved, tmp_path / "m.onnx", *arguments)
-    assert result.exit_code == 0, result.output
+    result = ok(seg_export(saved, tmp_path / "m.onnx", *arguments))
     assert f"note: {note}\n" in result.stderr
 
 

@@ -14,12 +14,6 @@ SegRun = Callable[..., Result]
 HU = Intensity("window", level=0, width=2000)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _extra() -> None:
-    for name in ("pydicom", "highdicom"):
-        pytest.importorskip(name, reason="the extra 'dicom' is not installed")
-
-
 @pytest.fixture(scope="session")
 def ct_model(make_model: MakeModel) -> Made:
     """1 channel, 4 classes, a window in HU."""

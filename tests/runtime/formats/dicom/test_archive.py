@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from tests.runtime.formats.dicom.conftest import SegRun
+from tests.support.commands import ok
 from tests.support.dicom import write_series
 from tests.support.dicom_readers import by_highdicom
 from tests.support.models import Made
@@ -87,7 +88,7 @@ def test_it_comes_back_unchanged(tmp_path: Path, archive: str, ct_model: Made, s
     import pydicom
 
     files = write_series(tmp_path / "study", [(0, 0, z) for z in (5, 0, 10)])
-    assert seg_run(ct_model, tmp_path / "study", "--dicom-seg", form).exit_code == 0
+    ok(seg_run(ct_model, tmp_path / "study", "--dicom-seg", form))
     sent = tmp_path / "out" / "study_seg.dcm"
     stow(archive, [*files, sent, sent])  # a second time, as a retry does
     it = pydicom.dcmread(sent)

@@ -15,8 +15,7 @@ from seg_runtime.formats.dicom.study import find_stacks
 from seg_runtime.pipeline import Array
 
 from tests.support.dicom import SC, dataset, field, placed, save
-
-from ....support.reading import decode
+from tests.support.reading import decode
 
 STORED = np.array([[0, 100, 1024], [3000, 4095, 7]], np.uint16)
 

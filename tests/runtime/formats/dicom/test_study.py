@@ -16,6 +16,7 @@ from PIL import Image
 from seg_runtime.formats.dicom.study import find_stacks
 
 from tests.runtime.formats.dicom.conftest import SegRun
+from tests.support.commands import ok
 from tests.support.dicom import AXIAL, ID, SC, SECRETS, UID_ROOT, dataset, field, placed, save, write_series
 from tests.support.dicom_readers import by_dcmqi, by_highdicom, conforms, read_nrrd
 from tests.support.images import noise_image
@@ -90,7 +91,7 @@ def test_other_images_under_one_uid_are_told_and_copies_are_not(
 ) -> None:
     paths = write_series(tmp_path / "study", SPAN)
     shutil.copy(paths[0], tmp_path / "study" / "im00_copy.dcm")
-    assert seg_run(ct_model, tmp_path / "study").exit_code == 0
+    ok(seg_run(ct_model, tmp_path / "study"))
     write_series(tmp_path / "twins", SPAN, SOPInstanceUID=f"{UID_ROOT}.3.1.1")
     done = seg_run(ct_model, tmp_path / "twins")
     told = [line for line in done.output.splitlines() if "another image carries the same SOP Instance UID" in line]
@@ -107,8 +108,7 @@ def test_a_study_gets_one_seg_per_series_named_after_its_folder(
     second = write_series(study / "more", [(0, 0, 1), (0, 0, 2)], series=2)
     (study / "notes.txt").write_text("no image")
     Image.fromarray(noise_image(20, 20, 1)[..., 0]).save(study / "photo.png")
-    done = seg_run(ct_model, study, "--recursive", "--dicom-seg", form, "--overlay")
-    assert done.exit_code == 0, done.output
+    ok(seg_run(ct_model, study, "--recursive", "--dicom-seg", form, "--overlay"))
     out = tmp_path / "out"
     assert names(out) == ["photo.json", "photo_mask.png", "photo_overlay.png"] + [
         f"study_series{n}{end}" for n in (1, 2) for end in (".json", "_overlay.tif", "_seg.dcm")
@@ -131,7 +131,7 @@ def test_the_labels_are_those_of_each_slice_alone(tmp_path: Path, ct_model: Made
     from seg_runtime import Segmenter
 
     paths = write_series(tmp_path / "study", SPAN)
-    assert seg_run(ct_model, tmp_path / "study").exit_code == 0
+    ok(seg_run(ct_model, tmp_path / "study"))
     labels = by_highdicom(tmp_path / "out" / "study_seg.dcm", paths)
     with Segmenter(ct_model.path, provider="cpu") as segmenter:
         for path, plane in zip(paths, labels, strict=True):
@@ -142,12 +142,12 @@ def test_a_file_by_name_is_answered_alone_and_a_result_never_again(
     tmp_path: Path, ct_model: Made, seg_run: SegRun
 ) -> None:
     paths = write_series(tmp_path / "out", SPAN)  # results beside the images
-    assert seg_run(ct_model, *paths[:2]).exit_code == 0
+    ok(seg_run(ct_model, *paths[:2]))
     assert {"im00_seg.dcm", "im01_seg.dcm"} < set(names(tmp_path / "out"))
     before = (tmp_path / "out" / "im00_seg.dcm").read_bytes()
     again = seg_run(ct_model, *sorted((tmp_path / "out").glob("im0*.dcm")))
     assert (again.exit_code, "1 segmented, 2 finished before" in again.output) == (0, True), again.output
-    assert seg_run(ct_model, *paths[:2], "--overwrite").exit_code == 0
+    ok(seg_run(ct_model, *paths[:2], "--overwrite"))
     assert (tmp_path / "out" / "im00_seg.dcm").read_bytes() == before  # a retry makes the same object
     assert seg_run(ct_model, tmp_path / "out").exit_code == 0  # the folder, with segmentations in it
     assert "out_seg.dcm" in names(tmp_path / "out")
@@ -158,7 +158,7 @@ def test_the_other_form_replaces_the_first(tmp_path: Path, ct_model: Made, seg_r
 
     paths = write_series(tmp_path / "study", SPAN)
     for form in ("binary", "labelmap"):
-        assert seg_run(ct_model, tmp_path / "study", "--dicom-seg", form).exit_code == 0
+        ok(seg_run(ct_model, tmp_path / "study", "--dicom-seg", form))
         assert pydicom.dcmread(tmp_path / "out" / "study_seg.dcm").SegmentationType == form.upper()
         assert list(json.loads((tmp_path / "out" / "study.json").read_text())["outputs"]) == [f"seg_{form}"]
     shutil.copy(paths[0], tmp_path / "study" / "copy.dcm")  # the same image again changes nothing
@@ -187,7 +187,7 @@ def test_an_enhanced_object_is_answered_frame_by_frame(tmp_path: Path, ct_model:
     for word in [w for w in it.dir() if "PaletteColor" in w]:
         delattr(it, word)  # what is left is grey
     it.save_as(tmp_path / "enhanced.dcm")
-    assert seg_run(ct_model, tmp_path / "enhanced.dcm").exit_code == 0
+    ok(seg_run(ct_model, tmp_path / "enhanced.dcm"))
     target = tmp_path / "out" / "enhanced_seg.dcm"
     labels = highdicom.seg.segread(target).get_pixels_by_source_frame(
         it.SOPInstanceUID, [1, 2], combine_segments=True, ignore_spatial_locations=True,
@@ -230,7 +230,7 @@ def test_a_real_series_gets_its_mask_under_its_own_identity(tmp_path: Path, ct_m
     import pydicom
     from seg_runtime import Segmenter
 
-    assert seg_run(ct_model, SERIES / "images", "--dicom-seg", "binary").exit_code == 0
+    ok(seg_run(ct_model, SERIES / "images", "--dicom-seg", "binary"))
     target = tmp_path / "out" / "images_seg.dcm"
     files = [SERIES / "images" / f"0{n}.dcm" for n in (3, 2, 1)]
     labels = by_highdicom(target, files)
@@ -315,7 +315,7 @@ def test_a_pipe_in_a_study_does_not_stop_the_run(tmp_path: Path, ct_model: Made,
 
     write_series(tmp_path / "study", SPAN)
     os.mkfifo(tmp_path / "study" / "pipe")
-    assert seg_run(ct_model, tmp_path / "study").exit_code == 0
+    ok(seg_run(ct_model, tmp_path / "study"))
 
 
 def test_reports_beside_the_images_are_passed_over_and_a_folder_of_them_is_told(
@@ -326,6 +326,6 @@ def test_reports_beside_the_images_are_passed_over_and_a_folder_of_them_is_told(
     told = seg_run(ct_model, tmp_path / "study")
     assert (told.exit_code, "has no images" in told.output) == (1, True)
     write_series(tmp_path / "study", SPAN)
-    assert seg_run(ct_model, tmp_path / "study").exit_code == 0
+    ok(seg_run(ct_model, tmp_path / "study"))
     shutil.rmtree(tmp_path / "out")
     assert "carries no image (Basic Text SR Storage)" in seg_run(ct_model, tmp_path / "study" / "report.dcm").output

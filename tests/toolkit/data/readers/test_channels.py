@@ -8,7 +8,7 @@ from seg_runtime.support.errors import DataError, ImageError, SegError
 from seg_toolkit.checkpoints import load
 from seg_toolkit.data import ClassValues
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.contracts import channel_files
 from tests.support.folders import SMALL, cases_of
 from tests.support.images import disc, put
@@ -39,7 +39,7 @@ def test_files_of_a_case_are_channels_in_order(fields: Path) -> None:
 def test_the_contract_says_how_the_files_are_named(fields: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     words = [fields, *SMALL, "--reader", READER, "--steps", "1", "-o", out]
-    assert seg_train(*words).exit_code == 0
+    ok(seg_train(*words))
     contract = load(out).contract
     assert (contract.input.channels, contract.input.channel_files) == (2, channel_files("_dapi", "_actin"))
 
@@ -51,7 +51,7 @@ def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path) -> 
     assert "--channels 3 and a reader of 2 files a case, _dapi, _actin" in told.stderr
     assert "give --channels 2" in told.stderr
     assert "4 and a reader of 2" in seg_train(*words, "--recipe", "brain-tumour", "--network", "unet").stderr
-    assert seg_train(*words, "--channels", "2").exit_code == 0
+    ok(seg_train(*words, "--channels", "2"))
 
 
 def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path) -> None:
             put(fields / "images" / f"f{number}_{name}.tif", np.full((40, 40), 100 + number, np.uint16))
     out = tmp_path / "m.pt"
     words = [fields, *SMALL, "--reader", f"{READER}+_tubulin", "--steps", "1", "--intensity", "scale", "-o", out]
-    assert seg_train(*words).exit_code == 0
+    ok(seg_train(*words))
     assert load(out).contract.input.channels == 3
 
 

@@ -9,7 +9,7 @@ from seg_toolkit.checkpoints import load, save
 from seg_toolkit.data.readers import READERS
 
 from samples.generators import generator
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import disc, put
 
@@ -32,7 +32,7 @@ def test_evaluation_reads_as_training_did_unless_told_otherwise(tmp_path: Path) 
     data, out = tmp_path / "pets", tmp_path / "m.pt"
     generator("animals").write(data, 4, 0)
     words = [data, *SMALL, "--recipe", "animals", "--steps", "1", "-o", out]
-    assert seg_train(*words, "--augment", "none", "--val-fraction", "0.5").exit_code == 0
+    ok(seg_train(*words, "--augment", "none", "--val-fraction", "0.5"))
     assert load(out).reader == "pets"
     scores = seg_train(data, "--evaluate", out)
     assert "mean over 4 images" in scores.stdout
@@ -49,7 +49,7 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
         put(data / "images" / f"{number}.png", disc())
         put(data / "masks" / f"{number}.png", disc() * 0)
     words = [data, *SMALL, "--steps", "2", "--classes", "background=0,spot=255", "-o", out]
-    assert seg_train(*words, "--empty-dice", "one").exit_code == 0
+    ok(seg_train(*words, "--empty-dice", "one"))
     for found, as_trained, asked in (
         (0, "1.0000", "-"),
         (1, "0.0000", "0.0000"),

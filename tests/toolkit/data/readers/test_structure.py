@@ -15,11 +15,8 @@ from seg_toolkit.data.readers import read_data_set
 
 from samples.generators import binding_site
 from tests.support.folders import cases_of
+from tests.support.reading import read_voxels
 from tests.support.structures import chain, line, text
-
-from ....support.reading import read_voxels
-
-pytest.importorskip("gemmi", reason="the extra 'structure' is not installed")
 
 CLASSES = ClassValues.parse("background=0,site=1")
 PROTEIN = chain([(0, 0, 0), (3.8, 0, 0), (7.6, 0, 0)])

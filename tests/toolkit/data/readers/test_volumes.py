@@ -19,7 +19,7 @@ from seg_toolkit.training.objectives.labels import LabelObjective
 from seg_toolkit.training.windows import WindowStream
 
 from samples.generators import brain_tumour, pancreas, sparse_volume
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.contracts import channel_files, contract
 from tests.support.folders import cases_of, write_pairs
 from tests.support.streams import label_stream
@@ -184,19 +184,8 @@ def test_a_network_of_slices_is_trained_on_slices_of_volumes(data: dict[str, Pat
 )
 def test_volumes_are_never_resized(data: dict[str, Path], tmp_path: Path, words: list[str]) -> None:
     small = [
-        "--reader",
-        "nifti",
-        "--width",
-        "1",
-        "--depth",
-        "1",
-        "--input-size",
-        "36",
-        "--steps",
-        "1",
-        "-o",
-        tmp_path / "m.pt",
-    ]
+        "--reader", "nifti", "--width", "1", "--depth", "1", "--input-size", "36", "--steps", "1", "-o", tmp_path / "m.pt",
+    ]  # fmt: skip
     told = seg_train(data["nifti"], *small, *words)
     assert told.exit_code == 1
     assert f"--geometry {words[-1]} and the volume pancreas_00" in told.stderr
@@ -212,33 +201,18 @@ def test_pictures_are_no_volumes(tmp_path: Path) -> None:
 def test_training_keeps_the_reader_and_shows_the_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     words = [
-        "--recipe",
-        "sparse-volume",
-        "--width",
-        "1",
-        "--depth",
-        "1",
-        "--input-size",
-        "20",
-        "--steps",
-        "1",
-        "--workers",
-        "0",
-    ]
-    done = seg_train(data["sparse"], *words, "--reader", "sparse:unknown=255", "-o", out)
-    assert done.exit_code == 0, done.stderr
+        "--recipe", "sparse-volume", "--width", "1", "--depth", "1", "--input-size", "20", "--steps", "1", "--workers", "0",
+    ]  # fmt: skip
+    ok(seg_train(data["sparse"], *words, "--reader", "sparse:unknown=255", "-o", out))
     assert load(out).reader == "sparse:unknown=255"
     with Image.open(tmp_path / "m.preview.png") as sheet:
         assert sheet.width == 900
-    again = seg_train(data["sparse"], "--evaluate", out)
-    assert again.exit_code == 0, again.stderr
+    ok(seg_train(data["sparse"], "--evaluate", out))
 
 
 def test_attention_in_a_volume_is_shown_on_its_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     small = ["--width", "2", "--depth", "1", "--input-size", "36", "--steps", "1", "--workers", "0"]
-    done = seg_train(data["nifti"], "--recipe", "pancreas", *small, "-o", out)
-    assert done.exit_code == 0, done.stderr
-    shown = seg_train(data["nifti"], "--evaluate", out, "--attention", tmp_path / "maps")
-    assert shown.exit_code == 0, shown.stderr
+    ok(seg_train(data["nifti"], "--recipe", "pancreas", *small, "-o", out))
+    ok(seg_train(data["nifti"], "--evaluate", out, "--attention", tmp_path / "maps"))
     assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == [f"pancreas_00{n}_gate1.png" for n in (1, 2)]

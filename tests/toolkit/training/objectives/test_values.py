@@ -17,25 +17,14 @@ from seg_toolkit.data import NONE, Example
 from seg_toolkit.training.objectives.values import ValueObjective
 from seg_toolkit.training.windows import WindowStream
 
-from tests.support.commands import seg_train
+from tests.support.commands import ok, seg_train
 from tests.support.contracts import contract
 from tests.support.folders import SMALL, cases_of
 from tests.support.images import put
 
 TINY = [
-    "--width",
-    "4",
-    "--depth",
-    "2",
-    "--input-size",
-    "60",
-    "--workers",
-    "0",
-    "--device",
-    "cpu",
-    "--reader",
-    "targets",
-]
+    "--width", "4", "--depth", "2", "--input-size", "60", "--workers", "0", "--device", "cpu", "--reader", "targets",
+]  # fmt: skip
 ONE = (OutputInfo("value", 50.0, 10.0, 0.0, 100.0, "K"),)
 
 
@@ -93,8 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("values")
     data, out = write(folder / "data"), folder / "m.pt"
     words = [data, *TINY, "--steps", "120", "--lr", "0.01", "--dropout", "0", "--outputs", "height=mm", "-o", out]
-    done = seg_train(*words)
-    assert done.exit_code == 0, done.output
+    ok(seg_train(*words))
     return data, out
 
 
@@ -119,15 +107,13 @@ def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: 
     data, out = trained
     names = load(out).contract.provenance["settings"]["validation"]
     (tmp_path / "val.txt").write_text("\n".join(names))
-    done = seg_train(data, "--evaluate", out, "--json", tmp_path / "s.json", "--val-list", tmp_path / "val.txt")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_train(data, "--evaluate", out, "--json", tmp_path / "s.json", "--val-list", tmp_path / "val.txt"))
     assert "height (mm)" in done.stdout
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["mean_psnr"] == pytest.approx(load(out).contract.provenance["validation"]["mean_psnr"], abs=1e-3)
-    again = seg_train(data, "--evaluate", out, "--classes", "a=0,b=1", "--metrics", "rand")
-    assert again.exit_code == 0
+    again = ok(seg_train(data, "--evaluate", out, "--classes", "a=0,b=1", "--metrics", "rand"))
     for option in ("--classes", "--metrics"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it." in again.stderr
+        assert f"note: {option} is ignored: the answer that this network learns does not take it" in again.stderr
 
 
 def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -150,8 +136,7 @@ def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_
         target[0, :2] = (0, 1e-3)
         put(tmp_path / "targets" / f"a{number}.tif", target + number)
     out = tmp_path / "m.pt"
-    done = seg_train(tmp_path, *TINY, "--steps", "2", "--lr", "50", "-o", out)
-    assert done.exit_code == 0, done.output
+    ok(seg_train(tmp_path, *TINY, "--steps", "2", "--lr", "50", "-o", out))
     found = load(out)
     assert found.contract.provenance["validation"]["mean_psnr"] < 0
     assert found.build()
@@ -160,9 +145,8 @@ def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_
 def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     data, out = write(tmp_path / "data"), tmp_path / "m.pt"
     words = [data, *TINY, "--loss", "l2+ssim", "-o", out, "--steps", "4"]
-    assert seg_train(*words).exit_code == 0
-    again = seg_train(*words, "--resume")
-    assert again.exit_code == 0, again.output
+    ok(seg_train(*words))
+    ok(seg_train(*words, "--resume"))
     other = seg_train(*[w if w != "l2+ssim" else "l1" for w in words], "--resume")
     assert other.exit_code == 1
     assert "loss l2+ssim then, l1 now" in other.stderr
@@ -188,17 +172,15 @@ def test_options_that_do_not_fit_are_told_in_one_line(tmp_path: Path, options: l
 
 def test_options_of_labels_get_a_note(tmp_path: Path) -> None:
     words = ["--classes", "a=0,b=1", "--class-weights", "root", "--dice-weight", "2", "--steps", "1"]
-    done = seg_train(write(tmp_path / "data"), *TINY, *words, "-o", tmp_path / "m.pt")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_train(write(tmp_path / "data"), *TINY, *words, "-o", tmp_path / "m.pt"))
     for option in ("--classes", "--class-weights", "--dice-weight"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it." in done.stderr
+        assert f"note: {option} is ignored: the answer that this network learns does not take it" in done.stderr
 
 
 def test_options_of_values_get_a_note_where_the_truth_is_labels(cells: Path, tmp_path: Path) -> None:
-    done = seg_train(cells, *SMALL, "--loss", "l1", "--outputs", "a", "--steps", "1", "-o", tmp_path / "m.pt")
-    assert done.exit_code == 0, done.output
+    done = ok(seg_train(cells, *SMALL, "--loss", "l1", "--outputs", "a", "--steps", "1", "-o", tmp_path / "m.pt"))
     for option in ("--loss", "--outputs"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it." in done.stderr
+        assert f"note: {option} is ignored: the answer that this network learns does not take it" in done.stderr
 
 
 def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
