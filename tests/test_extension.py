@@ -107,7 +107,8 @@ def test_images_of_the_format_are_answered_on_the_provider(
     mask = grid_of(out / "disc0_mask.grid")
     assert mask.shape == (70, 80)
     assert ndimage.label(mask)[1] == 1  # the image has two discs, the answer the larger one
-    assert 400 < np.count_nonzero(mask) < 800  # 200 π = 628 px
+    assert (mask[30, 25], mask[20, 65]) == (1, 0)  # their middles
+    assert np.count_nonzero(mask) > 400  # 200 π = 628 px
     assert int((out / "disc0_size.txt").read_text()) == record["largest"]["pixels"] == np.count_nonzero(mask)
     assert (record["provider"]["used"], record["outputs"]["mask"]) == ("counted", "disc0_mask.grid")
     assert "5 finished before" in run(*words, toys=installed, log=log).stdout

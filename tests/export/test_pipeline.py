@@ -168,8 +168,8 @@ def test_labels_do_not_depend_on_the_input_size(tmp_path):
     ("name", "content", "says"),
     [
         ("missing.pt", None, "does not exist"),
-        ("text.pt", b"hello", "is no checkpoint"),
-        ("empty.pt", b"", "is no checkpoint"),
+        ("text.pt", b"hello", "is not a checkpoint made by seg-train"),
+        ("empty.pt", b"", "is not a checkpoint made by seg-train"),
     ],
 )
 def test_bad_checkpoint_is_one_line(tmp_path, name, content, says):

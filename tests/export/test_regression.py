@@ -96,7 +96,7 @@ def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(r
     net = UNet(2, 2, 4, depth=2).eval()
     files = {"channels": 2, "channel_files": channel_files("_band*3", "_pan")}
     contract = changed(regression.contract, **files, parity={}, provenance={})
-    checkpoint = replace(load(regression.checkpoint), network=net.arguments, state=net.state_dict(), contract=contract)
+    checkpoint = replace(load(regression.checkpoint), network=net.described, state=net.state_dict(), contract=contract)
     (tmp_path / "images").mkdir()
     for name, shape in (("band", (25, 30)), ("pan", (75, 90))):
         Image.fromarray(noise_image(*shape, 1)[..., 0]).save(tmp_path / "images" / f"a_{name}.tif")

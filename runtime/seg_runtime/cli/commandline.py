@@ -53,13 +53,13 @@ def progress_bars() -> Callable[[str, int, int], None]:
 
     def watch(what: str, done: int, total: int) -> None:
         if what not in known:
-            known[what] = progress_bar(what)
+            known[what] = _progress_bar(what)
         known[what](done, total)
 
     return watch
 
 
-def progress_bar(label: str) -> Callable[[int, int], None]:
+def _progress_bar(label: str) -> Callable[[int, int], None]:
     """A progress bar on stderr; called after each step with how many are done and how many in all."""
     bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
 

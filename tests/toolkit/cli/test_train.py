@@ -119,7 +119,7 @@ BAD_OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "intensity of nan": (["--intensity", "window:nan,400"], ["infinite"]),
     "geometry": (["--geometry", "round"], ["round", "stretch"]),
     "class weights": (["--class-weights", "even"], ["even", "balance"]),
-    "border weight": (["--border-weight", "-1"], ["--border-weight -1"]),
+    "border weight": (["--border-weight", "-1"], ["--border-weight", "-1.0 is not in the range"]),
     "tile too small": (["--geometry", "tile", "--input-size", "188"], ["(4, 4)", "16 px"]),
     "val list": (["--val-list", "nowhere.txt"], ["nowhere.txt"]),
     "resume of nothing": (["--resume"], ["model.resume.pt does not exist"]),
