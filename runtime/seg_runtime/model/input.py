@@ -41,7 +41,7 @@ class Intensity:
 
 @dataclass(frozen=True)
 class Voxels:
-    """The grid that a structure of atoms becomes, see `formats/structures.py`.
+    """The grid that a structure of atoms becomes, see `formats/structures/`.
 
     Attributes:
         side_angstrom: of a voxel.
