@@ -14,7 +14,7 @@ import numpy as np
 from seg_export.options import ExportOptions
 from seg_export.pipeline import Exported, export
 from seg_runtime import Segmenter
-from seg_runtime.formats.opening import image_files
+from seg_runtime.formats import image_files
 from seg_runtime.model.contract import GEOMETRIES
 from seg_runtime.support.errors import ImageError
 
@@ -43,7 +43,7 @@ def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs
 def real(window: Segmenter, host: Segmenter, folder: Path) -> dict[str, int]:
     """Pixels that differ over all images of a folder, and how many there are."""
     found = {"images": 0, "pixels": 0, "differing": 0, "foreground": 0}
-    for (path,) in image_files(folder):
+    for (path,) in image_files(folder, window.contract):
         try:
             labels = window(path).labels
         except ImageError:  # of another kind than the model takes
@@ -66,7 +66,8 @@ def main() -> None:
     width, runs = (8, 3) if options.quick else (64, 7)
     checkpoint = random_checkpoint(width)
     contract = checkpoint.contract
-    checkpoint.contract = replace(contract, geometry=replace(contract.geometry, method=options.geometry))
+    contract = replace(contract, geometry=replace(contract.geometry, method=options.geometry))
+    checkpoint = replace(checkpoint, contract=contract)
     sizes = [(388, 388), (700, 900)] if options.geometry == "tile" else [(600, 800), (2000, 3000)]
     forms = {"window": ExportOptions(), "host": ExportOptions(host_ready=True)}
     made = {name: export(checkpoint, form) for name, form in forms.items()}

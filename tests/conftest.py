@@ -27,13 +27,14 @@ SLOW = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests."""
+    """Mark the slow tests; the longest one, the README's commands, goes first, so that no core waits for it at the end."""
     for item in items:
         place = item.path.relative_to(Path(__file__).parent).as_posix()
         for slow, kind in SLOW.items():
             if place == slow or place.startswith(f"{slow}/"):
                 item.add_marker("slow")
                 item.add_marker(kind)
+    items.sort(key=lambda item: item.get_closest_marker("documentation") is None)
 
 
 def pytest_configure() -> None:
