@@ -32,7 +32,7 @@ def planned(data: Path, out: Path, *options: str) -> Plan:
 
 
 def run(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
-    return train(plan, workers, watch)
+    return train(plan, workers=workers, watch=watch)
 
 
 def final_weights(out: Path) -> dict[str, torch.Tensor]:

@@ -137,7 +137,7 @@ def _train(data: Path, out: Path, options: TrainOptions) -> None:
             _say(f"step {step}: loss {sum(recent) / len(recent):.4f}, validation {title} {score:.4f}")
 
         try:
-            kept = train(plan, options.workers, watch)
+            kept = train(plan, workers=options.workers, watch=watch)
         except RuntimeError as error:  # torch has no class of its own for this on CPU
             if "memory" not in str(error):
                 raise

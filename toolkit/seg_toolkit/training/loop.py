@@ -32,7 +32,7 @@ Watch = Callable[[int, float, float | None], None]
 """Called with the step and its loss, after an evaluation also with its score."""
 
 
-def train(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
+def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
     """Train, keep the best model, the state to resume from, a log and two pictures beside it.
 
     Args:

@@ -193,8 +193,8 @@ def _settings(options: TrainOptions, training: int, chosen: Choices) -> Settings
     return Settings(
         steps=steps, batch_size=options.batch_size, optimizer=options.optimizer, lr=lr, dice_weight=options.dice_weight,
         eval_every=max(1, min(500, steps // 10)), seed=options.seed, class_weights=chosen.class_weights,
-        border_weight=chosen.border_weight, augment=chosen.augment, balance=chosen.balance, recipe=options.recipe, reader=options.reader or PAIRS,
-        pretrained=digest_of(options.pretrained) if options.pretrained else "",
+        border_weight=chosen.border_weight, augment=chosen.augment, balance=chosen.balance, recipe=options.recipe,
+        reader=options.reader or PAIRS, pretrained=digest_of(options.pretrained) if options.pretrained else "",
         empty_dice=options.empty_dice or "skip", loss=chosen.loss, metrics=chosen.metrics,
     )  # fmt: skip
 
