@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,14 @@ def errors(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("error: ")]
 
 
-def in_a_process(name: str, *words: object, path: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(
+    name: str, *words: object, path: Path | Sequence[Path] = (), **env: str
+) -> subprocess.CompletedProcess[str]:
     """An installed command in a process of its own, without our $SEG_MODEL; imports look into `path` first."""
     command = [Path(sys.executable).with_name(name), *map(str, words)]
     outer = {k: v for k, v in os.environ.items() if k not in ("SEG_MODEL", "PYTHONPATH")}
-    extra = {"PYTHONPATH": str(path)} if path else {}
+    paths = [path] if isinstance(path, Path) else path
+    extra = {"PYTHONPATH": os.pathsep.join(map(str, paths))} if paths else {}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**outer, **extra, **env})
     assert "Traceback" not in ended.stdout + ended.stderr
     return ended

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from seg_toolkit.data import Case, ClassValues
 from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.planning import DataStatistics
 
 from .contracts import TWO as INFOS
 from .images import disc, put
@@ -29,3 +31,21 @@ def write_pairs(root: Path, count: int = 3) -> Path:
 def cases_of(reader: str, root: Path, report: Callable[[str], None] = print) -> list[Case]:
     """The cases of a data set."""
     return list(read_data_set(reader, root, report).cases)
+
+
+def write_discs(root: Path, *images: NDArray[np.generic], suffix: str = "png") -> Path:
+    """A folder of these images, each with the mask of a disc in its middle."""
+    for number, image in enumerate(images):
+        put(root / "images" / f"{number}.{suffix}", image)
+        put(root / "masks" / f"{number}.png", disc(image.shape[0]))
+    return root
+
+
+def texture(height: float, dtype: type = np.uint8, size: int = 40) -> NDArray[np.generic]:
+    """Noise from 0 to `height`."""
+    return (np.random.default_rng(0).random((size, size)) * height).astype(dtype)
+
+
+def seen(root: Path, output_px: int = 388) -> DataStatistics:
+    """What training looks at before it chooses, of a folder with two classes."""
+    return DataStatistics.of(read_data_set("pairs", root, print), TWO, output_px)

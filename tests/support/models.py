@@ -13,6 +13,7 @@ from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime.engine import RunOptions
 from seg_runtime.model.contract import Contract
+from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.pipeline import Float
 from seg_toolkit.checkpoints import Checkpoint, save
 from seg_toolkit.networks import Network
@@ -81,6 +82,15 @@ def made(folder: Path, net: Network, contract: Contract, options: ExportOptions 
     exported = export(checkpoint, options)
     write(exported, folder / "model.onnx")
     return Made(folder / "model.onnx", folder / "model.pt", net, exported.contract)
+
+
+def being_loaded(model: Made, folder: Path) -> tuple[Path, ModelFile]:
+    """A copy of the model's file, whose bytes have been read and not yet been taken."""
+    path = folder / "model.onnx"
+    path.write_bytes(model.path.read_bytes())
+    reading = ModelFile(path)
+    reading._thread.join()
+    return path, reading
 
 
 def mixed_network(channels: int, classes: int, width: int, skip: str, size: int, seed: int) -> UNet:

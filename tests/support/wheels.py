@@ -7,6 +7,8 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from .packages import install
+
 no_cuda = pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this machine's wheel has CUDA"
 )
@@ -14,6 +16,4 @@ no_cuda = pytest.mark.skipif(
 
 def fake_wheel(folder: Path) -> None:
     """A folder for the import path in which pip seems to have installed onnxruntime-gpu."""
-    info = folder / "onnxruntime_gpu-1.20.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.20.0\n")
+    install(folder, "onnxruntime-gpu", "1.20.0")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.commands import in_a_process
 from tests.support.folders import write_pairs
+from tests.support.packages import install
 
 CODE = '''
 from dataclasses import dataclass
@@ -89,13 +90,8 @@ sure labels = toy_package:SureObjective
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The folder of a package as pip would install it."""
-    folder = tmp_path / "site"
-    info = folder / "toy_package-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "toy_package.py").write_text(CODE)
+    folder = install(tmp_path / "site", "toy-package", points=POINTS, toy_package=CODE)
     (folder / "toy.toml").write_text(RECIPE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(POINTS)
     return folder
 
 

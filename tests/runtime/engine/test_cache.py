@@ -18,11 +18,10 @@ from seg_runtime.engine import cache as cache_module
 from seg_runtime.engine.cache import GRAPH, MAX_ENTRIES, SEAL, WEIGHTS, key
 from seg_runtime.engine.providers import Cpu
 from seg_runtime.engine.session import Session
-from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.support.errors import ModelError
 
 from tests.support.images import noise_image
-from tests.support.models import CPU, HOST_READY, Made, MakeModel
+from tests.support.models import CPU, HOST_READY, Made, MakeModel, being_loaded
 
 
 def entries(folder: Path) -> list[Path]:
@@ -244,10 +243,7 @@ def test_a_model_that_onnx_runtime_refuses_is_told_as_without_a_cache(tmp_path: 
 
 def test_a_file_replaced_while_it_is_loaded_leaves_no_entry(model: Made, make_model: MakeModel, tmp_path: Path) -> None:
     """Else the other model would answer under this one's digest ever after."""
-    path = tmp_path / "model.onnx"
-    path.write_bytes(model.path.read_bytes())
-    reading = ModelFile(path)
-    reading._thread.join()
+    path, reading = being_loaded(model, tmp_path)
     path.write_bytes(make_model(seed=3).path.read_bytes())
     with pytest.raises(ModelError, match="changed while it was loaded"):
         Session(reading, RunOptions(provider="cpu", tuning=Tuning(cache=tmp_path / "cache")))

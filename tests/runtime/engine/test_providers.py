@@ -18,6 +18,7 @@ from seg_runtime.support import ProviderError
 
 from tests.support.commands import in_a_process
 from tests.support.images import picture
+from tests.support.packages import install
 from tests.support.wheels import fake_wheel
 
 ALL = SimpleNamespace(get_available_providers=lambda: [kind.ort_name for kind in PROVIDERS.own.values()])
@@ -185,14 +186,8 @@ class Toy(Cpu):
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     """A folder for the import path with an installed package that has a provider, and one whose provider is broken."""
-    place = tmp_path / "installed"
-    info = place / "toy_provider-1.0.dist-info"
-    info.mkdir(parents=True)
-    (place / "toy_provider.py").write_text(TOY)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-provider\nVersion: 1.0\n")
     points = "[seg_edge.providers]\ntoy = toy_provider:Toy\nbroken = toy_provider:NoSuch\n"
-    (info / "entry_points.txt").write_text(points)
-    return place
+    return install(tmp_path / "installed", "toy-provider", points=points, toy_provider=TOY)
 
 
 def test_a_provider_of_another_package_segments(

@@ -19,12 +19,11 @@ from seg_runtime.engine.binding import FixedBuffers
 from seg_runtime.engine.session import Session
 from seg_runtime.model.contract import METADATA_KEY, VERSION
 from seg_runtime.model.digest import sealed
-from seg_runtime.model.modelfile import ModelFile
 
 from tests.support.contracts import changed
 from tests.support.damage import breaking_model
 from tests.support.images import noise_image
-from tests.support.models import CPU, Made
+from tests.support.models import CPU, Made, being_loaded
 from tests.support.wheels import no_cuda
 
 
@@ -190,20 +189,14 @@ def test_load_and_warm_up_are_timed_apart_and_told_once(model_file: Path) -> Non
 def test_a_file_that_is_written_to_while_it_is_loaded(
     model: Made, make_model: Callable[..., Made], tmp_path: Path
 ) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(model.path.read_bytes())
-    reading = ModelFile(path)
-    reading._thread.join()
+    path, reading = being_loaded(model, tmp_path)
     path.write_bytes(make_model(seed=3).path.read_bytes())
     with pytest.raises(ModelError, match=r"model.onnx changed while it was loaded.*run it again"):
         Session(reading, CPU)
 
 
 def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(model.path.read_bytes())
-    reading = ModelFile(path)
-    reading._thread.join()
+    path, reading = being_loaded(model, tmp_path)
     path.unlink()
     with pytest.raises(ModelError, match=r"model.onnx"):
         Session(reading, CPU)

@@ -11,7 +11,6 @@ from PIL import Image
 from seg_toolkit.checkpoints import load
 from seg_toolkit.evaluation.attention import attention_maps
 from seg_toolkit.evaluation.heatmap import RAMP, heat_map
-from seg_toolkit.networks import build
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor
@@ -114,14 +113,6 @@ def test_maps_of_a_whole_image_do_not_depend_on_the_window(padding: str) -> None
     assert 0 < few.min() < few.max() < 1
     np.testing.assert_allclose(few, one, atol=1e-5)
     assert stitched(network.double(), sides[0], image).shape == (2, 53, 90)
-
-
-def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
-    network = AttentionUNet(1, 2, 2, 2, 0.1, "same", "batch", 24)
-    again = build(network.described)
-    again.load_state_dict(network.state_dict())
-    assert isinstance(again, AttentionUNet)
-    assert again.described == network.described
 
 
 def test_heat_map_by_hand() -> None:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from seg_runtime.support import ModelError
 from seg_toolkit.checkpoints import load
-from seg_toolkit.networks import NETWORKS, build
+from seg_toolkit.networks import NETWORKS, Network, build
+from seg_toolkit.networks.attention import AttentionUNet
+from seg_toolkit.networks.multiscale import MultiScaleUNet
+from seg_toolkit.networks.ternaus import TernausNet
+from seg_toolkit.networks.unet import UNet
 from seg_toolkit.options import TrainOptions, option_fields
 
 from tests.support.commands import ok, seg_train
@@ -23,11 +27,20 @@ def test_a_network_takes_the_options_that_it_names(kind: str) -> None:
     assert arguments <= {field.name for field in option_fields(TrainOptions, "network").values()}
 
 
-@pytest.mark.parametrize("kind", NETWORKS.names())
-def test_a_network_is_rebuilt_from_its_description(kind: str) -> None:
-    network = NETWORKS.get(kind)(in_channels=1, classes=3, width=2)
-    assert build(network.described).described == network.described
-    assert network.described["kind"] == kind
+@pytest.mark.parametrize(
+    "network",
+    [
+        *(NETWORKS.get(kind)(in_channels=1, classes=3, width=2) for kind in NETWORKS.names()),
+        UNet(1, 2, 1, 2, padding="same", norm="instance", margin=0), AttentionUNet(1, 2, 2, 2, 0.1, "same", "batch", 24),
+        MultiScaleUNet(1, 2, 2, 2, 0.1, "same", "batch", 24), TernausNet(1, 2, 4, 0),
+    ],
+    ids=lambda network: str(network.described),
+)  # fmt: skip
+def test_a_network_is_rebuilt_from_its_description(network: Network) -> None:
+    again = build(network.described)
+    assert type(again) is type(network) is NETWORKS.get(str(network.described["kind"]))
+    assert again.described == network.described
+    again.load_state_dict(network.state_dict())
 
 
 @pytest.mark.parametrize("arguments", [{"kind": "vnet"}, {"in_channels": 1, "classes": 2}])

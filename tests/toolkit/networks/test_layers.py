@@ -8,7 +8,6 @@ import pytest
 import torch
 from seg_runtime.support.errors import SegError
 from seg_toolkit.checkpoints import load
-from seg_toolkit.networks import build
 from seg_toolkit.networks.layers import reach_px
 from seg_toolkit.networks.unet import UNet
 from torch import nn
@@ -131,11 +130,6 @@ def test_every_3x3_convolution_has_a_norm(norm: str) -> None:
 def test_wrong_arguments(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(SegError, match=says):
         UNet(1, 2, 1, **arguments)  # type: ignore[arg-type]
-
-
-def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
-    network = UNet(1, 2, 1, 2, padding="same", norm="instance", margin=0)
-    assert build(network.described).described == network.described
 
 
 def test_seg_train_takes_the_options(tmp_path: Path) -> None:

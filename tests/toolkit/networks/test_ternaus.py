@@ -151,9 +151,7 @@ def test_wrong_arguments(arguments: dict[str, int]) -> None:
         TernausNet(**arguments)
 
 
-def test_it_is_rebuilt_from_what_is_said_of_it() -> None:
-    network = TernausNet(1, 2, 4, 0)
-    assert build(network.described).described == network.described
+def test_its_margin_is_as_far_as_it_sees_unless_told_otherwise() -> None:
     assert TernausNet(1, 2, 4).described["margin"] == 160
 
 

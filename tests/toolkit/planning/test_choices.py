@@ -4,12 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from seg_runtime.answers import Values
 from seg_runtime.model import Intensity
 from seg_runtime.support import DataError, SegError
 from seg_toolkit.data import DataSet
-from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.planning import (
     DataStatistics,
     choose_augmentation,
@@ -23,25 +21,9 @@ from seg_toolkit.planning import (
 from seg_toolkit.planning.statistics import CaseStatistics, TargetStatistics
 
 from tests.support.contracts import contract
-from tests.support.folders import TWO
-from tests.support.images import disc, put
+from tests.support.folders import seen, texture, write_discs
 
 NOTHING = DataStatistics((), DataSet(()))
-
-
-def seen(root: Path, output_px: int = 388) -> DataStatistics:
-    return DataStatistics.of(read_data_set("pairs", root, print), TWO, output_px)
-
-
-def write(root: Path, *images: NDArray[np.generic], suffix: str = "png") -> Path:
-    for number, image in enumerate(images):
-        put(root / "images" / f"{number}.{suffix}", image)
-        put(root / "masks" / f"{number}.png", disc(image.shape[0]))
-    return root
-
-
-def texture(height: float, dtype: type = np.uint8, size: int = 40) -> NDArray[np.generic]:
-    return (np.random.default_rng(0).random((size, size)) * height).astype(dtype)
 
 
 def auto(root: Path) -> str:
@@ -49,43 +31,43 @@ def auto(root: Path) -> str:
 
 
 def test_exposures_that_differ_tenfold_are_normalised_per_image(tmp_path: Path) -> None:
-    assert auto(write(tmp_path, *(texture(h) for h in (20, 60, 120, 200)))) == "zscore"
+    assert auto(write_discs(tmp_path, *(texture(h) for h in (20, 60, 120, 200)))) == "zscore"
 
 
 def test_exposures_that_are_alike_are_standardized(tmp_path: Path) -> None:
-    assert auto(write(tmp_path, *(texture(h) for h in (180, 200, 220)))) == "standardize"
+    assert auto(write_discs(tmp_path, *(texture(h) for h in (180, 200, 220)))) == "standardize"
 
 
 def test_signed_values_get_a_window(tmp_path: Path) -> None:
     hounsfield = texture(2000, np.float32) - np.float32(1000)
-    assert auto(write(tmp_path, hounsfield, suffix="tif")) == "window"
+    assert auto(write_discs(tmp_path, hounsfield, suffix="tif")) == "window"
 
 
 def test_signed_integers_get_a_window_over_their_values(tmp_path: Path) -> None:
     hounsfield = (texture(2000, np.int32) - 1000).astype(np.int32)
-    chosen, _ = choose_intensity(seen(write(tmp_path, hounsfield, suffix="tif")), 1, "auto")
+    chosen, _ = choose_intensity(seen(write_discs(tmp_path, hounsfield, suffix="tif")), 1, "auto")
     assert chosen.method == "window"
     assert chosen.level == pytest.approx(0, abs=60)
     assert chosen.width == pytest.approx(1980, rel=0.03)
 
 
 def test_floats_beyond_one_are_normalised_per_image(tmp_path: Path) -> None:
-    assert auto(write(tmp_path, texture(5000, np.float32), suffix="tif")) == "zscore"
+    assert auto(write_discs(tmp_path, texture(5000, np.float32), suffix="tif")) == "zscore"
 
 
 def test_the_reason_is_said(tmp_path: Path) -> None:
-    _, why = choose_intensity(seen(write(tmp_path, *(texture(h) for h in (20, 200)))), 1, "auto")
+    _, why = choose_intensity(seen(write_discs(tmp_path, *(texture(h) for h in (20, 200)))), 1, "auto")
     assert "fold from image to image" in why
 
 
 @pytest.mark.parametrize("method", ["scale", "standardize", "zscore", "window"])
 def test_an_asked_intensity_is_taken(tmp_path: Path, method: str) -> None:
-    chosen, why = choose_intensity(seen(write(tmp_path, texture(200))), 1, method)
+    chosen, why = choose_intensity(seen(write_discs(tmp_path, texture(200))), 1, method)
     assert (chosen.method, why) == (method, "as asked")
 
 
 def test_an_asked_window_is_taken(tmp_path: Path) -> None:
-    chosen, _ = choose_intensity(seen(write(tmp_path, texture(200))), 1, "window:40,400")
+    chosen, _ = choose_intensity(seen(write_discs(tmp_path, texture(200))), 1, "window:40,400")
     assert (chosen.level, chosen.width) == (40, 400)
 
 
@@ -105,24 +87,24 @@ def test_an_asked_window_is_taken(tmp_path: Path) -> None:
 )
 def test_a_wrong_intensity_is_refused(tmp_path: Path, asked: str) -> None:
     with pytest.raises(DataError, match="--intensity"):
-        choose_intensity(seen(write(tmp_path, texture(200))), 1, asked)
+        choose_intensity(seen(write_discs(tmp_path, texture(200))), 1, asked)
 
 
 def test_standardize_holds_mean_and_spread_of_all_pixels(tmp_path: Path) -> None:
     dark, bright = np.full((40, 40), 51, np.uint8), np.full((40, 40), 153, np.uint8)  # 0.2 and 0.6
-    chosen, _ = choose_intensity(seen(write(tmp_path, dark, bright)), 1, "standardize")
+    chosen, _ = choose_intensity(seen(write_discs(tmp_path, dark, bright)), 1, "standardize")
     assert chosen.mean == pytest.approx((0.4,))
     assert chosen.std == pytest.approx((0.2,))
 
 
 def test_standardize_of_grey_images_for_three_channels(tmp_path: Path) -> None:
-    chosen, _ = choose_intensity(seen(write(tmp_path, texture(200))), 3, "standardize")
+    chosen, _ = choose_intensity(seen(write_discs(tmp_path, texture(200))), 3, "standardize")
     assert len(chosen.mean) == len(chosen.std) == 3
 
 
 def test_colour_images_do_not_fit_one_channel(tmp_path: Path) -> None:
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    statistics = seen(write(tmp_path, texture(200), colour))
+    statistics = seen(write_discs(tmp_path, texture(200), colour))
     with pytest.raises(SegError, match="3 channels; wanted 1"):
         choose_channels(statistics, 1)
 
@@ -130,30 +112,30 @@ def test_colour_images_do_not_fit_one_channel(tmp_path: Path) -> None:
 def test_zscore_floor_is_half_of_a_small_spread(tmp_path: Path) -> None:
     """Of the usual images: one in ten may be an empty field."""
     empty = np.zeros((40, 40), np.uint8)
-    statistics = seen(write(tmp_path, *[texture(100)] * 11, empty))
+    statistics = seen(write_discs(tmp_path, *[texture(100)] * 11, empty))
     chosen, _ = choose_intensity(statistics, 1, "zscore")
     assert chosen.std_floor == pytest.approx(statistics.cases[0].std[0] / 2)
 
 
 def test_a_constant_image_leaves_a_positive_floor(tmp_path: Path) -> None:
-    assert choose_intensity(seen(write(tmp_path, np.zeros((40, 40), np.uint8))), 1, "zscore")[0].std_floor > 0
+    assert choose_intensity(seen(write_discs(tmp_path, np.zeros((40, 40), np.uint8))), 1, "zscore")[0].std_floor > 0
 
 
 def test_grey_images_have_one_channel_even_when_saved_as_opaque_rgba(tmp_path: Path) -> None:
     grey = texture(200)
     rgba = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
-    assert choose_channels(seen(write(tmp_path, grey, rgba)))[0] == 1
+    assert choose_channels(seen(write_discs(tmp_path, grey, rgba)))[0] == 1
 
 
 def test_one_colour_image_makes_it_three(tmp_path: Path) -> None:
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    assert choose_channels(seen(write(tmp_path, texture(200), colour)))[0] == 3
+    assert choose_channels(seen(write_discs(tmp_path, texture(200), colour)))[0] == 3
 
 
 def test_images_with_a_real_alpha_do_not_mix_with_grey(tmp_path: Path) -> None:
     rgba = np.random.default_rng(0).integers(0, 255, (40, 40, 4), np.uint8)
     with pytest.raises(DataError, match="channels"):
-        choose_channels(seen(write(tmp_path, texture(200), rgba)))
+        choose_channels(seen(write_discs(tmp_path, texture(200), rgba)))
 
 
 def weights(*counts: int, asked: str = "auto") -> tuple[float, ...]:
@@ -197,11 +179,11 @@ def test_unknown_class_weights_are_refused() -> None:
 
 
 def test_objects_wider_than_a_window_are_fitted(tmp_path: Path) -> None:
-    assert choose_geometry(seen(write(tmp_path, texture(200)), 12), "auto")[0] == "fit"
+    assert choose_geometry(seen(write_discs(tmp_path, texture(200)), 12), "auto")[0] == "fit"
 
 
 def test_objects_within_a_window_are_tiled(tmp_path: Path) -> None:
-    assert choose_geometry(seen(write(tmp_path, texture(200)), 19), "auto")[0] == "tile"
+    assert choose_geometry(seen(write_discs(tmp_path, texture(200)), 19), "auto")[0] == "tile"
 
 
 @pytest.mark.parametrize("asked", ["tile", "fit", "stretch"])
@@ -226,7 +208,7 @@ def test_images_that_were_not_made_alike_are_varied_widely() -> None:
 
 
 def test_windows_are_balanced_where_a_class_is_rare(tmp_path: Path) -> None:
-    statistics = seen(write(tmp_path, texture(200)))
+    statistics = seen(write_discs(tmp_path, texture(200)))
     assert choose_balance(statistics, None)[0] == 0.5
     assert choose_balance(statistics, 0.2) == (0.2, "as asked")
 

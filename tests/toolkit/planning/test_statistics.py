@@ -4,51 +4,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from seg_runtime.support import DataError
 from seg_toolkit.data.readers import read_data_set
-from seg_toolkit.planning import DataStatistics
 
-from tests.support.folders import TWO
+from tests.support.folders import seen, texture, write_discs
 from tests.support.images import disc, put
 
 
-def seen(root: Path, output_px: int = 388) -> DataStatistics:
-    return DataStatistics.of(read_data_set("pairs", root, print), TWO, output_px)
-
-
-def write(root: Path, *images: NDArray[np.generic], suffix: str = "png") -> Path:
-    for number, image in enumerate(images):
-        put(root / "images" / f"{number}.{suffix}", image)
-        put(root / "masks" / f"{number}.png", disc(image.shape[0]))
-    return root
-
-
-def texture(height: float, dtype: type = np.uint8, size: int = 40) -> NDArray[np.generic]:
-    return (np.random.default_rng(0).random((size, size)) * height).astype(dtype)
-
-
 def test_sizes_that_differ_name_the_case(tmp_path: Path) -> None:
-    write(tmp_path, texture(200))
+    write_discs(tmp_path, texture(200))
     put(tmp_path / "masks" / "0.png", disc(41))
     with pytest.raises(DataError, match="0: image of 40×40, mask of 41×41 px"):
         seen(tmp_path)
 
 
 def test_instances_of_another_size_name_the_case(tmp_path: Path) -> None:
-    write(tmp_path, texture(200))
+    write_discs(tmp_path, texture(200))
     put(tmp_path / "instances" / "0.png", disc(39))
     with pytest.raises(DataError, match="instances of 39×39"):
         seen(tmp_path)
 
 
 def test_shares_count_all_pixels(tmp_path: Path) -> None:
-    write(tmp_path, texture(200, size=40))
+    write_discs(tmp_path, texture(200, size=40))
     np.testing.assert_allclose(seen(tmp_path).class_shares[1], (disc(40) > 0).mean())
 
 
 def test_report_names_sizes_kinds_and_shares(tmp_path: Path) -> None:
-    write(tmp_path, texture(200), texture(200), texture(60_000, np.uint16, size=50))
+    write_discs(tmp_path, texture(200), texture(200), texture(60_000, np.uint16, size=50))
     text = "\n".join(seen(tmp_path).described())
     assert "3 images: 2 × 40×40, 1 × 50×50" in text
     assert "2 × uint8, 1 channel; 1 × uint16, 1 channel" in text
@@ -56,7 +39,7 @@ def test_report_names_sizes_kinds_and_shares(tmp_path: Path) -> None:
 
 
 def test_a_part_has_the_statistics_of_its_cases(tmp_path: Path) -> None:
-    write(tmp_path, texture(100), texture(200), texture(50))
+    write_discs(tmp_path, texture(100), texture(200), texture(50))
     whole, data = seen(tmp_path), read_data_set("pairs", tmp_path, print)
     part = whole.part(data.cases[1:])
     assert [case.name for case in part.cases] == ["1", "2"]
@@ -65,14 +48,14 @@ def test_a_part_has_the_statistics_of_its_cases(tmp_path: Path) -> None:
 
 
 def test_classes_that_most_images_lack_are_scarce(tmp_path: Path) -> None:
-    write(tmp_path, *[texture(100)] * 3)
+    write_discs(tmp_path, *[texture(100)] * 3)
     for name in ("0", "2"):
         put(tmp_path / "masks" / f"{name}.png", disc(40) * 0)
     assert seen(tmp_path).scarce_classes == {1: [1]}
 
 
 def test_integers_and_floats_do_not_mix(tmp_path: Path) -> None:
-    write(tmp_path, texture(100))
+    write_discs(tmp_path, texture(100))
     assert seen(tmp_path).pixels == "integer"
     put(tmp_path / "images" / "b.tif", texture(1, np.float32))
     put(tmp_path / "masks" / "b.png", disc(40))
