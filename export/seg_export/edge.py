@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from seg_runtime import Contract, Float
+import numpy as np
+from numpy.typing import NDArray
 from seg_runtime.cli.tools import Progress, Report, TuneOptions
-from seg_runtime.model import GOLDEN_KEY, Content, ModelFile
+from seg_runtime.model import GOLDEN_KEY, Content, Contract, ModelFile
 from seg_runtime.support import (
     ModelError,
     ParityError,
@@ -54,8 +55,8 @@ class Source:
     contract: Contract
     graph: onnx.ModelProto
     golden: str
-    windows: list[Float]
-    logits: list[Float]
+    windows: list[NDArray[np.float32]]
+    logits: list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

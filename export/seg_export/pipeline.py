@@ -13,8 +13,7 @@ from pathlib import Path
 import onnx
 import torch
 from seg_runtime.model import Contract
-from seg_runtime.support import Registry, write_atomic
-from seg_runtime.version import versions
+from seg_runtime.support import Registry, versions_of, write_atomic
 from seg_toolkit.checkpoints import Checkpoint, weights_sha256
 from seg_toolkit.networks import Network, torch_infer
 from seg_toolkit.planning import with_codes
@@ -133,7 +132,7 @@ def _built(model: Network, request: Request) -> State:
     graph = to_onnx(model, contract)
     facts = {
         "weights_sha256": weights_sha256(model),
-        "exported_with": versions(torch=torch, onnx=onnx),
+        "exported_with": versions_of(torch=torch, onnx=onnx),
         "opset": max(o.version for o in graph.opset_import if o.domain in ("", "ai.onnx")),
         "ir_version": graph.ir_version,
         "rewritten": {},

@@ -11,7 +11,7 @@ import PIL
 
 from .engine.session import Session
 from .pipeline import Array
-from .version import VERSION
+from .version import versions_of
 
 
 def make_record(
@@ -86,13 +86,7 @@ def _provider(session: Session) -> dict[str, Any]:
 
 def versions(onnxruntime: str) -> dict[str, str]:
     """Versions of all that computes an answer."""
-    return {
-        "seg-edge": VERSION,
-        "onnxruntime": onnxruntime,
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-        "python": platform.python_version(),
-    }
+    return {**versions_of(numpy=np, pillow=PIL), "onnxruntime": onnxruntime, "python": platform.python_version()}
 
 
 def stack_record(

@@ -7,6 +7,6 @@ from types import ModuleType
 VERSION = "0.1.0"
 
 
-def versions(**packages: ModuleType) -> dict[str, str]:
+def versions_of(**packages: ModuleType) -> dict[str, str]:
     """Versions of seg-edge and of imported packages by their names, for records and provenance."""
     return {"seg-edge": VERSION, **{name: str(package.__version__) for name, package in packages.items()}}

@@ -13,8 +13,7 @@ import click
 
 from ..engine import AUTO, PROVIDERS, check_wheels
 from ..model import MAX_PIXELS, ModelFile
-from ..support import ImageError, ModelError, ProviderError, SegError, SelfTestError, check
-from ..version import VERSION
+from ..support import VERSION, ImageError, ModelError, ProviderError, SegError, SelfTestError, check
 from .commandline import Command, progress_bars
 from .rules import DOCTOR, IMAGES, MODEL_RULES, RULES, SELF_TEST, TUNE, Arguments, Loaded
 

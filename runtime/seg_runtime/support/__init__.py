@@ -1,5 +1,7 @@
 """What everything else stands on: errors, atomic writes, folders, registries, optional packages. Nothing here needs numpy."""
 
+from ..version import VERSION as VERSION
+from ..version import versions_of as versions_of
 from .atomic import check_writable as check_writable
 from .atomic import write_atomic as write_atomic
 from .capabilities import Rule as Rule

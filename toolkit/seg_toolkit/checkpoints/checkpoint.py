@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract
-from seg_runtime.support import ModelError, write_atomic
-from seg_runtime.version import VERSION
+from seg_runtime.support import ModelError, versions_of, write_atomic
 from torch import Tensor, nn
 
 from ..data import ClassValues
@@ -56,8 +55,7 @@ class Checkpoint:
         """
         provenance = {
             "weights_sha256": weights_sha256(network),
-            "seg-edge": VERSION,
-            "torch": str(torch.__version__),
+            **versions_of(torch=torch),
             "network": network.described,
             **facts,
         }
