@@ -40,7 +40,7 @@ def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
-    """Lay classes over a picture: translucent areas with a full-colour _outline; the background stays as it is.
+    """Lay classes over a picture: translucent areas with a full-colour outline; the background stays as it is.
 
     Args:
         picture: `(H, W, 3)` uint8.
