@@ -1,6 +1,6 @@
 """Which options fit together: tables of rules, checked before any work starts.
 
-Each command has one table. Its rules make the errors and notes of the command and the table in the documentation.
+The rules of a command make its errors, its notes and its table in the documentation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Rule(Generic[O]):
         given: whether somebody gave it.
         fits: whether the rest fits it.
         needs: what it needs, for people: `--host-ready`, "a model of classes".
-        advice: what to do instead; of a harmless option what happens instead, a whole sentence.
+        advice: what to do instead; of a harmless option why it does nothing.
         harmless: it does nothing where it does not fit: a note, not a refusal.
     """
 
