@@ -36,7 +36,7 @@ class Segmentation:
     """What a model says about one image.
 
     Attributes:
-        answer: the labels, or of a regression the values, whichever the model's task gives.
+        answer: the labels, or of a regression the values, whichever the model's answer gives.
         record: what a machine reads about how they came about; see `record.py`.
         image: `(*spatial, C)` the image as decoded.
         contract: of the model.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..formats import Output, Source
 from ..model import AnswerSpec, Contract
 from ..pipeline import Array, Float, Infer, Progress, Timings, segment
-from ..support import ImageError
+from ..support import ImageError, SegError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,11 +62,14 @@ class Answer(ABC):
 
         Raises:
             ImageError: the format has no place for such answers.
+            SegError: the format has several forms, and not this one.
         """
         forms = source.format.outputs(self.data, source)
         if not forms:
             came = f"{source.path} is {source.format.title}, where a model's {self.data} have no place"
             raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
+        if form and form not in forms and len(forms) > 1:
+            raise SegError(f"the form {form!r} for {source.format.title}", " or ".join(forms), "choose one of them")
         return [forms.get(form) or next(iter(forms.values()))]
 
     def segment(

@@ -11,7 +11,7 @@ from ..answers import OVERLAY, answer_of
 from ..formats import FORMATS, Failures, Format, Output, Source, group, head_of, stem_of
 from ..model import MAX_PIXELS, ChannelFile, Contract
 from ..support import ImageError, SegError, list_files
-from .records import is_result
+from .records import EarlierResults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Task:
 
     Attributes:
         source: what is segmented.
-        stem: path of its results, without what tells them apart.
+        stem: path that its results begin with.
         outputs: the results that are wanted.
     """
 
@@ -89,7 +89,8 @@ def find_tasks(
         if _real(other.source.files) != _real(source.files):
             clash = f"{source.path} and {other.source.path} would write the same {task.stem.name}.json"
             failed.append((source.path, ImageError(clash, "one name each", "run one of them with another --out")))
-    read = {file for task in tasks.values() for file in _real(task.source.files)}
+    given = [*(file for source in sources for file in source.files), *(path for path, _ in failed)]
+    read = set(_real(given))  # refused ones, too: no result may take their place
     for task in list(tasks.values()):
         written = [task.record, *(path for output in task.outputs for path in task.paths(output))]
         if hit := next((path for path in written if os.path.realpath(path) in read), None):
@@ -118,11 +119,13 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
 def _find_sources(inputs: Sequence[Path], recursive: bool, contract: Contract) -> tuple[list[Source], Failures]:
     found: list[Source] = []
     failed: Failures = []
+    results = EarlierResults()
     for given in inputs:
         try:
-            sources, odd = (
-                _open_folder(given, recursive, contract) if _is_folder(given) else _open_file(given, contract)
-            )
+            if _is_folder(given):
+                sources, odd = _open_folder(given, recursive, contract, results)
+            else:
+                sources, odd = _open_file(given, contract, results)
         except SegError as error:  # a package is missing, or the folder cannot be read
             sources, odd = [], [(given, error)]
         found += sources
@@ -140,7 +143,7 @@ def _by_case(
 
     What else lies beside a whole case in a folder, such as its ground truth `CASE_seg`, is passed over unless it is named.
     """
-    alone = {source.path: source for source in sources if type(source) is Source}
+    alone = {source.path: source for source in sources if source.joinable}
     cases, failed = group(list(alone), channel_files)
     failed = [odd for odd in failed if odd[0] in named or not _goes_with(odd[0], cases, channel_files)]
     grouped = [
@@ -148,7 +151,7 @@ def _by_case(
                tuple(channel_files) if len(files) > 1 else ())
         for case, files in cases.items()
     ]  # fmt: skip
-    return [source for source in sources if type(source) is not Source] + grouped, failed
+    return [source for source in sources if not source.joinable] + grouped, failed
 
 
 def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[ChannelFile]) -> bool:
@@ -160,31 +163,38 @@ def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[Channe
     return not channel and any(stem.startswith(tuple(name + mark for mark in marks)) for name in names)
 
 
-def _open_file(given: Path, contract: Contract) -> tuple[list[Source], Failures]:
-    if is_result(given):
+def _open_file(given: Path, contract: Contract, results: EarlierResults) -> tuple[list[Source], Failures]:
+    if given in results:
         return [], []
-    found = FORMATS.of(head_of(given), given)
-    FORMATS.check(found, str(given), contract)
+    head = head_of(given)
+    found = FORMATS.of(head, given)
+    if head:  # what is missing or empty is told when it is read
+        FORMATS.check(found, str(given), contract)
     return found.sources([given], None)
 
 
-def _open_folder(folder: Path, recursive: bool, contract: Contract) -> tuple[list[Source], Failures]:
+def _open_folder(
+    folder: Path, recursive: bool, contract: Contract, results: EarlierResults
+) -> tuple[list[Source], Failures]:
     formats = FORMATS.of_model(contract)
     files: dict[Format, list[Path]] = {}
+    places: dict[Path, int] = {}
     seen = False
-    for path in list_files(folder, recursive):
+    failed: Failures = []
+    for place, path in enumerate(list_files(folder, recursive, failed)):
         if (found := _format_in_folder(path, formats)) is None:
             continue
         seen = True
-        if not is_result(path):
+        if path not in results:
             files.setdefault(found, []).append(path)
+            places[path] = place
     sources: list[Source] = []
-    failed: Failures = []
     for found, paths in files.items():
         more, odd = found.sources(paths, folder)
         sources += more
         failed += odd
-    if not seen or (files and not sources and not failed):
+    sources.sort(key=lambda source: places[source.files[0]])  # formats may take turns in a folder
+    if not failed and (not seen or (files and not sources)):
         hint = "" if recursive else " or pass --recursive"
         known = ", ".join(suffix for f in formats for suffix in f.suffixes)
         failed.append((folder, ImageError(f"{folder} has no images ({known})", "", f"name another folder{hint}")))

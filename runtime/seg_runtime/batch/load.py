@@ -77,7 +77,8 @@ class Content:
             pages[path] = next(found)
             if next(found, None) is not None:
                 raise ImageError(f"{path.name} has several pages", "one channel a file", "split the stack")
-        first = pages[self.source.files[0]]
+        factors = [file.factor for file in self.source.channel_files]
+        first = pages[self.source.files[factors.index(1)]]  # others are enlarged to it
         if odd := next((path for path, page in pages.items() if not first.place.same_as(page.place)), None):
             raise ImageError(f"{odd} lies elsewhere than {first.name}", "one grid", "resample it to that")
         arrays = stacked([p.array for p in pages.values()], [p.name for p in pages.values()], self.source.channel_files)

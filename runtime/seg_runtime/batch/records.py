@@ -1,4 +1,4 @@
-"""Records of earlier runs: what lies beside an image, and whose it is."""
+"""Records of earlier runs: which files they wrote, of which image and by which model."""
 
 from __future__ import annotations
 
@@ -33,16 +33,21 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return dict(record)
 
 
-def is_result(path: Path) -> bool:
-    """Whether the record beside it says that an earlier run wrote this file."""
-    name, mark, _ = stem_of(path).rpartition("_")
-    if not mark:
-        return False
-    try:
-        record = read_record(path.with_name(f"{name}.json"))
-    except SegError:
-        return False
-    return record is not None and path.name in record["outputs"].values()
+class EarlierResults:
+    """The files that earlier runs wrote, as the records beside them say; each record is read once."""
+
+    def __init__(self) -> None:
+        self._listed: dict[Path, frozenset[str]] = {}
+
+    def __contains__(self, path: Path) -> bool:
+        """Whether the record beside a file lists it."""
+        name, mark, _ = stem_of(path).rpartition("_")
+        if not mark:
+            return False
+        record = path.with_name(f"{name}.json")
+        if record not in self._listed:
+            self._listed[record] = frozenset(listed_outputs(record).values())
+        return path.name in self._listed[record]
 
 
 def listed_outputs(path: Path) -> dict[str, str]:

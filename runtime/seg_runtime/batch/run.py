@@ -77,8 +77,7 @@ def run(
                     behind.append((task, pool.submit(_write, task, results, waiting)))
                 except Exception as error:
                     yield task, _as_seg_error(task, error)
-                # one large volume in memory, not several
-                while len(behind) > (0 if task.source.format.axes == 3 else options.jobs):
+                while len(behind) > (0 if task.source.format.one_at_a_time else options.jobs):
                     yield _outcome(*behind.popleft())
             while behind:
                 yield _outcome(*behind.popleft())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..record import stack_record
 from ..segmenter import Segmentation
@@ -31,7 +32,8 @@ def write_results(task: Task, results: Sequence[Segmentation], loaded: Loaded, s
     before = {key: name for key, name in listed_outputs(task.record).items() if name not in new.values()}
     outputs = {**before, **new}
     times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
-    _write_record(task, results, loaded, times, outputs, complete=False)
+    facts = task.source.format.record(task.source, results)
+    _write_record(task, results, loaded, facts, times, outputs, complete=False)
     for key, (_, _, write) in prepared.items():
         write_atomic(targets[key], write)
     if not same_origin:
@@ -39,19 +41,19 @@ def write_results(task: Task, results: Sequence[Segmentation], loaded: Loaded, s
             (task.stem.parent / name).unlink(missing_ok=True)
         outputs = new
     times["encode"] = (time.perf_counter() - start) * 1000
-    _write_record(task, results, loaded, times, outputs, complete=True)
+    _write_record(task, results, loaded, facts, times, outputs, complete=True)
 
 
 def _write_record(
-    task: Task, results: Sequence[Segmentation], loaded: Loaded, ms: Mapping[str, float], outputs: Mapping[str, str],
-    *, complete: bool,
+    task: Task, results: Sequence[Segmentation], loaded: Loaded, facts: Mapping[str, Mapping[str, Any]],
+    ms: Mapping[str, float], outputs: Mapping[str, str], *, complete: bool,
 ) -> None:  # fmt: skip
     per_page = {stage: value / len(results) for stage, value in ms.items()}
     record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
     record["input"] |= {"sha256": loaded.sha256}
     if task.source.channel_files:
         record["input"] |= {"name": task.stem.name, "files": [path.name for path in task.source.files]}
-    for entry, facts in task.source.format.record(task.source, results).items():
-        record[entry] = {**record.get(entry, {}), **facts}
+    for entry, added in facts.items():
+        record[entry] = {**record.get(entry, {}), **added}
     text = json.dumps(record, indent=2) + "\n"
     write_atomic(task.record, lambda file: file.write(text.encode()))

@@ -21,6 +21,7 @@ from ..engine import (
     wheels,
 )
 from ..engine.nvidia import nvidia_report
+from ..formats import FORMATS
 from ..record import versions
 from ..support import SegError, table
 from .probe import Probe
@@ -52,7 +53,7 @@ def examine(provider: str) -> dict[str, Any]:
         "nvidia": nvidia_report(ort),
         "cpu": {"name": cpu_name(), "features": cpu_features()},
         "threads": {"available": available_threads(), "processors": os.cpu_count(), "quota": cpu_quota()},
-        "findings": [*findings, *_findings(provider, tried)],
+        "findings": [*findings, *_findings(provider, tried), *map(_finding, FORMATS.broken())],
     }
 
 

@@ -136,15 +136,27 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
     Rule(
         "--cuda-graph",
         given=lambda x: x.arguments.cuda_graph and "cuda_graph" in x.session.provider.takes,
+        fits=lambda x: x.session.contract.file.kind == "window",
+        needs="a file that takes windows",
+        advice="a host-ready file takes images of any size",
+        harmless=True,
+    ),
+    Rule(
+        "--cuda-graph",
+        given=lambda x: (
+            x.arguments.cuda_graph
+            and "cuda_graph" in x.session.provider.takes
+            and x.session.contract.file.kind == "window"
+        ),
         fits=lambda x: x.session.cuda_graph,
-        needs="a file that takes windows, and kernels that can be recorded",
+        needs="kernels that can be recorded",
         advice="this model's kernels cannot be recorded",
         harmless=True,
     ),
     _taken("--prefer-nhwc", "it changes CUDA alone"),
     _taken("--fast-math", "only NVIDIA's GPUs have TF32"),
     _taken("--shrink-memory", "this provider has its own memory"),
-    _taken("--cache", "this provider optimises the model anew at each start"),
+    _taken("--cache", "this provider optimises the model again at each start"),
     Rule(
         "--cache",
         given=lambda x: "--cache" in x.arguments.written and "cache" in x.session.provider.takes,

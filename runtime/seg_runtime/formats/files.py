@@ -1,4 +1,4 @@
-"""Files on disk: their content, their format, and which files of a folder are images."""
+"""The registry of formats, and files on disk: their content, their format, which files of a folder are images."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ class Formats(Registry[Format]):
         """
         if not found.fits(contract):
             known = " or ".join(f.title for f in self.of_model(contract))
-            fix = "name another file or model"
-            raise ImageError(f"{name} is {found.title}", f"{known} as the model was trained", fix)
+            guessed = found is self.get("picture") and not found.named(name)
+            came = f"{name} is {'of no known format' if guessed else found.title}"
+            raise ImageError(came, f"{known} as the model was trained", "name another file or model")
 
     def pages(self, data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Page]:
         """The pages of a file as a model wants them, one after the other.

@@ -34,7 +34,7 @@ class Place:
         return values
 
     def same_as(self, other: Place) -> bool:
-        """Whether the pixels of both lie where the other's do, as far as that is known."""
+        """Whether both images have the same grid in the world, as far as that is known."""
         return True
 
 
@@ -86,7 +86,10 @@ class Source:
         format: that reads them.
         channel_files: of the contract, where each file is a channel of the image; empty where one file holds all.
         pages: how many its files hold; None where reading them tells.
+        joinable: whether its file may be one channel of a case.
     """
+
+    joinable: ClassVar[bool] = True
 
     path: Path
     stem: Path
@@ -153,6 +156,7 @@ class Format(ABC):
         axes: spatial axes of one page: 2 of a picture, 3 of a volume.
         by_content: whether files of folders belong to it whatever their suffix is.
         deferred: whether files are read only when their turn has come, since one may fill the memory.
+        one_at_a_time: whether the results of a file are written before the next one is read, for the same reason.
         private: whether a file may name a person, so that errors of libraries are not quoted.
     """
 
@@ -161,6 +165,7 @@ class Format(ABC):
     axes: ClassVar[int] = 2
     by_content: ClassVar[bool] = False
     deferred: ClassVar[bool] = False
+    one_at_a_time: ClassVar[bool] = False
     private: ClassVar[bool] = False
 
     @abstractmethod

@@ -41,6 +41,7 @@ class Nifti(Format):
     suffixes = SUFFIXES
     axes = 3
     deferred = True
+    one_at_a_time = True
 
     def recognises(self, head: bytes) -> bool:
         """By the size of the header and its magic, packed or not (nifti1.h, nifti2.h)."""
@@ -183,8 +184,10 @@ def _opened(file: BinaryIO, name: str) -> tuple[Any, NiftiGrid]:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ImageError(f"{name} has an affine that tells no place", "one that can be inverted", "correct its header")
     x, y, z = (*shape, 1, 1)[:3]
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)[[2, 1, 0]]
-    return image, NiftiGrid(spacing_mm=tuple(spacing.tolist()), header=image.header, affine=affine, shape=(x, y, z))
+    axes = _nibabel("orientations").io_orientation(affine)[:, 0].astype(int)  # where each axis of the file goes
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(axes)]  # along x, y, z of the patient
+    spacing = tuple(sizes[::-1].tolist())
+    return image, NiftiGrid(spacing_mm=spacing, header=image.header, affine=affine, shape=(x, y, z))
 
 
 def _values(stored: Array, slope: float, inter: float, name: str) -> Float:

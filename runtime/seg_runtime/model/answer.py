@@ -104,7 +104,8 @@ class AnswerSpec(Variant):
         try:
             found: type[Variant] = Registry[type](GROUP, "answer", {}).get(kind).Spec  # type: ignore[attr-defined]
         except SegError as error:
-            raise ContractError(f"contract with an answer of kind {kind!r} ({error})", ", ".join(_OWN), "") from error
+            fix = "upgrade seg-edge, or install the package that offers it"
+            raise ContractError(f"contract with an answer of kind {kind!r}", ", ".join(_OWN), fix) from error
         return found
 
 

@@ -191,7 +191,7 @@ class Contract:
         text = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
         try:
             raw = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"the contract is not JSON ({error})", "", "export the model again") from error
         if not isinstance(raw, dict):
             raise ContractError("the contract is not a JSON object", "", "export the model again")

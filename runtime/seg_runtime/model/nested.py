@@ -99,7 +99,7 @@ def _value(wanted: Any, raw: Any, name: str) -> Any:
     if isinstance(wanted, type) and (is_dataclass(wanted) or issubclass(wanted, Variant)):
         return from_json_value(wanted, raw, name)
     number = type(raw) in (int, float) and math.isfinite(raw)
-    fits = number if wanted is float else isinstance(raw, Mapping) if origin is not None else type(raw) is wanted
+    fits = number if wanted is float else isinstance(raw, Mapping) if origin is Mapping else type(raw) is wanted
     if not fits:
         raise ContractError(f"{name} is {raw!r}", f"{getattr(wanted, '__name__', wanted)}", "export the model again")
     return raw

@@ -6,26 +6,34 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import DataError
+from .errors import DataError, SegError
 
 SHOWN = 5  # names in a message
 
 
-def list_files(folder: Path, recursive: bool = False) -> list[Path]:
-    """The files of a folder, sorted by their paths, without hidden ones; empty where there is no such folder.
+def list_files(
+    folder: Path, recursive: bool = False, unreadable: list[tuple[Path, SegError]] | None = None
+) -> list[Path]:
+    """The files of a folder, sorted, then those of its folders, without hidden files; empty where there is no such folder.
 
     Args:
         folder: to look into.
         recursive: look into folders of folders, too.
+        unreadable: receives folders that cannot be read, each with its error; None raises the first one.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
-        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            came = f"{folder} cannot be read ({error.strerror})"
-            raise DataError(came, "a readable folder", "check its permissions") from error
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return
+        place = Path(error.filename)
+        came = f"{place} cannot be read ({error.strerror})"
+        refused = DataError(came, "a readable folder", "check its permissions")
+        if unreadable is None:
+            raise refused from error
+        unreadable.append((place, refused))
 
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=refuse):

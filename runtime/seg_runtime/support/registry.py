@@ -10,6 +10,7 @@ Entry points are looked up only for a name that is not ours, or where all are as
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -56,7 +57,7 @@ class Registry(Generic[T]):
 
         Args:
             name: of `names`.
-            fix: what an error advises; empty for to choose another name, or to repair the package that offers it.
+            fix: what an error advises; empty to advise another name, or to repair the package that offers it.
 
         Raises:
             SegError: nothing has this name, or the package that offers it cannot be loaded.
@@ -68,7 +69,7 @@ class Registry(Generic[T]):
         if name not in self._loaded:
             try:
                 self._loaded[name] = self._offered[name].load()
-            except (ImportError, AttributeError) as error:
+            except Exception as error:  # whatever that package does when it is imported
                 offered = self._offered[name].value
                 came = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
                 repair = fix or "install what it needs, or uninstall the package that offers it"
@@ -76,6 +77,21 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     def all(self) -> Iterator[T]:
-        """All things, ours first; those of other packages are loaded when their turn comes."""
+        """All things, ours first; those of other packages are loaded when their turn comes, and left out if they cannot be.
+
+        What is broken in one package must not end work that has no need of it; `broken` tells it.
+        """
         yield from self.own.values()
-        yield from (self.get(name) for name in sorted(self._offered))
+        for name in sorted(self._offered):
+            with contextlib.suppress(SegError):
+                yield self.get(name)
+
+    def broken(self) -> list[SegError]:
+        """Why things of other packages cannot be loaded."""
+        errors = []
+        for name in sorted(self._offered):
+            try:
+                self.get(name)
+            except SegError as error:
+                errors.append(error)
+        return errors

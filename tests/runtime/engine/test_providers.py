@@ -55,6 +55,12 @@ def test_tensorrt_records_no_graph() -> None:
     assert given["CUDAExecutionProvider"] == {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
 
+def test_tensorrt_is_no_fault_where_nobody_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime's wheel for CUDA lists it on every machine with a card."""
+    monkeypatch.setattr("seg_runtime.engine.nvidia.driver", lambda: (13, 0))
+    assert (PROVIDERS.get("cuda").expected(), PROVIDERS.get("tensorrt").expected()) == (True, False)
+
+
 def test_openvino_stays_in_the_models_precision() -> None:
     given = chain("openvino", threads=3)["OpenVINOExecutionProvider"]
     assert given == {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": "3"}

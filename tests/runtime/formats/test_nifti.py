@@ -37,6 +37,14 @@ def test_the_network_sees_one_order_whatever_the_files(order: str, channels: int
     np.testing.assert_array_equal(grid.stored(values[..., 0]), stored(seen[..., :1], order))
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_voxel_sizes_are_along_the_axes_that_the_network_sees(order: str) -> None:
+    image = nifti(phantom(), order)
+    _, grid = read_volume(image.to_bytes(), "a.nii")
+    right_anterior_superior = nibabel.as_closest_canonical(image).header.get_zooms()[:3]
+    assert grid.spacing_mm == pytest.approx(right_anterior_superior[::-1], rel=1e-6)
+
+
 def test_its_order_is_that_of_an_axial_dicom_series() -> None:
     """Slices rise to the head, rows to the back, columns to the person's left."""
     image = nifti(phantom(), "SAL")

@@ -61,6 +61,7 @@ def with_json(**values: object) -> str:
     ("text", "word"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[]", "not a JSON object"),
         (with_json(version=VERSION + 1), "upgrade"),
         (with_json(version=0), "version 0"),
@@ -78,6 +79,9 @@ def with_json(**values: object) -> str:
             with_json(answer__classes=[{"name": "a", "color": [1, 2], "category": None, "property_type": None}] * 2),
             "color",
         ),
+        (with_json(answer__classes={"a": 1, "b": 2}), "contract.answer.classes is {'a': 1"),
+        (with_json(input__channel_files={"a": 1}), "contract.input.channel_files is {'a': 1}"),
+        (with_json(provenance=[1]), r"contract.provenance is \[1\]"),
         (with_json(answer__threshold="0.5"), "threshold is '0.5'; wanted float"),
         (with_json(answer__kind="riddles"), "answer of kind 'riddles'.*; wanted labels, values"),
         (with_json(file__kind="riddle"), "of kind 'riddle'; wanted window, host-ready"),

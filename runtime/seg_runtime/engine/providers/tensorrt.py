@@ -17,6 +17,11 @@ class TensorRT(Cuda):
     ort_name = "TensorrtExecutionProvider"
     takes = Cuda.takes - {"cuda_graph"}
 
+    @classmethod
+    def expected(cls) -> bool:
+        """Never: a wheel lists it wherever it lists CUDA, which is enough for a card."""
+        return False
+
     def forbid_tf32(self) -> None:
         """Forbid TF32 for the whole process.
 

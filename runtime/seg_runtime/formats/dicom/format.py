@@ -28,6 +28,8 @@ class Series(Source):
         stack: its files, and what is known of their places.
     """
 
+    joinable = False
+
     stack: Stack
 
 

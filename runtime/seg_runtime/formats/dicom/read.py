@@ -1,4 +1,4 @@
-"""DICOM images -> arrays, as `image.decode` gives them for other files.
+"""DICOM images -> arrays, in the form in which `Pictures.read` gives other files.
 
 Which grey values a model sees:
 
