@@ -75,3 +75,13 @@ def test_a_key_that_is_no_option_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(RECIPES.own, "odd", tmp_path / "odd.toml")
     with pytest.raises(SegError, match="recipe odd sets wings"):
         load_recipe("odd")
+
+
+@pytest.mark.parametrize("text", ['title = "unfinished', 'title = "flat"\nwidth = 2\n', "[network]\nwidth = 2\n"])
+def test_a_recipe_that_is_none_is_named_with_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "broken.toml").write_text(text)
+    monkeypatch.setitem(RECIPES.own, "broken", tmp_path / "broken.toml")
+    with pytest.raises(SegError, match="recipe broken cannot be read"):
+        load_recipe("broken")

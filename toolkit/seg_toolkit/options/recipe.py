@@ -51,12 +51,16 @@ def load_recipe(name: str) -> _Recipe:
         name: of `RECIPES`.
 
     Raises:
-        SegError: no such recipe, or a key that is no option of a training.
+        SegError: no such recipe, a file that is none, or a key that is no option of a training.
     """
     file = RECIPES.get(name, "choose one for --recipe; --list-recipes describes them")
-    content = _parsed(file.read_text("utf-8"))
-    title = content.pop("title")
-    options = {key.replace("-", "_"): value for table in content.values() for key, value in table.items()}
+    try:
+        content = _parsed(file.read_text("utf-8"))
+        title = str(content.pop("title"))
+        options = {key.replace("-", "_"): value for table in content.values() for key, value in table.items()}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        came = f"recipe {name} cannot be read ({type(error).__name__}: {error})"
+        raise SegError(came, "a TOML file with a title, and options in tables", "correct the file") from error
     if odd := sorted(options.keys() - {f.name for f in option_fields(TrainOptions).values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
     return _Recipe(name, title, options)
