@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Grid, Normaliser, unframe
 from seg_runtime.pipeline.geometry import frame, frame_labels
-from seg_toolkit.data import NONE, Augmentation, Case, read_mask, warp
+from seg_toolkit.data import NONE, Augmentation, Case, ClassValues, Example, read_mask, warp
 from seg_toolkit.training.windows import WindowStream
 
 from tests.support.contracts import contract
@@ -104,6 +106,37 @@ def test_labels_of_a_fitted_picture_are_the_fitted_mask(tmp_path: Path) -> None:
     source = centred(root, method="fit")
     mask = (read_mask(root / "masks" / f"{source.cases[0].name}.png") > 0).astype(np.int64)
     np.testing.assert_array_equal(source[0][1].numpy(), frame_labels(mask, source.contract))
+
+
+def test_an_objective_sees_the_annotation_framed_like_the_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class HalfKnown(Case):
+        """A white picture whose left half is annotated."""
+
+        name: str = "half"
+
+        def image(self) -> NDArray[np.uint8]:
+            return np.full((40, 60, 1), 255, np.uint8)
+
+        def values(self) -> dict[int, str]:
+            return {0: self.name, 1: self.name}
+
+        def read(self, classes: Sequence[ClassValues]) -> Example:
+            known = np.zeros((40, 60), bool)
+            known[:, :30] = True
+            return Example(self.image(), np.ones((40, 60), np.uint8), known=known)
+
+    windows = label_stream([HalfKnown()], contract(method="stretch"))
+    seen: list[Example] = []
+    target = windows.objective.target
+    monkeypatch.setattr(windows.objective, "target", lambda example: (seen.append(example), target(example))[1])
+    weights = windows[0][2].numpy()
+    assert seen[0].known is not None
+    assert seen[0].known.shape == seen[0].labels.shape != (40, 60)
+    assert weights[:, :9].all()
+    assert not weights[:, 11:].any()
 
 
 def test_shapes_and_dtypes(tmp_path: Path) -> None:

@@ -149,12 +149,15 @@ class WindowStream(Dataset["Item | SegError"]):
         case, contract = self.cases[place], self.contract
         example = case.read(self.objective.classes)
         image = frame(fitted(example.image, contract, case.name), contract)
-        instances = None if example.instances is None else frame_labels(example.instances, contract)
-        truth, weights = self.objective.target(
-            replace(example, image=image, labels=frame_labels(example.labels, contract), instances=instances)
+        labels = frame_labels(example.labels, contract)
+        instances, known = (
+            None if values is None else frame_labels(values, contract) for values in (example.instances, example.known)
         )
-        if example.known is not None:
-            weights[~frame_labels(example.known, contract)] = 0
+        truth, weights = self.objective.target(
+            replace(example, image=image, labels=labels, instances=instances, known=known)
+        )
+        if known is not None:
+            weights[~known] = 0
         return _Framed(image, truth, weights)
 
     def _centre(self, case: _Framed, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -167,7 +170,7 @@ class WindowStream(Dataset["Item | SegError"]):
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
-        if not rare:
+        if not rare or not np.issubdtype(case.truth.dtype, np.integer):  # values have no classes to be laid on
             return anywhere
         known = np.where(case.weights > 0, case.truth, _UNKNOWN) if (case.weights == 0).any() else case.truth
         present = np.flatnonzero(np.bincount(known.ravel(), minlength=_UNKNOWN + 1)[:_UNKNOWN])

@@ -31,7 +31,7 @@ class Choices:
         intensity: how grey values become floats.
         geometry: how an image becomes windows.
         answer: what the network's maps mean.
-        augment: see `parse_augmentation`.
+        augment: see `Augmentation.parse`.
         class_weights: in the loss.
         border_weight: w0 of the weight map.
         balance: share of windows placed on a class drawn evenly.
@@ -151,7 +151,8 @@ class Objective(ABC):
         """What the network is to learn of a case.
 
         Args:
-            example: its labels, instances and annotation framed as the contract says.
+            example: its labels, instances and annotated pixels framed as the contract says. Its targets are as the data set
+                has them, since values go with windows on the image's own pixels.
 
         Returns:
             `(*spatial)` or `(*spatial, K)`, and the weight of each pixel `(*spatial)`.
