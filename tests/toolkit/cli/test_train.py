@@ -162,6 +162,17 @@ def test_a_list_of_everything_leaves_nothing_to_train_on(tmp_path: Path, refused
     assert "0 images for training" in refused(write_pairs(tmp_path / "data"), "--val-list", str(tmp_path / "list.txt"))
 
 
+def test_a_list_that_names_nothing_is_refused(tmp_path: Path) -> None:
+    data, model, names = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "list.txt"
+    names.write_text("\n")
+    assert "names nothing" in error_of(seg_train(data, "-o", model, *SMALL, "--steps", 2, "--val-list", names))
+    ok(seg_train(data, "-o", model, *SMALL, "--steps", 2))
+    assert "names nothing" in error_of(seg_train(data, "--evaluate", model, "--val-list", names))
+    told = seg_train(data, "--evaluate", model, "--attention", tmp_path / "maps")
+    assert "--attention for the network unet" in told.stderr
+    assert "Dice" not in told.stdout  # before an image is scored
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_that_cannot_be_had_is_refused(tmp_path: Path, refused: Callable[..., str]) -> None:
     assert "--device cpu" in refused(write_pairs(tmp_path / "data"), "--device", "cuda")

@@ -129,7 +129,7 @@ class DataSet:
         """The part whose cases a text file names, one a line, as a name or a file's name.
 
         Raises:
-            DataError: the list cannot be read, or names something else.
+            DataError: the list cannot be read, names nothing, or names something else.
         """
         try:
             lines = path.read_text("utf-8-sig").splitlines()
@@ -137,6 +137,8 @@ class DataSet:
             came = f"--val-list {path} cannot be read ({error})"
             raise DataError(came, "a text file, one name a line", "check the path") from error
         names = {_name_in_list(line.strip()) for line in lines if line.strip()}
+        if not names:
+            raise DataError(f"--val-list {path} names nothing", "names of images in DATA", "correct the list")
         if missing := sorted(names - {case.name for case in self.cases}):
             raise DataError(f"--val-list names {missing[0]!r}", "names of images in DATA", "correct the list")
         return replace(self, cases=tuple(case for case in self.cases if case.name in names))
