@@ -30,6 +30,7 @@ def write_attention(
     Raises:
         SegError: a network without gates.
     """
+    model.check_attention()
     written = 0
     for case in cases:
         image = fitted(case.image(), contract, case.name)

@@ -92,7 +92,11 @@ class Network(nn.Module):
         return [self(x)]
 
     def attention(self, x: Tensor) -> Tensor:
-        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first.
+        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first; see `check_attention`."""
+        raise NotImplementedError
+
+    def check_attention(self) -> None:
+        """Refuse to ask where the network looks.
 
         Raises:
             SegError: this kind of network does not say.

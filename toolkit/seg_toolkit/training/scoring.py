@@ -51,6 +51,8 @@ def evaluate(data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Sco
     objective = kind(contract, _classes(checkpoint, options.classes), settings)
     device = pick_device(options.device)
     network = checkpoint.build().to(device)
+    if options.attention:
+        network.check_attention()
     infer = torch_infer(network, device)
     if options.tta:
         infer = averaged(infer, contract)
