@@ -70,8 +70,9 @@ def export(
         DataError: a folder without images.
         ParityError: the file would not agree with torch, or a form of it with the one before.
     """
-    model, steps = checkpoint.build(), _steps(options)
-    request = _request(checkpoint, model, options, watching)
+    steps, request = _steps(options), _request(checkpoint, options, watching)
+    model = checkpoint.build()
+    request = replace(request, contract=_resized(request.contract, model, options.input_size))
     for step in steps:
         step.check(request)
     state = _built(model, request)
@@ -98,12 +99,12 @@ def _steps(options: ExportOptions) -> list[Step]:
     return [*(step for step, wanted in own if wanted), *others]
 
 
-def _request(checkpoint: Checkpoint, model: Network, options: ExportOptions, watching: Watching) -> Request:
-    """What was asked for; refuses options and folders that do not fit the model."""
+def _request(checkpoint: Checkpoint, options: ExportOptions, watching: Watching) -> Request:
+    """What was asked for, for the checkpoint's own window; refuses options and folders that do not fit the model."""
     for note in check_options(options):
         watching.note(note)
     check_model(options, checkpoint.contract)
-    contract = _resized(with_codes(checkpoint.contract, options.codes), model, options.input_size)
+    contract = with_codes(checkpoint.contract, options.codes)
 
     def images_of(folder: Path | None, option: str) -> Sequence[Picture]:
         if folder is None:

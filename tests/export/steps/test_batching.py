@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 from seg_export.network import to_onnx
-from seg_export.options import ExportOptions
+from seg_export.options import ExportOptions, Watching
 from seg_export.pipeline import export
 from seg_export.steps import batching as module
 from seg_export.steps.batching import batched
@@ -88,8 +88,11 @@ def test_a_batch_that_mixes_its_windows_is_seen(model: Made, monkeypatch: pytest
         return result
 
     monkeypatch.setattr(module, "batched", mixed)
+    told: list[str] = []
+    watching = Watching(report=lambda figures, contract: told.append(figures))
     with pytest.raises(ParityError, match="the file of 2 windows in a call does not agree with the graph before"):
-        export(load(model.checkpoint), ExportOptions(batch=2))
+        export(load(model.checkpoint), ExportOptions(batch=2), watching)
+    assert "the file of 2 windows in a call" in told[-1]  # the figures of what was refused
 
 
 def test_skips_that_are_resized(make_model: MakeModel):

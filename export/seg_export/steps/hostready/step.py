@@ -48,6 +48,7 @@ class HostReady(Step):
         state.note(parity={"host_ready": {"images": len(images), "pixels": pixels, "differing": differing}})
         if differing:
             came = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
+            state.request.watching.report(came, state.contract)
             raise ParityError(came, "none", "nothing was written; report this model")
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
 

@@ -40,7 +40,7 @@ def default_table(layers: Sequence[Layer], precision: str = "fp32") -> dict[str,
     """A form for each layer that is better off in another than torch's own, as measured on 2 cores with AVX-512.
 
     Args:
-        layers: of `find_layers`.
+        layers: of `layers_of`.
         precision: `fp32`, `int8` or `fp16`; the last is for CUDA, which likes torch's forms.
     """
     choose = {"fp32": _float, "int8": _integer}.get(precision)
