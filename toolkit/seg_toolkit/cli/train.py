@@ -75,7 +75,7 @@ def _list_recipes(context: click.Context, option: click.Parameter, wanted: bool)
 )  # fmt: skip
 @click.option(
     "--recipe", is_eager=True, callback=_take_recipe,
-    help="Defaults that suit a task; options beside it go before them.",
+    help="Defaults that suit a task; options on the command line override it.",
 )  # fmt: skip
 @click.option(
     "--list-recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes,

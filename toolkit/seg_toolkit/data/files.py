@@ -16,7 +16,7 @@ from seg_runtime.model import ChannelFile
 from seg_runtime.support import DataError, SegError, list_files, named
 
 Report = Callable[[str], None]
-"""Called with a line about files that are left out."""
+"""Called with a line for a person: a choice, a note, files that are left out."""
 
 _STACKS = (".tif", ".tiff")  # files that may hold several pages
 

@@ -1,4 +1,4 @@
-"""The options of `seg-train`: each is named, typed, explained and given its default here and nowhere else.
+"""The options of `seg-train`: each is named, typed, explained and given its default here. None leaves a choice to the data or the network.
 
 The command line makes its options of these classes, recipes set them by name, and rules say which fit together.
 """

@@ -2,5 +2,4 @@
 
 from .registry import PAIRS as PAIRS
 from .registry import READERS as READERS
-from .registry import STRUCTURE as STRUCTURE
 from .registry import read_data_set as read_data_set

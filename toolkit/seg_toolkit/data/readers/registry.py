@@ -28,7 +28,7 @@ from .volumes import find_brats, find_decathlon, find_sparse
 Reader = Callable[..., DataSet]
 """Takes the folder, a `Report` and its options, which are texts; raises DataError for a folder in another layout."""
 
-PAIRS, STRUCTURE = "pairs", "structure"
+PAIRS = "pairs"
 READERS: Registry[Reader] = Registry(
     "seg_edge.readers",
     "reader",
@@ -43,7 +43,7 @@ READERS: Registry[Reader] = Registry(
         "pets": find_pets,
         "siim": find_siim,
         "sparse": find_sparse,
-        STRUCTURE: find_structures,
+        "structure": find_structures,
         "targets": find_targets,
     },
 )
