@@ -20,8 +20,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from seg_export.options import ExportOptions
 from seg_export.pipeline import export
-from seg_runtime.engine import RunOptions
-from seg_runtime.engine.session import Session
+from seg_runtime.engine import RunOptions, Session
 from seg_runtime.segmenter import Infer
 from seg_toolkit.checkpoints import load
 from seg_toolkit.cli import main as seg_train

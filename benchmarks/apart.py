@@ -16,9 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from seg_runtime.answers import answer_of
-from seg_runtime.model.contract import Contract
-from seg_runtime.pipeline import Array, Float, Grid
-from seg_runtime.pipeline.geometry import frame, unframe
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import Array, Float, Grid, frame, unframe
 from seg_runtime.segmenter import Progress
 
 from .measure import milliseconds

@@ -13,8 +13,7 @@ import numpy as np
 from seg_export.graph import stamped
 from seg_export.network import to_onnx
 from seg_export.steps.batching import batched
-from seg_runtime.engine import PROVIDERS, RunOptions
-from seg_runtime.engine.session import Session
+from seg_runtime.engine import PROVIDERS, RunOptions, Session
 from seg_runtime.model import WindowFile
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table

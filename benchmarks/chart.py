@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from seg_runtime.support.atomic import write_atomic
+from seg_runtime.support import write_atomic
 
 WIDTH, EDGE, BAR, GAP = 1600, 40, 28, 10  # px
 LABELS = 570  # px for the names of bars

@@ -14,9 +14,9 @@ import numpy as np
 from seg_export.options import ExportOptions
 from seg_export.pipeline import Exported, export
 from seg_runtime import Segmenter
-from seg_runtime.formats import image_files
-from seg_runtime.model.contract import GEOMETRIES
-from seg_runtime.support.errors import ImageError
+from seg_runtime.formats import FORMATS
+from seg_runtime.model import GEOMETRIES
+from seg_runtime.support import ImageError, list_files
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 
@@ -43,7 +43,7 @@ def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs
 def real(window: Segmenter, host: Segmenter, folder: Path) -> dict[str, int]:
     """Pixels that differ over all images of a folder, and how many there are."""
     found = {"images": 0, "pixels": 0, "differing": 0, "foreground": 0}
-    for (path,) in image_files(folder, window.contract):
+    for path in filter(FORMATS.is_picture, list_files(folder)):
         try:
             labels = window(path).labels
         except ImageError:  # of another kind than the model takes

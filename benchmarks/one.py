@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from seg_runtime.model.contract import Contract
+from seg_runtime.model import Contract
 
 from .peers import PEERS
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from seg_runtime.answers import answer_of
-from seg_runtime.model.contract import Contract
+from seg_runtime.model import Contract
 from seg_runtime.pipeline import Array, Float, Normaliser, cut
 from seg_runtime.segmenter import Progress
 

@@ -21,7 +21,7 @@ from seg_runtime.engine import available_threads, runtime_module
 from seg_runtime.model import Contract, WindowFile
 from seg_runtime.pipeline import Array, Float
 from seg_runtime.segmenter import Infer, Progress
-from seg_runtime.support.atomic import write_atomic
+from seg_runtime.support import write_atomic
 
 if TYPE_CHECKING:
     from seg_toolkit.checkpoints import Checkpoint

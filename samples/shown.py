@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from seg_runtime.support.atomic import write_atomic
-from seg_runtime.support.errors import DataError
+from seg_runtime.support import DataError, write_atomic
 
 from .generators import names
 

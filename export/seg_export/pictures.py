@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime import Array, Contract, DataError
-from seg_runtime.formats import image_files, whole_image
-from seg_runtime.pipeline import fitted
+from seg_runtime.formats import FORMATS, group, read_bytes, stacked
+from seg_runtime.model import Contract
+from seg_runtime.pipeline import Array, fitted
+from seg_runtime.support import DataError, list_files
 from seg_toolkit.data import Case, ClassValues
 from seg_toolkit.data.readers import PAIRS, read_data_set
 
@@ -40,7 +41,7 @@ class _OfFolder(Picture):
     source: tuple[Path, ...]
 
     def whole(self, contract: Contract) -> Array:
-        return fitted(whole_image(self.source, contract), contract, self.name)
+        return fitted(_first_page(self.source, contract), contract, self.name)
 
 
 def pictures(
@@ -74,9 +75,37 @@ def pictures(
                 raise
             no_data_set = error.came
     try:
-        return [_OfFolder(str(files[0]), files) for files in image_files(folder, contract)]
+        return [_OfFolder(str(files[0]), files) for files in _image_files(folder, contract)]
     except DataError as error:
         if not no_data_set:
             raise
         wanted = f"a data set of the reader {reader}, or images"
         raise DataError(f"{error.came}, and {no_data_set}", wanted, "check the path") from error
+
+
+def _image_files(folder: Path, contract: Contract) -> list[tuple[Path, ...]]:
+    """The images in a folder, or in its subfolder `images`, that a model takes, sorted; of each the file, or one a channel in their order.
+
+    Raises:
+        DataError: no such folder or none in it.
+        ImageError: a file that is no channel of a case, or a case that lacks one.
+    """
+    inner = folder / "images"
+    formats = FORMATS.of_model(contract)
+    found = [p for p in list_files(inner if inner.is_dir() else folder) if any(f.named(p) for f in formats)]
+    if not found:
+        known = ", ".join(suffix for f in formats for suffix in f.suffixes)
+        raise DataError(f"{folder} has no images", f"a folder with {known} files", "check the path")
+    if not contract.input.channel_files:
+        return [(path,) for path in found]
+    cases, failed = group(found, contract.input.channel_files)
+    if failed:
+        raise failed[0][1]
+    return list(cases.values())
+
+
+def _first_page(files: Sequence[Path], contract: Contract) -> Array:
+    """The first page of a file, see `FORMATS.pages`; of several files the image of which each is a channel."""
+    images = [next(FORMATS.pages(read_bytes(path), str(path), contract)).array for path in files]
+    names = [str(path) for path in files]
+    return images[0] if len(images) == 1 else stacked(images, names, contract.input.channel_files)

@@ -1,24 +1,24 @@
 """seg_runtime: run one exported model file on ONNX Runtime, without torch."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .support import (
+    ContractError,
+    DataError,
+    ImageError,
+    ModelError,
+    ParityError,
+    ProviderError,
+    SegError,
+    SelfTestError,
+    import_when_asked,
+)
+
 if TYPE_CHECKING:
-    from .engine import RunOptions, Tuning
-    from .engine.session import Session
+    from .engine import RunOptions, Session, Tuning
     from .model import ClassInfo, Contract, Intensity
     from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
-    from .support import (
-        ContractError,
-        DataError,
-        ImageError,
-        ModelError,
-        ParityError,
-        ProviderError,
-        SegError,
-        SelfTestError,
-    )
 
 __all__ = [
     "Array",
@@ -42,33 +42,15 @@ __all__ = [
     "Tuning",
 ]
 
-_MODULES = {
-    "model": ("ClassInfo", "Contract", "Intensity"),
-    "pipeline": ("Array", "Float", "Infer"),
-    "support": (
-        "ContractError",
-        "DataError",
-        "ImageError",
-        "ModelError",
-        "ParityError",
-        "ProviderError",
-        "SegError",
-        "SelfTestError",
-    ),
-    "segmenter": ("Segmentation", "Segmenter"),
-    "engine": ("RunOptions", "Tuning"),
-    "engine.session": ("Session",),
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a name when it is first asked for (PEP 562): a command line starts reading the model before numpy."""
-    for module, names in _MODULES.items():
-        if name in names:
-            value: object = getattr(import_module(f".{module}", __name__), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = import_when_asked(
+    __name__,
+    {
+        "model": ("ClassInfo", "Contract", "Intensity"),
+        "pipeline": ("Array", "Float", "Infer"),
+        "segmenter": ("Segmentation", "Segmenter"),
+        "engine": ("RunOptions", "Session", "Tuning"),
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .answers import answer_of
-from .engine import AUTO, RunOptions, Tuning
-from .engine.ensemble import Ensemble, Model
-from .engine.session import Session
+from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
 from .model import MAX_PIXELS, Contract, HostReadyFile, ModelFile
-from .pipeline import Array, Float, fitted, segment, slice_by_slice
+from .pipeline import VIEWS, Array, Float, averaged, check_turnable, fitted, segment, slice_by_slice
 from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
-from .pipeline.tta import VIEWS, averaged, check_turnable
-from .record import make_record
 from .support import ImageError, ModelError, SegError
 
 
@@ -37,7 +33,7 @@ class Segmentation:
 
     Attributes:
         answer: the labels, or of a regression the values, whichever the model's answer gives.
-        record: what a machine reads about how they came about; see `record.py`.
+        record: what a machine reads about how they came about.
         image: `(*spatial, C)` the image as decoded.
         contract: of the model.
         place: where its pixels lie in the world; `place.stored` brings an answer to the order of the file.
@@ -283,8 +279,7 @@ class Segmenter:
         found, scores = way(image, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
-        facts = answer_of(contract).record(found)
-        record = make_record(session, page.name, source, page.array, facts, timings.ms)
+        record = _record(session, page, source, answer_of(contract).record(found), timings.ms)
 
         def again(fitted_image: Array) -> Float:
             later = way(fitted_image, True, Timings(), None)[1]
@@ -292,6 +287,49 @@ class Segmenter:
             return later
 
         return Segmentation(found, record, page.array, contract, page.place, again, scores)
+
+
+def _record(
+    session: Session, page: Page, sha256: str, facts: Mapping[str, Any], ms: Mapping[str, float]
+) -> dict[str, Any]:
+    """What a machine reads about a result: which model, which input, which provider, what came out, how long it took.
+
+    Args:
+        session: the model that answered.
+        page: the image.
+        sha256: of the file's content, or of the array's bytes where there was no file.
+        facts: about its answer, see `Answer.record`.
+        ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
+    """
+    *depth, height, width, channels = page.array.shape
+    contract, provider, common = session.contract, session.provider, session.facts()
+    return {
+        "input": {
+            "name": page.name,
+            "sha256": sha256,
+            **({"depth": depth[0]} if depth else {}),
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "dtype": str(page.array.dtype),
+        },
+        "model": {
+            **common["model"],
+            "geometry": contract.geometry.method,
+            "window": list(contract.geometry.input_shape),
+            "batch": contract.file.batch,
+            "intensity": contract.input.intensity.method,
+            "tta": session.options.tta,
+        },
+        "provider": {
+            **common["provider"],
+            **({"cuda_graph": session.cuda_graph} if "cuda_graph" in provider.takes else {}),
+            **({} if provider.universal else {"nodes": session.placement}),
+        },
+        "versions": common["versions"],
+        **facts,
+        "ms": {stage: round(value, 3) for stage, value in ms.items()},
+    }
 
 
 def _answered(

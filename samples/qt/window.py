@@ -27,9 +27,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from seg_runtime import SegError, Segmentation, Segmenter
-from seg_runtime.formats import FORMATS
-from seg_runtime.formats.pictures import mask_image
-from seg_runtime.support.atomic import write_atomic
+from seg_runtime.formats import FORMATS, mask_image
+from seg_runtime.support import write_atomic
 from view import PictureView
 from worker import Worker
 

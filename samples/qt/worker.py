@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
 from seg_runtime import SegError, Segmentation, Segmenter
-from seg_runtime.answers.overlay import visible
+from seg_runtime.answers import visible
 from seg_runtime.formats import FORMATS, read_bytes
 
 

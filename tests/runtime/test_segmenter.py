@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -255,3 +257,35 @@ def test_max_pixels(model_file: Path, tmp_path: Path) -> None:
 def test_values_in_another_unit_are_refused_instead_of_guessed(make_model: MakeModel, dtype: type) -> None:
     with pytest.raises(ImageError, match="uint8 or uint16 as the model was trained"):
         Segmenter(make_model().path, provider="cpu")(noise_image(20, 30).astype(dtype))
+
+
+def test_the_record_says_it_all(model: Made, tmp_path: Path) -> None:
+    path = tmp_path / "field 1.png"
+    Image.fromarray(noise_image(70, 50)).save(path)
+    result = Segmenter(model.path, provider="cpu")(path)
+    record = result.record
+    assert record["input"] == {
+        "name": "field 1.png", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "height": 70, "width": 50, "channels": 3, "dtype": "uint8",
+    }  # fmt: skip
+    assert record["model"]["sha256"] == hashlib.sha256(model.path.read_bytes()).hexdigest()
+    assert record["provider"] == {"asked": "cpu", "used": "cpu", "fast_math": False}
+    assert record["versions"]["onnxruntime"] == onnxruntime.__version__
+    cells = int(result.labels.sum())
+    assert 0 < cells < 3500
+    assert [c["pixels"] for c in record["classes"]] == [3500 - cells, cells]
+    assert [c["share"] for c in record["classes"]] == [(3500 - cells) / 3500, cells / 3500]
+    assert [c["name"] for c in record["classes"]] == ["class 0", "class 1"]
+    assert set(record["ms"]) >= {"decode", "preprocess", "inference", "postprocess"}
+    assert all(v >= 0 for v in record["ms"].values())
+
+
+def test_the_record_is_json(model: Made) -> None:
+    record = Segmenter(model.path, provider="cpu")(noise_image(5, 5)).record
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
+def test_the_record_tells_16_bits_and_alpha(model: Made) -> None:
+    image = np.full((3, 4, 4), 65535, np.uint16)
+    told = Segmenter(model.path, provider="cpu")(image).record["input"]
+    assert (told["dtype"], told["channels"], told["height"], told["width"]) == ("uint16", 4, 3, 4)

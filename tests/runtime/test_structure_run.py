@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 from seg_export.graph import stamped
+from seg_export.pictures import pictures
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
-from seg_runtime.formats import image_files
 from seg_runtime.formats.structures import CHANNELS, Site
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.input import Voxels
@@ -178,6 +178,5 @@ def test_of_a_folder_a_model_takes_what_it_was_made_for(tmp_path: Path, made: Ma
     (tmp_path / "in" / "a.tif").unlink()
     told = seg_run("--model", made.scans, "--out", tmp_path / "other", tmp_path / "in")
     assert (told.exit_code, "has no images" in told.stderr) == (1, True)
-    assert [
-        files[0].name for files in image_files(tmp_path / "in", Segmenter(made.atoms, provider="cpu").contract)
-    ] == ["a.pdb"]
+    found = pictures(tmp_path / "in", Segmenter(made.atoms, provider="cpu").contract)
+    assert [Path(picture.name).name for picture in found] == ["a.pdb"]

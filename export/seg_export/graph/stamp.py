@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, Contract, sealed
-from seg_runtime.version import VERSION
+from seg_runtime.support import VERSION
 
 OPSET = 18
 IR_VERSION = 9  # ONNX Runtime 1.18 loads IR up to 10

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.answers import answer_of
-from seg_runtime.model import PROBE_PACE, Contract
-from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT, Golden, Pixels, Sample
+from seg_runtime.model import FLIP_MARGIN_ERRORS, FP32_LIMIT, PROBE_PACE, Contract, Golden, Pixels, Sample
 from seg_runtime.pipeline import Array, Infer, dtype_maximum, fitted, unframe, window_logits
 from seg_runtime.support import DataError
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from seg_runtime import Contract, Float, ParityError
 from seg_runtime.answers import answer_of
-from seg_runtime.model.golden import FLIP_MARGIN_ERRORS, FP32_LIMIT
+from seg_runtime.model import FLIP_MARGIN_ERRORS, FP32_LIMIT
 from seg_runtime.support import table
 
 OF_LABELS = ("labels", "flipped", "max_flip_margin", "label_agreement", "flipped_per_million")  # figures

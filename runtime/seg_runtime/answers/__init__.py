@@ -7,15 +7,25 @@ Nobody outside of this folder asks which kind an answer is: whatever follows fro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..formats import Answered, Output, Source, Write
-from ..formats.pictures import prepare_pages
-from ..model import Contract
-from ..model.answer import GROUP
-from ..support import Registry
+from ..formats import Answered, Output, Source, Write, prepare_pages
+from ..model import GROUP, Contract
+from ..support import Registry, import_when_asked
 from .answer import Answer as Answer
 from .labels import Labels as Labels
 from .values import Values as Values
+
+if TYPE_CHECKING:
+    from .overlay import blend as blend
+    from .overlay import first_channel as first_channel
+    from .overlay import fullest_slice as fullest_slice
+    from .overlay import visible as visible
+    from .valuemap import grey as grey
+
+__getattr__ = import_when_asked(
+    __name__, {"overlay": ("blend", "first_channel", "fullest_slice", "visible"), "valuemap": ("grey",)}
+)
 
 ANSWERS: Registry[type[Answer]] = Registry(GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)})
 

@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ..model import OutputInfo
-from ..pipeline import Float
 
 GAP = 4  # px between pictures
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 
 
-def grey(plane: Float, low: float, high: float) -> NDArray[np.uint8]:
+def grey(plane: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
     """Values as grey of the same shape: black at `low` and below, white at `high` and above, where they are no number, too."""
     scaled = (plane - np.float32(low)) * np.float32(255 / (high - low))
     shown: NDArray[np.uint8] = np.clip(np.nan_to_num(scaled, nan=255), 0, 255).astype(np.uint8)
     return shown
 
 
-def value_map(values: Float, outputs: Sequence[OutputInfo]) -> Image.Image:
+def value_map(values: NDArray[np.float32], outputs: Sequence[OutputInfo]) -> Image.Image:
     """Values `(K, *spatial)` side by side, each from the least to the largest training target; of a volume its middle slice."""
     planes = values if values.ndim == 3 else values[:, values.shape[1] // 2]
     tiles = [_with_scale(grey(p, o.low, o.high), o) for p, o in zip(planes, outputs, strict=True)]

@@ -3,5 +3,4 @@
 from .inputs import BatchOptions as BatchOptions
 from .inputs import Task as Task
 from .inputs import find_tasks as find_tasks
-from .run import Outcome as Outcome
-from .run import run as run
+from .run import run_tasks as run_tasks

@@ -1,8 +1,9 @@
-"""Records of earlier runs: which files they wrote, of which image and by which model."""
+"""Records of files: the one to be written, and those of earlier runs with the files that these wrote."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,22 @@ def listed_outputs(path: Path) -> dict[str, str]:
     except SegError:
         return {}  # --overwrite on a file that is no record: ours replaces it
     return dict(record["outputs"]) if record else {}
+
+
+def stack_record(
+    pages: Sequence[Mapping[str, Any]], ms: Mapping[str, float], outputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """The record of a file: of its one page, or what all pages share with a list of the rest.
+
+    Args:
+        pages: records of `Segmentation`.
+        ms: further milliseconds per stage and page.
+        outputs: names of the files written, by kind.
+    """
+    timed = [{**page, "ms": {**page["ms"], **{k: round(v, 3) for k, v in ms.items()}}} for page in pages]
+    if len(timed) == 1:
+        return {**timed[0], "outputs": dict(outputs)}
+    shared = {key: timed[0][key] for key in ("model", "provider", "versions")}
+    source = {"name": timed[0]["input"]["name"], "sha256": timed[0]["input"]["sha256"], "pages": len(timed)}
+    listed = [{key: value for key, value in page.items() if key not in shared} for page in timed]
+    return {"input": source, **shared, "pages": listed, "outputs": dict(outputs)}

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..segmenter import Progress, Segmentation, Segmenter, Timings
-from ..support import ImageError, SegError
+from ..support import ImageError, SegError, write_atomic
 from .inputs import BatchOptions, Task
 from .load import Content, Loaded
-from .records import KEEP, read_record
-from .write import write_results
-
-
-@dataclass
-class Outcome:
-    """What became of a run."""
-
-    done: list[Task] = field(default_factory=list)
-    skipped: list[Task] = field(default_factory=list)
-    failed: list[tuple[Path, SegError]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+from .records import KEEP, listed_outputs, read_record, stack_record
 
 
 @dataclass(frozen=True)
@@ -39,7 +28,7 @@ class _Waiting:
     same_origin: bool
 
 
-def run(
+def run_tasks(
     segmenter: Segmenter,
     tasks: Sequence[Task],
     options: BatchOptions,
@@ -164,6 +153,44 @@ def _segment(
 
 
 def _write(task: Task, results: Sequence[Segmentation], waiting: _Waiting) -> str:
-    """`done`, or what is to be known about it."""
-    write_results(task, results, waiting.loaded, waiting.same_origin)
+    """Write all results of one source between two forms of its record: one that announces them, one that completes.
+
+    Results that lie there already and are not of this very source and model are removed: what another model said must not be
+    taken for this one's.
+
+    Returns:
+        `done`, or what is to be known about it.
+    """
+    loaded, start = waiting.loaded, time.perf_counter()
+    prepared = {output.key: (output, *output.prepare(results, task.source)) for output in task.outputs}
+    targets = {key: task.path(output, suffix) for key, (output, suffix, _) in prepared.items()}
+    new = {key: path.name for key, path in targets.items()}
+    before = {key: name for key, name in listed_outputs(task.record).items() if name not in new.values()}
+    outputs = {**before, **new}
+    times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
+    facts = task.source.format.record(task.source, results)
+    _write_record(task, results, loaded, facts, times, outputs, complete=False)
+    for key, (_, _, write) in prepared.items():
+        write_atomic(targets[key], write)
+    if not waiting.same_origin:
+        for name in before.values():
+            (task.stem.parent / name).unlink(missing_ok=True)
+        outputs = new
+    times["encode"] = (time.perf_counter() - start) * 1000
+    _write_record(task, results, loaded, facts, times, outputs, complete=True)
     return task.source.format.note(task.source) or "done"
+
+
+def _write_record(
+    task: Task, results: Sequence[Segmentation], loaded: Loaded, facts: Mapping[str, Mapping[str, Any]],
+    ms: Mapping[str, float], outputs: Mapping[str, str], *, complete: bool,
+) -> None:  # fmt: skip
+    per_page = {stage: value / len(results) for stage, value in ms.items()}
+    record = {"complete": complete, **stack_record([r.record for r in results], per_page, outputs)}
+    record["input"] |= {"sha256": loaded.sha256}
+    if task.source.channel_files:
+        record["input"] |= {"name": task.stem.name, "files": [path.name for path in task.source.files]}
+    for entry, added in facts.items():
+        record[entry] = {**record.get(entry, {}), **added}
+    text = json.dumps(record, indent=2) + "\n"
+    write_atomic(task.record, lambda file: file.write(text.encode()))

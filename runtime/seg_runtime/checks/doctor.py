@@ -17,12 +17,12 @@ from ..engine import (
     cpu_features,
     cpu_name,
     cpu_quota,
+    nvidia_report,
     runtime_module,
+    versions,
     wheels,
 )
-from ..engine.nvidia import nvidia_report
 from ..formats import FORMATS
-from ..record import versions
 from ..support import SegError, table
 from .probe import Probe
 

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers import answer_of
-from ..model import PROBE_PACE, Contract, HostReadyFile
-from ..model.golden import Sample
+from ..model import PROBE_PACE, Contract, HostReadyFile, Sample
 from ..pipeline import Array, Float, fitted
-from ..record import test_report
 from ..support import SelfTestError, table
 
 if TYPE_CHECKING:
-    from ..engine.session import Session
+    from ..engine import Session
 
 Labels = NDArray[np.uint8]
 
@@ -115,7 +113,7 @@ def run_self_test(session: Session) -> dict[str, Any]:
     """Let a session answer its golden samples, which are then let go.
 
     Returns:
-        The report, see `record.test_report`.
+        The report, ready for JSON.
 
     Raises:
         SelfTestError: it answers otherwise than torch did at export; with the report.
@@ -128,7 +126,13 @@ def run_self_test(session: Session) -> dict[str, Any]:
         result.ms.append((time.perf_counter() - start) * 1000)
         result.add(sample, labels, logits, session.contract)
     session.golden = None  # a megabyte that has done its work
-    report = test_report(session, result.as_dict())
+    facts = session.facts()
+    report = {
+        "self_test": result.as_dict(),
+        **facts,
+        "provider": {**facts["provider"], "reason": session.provider_reason},
+        "placement": session.placement,
+    }
     if found := result.failures():
         came = f"{session.provider.name} does not answer the golden samples as torch did ({'; '.join(found)})"
         fix = "leave out TF32, update the driver, or use --provider cpu"
@@ -156,7 +160,7 @@ def _answer(session: Session, image: Array) -> tuple[Labels | None, Float]:
 
 
 def self_test_table(report: Mapping[str, Any]) -> str:
-    """The report of `record.test_report` for a person."""
+    """The report of `run_self_test` for a person."""
     test, provider, placement = report["self_test"], report["provider"], report["placement"]
 
     def number(value: float | None) -> str:

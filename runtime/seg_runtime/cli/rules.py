@@ -11,7 +11,7 @@ from ..engine import PROVIDERS, Tuning, candidates
 from ..support import Rule
 
 if TYPE_CHECKING:
-    from ..engine.session import Session
+    from ..engine import Session
 
 IMAGES, SELF_TEST, TUNE, DOCTOR = MODES = ("IMAGES", "--self-test", "--tune", "--doctor")
 

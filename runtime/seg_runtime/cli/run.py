@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from .commandline import Command, progress_bars
 from .rules import DOCTOR, IMAGES, MODEL_RULES, RULES, SELF_TEST, TUNE, Arguments, Loaded
 
 if TYPE_CHECKING:
-    from ..batch import BatchOptions, Outcome, Task
+    from ..batch import BatchOptions, Task
     from ..segmenter import Segmenter
 
 
@@ -265,10 +266,20 @@ def _tune(arguments: Arguments) -> None:
     _show(*find_tool("tune")(options, progress_bars()))
 
 
-def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> Outcome:
-    from ..batch import Outcome, run
+@dataclass
+class _Outcome:
+    """What became of a run."""
 
-    outcome = Outcome()
+    done: list[Task] = field(default_factory=list)
+    skipped: list[Task] = field(default_factory=list)
+    failed: list[tuple[Path, SegError]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> _Outcome:
+    from ..batch import run_tasks
+
+    outcome = _Outcome()
     ticks = 1000  # of the bar per image
     with click.progressbar(length=ticks * max(1, len(tasks)), label="segmenting", file=sys.stderr) as bar:
         shown: dict[Path, int] = {}
@@ -278,7 +289,7 @@ def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> Outc
             bar.update(now - shown.get(task.stem, 0))
             shown[task.stem] = now
 
-        for task, result in run(segmenter, tasks, options, advance):
+        for task, result in run_tasks(segmenter, tasks, options, advance):
             advance(task, 1.0)
             if isinstance(result, SegError):
                 outcome.failed.append((task.source.path, result))
@@ -289,7 +300,7 @@ def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> Outc
     return outcome
 
 
-def _report(outcome: Outcome, out: Path) -> None:
+def _report(outcome: _Outcome, out: Path) -> None:
     _note(outcome.notes)
     for _, error in outcome.failed:
         click.echo(f"error: {error}", err=True)

@@ -1,15 +1,15 @@
-"""ONNX Runtime: providers, sessions, buffers, caches.
+"""ONNX Runtime: providers, sessions, buffers, caches."""
 
-`Session`, `Ensemble` and `nvidia_report` are imported from their modules, which import numpy or ctypes: a command line reads
-the model before that.
-"""
+from typing import TYPE_CHECKING
 
+from ..support import import_when_asked
 from .hardware import available_threads as available_threads
 from .hardware import cpu_features as cpu_features
 from .hardware import cpu_name as cpu_name
 from .hardware import cpu_quota as cpu_quota
 from .installation import quiet as quiet
 from .installation import runtime_module as runtime_module
+from .installation import versions as versions
 from .installation import wheels as wheels
 from .opening import check_wheels as check_wheels
 from .opening import open_graph as open_graph
@@ -20,3 +20,13 @@ from .options import Tuning as Tuning
 from .providers import PROVIDERS as PROVIDERS
 from .providers import Provider as Provider
 from .providers import candidates as candidates
+
+if TYPE_CHECKING:
+    from .ensemble import Ensemble as Ensemble
+    from .ensemble import Model as Model
+    from .nvidia import nvidia_report as nvidia_report
+    from .session import Session as Session
+
+__getattr__ = import_when_asked(
+    __name__, {"ensemble": ("Ensemble", "Model"), "nvidia": ("nvidia_report",), "session": ("Session",)}
+)

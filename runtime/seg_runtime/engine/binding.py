@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model import Contract
-from ..pipeline import Float
 
 
 class FixedBuffers:
@@ -32,7 +32,7 @@ class FixedBuffers:
         self._binding.bind_ortvalue_input("image", self._image)
         self._binding.bind_ortvalue_output("logits", self._logits)
 
-    def run(self, windows: Float) -> Float:
+    def run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits `(N, K, *output_shape)` float32 of the `N` windows `(N, C, *input_shape)` float32 that the file takes."""
         with self._lock:
             self._image.update_inplace(np.ascontiguousarray(windows, np.float32))

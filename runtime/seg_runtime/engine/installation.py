@@ -1,15 +1,16 @@
-"""The ONNX Runtime that is installed here: its module, and the wheels that it may come from."""
+"""The ONNX Runtime that is installed here: its module, the wheels that it may come from, and the versions beside it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..support import ProviderError
+from ..support import ProviderError, versions_of
 
 UNINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu onnxruntime-openvino"
 REINSTALL = f"{UNINSTALL}, then pip install 'seg-edge[gpu]' (or [cpu], or [openvino])"
@@ -40,6 +41,14 @@ def wheels() -> dict[str, str]:
             for match in filter(None, map(_WHEEL.fullmatch, sorted(os.listdir(place or ".")))):  # noqa: PTH208
                 found.setdefault(match[1].replace("_", "-"), match[2])
     return dict(sorted(found.items()))
+
+
+def versions(onnxruntime: str) -> dict[str, str]:
+    """Versions of all that computes an answer, beside that of ONNX Runtime."""
+    import numpy
+    import PIL
+
+    return {**versions_of(numpy=numpy, pillow=PIL), "onnxruntime": onnxruntime, "python": platform.python_version()}
 
 
 @contextlib.contextmanager

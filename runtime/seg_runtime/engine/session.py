@@ -16,14 +16,14 @@ from ..model import PROBE_PACE, Content, Contract, HostReadyFile, ModelFile
 from ..pipeline import Array, Float
 from ..support import ModelError, ProviderError
 from .binding import FixedBuffers
-from .installation import runtime_module
+from .installation import runtime_module, versions
 from .opening import check_wheels, open_on, placement
 from .options import RunOptions
 from .providers import Provider, candidates
 from .source import ModelSource
 
 if TYPE_CHECKING:
-    from ..model.golden import Golden
+    from ..model import Golden
 
 
 class Session:
@@ -124,6 +124,15 @@ class Session:
     def placement(self) -> dict[str, int] | None:
         """Nodes on each execution provider, None when not asked for or when ONNX Runtime cannot tell."""
         return placement(self._session)
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What a machine reads about what computes an answer: the model, the provider, and versions."""
+        file, asked = self.contract.file, self.options
+        return {
+            "model": {"sha256": self.sha256, "form": file.kind, "precision": file.precision},
+            "provider": {"asked": asked.provider, "used": self.provider.name, "fast_math": asked.fast_math},
+            "versions": versions(self.runtime_version),
+        }
 
     def run(self, windows: Float) -> Float:
         """Logits `(n, K, *output_shape)` float32 of `n` windows `(n, C, *input_shape)` float32.
@@ -241,8 +250,7 @@ def _give_back_memory() -> None:
 
 
 def _golden(content: Content, contract: Contract) -> Golden:
-    from ..model import GOLDEN_KEY
-    from ..model.golden import Golden  # only a self-test reads archives
+    from ..model import GOLDEN_KEY, Golden  # only a self-test reads archives
 
     if GOLDEN_KEY not in content.onnx.metadata:
         raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")

@@ -9,9 +9,7 @@ from .channels import group as group
 from .channels import stacked as stacked
 from .files import FORMATS as FORMATS
 from .files import head_of as head_of
-from .files import image_files as image_files
 from .files import read_bytes as read_bytes
-from .files import whole_image as whole_image
 from .format import Answered as Answered
 from .format import Failures as Failures
 from .format import Format as Format
@@ -22,3 +20,6 @@ from .format import ReadOptions as ReadOptions
 from .format import Source as Source
 from .format import Write as Write
 from .format import stem_of as stem_of
+from .pictures import Pages as Pages
+from .pictures import mask_image as mask_image
+from .pictures import prepare_pages as prepare_pages

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ..pipeline import Array
 from ..support import ImageError
 
 _ORIENTATION = 274  # EXIF tag
 
 
-def from_pil(image: Image.Image, name: str = "image") -> Array:
+def from_pil(image: Image.Image, name: str = "image") -> NDArray[Any]:
     """`(H, W, C)` of a PIL image, its EXIF orientation applied.
 
     Raises:
@@ -35,7 +35,7 @@ def from_pil(image: Image.Image, name: str = "image") -> Array:
     return from_array(np.asarray(image), name)
 
 
-def from_array(array: Any, name: str = "array", axes: int = 2) -> Array:
+def from_array(array: Any, name: str = "array", axes: int = 2) -> NDArray[Any]:
     """`(H, W, C)` uint8, uint16 or float32 of an array `(H, W)` or `(H, W, C)`; with three `axes` a D before the H.
 
     Booleans become 0 and 255; signed integers and float64 become float32 with their values kept.

@@ -10,8 +10,8 @@ import numpy as np
 from ..model import ChannelFile
 from ..pipeline import Array, has_opaque_alpha
 from ..support import ImageError, SegError
+from .files import FORMATS, head_of
 from .format import stem_of
-from .nifti import Nifti, channels_of
 
 
 def group(
@@ -24,7 +24,7 @@ def group(
         channel_files: of the contract, whose endings stand before the suffix, in order: `_dapi`, `_actin`.
 
     Returns:
-        Folder/CASE with the files of all channels, in order, or with the one NIfTI volume that holds as many itself; and what
+        Folder/CASE with the files of all channels, in order, or with the one file that holds as many itself; and what
         cannot be grouped: files that are no channel, two files for one channel, cases that lack a channel, each with its error.
     """
     endings = [file.ending for file in channel_files]
@@ -59,9 +59,9 @@ def _ending(path: Path, wanted: Sequence[str]) -> str:
     if endings := [e for e in wanted if stem.endswith(e) and stem != e]:
         return max(endings, key=len)
     came, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
-    if not Nifti().named(path):
+    if (count := FORMATS.of(head_of(path), path).stored_channels(path)) is None:
         raise ImageError(came, _names(wanted), fix)
-    if (count := channels_of(path)) != len(wanted):
+    if count != len(wanted):
         either = f"{_names(wanted)}, or {len(wanted)} in one volume"
         raise ImageError(f"{came} and has {count} of its own", either, fix)
     return ""

@@ -1,4 +1,4 @@
-"""The registry of formats, and files on disk: their content, their format, which files of a folder are images."""
+"""The registry of formats, and files on disk: their content and their format."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..model import MAX_PIXELS, Contract
-from ..pipeline import Array
-from ..support import DataError, ImageError, Registry, list_files
-from .channels import group, stacked
+from ..support import ImageError, Registry
 from .dicom import Dicom
 from .format import HEAD, Format, Page, ReadOptions
 from .nifti import Nifti
 from .pictures import READABLE, Pictures
 from .structures import Structures
-
-Files = tuple[Path, ...]
-"""Of one image: a single one, or one a channel in their order."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -113,31 +108,3 @@ FORMATS = Formats(
     "file format",
     {"dicom": Dicom(), "nifti": Nifti(), "structure": Structures(), "picture": Pictures()},
 )
-
-
-def image_files(folder: Path, contract: Contract) -> list[Files]:
-    """The images in a folder, or in its subfolder `images`, that a model takes, sorted.
-
-    Raises:
-        DataError: no such folder or none in it.
-        ImageError: a file that is no channel of a case, or a case that lacks one.
-    """
-    inner = folder / "images"
-    formats = FORMATS.of_model(contract)
-    found = [p for p in list_files(inner if inner.is_dir() else folder) if any(f.named(p) for f in formats)]
-    if not found:
-        known = ", ".join(suffix for f in formats for suffix in f.suffixes)
-        raise DataError(f"{folder} has no images", f"a folder with {known} files", "check the path")
-    if not contract.input.channel_files:
-        return [(path,) for path in found]
-    cases, failed = group(found, contract.input.channel_files)
-    if failed:
-        raise failed[0][1]
-    return list(cases.values())
-
-
-def whole_image(files: Files, contract: Contract) -> Array:
-    """The first page of a file, see `Formats.pages`; of several files the image of which each is a channel."""
-    images = [next(FORMATS.pages(read_bytes(path), str(path), contract)).array for path in files]
-    names = [str(path) for path in files]
-    return images[0] if len(images) == 1 else stacked(images, names, contract.input.channel_files)

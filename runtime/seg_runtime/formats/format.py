@@ -194,6 +194,10 @@ class Format(ABC):
             SegError: a package that reads it is not installed.
         """
 
+    def stored_channels(self, path: Path) -> int | None:
+        """Channels that one file holds, by its header, where it may hold those that a model has a file each for; else None."""
+        return None
+
     def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
         """The images that files are, one each, and the files that are none.
 

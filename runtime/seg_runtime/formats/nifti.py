@@ -57,6 +57,15 @@ class Nifti(Format):
         values, grid = read_volume(data, name, options.max_pixels)
         yield Page(values, Path(name).name, grid)
 
+    def stored_channels(self, path: Path) -> int | None:
+        """Values of a voxel by the header; its errors are those of `read_volume`."""
+        try:
+            with path.open("rb") as file:
+                shape = _opened(file, str(path))[0].shape
+        except OSError as error:
+            raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
+        return int(shape[3]) if len(shape) > 3 else 1
+
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Labels on the grid of the volume."""
         return {"mask": Output("mask", (".nii.gz",), _prepare_mask)} if data == "labels" else {}
@@ -143,16 +152,6 @@ def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[F
     except Exception as error:  # gzip, zlib and nibabel report damage by half a dozen kinds
         raise ImageError(f"{name} is damaged ({error})", WANTED, "copy or export it again") from error
     return _values(grid.ordered(stored), image.dataobj.slope, image.dataobj.inter, name), grid
-
-
-def channels_of(path: Path) -> int:
-    """How many values a voxel of a file has, by its header; its errors are those of `read_volume`."""
-    try:
-        with path.open("rb") as file:
-            shape = _opened(file, str(path))[0].shape
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
-    return int(shape[3]) if len(shape) > 3 else 1
 
 
 def _nibabel(part: str = "") -> Any:

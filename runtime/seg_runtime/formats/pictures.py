@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..model import MAX_PIXELS, ClassInfo
-from ..pipeline import Array
 from ..support import ImageError
 from .arrays import from_pil, upright
 from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source, Write
@@ -57,7 +56,7 @@ class Pictures(Format):
         return {"npy": NPY, "tiff": PROBABILITIES}
 
 
-def planes_of(values: Array) -> Array:
+def planes_of(values: NDArray[Any]) -> NDArray[Any]:
     """Any values `(…, H, W)` as planes `(P, H, W)`."""
     return values.reshape(-1, *values.shape[-2:])
 
@@ -75,7 +74,7 @@ def _prepare_masks(results: Sequence[Answered], source: Source) -> tuple[str, Wr
     return prepare_pages([mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
 
 
-def _prepare_tiff(values: Sequence[Array]) -> tuple[str, Write]:
+def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
     """Planes of float32 as pages of one TIFF."""
     pages = [Image.fromarray(plane) for value in values for plane in planes_of(value)]
     large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
@@ -96,7 +95,7 @@ def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image
     return picture
 
 
-def volume_of(pages: Iterator[Array], name: str) -> Array:
+def volume_of(pages: Iterator[NDArray[Any]], name: str) -> NDArray[Any]:
     """The pages `(H, W, C)` of a stack as one volume `(D, H, W, C)`.
 
     Raises:
@@ -141,7 +140,7 @@ class Pages:
         """Count the pages."""
         return self._count
 
-    def __getitem__(self, number: int) -> Array:
+    def __getitem__(self, number: int) -> NDArray[Any]:
         """`(H, W, C)` of a page, counted from 0."""
         if not 0 <= number < self._count:
             raise IndexError(number)
@@ -217,7 +216,7 @@ def _stores_indices(image: ImageFile.ImageFile) -> bool:
     return image.mode in ("1", "P", "PA") or (bool(image.tile) and _rawmode(image.tile[0]) in _SPREAD)
 
 
-def _indices(image: ImageFile.ImageFile) -> Array:
+def _indices(image: ImageFile.ImageFile) -> NDArray[Any]:
     raw = _rawmode(image.tile[0]) if image.tile else ""
     plane = upright(image)
     if raw in _SPREAD:
@@ -225,7 +224,7 @@ def _indices(image: ImageFile.ImageFile) -> Array:
     return np.asarray(plane.getchannel(0) if plane.mode == "PA" else plane).astype(np.uint8)[..., None]
 
 
-def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> Array:
+def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> NDArray[Any]:
     low = _low_byte_mode(image, name)
     if low is None:
         return from_pil(image, name)

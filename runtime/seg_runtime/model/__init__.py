@@ -1,5 +1,9 @@
-"""The model file: its contract, metadata, digest and signature. Golden samples, which need numpy, are in `golden`."""
+"""The model file: its contract, metadata, digest, signature and golden samples."""
 
+from typing import TYPE_CHECKING
+
+from ..support import import_when_asked
+from .answer import GROUP as GROUP
 from .answer import AnswerSpec as AnswerSpec
 from .answer import ClassInfo as ClassInfo
 from .answer import Code as Code
@@ -28,3 +32,14 @@ from .modelfile import ModelFile as ModelFile
 from .modelfile import Stamp as Stamp
 from .modelfile import stamp as stamp
 from .nested import to_json_value as to_json_value
+
+if TYPE_CHECKING:
+    from .golden import FLIP_MARGIN_ERRORS as FLIP_MARGIN_ERRORS
+    from .golden import FP32_LIMIT as FP32_LIMIT
+    from .golden import Golden as Golden
+    from .golden import Pixels as Pixels
+    from .golden import Sample as Sample
+
+__getattr__ = import_when_asked(
+    __name__, {"golden": ("FLIP_MARGIN_ERRORS", "FP32_LIMIT", "Golden", "Pixels", "Sample")}
+)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model import Contract
 from ..support import ImageError
-from .intensity import Array
 
 
-def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
+def fitted(image: NDArray[Any], contract: Contract, name: str = "image") -> NDArray[Any]:
     """Bring `(*spatial, C)` to what the model was trained on, where nothing is lost by it.
 
     Raises:
@@ -32,7 +32,7 @@ def fitted(image: Array, contract: Contract, name: str = "image") -> Array:
     return fit_channels(image, wanted.channels, name)
 
 
-def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
+def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDArray[Any]:
     """Bring `(*spatial, C)` to the channel count of the model where nothing is lost by it.
 
     An opaque alpha is dropped, grey becomes three equal channels, three equal channels become grey.
@@ -60,12 +60,12 @@ def fit_channels(image: Array, channels: int, name: str = "image") -> Array:
     raise ImageError(f"{name} has {have} channels", f"{channels} as the model was trained", "pick or convert channels")
 
 
-def is_grey(image: Array) -> bool:
+def is_grey(image: NDArray[Any]) -> bool:
     """Whether the first three channels of `(*spatial, 3 or 4)` are the same everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
 
 
-def has_opaque_alpha(image: Array) -> bool:
+def has_opaque_alpha(image: NDArray[Any]) -> bool:
     """Whether a picture `(H, W, C)` has a last channel that is alpha and says nothing."""
     return image.ndim == 3 and image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
 

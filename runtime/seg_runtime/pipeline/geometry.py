@@ -7,12 +7,13 @@ misplaced by the margin, kept for models that were trained that way.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..model import Contract
-from .intensity import Array
 from .resample import resize
 
 
@@ -26,18 +27,18 @@ def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
     return tuple(min(o, max(1, round(n * factor))) for o, n in zip(contract.geometry.output_shape, shape, strict=True))
 
 
-def frame(image: Array, contract: Contract) -> Array:
+def frame(image: NDArray[Any], contract: Contract) -> NDArray[Any]:
     """Resize `(H, W, C)` to what the network sees: bicubic, antialiased, in Pillow's arithmetic; see `resample.py`."""
     shape = framed_shape(image.shape[:-1], contract)
     return image if shape == image.shape[:-1] else _resize(image, shape)
 
 
-def frame_labels(labels: Array, contract: Contract) -> Array:
+def frame_labels(labels: NDArray[Any], contract: Contract) -> NDArray[Any]:
     """Resize `(H, W)` labels or instances as `frame` resizes their image: the nearest pixel, values kept."""
     return unframe(labels, framed_shape(labels.shape, contract))
 
 
-def unframe(values: Array, shape: tuple[int, ...]) -> Array:
+def unframe(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Bring the last axes of labels or probabilities `(..., h, w)` to `shape`: the nearest pixel centre, values kept."""
     for axis, length in zip(range(values.ndim - len(shape), values.ndim), shape, strict=True):
         size = values.shape[axis]
@@ -51,7 +52,7 @@ def _centres(size: int, length: int) -> NDArray[np.intp]:
     return (2 * np.arange(length, dtype=np.intp) + 1) * size // (2 * length)
 
 
-def _resize(image: Array, shape: tuple[int, ...]) -> Array:
+def _resize(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """`(H, W, C)` to `(*shape, C)`: the rows are resized first, then the columns.
 
     Each axis in a call of its own, since Pillow's order of the two passes differs from version to version (13.0 begins

@@ -7,10 +7,10 @@ matrix products hold them exactly, whatever the order in which a library adds.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-
-from .intensity import Array
 
 Weights = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def weights(size: int, length: int) -> Weights:
     return fixed
 
 
-def resize(image: Array, shape: tuple[int, int]) -> Array:
+def resize(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Resize `(H, W, C)` uint8 or uint16 to `(*shape, C)` of the same dtype, bicubic and antialiased.
 
     For uint8 this equals Pillow's `resize(…, BICUBIC)` of the rows and then of the columns, bit for bit; Pillow itself

@@ -16,8 +16,7 @@ import numpy as np
 from ..model import Contract
 from ..support import ModelError, Rule, check
 from .intensity import Array, Float
-from .postprocess import activate
-from .windows import Infer
+from .windows import Infer, activate
 
 VIEWS = 8
 UPRIGHT = "upright"

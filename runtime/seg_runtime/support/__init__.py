@@ -19,5 +19,6 @@ from .errors import SelfTestError as SelfTestError
 from .extras import require_extra as require_extra
 from .folders import list_files as list_files
 from .folders import named as named
+from .lazy import import_when_asked as import_when_asked
 from .registry import Registry as Registry
 from .tables import table as table

@@ -1,19 +1,11 @@
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
-
 import numpy as np
-import onnxruntime
 import pytest
-from PIL import Image
-from seg_runtime import ClassInfo, Intensity, Segmenter
+from seg_runtime import ClassInfo, Intensity
 from seg_runtime.answers.overlay import _outline, blend, overlay, visible
-from seg_runtime.record import stack_record
 
 from tests.support.images import noise_image
-from tests.support.models import Made
 
 CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (200, 100, 0))]
 
@@ -73,56 +65,6 @@ def test_256_classes_have_a_legend() -> None:
     labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     sheet = np.asarray(overlay(noise_image(16, 16), labels, many))
     assert [255, 0, 0] in sheet[16:].reshape(-1, 3).tolist()
-
-
-def test_the_record_says_it_all(model: Made, tmp_path: Path) -> None:
-    path = tmp_path / "field 1.png"
-    Image.fromarray(noise_image(70, 50)).save(path)
-    result = Segmenter(model.path, provider="cpu")(path)
-    record = result.record
-    assert record["input"] == {
-        "name": "field 1.png", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "height": 70, "width": 50, "channels": 3, "dtype": "uint8",
-    }  # fmt: skip
-    assert record["model"]["sha256"] == hashlib.sha256(model.path.read_bytes()).hexdigest()
-    assert record["provider"] == {"asked": "cpu", "used": "cpu", "fast_math": False}
-    assert record["versions"]["onnxruntime"] == onnxruntime.__version__
-    cells = int(result.labels.sum())
-    assert 0 < cells < 3500
-    assert [c["pixels"] for c in record["classes"]] == [3500 - cells, cells]
-    assert [c["share"] for c in record["classes"]] == [(3500 - cells) / 3500, cells / 3500]
-    assert [c["name"] for c in record["classes"]] == ["class 0", "class 1"]
-    assert set(record["ms"]) >= {"decode", "preprocess", "inference", "postprocess"}
-    assert all(v >= 0 for v in record["ms"].values())
-
-
-def test_the_record_is_json(model: Made) -> None:
-    record = Segmenter(model.path, provider="cpu")(noise_image(5, 5)).record
-    assert json.loads(json.dumps(record, allow_nan=False)) == record
-
-
-def test_the_record_tells_16_bits_and_alpha(model: Made) -> None:
-    image = np.full((3, 4, 4), 65535, np.uint16)
-    told = Segmenter(model.path, provider="cpu")(image).record["input"]
-    assert (told["dtype"], told["channels"], told["height"], told["width"]) == ("uint16", 4, 3, 4)
-
-
-def page(name: str, ms: float) -> dict[str, object]:
-    shared = {"model": {}, "provider": {}, "versions": {}, "classes": []}
-    return {"input": {"name": name, "sha256": "0"}, "ms": {"inference": ms}, **shared}
-
-
-def test_one_page_is_its_own_record() -> None:
-    record = stack_record([page("a.png", 5)], {"decode": 1.00049}, {"mask": "a_mask.png"})
-    assert record["ms"] == {"inference": 5, "decode": 1.0}
-    assert record["outputs"] == {"mask": "a_mask.png"}
-    assert "pages" not in record
-
-
-def test_pages_are_listed() -> None:
-    record = stack_record([page("a.tif", 5), page("a.tif", 7)], {"decode": 1}, {})
-    assert record["input"]["pages"] == 2
-    assert [p["ms"]["inference"] for p in record["pages"]] == [5, 7]
 
 
 def test_a_model_that_sees_a_window_shows_it() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import ImageError, SegError, Segmenter
-from seg_runtime.batch import BatchOptions, Task, find_tasks, run
+from seg_runtime.batch import BatchOptions, Task, find_tasks, run_tasks
 from seg_runtime.formats import Failures
 
 from tests.support.contracts import contract
@@ -24,7 +24,7 @@ def found(inputs: list[Path], out: Path, recursive: bool = False, **options: Any
 def go(segmenter: Segmenter, inputs: list[Path], out: Path, **options: Any) -> list[str | SegError]:
     tasks, failed = found(inputs, out, **options)
     assert not failed
-    return [result for _, result in run(segmenter, tasks, BatchOptions(**options))]
+    return [result for _, result in run_tasks(segmenter, tasks, BatchOptions(**options))]
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_one_bad_image_among_many(segmenter: Segmenter, tmp_path: Path, jobs: in
     paths[2].write_bytes(b"no picture")
     results = dict(zip("012345", [None] * 6, strict=True))
     tasks, _ = found(paths, tmp_path / "out")
-    for task, result in run(segmenter, tasks, BatchOptions(jobs=jobs)):
+    for task, result in run_tasks(segmenter, tasks, BatchOptions(jobs=jobs)):
         results[task.source.path.stem] = result  # type: ignore[assignment]
     assert isinstance(results.pop("2"), ImageError)
     assert set(results.values()) == {"done"}

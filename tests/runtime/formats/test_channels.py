@@ -11,7 +11,7 @@ from seg_export.options import ExportOptions
 from seg_export.pictures import pictures
 from seg_export.pipeline import export, write
 from seg_runtime import ImageError, SegError, Segmenter
-from seg_runtime.batch import BatchOptions, find_tasks, run
+from seg_runtime.batch import BatchOptions, find_tasks, run_tasks
 from seg_runtime.formats.channels import group, stacked
 from seg_runtime.support.errors import ContractError
 from seg_toolkit.checkpoints import load
@@ -44,7 +44,7 @@ def save_case(folder: Path, name: str, seed: int = 0) -> np.ndarray:  # type: ig
 def go(segmenter: Segmenter, inputs: list[Path], out: Path) -> tuple[list[str | SegError], list[str]]:
     options = BatchOptions()
     tasks, failed = find_tasks(inputs, out, False, segmenter.contract, options)
-    return [result for _, result in run(segmenter, tasks, options)], [str(error) for _, error in failed]
+    return [result for _, result in run_tasks(segmenter, tasks, options)], [str(error) for _, error in failed]
 
 
 def test_a_case_is_one_image_and_its_record_names_all_files(segmenter: Segmenter, tmp_path: Path) -> None:

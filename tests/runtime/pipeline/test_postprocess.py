@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from seg_runtime import Contract
 from seg_runtime.answers import answer_of
-from seg_runtime.pipeline import Grid
-from seg_runtime.pipeline.postprocess import activate
+from seg_runtime.pipeline import Grid, activate
 
 from tests.support.contracts import contract
 

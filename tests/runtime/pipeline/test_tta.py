@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from seg_runtime import Contract, ModelError, Segmenter
 from seg_runtime.answers import answer_of
-from seg_runtime.pipeline import Array, Float, mirror_index, segment
-from seg_runtime.pipeline.postprocess import activate
+from seg_runtime.pipeline import Array, Float, activate, mirror_index, segment
 from seg_runtime.pipeline.tta import VIEWS, averaged, turned, turned_back
 
 from tests.support.commands import ok

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from seg_runtime import Contract, Intensity
 from seg_runtime.answers import answer_of
-from seg_runtime.pipeline import Float, Grid, Timings, segment, window_logits
-from seg_runtime.pipeline.postprocess import activate
+from seg_runtime.pipeline import Float, Grid, Timings, activate, segment, window_logits
 
 from tests.support.contracts import changed, contract
 from tests.support.images import noise_image

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import FORMATS, ReadOptions, group, read_bytes, stacked, stem_of
-from seg_runtime.formats.pictures import Pages
+from seg_runtime.formats import FORMATS, Pages, ReadOptions, group, read_bytes, stacked, stem_of
 from seg_runtime.model import ChannelFile
 from seg_runtime.support import DataError, SegError, list_files, named
 

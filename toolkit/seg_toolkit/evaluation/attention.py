@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.answers.overlay import fullest_slice, visible
+from seg_runtime.answers import fullest_slice, visible
 from seg_runtime.model import Contract
 from seg_runtime.pipeline import fitted, unframe, window_logits
 from seg_runtime.support import write_atomic

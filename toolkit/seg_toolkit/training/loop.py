@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seg_runtime.pipeline.tta import UPRIGHT
+from seg_runtime.pipeline import UPRIGHT
 from seg_runtime.support import SegError, write_atomic
 from torch import Tensor
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from seg_runtime.answers.overlay import blend, first_channel, fullest_slice, visible
-from seg_runtime.answers.valuemap import grey
+from seg_runtime.answers import blend, first_channel, fullest_slice, grey, visible
 from seg_runtime.model import ClassInfo
 
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_runtime.model import Intensity
-from seg_runtime.pipeline.tta import averaged
+from seg_runtime.pipeline import averaged
 from seg_runtime.support import SegError, check
 
 from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save

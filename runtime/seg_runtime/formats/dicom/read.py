@@ -25,7 +25,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline import Array
 from ...support import ImageError
 from .library import Dataset, discreet, pydicom
 from .unpack import BoundedFile, stream_sizes
@@ -43,7 +42,7 @@ class NoPictureError(ImageError):
     """A DICOM object of another kind: refused when it is named, passed over in a study."""
 
 
-def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[Array]:
+def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[Any]]:
     """Frames of a DICOM file, one after the other.
 
     Args:
@@ -193,7 +192,7 @@ def _known_name(uid: Any) -> str:
     return "of no known kind" if uid is None or uid.name == str(uid) else str(uid.name)
 
 
-def _frame(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> Array:
+def _frame(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> NDArray[Any]:
     values = np.asarray(stored)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if str(dataset.PhotometricInterpretation) in GREY:
@@ -206,8 +205,8 @@ def _frame(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> Arr
     return np.ascontiguousarray(values)
 
 
-def _palette(values: Array, dataset: Dataset) -> Array:
-    colours: Array = pydicom("pixels").apply_color_lut(values, dataset)
+def _palette(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    colours: NDArray[Any] = pydicom("pixels").apply_color_lut(values, dataset)
     if colours.dtype == np.uint16:  # many hold 8 bits in a table of 16: v, v * 256 or v * 257
         low, high = (colours & 255).astype(np.uint8), (colours >> 8).astype(np.uint8)
         if not high.any():
@@ -217,12 +216,12 @@ def _palette(values: Array, dataset: Dataset) -> Array:
     return np.ascontiguousarray(colours[..., :3])
 
 
-def _grey(stored: Array, dataset: Dataset, index: int, name: str) -> Array:
+def _grey(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> NDArray[Any]:
     slope, intercept = _rescale(dataset, index, name)
     meant = "ModalityLUTSequence" in dataset or (slope, intercept) != (1.0, 0.0)
     padded = _padding(stored, dataset)
     if "ModalityLUTSequence" in dataset:
-        values: Array = pydicom("pixels").apply_modality_lut(stored, dataset).astype(np.float32)
+        values: NDArray[Any] = pydicom("pixels").apply_modality_lut(stored, dataset).astype(np.float32)
     elif meant or not _is_picture(stored, dataset):
         values = (stored * slope + intercept).astype(np.float32)
     else:
@@ -238,13 +237,13 @@ def _grey(stored: Array, dataset: Dataset, index: int, name: str) -> Array:
     return values[..., None]
 
 
-def _is_picture(stored: Array, dataset: Dataset) -> bool:
+def _is_picture(stored: NDArray[Any], dataset: Dataset) -> bool:
     """Whether the stored values use an unsigned range that everybody knows: 8 bits, or one."""
     unsigned = stored.dtype == np.uint8 and int(dataset.get("PixelRepresentation", 0)) == 0
     return unsigned and int(dataset.BitsStored) in (1, 8)
 
 
-def _turned(values: Array, dataset: Dataset) -> Array:
+def _turned(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     """High for low within the range that the stored bits span."""
     if values.dtype == np.uint8:
         return np.uint8(255) - values
@@ -269,7 +268,7 @@ def _rescale(dataset: Dataset, index: int, name: str) -> tuple[float, float]:
     return slope, intercept
 
 
-def _padding(stored: Array, dataset: Dataset) -> NDArray[np.bool_]:
+def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
     """Where the stored values are padding: `PixelPaddingValue`, up to `PixelPaddingRangeLimit` where there is one."""
     first = dataset.get("PixelPaddingValue")
     if first is None or stored.dtype.kind == "f":

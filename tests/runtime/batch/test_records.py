@@ -1,0 +1,23 @@
+"""The record of a file: of its one page, or of all of them."""
+
+from __future__ import annotations
+
+from seg_runtime.batch.records import stack_record
+
+
+def page(name: str, ms: float) -> dict[str, object]:
+    shared = {"model": {}, "provider": {}, "versions": {}, "classes": []}
+    return {"input": {"name": name, "sha256": "0"}, "ms": {"inference": ms}, **shared}
+
+
+def test_one_page_is_its_own_record() -> None:
+    record = stack_record([page("a.png", 5)], {"decode": 1.00049}, {"mask": "a_mask.png"})
+    assert record["ms"] == {"inference": 5, "decode": 1.0}
+    assert record["outputs"] == {"mask": "a_mask.png"}
+    assert "pages" not in record
+
+
+def test_pages_are_listed() -> None:
+    record = stack_record([page("a.tif", 5), page("a.tif", 7)], {"decode": 1}, {})
+    assert record["input"]["pages"] == 2
+    assert [p["ms"]["inference"] for p in record["pages"]] == [5, 7]
