@@ -126,7 +126,7 @@ def _plain_contract(content: Content) -> Contract:
         ModelError: it is host-ready, takes a batch, is not of fp32, or rewritten already.
     """
     contract, name = content.contract, content.name
-    if contract.file.kind != "window":
+    if contract.file.whole_images:
         fix = "export it without --host-ready, or on this machine with --host-ready --tune"
         raise ModelError(f"{name} is {contract.file.kind}", "a window file", fix)
     if contract.file.batch != 1:

@@ -305,7 +305,7 @@ def _record(
     contract, provider, common = session.contract, session.provider, session.facts()
     return {
         "input": {
-            "name": page.name,
+            "name": Path(page.name).name,
             "sha256": sha256,
             **({"depth": depth[0]} if depth else {}),
             "height": height,

@@ -27,7 +27,7 @@ def logits_of(session: Session, samples: Sequence[Array]) -> Iterator[Float]:
         samples: windows `(1, C, *input_shape)`, which go in in groups as large as the file takes; of a host-ready file
             images `(H, W, C)` of one window each, to which it gives every 16th logit.
     """
-    if session.contract.file.kind == "host-ready":
+    if session.contract.file.whole_images:
         yield from (session.run_probe(image)[1] for image in samples)
         return
     batch = session.contract.file.batch

@@ -80,7 +80,7 @@ def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) ->
 def _positions(shape: tuple[int, ...], contract: Contract) -> NDArray[np.int32]:
     """Of the logits that are kept, in the flattened `(K, *output_shape)`: a host-ready file gives those of its probe only."""
     places = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
-    if contract.file.kind == "host-ready":
+    if contract.file.whole_images:
         places = places[(slice(None), *(slice(None, None, PROBE_PACE) for _ in shape[1:]))]
     chosen = np.random.default_rng(0).choice(places.ravel(), min(POSITIONS, places.size), replace=False)
     return np.sort(chosen)

@@ -76,13 +76,13 @@ class Content:
             found = FORMATS.pages(self._data(path), str(path), contract, max_pixels)
             pages[path] = next(found)
             if next(found, None) is not None:
-                raise ImageError(f"{path.name} has several pages", "one channel a file", "split the stack")
+                raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
         factors = [file.factor for file in self.source.channel_files]
         first = pages[self.source.files[factors.index(1)]]  # others are enlarged to it
         if odd := next((path for path, page in pages.items() if not first.place.same_as(page.place)), None):
-            raise ImageError(f"{odd} lies elsewhere than {first.name}", "one grid", "resample it to that")
+            raise ImageError(f"{odd} lies elsewhere than {Path(first.name).name}", "one grid", "resample it to that")
         arrays = stacked([p.array for p in pages.values()], [p.name for p in pages.values()], self.source.channel_files)
-        yield Page(arrays, self.source.stem.name, first.place)
+        yield Page(arrays, str(self.source.files[0].parent / self.source.stem.name), first.place)
 
 
 def _sha256(data: bytes) -> str:

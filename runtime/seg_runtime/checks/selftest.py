@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers import answer_of
-from ..model import PROBE_PACE, Contract, HostReadyFile, Sample
+from ..model import PROBE_PACE, Contract, Sample
 from ..pipeline import Array, Float, fitted
 from ..support import SelfTestError, table
 
@@ -147,7 +147,7 @@ def _answer(session: Session, image: Array) -> tuple[Labels | None, Float]:
     of them along each axis.
     """
     contract = session.contract
-    if isinstance(contract.file, HostReadyFile):
+    if contract.file.whole_images:
         return session.run_probe(fitted(image, contract))
     seen: list[Float] = []
 

@@ -128,7 +128,7 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
     Rule(
         "--probabilities",
         given=lambda x: bool(x.arguments.probabilities and x.arguments.images),
-        fits=lambda x: x.session.contract.file.kind == "window" or x.session.has_probabilities,
+        fits=lambda x: x.session.has_probabilities or not x.session.contract.file.whole_images,
         needs="a host-ready file with probabilities",
         advice="export it with --host-ready --host-probabilities",
     ),
@@ -136,7 +136,7 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
     Rule(
         "--cuda-graph",
         given=lambda x: x.arguments.cuda_graph and "cuda_graph" in x.session.provider.takes,
-        fits=lambda x: x.session.contract.file.kind == "window",
+        fits=lambda x: not x.session.contract.file.whole_images,
         needs="a file that takes windows",
         advice="a host-ready file takes images of any size",
         harmless=True,
@@ -146,7 +146,7 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         given=lambda x: (
             x.arguments.cuda_graph
             and "cuda_graph" in x.session.provider.takes
-            and x.session.contract.file.kind == "window"
+            and not x.session.contract.file.whole_images
         ),
         fits=lambda x: x.session.cuda_graph,
         needs="kernels that can be recorded",

@@ -74,7 +74,7 @@ class Session:
     def _open(self, source: ModelSource) -> None:
         """Open the model on the provider asked for; `auto` takes the first that works."""
         *_, last = kinds = candidates(self.options.provider)
-        windows = self.contract.file.kind == "window"
+        windows = not self.contract.file.whole_images
         options = self.options if windows else _without_graph(self.options)
         for kind in kinds:
             provider = kind(options, half=self.contract.file.precision == "fp16")

@@ -106,7 +106,7 @@ def stacked(pages: Sequence[Array], names: Sequence[str], channel_files: Sequenc
     shape, dtype = planes[finest].shape, planes[finest].dtype
     for plane, name, factor in zip(planes, names, scales, strict=True):
         if tuple(n * factor for n in plane.shape) != shape or plane.dtype != dtype:
-            came = f"{name} has {_kind(plane)}, {names[finest]} {_kind(planes[finest])}"
+            came = f"{name} has {_kind(plane)}, {Path(names[finest]).name} {_kind(planes[finest])}"
             size = "one size" if factor == 1 else f"a size that is 1/{factor} of it"
             raise ImageError(came, f"registered channels: {size}, one dtype", "export them together")
     return np.stack([_enlarged(plane, factor) for plane, factor in zip(planes, scales, strict=True)], axis=-1)

@@ -44,7 +44,7 @@ class Page:
 
     Attributes:
         array: `(*spatial, C)` uint8, uint16 or float32.
-        name: of its file, without the folder.
+        name: the file's path as it was given, which errors quote.
         place: where it lies.
     """
 

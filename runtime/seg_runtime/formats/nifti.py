@@ -55,7 +55,7 @@ class Nifti(Format):
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         """One volume `(D, H, W, C)` float32, for a model of slices, too."""
         values, grid = read_volume(data, name, options.max_pixels)
-        yield Page(values, Path(name).name, grid)
+        yield Page(values, name, grid)
 
     def stored_channels(self, path: Path) -> int | None:
         """Values of a voxel by the header; its errors are those of `read_volume`."""

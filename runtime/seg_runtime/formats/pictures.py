@@ -9,7 +9,6 @@ import contextlib
 import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ class Pictures(Format):
         with contextlib.closing(Pages(data, name, options.max_pixels, options.indices)) as pages:
             arrays = (pages[number] for number in range(len(pages)))
             for array in arrays if options.axes == 2 else [volume_of(arrays, name)]:
-                yield Page(array, Path(name).name)
+                yield Page(array, name)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Labels as a palette picture, values as TIFF of float32."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..support import ContractError
 from .answer import AnswerSpec, ClassInfo
@@ -81,8 +81,11 @@ class FileForm(Variant):
     """What a model file takes and computes in; a window and its logits are float32 always.
 
     Attributes:
+        whole_images: whether it takes images of any size, the pipeline being in its graph; else windows.
         precision: what the network computes in: `fp32`, `int8` or `fp16`.
     """
+
+    whole_images: ClassVar[bool] = False
 
     precision: str = "fp32"
 
@@ -128,6 +131,7 @@ class HostReadyFile(FileForm):
     """
 
     kind = "host-ready"
+    whole_images = True
 
     dtype: str = "uint8"
 

@@ -60,7 +60,7 @@ RULES: Sequence[Rule[Contract]] = (
     Rule(
         "--tta",
         given=lambda c: True,
-        fits=lambda c: c.file.kind == "window",
+        fits=lambda c: not c.file.whole_images,
         needs="a file that takes windows, which can be turned",
         advice="export it without --host-ready, or leave --tta out",
     ),

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 from seg_export.options import ExportOptions
-from seg_runtime import Segmenter
+from seg_runtime import ImageError, Segmenter
 from seg_runtime.cli.rules import MODEL_RULES, Loaded
 from seg_runtime.engine import PROVIDERS
 from seg_runtime.support import check
@@ -229,6 +229,18 @@ def test_recursive_keeps_the_folders(model_file: Path) -> None:
     picture("in/deep/a.png", seed=1)
     ok(seg_run("--model", model_file, "--recursive", "--out", "out", "in"))
     assert listing() == ["a.json", "a_mask.png", "deep/a.json", "deep/a_mask.png"]
+
+
+def test_an_image_that_does_not_fit_is_named_with_its_folder(model_file: Path) -> None:
+    for folder in ("a", "b"):
+        (Path("in") / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise_image(5, 5)).save(Path("in") / folder / "x.png")
+    transparent = np.dstack([noise_image(5, 5), np.full((5, 5), 100, np.uint8)])
+    Image.fromarray(transparent).save(Path("in/b/x.png"))
+    done = seg_run("--model", model_file, "--recursive", "--out", "out", "in")
+    assert done.exit_code == ImageError.exit_code
+    assert "error: in/b/x.png has " in done.stderr
+    assert json.loads(Path("out/a/x.json").read_text())["input"]["name"] == "x.png"
 
 
 def test_a_name_clash_is_named(model_file: Path) -> None:

@@ -32,7 +32,7 @@ class TextGrid(Format):
 
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         rows = [[int(value) for value in line.split()] for line in data.decode("ascii").splitlines()[1:]]
-        yield Page(np.array(rows, np.uint8)[..., None], Path(name).name)
+        yield Page(np.array(rows, np.uint8)[..., None], name)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         return {"grid": Output("mask", (".grid",), _prepare_grid)} if data == "labels" else {}

@@ -63,7 +63,7 @@ class Dicom(Format):
         """`(H, W, C)` for each frame; for a model of volumes all frames as `(D, H, W, C)`."""
         frames = decode_dicom(data, name, options.max_pixels)
         for array in frames if options.axes == 2 else [volume_of(frames, name)]:
-            yield Page(array, Path(name).name)
+            yield Page(array, name)
 
     def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
         """The series that files make up. Their names come from folder and files: what a DICOM file says never becomes a path.

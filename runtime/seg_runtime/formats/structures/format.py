@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -46,7 +45,7 @@ class Structures(Format):
         """The grid `(D, H, W, C)` uint8 of a structure."""
         assert options.voxels  # of a model that takes structures
         site = Site.read(data, name, options.voxels, options.max_pixels)
-        yield Page(site.lattice.filled(site.structure, options.voxels), Path(name).name, site)
+        yield Page(site.lattice.filled(site.structure, options.voxels), name, site)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Labels as a map."""
