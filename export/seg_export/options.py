@@ -6,46 +6,56 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg_runtime import Contract
+import click
+from seg_runtime.cli.options import PATH, Options, option
+from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """The options of `seg-export`, by their names there. `rules` says which of them fit together.
+class ExportOptions(Options):
+    """The options of `seg-export`, by their names there. `rules` says which of them fit together."""
 
-    Attributes:
-        images: folder of real images to prove parity on; None takes generated ones. A folder, here and below, is a data set
-            in the layout that the model was trained on, or a folder of images, in itself or in its subfolder `images`.
-        golden: folder of real images of which crops go into the file as golden samples.
-        codes: JSON file with what each class is in DICOM's codes.
-        input_size: side of the window in px, or one for each axis with commas, another than the checkpoint's.
-        precision: what the network computes in: `fp32`, `int8` or `fp16`.
-        calibration: folder of real images that int8 or fp16 is fitted to, and judged by where `images` is None; the masks of
-            a data set are used.
-        reduce_range: weights of int8 in 7 bits; None decides by this machine's processor.
-        optimize: rewrite the graph by the default table of forms; int8 always is, by a table of its own.
-        tune: rewrite it by what is fastest on this machine.
-        batch: windows that the file takes in one call.
-        host_ready: put the whole pipeline into the graph.
-        host_dtype: of the images that such a file takes; None for uint8.
-        host_probabilities: give such a file the output `probabilities`.
-        steps: names of further steps, which other packages offer.
-    """
-
-    images: Path | None = None
-    golden: Path | None = None
-    codes: Path | None = None
-    input_size: int | str | None = None
-    precision: str = "fp32"
-    calibration: Path | None = None
-    reduce_range: bool | None = None
-    optimize: bool = False
-    tune: bool = False
-    batch: int = 1
-    host_ready: bool = False
-    host_dtype: str | None = None
-    host_probabilities: bool = False
-    steps: tuple[str, ...] = ()
+    images: Path | None = option(
+        None, "Prove parity on these real images [default: generated ones]. DIR, here and below, is a data set in the layout that"
+        " the model was trained on, or else a folder of images, in itself or in its subfolder images.", PATH, metavar="DIR",
+    )  # fmt: skip
+    input_size: int | str | None = option(
+        None, "Side of the window, 16k + 60 at depth 4, or one for each axis [default: the checkpoint's].", metavar="PX"
+    )
+    codes: Path | None = option(None, "What each class is in DICOM's codes, by its name.", PATH, metavar="FILE.JSON")
+    golden: Path | None = option(
+        None, "Keep crops of real images in the file, too, for seg-run --self-test. Their pixels become part of the file: "
+        "whoever gets it can look at them. Made-up images are kept always.", PATH, metavar="DIR",
+    )  # fmt: skip
+    host_ready: bool = option(
+        False, "Put the whole pipeline into the graph: image of any size in, labels out, for hosts in any language."
+    )
+    host_dtype: str | None = option(None, "Grey values of its image. [default: uint8]", click.Choice(HOST_DTYPES))
+    host_probabilities: bool = option(False, "Give it a second output, the probabilities (K, H, W).")
+    precision: str = option(
+        "fp32", "Compute in int8 (CPU) or fp16 (CUDA): written only if its masks agree with those of fp32 on real images.",
+        click.Choice(PRECISIONS),
+    )  # fmt: skip
+    calibration: Path | None = option(
+        None, "Real images that int8 or fp16 is fitted to, and judged by where --images names no others; the masks of a data set"
+        " are used.", PATH, metavar="DIR",
+    )  # fmt: skip
+    reduce_range: bool | None = option(
+        None, "Weights of int8 in 7 bits, for processors without VNNI or dot product. [default: as this processor needs]",
+        flag="--reduce-range/--no-reduce-range", show_default=False,
+    )  # fmt: skip
+    optimize: bool = option(
+        False, "Rewrite the graph into operators that ONNX Runtime computes faster on CPU; int8 always is."
+    )
+    batch: int = option(
+        1, "Windows that the file takes in one call, always N, for providers that gain from it; images of fewer pay for N.",
+        click.IntRange(1), metavar="N",
+    )  # fmt: skip
+    tune: bool = option(False, "Rewrite it by what is fastest on this very machine: a minute of measuring.")
+    steps: tuple[str, ...] = option(
+        (), "A further step, which an installed package offers; its outcome is proven against the file before it.",
+        flag="--step", multiple=True, metavar="NAME",
+    )  # fmt: skip
 
     @property
     def image_dtype(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 from click.testing import CliRunner, Result
 from seg_export.cli.export import main as _seg_export
-from seg_runtime.cli.rules import Arguments
+from seg_runtime.cli.arguments import Arguments
 from seg_runtime.cli.run import main as _seg_run
 from seg_toolkit.cli import main as _seg_train
 

@@ -3,65 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..engine import PROVIDERS, Tuning, candidates
+from ..engine import PROVIDERS, candidates
 from ..support import Rule
+from .arguments import IMAGES, MODES, SELF_TEST, TUNE, Arguments
 
 if TYPE_CHECKING:
     from ..engine import Session
-
-IMAGES, SELF_TEST, TUNE, DOCTOR = MODES = ("IMAGES", "--self-test", "--tune", "--doctor")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arguments:
-    """What somebody wrote after `seg-run`; the fields have the names of the command's parameters.
-
-    Attributes:
-        written: names of the options that were written, such as `--overlay`; the others have their defaults.
-    """
-
-    images: tuple[Path, ...]
-    models: tuple[Path, ...]
-    provider: str
-    out: Path | None
-    recursive: bool
-    overlay: bool
-    probabilities: str | None
-    dicom_seg: str
-    overwrite: bool
-    jobs: int
-    threads: int | None
-    max_pixels: int
-    cache: Path | None
-    tta: bool
-    warm_up: bool
-    shrink_memory: bool
-    cuda_graph: bool
-    prefer_nhwc: bool
-    fast_math: bool
-    require_signature: Path | None
-    self_test: bool
-    tune: bool
-    doctor: bool
-    written: frozenset[str]
-
-    @property
-    def modes(self) -> list[str]:
-        """What is to be done; IMAGES beside --tune are the model."""
-        asked = (bool(self.images) and not self.tune, self.self_test, self.tune, self.doctor)
-        return [mode for mode, wanted in zip(MODES, asked, strict=True) if wanted]
-
-    @property
-    def tuning(self) -> Tuning:
-        """Options of speed and memory. The process is ours alone, and so is its arena."""
-        return Tuning(
-            cache=self.cache, shrink_memory=self.shrink_memory, process_arena=True, cuda_graph=self.cuda_graph,
-            prefer_nhwc=self.prefer_nhwc,
-        )  # fmt: skip
 
 
 class Loaded(NamedTuple):

@@ -12,122 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engine import AUTO, PROVIDERS, check_wheels
-from ..model import MAX_PIXELS, ModelFile
+from ..engine import check_wheels
+from ..model import ModelFile
 from ..support import VERSION, ImageError, ModelError, ProviderError, SegError, SelfTestError, check
+from .arguments import DOCTOR, IMAGES, SELF_TEST, TUNE, Arguments
 from .commandline import Command, progress_bars
-from .rules import DOCTOR, IMAGES, MODEL_RULES, RULES, SELF_TEST, TUNE, Arguments, Loaded
+from .options import PATH, options_of
+from .rules import MODEL_RULES, RULES, Loaded
 
 if TYPE_CHECKING:
     from ..batch import BatchOptions, Task
     from ..segmenter import Segmenter
 
 
-class _ProviderName(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
-    """A provider's name. Those of other packages are looked up only where one is named, or for the help text."""
-
-    name = "provider"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return f"[{'|'.join([AUTO, *PROVIDERS.names()])}]"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value != AUTO and value not in PROVIDERS:
-            self.fail(f"{value!r} is not one of {', '.join([AUTO, *PROVIDERS.names()])}.", param, ctx)
-        return value
-
-
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    "models",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    show_default=False,
-    help="ONNX file of seg-export [default: $SEG_MODEL, else ./model.onnx]. Several files of one model, exported with"
-    " different --input-size or --batch, may be given: each image goes to the one that costs it least.",
-)
-@click.option(
-    "--provider",
-    type=_ProviderName(),
-    default="auto",
-    help="What is named is what is used, or exit code 3; auto takes CUDA when it loads, else CPU.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    show_default=False,
-    help="Folder for the results [default: .]; of --tune the file or its folder [default: the model's].",
-)
-@click.option("--recursive", is_flag=True, help="Look into folders of folders.")
-@click.option(
-    "--overlay",
-    is_flag=True,
-    help="Also write NAME_overlay.png: the image with its labels and a legend, of a regression its values in grey with their scale.",
-)
-@click.option(
-    "--probabilities",
-    type=click.Choice(["npy", "tiff", "map"]),
-    help="Also write the probability of each class, float32; map is that of a site in a structure.",
-)
-@click.option(
-    "--dicom-seg",
-    type=click.Choice(["binary", "labelmap"]),
-    default="binary",
-    help="Form of the answer to DICOM images.",
-)
-@click.option("--overwrite", is_flag=True, help="Segment again what has results already; replace a tuned file.")
-@click.option(
-    "--jobs", type=click.IntRange(1, 64), default=2, help="Threads that decode and encode beside the inference."
-)
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads of the inference [default: all that this process may use]."
-)
-@click.option(
-    "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, help="Refuse larger files, all pages counted."
-)
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    envvar="SEG_CACHE",
-    metavar="DIR",
-    help="Keep optimised models there for a sooner start on CPU, each as large as its file [default: $SEG_CACHE, else none].",
-)
-@click.option(
-    "--tta",
-    is_flag=True,
-    help="Answer every window by the mean over it turned and mirrored in all eight ways, at eight times the cost.",
-)
-@click.option(
-    "--warm-up",
-    is_flag=True,
-    help="Run a window of zeros first, timed apart; of several models each, to choose by measured times.",
-)
-@click.option(
-    "--shrink-memory", is_flag=True, help="Give memory back after every window, for a machine that others use, too."
-)
-@click.option("--cuda-graph", is_flag=True, help="Record a window's kernels once and replay them on CUDA.")
-@click.option("--prefer-nhwc", is_flag=True, help="Convolutions with the channels last on CUDA.")
-@click.option("--fast-math", is_flag=True, help="Allow TF32 on CUDA: faster, errors near 1e-3.")
-@click.option(
-    "--require-signature",
-    type=click.Path(path_type=Path),
-    metavar="KEY.pub",
-    help="Refuse a model that MODEL.sig beside it does not sign with this key (PEM).",
-)
-@click.option(
-    "--self-test", is_flag=True, help="Compare this device with torch on the model's golden samples, and end."
-)
-@click.option(
-    "--tune",
-    is_flag=True,
-    help="Measure which form of each layer is fastest on this machine's processors, and write the model in these:"
-    " seg-run --tune MODEL.onnx writes MODEL.tuned.onnx. Takes a minute or two, and the extra 'tune'.",
-)
-@click.option(
-    "--doctor", is_flag=True, help="Tell what this machine has and what is wrong with it, without a model, and end."
-)
+@click.argument("images", nargs=-1, type=PATH)
+@options_of(Arguments)
 @click.version_option(VERSION)
 def main(**parameters: Any) -> None:
     """Segment IMAGES (files or folders) and write NAME_mask.png and NAME.json for each.

@@ -57,7 +57,7 @@ class Formats(Registry[Format]):
             head: the file's content, or its first `HEAD` bytes.
             name: its path or name.
         """
-        found = next((f for f in self.all() if f.recognises(head[:HEAD])), None)
+        found = next((f for f in self.all() if _recognised(f, head[:HEAD])), None)
         return found or next((f for f in self.all() if f.named(name)), self.get("picture"))
 
     def of_model(self, contract: Contract) -> list[Format]:
@@ -101,6 +101,13 @@ class Formats(Registry[Format]):
         found = self.of(data, name)
         self.check(found, name, contract)
         yield from found.read(data, name, ReadOptions.of(contract, max_pixels))
+
+
+def _recognised(format: Format, head: bytes) -> bool:
+    try:
+        return format.recognises(head)
+    except Exception:  # one of another package, which must not end the work with files that are none of its
+        return False
 
 
 FORMATS = Formats(

@@ -6,7 +6,8 @@ from dataclasses import fields
 
 import click
 import pytest
-from seg_runtime.cli.rules import DOCTOR, IMAGES, MODEL_RULES, MODES, RULES, SELF_TEST, TUNE, Arguments
+from seg_runtime.cli.arguments import DOCTOR, IMAGES, MODES, SELF_TEST, TUNE, Arguments
+from seg_runtime.cli.rules import MODEL_RULES, RULES
 from seg_runtime.cli.run import main
 from seg_runtime.pipeline import tta
 from seg_runtime.support import OptionsError, Rule, check

@@ -13,7 +13,7 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.ternaus import TernausNet
 from seg_toolkit.networks.unet import UNet
-from seg_toolkit.options import TrainOptions, option_fields
+from seg_toolkit.options import TrainOptions
 
 from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, write_pairs
@@ -24,7 +24,7 @@ def test_a_network_takes_the_options_that_it_names(kind: str) -> None:
     network = NETWORKS.get(kind)
     arguments = set(inspect.signature(network).parameters) - {"in_channels", "classes"}
     assert arguments == set(network.options)
-    assert arguments <= {field.name for field in option_fields(TrainOptions, "network").values()}
+    assert arguments <= {field.name for field in TrainOptions.options("network").values()}
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from seg_runtime.support import SegError
 from seg_toolkit.cli import main
-from seg_toolkit.options import EvaluateOptions, ImportOptions, TrainOptions, option_fields
+from seg_toolkit.options import EvaluateOptions, ImportOptions, TrainOptions
 
 CLASSES = (TrainOptions, ImportOptions, EvaluateOptions)
 
 
 def test_the_command_line_has_each_option_once_with_its_default_and_its_help() -> None:
-    wanted = {flag: field for options in CLASSES for flag, field in option_fields(options).items()}
+    wanted = {flag: field for options in CLASSES for flag, field in options.options().items()}
     found = {param.opts[0]: param for param in main.params if param.name in {f.name for f in wanted.values()}}
     assert found.keys() == wanted.keys()
     for flag, field in wanted.items():
@@ -22,7 +22,7 @@ def test_the_command_line_has_each_option_once_with_its_default_and_its_help() -
 
 @pytest.mark.parametrize("options", CLASSES)
 def test_every_field_but_the_recipe_is_an_option(options: type[TrainOptions]) -> None:
-    assert {f.name for f in fields(options)} - {"recipe"} == {f.name for f in option_fields(options).values()}
+    assert {f.name for f in fields(options)} - {"recipe"} == {f.name for f in options.options().values()}
 
 
 def test_what_nobody_gives_has_its_default() -> None:

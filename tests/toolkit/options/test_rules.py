@@ -16,7 +16,6 @@ from seg_toolkit.options import (
     ImportOptions,
     Request,
     TrainOptions,
-    option_fields,
 )
 from seg_toolkit.training import OBJECTIVES
 
@@ -115,7 +114,7 @@ def test_an_answer_that_cannot_be_had_is_refused() -> None:
 
 def test_every_option_that_only_some_take_is_taken_by_some() -> None:
     for of, registry in (("network", NETWORKS), ("answer", OBJECTIVES)):
-        names = {field.name for field in option_fields(TrainOptions, of).values()}
+        names = {field.name for field in TrainOptions.options(of).values()}
         assert names == {name for thing in registry.all() for name in thing.options}
 
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from seg_toolkit.checkpoints import Checkpoint, load, weights_sha256
 from seg_toolkit.cli import main
-from seg_toolkit.options import TrainOptions, option_fields
+from seg_toolkit.options import TrainOptions
 from seg_toolkit.training import Plan, RunFiles, make_plan, train
 from seg_toolkit.training.loop import Watch
 
@@ -27,7 +27,7 @@ LONG = ["--steps", "80"]  # an evaluation, and with it a state, every 8 steps
 
 def planned(data: Path, out: Path, *options: str) -> Plan:
     parsed = main.make_context("seg-train", [str(data), *SMALL, *options]).params
-    chosen = TrainOptions(**{field.name: parsed[field.name] for field in option_fields(TrainOptions).values()})
+    chosen = TrainOptions(**{field.name: parsed[field.name] for field in TrainOptions.options().values()})
     return make_plan(data, out, chosen, lambda line: None, lambda label, length: lambda things: things)
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 from seg_runtime.cli.commandline import Command
+from seg_runtime.cli.options import options_of
 from seg_runtime.support import InterruptedRunError, SegError, check, require_extra, write_atomic
 
 from ..options import (
@@ -22,33 +23,14 @@ from ..options import (
     Request,
     TrainOptions,
     load_recipe,
-    option_fields,
 )
 
 _SHOWN_LOSSES = 20  # the bar shows the mean of so many
 _O = TypeVar("_O", bound=DataOptions)
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _options_of(*classes: type[DataOptions]) -> Callable[[_F], _F]:
-    """A decorator that gives a command an option for each field of the classes, each once."""
-    fields = {flag: field for options in classes for flag, field in option_fields(options).items()}
-
-    def decorate(command: _F) -> _F:
-        for flag, field in reversed(fields.items()):
-            about = field.metadata
-            decorator = click.option(
-                flag, field.name, default=field.default, help=about["help"], type=about["type"],
-                metavar=about["metavar"] or None, is_flag=field.default is False,
-            )  # fmt: skip
-            command = decorator(command)
-        return command
-
-    return decorate
 
 
 def _filled(options: type[_O], values: Mapping[str, Any], **more: Any) -> _O:
-    return options(**{field.name: values[field.name] for field in option_fields(options).values()}, **more)
+    return options(**{field.name: values[field.name] for field in options.options().values()}, **more)
 
 
 def _take_recipe(context: click.Context, option: click.Parameter, name: str | None) -> str:
@@ -81,7 +63,7 @@ def _list_recipes(context: click.Context, option: click.Parameter, wanted: bool)
     "--list-recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes,
     help="Show the recipes, a line each, and end.",
 )  # fmt: skip
-@_options_of(TrainOptions, ImportOptions, EvaluateOptions)
+@options_of(TrainOptions, ImportOptions, EvaluateOptions)
 @click.version_option(package_name="seg-edge")
 @click.pass_context
 def main(context: click.Context, /, data: Path, out: Path, recipe: str, **values: Any) -> None:

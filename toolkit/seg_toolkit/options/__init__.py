@@ -4,7 +4,6 @@ from .options import DataOptions as DataOptions
 from .options import EvaluateOptions as EvaluateOptions
 from .options import ImportOptions as ImportOptions
 from .options import TrainOptions as TrainOptions
-from .options import option_fields as option_fields
 from .recipe import RECIPES as RECIPES
 from .recipe import load_recipe as load_recipe
 from .rules import RULES as RULES

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from seg_runtime.support import Registry, SegError, require_extra
 
-from .options import TrainOptions, option_fields
+from .options import TrainOptions
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -61,7 +61,7 @@ def load_recipe(name: str) -> _Recipe:
     except (OSError, ValueError, KeyError, AttributeError) as error:
         came = f"recipe {name} cannot be read ({type(error).__name__}: {error})"
         raise SegError(came, "a TOML file with a title, and options in tables", "correct the file") from error
-    if odd := sorted(options.keys() - {f.name for f in option_fields(TrainOptions).values()}):
+    if odd := sorted(options.keys() - {f.name for f in TrainOptions.options().values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
     return _Recipe(name, title, options)
 

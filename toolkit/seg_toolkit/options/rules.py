@@ -8,7 +8,7 @@ from typing import Any
 
 from seg_runtime.support import Rule
 
-from .options import DataOptions, EvaluateOptions, ImportOptions, TrainOptions, option_fields
+from .options import DataOptions, EvaluateOptions, ImportOptions, TrainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ class Request:
         return bool(getattr(self.options, option.name, option.default) != option.default)
 
 
-_TRAIN, _EVALUATE = option_fields(TrainOptions), option_fields(EvaluateOptions)
-_IMPORT = {flag: f for flag, f in option_fields(ImportOptions).items() if flag not in _TRAIN}
+_TRAIN, _EVALUATE = TrainOptions.options(), EvaluateOptions.options()
+_IMPORT = {flag: f for flag, f in ImportOptions.options().items() if flag not in _TRAIN}
 
 
 def _only(flag: str, option: Field[Any], command: type[DataOptions], needs: str, advice: str) -> Rule[Request]:
@@ -100,8 +100,8 @@ RULES: tuple[Rule[Request], ...] = (
         "--epochs", lambda r: bool(r.value("epochs")), lambda r: not r.value("steps"),
         "no --steps beside it", "leave one of them out",
     ),
-    *(_of_network(flag, f) for flag, f in option_fields(TrainOptions, "network").items()),
-    *(_of_objective(flag, f) for flag, f in option_fields(TrainOptions, "answer").items()),
+    *(_of_network(flag, f) for flag, f in TrainOptions.options("network").items()),
+    *(_of_objective(flag, f) for flag, f in TrainOptions.options("answer").items()),
     Rule(
         "--answer", lambda r: bool(r.value("answer")), lambda r: r.fits_data,
         "a data set that teaches it", "choose another --reader, or leave --answer out",
