@@ -15,6 +15,8 @@ from .intensity import Normaliser as Normaliser
 from .intensity import count_labels as count_labels
 from .intensity import dtype_maximum as dtype_maximum
 from .intensity import mean_std as mean_std
+from .resample import PRECISION_BITS as PRECISION_BITS
+from .resample import SUPPORT as SUPPORT
 from .tta import UPRIGHT as UPRIGHT
 from .tta import VIEWS as VIEWS
 from .tta import averaged as averaged

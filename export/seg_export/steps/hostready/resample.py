@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from seg_runtime.pipeline.resample import PRECISION_BITS, SUPPORT
+from seg_runtime.pipeline import PRECISION_BITS, SUPPORT
 
 from .builder import DOUBLE, INT64, ONNX_TYPES, Builder
 
