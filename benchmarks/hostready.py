@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from seg_export.options import ExportOptions
+from seg_export.pictures import pictures
 from seg_export.pipeline import Exported, export
 from seg_runtime import Segmenter
-from seg_runtime.formats import FORMATS
 from seg_runtime.model import GEOMETRIES
-from seg_runtime.support import ImageError, list_files
+from seg_runtime.support import ImageError
 
 from .measure import machine, milliseconds, pairs, random_checkpoint, save_json, table
 
@@ -43,15 +43,16 @@ def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs
 def real(window: Segmenter, host: Segmenter, folder: Path) -> dict[str, int]:
     """Pixels that differ over all images of a folder, and how many there are."""
     found = {"images": 0, "pixels": 0, "differing": 0, "foreground": 0}
-    for path in filter(FORMATS.is_picture, list_files(folder)):
+    for picture in pictures(folder, window.contract):
         try:
-            labels = window(path).labels
+            image = picture.whole(window.contract)
+            labels = window(image).labels
         except ImageError:  # of another kind than the model takes
             continue
         found["images"] += 1
         found["pixels"] += labels.size
         found["foreground"] += int((labels > 0).sum())
-        found["differing"] += int((host(path).labels != labels).sum())
+        found["differing"] += int((host(image).labels != labels).sum())
     return found
 
 

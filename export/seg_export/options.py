@@ -73,7 +73,8 @@ class Watching:
 
     Attributes:
         progress: see `Progress`.
-        report: called with figures for a person, before they are judged, and the contract that holds them.
+        report: called with figures for a person and the contract that holds them: of the proof against torch and of the
+            host-ready form, before they are judged, and of any other step that fails.
         note: called with a sentence about an option that does nothing.
     """
 

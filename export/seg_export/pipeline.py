@@ -70,9 +70,10 @@ def export(
         DataError: a folder without images.
         ParityError: the file would not agree with torch, or a form of it with the one before.
     """
-    steps, request = _steps(options), _request(checkpoint, options, watching)
+    steps, contract = _steps(options), _checked(checkpoint, options, watching)
     model = checkpoint.build()
-    request = replace(request, contract=_resized(request.contract, model, options.input_size))
+    contract = _resized(contract, model, options.input_size)
+    request = _request(checkpoint, contract, options, watching)
     for step in steps:
         step.check(request)
     state = _built(model, request)
@@ -99,12 +100,16 @@ def _steps(options: ExportOptions) -> list[Step]:
     return [*(step for step, wanted in own if wanted), *others]
 
 
-def _request(checkpoint: Checkpoint, options: ExportOptions, watching: Watching) -> Request:
-    """What was asked for, for the checkpoint's own window; refuses options and folders that do not fit the model."""
+def _checked(checkpoint: Checkpoint, options: ExportOptions, watching: Watching) -> Contract:
+    """The contract of the checkpoint with the codes; refuses options that contradict each other or the model."""
     for note in check_options(options):
         watching.note(note)
     check_model(options, checkpoint.contract)
-    contract = with_codes(checkpoint.contract, options.codes)
+    return with_codes(checkpoint.contract, options.codes)
+
+
+def _request(checkpoint: Checkpoint, contract: Contract, options: ExportOptions, watching: Watching) -> Request:
+    """What was asked for; refuses folders that do not fit the model."""
 
     def images_of(folder: Path | None, option: str) -> Sequence[Picture]:
         if folder is None:

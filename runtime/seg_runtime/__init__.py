@@ -42,15 +42,16 @@ __all__ = [
     "Tuning",
 ]
 
-__getattr__ = import_when_asked(
-    __name__,
-    {
-        "model": ("ClassInfo", "Contract", "Intensity"),
-        "pipeline": ("Array", "Float", "Infer"),
-        "segmenter": ("Segmentation", "Segmenter"),
-        "engine": ("RunOptions", "Session", "Tuning"),
-    },
-)
+if not TYPE_CHECKING:  # else a type checker would believe that every name is there
+    __getattr__ = import_when_asked(
+        __name__,
+        {
+            "model": ("ClassInfo", "Contract", "Intensity"),
+            "pipeline": ("Array", "Float", "Infer"),
+            "segmenter": ("Segmentation", "Segmenter"),
+            "engine": ("RunOptions", "Session", "Tuning"),
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,7 @@ from PIL import Image
 from .answers import answer_of
 from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
-from .model import MAX_PIXELS, Contract, HostReadyFile, ModelFile
+from .model import MAX_PIXELS, Contract, ModelFile
 from .pipeline import VIEWS, Array, Float, averaged, check_turnable, fitted, segment, slice_by_slice
 from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
@@ -340,7 +340,7 @@ def _answered(
     contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
         _check_probabilities(contract)
-    if not isinstance(contract.file, HostReadyFile):
+    if not contract.file.whole_images:
         infer = averaged(session.run, contract) if tta else session.run
         return segment(image, contract, infer, answer, timings, progress, probabilities)
     if image.dtype != contract.file.dtype:

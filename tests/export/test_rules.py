@@ -1,12 +1,10 @@
 """Which options of seg-export fit together and which models: errors for contradictions, notes for what does nothing."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from seg_export.cli.export import main
 from seg_export.options import ExportOptions
 from seg_export.rules import MODEL_RULES, RULES, check_model, check_options
 from seg_runtime.model import Contract, OutputInfo
@@ -116,8 +114,3 @@ def test_every_rule_is_about_an_option_of_the_command():
 def test_the_documentation_has_the_tables(rules: Sequence[Rule[Any]]) -> None:
     page = (ROOT / "docs" / "options.md").read_text() + "\n"
     assert f"\n\n{described(rules)}\n\n" in page, described(rules)  # whole tables
-
-
-def test_the_options_of_the_command_are_those_of_the_object() -> None:
-    parameters = {p.name for p in main.params} - {"model", "target", "report", "version", "help"}
-    assert {f.name for f in fields(ExportOptions)} == parameters

@@ -6,6 +6,7 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
+from seg_runtime.batch import BatchOptions, find_tasks, run_tasks
 from seg_runtime.formats.nifti import read_volume
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.model.input import Intensity
@@ -192,6 +194,26 @@ def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tm
     beside = seg_run("--model", solid.path, "--out", scans, scans)
     assert "3 segmented" in beside.stdout
     assert "3 finished before" in seg_run("--model", solid.path, "--out", scans, scans).stdout  # masks are no inputs
+
+
+def test_the_results_of_a_volume_are_written_before_the_next_one_is_segmented(
+    tmp_path: Path, solid: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        put_nifti(tmp_path / f"{name}.nii.gz", nifti(volume(), "RAS"))
+    written: list[list[str]] = []
+    with Segmenter(solid.path, provider="cpu") as segmenter:
+        segment_page = segmenter.segment_page
+
+        def seen(*words: Any, **more: Any) -> Any:
+            written.append(sorted(path.name for path in (tmp_path / "out").glob("*_mask.nii.gz")))
+            return segment_page(*words, **more)
+
+        monkeypatch.setattr(segmenter, "segment_page", seen)
+        tasks, failed = find_tasks([tmp_path], tmp_path / "out", False, segmenter.contract, BatchOptions(jobs=3))
+        assert [result for _, result in run_tasks(segmenter, tasks, BatchOptions(jobs=3))] == ["done"] * 3
+    assert failed == []
+    assert written == [[], ["a_mask.nii.gz"], ["a_mask.nii.gz", "b_mask.nii.gz"]]
 
 
 def test_the_pages_of_a_tiff_are_one_volume_for_a_model_of_volumes(tmp_path: Path, solid: Made) -> None:

@@ -56,8 +56,8 @@ def in_a_process(
 ) -> subprocess.CompletedProcess[str]:
     """An installed command in a process of its own, without our $SEG_MODEL; imports look into `path` first."""
     command = [Path(sys.executable).with_name(name), *map(str, words)]
-    outer = {k: v for k, v in os.environ.items() if k not in ("SEG_MODEL", "PYTHONPATH")}
-    paths = [path] if isinstance(path, Path) else path
+    outer = {k: v for k, v in os.environ.items() if k != "SEG_MODEL"}
+    paths = [*([path] if isinstance(path, Path) else path), *filter(None, [outer.pop("PYTHONPATH", "")])]
     extra = {"PYTHONPATH": os.pathsep.join(map(str, paths))} if paths else {}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**outer, **extra, **env})
     assert "Traceback" not in ended.stdout + ended.stderr

@@ -55,8 +55,6 @@ def main(model: Path, target: Path, report: Path | None, **options: Any) -> None
 
     exported = export(checkpoint, chosen, Watching(progress_bars(), show, note))
     write(exported, target)
-    if figures := exported.contract.parity.get("host_ready"):
-        click.echo("host-ready: {differing} of {pixels} px differ on {images} images".format(**figures))
     sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
     click.echo(f"wrote {target} ({sizes})")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..formats import Answered, Output, Source, Write, prepare_pages
-from ..model import GROUP, Contract
+from ..model import ANSWER_GROUP, Contract
 from ..support import Registry, import_when_asked
 from .answer import Answer as Answer
 from .labels import Labels as Labels
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from .overlay import visible as visible
     from .valuemap import grey as grey
 
-__getattr__ = import_when_asked(
-    __name__, {"overlay": ("blend", "first_channel", "fullest_slice", "visible"), "valuemap": ("grey",)}
-)
+if not TYPE_CHECKING:  # else a type checker would believe that every name is there
+    __getattr__ = import_when_asked(
+        __name__, {"overlay": ("blend", "first_channel", "fullest_slice", "visible"), "valuemap": ("grey",)}
+    )
 
-ANSWERS: Registry[type[Answer]] = Registry(GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)})
+ANSWERS: Registry[type[Answer]] = Registry(ANSWER_GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)})
 
 
 def answer_of(contract: Contract) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..answers import OVERLAY, answer_of
@@ -21,7 +21,7 @@ class BatchOptions:
     Attributes:
         overlay: write the answers for the eye, too.
         probabilities: form of the probabilities, `npy`, `tiff` or `map`; empty for none.
-        dicom_seg: form of the answer to DICOM images: `binary` or `labelmap`.
+        dicom_seg: form of the answer to DICOM images, `binary` or `labelmap`; empty for the first.
         overwrite: replace results.
         jobs: threads that decode and encode.
         max_pixels: refuse a file with more px.
@@ -29,7 +29,7 @@ class BatchOptions:
 
     overlay: bool = False
     probabilities: str = ""
-    dicom_seg: str = "binary"
+    dicom_seg: str = ""
     overwrite: bool = False
     jobs: int = 2
     max_pixels: int = MAX_PIXELS
@@ -147,8 +147,10 @@ def _by_case(
     cases, failed = group(list(alone), channel_files)
     failed = [odd for odd in failed if odd[0] in named or not _goes_with(odd[0], cases, channel_files)]
     grouped = [
-        Source(files[0], alone[files[0]].stem.with_name(case.name), files, alone[files[0]].format,
-               tuple(channel_files) if len(files) > 1 else ())
+        replace(
+            alone[files[0]], stem=alone[files[0]].stem.with_name(case.name), files=files,
+            channel_files=tuple(channel_files) if len(files) > 1 else (),
+        )
         for case, files in cases.items()
     ]  # fmt: skip
     return [source for source in sources if not source.joinable] + grouped, failed
@@ -166,10 +168,13 @@ def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[Channe
 def _open_file(given: Path, contract: Contract, results: EarlierResults) -> tuple[list[Source], Failures]:
     if given in results:
         return [], []
+    if not os.path.lexists(given):
+        known = " or ".join(f.title for f in FORMATS.of_model(contract))
+        raise ImageError(f"{given} does not exist", known, "check the path")
     head = head_of(given)
     found = FORMATS.of(head, given)
-    if head:  # what is missing or empty is told when it is read
-        FORMATS.check(found, str(given), contract)
+    if head:  # what is empty or cannot be read is told when it is read
+        FORMATS.check(found, head, str(given), contract)
     return found.sources([given], None)
 
 
@@ -193,7 +198,10 @@ def _open_folder(
         more, odd = found.sources(paths, folder)
         sources += more
         failed += odd
-    sources.sort(key=lambda source: places[source.files[0]])  # formats may take turns in a folder
+    last = len(places)
+    sources.sort(
+        key=lambda source: min(places.get(file, last) for file in source.files)
+    )  # formats may take turns in a folder
     if not failed and (not seen or (files and not sources)):
         hint = "" if recursive else " or pass --recursive"
         known = ", ".join(suffix for f in formats for suffix in f.suffixes)
@@ -204,7 +212,7 @@ def _open_folder(
 def _format_in_folder(path: Path, formats: Sequence[Format]) -> Format | None:
     """The format of a file that lies in a folder, by its content where it has the name of an image; None for others."""
     head = head_of(path) if any(f.by_content for f in formats) else b""
-    if not any(f.named(path) or (f.by_content and f.recognises(head)) for f in formats):
+    if not any(f.named(path) or (f.by_content and FORMATS.recognised(f, head)) for f in formats):
         return None
     found = FORMATS.of(head or head_of(path), path)
     return found if found in formats else None

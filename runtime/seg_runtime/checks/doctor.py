@@ -19,7 +19,7 @@ from ..engine import (
     cpu_quota,
     nvidia_report,
     runtime_module,
-    versions,
+    runtime_versions,
     wheels,
 )
 from ..formats import FORMATS
@@ -46,7 +46,7 @@ def examine(provider: str) -> dict[str, Any]:
     return {
         "works": any(p.loads for p in tried if p.name == needed.name),
         "asked": provider,
-        "versions": {**versions(str(ort.__version__) if ort else "missing"), "system": platform.platform()},
+        "versions": {**runtime_versions(str(ort.__version__) if ort else "missing"), "system": platform.platform()},
         "wheels": wheels(),
         "built_in": list(ort.get_available_providers()) if ort else [],
         "providers": [vars(p) for p in tried],

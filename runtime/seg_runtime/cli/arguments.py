@@ -61,7 +61,9 @@ class Arguments(Options):
         None, "Also write the probability of each class, float32; map is that of a site in a structure.",
         click.Choice(["npy", "tiff", "map"]),
     )  # fmt: skip
-    dicom_seg: str = option("binary", "Form of the answer to DICOM images.", click.Choice(["binary", "labelmap"]))
+    dicom_seg: str | None = option(
+        None, "Form of the answer to DICOM images. [default: binary]", click.Choice(["binary", "labelmap"])
+    )
     overwrite: bool = option(False, "Segment again what has results already; replace a tuned file.")
     jobs: int = option(2, "Threads that decode and encode beside the inference.", click.IntRange(1, 64))
     threads: int | None = option(

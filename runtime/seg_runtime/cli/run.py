@@ -72,7 +72,7 @@ def _segment(arguments: Arguments) -> None:
     from ..batch import BatchOptions, find_tasks  # numpy and Pillow are imported while the model is read
 
     options = BatchOptions(
-        overlay=arguments.overlay, probabilities=arguments.probabilities or "", dicom_seg=arguments.dicom_seg,
+        overlay=arguments.overlay, probabilities=arguments.probabilities or "", dicom_seg=arguments.dicom_seg or "",
         overwrite=arguments.overwrite, jobs=arguments.jobs, max_pixels=arguments.max_pixels,
     )  # fmt: skip
     with _opened(reading, arguments) as segmenter:

@@ -9,7 +9,7 @@ from .hardware import cpu_name as cpu_name
 from .hardware import cpu_quota as cpu_quota
 from .installation import quiet as quiet
 from .installation import runtime_module as runtime_module
-from .installation import versions as versions
+from .installation import runtime_versions as runtime_versions
 from .installation import wheels as wheels
 from .opening import check_wheels as check_wheels
 from .opening import open_graph as open_graph
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .nvidia import nvidia_report as nvidia_report
     from .session import Session as Session
 
-__getattr__ = import_when_asked(
-    __name__, {"ensemble": ("Ensemble", "Model"), "nvidia": ("nvidia_report",), "session": ("Session",)}
-)
+if not TYPE_CHECKING:  # else a type checker would believe that every name is there
+    __getattr__ = import_when_asked(
+        __name__, {"ensemble": ("Ensemble", "Model"), "nvidia": ("nvidia_report",), "session": ("Session",)}
+    )

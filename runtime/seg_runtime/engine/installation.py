@@ -43,7 +43,7 @@ def wheels() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def versions(onnxruntime: str) -> dict[str, str]:
+def runtime_versions(onnxruntime: str) -> dict[str, str]:
     """Versions of all that computes an answer, beside that of ONNX Runtime."""
     import numpy
     import PIL

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import PROBE_PACE, Content, Contract, HostReadyFile, ModelFile
+from ..model import PROBE_PACE, Content, Contract, ModelFile
 from ..pipeline import Array, Float
 from ..support import ModelError, ProviderError
 from .binding import FixedBuffers
-from .installation import runtime_module, versions
+from .installation import runtime_module, runtime_versions
 from .opening import check_wheels, open_on, placement
 from .options import RunOptions
 from .providers import Provider, candidates
@@ -131,7 +131,7 @@ class Session:
         return {
             "model": {"sha256": self.sha256, "form": file.kind, "precision": file.precision},
             "provider": {"asked": asked.provider, "used": self.provider.name, "fast_math": asked.fast_math},
-            "versions": versions(self.runtime_version),
+            "versions": runtime_versions(self.runtime_version),
         }
 
     def run(self, windows: Float) -> Float:
@@ -196,7 +196,7 @@ class Session:
     def warm_up(self) -> None:
         """Run zeros through it, so that the first image does not pay for allocations and kernel choice."""
         c, start = self.contract, time.perf_counter()
-        if isinstance(c.file, HostReadyFile):
+        if c.file.whole_images:
             self.run_image(np.zeros((1, 1, c.input.channels), c.file.dtype))
         else:
             self.run(np.zeros((c.file.batch, c.input.channels, *c.geometry.input_shape), np.float32))
@@ -219,7 +219,7 @@ class Session:
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     """Inputs and outputs of a file with this contract: ONNX type and shape, None for what differs from run to run."""
     floats, maps = "tensor(float)", c.answer.maps
-    if not isinstance(c.file, HostReadyFile):
+    if not c.file.whole_images:
         return {
             "image": (floats, [c.file.batch, c.input.channels, *c.geometry.input_shape]),
             "logits": (floats, [c.file.batch, maps, *c.geometry.output_shape]),

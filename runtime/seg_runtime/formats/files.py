@@ -57,8 +57,15 @@ class Formats(Registry[Format]):
             head: the file's content, or its first `HEAD` bytes.
             name: its path or name.
         """
-        found = next((f for f in self.all() if _recognised(f, head[:HEAD])), None)
+        found = next((f for f in self.all() if self.recognised(f, head)), None)
         return found or next((f for f in self.all() if f.named(name)), self.get("picture"))
+
+    def recognised(self, format: Format, head: bytes) -> bool:
+        """Whether a format recognises a content; one of another package that raises does not, and ends no work with other files."""
+        try:
+            return format.recognises(head[:HEAD])
+        except Exception:
+            return False
 
     def of_model(self, contract: Contract) -> list[Format]:
         """The formats that a model takes."""
@@ -68,15 +75,23 @@ class Formats(Registry[Format]):
         """Whether a file has the name of a picture, of one page or several; volumes and structures are none."""
         return any(f.named(name) for f in self.all() if f.axes == 2)
 
-    def check(self, found: Format, name: str, contract: Contract) -> None:
+    def check(self, found: Format, head: bytes, name: str, contract: Contract) -> None:
         """Refuse a file of a format that the model does not take.
 
+        Args:
+            found: the format, see `of`.
+            head: the file's content, or its first `HEAD` bytes.
+            name: its path or name, which errors quote.
+            contract: of the model.
+
         Raises:
-            ImageError: says which it takes.
+            ImageError: says which it takes; of a file of no known format also which package is broken.
         """
+        guessed = found is self.get("picture") and not (found.named(name) or self.recognised(found, head))
+        if guessed and (broken := self.broken()):
+            raise ImageError(f"{name} is of no known format, and {broken[0].came}", "", broken[0].fix)
         if not found.fits(contract):
             known = " or ".join(f.title for f in self.of_model(contract))
-            guessed = found is self.get("picture") and not found.named(name)
             came = f"{name} is {'of no known format' if guessed else found.title}"
             raise ImageError(came, f"{known} as the model was trained", "name another file or model")
 
@@ -99,15 +114,8 @@ class Formats(Registry[Format]):
             SegError: a package that reads it is not installed.
         """
         found = self.of(data, name)
-        self.check(found, name, contract)
+        self.check(found, data, name, contract)
         yield from found.read(data, name, ReadOptions.of(contract, max_pixels))
-
-
-def _recognised(format: Format, head: bytes) -> bool:
-    try:
-        return format.recognises(head)
-    except Exception:  # one of another package, which must not end the work with files that are none of its
-        return False
 
 
 FORMATS = Formats(

@@ -44,7 +44,7 @@ class Page:
 
     Attributes:
         array: `(*spatial, C)` uint8, uint16 or float32.
-        name: the file's path as it was given, which errors quote.
+        name: what errors call it, such as the path of its file; the record takes what stands behind the last slash.
         place: where it lies.
     """
 
@@ -156,7 +156,6 @@ class Format(ABC):
         axes: spatial axes of one page: 2 of a picture, 3 of a volume.
         by_content: whether files of folders belong to it whatever their suffix is.
         deferred: whether files are read only when their turn has come, since one may fill the memory.
-        one_at_a_time: whether the results of a file are written before the next one is read, for the same reason.
         private: whether a file may name a person, so that errors of libraries are not quoted.
     """
 
@@ -165,8 +164,12 @@ class Format(ABC):
     axes: ClassVar[int] = 2
     by_content: ClassVar[bool] = False
     deferred: ClassVar[bool] = False
-    one_at_a_time: ClassVar[bool] = False
     private: ClassVar[bool] = False
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the results of a file are written before the next one is segmented: those of a volume may fill the memory."""
+        return self.axes == 3
 
     @abstractmethod
     def recognises(self, head: bytes) -> bool:

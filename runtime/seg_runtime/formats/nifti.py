@@ -41,7 +41,6 @@ class Nifti(Format):
     suffixes = SUFFIXES
     axes = 3
     deferred = True
-    one_at_a_time = True
 
     def recognises(self, head: bytes) -> bool:
         """By the size of the header and its magic, packed or not (nifti1.h, nifti2.h)."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from ..support import ContractError, Registry, SegError
 from .nested import Variant, need
 
-GROUP = "seg_edge.answers"
+ANSWER_GROUP = "seg_edge.answers"
 """Entry points of answers of other packages; each is an `answers.Answer`, which names its spec."""
 MOST_OUTPUTS = 64
 
@@ -101,11 +101,14 @@ class AnswerSpec(Variant):
         """The spec of a kind, which another package may have."""
         if kind in _OWN:
             return _OWN[kind]
-        try:
-            found: type[Variant] = Registry[type](GROUP, "answer", {}).get(kind).Spec  # type: ignore[attr-defined]
-        except SegError as error:
+        offered = Registry[type](ANSWER_GROUP, "answer", {})
+        if kind not in offered:
             fix = "upgrade seg-edge, or install the package that offers it"
-            raise ContractError(f"contract with an answer of kind {kind!r}", ", ".join(_OWN), fix) from error
+            raise ContractError(f"contract with an answer of kind {kind!r}", ", ".join(_OWN), fix)
+        try:
+            found: type[Variant] = offered.get(kind).Spec  # type: ignore[attr-defined]
+        except SegError as error:
+            raise ContractError(error.came, error.wanted, error.fix) from error
         return found
 
 

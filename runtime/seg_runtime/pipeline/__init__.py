@@ -12,11 +12,12 @@ from .grid import mirror_index as mirror_index
 from .intensity import Array as Array
 from .intensity import Float as Float
 from .intensity import Normaliser as Normaliser
-from .intensity import count_labels as count_labels
 from .intensity import dtype_maximum as dtype_maximum
 from .intensity import mean_std as mean_std
-from .resample import PRECISION_BITS as PRECISION_BITS
-from .resample import SUPPORT as SUPPORT
+from .postprocess import activate as activate
+from .postprocess import count_labels as count_labels
+from .resample import BICUBIC_BITS as BICUBIC_BITS
+from .resample import BICUBIC_REACH as BICUBIC_REACH
 from .tta import UPRIGHT as UPRIGHT
 from .tta import VIEWS as VIEWS
 from .tta import averaged as averaged
@@ -24,7 +25,6 @@ from .tta import check_turnable as check_turnable
 from .windows import Infer as Infer
 from .windows import Progress as Progress
 from .windows import Timings as Timings
-from .windows import activate as activate
 from .windows import segment as segment
 from .windows import slice_by_slice as slice_by_slice
 from .windows import window_logits as window_logits

@@ -1,4 +1,4 @@
-"""What an image is made of: means and counts over its pixels, and grey values -> network input. Any number of spatial axes."""
+"""Grey values -> network input. numpy only, any number of spatial axes."""
 
 from __future__ import annotations
 
@@ -38,15 +38,6 @@ def mean_std(image: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         mean = np.asarray(sum(b.sum(axis=axes, dtype=np.float64) for b in blocks) / count)
         variance = np.asarray(sum(np.square(b - mean).sum(axis=axes) for b in blocks) / count)
     return mean / unit, np.sqrt(variance) / unit
-
-
-def count_labels(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Pixels per class of `(*spatial)` labels; in blocks, since numpy counts in 64-bit copies."""
-    rows = max(1, (1 << 20) // labels[0].size)
-    counts = np.zeros(classes, np.int64)
-    for start in range(0, len(labels), rows):
-        counts += np.bincount(labels[start : start + rows].ravel(), minlength=classes)
-    return counts
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 Weights = NDArray[np.float64]
 
-PRECISION_BITS = 22  # of the weights; Pillow's 32 less 8 for the grey value and 2 for overshoot
-SUPPORT = 2.0  # half width of the cubic kernel, in px
+BICUBIC_BITS = 22  # of the weights; Pillow's 32 less 8 for the grey value and 2 for overshoot
+BICUBIC_REACH = 2.0  # half width of the cubic kernel, in px
 
 
 def cubic(distance: Weights) -> Weights:
@@ -32,7 +32,7 @@ def weights(size: int, length: int) -> Weights:
     """
     scale = size / length
     stretch = max(scale, 1.0)
-    support = SUPPORT * stretch
+    support = BICUBIC_REACH * stretch
     centre = (np.arange(length, dtype=np.float64)[:, None] + 0.5) * scale
     place = np.arange(size, dtype=np.float64)
     first = np.floor(np.maximum(centre - support + 0.5, 0))
@@ -40,7 +40,7 @@ def weights(size: int, length: int) -> Weights:
     kernel = cubic(np.abs((place - centre + 0.5) * (1 / stretch)))
     kernel[(place < first) | (place >= end)] = 0
     total = kernel.cumsum(axis=1)[:, -1:]  # added from left to right, as Pillow does
-    fixed: Weights = np.trunc(kernel / total * 2**PRECISION_BITS + np.copysign(0.5, kernel))
+    fixed: Weights = np.trunc(kernel / total * 2**BICUBIC_BITS + np.copysign(0.5, kernel))
     return fixed
 
 
@@ -61,6 +61,6 @@ def resize(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
 
 
 def _rounded(sums: Weights, maximum: int) -> Weights:
-    half = 2 ** (PRECISION_BITS - 1)
-    grey: Weights = np.clip(np.floor((sums + half) * 2.0**-PRECISION_BITS), 0, maximum)
+    half = 2 ** (BICUBIC_BITS - 1)
+    grey: Weights = np.clip(np.floor((sums + half) * 2.0**-BICUBIC_BITS), 0, maximum)
     return grey

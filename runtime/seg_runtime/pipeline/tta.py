@@ -16,7 +16,8 @@ import numpy as np
 from ..model import Contract
 from ..support import ModelError, Rule, check
 from .intensity import Array, Float
-from .windows import Infer, activate
+from .postprocess import activate
+from .windows import Infer
 
 VIEWS = 8
 UPRIGHT = "upright"

@@ -19,6 +19,7 @@ from ..model import Contract
 from .geometry import frame, unframe
 from .grid import Grid
 from .intensity import Array, Float
+from .postprocess import activate
 
 Infer = Callable[[Float], Float]
 """Windows `(n, C, *input_shape)` -> logits `(n, K, *output_shape)`, both float32; `n` is at most the file's `batch`."""
@@ -68,21 +69,6 @@ def window_logits(image: Array, contract: Contract, infer: Infer) -> tuple[Grid,
     framed = frame(image, contract)
     grid = Grid.of(framed.shape[:-1], contract.geometry)
     return grid, (infer(window)[0] for window in grid.windows(framed, contract.input.intensity))
-
-
-def activate(logits: Float, activation: str) -> Float:
-    """Probabilities of logits `(K, *spatial)`, float32, 0..1.
-
-    Args:
-        logits: of a window or a whole image.
-        activation: `softmax` over the K maps, or `sigmoid` of each.
-    """
-    if activation == "softmax":
-        powers = np.exp(logits - logits.max(axis=0, keepdims=True))
-        result: Float = powers / powers.sum(axis=0, keepdims=True)
-        return result
-    half = np.tanh(logits / 2)  # the sigmoid, without overflow
-    return np.asarray((half + 1) / 2, np.float32)
 
 
 def segment(

@@ -37,6 +37,7 @@ class Registry(Generic[T]):
         """
         self.group, self.what, self.own = group, what, dict(own)
         self._loaded: dict[str, T] = {}
+        self._broken: dict[str, SegError] = {}
 
     @cached_property
     def _offered(self) -> dict[str, Any]:
@@ -66,6 +67,8 @@ class Registry(Generic[T]):
             return self.own[name]
         if name not in self._offered:
             raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix or "choose one of them")
+        if name in self._broken:
+            raise self._broken[name]
         if name not in self._loaded:
             try:
                 self._loaded[name] = self._offered[name].load()
@@ -73,7 +76,8 @@ class Registry(Generic[T]):
                 offered = self._offered[name].value
                 came = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
                 repair = fix or "install what it needs, or uninstall the package that offers it"
-                raise SegError(came, "", repair) from error
+                self._broken[name] = SegError(came, "", repair)
+                raise self._broken[name] from error
         return self._loaded[name]
 
     def all(self) -> Iterator[T]:

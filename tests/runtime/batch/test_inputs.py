@@ -57,11 +57,15 @@ def test_each_record_of_an_earlier_run_is_read_once(tmp_path: Path, monkeypatch:
     assert read["train.json"] == 1
 
 
-@pytest.mark.parametrize("name", ["nowhere.png", "nowhere", "nowhere.pdb"])
-@pytest.mark.parametrize("model", [PICTURES, STRUCTURES], ids=["pictures", "structures"])
-def test_a_missing_file_is_not_called_by_a_format(tmp_path: Path, name: str, model: Contract) -> None:
-    """It becomes a task, whose reading says that there is no such file."""
-    assert found(tmp_path / name, model=model) == (["nowhere"], [])
+@pytest.mark.parametrize("name", ["nowhere.png", "nowhere", "nowhere.pdb", "nowhere.dcm"])
+@pytest.mark.parametrize(("model", "wanted"), [(PICTURES, "a picture"), (STRUCTURES, "a structure of atoms")])
+def test_a_missing_file_is_told_with_what_the_model_takes(
+    tmp_path: Path, name: str, model: Contract, wanted: str
+) -> None:
+    stems, [error] = found(tmp_path / name, model=model)
+    assert stems == []
+    assert f"{name} does not exist; wanted " in error
+    assert wanted in error
 
 
 def test_a_file_of_no_known_format_is_called_so(tmp_path: Path) -> None:

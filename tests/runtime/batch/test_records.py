@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from seg_runtime.batch.records import stack_record
+from pathlib import Path
+
+import pytest
+from seg_runtime.batch.records import read_record, stack_record
+from seg_runtime.support import SegError
 
 
 def page(name: str, ms: float) -> dict[str, object]:
@@ -21,3 +25,10 @@ def test_pages_are_listed() -> None:
     record = stack_record([page("a.tif", 5), page("a.tif", 7)], {"decode": 1}, {})
     assert record["input"]["pages"] == 2
     assert [p["ms"]["inference"] for p in record["pages"]] == [5, 7]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"input": {}}', '{"outputs": {"mask": "../a"}}'])
+def test_a_file_of_that_name_that_is_no_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(SegError, match="is no record of seg-run"):
+        read_record(tmp_path / "a.json")

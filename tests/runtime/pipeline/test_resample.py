@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime.pipeline import Array
-from seg_runtime.pipeline.resample import PRECISION_BITS, resize, weights
+from seg_runtime.pipeline.resample import BICUBIC_BITS, resize, weights
 
 SIZES = [((5, 7), (5, 7)), ((100, 64), (388, 248)), ((700, 523), (388, 290)), ((1, 1), (388, 388)), ((300, 3), (17, 9))]
 
@@ -37,7 +37,7 @@ def test_random_sizes_equal_pillow() -> None:
 
 def test_16_bit_stays_within_a_grey_level_of_exact_arithmetic() -> None:
     image = np.random.default_rng(1).integers(0, 65536, (90, 120, 1), dtype=np.uint16)
-    across, down = (weights(n, m) / 2**PRECISION_BITS for n, m in ((120, 50), (90, 200)))
+    across, down = (weights(n, m) / 2**BICUBIC_BITS for n, m in ((120, 50), (90, 200)))
     exact = np.clip(down @ np.clip(image[..., 0] @ across.T, 0, 65535), 0, 65535)
     answer = resize(image, (200, 50))
     assert answer.dtype == np.uint16
@@ -46,5 +46,5 @@ def test_16_bit_stays_within_a_grey_level_of_exact_arithmetic() -> None:
 
 def test_weights_of_each_pixel_sum_to_one() -> None:
     for size, length in ((10, 25), (1000, 388), (7, 7)):
-        np.testing.assert_allclose(weights(size, length).sum(axis=1) / 2**PRECISION_BITS, 1, atol=1e-4)
-    np.testing.assert_array_equal(weights(7, 7), np.eye(7) * 2**PRECISION_BITS)
+        np.testing.assert_allclose(weights(size, length).sum(axis=1) / 2**BICUBIC_BITS, 1, atol=1e-4)
+    np.testing.assert_array_equal(weights(7, 7), np.eye(7) * 2**BICUBIC_BITS)

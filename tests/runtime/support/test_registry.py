@@ -40,3 +40,14 @@ def test_a_package_that_cannot_be_loaded_is_named(numbers: Registry[int], name: 
 def test_a_broken_package_takes_nothing_from_the_others(numbers: Registry[int]) -> None:
     assert list(numbers.all()) == [1, 2]
     assert [str(error).split(" cannot")[0] for error in numbers.broken()] == ["the number 'bad'", "the number 'lost'"]
+
+
+def test_a_broken_module_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = f"open({str(tmp_path / 'log')!r}, 'a').write('x')\n1 / 0"
+    install(tmp_path, "numbers", points=f"[{GROUP}]\nbad = noisy_numbers:TWO\n", noisy_numbers=code)
+    monkeypatch.syspath_prepend(tmp_path)
+    numbers = Registry(GROUP, "number", {"one": 1})
+    for _ in range(3):
+        assert list(numbers.all()) == [1]
+        assert len(numbers.broken()) == 1
+    assert (tmp_path / "log").read_text() == "x"

@@ -168,9 +168,6 @@ def test_a_list_that_names_nothing_is_refused(tmp_path: Path) -> None:
     assert "names nothing" in error_of(seg_train(data, "-o", model, *SMALL, "--steps", 2, "--val-list", names))
     ok(seg_train(data, "-o", model, *SMALL, "--steps", 2))
     assert "names nothing" in error_of(seg_train(data, "--evaluate", model, "--val-list", names))
-    told = seg_train(data, "--evaluate", model, "--attention", tmp_path / "maps")
-    assert "--attention for the network unet" in told.stderr
-    assert "Dice" not in told.stdout  # before an image is scored
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

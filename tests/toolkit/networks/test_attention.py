@@ -13,12 +13,13 @@ from seg_toolkit.evaluation.attention import attention_maps
 from seg_toolkit.evaluation.heatmap import RAMP, heat_map
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
+from seg_toolkit.training.objectives.labels import LabelObjective
 from torch import Tensor
 from torch.nn import functional as F
 
 from tests.support.commands import ok, seg_train
 from tests.support.contracts import contract_of
-from tests.support.folders import write_pairs
+from tests.support.folders import SMALL, write_pairs
 from tests.support.tiles import CROPS, EXACT, seam, stitched
 
 
@@ -134,6 +135,17 @@ def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
         assert picture.size == (320, 340)  # 40 px, seven times as large, and the bar
     assert "--attention needs --evaluate" in seg_train(*words, "--attention", folder).stderr
     ok(seg_train(*words, "--overwrite"))
+    told = seg_train("--evaluate", out, data, "--attention", tmp_path / "none")
+    assert told.exit_code == 1
+    assert "--attention for the network unet; wanted the network attention" in told.stderr
+
+
+def test_a_network_without_gates_is_refused_before_an_image_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    ok(seg_train(data, "-o", out, *SMALL, "--steps", "1"))
+    monkeypatch.setattr(LabelObjective, "score", lambda *args, **more: pytest.fail("an image was scored"))
     told = seg_train("--evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1
     assert "--attention for the network unet; wanted the network attention" in told.stderr

@@ -27,10 +27,8 @@ def write_attention(
 ) -> int:  # fmt: skip
     """Write the heat maps of cases as CASE_gate1.png and so on; returns how many. Of a volume they show the fullest slice.
 
-    Raises:
-        SegError: a network without gates.
+    The network must have attention, see `Network.has_attention`.
     """
-    model.check_attention()
     written = 0
     for case in cases:
         image = fitted(case.image(), contract, case.name)
@@ -53,8 +51,8 @@ def attention_maps(model: Network, image: NDArray[Any], contract: Contract, devi
     Returns:
         `(gates, H, W)` float32, 0..1, the coarsest gate first.
 
-    Raises:
-        SegError: a network without gates.
+    Args:
+        model: one that `has_attention`.
     """
 
     @torch.inference_mode()

@@ -47,6 +47,7 @@ class AttentionUNet(UNet):
     """
 
     kind = "attention"
+    has_attention = True
     options = ("width", "depth", "dropout", "padding", "norm", "margin")
 
     def __init__(
@@ -58,9 +59,6 @@ class AttentionUNet(UNet):
         del self.arguments["skip"]
         self.gates = nn.ModuleList(_Gate(width << level, width << level + 1) for level in reversed(range(depth)))
         self.gates.apply(he_normal)
-
-    def check_attention(self) -> None:
-        """It says where it looks."""
 
     def attention(self, x: Tensor) -> Tensor:
         """Alpha of each gate for the output window: `(N, depth, *output_shape)` float, 0..1, the coarsest gate first.

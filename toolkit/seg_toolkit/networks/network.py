@@ -14,6 +14,7 @@ class Network(nn.Module):
 
     Attributes:
         kind: its name for `--network` and in checkpoints.
+        has_attention: whether it says where it looks, see `attention`.
         options: its arguments besides `in_channels` and `classes` that options of `seg-train` give, by their names.
         axes: spatial axes, 2 or 3.
         default_input: the window that it is trained with unless `--input-size` says otherwise.
@@ -22,6 +23,7 @@ class Network(nn.Module):
     """
 
     kind: ClassVar[str]
+    has_attention: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 2
     default_input: tuple[int, ...] = (572, 572)
@@ -92,17 +94,8 @@ class Network(nn.Module):
         return [self(x)]
 
     def attention(self, x: Tensor) -> Tensor:
-        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first; see `check_attention`."""
+        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first; only of one that `has_attention`."""
         raise NotImplementedError
-
-    def check_attention(self) -> None:
-        """Refuse to ask where the network looks.
-
-        Raises:
-            SegError: this kind of network does not say.
-        """
-        fix = "leave --attention out, or train with --network attention"
-        raise SegError(f"--attention for the network {self.kind}", "the network attention", fix)
 
     def _output_side(self, side: int) -> int:
         out = self.output_side(side)

@@ -57,9 +57,11 @@ def load_recipe(name: str) -> _Recipe:
     try:
         content = _parsed(file.read_text("utf-8"))
         title = str(content.pop("title"))
-        options = {key.replace("-", "_"): value for table in content.values() for key, value in table.items()}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        came = f"recipe {name} cannot be read ({type(error).__name__}: {error})"
+        tables = [dict(table) for table in content.values()]
+        options = {key.replace("-", "_"): value for table in tables for key, value in table.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = "it has no title" if isinstance(error, KeyError) else error
+        came = f"recipe {name} cannot be read ({reason})"
         raise SegError(came, "a TOML file with a title, and options in tables", "correct the file") from error
     if odd := sorted(options.keys() - {f.name for f in TrainOptions.options().values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")

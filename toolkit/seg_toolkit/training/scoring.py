@@ -51,8 +51,9 @@ def evaluate(data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Sco
     objective = kind(contract, _classes(checkpoint, options.classes), settings)
     device = pick_device(options.device)
     network = checkpoint.build().to(device)
-    if options.attention:
-        network.check_attention()
+    if options.attention and not network.has_attention:
+        fix = "leave --attention out, or train with --network attention"
+        raise SegError(f"--attention for the network {network.kind}", "the network attention", fix)
     infer = torch_infer(network, device)
     if options.tta:
         infer = averaged(infer, contract)

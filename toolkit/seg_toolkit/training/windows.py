@@ -170,7 +170,7 @@ class WindowStream(Dataset["Item | SegError"]):
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
-        if not rare or not np.issubdtype(case.truth.dtype, np.integer):  # values have no classes to be laid on
+        if not rare or not self.objective.placed_by_class:
             return anywhere
         known = np.where(case.weights > 0, case.truth, _UNKNOWN) if (case.weights == 0).any() else case.truth
         present = np.flatnonzero(np.bincount(known.ravel(), minlength=_UNKNOWN + 1)[:_UNKNOWN])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from seg_runtime.pipeline import PRECISION_BITS, SUPPORT
+from seg_runtime.pipeline import BICUBIC_BITS, BICUBIC_REACH
 
 from .builder import DOUBLE, INT64, ONNX_TYPES, Builder
 
@@ -25,7 +25,7 @@ class _Kernel:
 def _kernel(b: Builder, size: str, length: str) -> _Kernel:
     scale = b("Div", b.cast(size, DOUBLE), b.cast(length, DOUBLE))
     stretch = b("Max", scale, b.double(1))
-    support, half = b("Mul", b.double(SUPPORT), stretch), b.double(0.5)
+    support, half = b("Mul", b.double(BICUBIC_REACH), stretch), b.double(0.5)
     centre = b("Mul", b("Add", b.column(b.cast(b.count(length), DOUBLE)), half), scale)
     first = b("Floor", b("Max", b("Add", b("Sub", centre, support), half), b.double(0)))
     end = b("Min", b("Floor", b("Add", b("Add", centre, support), half)), b.cast(size, DOUBLE))
@@ -49,7 +49,7 @@ def _weights(body: Builder, kernel: _Kernel, rows: str, start: str, stop: str) -
     sums = body("CumSum", values, body.integer(0))  # from the first to the last, as Pillow adds
     count = body("Sub", stop, start)
     total = body.slice(sums, body("Sub", count, body.integer(1)), count, 0)
-    scaled = body("Mul", body("Div", values, total), body.double(2**PRECISION_BITS))
+    scaled = body("Mul", body("Div", values, total), body.double(2**BICUBIC_BITS))
     away = body("Where", body("Less", values, body.double(0)), body.double(-0.5), half)
     return body.cast(body.cast(body("Add", scaled, away), INT64), DOUBLE)  # a cast to integers cuts off the fraction
 
@@ -67,7 +67,7 @@ def _cubic(b: Builder, d: str) -> str:
 
 def _rounded(b: Builder, sums: str, maximum: float) -> str:
     """`resample._rounded`."""
-    floor = b("Floor", b("Mul", b("Add", sums, b.double(2 ** (PRECISION_BITS - 1))), b.double(2.0**-PRECISION_BITS)))
+    floor = b("Floor", b("Mul", b("Add", sums, b.double(2 ** (BICUBIC_BITS - 1))), b.double(2.0**-BICUBIC_BITS)))
     return b("Min", b("Max", floor, b.double(0)), b.double(maximum))
 
 

@@ -46,9 +46,10 @@ class HostReady(Step):
             pixels += labels.size
             state.progress("comparing host-ready labels", done, len(images))
         state.note(parity={"host_ready": {"images": len(images), "pixels": pixels, "differing": differing}})
+        figures = f"host-ready: {differing} of {pixels} px differ on {len(images)} images"
+        state.request.watching.report(figures, state.contract)
         if differing:
             came = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
-            state.request.watching.report(came, state.contract)
             raise ParityError(came, "none", "nothing was written; report this model")
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
 

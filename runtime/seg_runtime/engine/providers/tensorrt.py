@@ -19,7 +19,7 @@ class TensorRT(Cuda):
 
     @classmethod
     def expected(cls) -> bool:
-        """Never: a wheel lists it wherever it lists CUDA, which is enough for a card."""
+        """Never: wheels list it wherever they list CUDA, and CUDA alone is enough to use a card."""
         return False
 
     def forbid_tf32(self) -> None:

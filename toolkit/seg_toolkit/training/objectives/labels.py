@@ -47,6 +47,7 @@ class LabelObjective(Objective):
 
     Spec = LabelSpec
     truth = LABELS
+    placed_by_class = True
     options = ("classes", "codes", "class_weights", "border_weight", "balance", "dice_weight", "empty_dice", "metrics")
     key = "dice"
     title = "Dice"

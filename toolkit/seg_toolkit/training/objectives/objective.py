@@ -84,6 +84,7 @@ class Objective(ABC):
         truth: kind of truth that it learns from, see `DataSet.truth`.
         options: fields of `TrainOptions` that it takes, of those that only some objectives take.
         importable: whether weights alone say what the network's maps mean.
+        placed_by_class: whether windows can be placed on a class: the truth is class indices `(*spatial)`.
         on_pixels: windows lie on the image's pixels where nothing but flips moves them, so that nothing is interpolated.
         key: of the score that chooses the best checkpoint, higher being better, in logs.
         title: its name for people.
@@ -93,6 +94,7 @@ class Objective(ABC):
     truth: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()
     importable: ClassVar[bool] = True
+    placed_by_class: ClassVar[bool] = False
     on_pixels: ClassVar[bool] = False
     key: ClassVar[str]
     title: ClassVar[str]
