@@ -23,7 +23,7 @@ from seg_export.pipeline import export
 from seg_runtime.engine import RunOptions, Session
 from seg_runtime.segmenter import Infer
 from seg_toolkit.checkpoints import load
-from seg_toolkit.cli import main as seg_train
+from seg_toolkit.cli.train import main as seg_train
 from seg_toolkit.data import Case
 from seg_toolkit.data.readers import PAIRS, read_data_set
 from seg_toolkit.networks import torch_infer

@@ -29,7 +29,7 @@ from .measure import machine, save_json, table
 GOAL_GB = 2.0
 CHILD = """
 import sys
-from seg_runtime.cli import main
+from seg_runtime.cli.run import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:

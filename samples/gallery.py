@@ -23,7 +23,7 @@ from seg_runtime import Segmenter
 from seg_runtime.formats import Page
 from seg_runtime.support import write_atomic
 from seg_toolkit.checkpoints import load
-from seg_toolkit.cli import main as seg_train
+from seg_toolkit.cli.train import main as seg_train
 from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.evaluation import Measure, measure, over_images
 from seg_toolkit.options import Settings

@@ -105,11 +105,11 @@ def test_images_of_the_format_are_answered_on_the_provider(
 
 def test_the_self_test_and_the_doctor_know_the_provider(installed: Path, model: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    tested = run("seg-run", "--self-test", "--model", model, "--provider", "counted", toys=installed, log=log)
+    tested = run("seg-edge", "self-test", "--model", model, "--provider", "counted", toys=installed, log=log)
     report = json.loads(tested.stdout)
     assert report["self_test"]["passed"]
     assert report["provider"]["used"] == "counted"
-    examined = json.loads(run("seg-run", "--doctor", "--provider", "counted", toys=installed, log=log).stdout)
+    examined = json.loads(run("seg-edge", "doctor", "--provider", "counted", toys=installed, log=log).stdout)
     assert examined["works"]
 
 

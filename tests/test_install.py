@@ -87,7 +87,7 @@ def test_runtime_alone(version, wheel, work, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == ["picture.json", "picture_mask.png", "picture_overlay.png"]
     assert Image.open(out / "picture_mask.png").size == (500, 300)
     # installed with it, but their extras are not
-    for words in (["seg-train", "x"], ["seg-export", "x", "y.onnx"], ["seg-run", "--tune", "model.onnx"]):
+    for words in (["seg-train", "x"], ["seg-export", "x", "y.onnx"], ["seg-edge", "tune", "model.onnx"]):
         done = run(folder, work, *words)
         assert done.returncode == 1
         assert "pip install 'seg-edge[" in done.stderr
@@ -116,7 +116,7 @@ def test_tuning_without_torch(wheel, work, tmp_path):
     installed = run(folder, work, "python", "-m", "pip", "list", "--format=freeze").stdout.lower()
     assert not re.search(r"^(torch|scipy)==", installed, re.MULTILINE)
     target = tmp_path / "tuned.onnx"
-    done = run(folder, work, "seg-run", "--tune", "model.onnx", "--out", str(target))
+    done = run(folder, work, "seg-edge", "tune", "model.onnx", "--out", str(target))
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert target.exists() == bool(report["forms"])
@@ -125,7 +125,7 @@ def test_tuning_without_torch(wheel, work, tmp_path):
     done = run(folder, work, "python", "-c", TUNE, str(given))
     assert done.returncode == 0, done.stderr
     for made in (path for path in (given, target) if path.exists()):
-        done = run(folder, work, "seg-run", "--self-test", "--model", str(made), "--provider", "cpu")
+        done = run(folder, work, "seg-edge", "self-test", "--model", str(made), "--provider", "cpu")
         assert done.returncode == 0, done.stderr
         with Segmenter(made, provider="cpu") as ours, Segmenter(work / "model.onnx", provider="cpu") as theirs:
             pictures = [s(work / "picture.png").labels for s in (ours, theirs)]
@@ -138,7 +138,7 @@ def test_no_onnx_runtime_names_the_extra(wheel, work, tmp_path):
     assert done.returncode == 3
     assert "seg-edge[cpu]" in done.stderr
     assert "Traceback" not in done.stderr
-    done = run(folder, work, "seg-run", "--doctor")
+    done = run(folder, work, "seg-edge", "doctor")
     assert done.returncode == 3
     assert "seg-edge[cpu]" in json.loads(done.stdout)["findings"][0]["fix"]
 
@@ -156,7 +156,7 @@ def test_cuda_without_its_libraries_is_refused_and_named(wheel, work, tmp_path):
     assert re.search(r"error: CUDA cannot be used: .*(lib\w+\.so|\.dll|driver)", done.stderr)
     assert done.stderr.count("\n") == 1  # without ONNX Runtime's own lines
     assert not (tmp_path / "out").exists()
-    done = run(folder, work, "seg-run", "--provider", "cuda", "--doctor")
+    done = run(folder, work, "seg-edge", "doctor", "--provider", "cuda")
     assert done.returncode == 3
     finding = json.loads(done.stdout)["findings"][0]
     assert re.search(r"lib\w+\.so|\.dll|driver", finding["problem"])
@@ -181,10 +181,10 @@ def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path, make_model):
     done = run(folder, work, "seg-run", "picture.png", "--provider", "cpu", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert '"onnxruntime": "1.18.1"' in (tmp_path / "out" / "picture.json").read_text()
-    done = run(folder, work, "seg-run", "--provider", "cpu", "--self-test")
+    done = run(folder, work, "seg-edge", "self-test", "--provider", "cpu")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["placement"] is None  # it cannot tell yet
-    done = run(folder, work, "seg-run", "--provider", "cpu", "--doctor")
+    done = run(folder, work, "seg-edge", "doctor", "--provider", "cpu")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["wheels"] == {"onnxruntime": "1.18.1"}
     for geometry in ("tile", "fit"):  # a host-ready file keeps ONNX Runtime's optimizer busier

@@ -12,7 +12,7 @@ from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.networks import torch_infer
 
 from samples.generators import pansharpening
-from tests.support.commands import ok, seg_export, seg_run, seg_train
+from tests.support.commands import ok, seg_edge, seg_export, seg_run, seg_train
 
 
 def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
@@ -21,7 +21,7 @@ def test_what_the_edge_writes_is_what_torch_answers(tmp_path):
     tiny = ["--width", 4, "--depth", 2, "--input-size", 76, "--workers", 0, "--steps", 6, "--device", "cpu"]
     ok(seg_train(data, "--recipe", "pansharpening", *tiny, "-o", model))
     ok(seg_export(model, file, "--images", data, "--golden", data))
-    ok(seg_run("--model", file, "--provider", "cpu", "--self-test"))
+    ok(seg_edge("self-test", "--model", file, "--provider", "cpu"))
     ok(seg_run("--model", file, "--provider", "cpu", "--out", out, "--overlay", data / "images"))
     assert len(list(out.glob("*_values.tif"))) == 3
     checkpoint = load(model)

@@ -11,7 +11,7 @@ from seg_runtime import Segmenter
 from seg_runtime.formats.structures import CHANNELS
 
 from samples.generators import binding_site
-from tests.support.commands import ok, seg_export, seg_run, seg_train
+from tests.support.commands import ok, seg_edge, seg_export, seg_run, seg_train
 
 
 def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
@@ -21,11 +21,11 @@ def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
     tiny = ("--width", 2, "--depth", 1, "--input-size", 28, "--steps", 6, "--lr", 0.02, "--workers", 0)
     told = ok(seg_train(data, "--recipe", "binding-site", *tiny, "-o", model)).output
     assert "channels: 6" in told
-    ok(seg_train(data, "--evaluate", model))
-    finer = seg_train(data, "--evaluate", model, "--reader", "structure:1")
+    ok(seg_edge("evaluate", model, data))
+    finer = seg_edge("evaluate", model, data, "--reader", "structure:1")
     assert "DATA is a structure on voxels of 1 Å; wanted a structure on voxels of 2 Å" in finer.stderr
     ok(seg_export(model, file, "--images", data, "--golden", data))
-    ok(seg_run("--model", file, "--self-test", "--provider", "cpu"))
+    ok(seg_edge("self-test", "--model", file, "--provider", "cpu"))
     path = tmp_path / "new" / "1m00.pdb"
     ok(seg_run("--model", file, "--provider", "cpu", "--out", out, "--probabilities", "map", path))
     with Segmenter(file, provider="cpu") as segmenter:

@@ -13,7 +13,7 @@ RUNTIME = ROOT / "runtime"
 MODULES = {".".join(path.relative_to(RUNTIME).with_suffix("").parts) for path in RUNTIME.rglob("*.py")}
 OPEN = {
     "seg_runtime.formats.structures", "seg_runtime.engine.providers",  # folders in folders, with surfaces of their own
-    "seg_runtime.cli.commandline", "seg_runtime.cli.options", "seg_runtime.cli.tools",  # what all commands share
+    "seg_runtime.cli.commandline", "seg_runtime.cli.options",  # what all commands share
 }  # fmt: skip
 
 

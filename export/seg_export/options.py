@@ -4,56 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 from seg_runtime.cli.options import PATH, Options, option
 from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
 
+_proof = partial(option, group="Proof")
+_form = partial(option, group="Form of the file")
+_speed = partial(option, group="Precision and speed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions(Options):
     """The options of `seg-export`, by their names there. `rules` says which of them fit together."""
 
-    images: Path | None = option(
+    images: Path | None = _proof(
         None, "Prove parity on these real images [default: generated ones]. DIR, here and below, is a data set in the layout that"
-        " the model was trained on, or else a folder of images, in itself or in its subfolder images.", PATH, metavar="DIR",
+        " the model was trained on, or a folder of images, or one with a subfolder named images.",
+        PATH, metavar="DIR", common=True,
     )  # fmt: skip
-    input_size: int | str | None = option(
-        None, "Side of the window, 16k + 60 at depth 4, or one for each axis [default: the checkpoint's].", metavar="PX"
+    golden: Path | None = _proof(
+        None, "Also keep crops of these real images in the file, for seg-edge self-test. Anyone who has the file can then see"
+        " these pixels. Generated images are always kept.", PATH, metavar="DIR", common=True,
+    )  # fmt: skip
+    optimize: bool = _speed(
+        False,
+        "Rewrite the graph into operators that ONNX Runtime computes faster on CPU. int8 files always are.",
+        common=True,
     )
-    codes: Path | None = option(None, "What each class is in DICOM's codes, by its name.", PATH, metavar="FILE.JSON")
-    golden: Path | None = option(
-        None, "Keep crops of real images in the file, too, for seg-run --self-test. Their pixels become part of the file: "
-        "whoever gets it can look at them. Made-up images are kept always.", PATH, metavar="DIR",
+    tune: bool = _speed(
+        False, "Like --optimize, with the forms that are fastest on this machine. It measures them for some minutes.",
+        common=True,
     )  # fmt: skip
-    host_ready: bool = option(
-        False, "Put the whole pipeline into the graph: image of any size in, labels out, for hosts in any language."
-    )
-    host_dtype: str | None = option(None, "Grey values of its image. [default: uint8]", click.Choice(HOST_DTYPES))
-    host_probabilities: bool = option(False, "Give it a second output, the probabilities (K, H, W).")
-    precision: str = option(
-        "fp32", "Compute in int8 (CPU) or fp16 (CUDA): written only if its masks agree with those of fp32 on real images.",
-        click.Choice(PRECISIONS),
+    precision: str = _speed(
+        "fp32", "Compute in int8 (CPU) or fp16 (CUDA). The file is written only if its masks agree with those of fp32 on real"
+        " images.", click.Choice(PRECISIONS), common=True,
     )  # fmt: skip
-    calibration: Path | None = option(
-        None, "Real images that int8 or fp16 is fitted to, and judged by where --images names no others; the masks of a data set"
-        " are used.", PATH, metavar="DIR",
+    calibration: Path | None = _speed(
+        None, "Real images that int8 or fp16 is fitted to. They also judge it, unless --images names others; if they are a data"
+        " set, its masks are used.", PATH, metavar="DIR", common=True,
     )  # fmt: skip
-    reduce_range: bool | None = option(
-        None, "Weights of int8 in 7 bits, for processors without VNNI or dot product. [default: as this processor needs]",
+    reduce_range: bool | None = _speed(
+        None, "Store int8 weights in 7 bits, for processors without VNNI or dot products [default: if this processor needs it].",
         flag="--reduce-range/--no-reduce-range", show_default=False,
     )  # fmt: skip
-    optimize: bool = option(
-        False, "Rewrite the graph into operators that ONNX Runtime computes faster on CPU; int8 always is."
+    host_ready: bool = _form(
+        False, "Put the whole pipeline into the graph, for programs in any language: it takes an image of any size and returns"
+        " labels.", common=True,
+    )  # fmt: skip
+    host_dtype: str | None = _form(
+        None, "dtype of the images that a host-ready file takes [default: uint8].", click.Choice(HOST_DTYPES)
     )
-    batch: int = option(
-        1, "Windows that the file takes in one call, always N, for providers that gain from it; images of fewer pay for N.",
+    host_probabilities: bool = _form(
+        False, "Give a host-ready file a second output, the probabilities of shape (K, H, W)."
+    )
+    input_size: int | str | None = _form(
+        None, "Side of the window, 16k + 60 at depth 4, or one side for each axis with commas [default: the checkpoint's].",
+        metavar="PX", common=True,
+    )  # fmt: skip
+    batch: int = _form(
+        1, "Windows that the file takes in one call. It always takes N, so small images cost as much as N windows.",
         click.IntRange(1), metavar="N",
     )  # fmt: skip
-    tune: bool = option(False, "Rewrite it by what is fastest on this very machine: a minute of measuring.")
+    codes: Path | None = option(
+        None, "JSON file with the DICOM codes of each class, by its name.", PATH, metavar="FILE.JSON"
+    )
     steps: tuple[str, ...] = option(
-        (), "A further step, which an installed package offers; its outcome is proven against the file before it.",
+        (), "A further step, offered by an installed package. The file after it is compared with the file before it.",
         flag="--step", multiple=True, metavar="NAME",
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ def test_the_command_line_loads_neither_torch_nor_onnx_nor_scipy(model_file: Pat
     Image.fromarray(noise_image(20, 20)).save(tmp_path / "a.png")
     code = (
         "import json, sys\n"
-        "from seg_runtime.cli import main\n"
+        "from seg_runtime.cli.run import main\n"
         "sys.stdout, out = sys.stderr, sys.stdout\n"
         "try:\n"
         "    main(['--model', sys.argv[1], '--out', sys.argv[2], '--overlay', sys.argv[2] + '/a.png'])\n"

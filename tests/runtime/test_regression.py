@@ -20,7 +20,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.model.golden import Golden
 from seg_runtime.pipeline import Float
 
-from tests.support.commands import ok, seg_run
+from tests.support.commands import ok, seg_edge, seg_run
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, pages
@@ -168,7 +168,7 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
 
 
 def test_the_self_test_knows_no_labels_and_sees_a_spoiled_weight(regression: Made) -> None:
-    done = ok(seg_run("--model", regression.path, "--self-test", "--provider", "cpu"))
+    done = ok(seg_edge("self-test", "--model", regression.path, "--provider", "cpu"))
     assert "flip" not in done.stderr
     report = json.loads(done.stdout)["self_test"]
     assert report["passed"]

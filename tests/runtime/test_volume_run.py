@@ -27,7 +27,7 @@ from seg_toolkit.networks import Network
 from seg_toolkit.networks.unet import UNet
 from seg_toolkit.networks.unet3d import UNet3D
 
-from tests.support.commands import ok, seg_export
+from tests.support.commands import ok, seg_edge, seg_export
 from tests.support.commands import seg_run_on_cpu as seg_run
 from tests.support.contracts import changed, channel_files, contract_of
 from tests.support.models import Made, made
@@ -271,7 +271,7 @@ def test_export_proves_itself_on_volumes_and_refuses_what_is_for_images(tmp_path
     words = [str(solid.checkpoint), str(tmp_path / "m.onnx"), "--images", str(scans), "--golden", str(scans)]
     done = ok(seg_export(*words, "--input-size", "22,28,30"))
     assert "windows compared" in done.output
-    tested = ok(seg_run("--model", tmp_path / "m.onnx", "--self-test"))
+    tested = ok(seg_edge("self-test", "--model", tmp_path / "m.onnx"))
     assert json.loads(tested.stdout)["self_test"]["samples"] == 4
     for option in (["--host-ready"], ["--optimize"], ["--tune"], ["--precision", "fp16", "--calibration", str(scans)]):
         refused = seg_export(*words, *option)

@@ -14,9 +14,9 @@ from typing import Any
 import click
 from click.testing import CliRunner, Result
 from seg_export.cli.export import main as _seg_export
-from seg_runtime.cli.arguments import Arguments
+from seg_runtime.cli.program import main as _seg_edge
 from seg_runtime.cli.run import main as _seg_run
-from seg_toolkit.cli import main as _seg_train
+from seg_toolkit.cli.train import main as _seg_train
 
 
 def call(command: click.Command, *words: object) -> Result:
@@ -26,18 +26,11 @@ def call(command: click.Command, *words: object) -> Result:
     return result
 
 
+seg_edge = partial(call, _seg_edge)
 seg_run = partial(call, _seg_run)
 seg_run_on_cpu = partial(call, _seg_run, "--provider", "cpu")
 seg_train = partial(call, _seg_train)
 seg_export = partial(call, _seg_export)
-
-
-def written(*words: str) -> Arguments:
-    """What seg-run makes of words, without running it."""
-    context = _seg_run.make_context("seg-run", list(words))
-    source = click.core.ParameterSource.COMMANDLINE
-    names = [p.opts[0] for p in _seg_run.params if context.get_parameter_source(p.name or "") is source]
-    return Arguments(**context.params, written=frozenset(names))
 
 
 def ok(result: Result) -> Result:

@@ -103,10 +103,10 @@ def test_a_package_of_somebody_else_trains_a_model(tmp_path: Path, installed: Pa
     assert made.returncode == 0, made.stderr
     assert "validation sure Dice" in made.stderr
     assert "note: --balance is ignored: the answer that this network learns does not take it" in made.stderr
-    again = in_a_process("seg-train", "--evaluate", out, tmp_path / "data", path=installed)
+    again = in_a_process("seg-edge", "evaluate", out, tmp_path / "data", path=installed)
     assert again.returncode == 0, again.stderr
     assert '"images": 3' in again.stdout
-    listed = in_a_process("seg-train", "--list-recipes", path=installed)
+    listed = in_a_process("seg-edge", "recipes", path=installed)
     assert "sure labels by a narrow network" in listed.stdout
 
 
@@ -115,7 +115,7 @@ def test_without_the_package_its_model_says_what_is_missing(tmp_path: Path, inst
     out = tmp_path / "m.pt"
     small = ["--workers", "0", "--device", "cpu", "-o", out]
     assert in_a_process("seg-train", tmp_path / "data", "--recipe", "toy", *small, path=installed).returncode == 0
-    alone = in_a_process("seg-train", "--evaluate", out, tmp_path / "data")
+    alone = in_a_process("seg-edge", "evaluate", out, tmp_path / "data")
     assert alone.returncode == 1
     assert "sure labels" in alone.stderr
     assert alone.stderr.count("\n") == 1

@@ -1,3 +1,1 @@
-"""The command line `seg-export`."""
-
-from .export import main as main
+"""The commands `seg-export` and `seg-edge tune`."""

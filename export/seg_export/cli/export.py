@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, progress_bars
-from seg_runtime.cli.options import PATH, options_of
+from seg_runtime.cli.commandline import Command, note, progress_bars, version_option
+from seg_runtime.cli.options import COMMON, PATH, GroupedOption, options_of
 from seg_runtime.model import Contract
 from seg_runtime.support import SegError, check_writable, require_extra, write_atomic
 
@@ -16,21 +16,32 @@ from ..options import ExportOptions, Watching
 from ..rules import check_options
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(
+    cls=Command,
+    short_help="Export a checkpoint to one proven ONNX file.",
+    examples=[
+        ("seg-export model.pt model.onnx", "Export a model, proven on generated images"),
+        ("seg-export model.pt model.onnx --images data/images", "Prove it on your own images"),
+        ("seg-export model.pt fast.onnx --optimize", "Make it faster on CPU"),
+    ],
+)
 @click.argument("model", type=PATH)
 @click.argument("target", type=PATH)
-@click.option("--report", type=PATH, metavar="FILE", help="Write the figures as JSON too, also when parity fails.")
+@click.option(
+    "--report", cls=GroupedOption, group=COMMON, type=PATH, metavar="FILE",
+    help="Also write the figures as JSON, even if parity fails.",
+)  # fmt: skip
 @options_of(ExportOptions)
-@click.version_option(package_name="seg-edge")
-def main(model: Path, target: Path, report: Path | None, **options: Any) -> None:
+@version_option()
+def main(model: Path, target: Path, report: Path | None, **values: Any) -> None:
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
 
     When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
     """
     if target.suffix.lower() != ".onnx":
         raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
-    chosen = ExportOptions(**options)
-    check_options(chosen)
+    options = ExportOptions(**values)
+    check_options(options)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
@@ -50,10 +61,7 @@ def main(model: Path, target: Path, report: Path | None, **options: Any) -> None
             text = json.dumps(_report(contract, model, target), indent=2)
             write_atomic(report, lambda file: file.write(text.encode()))
 
-    def note(text: str) -> None:
-        click.echo(f"note: {text}", err=True)
-
-    exported = export(checkpoint, chosen, Watching(progress_bars(), show, note))
+    exported = export(checkpoint, options, Watching(progress_bars(), show, note))
     write(exported, target)
     sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
     click.echo(f"wrote {target} ({sizes})")

@@ -1,3 +1,1 @@
-"""The command line `seg-run`."""
-
-from .run import main as main
+"""The commands that run a model, and `seg-edge`, which has all commands."""

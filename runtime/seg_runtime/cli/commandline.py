@@ -1,22 +1,26 @@
-"""What the three command lines share: whatever goes wrong is one line on stderr and an exit code, never a traceback."""
+"""What all commands share: help in groups with examples, and one line on stderr and an exit code for whatever goes wrong."""
 
 from __future__ import annotations
 
 import io
+import json
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ..support import SegError
+from ..support import VERSION, SegError
+from .options import GROUPS, GroupedOption
 
 INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for these signals
+_F = TypeVar("_F", bound=Callable[..., Any])
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
 
-class Command(click.Command):
-    """A click command that prints `error: …` for wrong options, for a SegError and for Ctrl-C."""
+class Program(click.Command):
+    """A click command that prints `error: …` for wrong options, for a SegError and for Ctrl-C, and no traceback."""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -45,6 +49,72 @@ class Command(click.Command):
         except (KeyboardInterrupt, click.Abort):
             _fail("interrupted", INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+class Command(Program):
+    """A command of seg-edge: its help lists examples, then the options in groups, the most used first."""
+
+    def __init__(
+        self, *words: Any, examples: Sequence[tuple[str, str]] = (), moved: Mapping[str, str] = {}, **more: Any
+    ) -> None:
+        """Make it.
+
+        Args:
+            words: of `click.Command`.
+            examples: command lines, each with what it does.
+            moved: options that have become commands of seg-edge, by the names of these.
+            more: of `click.Command`.
+        """
+        super().__init__(*words, **{"context_settings": SETTINGS, **more})
+        self.examples, self.moved = examples, moved
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but name the command that an option has become."""
+        for flag, command in self.moved.items():
+            if any(word.split("=")[0] == flag for word in args):
+                raise click.UsageError(f"{flag} is a command now: seg-edge {command}", ctx)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the groups of options."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line, text in self.examples:
+                    formatter.write_text(f"{text}:")
+                    formatter.write(f"{'':>{formatter.current_indent + 2}}{line}\n")
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in GROUPS}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record and isinstance(param, click.Option):
+                groups[param.group if isinstance(param, GroupedOption) else "Other"].append(record)
+        for title, records in groups.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def version_option() -> Callable[[_F], _F]:
+    """`--version`."""
+    return click.version_option(VERSION, prog_name="seg-edge")
+
+
+def written() -> frozenset[str]:
+    """Names of the options on the command line, such as `--overlay`."""
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    given = (p for p in context.command.params if context.get_parameter_source(p.name or "") is source)
+    return frozenset(max(p.opts, key=len) for p in given)
+
+
+def note(text: str) -> None:
+    """Tell a person on stderr what does not end the work."""
+    click.echo(f"note: {text}", err=True)
+
+
+def show(table: str, report: Any) -> None:
+    """A table for a person on stderr, and JSON for a machine on stdout."""
+    click.echo(table, err=True)
+    click.echo(json.dumps(report, indent=2))
 
 
 def progress_bars() -> Callable[[str, int, int], None]:

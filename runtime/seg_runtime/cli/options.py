@@ -10,22 +10,49 @@ from typing import Any, TypeVar
 import click
 
 PATH = click.Path(path_type=Path)
+COMMON = "Most used"
+"""Title of the options that help shows first."""
+GROUPS = (
+    COMMON, "Data", "Network", "Training", "Device", "Proof", "Precision and speed", "Form of the file", "Model and device",
+    "Speed and memory", "Input and output", "Output", "Other",
+)  # fmt: skip
+"""Titles of groups of options, in the order in which help shows them."""
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def option(default: Any, text: str, kind: Any = None, *, flag: str = "", of: str = "", **more: Any) -> Any:
+class GroupedOption(click.Option):
+    """An option that help lists under a title."""
+
+    def __init__(self, *names: Any, group: str = "Other", **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.group = group
+
+
+def option(
+    default: Any, text: str, kind: Any = None, *, group: str = "Other", common: bool = False, flag: str = "", of: str = "",
+    **more: Any,
+) -> Any:  # fmt: skip
     """A field that is an option.
 
     Args:
         default: of the option.
         text: its help.
         kind: what click converts and checks it by; None for text, or a flag where the default is False.
-        flag: how it is written, where that is not the field's name with dashes.
-        of: a group, which `Options.options` can choose.
+        group: the title that help lists it under.
+        common: one of the ten that people use most, which help lists first.
+        flag: how it is written, where that is not the field's name with dashes; several ways with commas.
+        of: a set of options, which `Options.options` can choose.
         more: of `click.option`, such as `metavar` and `multiple`.
     """
-    settings = {"type": kind, **({"is_flag": True} if default is False else {}), **more}
-    return field(default=default, metadata={"flag": flag, "of": of, "help": text, "click": settings})
+    if isinstance(kind, (click.IntRange, click.FloatRange)):
+        more.setdefault("metavar", "N")
+    settings = {
+        "type": kind,
+        "group": COMMON if common else group,
+        **({"is_flag": True} if default is False else {}),
+        **more,
+    }
+    return field(default=default, metadata={"flag": flag, "of": of, "group": group, "help": text, "click": settings})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,24 +64,26 @@ class Options:
         """Fields that are options, by how they are written on the command line, `--val-list`.
 
         Args:
-            of: takes those of this group only; empty for all.
+            of: takes those of this set only; empty for all.
         """
-        return {_flag(f): f for f in fields(cls) if "help" in f.metadata and of in ("", f.metadata["of"])}
+        return {_flags(f)[-1]: f for f in fields(cls) if "help" in f.metadata and of in ("", f.metadata["of"])}
 
 
-def _flag(option: Field[Any]) -> str:
+def _flags(option: Field[Any]) -> list[str]:
     flag: str = option.metadata.get("flag") or f"--{option.name.replace('_', '-')}"
-    return flag
+    return flag.split(",")
 
 
-def options_of(*classes: type[Options]) -> Callable[[_F], _F]:
-    """A decorator that gives a command an option for each field of the classes, each once."""
-    found = {flag: f for kind in classes for flag, f in kind.options().items()}
+def options_of(kind: type[Options]) -> Callable[[_F], _F]:
+    """A decorator that gives a command an option for each field of a class."""
 
     def decorate(command: _F) -> _F:
-        for flag, f in reversed(found.items()):
+        for f in reversed(kind.options().values()):
             about = f.metadata
-            command = click.option(flag, f.name, default=f.default, help=about["help"], **about["click"])(command)
+            made = click.option(
+                *_flags(f), f.name, cls=GroupedOption, default=f.default, help=about["help"], **about["click"]
+            )
+            command = made(command)
         return command
 
     return decorate

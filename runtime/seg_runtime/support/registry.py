@@ -66,7 +66,11 @@ class Registry(Generic[T]):
         if name in self.own:
             return self.own[name]
         if name not in self._offered:
-            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix or "choose one of them")
+            from difflib import get_close_matches  # 20 ms, for the unlucky only
+
+            near = get_close_matches(name, self.names(), 1)
+            fix = f"did you mean {near[0]}?" if near else fix or "choose one of them"
+            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix)
         if name in self._broken:
             raise self._broken[name]
         if name not in self._loaded:

@@ -14,7 +14,7 @@ from seg_runtime.checks.probe import SUM, Probe, _tiny_model
 from seg_runtime.engine import PROVIDERS, available_threads, cpu_features
 from seg_runtime.engine.hardware import _numpy_features
 
-from tests.support.commands import errors, in_a_process, ok, seg_run
+from tests.support.commands import errors, in_a_process, ok, seg_edge
 from tests.support.wheels import fake_wheel, no_cuda
 
 
@@ -32,7 +32,7 @@ def test_a_provider_that_works_and_one_that_is_unknown() -> None:
 
 
 def test_on_this_machine() -> None:
-    result = ok(seg_run("--doctor", "--provider", "cpu"))
+    result = ok(seg_edge("doctor", "--provider", "cpu"))
     report = json.loads(result.stdout)
     assert report["works"]
     assert report["wheels"] == {"onnxruntime": onnxruntime.__version__} or "onnxruntime-gpu" in report["wheels"]
@@ -44,7 +44,7 @@ def test_on_this_machine() -> None:
 
 @no_cuda
 def test_cuda_asked_where_it_cannot_be_had_exits_3_with_the_fix() -> None:
-    result = seg_run("--doctor", "--provider", "cuda")
+    result = seg_edge("doctor", "--provider", "cuda")
     assert result.exit_code == 3
     assert "pip install 'seg-edge[gpu]'" in result.stderr
     assert [f["fix"] for f in json.loads(result.stdout)["findings"]]
@@ -52,7 +52,7 @@ def test_cuda_asked_where_it_cannot_be_had_exits_3_with_the_fix() -> None:
 
 def test_two_wheels_are_found(tmp_path: Path) -> None:
     fake_wheel(tmp_path)
-    done = in_a_process("seg-run", "--doctor", "--provider", "cpu", path=tmp_path)
+    done = in_a_process("seg-edge", "doctor", "--provider", "cpu", path=tmp_path)
     report = json.loads(done.stdout)
     assert set(report["wheels"]) == {"onnxruntime", "onnxruntime-gpu"}
     assert any("overwrite each other" in f["problem"] and "pip uninstall" in f["fix"] for f in report["findings"])
@@ -65,7 +65,7 @@ def test_two_wheels_are_found(tmp_path: Path) -> None:
 def test_an_onnx_runtime_that_cannot_be_imported(tmp_path: Path, content: str, word: str) -> None:
     (tmp_path / "onnxruntime").mkdir()
     (tmp_path / "onnxruntime" / "__init__.py").write_text(content)
-    done = in_a_process("seg-run", "--doctor", path=tmp_path)
+    done = in_a_process("seg-edge", "doctor", path=tmp_path)
     assert done.returncode == 3
     report = json.loads(done.stdout)
     assert word in report["findings"][0]["problem"]
@@ -74,8 +74,8 @@ def test_an_onnx_runtime_that_cannot_be_imported(tmp_path: Path, content: str, w
 
 
 def test_no_model_is_needed_and_none_is_taken() -> None:
-    assert seg_run("--doctor", "a.png").exit_code == 2
-    assert seg_run("--doctor", "--self-test").exit_code == 2
+    assert seg_edge("doctor", "a.png").exit_code == 2
+    assert seg_edge("doctor", "--model", "m.onnx").exit_code == 2
 
 
 def test_features_agree_with_numpy() -> None:
@@ -96,10 +96,10 @@ def test_the_table_tells_every_finding() -> None:
 def test_a_provider_that_was_asked_for_is_tried() -> None:
     if "OpenVINOExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine's wheel has it")
-    result = seg_run("--doctor", "--provider", "openvino")
+    result = seg_edge("doctor", "--provider", "openvino")
     assert result.exit_code == 3
     report = json.loads(result.stdout)
     assert "openvino" in {p["name"] for p in report["providers"]}
     assert any("seg-edge[openvino]" in finding["fix"] for finding in report["findings"])
-    names = {p["name"] for p in json.loads(seg_run("--doctor", "--provider", "cpu").stdout)["providers"]}
+    names = {p["name"] for p in json.loads(seg_edge("doctor", "--provider", "cpu").stdout)["providers"]}
     assert not {"openvino", "tensorrt"} & names  # nobody asked, and no wheel has them

@@ -17,7 +17,7 @@ from seg_runtime.checks.selftest import SelfTest
 from seg_runtime.model import GOLDEN_KEY
 from seg_runtime.model.golden import Golden, Pixels, Sample
 
-from tests.support.commands import ok, seg_run
+from tests.support.commands import ok, seg_edge
 from tests.support.contracts import changed, contract
 from tests.support.damage import resealed, spoil_one_weight, spoil_one_weight_in
 from tests.support.models import HOST_READY, Made, MakeModel
@@ -84,7 +84,7 @@ def test_damaged_samples_are_told(model: Made, damage: Callable[[str], str]) -> 
 
 
 def test_the_command_line_passes_and_tells(model_file: Path) -> None:
-    result = ok(seg_run("--model", model_file, "--provider", "cpu", "--self-test"))
+    result = ok(seg_edge("self-test", "--model", model_file, "--provider", "cpu"))
     report = json.loads(result.stdout)
     assert report["self_test"]["passed"]
     assert report["provider"]["used"] == "cpu"
@@ -98,7 +98,7 @@ def test_the_command_line_passes_and_tells(model_file: Path) -> None:
     reason="this ONNX Runtime does not tell which provider runs which node",
 )
 def test_nodes_are_counted_per_provider(model_file: Path) -> None:
-    report = json.loads(seg_run("--model", model_file, "--provider", "cpu", "--self-test").stdout)
+    report = json.loads(seg_edge("self-test", "--model", model_file, "--provider", "cpu").stdout)
     assert set(report["placement"]) == {"CPUExecutionProvider"}
     assert 20 < report["placement"]["CPUExecutionProvider"] < 200
 
@@ -106,15 +106,10 @@ def test_nodes_are_counted_per_provider(model_file: Path) -> None:
 def test_the_command_line_fails_with_its_report(model_file: Path, tmp_path: Path) -> None:
     spoiled = tmp_path / "spoiled.onnx"
     spoiled.write_bytes(resealed(model_file, spoil_one_weight))
-    result = seg_run("--model", spoiled, "--provider", "cpu", "--self-test")
+    result = seg_edge("self-test", "--model", spoiled, "--provider", "cpu")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["self_test"]["failures"]
     assert result.stderr.splitlines()[-1].startswith("error: cpu does not answer")
-
-
-@pytest.mark.parametrize("arguments", [["--self-test", "a.png"], []])
-def test_images_or_self_test(arguments: list[str]) -> None:
-    assert seg_run(*arguments).exit_code == 2
 
 
 CONTRACT = contract(188, method="fit")

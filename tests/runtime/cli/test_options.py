@@ -21,7 +21,7 @@ class Paint(Options):
 
 
 @click.command()
-@options_of(Paint, Paint)
+@options_of(Paint)
 def paint(**values: Any) -> None:
     click.echo(repr(Paint(**values)))
 
@@ -48,6 +48,6 @@ def test_each_option_is_there_once_with_its_help() -> None:
     assert "given" not in told
 
 
-def test_fields_of_a_group() -> None:
+def test_fields_of_a_set() -> None:
     assert list(Paint.options("look")) == ["--colour", "--gloss/--no-gloss"]
     assert list(Paint.options()) == ["--colour", "--dry", "--gloss/--no-gloss", "--coat"]

@@ -2,20 +2,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from click.testing import Result
 from PIL import Image
 from seg_export.options import ExportOptions
 from seg_runtime import ImageError, Segmenter
+from seg_runtime.cli.arguments import RunOptions
 from seg_runtime.cli.rules import MODEL_RULES, Loaded
 from seg_runtime.engine import PROVIDERS
 from seg_runtime.support import check
 
-from tests.support.commands import errors, in_a_process, ok, seg_run, written
+from tests.support.commands import errors, in_a_process, ok, seg_edge, seg_run
 from tests.support.damage import breaking_model
 from tests.support.images import noise_image, picture
 from tests.support.models import Made, MakeModel
@@ -340,27 +343,20 @@ def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
         "note: --fast-math is ignored: only NVIDIA's GPUs have TF32",
     )
 
-    def notes(*more: object) -> list[str]:
-        result = ok(seg_run(*more))
+    def notes(*more: object, call: Callable[..., Result] = seg_run) -> list[str]:
+        result = ok(call(*more))
         return [line for line in result.stderr.splitlines() if line.startswith("note: ")]
 
     for provider in ("cpu", "auto"):
         assert notes(picture("a.png"), *words, "--provider", provider, "--overwrite") == [graph, layout]
-    assert notes("--self-test", *words, "--fast-math", "--provider", "cpu") == [graph, layout, tf32]
+    assert notes("self-test", *words, "--fast-math", "--provider", "cpu", call=seg_edge) == [graph, layout, tf32]
     assert notes(picture("b.png"), *words[:2], "--provider", "cpu") == []
-
-
-def test_what_segments_nothing_notes_the_options_of_segmenting(model_file: Path) -> None:
-    result = ok(seg_run("--self-test", "--model", model_file, "--provider", "cpu", "--tta", "--jobs", 3))
-    assert json.loads(result.stdout)["self_test"]["passed"]
-    for option in ("--tta", "--jobs"):
-        assert f"note: {option} is ignored: --self-test, --tune and --doctor do not use it" in result.stderr
 
 
 def test_the_signed_bytes_are_opened_and_no_cache(model_file: Path) -> None:
     session = Segmenter(model_file, provider="cpu").session
-    arguments = written("a.png", "--cache", "kept", "--require-signature", "key.pub")
-    assert check(MODEL_RULES, Loaded(arguments, session)) == [
+    options = RunOptions(cache=Path("kept"), require_signature=Path("key.pub"), written=frozenset({"--cache"}))
+    assert check(MODEL_RULES, Loaded(options, session)) == [
         "--cache is ignored: only the bytes that were signed are opened"
     ]
 

@@ -19,7 +19,7 @@ from seg_runtime.model.contract import Contract
 from seg_runtime.pipeline import Grid, window_logits
 from seg_toolkit.checkpoints import load
 
-from tests.support.commands import errors, ok, seg_run
+from tests.support.commands import errors, ok, seg_edge, seg_run
 from tests.support.contracts import changed
 from tests.support.damage import resealed, spoil_one_weight
 from tests.support.images import noise_image, picture
@@ -196,13 +196,13 @@ def test_the_self_test_tests_every_file(
     model: Made, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = ok(seg_run("--model", model.path, "--model", larger, "--provider", "cpu", "--self-test"))
+    done = ok(seg_edge("self-test", "--model", model.path, "--model", larger, "--provider", "cpu"))
     reports = json.loads(done.stdout)
     assert [r["file"] for r in reports] == [str(model.path), str(larger)]
     assert [r["self_test"]["passed"] for r in reports] == [True, True]
     Path("spoiled.onnx").write_bytes(resealed(larger, spoil_one_weight))
     for order in (["spoiled.onnx", model.path], [model.path, "spoiled.onnx"]):
-        failed = seg_run(*(w for path in order for w in ("--model", path)), "--provider", "cpu", "--self-test")
+        failed = seg_edge("self-test", *(w for path in order for w in ("--model", path)), "--provider", "cpu")
         assert failed.exit_code == 1
         passed = {Path(r["file"]).name: r["self_test"]["passed"] for r in json.loads(failed.stdout)}
         assert passed == {"spoiled.onnx": False, model.path.name: True}

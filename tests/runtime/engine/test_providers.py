@@ -213,7 +213,7 @@ def test_a_provider_of_another_package_segments(
 
 
 def test_a_provider_of_another_package_is_tested(toy: Path, model_file: Path) -> None:
-    done = in_a_process("seg-run", "--self-test", "--model", model_file, "--provider", "toy", path=toy)
+    done = in_a_process("seg-edge", "self-test", "--model", model_file, "--provider", "toy", path=toy)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["provider"]["used"] == "toy"
@@ -221,7 +221,7 @@ def test_a_provider_of_another_package_is_tested(toy: Path, model_file: Path) ->
 
 
 def test_the_doctor_tries_a_provider_of_another_package(toy: Path) -> None:
-    done = in_a_process("seg-run", "--doctor", "--provider", "toy", path=toy)
+    done = in_a_process("seg-edge", "doctor", "--provider", "toy", path=toy)
     assert done.returncode == 0, done.stderr
     assert "--provider toy works" in done.stderr
     tried = {p["name"]: p for p in json.loads(done.stdout)["providers"]}

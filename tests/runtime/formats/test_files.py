@@ -100,7 +100,7 @@ def test_a_file_of_a_broken_package_names_the_package(
     assert done.returncode == 1
     assert "LICENSE is of no known format, and the file format 'toy' cannot be loaded" in done.stderr
     assert "No module named 'libtoy'" in done.stderr
-    examined = in_a_process("seg-run", "--doctor", "--provider", "cpu", path=tmp_path)
+    examined = in_a_process("seg-edge", "doctor", "--provider", "cpu", path=tmp_path)
     assert any("'toy' cannot be loaded" in finding["problem"] for finding in json.loads(examined.stdout)["findings"])
 
 

@@ -16,7 +16,7 @@ from seg_runtime.engine import Tuning
 from seg_runtime.model.modelfile import ModelFile
 from seg_runtime.model.signature import check_signature
 
-from tests.support.commands import ok, seg_run
+from tests.support.commands import ok, seg_edge, seg_run
 from tests.support.images import picture
 from tests.support.models import Made
 from tests.support.tools import missing
@@ -71,7 +71,7 @@ def test_a_signed_model_runs(signed: Path, tmp_path: Path, monkeypatch: pytest.M
     arguments = ["--model", signed / "model.onnx", "--provider", "cpu", "--require-signature", signed / "ours.pub"]
     result = ok(seg_run(*arguments, picture("a.png")))
     assert result.stdout.startswith("1 segmented")
-    ok(seg_run(*arguments, "--self-test"))
+    ok(seg_edge("self-test", *arguments))
 
 
 def test_in_python(signed: Path) -> None:
@@ -93,7 +93,7 @@ def test_without_a_signature_the_command_to_sign_is_named(copy: Path) -> None:
 def test_another_file_with_a_right_digest_is_refused(copy: Path, make_model: object) -> None:
     other = make_model(seed=2)  # type: ignore[operator]
     shutil.copy(other.path, copy / "model.onnx")
-    result = seg_run("--model", copy / "model.onnx", "--require-signature", copy / "ours.pub", "--self-test")
+    result = seg_edge("self-test", "--model", copy / "model.onnx", "--require-signature", copy / "ours.pub")
     assert result.exit_code == 1
     assert "no right signature" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -148,7 +148,7 @@ def test_content_without_a_file_has_no_signature(signed: Path) -> None:
 
 def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
     (tmp_path / "model_signing.py").write_text("raise ImportError('not here')")
-    code = "import sys; from seg_runtime.cli import main; main(sys.argv[1:])"
+    code = "import sys; from seg_runtime.cli.run import main; main(sys.argv[1:])"
     words = ["--model", signed / "model.onnx", "--require-signature", signed / "ours.pub", "--self-test"]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}", *map(str, words)],

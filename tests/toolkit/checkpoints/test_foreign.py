@@ -16,7 +16,7 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
 
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge
 from tests.support.folders import write_pairs
 
 
@@ -130,7 +130,7 @@ def test_too_short_and_too_long() -> None:
 
 
 def test_other_networks_take_none() -> None:
-    with pytest.raises(SegError, match="--import for the network attention"):
+    with pytest.raises(SegError, match="import for the network attention"):
         fit_weights(AttentionUNet(1, 2, 2), {})
 
 
@@ -151,17 +151,17 @@ def test_files(tmp_path: Path) -> None:
         assert says in str(caught.value)
 
 
-def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
+def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     other = trained()
     torch.save(other.state_dict(), file)
-    words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
+    words = ["import", file, data, "-o", out, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--device", "cpu"]  # fmt: skip
-    told = seg_train(*words)
+    told = seg_edge(*words)
     assert told.exit_code == 2
-    assert "--import needs --intensity" in told.stderr
-    assert "--steps needs a training, not --import" in seg_train(*words, "--intensity", "scale", "--steps", "3").stderr
-    told = ok(seg_train(*words, "--intensity", "scale"))
+    assert "import needs --intensity" in told.stderr
+    assert "No such option '--steps'" in seg_edge(*words, "--intensity", "scale", "--steps", "3").stderr
+    told = ok(seg_edge(*words, "--intensity", "scale"))
     kept = load(out)
     provenance = kept.contract.provenance
     assert provenance["imported"]["sha256"] == digest_of(file)
@@ -173,44 +173,43 @@ def test_seg_train_imports_and_scores(tmp_path: Path) -> None:
     came = torch_infer(kept.build(), torch.device("cpu"))(grey)
     np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
     assert "note:" not in told.stderr
-    assert "exists" in seg_train(*words, "--intensity", "scale").stderr
-    told = seg_train(*words, "--intensity", "scale", "--width", "8", "--overwrite")
+    assert "exists" in seg_edge(*words, "--intensity", "scale").stderr
+    told = seg_edge(*words, "--intensity", "scale", "--width", "8", "--overwrite")
     assert "layer inc.0 with weight of shape (4, 1, 3, 3)" in told.stderr
     assert load(out).network == kept.network  # the old file stays
-    assert "--skip-first needs --import" in seg_train(data, "--skip-first", "-o", tmp_path / "n.pt").stderr
 
 
 def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     torch.save(trained().state_dict(), file)
-    words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
+    words = ["import", file, data, "-o", out, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity"]  # fmt: skip
-    told = seg_train(*words, "standardize")
+    told = seg_edge(*words, "standardize")
     measured = load(out).contract.input.intensity
     assert f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} of the images in" in told.stderr
-    told = seg_train(*words, "standardize:0.25,0.125")
+    told = seg_edge(*words, "standardize:0.25,0.125")
     assert "note:" not in told.stderr
     given = load(out).contract.input.intensity
     assert (given.mean, given.std) == ((0.25,), (0.125,))
-    assert "its smallest divisor" in seg_train(*words, "zscore").stderr
-    assert "1 means, a comma, 1 positive spreads" in seg_train(*words, "standardize:0.25+0.5,0.1+0.1").stderr
+    assert "its smallest divisor" in seg_edge(*words, "zscore").stderr
+    assert "1 means, a comma, 1 positive spreads" in seg_edge(*words, "standardize:0.25+0.5,0.1+0.1").stderr
 
 
 def test_an_empty_class_counts_as_asked(tmp_path: Path) -> None:
-    """A class that nobody has and nobody finds counts not at all, or as found; --evaluate does as --import did."""
+    """A class that nobody has and nobody finds counts not at all, or as found; evaluate does as import did."""
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     other = trained(classes=3)
     with torch.no_grad():
         other.outc.bias[2] = -100  # never the third class
     torch.save(other.state_dict(), file)
-    words = [data, "-o", out, "--import", file, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
+    words = ["import", file, data, "-o", out, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity", "scale",
              "--classes", "background=0,cell=255,virus=7"]  # fmt: skip
     scores = {}
     for empty in ("skip", "one"):
-        ok(seg_train(*words, "--empty-dice", empty))
+        ok(seg_edge(*words, "--empty-dice", empty))
         scores[empty] = load(out).contract.provenance["validation"]
-        again = seg_train("--evaluate", out, data)
+        again = seg_edge("evaluate", out, data)
         assert json.loads(again.stdout[again.stdout.index("{") :])["mean_dice"] == scores[empty]["mean_dice"]
     assert [s["classes"][2]["dice"] for s in scores.values()] == [None, 1.0]
     assert scores["one"]["mean_dice"] > scores["skip"]["mean_dice"]

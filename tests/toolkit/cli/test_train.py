@@ -14,7 +14,7 @@ from PIL import Image
 from seg_toolkit.checkpoints import Checkpoint, load, save
 from seg_toolkit.networks.unet import UNet
 
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.contracts import contract
 from tests.support.folders import SMALL, TWO, write_pairs
 from tests.support.images import disc, put
@@ -167,7 +167,7 @@ def test_a_list_that_names_nothing_is_refused(tmp_path: Path) -> None:
     names.write_text("\n")
     assert "names nothing" in error_of(seg_train(data, "-o", model, *SMALL, "--steps", 2, "--val-list", names))
     ok(seg_train(data, "-o", model, *SMALL, "--steps", 2))
-    assert "names nothing" in error_of(seg_train(data, "--evaluate", model, "--val-list", names))
+    assert "names nothing" in error_of(seg_edge("evaluate", model, data, "--val-list", names))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -215,10 +215,6 @@ def test_error_in_a_worker_process_is_one_plain_line(tmp_path: Path, refused: Ca
     assert len(line) < 400
 
 
-def test_json_without_evaluate_is_refused(tmp_path: Path) -> None:
-    assert "--evaluate" in error_of(seg_train(write_pairs(tmp_path), "--json", tmp_path / "x.json"))
-
-
 @pytest.mark.parametrize(
     "option", [["--width", "0"], ["--lr", "0"], ["--val-fraction", "1"], ["--wings"], ["--skip", "add"]]
 )
@@ -232,7 +228,7 @@ def test_option_out_of_range_is_one_line(tmp_path: Path, option: list[str]) -> N
 
 
 def test_a_real_process_ends_with_one_line_too(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from seg_toolkit.cli import main; main()", str(tmp_path)]
+    command = [sys.executable, "-c", "from seg_toolkit.cli.train import main; main()", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -279,7 +275,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path) -> None:
-    result = ok(seg_train("--evaluate", model, write_pairs(tmp_path / "data")))
+    result = ok(seg_edge("evaluate", model, write_pairs(tmp_path / "data")))
     table, _, text = result.stdout.partition("{")
     scores = json.loads("{" + text)
     assert scores["images"] == 3
@@ -290,7 +286,7 @@ def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path) -> None:
 
 
 def test_evaluate_writes_the_same_json(tmp_path: Path, model: Path) -> None:
-    result = seg_train("--evaluate", model, write_pairs(tmp_path / "data"), "--json", tmp_path / "scores.json")
+    result = seg_edge("evaluate", model, write_pairs(tmp_path / "data"), "--json", tmp_path / "scores.json")
     written = (tmp_path / "scores.json").read_text()
     assert result.stdout.endswith(written)
     assert json.loads(written)["classes"][1]["name"] == "cell"
@@ -306,7 +302,7 @@ def test_evaluate_scores_a_constant_model_as_by_hand(tmp_path: Path, model: Path
     mask[:10] = 255
     put(tmp_path / "data" / "images" / "a.png", mask)
     put(tmp_path / "data" / "masks" / "a.png", mask)
-    ok(seg_train("--evaluate", model, tmp_path / "data", "--json", tmp_path / "s.json"))
+    ok(seg_edge("evaluate", model, tmp_path / "data", "--json", tmp_path / "s.json"))
     scores = json.loads((tmp_path / "s.json").read_text())
     assert scores["pixel_error"] == pytest.approx(0.25)
     assert scores["classes"][0]["dice"] == pytest.approx(2 * 0.75 / 1.75)
@@ -321,7 +317,7 @@ def test_evaluate_repeats_the_validation_of_training(cells: Path, tmp_path: Path
     for part in ("images", "masks"):
         (tmp_path / "one" / part).mkdir(parents=True)
         (tmp_path / "one" / part / "000.png").write_bytes((cells / part / "000.png").read_bytes())
-    seg_train("--evaluate", tmp_path / "model.pt", tmp_path / "one", "--json", tmp_path / "s.json")
+    seg_edge("evaluate", tmp_path / "model.pt", tmp_path / "one", "--json", tmp_path / "s.json")
     scores = json.loads((tmp_path / "s.json").read_text())
     then = load(tmp_path / "model.pt").contract.provenance["validation"]
     assert scores["mean_dice"] == pytest.approx(then["mean_dice"])
@@ -331,8 +327,8 @@ def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path) -> Non
     for i in range(2):
         put(tmp_path / "data" / "images" / f"{i}.png", disc())
         put(tmp_path / "data" / "masks" / f"{i}.png", disc() // 85)
-    assert "holds the value 3" in error_of(seg_train("--evaluate", model, tmp_path / "data"))
-    ok(seg_train("--evaluate", model, tmp_path / "data", "--classes", "a=0,b=3"))
+    assert "holds the value 3" in error_of(seg_edge("evaluate", model, tmp_path / "data"))
+    ok(seg_edge("evaluate", model, tmp_path / "data", "--classes", "a=0,b=3"))
 
 
 @pytest.mark.parametrize(
@@ -340,32 +336,32 @@ def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path) -> Non
 )
 def test_evaluate_of_bad_data_is_one_line(tmp_path: Path, model: Path, spoil: str) -> None:
     BAD_DATA[spoil][0](write_pairs(tmp_path / "data"))
-    error_of(seg_train("--evaluate", model, tmp_path / "data"))
+    error_of(seg_edge("evaluate", model, tmp_path / "data"))
 
 
 def test_evaluate_of_a_mask_that_would_broadcast_is_refused(tmp_path: Path, model: Path) -> None:
     put(write_pairs(tmp_path / "data") / "masks" / "a1.png", disc(40)[20:21])
-    error_of(seg_train("--evaluate", model, tmp_path / "data"))
+    error_of(seg_edge("evaluate", model, tmp_path / "data"))
 
 
 def test_evaluate_without_a_model_is_one_line(tmp_path: Path) -> None:
-    line = error_of(seg_train("--evaluate", tmp_path / "none.pt", write_pairs(tmp_path / "data")))
+    line = error_of(seg_edge("evaluate", tmp_path / "none.pt", write_pairs(tmp_path / "data")))
     assert "none.pt does not exist" in line
 
 
 def test_evaluate_of_a_foreign_file_is_one_line(tmp_path: Path) -> None:
     picture = write_pairs(tmp_path / "data") / "images" / "a0.png"
-    assert "a0.png" in error_of(seg_train("--evaluate", picture, tmp_path / "data"))
+    assert "a0.png" in error_of(seg_edge("evaluate", picture, tmp_path / "data"))
 
 
 def test_evaluate_of_a_state_to_resume_from_is_one_line(tmp_path: Path) -> None:
     root = write_pairs(tmp_path / "data")
     seg_train(root, "-o", tmp_path / "model.pt", *SMALL, "--steps", "1")
-    error_of(seg_train("--evaluate", tmp_path / "model.resume.pt", root))
+    error_of(seg_edge("evaluate", tmp_path / "model.resume.pt", root))
 
 
 def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, model: Path) -> None:
-    line = error_of(seg_train("--evaluate", model, write_pairs(tmp_path / "data"), "--classes", "a=0,b=255,c=7"))
+    line = error_of(seg_edge("evaluate", model, write_pairs(tmp_path / "data"), "--classes", "a=0,b=255,c=7"))
     assert "lists 3" in line
 
 
@@ -388,7 +384,7 @@ def test_a_trained_model_is_not_replaced_unasked(tmp_path: Path, model: Path) ->
 
 def test_scores_never_replace_the_model(tmp_path: Path, model: Path) -> None:
     before = model.read_bytes()
-    assert "is the model" in error_of(seg_train("--evaluate", model, write_pairs(tmp_path), "--json", model))
+    assert "is the model" in error_of(seg_edge("evaluate", model, write_pairs(tmp_path), "--json", model))
     assert model.read_bytes() == before
 
 

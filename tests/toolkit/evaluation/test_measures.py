@@ -16,7 +16,7 @@ from seg_toolkit.checkpoints import load, save
 from seg_toolkit.data import Augmentation
 from seg_toolkit.evaluation import Measure, confusion, label_summary, with_measures
 
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import put
 
@@ -24,7 +24,7 @@ WITHOUT = """
 from importlib.machinery import PathFinder
 find = PathFinder.find_spec
 PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == {package!r} else find(name, *rest))
-from seg_toolkit.cli import main
+from seg_runtime.cli.program import main
 main()
 """
 TILE = ["--width", "2", "--depth", "1", "--input-size", "28", "--workers", "0", "--device", "cpu", "--steps", "1"]
@@ -96,8 +96,8 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
     mask[:, 19:21] = 0
     put(tmp_path / "data" / "images" / "a.png", mask)
     put(tmp_path / "data" / "masks" / "a.png", mask)
-    words = ["--evaluate", constant, tmp_path / "data", "--json", tmp_path / "s.json"]
-    done = ok(seg_train(*words, "--metrics", "hd95,surface-dice=1,rand,voi"))
+    words = ["evaluate", constant, tmp_path / "data", "--json", tmp_path / "s.json"]
+    done = ok(seg_edge(*words, "--metrics", "hd95,surface-dice=1,rand,voi"))
     scores = json.loads((tmp_path / "s.json").read_text())
     pairs = 570 * 569, 1140 * 1139  # of a half's px, and of both
     assert scores["rand"] == pytest.approx(1 - 2 * 2 * pairs[0] / (2 * pairs[0] + pairs[1]))
@@ -118,17 +118,17 @@ def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> 
     done = ok(seg_train(data, "-o", out, *SMALL, "--steps", "1", "--metrics", "surface-dice=2.0"))
     assert "surface-dice" not in done.stdout  # training itself is judged by Dice
     assert load(out).contract.provenance["settings"]["metrics"] == "surface-dice=2"
-    assert "surface-dice=2" in seg_train("--evaluate", out, data).stdout
-    assert "surface-dice" not in seg_train("--evaluate", out, data, "--metrics", "none").stdout
-    other = seg_train("--evaluate", out, data, "--metrics", "rand").stdout
+    assert "surface-dice=2" in seg_edge("evaluate", out, data).stdout
+    assert "surface-dice" not in seg_edge("evaluate", out, data, "--metrics", "none").stdout
+    other = seg_edge("evaluate", out, data, "--metrics", "rand").stdout
     assert "rand" in other
     assert "surface-dice" not in other
 
 
 @pytest.mark.parametrize("evaluate", [True, False])
 def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate: bool) -> None:
-    words = ["--evaluate", constant] if evaluate else ["-o", tmp_path / "new.pt", *TILE]
-    done = seg_train(tmp_path / "pairs", *words, "--metrics", "warping")
+    words = ["evaluate", constant] if evaluate else ["train", "-o", tmp_path / "new.pt", *TILE]
+    done = seg_edge(*words, tmp_path / "pairs", "--metrics", "warping")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith("error: --metrics warping; wanted hd95, surface-dice=PX, rand, voi")
     assert not (tmp_path / "new.pt").exists()
@@ -138,7 +138,7 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
 def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metric: str, package: str) -> None:
     """In a process in which Python cannot find it."""
     code = WITHOUT.format(package=package)
-    words = ["--evaluate", str(constant), str(tmp_path / "pairs"), "--metrics", metric]
+    words = ["evaluate", str(constant), str(tmp_path / "pairs"), "--metrics", metric]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert (
@@ -152,7 +152,7 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     ok(seg_train(data, "-o", out, *TILE))
     scores = {}
     for words in ([], ["--tta"]):
-        ok(seg_train("--evaluate", out, data, *words, "--json", tmp_path / "s.json"))
+        ok(seg_edge("evaluate", out, data, *words, "--json", tmp_path / "s.json"))
         scores[bool(words)] = json.loads((tmp_path / "s.json").read_text())
     assert (scores[False]["tta"], scores[True]["tta"]) == (False, True)
     assert scores[False]["pixel_error"] != scores[True]["pixel_error"]
@@ -182,12 +182,6 @@ def test_which_augmentation_shows_pictures_every_way_up(augment: str, turns: boo
 def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     ok(seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal"))
-    done = seg_train("--evaluate", out, data, "--tta")
+    done = seg_edge("evaluate", out, data, "--tta")
     assert done.exit_code == 1
     assert "stay upright" in done.stderr
-
-
-def test_tta_belongs_to_evaluate(tmp_path: Path) -> None:
-    done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *TILE, "--tta")
-    assert done.exit_code == 2
-    assert "--tta needs --evaluate" in done.stderr

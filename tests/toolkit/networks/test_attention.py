@@ -17,7 +17,7 @@ from seg_toolkit.training.objectives.labels import LabelObjective
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.contracts import contract_of
 from tests.support.folders import SMALL, write_pairs
 from tests.support.tiles import CROPS, EXACT, seam, stitched
@@ -128,14 +128,13 @@ def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     words = [data, "--width", "2", "--depth", "2", "--steps", "2", "--workers", "0", "--input-size", "60", "-o", out]
     ok(seg_train(*words, "--network", "attention"))
     assert load(out).network["kind"] == "attention"
-    told = ok(seg_train("--evaluate", out, data, "--attention", folder))
+    told = ok(seg_edge("evaluate", out, data, "--attention", folder))
     assert "wrote 6 heat maps" in told.stderr
     assert sorted(p.name for p in folder.iterdir()) == [f"a{i}_gate{n}.png" for i in range(3) for n in (1, 2)]
     with Image.open(folder / "a0_gate1.png") as picture:
         assert picture.size == (320, 340)  # 40 px, seven times as large, and the bar
-    assert "--attention needs --evaluate" in seg_train(*words, "--attention", folder).stderr
     ok(seg_train(*words, "--overwrite"))
-    told = seg_train("--evaluate", out, data, "--attention", tmp_path / "none")
+    told = seg_edge("evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1
     assert "--attention for the network unet; wanted the network attention" in told.stderr
 
@@ -146,6 +145,6 @@ def test_a_network_without_gates_is_refused_before_an_image_is_scored(
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     ok(seg_train(data, "-o", out, *SMALL, "--steps", "1"))
     monkeypatch.setattr(LabelObjective, "score", lambda *args, **more: pytest.fail("an image was scored"))
-    told = seg_train("--evaluate", out, data, "--attention", tmp_path / "none")
+    told = seg_edge("evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1
     assert "--attention for the network unet; wanted the network attention" in told.stderr

@@ -1,34 +1,48 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
-from pathlib import Path
 
+import click
 import pytest
 from seg_runtime.support import SegError
-from seg_toolkit.cli import main
-from seg_toolkit.options import EvaluateOptions, ImportOptions, TrainOptions
+from seg_toolkit.cli.evaluate import main as evaluate
+from seg_toolkit.cli.train import main as train
+from seg_toolkit.cli.weights import main as import_weights
+from seg_toolkit.options import DataOptions, EvaluateOptions, ImportOptions, TrainOptions
 
-CLASSES = (TrainOptions, ImportOptions, EvaluateOptions)
+COMMANDS: list[tuple[click.Command, type[DataOptions]]] = [
+    (train, TrainOptions),
+    (import_weights, ImportOptions),
+    (evaluate, EvaluateOptions),
+]
 
 
-def test_the_command_line_has_each_option_once_with_its_default_and_its_help() -> None:
-    wanted = {flag: field for options in CLASSES for flag, field in options.options().items()}
-    found = {param.opts[0]: param for param in main.params if param.name in {f.name for f in wanted.values()}}
+@pytest.mark.parametrize(("command", "options"), COMMANDS)
+def test_a_command_has_each_option_once_with_its_default_and_its_help(
+    command: click.Command, options: type[DataOptions]
+) -> None:
+    wanted = options.options()
+    found = {param.opts[0]: param for param in command.params if param.name in {f.name for f in wanted.values()}}
     assert found.keys() == wanted.keys()
     for flag, field in wanted.items():
         assert found[flag].default in (field.default, None), flag
         assert getattr(found[flag], "help", "") == field.metadata["help"]
 
 
-@pytest.mark.parametrize("options", CLASSES)
-def test_every_field_but_the_recipe_is_an_option(options: type[TrainOptions]) -> None:
+@pytest.mark.parametrize("options", [TrainOptions, EvaluateOptions])
+def test_every_field_but_the_recipe_is_an_option(options: type[DataOptions]) -> None:
     assert {f.name for f in fields(options)} - {"recipe"} == {f.name for f in options.options().values()}
+
+
+def test_an_import_has_no_option_of_a_training() -> None:
+    assert {"--skip-first", "--intensity", "--padding", "--device"} <= ImportOptions.options().keys()
+    assert not {"--steps", "--lr", "--resume", "--pretrained", "--val-list"} & ImportOptions.options().keys()
 
 
 def test_what_nobody_gives_has_its_default() -> None:
     options = TrainOptions(width=8)
     assert (options.width, options.network, options.intensity, options.steps) == (8, "unet", "auto", None)
-    assert ImportOptions(weights=Path("w.pt")).skip_first is False
+    assert ImportOptions().skip_first is False
 
 
 def test_options_do_not_change() -> None:

@@ -9,7 +9,7 @@ from seg_toolkit.networks import NETWORKS
 from seg_toolkit.options import RECIPES, load_recipe
 
 from samples.generators import generator
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.folders import SMALL, write_pairs
 
 
@@ -21,7 +21,7 @@ def test_every_recipe_is_made_of_options(name: str) -> None:
 
 
 def test_recipes_are_listed_a_line_each() -> None:
-    told = seg_train("--list-recipes").stdout.splitlines()
+    told = seg_edge("recipes").stdout.splitlines()
     assert [line.split()[0] for line in told] == RECIPES.names()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,58 +19,28 @@ from seg_toolkit.options import (
 from seg_toolkit.training import OBJECTIVES
 
 from tests.support.commands import seg_train
-from tests.support.folders import write_pairs
 from tests.support.places import ROOT
 
-HERE = Path()
-IMPORT: dict[str, Any] = {"weights": HERE, "intensity": "scale"}
+IMPORT: dict[str, Any] = {"intensity": "scale"}
 
 
-def notes(options: DataOptions, *given: str, **known: Any) -> list[str]:
-    return check(RULES, Request(options=options, given=frozenset(given), **known))
+def notes(options: DataOptions, **known: Any) -> list[str]:
+    return check(RULES, Request(options=options, **known))
 
 
-def refused(options: DataOptions, *given: str, **known: Any) -> str:
+def refused(options: DataOptions, **known: Any) -> str:
     with pytest.raises(OptionsError) as caught:
-        notes(options, *given, **known)
+        notes(options, **known)
     return str(caught.value)
 
 
 def test_plain_calls_have_nothing_to_note() -> None:
-    for options in (TrainOptions(), ImportOptions(**IMPORT), EvaluateOptions(model=HERE)):
+    for options in (TrainOptions(), ImportOptions(**IMPORT), EvaluateOptions()):
         assert notes(options) == []
 
 
-@pytest.mark.parametrize(("name", "flag"), [("json_path", "--json"), ("attention", "--attention"), ("tta", "--tta")])
-def test_options_of_an_evaluation_need_one(name: str, flag: str) -> None:
-    for options in (TrainOptions(), ImportOptions(**IMPORT)):
-        assert refused(options, name).startswith(f"{flag} needs --evaluate")
-    assert notes(EvaluateOptions(model=HERE), name) == []
-
-
-def test_options_of_an_import_need_one() -> None:
-    assert refused(TrainOptions(), "skip_first").startswith("--skip-first needs --import")
-    assert notes(ImportOptions(**IMPORT), "skip_first") == []
-
-
-def test_an_evaluation_does_not_train() -> None:
-    options = EvaluateOptions(model=HERE)
-    assert notes(options, "steps", "width", "reader") == [
-        "--width is ignored: --evaluate does not train", "--steps is ignored: --evaluate does not train",
-    ]  # fmt: skip
-    assert refused(options, "weights").startswith("--evaluate needs no --import beside it")
-
-
-@pytest.mark.parametrize(
-    ("change", "flag"),
-    [({"steps": 3}, "--steps"), ({"epochs": 3}, "--epochs"), ({"resume": True}, "--resume"), ({"pretrained": HERE}, "--pretrained")],
-)  # fmt: skip
-def test_an_import_is_no_training(change: dict[str, Any], flag: str) -> None:
-    assert refused(ImportOptions(**IMPORT, **change)).startswith(f"{flag} needs a training, not --import")
-
-
 def test_an_import_must_know_how_the_network_was_fed() -> None:
-    assert refused(ImportOptions(weights=HERE)).startswith("--import needs --intensity")
+    assert refused(ImportOptions()).startswith("import needs --intensity")
 
 
 def test_steps_and_epochs_exclude_each_other() -> None:
@@ -89,7 +58,7 @@ def test_options_that_only_some_networks_take() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "ignored"),
-    [("labels", ["--outputs", "--loss"]), ("values", ["--classes", "--class-weights", "--balance"])],
+    [("labels", ["--loss", "--outputs"]), ("values", ["--classes", "--class-weights", "--balance"])],
 )
 def test_options_that_only_some_answers_take(kind: str, ignored: list[str]) -> None:
     options = TrainOptions(classes="a=0,b=1", outputs="a", class_weights="root", loss="l1", balance=0.5)
@@ -101,7 +70,7 @@ def test_an_answer_that_cannot_be_had_is_refused() -> None:
     values = OBJECTIVES.get("values")
     assert refused(TrainOptions(answer="values"), objective=(), fits_data=False).startswith("--answer needs a data set")
     assert refused(ImportOptions(**IMPORT), objective=(), importable=values.importable).startswith(
-        "--import needs labels"
+        "import needs labels"
     )
     for geometry, fits in (("fit", False), ("tile", True), ("auto", True)):
         request = values.request(TrainOptions(geometry=geometry))
@@ -121,18 +90,12 @@ def test_every_option_that_only_some_take_is_taken_by_some() -> None:
 def test_the_table_can_be_printed() -> None:
     lines = described(RULES).splitlines()
     assert len(lines) == len(RULES) + 2
-    assert "| `--json` | --evaluate | an error |" in described(RULES)
+    assert "| `--epochs` | no --steps beside it | an error |" in described(RULES)
 
 
-def test_the_command_line_checks_before_it_looks_at_anything(tmp_path: Path) -> None:
-    for words, told in (
-        (["--steps", "1", "--epochs", "1"], "--epochs needs no --steps"),
-        (["--evaluate", "m.pt", "--import", "w.pt"], "--evaluate needs no --import"),
-    ):
-        done = seg_train("nowhere", *words)
-        assert (done.exit_code, told in done.stderr) == (2, True)
-    done = seg_train(write_pairs(tmp_path), "--evaluate", tmp_path / "none.pt", "--width", "3")
-    assert "note: --width is ignored: --evaluate does not train" in done.stderr
+def test_the_command_line_checks_before_it_looks_at_anything() -> None:
+    done = seg_train("nowhere", "--steps", "1", "--epochs", "1")
+    assert (done.exit_code, "--epochs needs no --steps" in done.stderr) == (2, True)
 
 
 def test_the_documentation_has_the_table() -> None:

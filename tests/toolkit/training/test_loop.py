@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from seg_toolkit.checkpoints import Checkpoint, load, weights_sha256
-from seg_toolkit.cli import main
+from seg_toolkit.cli.train import main
 from seg_toolkit.options import TrainOptions
 from seg_toolkit.training import Plan, RunFiles, make_plan, train
 from seg_toolkit.training.loop import Watch
@@ -127,7 +127,7 @@ def test_nothing_else_lies_beside_the_model(unbroken: Path) -> None:
 
 def start(data: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     """`seg-train` in a process of its own, in a process group of its own, as a shell starts it."""
-    code = "from seg_toolkit.cli import main; main()"
+    code = "from seg_toolkit.cli.train import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(data), "-o", str(out), *SMALL, *options],
         text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,

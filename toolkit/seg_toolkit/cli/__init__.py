@@ -1,3 +1,1 @@
-"""The command line `seg-train`."""
-
-from .train import main as main
+"""The commands that train and score: `seg-train`, `seg-edge evaluate`, `import` and `recipes`."""

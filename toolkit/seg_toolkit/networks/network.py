@@ -87,7 +87,7 @@ class Network(nn.Module):
         Raises:
             SegError: this kind of network has no order that others share.
         """
-        raise SegError(f"--import for the network {self.kind}", "the network unet", "leave --network out")
+        raise SegError(f"import for the network {self.kind}", "the network unet", "leave --network out")
 
     def supervised(self, x: Tensor) -> list[Tensor]:
         """Logits `(N, K, *output_shape)` for the loss of a training: the answer first, then those that only help to train."""

@@ -1,5 +1,7 @@
 """What a person chooses: the options of `seg-train`, recipes for them, and which of them fit together."""
 
+from .config import config_text as config_text
+from .config import read_config as read_config
 from .options import DataOptions as DataOptions
 from .options import EvaluateOptions as EvaluateOptions
 from .options import ImportOptions as ImportOptions

@@ -1,45 +1,55 @@
-"""The options of `seg-train`: each is named, typed, explained and given its default here. None leaves a choice to the data or the network.
+"""The options of `seg-edge train`, `import` and `evaluate`: each is named, typed, explained and given its default here.
 
-The command line makes its options of these classes, recipes set them by name, and rules say which fit together.
+The command line makes its options of these classes, recipes and configuration files set them by name, and rules say which fit
+together. A default of None means that the data or the network decides.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from seg_runtime.cli.options import PATH, Options, option
 from seg_runtime.support import SegError
 
 _MAX_LR = 100.0
+_OF_TRAINING = ("val_fraction", "val_list", "pretrained")  # besides the group of that name
+_data = partial(option, group="Data")
+_network = partial(option, group="Network", of="network")
+_training = partial(option, group="Training")
+_output = partial(option, group="Output")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
     """What training and evaluation have in common: how DATA is read and scored."""
 
-    reader: str | None = option(
-        None, "How the data set lies in DATA, with options as in pairs:ring=3; nifti, brats and sparse are volumes [default: pairs,"
-        " which is images/ and masks/; with --evaluate the model's own].",
+    reader: str | None = _data(
+        None, "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: pairs, which is images/ and masks/;"
+        " for evaluate the model's own].", common=True,
     )  # fmt: skip
-    classes: str | None = option(
-        None, "NAME=VALUE,… of the masks, the background first: background=0,cell=255#ff8800.", of="answer"
-    )
-    metrics: str | None = option(
-        None, "What --evaluate measures besides: hd95 and surface-dice=PX of each class, PX being the tolerance, all in px or"
-        " voxels; rand and voi of the objects that a membrane or background separates; none [default: what the model was trained"
-        " with, else none].",
+    classes: str | None = _data(
+        None, "Names and mask values of the classes, the background first: background=0,cell=255#ff8800.",
+        metavar="NAME=VALUE,…", of="answer", common=True,
+    )  # fmt: skip
+    metrics: str | None = _output(
+        None, "Further measures for evaluate: hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels;"
+        " rand and voi for objects that a membrane or background separates; none [default: those of the training, else none].",
         metavar="NAME,…", of="answer",
     )  # fmt: skip
-    empty_dice: str | None = option(
-        None, "Score of a class that an image lacks and the model does not find; skip leaves it out of the mean [default: skip;"
-        " with --evaluate the model's own].",
+    empty_dice: str | None = _output(
+        None, "Dice score of a class that is neither in the image nor found: skip leaves it out of the mean, one counts it as 1"
+        " [default: skip; for evaluate the model's own].",
         click.Choice(["skip", "one"]), of="answer",
     )  # fmt: skip
-    val_list: Path | None = option(None, "Text file with the names of the validation images, one a line.", PATH)
-    device: str = option("auto", "Where to compute.", click.Choice(["auto", "cpu", "cuda"]))
+    val_list: Path | None = _data(
+        None, "Text file with the names of the validation images, one on each line.", PATH, metavar="FILE"
+    )
+    device: str = option("auto", "Device that computes.", click.Choice(["auto", "cpu", "cuda"]), group="Device")
 
     def __post_init__(self) -> None:
         """Refuse numbers that are infinite or NaN."""
@@ -55,84 +65,96 @@ class TrainOptions(DataOptions):
 
     recipe: str = ""
 
-    answer: str | None = option(
-        None, "What the network answers: labels or values, or an answer of another package [default: what DATA teaches].", metavar="NAME",
-    )  # fmt: skip
-    codes: Path | None = option(
-        None, "What each class is in DICOM's codes, by its name.", PATH, metavar="FILE.JSON", of="answer"
+    steps: int | None = _training(None, "Optimizer steps [default: 3000].", click.IntRange(1), common=True)
+    epochs: int | None = _training(None, "Passes over the training images, instead of --steps.", click.IntRange(1))
+    batch_size: int = _training(2, "Windows in each step.", click.IntRange(1), common=True)
+    lr: float | None = _training(None, "Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].", click.FLOAT)
+    optimizer: str = _training(
+        "adamw", "Optimizer; sgd has a momentum of 0.99, as in the U-Net paper.", click.Choice(["adamw", "sgd"])
     )
-    outputs: str | None = option(
-        None, "Of values: NAME[=UNIT],… of the outputs [default: the reader's].", metavar="NAMES", of="answer"
-    )
-    channels: int | None = option(
-        None, "Image channels of the network [default: chosen from the data].", click.IntRange(1, 64)
-    )
-    intensity: str = option(
-        "auto", "auto, scale, standardize[:MEAN,SPREAD], zscore or window[:LEVEL,WIDTH]: how grey values become floats."
-    )
-    geometry: str = option("auto", "How an image becomes windows.", click.Choice(["auto", "tile", "fit", "stretch"]))
-
-    network: str = option("unet", "Of the family; --list-recipes shows what each task takes.")
-    width: int | None = option(
-        None, "Maps of the first level [default: the network's, 64 of unet].", click.IntRange(1), of="network"
-    )
-    depth: int | None = option(
-        None, "Poolings [default: the network's, 4 of unet].", click.IntRange(1, 6), of="network"
-    )
-    input_size: str | None = option(None, "Side of a window: 16k + 60 at depth 4 [default: the network's own, 572].")
-    skip: str = option("crop", "What the skips carry.", click.Choice(["crop", "resize"]), of="network")
-    padding: str = option(
-        "valid", "same pads every convolution; tiles stay exact, since only the centre of a window is used.",
-        click.Choice(["valid", "same"]), of="network",
-    )  # fmt: skip
-    norm: str = option("none", "After convolutions.", click.Choice(["none", "batch", "instance"]), of="network")
-    margin: int | None = option(
-        None, "Ring of a window that a padded network drops; 0 for whole images [default: as much as it sees].",
-        click.IntRange(0), metavar="PX", of="network",
-    )  # fmt: skip
-    dropout: float = option(
-        0.1, "At the end of the contracting path.", click.FloatRange(0, 1, max_open=True), of="network"
-    )
-    pretrained: Path | None = option(
-        None,
-        "With --network ternaus: begin with the weights of a torchvision vgg11 in this file.",
-        PATH,
-        metavar="FILE",
-    )
-
-    class_weights: str = option(
-        "auto", "root is 1/sqrt(share) of the pixels, balance is 1/share.",
-        click.Choice(["auto", "none", "root", "balance"]), of="answer",
-    )  # fmt: skip
-    border_weight: float | None = option(
-        None, "w0 of the weight map between cells, 10 in the paper [default: 10 with instances and no masks, else 0].",
-        click.FloatRange(0), of="answer",
-    )  # fmt: skip
-    dice_weight: float = option(
-        1.0, "Factor of the Dice term beside the cross-entropy.", click.FloatRange(0), of="answer"
-    )
-    loss: str | None = option(
-        None, "Of values: l1, l2, ssim or a sum such as l1+ssim [default: l1, where the truth is values].",
+    loss: str | None = _training(
+        None, "Loss of a regression: l1, l2, ssim or a sum such as l1+ssim [default: l1].",
         metavar="NAME", of="answer",
     )  # fmt: skip
-    augment: str = option("auto", "auto, none, slight or wide: how far grey values are varied.")
-    balance: float | None = option(
-        None, "Share of windows placed on a class drawn evenly [default: chosen from the data].",
+    class_weights: str = _training(
+        "auto", "Weights of the classes in the loss: root is 1/sqrt(share of the pixels), balance is 1/share.",
+        click.Choice(["auto", "none", "root", "balance"]), of="answer",
+    )  # fmt: skip
+    border_weight: float | None = _training(
+        None, "Weight w0 of the border between touching cells in the weight map [default: 10, as in the paper, if DATA has"
+        " instances and no masks; else 0].", click.FloatRange(0), of="answer",
+    )  # fmt: skip
+    dice_weight: float = _training(
+        1.0, "Factor of the Dice loss that is added to the cross-entropy.", click.FloatRange(0), of="answer"
+    )
+    augment: str = _training("auto", "Augmentation: auto, none, slight or wide, which says how much grey values vary.")
+    balance: float | None = _training(
+        None, "Share of the windows that are placed on a class drawn at random [default: chosen from the data].",
         click.FloatRange(0, 1), of="answer",
     )  # fmt: skip
+    seed: int = _training(0, "Seed of the weights, the split and the augmentation.", click.IntRange(0, 2**32 - 1))
+    workers: int = _training(1, "Processes that prepare windows.", click.IntRange(0))
+    resume: bool = _training(False, "Continue the interrupted run whose state lies beside --out.")
 
-    steps: int | None = option(None, "Optimizer steps [default: 3000].", click.IntRange(1))
-    epochs: int | None = option(None, "Instead of --steps: passes over the training images.", click.IntRange(1))
-    batch_size: int = option(2, "Windows in a step.", click.IntRange(1))
-    lr: float | None = option(None, "Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].", click.FLOAT)
-    optimizer: str = option("adamw", "sgd has the paper's momentum of 0.99.", click.Choice(["adamw", "sgd"]))
-    val_fraction: float = option(
-        0.2, "Share of the images kept for validation.", click.FloatRange(0, 1, min_open=True, max_open=True)
+    answer: str | None = _data(
+        None, "What the network learns: labels, values, or an answer of another package [default: what DATA has].",
+        metavar="NAME",
+    )  # fmt: skip
+    codes: Path | None = _data(
+        None, "JSON file with the DICOM codes of each class, by its name.", PATH, metavar="FILE.JSON", of="answer"
     )
-    seed: int = option(0, "Of weights, split and augmentation.", click.IntRange(0, 2**32 - 1))
-    workers: int = option(1, "Processes that prepare windows.", click.IntRange(0))
-    overwrite: bool = option(False, "Replace the model, or the unfinished run, that lies at --out.")
-    resume: bool = option(False, "Continue the run that left its state beside --out.")
+    outputs: str | None = _data(
+        None, "Names and units of a regression's outputs [default: the reader's].", metavar="NAME[=UNIT],…", of="answer"
+    )
+    channels: int | None = _data(
+        None, "Image channels of the network [default: chosen from the data].", click.IntRange(1, 64)
+    )
+    intensity: str = _data(
+        "auto", "How grey values become floats: auto, scale, standardize[:MEAN,SPREAD], zscore or window[:LEVEL,WIDTH]."
+    )
+    geometry: str = _data(
+        "auto", "How an image becomes windows: tile cuts it at full resolution, fit and stretch resize it to one window.",
+        click.Choice(["auto", "tile", "fit", "stretch"]),
+    )  # fmt: skip
+    val_fraction: float = _data(
+        0.2, "Share of the images that are kept for validation.", click.FloatRange(0, 1, min_open=True, max_open=True)
+    )
+
+    network: str = _network(
+        "unet", "Network; see `seg-edge recipes` for what suits which task.", of="", common=True, metavar="NAME"
+    )
+    width: int | None = _network(
+        None,
+        "Feature maps of the first level [default: the network's own, 64 for unet].",
+        click.IntRange(1),
+        common=True,
+    )
+    depth: int | None = _network(
+        None, "Number of poolings [default: the network's own, 4 for unet].", click.IntRange(1, 6)
+    )
+    input_size: str | None = _network(
+        None, "Side of a window: 16k + 60 at depth 4 [default: the network's own, 572 for unet].", of="", metavar="PX"
+    )
+    skip: str = _network(
+        "crop", "What the skip connections carry: the centre of the maps, or all of them resized.",
+        click.Choice(["crop", "resize"]),
+    )  # fmt: skip
+    padding: str = _network(
+        "valid", "Padding of the convolutions. With same, tiles stay exact too, because only the centre of a window is used.",
+        click.Choice(["valid", "same"]),
+    )  # fmt: skip
+    norm: str = _network("none", "Normalization after convolutions.", click.Choice(["none", "batch", "instance"]))
+    margin: int | None = _network(
+        None, "Ring of a window that a padded network discards; 0 for whole images [default: as much as padding can reach].",
+        click.IntRange(0), metavar="PX",
+    )  # fmt: skip
+    dropout: float = _network(0.1, "Dropout at the end of the contracting path.", click.FloatRange(0, 1, max_open=True))
+    pretrained: Path | None = _network(
+        None, "File with the weights of a torchvision vgg11, to start from with --network ternaus.",
+        PATH, of="", metavar="FILE",
+    )  # fmt: skip
+
+    overwrite: bool = _output(False, "Replace the model or the unfinished run at --out.", common=True)
 
     def __post_init__(self) -> None:
         """Refuse a learning rate that cannot be."""
@@ -145,25 +167,33 @@ class TrainOptions(DataOptions):
 class ImportOptions(TrainOptions):
     """What the import of weights takes that were trained elsewhere."""
 
-    weights: Path = option(
-        None, "Do not train: take the weights of a U-Net trained elsewhere, and score them on DATA.",
-        PATH, flag="--import", metavar="STATE.PT",
-    )  # fmt: skip
-    skip_first: bool = option(False, "The imported network joins a skip before the upsampled map.")
+    skip_first: bool = _network(
+        False, "The network joins a skip connection before the upsampled map, not after it.", of="", common=True
+    )
+
+    @classmethod
+    def options(cls, of: str = "") -> dict[str, Field[Any]]:
+        """Without those of a training, which an import does not do."""
+        return {
+            flag: f for flag, f in super().options(of).items()
+            if f.metadata["group"] != "Training" and f.name not in _OF_TRAINING
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(DataOptions):
     """What an evaluation takes."""
 
-    model: Path = option(
-        None, "Do not train: score this checkpoint on DATA.", PATH, flag="--evaluate", metavar="MODEL.PT"
+    json_path: Path | None = _output(
+        None, "Also write the scores to this file.", PATH, flag="--json", metavar="FILE", common=True
     )
-    json_path: Path | None = option(None, "With --evaluate: write the scores here too.", PATH, flag="--json")
-    attention: Path | None = option(
-        None, "With --evaluate: write where an attention network looks, a heat map for each gate.", PATH, metavar="DIR"
+    attention: Path | None = _output(
+        None,
+        "Write where an attention network looks, one heat map for each gate, into this folder.",
+        PATH,
+        metavar="DIR",
     )
-    tta: bool = option(
-        False, "With --evaluate: answer every window by the mean over it turned and mirrored in all eight ways, as seg-run"
-        " --tta does.",
+    tta: bool = _output(
+        False, "Test-time augmentation: average each window over all eight turns and mirrorings, as seg-run --tta does.",
+        common=True,
     )  # fmt: skip

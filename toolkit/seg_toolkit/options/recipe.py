@@ -7,14 +7,14 @@ such as `importlib.resources.files("package") / "toy.toml"`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from seg_runtime.support import Registry, SegError, require_extra
+from seg_runtime.support import Registry, SegError
 
+from .config import parse_toml
 from .options import TrainOptions
 
 _FOLDER = Path(__file__).parent / "recipes"
@@ -53,9 +53,9 @@ def load_recipe(name: str) -> _Recipe:
     Raises:
         SegError: no such recipe, a file that is none, or a key that is no option of a training.
     """
-    file = RECIPES.get(name, "choose one for --recipe; --list-recipes describes them")
+    file = RECIPES.get(name, "choose one for --recipe; seg-edge recipes describes them")
     try:
-        content = _parsed(file.read_text("utf-8"))
+        content = parse_toml(file.read_text("utf-8"))
         title = str(content.pop("title"))
         tables = [dict(table) for table in content.values()]
         options = {key.replace("-", "_"): value for table in tables for key, value in table.items()}
@@ -66,12 +66,3 @@ def load_recipe(name: str) -> _Recipe:
     if odd := sorted(options.keys() - {f.name for f in TrainOptions.options().values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
     return _Recipe(name, title, options)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        require_extra("train", "tomli")
-        import tomli as tomllib
-    return tomllib.loads(text)

@@ -1,4 +1,4 @@
-"""Which options of `seg-train` fit together: one table, checked before any work starts."""
+"""Which options of `seg-edge train`, `import` and `evaluate` fit together: one table, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from seg_runtime.support import Rule
 
-from .options import DataOptions, EvaluateOptions, ImportOptions, TrainOptions
+from .options import DataOptions, ImportOptions, TrainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,6 @@ class Request:
 
     Attributes:
         options: of the call.
-        given: names of the options on the command line, some of which another command has.
         network: options that the network takes, of those that only some take.
         objective: options that the objective takes, of those that only some take.
         geometries: that the answer can have.
@@ -26,7 +25,6 @@ class Request:
     """
 
     options: DataOptions
-    given: frozenset[str] = frozenset()
     network: Sequence[str] | None = None
     objective: Sequence[str] | None = None
     geometries: Sequence[str] = ()
@@ -40,30 +38,6 @@ class Request:
     def changed(self, option: Field[Any]) -> bool:
         """Whether an option says something else than its default."""
         return bool(getattr(self.options, option.name, option.default) != option.default)
-
-
-_TRAIN, _EVALUATE = TrainOptions.options(), EvaluateOptions.options()
-_IMPORT = {flag: f for flag, f in ImportOptions.options().items() if flag not in _TRAIN}
-
-
-def _only(flag: str, option: Field[Any], command: type[DataOptions], needs: str, advice: str) -> Rule[Request]:
-    """An option of one command, whose use with another is a mistake."""
-    return Rule(flag, lambda r: option.name in r.given, lambda r: isinstance(r.options, command), needs, advice)
-
-
-def _not_while_evaluating(flag: str, option: Field[Any]) -> Rule[Request]:
-    return Rule(
-        flag, lambda r: option.name in r.given, lambda r: not isinstance(r.options, EvaluateOptions),
-        "a training", "--evaluate does not train", harmless=True,
-    )  # fmt: skip
-
-
-def _not_of_an_import(flag: str) -> Rule[Request]:
-    name = _TRAIN[flag].name
-    return Rule(
-        flag, lambda r: isinstance(r.options, ImportOptions) and bool(r.value(name)), lambda r: False,
-        "a training, not --import", "leave it out, since an imported network is not trained",
-    )  # fmt: skip
 
 
 def _of_network(flag: str, option: Field[Any]) -> Rule[Request]:
@@ -82,19 +56,8 @@ def _of_objective(flag: str, option: Field[Any]) -> Rule[Request]:
 
 RULES: tuple[Rule[Request], ...] = (
     Rule(
-        "--evaluate", lambda r: isinstance(r.options, EvaluateOptions), lambda r: "weights" not in r.given,
-        "no --import beside it", "do one after the other",
-    ),
-    *(
-        _only(flag, f, EvaluateOptions, "--evaluate", f"seg-train --evaluate MODEL.PT DATA {flag} …")
-        for flag, f in _EVALUATE.items() if flag not in _TRAIN and f.name != "model"
-    ),
-    *(_only(flag, f, ImportOptions, "--import", "leave it out") for flag, f in _IMPORT.items() if f.name != "weights"),
-    *(_not_while_evaluating(flag, f) for flag, f in _TRAIN.items() if flag not in _EVALUATE),
-    *(_not_of_an_import(flag) for flag in ("--resume", "--pretrained", "--steps", "--epochs")),
-    Rule(
-        "--import", lambda r: isinstance(r.options, ImportOptions), lambda r: r.value("intensity") != "auto",
-        "--intensity", "say how the network was fed, which its weights do not tell; scale divides by the dtype's maximum, see --help",
+        "import", lambda r: isinstance(r.options, ImportOptions), lambda r: r.value("intensity") != "auto",
+        "--intensity", "say how its images were normalized, which the weights do not tell; scale divides by the maximum of the dtype",
     ),
     Rule(
         "--epochs", lambda r: bool(r.value("epochs")), lambda r: not r.value("steps"),
@@ -107,7 +70,7 @@ RULES: tuple[Rule[Request], ...] = (
         "a data set that teaches it", "choose another --reader, or leave --answer out",
     ),
     Rule(
-        "--import", lambda r: isinstance(r.options, ImportOptions), lambda r: r.importable,
+        "import", lambda r: isinstance(r.options, ImportOptions), lambda r: r.importable,
         "labels as the truth", "train the network here: weights do not say what their values stand for",
     ),
     Rule(

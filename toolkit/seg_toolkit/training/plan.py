@@ -45,6 +45,11 @@ class RunFiles:
         return self._beside(".resume.pt")
 
     @property
+    def config(self) -> Path:
+        """The options, as `--config` reads them."""
+        return self._beside(".toml")
+
+    @property
     def log(self) -> Path:
         """The loss and the score of each evaluation."""
         return self._beside(".csv")

@@ -25,10 +25,11 @@ Scored = tuple[Objective, dict[str, Any]]
 """The objective of a model, and the summary of its scores."""
 
 
-def evaluate(data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Scored:
+def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Scored:
     """Score a checkpoint on a data set.
 
     Args:
+        model: path of the checkpoint.
         data: the data set.
         options: of the evaluation; what they leave open is as the model was trained.
         say: called with lines about what the reader leaves out.
@@ -37,7 +38,7 @@ def evaluate(data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Sco
     Raises:
         SegError: options or data that do not fit the model.
     """
-    checkpoint = load(options.model)
+    checkpoint = load(model)
     contract = checkpoint.contract
     kind = OBJECTIVES.get(contract.answer.kind)
     for note in check(RULES, kind.request(options)):
@@ -85,10 +86,11 @@ def _classes(checkpoint: Checkpoint, option: str | None) -> tuple[ClassValues, .
     return tuple(replace(known, values=entry.values) for known, entry in zip(classes, given, strict=True))
 
 
-def import_weights(data: Path, out: Path, options: ImportOptions, say: Report, bar: Bar) -> Scored:
+def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions, say: Report, bar: Bar) -> Scored:
     """Write a checkpoint of weights trained elsewhere, and score it on all of DATA: a low score shows that an option is wrong.
 
     Args:
+        weights: file with the state of the network.
         data: images with masks.
         out: path of the checkpoint.
         options: of the import; see `foreign.fit_weights`.
@@ -99,7 +101,7 @@ def import_weights(data: Path, out: Path, options: ImportOptions, say: Report, b
         SegError: options that leave open how the other network was fed, or that belong to training.
         ModelError: weights that do not fit the network of the options.
     """
-    state = read_state(options.weights)
+    state = read_state(weights)
     plan = make_plan(data, out, options, say, bar)
     objective, settings = plan.objective, plan.settings
     if measured := _measured(objective.contract.input.intensity, options.intensity):
@@ -109,8 +111,8 @@ def import_weights(data: Path, out: Path, options: ImportOptions, say: Report, b
     cases = sorted([*plan.stream.cases, *plan.validation], key=lambda case: case.name)
     result, _ = objective.score(bar("scoring", len(cases))(cases), torch_infer(model, plan.device))
     imported = {
-        "file": options.weights.name,
-        "sha256": digest_of(options.weights),
+        "file": weights.name,
+        "sha256": digest_of(weights),
         "skip_first": options.skip_first,
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

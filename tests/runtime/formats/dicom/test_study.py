@@ -287,7 +287,7 @@ def test_a_real_process_prints_nothing_of_a_person(tmp_path: Path, ct_model: Mad
     study = tmp_path / "study"
     write_series(study, SPAN, PatientName="Quirin", StudyDate="4711")  # highdicom warns of such a name, and quotes it
     save(dataset(field(9, 9), SC, 9, PixelData=b"4711", PatientName="Quirin"), study / "broken.dcm")
-    code = "from seg_runtime.cli import main; main()"
+    code = "from seg_runtime.cli.run import main; main()"
     words = [sys.executable, "-W", "always", "-c", code, study, "--model", ct_model.path, "--out", tmp_path / "out"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "1 segmented, 1 failed" in done.stdout, done.stderr
@@ -299,7 +299,7 @@ def test_png_work_never_imports_what_dicom_needs(tmp_path: Path, model_file: Pat
     Image.fromarray(noise_image(20, 20)).save(tmp_path / "a.png")
     (tmp_path / "b.bin").write_bytes(bytes(200))
     code = (
-        "import json, sys\nfrom seg_runtime.cli import main\n"
+        "import json, sys\nfrom seg_runtime.cli.run import main\n"
         "try:\n    main(['--model', sys.argv[1], '--out', sys.argv[2] + '/out', sys.argv[2]])\n"
         "except SystemExit as end:\n    assert end.code == 0\n"
         "print(json.dumps([m for m in sys.modules if m.split('.')[0] in ('pydicom', 'highdicom', 'openjpeg')]))"

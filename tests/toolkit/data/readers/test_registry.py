@@ -9,7 +9,7 @@ from seg_toolkit.checkpoints import load, save
 from seg_toolkit.data.readers import READERS
 
 from samples.generators import generator
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import disc, put
 
@@ -34,9 +34,9 @@ def test_evaluation_reads_as_training_did_unless_told_otherwise(tmp_path: Path) 
     words = [data, *SMALL, "--recipe", "animals", "--steps", "1", "-o", out]
     ok(seg_train(*words, "--augment", "none", "--val-fraction", "0.5"))
     assert load(out).reader == "pets"
-    scores = seg_train(data, "--evaluate", out)
+    scores = seg_edge("evaluate", out, data)
     assert "mean over 4 images" in scores.stdout
-    assert "mean over 2 images" in seg_train(data, "--evaluate", out, "--reader", "pets:split=test").stdout
+    assert "mean over 2 images" in seg_edge("evaluate", out, data, "--reader", "pets:split=test").stdout
 
 
 def test_a_plain_folder_needs_no_reader(tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
         checkpoint.state["head.weight"].zero_()
         checkpoint.state["head.bias"][:] = torch.tensor([1.0 - found, found])
         save(checkpoint, out)
-        spot = seg_train(data, "--evaluate", out).stdout.splitlines()[2].split()
+        spot = seg_edge("evaluate", out, data).stdout.splitlines()[2].split()
         assert spot == ["spot", as_trained, as_trained]
-        spot = seg_train(data, "--evaluate", out, "--empty-dice", "skip").stdout.splitlines()[2].split()
+        spot = seg_edge("evaluate", out, data, "--empty-dice", "skip").stdout.splitlines()[2].split()
         assert spot == ["spot", asked, asked]
 
 

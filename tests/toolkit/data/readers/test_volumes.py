@@ -19,7 +19,7 @@ from seg_toolkit.training.objectives.labels import LabelObjective
 from seg_toolkit.training.windows import WindowStream
 
 from samples.generators import brain_tumour, pancreas, sparse_volume
-from tests.support.commands import ok, seg_train
+from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.contracts import channel_files, contract
 from tests.support.folders import cases_of, write_pairs
 from tests.support.streams import label_stream
@@ -207,12 +207,12 @@ def test_training_keeps_the_reader_and_shows_the_fullest_slice(data: dict[str, P
     assert load(out).reader == "sparse:unknown=255"
     with Image.open(tmp_path / "m.preview.png") as sheet:
         assert sheet.width == 900
-    ok(seg_train(data["sparse"], "--evaluate", out))
+    ok(seg_edge("evaluate", out, data["sparse"]))
 
 
 def test_attention_in_a_volume_is_shown_on_its_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "m.pt"
     small = ["--width", "2", "--depth", "1", "--input-size", "36", "--steps", "1", "--workers", "0"]
     ok(seg_train(data["nifti"], "--recipe", "pancreas", *small, "-o", out))
-    ok(seg_train(data["nifti"], "--evaluate", out, "--attention", tmp_path / "maps"))
+    ok(seg_edge("evaluate", out, data["nifti"], "--attention", tmp_path / "maps"))
     assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == [f"pancreas_00{n}_gate1.png" for n in (1, 2)]

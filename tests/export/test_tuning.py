@@ -1,4 +1,4 @@
-"""`seg-run --tune`: a plain file becomes a faster one that answers alike, without torch, or nothing is written."""
+"""`seg-edge tune`: a plain file becomes a faster one that answers alike, without torch, or nothing is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,18 @@ import numpy as np
 import onnx
 import pytest
 from hatchling.build import build_wheel
-from seg_export import edge
+from seg_export import tuning
 from seg_export.graph import stamped
 from seg_export.proof import logits_of
 from seg_export.steps.rewrite import timing, winograd
 from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_export.steps.rewrite.timing import Measured
 from seg_runtime import Contract, ModelError, SegError, Segmenter
-from seg_runtime.cli.tools import TOOLS, find_tool, tuned_name
 from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, ModelFile, sealed
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support.errors import ParityError
 
-from tests.support.commands import ok, seg_export, seg_run
+from tests.support.commands import ok, seg_edge, seg_export
 from tests.support.contracts import changed
 from tests.support.images import noise_image
 from tests.support.models import HOST_READY, Made, MakeModel
@@ -94,25 +92,18 @@ def told(path: Path) -> tuple[Contract, str]:
     return Contract.from_json(bytes(found[METADATA_KEY]).decode()), bytes(found[GOLDEN_KEY]).decode()
 
 
-def source_of(path: Path) -> edge.Source:
+def source_of(path: Path) -> tuning.Source:
     content = ModelFile(path).take()
-    return edge.read_source(content)
-
-
-def test_the_entry_point_leads_to_the_tool(metadata: Path) -> None:
-    [folder] = metadata.glob("*.dist-info")
-    [entry] = PathDistribution(folder).entry_points.select(group=TOOLS.group)
-    assert entry.name == "tune"
-    assert entry.load() is edge.tune
+    return tuning.read_source(content)
 
 
 def test_a_real_run_in_a_fresh_process_loads_no_torch(model: Made, metadata: Path, tmp_path: Path) -> None:
     """It measures: this machine may find that nothing is faster, which is no failure."""
     code = (
         "import json, sys\n"
-        "from seg_runtime.cli import main\n"
+        "from seg_runtime.cli.program import main\n"
         "try:\n"
-        "    main(['--tune', sys.argv[1]])\n"
+        "    main(['tune', sys.argv[1]])\n"
         "except SystemExit as end:\n"
         "    print(json.dumps({'code': end.code, 'modules': list(sys.modules)}), file=sys.stderr)"
     )
@@ -133,7 +124,7 @@ def test_a_real_run_in_a_fresh_process_loads_no_torch(model: Made, metadata: Pat
 def test_the_tuned_file(model: Made, here: Path, found: Callable[[str], None], form: str) -> None:
     found(form)
     path = copied(model, here)
-    result = ok(seg_run("--tune", path))
+    result = ok(seg_edge("tune", path))
     assert sorted(p.name for p in here.iterdir()) == ["model.onnx", "model.tuned.onnx"]
     tuned = here / "model.tuned.onnx"
     (contract, golden), (before, golden_before) = told(tuned), told(path)
@@ -170,7 +161,7 @@ def test_a_spoiled_rewrite_is_not_written(
     spoiled[1, 1] *= 1.01
     monkeypatch.setattr(winograd, "F4", winograd.F4._replace(**{constant: spoiled}))
     path = copied(model, here)
-    result = seg_run("--tune", path)
+    result = seg_edge("tune", path)
     assert result.exit_code == 1
     assert "error: the tuned file does not agree with" in result.stderr
     assert [p.name for p in here.iterdir()] == ["model.onnx"]
@@ -184,7 +175,7 @@ def test_golden_samples_judge_it_too(model: Made, monkeypatch: pytest.MonkeyPatc
     with Segmenter(stamped(graph, source.contract), provider="cpu") as segmenter:
         as_wrong = replace(source, logits=list(logits_of(segmenter.session, source.windows)))
     with pytest.raises(ParityError, match="does not answer the golden samples as torch did"):
-        edge.prove(as_wrong, graph, {})
+        tuning.prove(as_wrong, graph, {})
 
 
 def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
@@ -194,7 +185,7 @@ def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
     tensor = next(t for t in proto.graph.initializer if t.name == "head.weight")
     tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1.01, tensor.name))
     (here / "model.onnx").write_bytes(sealed(proto.SerializeToString()))
-    result = seg_run("--tune", "model.onnx")
+    result = seg_edge("tune", "model.onnx")
     assert result.exit_code == 1
     assert "error: cpu does not answer the golden samples as torch did" in result.stderr
 
@@ -202,7 +193,7 @@ def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
 def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], None]) -> None:
     found("dilated")
     (here / "old.onnx").write_bytes(stamped(onnx.load(model.path), model.contract))
-    result = ok(seg_run("--tune", "old.onnx"))
+    result = ok(seg_edge("tune", "old.onnx"))
     assert "note: old.onnx has no golden samples" in result.stderr
     assert json.loads(result.stdout)["self_test"] is None
     assert (here / "old.tuned.onnx").exists()
@@ -210,7 +201,7 @@ def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], 
 
 def test_nothing_is_faster(model: Made, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "WORTH", 0.0)
-    result = ok(seg_run("--tune", copied(model, here)))
+    result = ok(seg_edge("tune", copied(model, here)))
     assert "nothing was written" in result.stderr
     report = json.loads(result.stdout)
     assert report["written"] is None
@@ -253,25 +244,25 @@ def foreign(model: Made) -> bytes:
 def test_only_plain_files(model: Made, tmp_path: Path, content: Callable[[Made], bytes], reason: str) -> None:
     (tmp_path / "odd.onnx").write_bytes(content(model))
     with pytest.raises(SegError, match=reason):
-        edge.tune(edge.TuneOptions(model=tmp_path / "odd.onnx", target=tmp_path / "new" / "tuned.onnx"))
+        tuning.tune(tmp_path / "odd.onnx", tuning.TuneOptions(out=tmp_path / "new" / "tuned.onnx"))
     assert [p.name for p in tmp_path.iterdir()] == ["odd.onnx"]
 
 
 def test_a_host_ready_file_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
     path = make_model(options=HOST_READY).path
     with pytest.raises(ModelError, match="is host-ready; wanted a window file"):
-        edge.tune(edge.TuneOptions(model=path, target=tmp_path / "tuned.onnx"))
+        tuning.tune(path, tuning.TuneOptions(out=tmp_path / "tuned.onnx"))
 
 
 def test_what_is_there_stays(model: Made, here: Path, found: Callable[[str], None]) -> None:
     found("dilated")
     path = copied(model, here)
     (here / "model.tuned.onnx").write_bytes(b"precious")
-    result = seg_run("--tune", "--model", path)
+    result = seg_edge("tune", path)
     assert result.exit_code == 1
     assert "is there already: pass --overwrite" in result.stderr
     assert (here / "model.tuned.onnx").read_bytes() == b"precious"
-    ok(seg_run("--tune", "--model", path, "--overwrite"))
+    ok(seg_edge("tune", path, "--overwrite"))
     assert told(here / "model.tuned.onnx")[0].provenance["rewritten"]
 
 
@@ -279,50 +270,38 @@ def test_never_over_the_model_itself(model: Made, here: Path) -> None:
     path = copied(model, here)
     (here / "link.onnx").hardlink_to(path)
     for out in ("model.onnx", "link.onnx"):
-        result = seg_run("--tune", path, "--out", out, "--overwrite")
+        result = seg_edge("tune", path, "--out", out, "--overwrite")
         assert result.exit_code == 1
         assert "is the model itself" in result.stderr
     assert path.read_bytes() == model.path.read_bytes()
 
 
 def test_names(tmp_path: Path) -> None:
-    assert tuned_name(Path("a/m.onnx"), None) == Path("a/m.tuned.onnx")
-    assert tuned_name(Path("a/m.onnx"), Path("b/c.onnx")) == Path("b/c.onnx")
-    assert tuned_name(Path("a/m.onnx"), Path("b")) == Path("b/m.tuned.onnx")
+    def target(out: Path | None) -> Path:
+        return tuning.TuneOptions(out=out).target(Path("a/m.onnx"))
+
+    assert target(None) == Path("a/m.tuned.onnx")
+    assert target(Path("b/c.onnx")) == Path("b/c.onnx")
+    assert target(Path("b")) == Path("b/m.tuned.onnx")
     (tmp_path / "folder.onnx").mkdir()
-    assert tuned_name(Path("m.onnx"), tmp_path / "folder.onnx") == tmp_path / "folder.onnx" / "m.tuned.onnx"
+    assert target(tmp_path / "folder.onnx") == tmp_path / "folder.onnx" / "m.tuned.onnx"
 
 
 def test_a_signature_does_not_cover_the_tuned_file(model: Made, here: Path, found: Callable[[str], None]) -> None:
     found("dilated")
     path = copied(model, here)
     (here / "model.onnx.sig").write_bytes(b"of model.onnx")
-    result = ok(seg_run("--tune", path, "--out", "new.onnx"))
+    result = ok(seg_edge("tune", path, "--out", "new.onnx"))
     assert "new.onnx needs a new one, new.onnx.sig" in result.stderr
-    result = seg_run("--tune", path, "--require-signature", "key.pub", "--out", "other.onnx")
+    result = seg_edge("tune", path, "--require-signature", "key.pub", "--out", "other.onnx")
     assert result.exit_code == 1
     assert "key key.pub cannot be read" in result.stderr
     assert not (here / "other.onnx").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (("a.onnx", "b.onnx"), "--tune needs one model"),
-        (("a.onnx", "--model", "b.onnx"), "--tune needs one model"),
-        (("a.onnx", "--provider", "cuda"), "--tune needs --provider cpu"),
-        (("a.onnx", "--self-test"), "seg-run needs one of IMAGES, --self-test, --tune, --doctor"),
-    ],
-)
-def test_wrong_options(words: tuple[str, ...], problem: str) -> None:
-    result = seg_run("--tune", *words)
-    assert result.exit_code == 2
-    assert problem in result.stderr
-
-
-def test_a_missing_tool_names_the_extra() -> None:
-    with pytest.raises(SegError, match=r"unknown tool 'polish'.*pip install 'seg-edge\[polish\]'"):
-        find_tool("polish")
+@pytest.mark.parametrize("words", [("a.onnx", "b.onnx"), ("a.onnx", "--provider", "cuda"), ()])
+def test_one_model_and_no_other_options(words: tuple[str, ...]) -> None:
+    assert seg_edge("tune", *words).exit_code == 2
 
 
 def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callable[[str], None]) -> None:
@@ -333,10 +312,3 @@ def test_seg_export_goes_the_same_way(model: Made, tmp_path: Path, found: Callab
     provenance = told(target)[0].provenance
     assert provenance["rewritten"] == table(onnx.load(model.path), "dilated")
     assert set(provenance["tuned_on"]) == {"processor", "threads", "onnxruntime"}
-
-
-def test_options_that_do_nothing_are_noted(model: Made, here: Path, found: Callable[[str], None]) -> None:
-    found("dilated")
-    result = ok(seg_run("--tune", copied(model, here), "--overlay", "--warm-up"))
-    for option in ("--overlay", "--warm-up"):
-        assert f"note: {option} is ignored: --self-test, --tune and --doctor do not use it" in result.stderr

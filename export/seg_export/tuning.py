@@ -1,4 +1,4 @@
-"""`seg-run --tune`: a plain model file in, the same model in the forms that are fastest on this machine out; no torch.
+"""`seg-edge tune`: a plain model file in, the same model in the forms that are fastest on this machine out; no torch.
 
     model.onnx -> self-test -> measure -> rewrite -> parity with the file as it was -> self-test -> model.tuned.onnx
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.cli.tools import Progress, Report, TuneOptions
+from seg_runtime.cli.options import PATH, Options, option
 from seg_runtime.model import GOLDEN_KEY, Content, Contract, ModelFile
 from seg_runtime.support import (
     ModelError,
@@ -26,6 +28,7 @@ from seg_runtime.support import (
     write_atomic,
 )
 
+from .options import Progress
 from .proof import Parity, answers_of, compare, generated_windows, logits_of, opened, prove_file
 
 if TYPE_CHECKING:
@@ -34,6 +37,31 @@ if TYPE_CHECKING:
     from .steps.rewrite import Fastest
 
 WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions(Options):
+    """The options of `seg-edge tune`."""
+
+    out: Path | None = option(
+        None, "The file to write, or a folder for MODEL.tuned.onnx [default: beside MODEL].", PATH, flag="-o,--out"
+    )
+    overwrite: bool = option(False, "Replace the file if it exists.")
+    threads: int | None = option(
+        None, "Threads of the inference [default: all that this process may use].", click.IntRange(1)
+    )
+    require_signature: Path | None = option(
+        None,
+        "Refuse a model unless MODEL.sig beside it is its signature by this public key (PEM).",
+        PATH,
+        metavar="KEY.pub",
+    )
+
+    def target(self, model: Path) -> Path:
+        """The file that is written for a model: `out` where its name ends in .onnx, else MODEL.tuned.onnx in that folder."""
+        if self.out is not None and self.out.suffix.lower() == ".onnx" and not self.out.is_dir():
+            return self.out
+        return (model.parent if self.out is None else self.out) / f"{model.stem}.tuned.onnx"
 
 
 @dataclass(frozen=True)
@@ -82,14 +110,20 @@ class TunedFile:
         return f"{figures}\ngolden samples: {error.format(**self.self_test)}"
 
 
-def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None) -> Report:
+def tune(
+    model: Path, options: TuneOptions, watch: Progress = lambda what, done, total: None
+) -> tuple[str, dict[str, Any]]:
     """Write a model in the forms that are fastest on this machine, after proving that it answers as before.
 
     Nothing is written where no form is worth it, which is no error.
 
     Args:
-        options: which file, and where to.
+        model: the file to tune.
+        options: where to write, and how.
         watch: see `Progress`.
+
+    Returns:
+        What came of it, for a person and ready for JSON.
 
     Raises:
         SegError: the extra `tune` is missing, the target is there already or cannot be written.
@@ -98,24 +132,25 @@ def tune(options: TuneOptions, watch: Progress = lambda what, done, total: None)
         ParityError: the rewritten network answers otherwise; nothing is written.
     """
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
-    content = ModelFile(options.model).take()
+    content = ModelFile(model).take()
     if options.require_signature is not None:
         content.check_signed(options.require_signature)
     _plain_contract(content)
-    _check_target(options)
+    target = options.target(model)
+    _check_target(model, target, options.overwrite)
     source = read_source(content, options.threads)
     del content  # its bytes must not lie in memory beside the sessions that are measured
     found = _fastest(source, watch, options.threads)
-    report = {"model": {"path": str(options.model), "sha256": source.sha256}, "written": None, **found.as_dict()}
+    report = {"model": {"path": str(model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
-        return f"{found.table()}\nnothing was written: {options.model} is as fast as it gets here", report
+        return f"{found.table()}\nnothing was written: {model} is as fast as it gets here", report
     made = prove(source, found.graph, found.provenance(), watch, options.threads)
-    write_atomic(options.target, lambda file: file.write(made.content))
-    notes = _notes(source, options)
-    report |= {"written": str(options.target), "parity": made.parity.as_dict(), "notes": notes}
+    write_atomic(target, lambda file: file.write(made.content))
+    notes = _notes(source, model, target)
+    report |= {"written": str(target), "parity": made.parity.as_dict(), "notes": notes}
     report |= {"self_test": made.self_test}
     size = f"{len(made.content) / 1e6:.1f} MB"
-    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {options.target} ({size})"]
+    lines = [found.table(), made.table(), *(f"note: {note}" for note in notes), f"wrote {target} ({size})"]
     return "\n".join(lines), report
 
 
@@ -146,16 +181,15 @@ def _plain_contract(content: Content) -> Contract:
     return contract
 
 
-def _check_target(options: TuneOptions) -> None:
+def _check_target(model: Path, target: Path, overwrite: bool) -> None:
     """Refuse a target before a minute of measuring.
 
     Raises:
         SegError: it is the model itself, or there already, or cannot be written.
     """
-    model, target = options.model, options.target
     if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
         raise SegError(f"{target} is the model itself", "a file of its own", "choose another --out")
-    if target.exists() and not target.is_dir() and not options.overwrite:
+    if target.exists() and not target.is_dir() and not overwrite:
         raise SegError(f"{target} is there already", "", "pass --overwrite to replace it, or choose another --out")
     check_writable(target)
 
@@ -234,14 +268,12 @@ def _fastest(source: Source, watch: Progress, threads: int | None) -> Fastest:
         ) from error
 
 
-def _notes(source: Source, options: TuneOptions) -> list[str]:
+def _notes(source: Source, model: Path, target: Path) -> list[str]:
     notes = []
     if not source.golden:
         notes.append(
             f"{source.name} has no golden samples: the tuned file was compared with it alone, and not with torch"
         )
-    if any(path.with_name(path.name + ".sig").exists() for path in (options.model, options.target)):
-        notes.append(
-            f"a signature covers the bytes of one file: {options.target.name} needs a new one, {options.target.name}.sig"
-        )
+    if any(path.with_name(path.name + ".sig").exists() for path in (model, target)):
+        notes.append(f"a signature covers the bytes of one file: {target.name} needs a new one, {target.name}.sig")
     return notes

@@ -1,0 +1,58 @@
+"""`seg-edge self-test`: this device against torch, on the samples inside a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..support import ModelError, SelfTestError, check
+from .arguments import ModelOptions
+from .commandline import Command, note, version_option, written
+from .options import PATH, options_of
+from .rules import MODEL_RULES, Loaded
+
+
+@click.command(
+    cls=Command,
+    short_help="Check that this device gives the same answers as torch.",
+    examples=[
+        ("seg-edge self-test model.onnx", "Test a model on the provider that auto chooses"),
+        ("seg-edge self-test model.onnx --provider cuda", "Test it on CUDA"),
+    ],
+)
+@click.argument("tested", metavar="[MODEL]...", nargs=-1, type=PATH)
+@options_of(ModelOptions)
+@version_option()
+def main(tested: tuple[Path, ...], **values: Any) -> None:
+    """Run the golden samples inside each MODEL on this device, and compare the answers with those of torch.
+
+    Run it after every update of a driver or of ONNX Runtime. The table goes to stderr, JSON to stdout. Exit code 1 means that
+    the device answers otherwise than torch did at export.
+    """
+    from ..checks import self_test_table
+
+    options = ModelOptions(**values, written=written())
+    reports: list[Mapping[str, Any]] = []
+    failed: list[SelfTestError] = []
+    files = (*tested, *options.models) or options.files
+    for path in files:
+        try:
+            with options.open(path, self_test=True) as segmenter:
+                for text in check(MODEL_RULES, Loaded(options, segmenter.session), ModelError):
+                    note(text)
+                report: Mapping[str, Any] = segmenter.test_report or {}
+        except SelfTestError as error:
+            report = error.report
+            failed.append(error)
+        if len(files) > 1:
+            click.echo(click.format_filename(path), err=True)
+            report = {"file": str(path), **report}
+        click.echo(self_test_table(report), err=True)
+        reports.append(report)
+    click.echo(json.dumps(reports if len(files) > 1 else reports[0], indent=2))
+    if failed:
+        raise failed[0]

@@ -1,0 +1,53 @@
+"""`seg-edge evaluate`: a checkpoint and a data set -> scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from seg_runtime.cli.commandline import Command, version_option
+from seg_runtime.cli.options import PATH, options_of
+from seg_runtime.support import SegError, check, require_extra, write_atomic
+
+from ..options import RULES, EvaluateOptions, Request
+from .progress import bar, say
+
+
+@click.command(
+    cls=Command,
+    short_help="Score a checkpoint on images with masks.",
+    examples=[
+        ("seg-edge evaluate model.pt data", "Score every image of data, those of the training too"),
+        (
+            "seg-edge evaluate model.pt held-out --json scores.json",
+            "Score images that training never saw, and keep the scores",
+        ),
+        ("seg-edge evaluate model.pt data --metrics hd95,surface-dice=2", "Measure distances between outlines too"),
+    ],
+)
+@click.argument("model", type=PATH)
+@click.argument("data", type=PATH)
+@options_of(EvaluateOptions)
+@version_option()
+def main(model: Path, data: Path, **values: Any) -> None:
+    """Score the checkpoint MODEL on all images of DATA: Dice, IoU, pixel error, and the measures of --metrics.
+
+    The scores are printed as a table and as JSON.
+    """
+    require_extra("train", "torch", "scipy")
+    options = EvaluateOptions(**values)
+    for text in check(RULES, Request(options=options)):
+        say(f"note: {text}")
+    target = options.json_path
+    if target and target.resolve() == model.resolve():
+        raise SegError(f"--json {target} is the model", "a file of its own", "choose another name")
+    from ..training import evaluate  # torch is heavy: --help and wrong options answer without it
+
+    objective, result = evaluate(model, data, options, say, bar)
+    click.echo(objective.table(result))
+    text = json.dumps({"model": str(model), "data": str(data), "tta": options.tta, **result}, indent=2)
+    click.echo(text)
+    if target:
+        write_atomic(target, lambda file: file.write((text + "\n").encode()))

@@ -1,0 +1,22 @@
+"""`seg-edge recipes`: the tasks that there are settings for."""
+
+from __future__ import annotations
+
+import click
+from seg_runtime.cli.commandline import Command, version_option
+
+from ..options import RECIPES, load_recipe
+
+
+@click.command(
+    cls=Command,
+    short_help="List the settings for common tasks.",
+    examples=[("seg-edge recipes", "See all recipes"), ("seg-train DATA --recipe skin-lesion", "Use one")],
+)
+@version_option()
+def main() -> None:
+    """List the recipes, one on each line. A recipe has the settings of a task: network, geometry, classes, layout of the data."""
+    names = RECIPES.names()
+    width = max(map(len, names))
+    for name in names:
+        click.echo(f"{name:<{width}}  {load_recipe(name).title}")

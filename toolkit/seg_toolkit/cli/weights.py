@@ -1,0 +1,58 @@
+"""`seg-edge import`: the weights of a U-Net that was trained elsewhere -> model.pt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from seg_runtime.cli.commandline import Command, version_option
+from seg_runtime.cli.options import COMMON, PATH, GroupedOption, options_of
+from seg_runtime.support import check, require_extra
+
+from ..options import RULES, ImportOptions, Request
+from .progress import bar, say
+
+
+@click.command(
+    cls=Command,
+    short_help="Take over a U-Net that was trained elsewhere.",
+    examples=[
+        (
+            "seg-edge import state.pt data -o model.pt --intensity scale",
+            "Take weights of images that were divided by 255",
+        ),
+        (
+            "seg-edge import state.pt data --padding same --intensity zscore",
+            "Take a padded network of images that were normalized one by one",
+        ),
+    ],
+)
+@click.argument("weights", metavar="STATE.PT", type=PATH)
+@click.argument("data", type=PATH)
+@click.option(
+    "-o",
+    "--out",
+    cls=GroupedOption,
+    group=COMMON,
+    type=PATH,
+    default="model.pt",
+    help="The checkpoint that is written.",
+)
+@options_of(ImportOptions)
+@version_option()
+def main(weights: Path, data: Path, out: Path, **values: Any) -> None:
+    """Fit the weights in STATE.PT into a network of seg-edge, score it on DATA, and write a checkpoint.
+
+    The layers must come in the same order and have the same shapes as those of the network that the options describe. A low
+    score on DATA shows that an option is wrong, most often --intensity.
+    """
+    require_extra("train", "torch", "scipy")
+    options = ImportOptions(**values)
+    for text in check(RULES, Request(options=options)):
+        say(f"note: {text}")
+    from ..training import import_weights
+
+    objective, result = import_weights(weights, data, out, options, say, bar)
+    click.echo(objective.table(result))
+    click.echo(f"wrote {out}")
