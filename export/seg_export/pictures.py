@@ -73,14 +73,14 @@ def pictures(
         except DataError as error:
             if name in OPEN:
                 raise
-            no_data_set = error.came
+            no_data_set = error.problem
     try:
         return [_OfFolder(str(files[0]), files) for files in _image_files(folder, contract)]
     except DataError as error:
         if not no_data_set:
             raise
         wanted = f"a data set of the reader {reader}, or images"
-        raise DataError(f"{error.came}, and {no_data_set}", wanted, "check the path") from error
+        raise DataError(f"{error.problem}, and {no_data_set}", wanted, "check the path") from error
 
 
 def _image_files(folder: Path, contract: Contract) -> list[tuple[Path, ...]]:

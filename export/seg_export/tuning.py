@@ -165,11 +165,11 @@ def _plain_contract(content: Content) -> Contract:
         fix = "export it without --host-ready, or on this machine with --host-ready --tune"
         raise ModelError(f"{name} is {contract.file.kind}", "a window file", fix)
     if contract.file.batch != 1:
-        came = f"{name} takes {contract.file.batch} windows in one call"
-        raise ModelError(came, "one", "tune the file that was exported without --batch")
+        problem = f"{name} takes {contract.file.batch} windows in one call"
+        raise ModelError(problem, "one", "tune the file that was exported without --batch")
     if contract.file.precision != "fp32":
-        came = f"{name} computes in {contract.file.precision}"
-        raise ModelError(came, "fp32", "tune the fp32 file of this model; what is int8 was rewritten at export")
+        problem = f"{name} computes in {contract.file.precision}"
+        raise ModelError(problem, "fp32", "tune the fp32 file of this model; what is int8 was rewritten at export")
     if contract.provenance.get("rewritten"):
         origin = contract.provenance.get("tuned_from")
         fix = (
@@ -250,8 +250,8 @@ def prove(
         test = prove_file(content, windows[0], answers[0], threads, self_test=bool(source.golden))
     except SelfTestError as error:
         failures = "; ".join(error.report["self_test"]["failures"])
-        came = f"the tuned file does not answer the golden samples as torch did ({failures})"
-        raise ParityError(came, "the answers stored at export", "nothing was written; report this model") from error
+        problem = f"the tuned file does not answer the golden samples as torch did ({failures})"
+        raise ParityError(problem, "the answers stored at export", "nothing was written; report this model") from error
     return TunedFile(content, parity, test["self_test"] if test else None)
 
 

@@ -92,8 +92,8 @@ def _check_probabilities(contract: Contract) -> None:
         SegError: says what it has.
     """
     if contract.answer.activation == "none":
-        came = f"probabilities of a model that answers {answer_of(contract).data}"
-        raise SegError(came, "a model of classes", "leave them out")
+        problem = f"probabilities of a model that answers {answer_of(contract).data}"
+        raise SegError(problem, "a model of classes", "leave them out")
 
 
 class Segmenter:

@@ -95,7 +95,7 @@ class Worker(QObject):
             self._stop_if_cancelled()
         except CancelledError:
             return self.failed, ""
-        except SegError as error:  # says itself what came, what was wanted and what to do
+        except SegError as error:  # says itself what problem, what was wanted and what to do
             return self.failed, str(error)
         except Exception as error:  # a bug, or no memory: told like the rest, and the window lives on
             return self.failed, f"{type(error).__name__}: {error}"

@@ -228,9 +228,9 @@ def foreign(model: Made) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (restamped(batch=2), "takes 2 windows in one call; wanted one"),
-        (restamped(precision="int8"), "computes in int8; wanted fp32"),
-        (restamped(precision="fp16"), "computes in fp16; wanted fp32"),
+        (restamped(batch=2), "takes 2 windows in one call; expected one"),
+        (restamped(precision="int8"), "computes in int8; expected fp32"),
+        (restamped(precision="fp16"), "computes in fp16; expected fp32"),
         (
             restamped(provenance={"rewritten": {"a": "winograd"}}),
             "was rewritten before; .* export it without --optimize",
@@ -250,7 +250,7 @@ def test_only_plain_files(model: Made, tmp_path: Path, content: Callable[[Made],
 
 def test_a_host_ready_file_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
     path = make_model(options=HOST_READY).path
-    with pytest.raises(ModelError, match="is host-ready; wanted a window file"):
+    with pytest.raises(ModelError, match="is host-ready; expected a window file"):
         tuning.tune(path, tuning.TuneOptions(out=tmp_path / "tuned.onnx"))
 
 

@@ -84,7 +84,7 @@ def test_labels_of_a_regression_and_values_of_a_segmentation_are_refused(regress
     found = Segmenter(regression.path, provider="cpu")(image)
     with pytest.raises(SegError, match=r"labels of a model that answers values; .*: take \.values"):
         _ = found.labels
-    with pytest.raises(SegError, match=r"probabilities of a model that answers values; wanted a model of classes"):
+    with pytest.raises(SegError, match=r"probabilities of a model that answers values; expected a model of classes"):
         _ = found.probabilities
     with pytest.raises(SegError, match="probabilities of a model that answers values"):
         Segmenter(regression.path, provider="cpu")(image, probabilities=True)

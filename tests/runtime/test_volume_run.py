@@ -162,11 +162,11 @@ def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made)
     told = seg_run(*words)
     assert told.exit_code == 1
     assert (
-        "BRATS_002.nii.gz is no channel of a case and has 3 of its own; wanted CASE_t1, CASE_t2, or 2 in" in told.stderr
+        "BRATS_002.nii.gz is no channel of a case and has 3 of its own; expected CASE_t1, CASE_t2, or 2 in" in told.stderr
     )
     assert "BRATS_003.nii.gz is no channel of a case and has 1 of its own" in told.stderr
     assert "BRATS_004.nii.gz is no NIfTI file" in told.stderr
-    assert "b is in b.nii.gz, b_t1.nii.gz, b_t2.nii.gz; wanted its channels once" in told.stderr
+    assert "b is in b.nii.gz, b_t1.nii.gz, b_t2.nii.gz; expected its channels once" in told.stderr
 
 
 def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tmp_path: Path, solid: Made) -> None:
@@ -245,7 +245,7 @@ def test_pages_that_differ_are_no_volume(tmp_path: Path, solid: Made) -> None:
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     told = seg_run("--model", solid.path, "--out", tmp_path, tmp_path / "a.tif")
     assert told.exit_code == 1
-    assert "pages of ((30, 30, 1), 'uint8') and of ((29, 30, 1), 'uint8'); wanted one size" in told.stderr
+    assert "pages of ((30, 30, 1), 'uint8') and of ((29, 30, 1), 'uint8'); expected one size" in told.stderr
 
 
 def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) -> None:
@@ -257,7 +257,7 @@ def test_wrong_volumes_fail_alone_in_a_line_each(tmp_path: Path, solid: Made) ->
     told = seg_run("--model", solid.path, "--out", tmp_path / "out", tmp_path)
     assert told.exit_code == 1
     assert "1 segmented, 3 failed" in told.stdout
-    for text in ("short.nii.gz is damaged", "text.nii is no NIfTI file", "two.nii has 2 channels; wanted 1"):
+    for text in ("short.nii.gz is damaged", "text.nii is no NIfTI file", "two.nii has 2 channels; expected 1"):
         assert text in told.stderr
     refused = seg_run("--model", solid.path, "--out", tmp_path / "b", "--probabilities", "tiff", tmp_path / "good.nii")
     assert "--probabilities tiff for a NIfTI volume" in refused.stderr

@@ -69,6 +69,6 @@ def prove_file(
     """
     [answer], report = answers_of(content, [sample], threads, self_test=self_test)
     if not np.array_equal(logits, answer):
-        came = "the stamped file answers otherwise than the compared one"
-        raise ParityError(came, "the same bits", "report this")
+        problem = "the stamped file answers otherwise than the compared one"
+        raise ParityError(problem, "the same bits", "report this")
     return report

@@ -127,8 +127,8 @@ def as_dtype(image: Array, dtype: np.dtype[Any], contract: Contract) -> Array:
     if contract.input.intensity.method == "window":  # raw values keep their meaning
         cast = image.astype(dtype)
         if (cast != image).any():
-            came = f"the images have grey values of {image.dtype} that {dtype} cannot hold"
-            raise ImageError(came, "a dtype that holds them", f"pass --host-dtype {image.dtype}")
+            problem = f"the images have grey values of {image.dtype} that {dtype} cannot hold"
+            raise ImageError(problem, "a dtype that holds them", f"pass --host-dtype {image.dtype}")
         return cast
     scale = dtype_maximum(dtype) / dtype_maximum(image.dtype)
     if dtype.kind == "u" and scale < 1:

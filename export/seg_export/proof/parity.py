@@ -125,8 +125,8 @@ class Parity:
             ParityError: with every limit that was passed.
         """
         if found := self.failures(limits):
-            came = f"{form} does not agree with {reference} ({'; '.join(found)})"
-            raise ParityError(came, "parity", f"nothing was written; {fix}")
+            problem = f"{form} does not agree with {reference} ({'; '.join(found)})"
+            raise ParityError(problem, "parity", f"nothing was written; {fix}")
 
     def brief(self, limits: Limits = LIMITS) -> dict[str, Any]:
         """The figures that the contract keeps of a form that was compared with another one."""

@@ -57,8 +57,8 @@ def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
         name = node.input[place]
         sizes = numpy_helper.to_array(shapes[name]) if name in shapes else np.zeros(1)
         if sizes[0] != 1:
-            came = f"{node.op_type} {node.name} lays out one window ({sizes.tolist()})"
-            raise SegError(came, "a graph that keeps windows apart", "leave out --batch, or --optimize and --tune")
+            problem = f"{node.op_type} {node.name} lays out one window ({sizes.tolist()})"
+            raise SegError(problem, "a graph that keeps windows apart", "leave out --batch, or --optimize and --tune")
         if name not in made:
             made[name] = f"{name} of {batch} windows"
             more = np.array([batch, *sizes[1:]], sizes.dtype)

@@ -66,8 +66,8 @@ class Answer(ABC):
         """
         forms = source.format.outputs(self.data, source)
         if not forms:
-            came = f"{source.path} is {source.format.title}, where a model's {self.data} have no place"
-            raise ImageError(came, "PNG, JPEG, BMP or TIFF", "convert it")
+            problem = f"{source.path} is {source.format.title}, where a model's {self.data} have no place"
+            raise ImageError(problem, "PNG, JPEG, BMP or TIFF", "convert it")
         if form and form not in forms and len(forms) > 1:
             raise SegError(f"the form {form!r} for {source.format.title}", " or ".join(forms), "choose one of them")
         return [forms.get(form) or next(iter(forms.values()))]

@@ -94,8 +94,10 @@ def find_tasks(
     for task in list(tasks.values()):
         written = [task.record, *(path for output in task.outputs for path in task.paths(output))]
         if hit := next((path for path in written if os.path.realpath(path) in read), None):
-            came = f"{task.source.path} would write over {hit}, which is an input of this run"
-            failed.append((task.source.path, ImageError(came, "results apart from the images", "choose another --out")))
+            problem = f"{task.source.path} would write over {hit}, which is an input of this run"
+            failed.append(
+                (task.source.path, ImageError(problem, "results apart from the images", "choose another --out"))
+            )
             del tasks[task.stem]
     return list(tasks.values()), failed
 

@@ -25,8 +25,8 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        came = f"{path} cannot be read ({error.strerror})"
-        raise SegError(came, "a readable folder", "choose another --out") from error
+        problem = f"{path} cannot be read ({error.strerror})"
+        raise SegError(problem, "a readable folder", "choose another --out") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP) from error
     if not all(isinstance(n, str) and n == Path(n).name for n in names):

@@ -64,7 +64,7 @@ def _tried(ort: Any, provider: str) -> Iterator[Probe]:
         try:
             [kind] = candidates(name)
         except SegError as error:  # of a package that is not whole
-            yield Probe(name, False, error.came, error.fix)
+            yield Probe(name, False, error.problem, error.advice)
             continue
         known.append(kind)
         if kind.installed(ort) or kind in (*candidates(AUTO), *candidates(provider)):
@@ -100,7 +100,7 @@ def _expected(name: str) -> bool:
 
 
 def _finding(error: SegError) -> dict[str, str]:
-    return {"problem": error.came, "fix": error.fix}
+    return {"problem": error.problem, "fix": error.advice}
 
 
 def doctor_table(report: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ class Probe:
             provider.settle(runtime_module())
             return _computes(open_on(provider, _tiny_model()), kind.name)
         except SegError as error:
-            return cls(kind.name, False, error.came, error.fix)
+            return cls(kind.name, False, error.problem, error.advice)
 
     @classmethod
     def of_other(cls, ort: Any, name: str) -> Probe:

@@ -52,10 +52,10 @@ class SelfTest:
         whole = logits.shape[1:] == contract.geometry.output_shape
         classes, *places = np.unravel_index(sample.positions, (contract.answer.maps, *contract.geometry.output_shape))
         pace = 1 if whole else PROBE_PACE
-        came, wanted = logits[(classes, *(place // pace for place in places))], sample.logits
+        given, wanted = logits[(classes, *(place // pace for place in places))], sample.logits
         if whole:
-            came, wanted = np.append(came, [logits.min(), logits.max()]), np.append(wanted, [sample.low, sample.high])
-        errors = came.astype(np.float64) - wanted
+            given, wanted = np.append(given, [logits.min(), logits.max()]), np.append(wanted, [sample.low, sample.high])
+        errors = given.astype(np.float64) - wanted
         error = float(np.abs(errors).max())
         self.logits += len(wanted)
         self.max_abs_error = max(self.max_abs_error, error)
@@ -134,9 +134,9 @@ def run_self_test(session: Session) -> dict[str, Any]:
         "placement": session.placement,
     }
     if found := result.failures():
-        came = f"{session.provider.name} does not answer the golden samples as torch did ({'; '.join(found)})"
+        problem = f"{session.provider.name} does not answer the golden samples as torch did ({'; '.join(found)})"
         fix = "leave out TF32, update the driver, or use --provider cpu"
-        raise SelfTestError(came, "the answers stored at export", fix, report)
+        raise SelfTestError(problem, "the answers stored at export", fix, report)
     return report
 
 

@@ -145,22 +145,22 @@ def check_same(first: Contract, other: Contract, name: str) -> None:
     """
     fix = "name files that seg-export made of one checkpoint, of different --input-size or --batch only"
     ours, theirs = _facts(first), _facts(other)
-    mine, came = (c.provenance.get("weights_sha256") for c in (first, other))
+    mine, given = (c.provenance.get("weights_sha256") for c in (first, other))
     differ: list[tuple[str, Any, Any]] = [
         (f, ours.get(f), theirs.get(f)) for f in {**ours, **theirs} if ours.get(f) != theirs.get(f)
     ]
-    if mine != came or not mine:
-        differ.insert(0, ("weights_sha256", mine, came))
+    if mine != given or not mine:
+        differ.insert(0, ("weights_sha256", mine, given))
     if first.file.whole_images and not differ:
         differ.append(("form", first.file.kind, "window"))
     if first.geometry.margin != other.geometry.margin:
         differ.append(("margin", first.geometry.margin, other.geometry.margin))
     if isinstance(network := first.provenance.get("network"), Mapping) and network.get("skip", "crop") != "crop":
-        came = f"a network of --skip {network['skip']} answers otherwise in windows of another size"
-        raise ModelError(came, "one file", "leave the other files out")
+        problem = f"a network of --skip {network['skip']} answers otherwise in windows of another size"
+        raise ModelError(problem, "one file", "leave the other files out")
     if differ:
-        field_name, mine, came = differ[0]
-        raise ModelError(f"{name} is not of the same model: its {field_name} is {came!r}", f"{mine!r}", fix)
+        field_name, mine, given = differ[0]
+        raise ModelError(f"{name} is not of the same model: its {field_name} is {given!r}", f"{mine!r}", fix)
 
 
 def _facts(contract: Contract) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def runtime_module() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        came = f"ONNX Runtime cannot be imported ({error})"
-        raise ProviderError(came, "one of its wheels", "pip install 'seg-edge[cpu]' or 'seg-edge[gpu]'") from error
+        problem = f"ONNX Runtime cannot be imported ({error})"
+        raise ProviderError(problem, "one of its wheels", "pip install 'seg-edge[cpu]' or 'seg-edge[gpu]'") from error
     if not hasattr(onnxruntime, "InferenceSession"):  # an uninstalled wheel leaves an empty folder behind
         raise ProviderError("the onnxruntime package is incomplete", "one whole wheel", REINSTALL)
     return onnxruntime

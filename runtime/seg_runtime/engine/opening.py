@@ -98,8 +98,8 @@ def _create(ort: Any, provider: Provider, model: Source, change: Callable[[Any],
             session = ort.InferenceSession(model, options, providers=provider.chain(), enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
         if provider.universal or type(error).__name__ in _REFUSED:
-            came = f"ONNX Runtime {ort.__version__} refuses the model ({error})"
-            raise ModelError(came, "", "export it again") from error
+            problem = f"ONNX Runtime {ort.__version__} refuses the model ({error})"
+            raise ModelError(problem, "", "export it again") from error
         raise ProviderError(f"{provider.label} failed to start ({error})", "", provider.fix(ort)) from error
     session.disable_fallback()  # versions that do not know the argument know this
     session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good

@@ -84,7 +84,9 @@ class Session:
             except ProviderError as error:
                 if kind is last:
                     raise
-                self.provider_reason = f"no {kind.label}: {error.came.removeprefix(f'{kind.label} cannot be used: ')}"
+                self.provider_reason = (
+                    f"no {kind.label}: {error.problem.removeprefix(f'{kind.label} cannot be used: ')}"
+                )
 
     def _open_on(self, provider: Provider, source: ModelSource) -> None:
         """Open the model on one provider, and run it once where that tells whether the provider works."""
@@ -112,8 +114,8 @@ class Session:
         try:
             self.warm_up()
         except ModelError as error:
-            came = f"{self.provider.name} loads but cannot run the model ({error})"
-            raise ProviderError(came, "", "use --provider cpu") from error
+            problem = f"{self.provider.name} loads but cannot run the model ({error})"
+            raise ProviderError(problem, "", "use --provider cpu") from error
 
     @property
     def runtime_version(self) -> str:

@@ -35,8 +35,8 @@ def group(
             ending = _ending(path, endings)
             files = found.setdefault(path.parent / stem_of(path).removesuffix(ending), {})
             if (other := files.setdefault(ending, path)) != path:
-                came = f"{path} and {other.name} are the same channel of one case"
-                raise ImageError(came, "one file each", "remove one")
+                problem = f"{path} and {other.name} are the same channel of one case"
+                raise ImageError(problem, "one file each", "remove one")
         except SegError as error:
             failed.append((path, error))
     whole: dict[Path, tuple[Path, ...]] = {}
@@ -58,12 +58,12 @@ def _ending(path: Path, wanted: Sequence[str]) -> str:
     stem = stem_of(path)
     if endings := [e for e in wanted if stem.endswith(e) and stem != e]:
         return max(endings, key=len)
-    came, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
+    problem, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
     if (count := FORMATS.of(head_of(path), path).stored_channels(path)) is None:
-        raise ImageError(came, _names(wanted), fix)
+        raise ImageError(problem, _names(wanted), fix)
     if count != len(wanted):
         either = f"{_names(wanted)}, or {len(wanted)} in one volume"
-        raise ImageError(f"{came} and has {count} of its own", either, fix)
+        raise ImageError(f"{problem} and has {count} of its own", either, fix)
     return ""
 
 
@@ -79,8 +79,8 @@ def _complete(case: Path, files: Mapping[str, Path], endings: Sequence[str]) -> 
             raise ImageError(f"{case} is in {there}", "its channels once", "remove what is too much")
         return (files[""],)
     if missing := [ending for ending in endings if ending not in files]:
-        came, fix = f"{case} has no channel {' and no '.join(missing)}", f"add it beside {there}, or name it, too"
-        raise ImageError(came, f"a file each: {_names(endings)}", fix)
+        problem, fix = f"{case} has no channel {' and no '.join(missing)}", f"add it beside {there}, or name it, too"
+        raise ImageError(problem, f"a file each: {_names(endings)}", fix)
     return tuple(files[ending] for ending in endings)
 
 
@@ -106,9 +106,9 @@ def stacked(pages: Sequence[Array], names: Sequence[str], channel_files: Sequenc
     shape, dtype = planes[finest].shape, planes[finest].dtype
     for plane, name, factor in zip(planes, names, scales, strict=True):
         if tuple(n * factor for n in plane.shape) != shape or plane.dtype != dtype:
-            came = f"{name} has {_kind(plane)}, {Path(names[finest]).name} {_kind(planes[finest])}"
+            problem = f"{name} has {_kind(plane)}, {Path(names[finest]).name} {_kind(planes[finest])}"
             size = "one size" if factor == 1 else f"a size that is 1/{factor} of it"
-            raise ImageError(came, f"registered channels: {size}, one dtype", "export them together")
+            raise ImageError(problem, f"registered channels: {size}, one dtype", "export them together")
     return np.stack([_enlarged(plane, factor) for plane, factor in zip(planes, scales, strict=True)], axis=-1)
 
 

@@ -89,11 +89,11 @@ class Formats(Registry[Format]):
         """
         guessed = found is self.get("picture") and not (found.named(name) or self.recognised(found, head))
         if guessed and (broken := self.broken()):
-            raise ImageError(f"{name} is of no known format, and {broken[0].came}", "", broken[0].fix)
+            raise ImageError(f"{name} is of no known format, and {broken[0].problem}", "", broken[0].advice)
         if not found.fits(contract):
             known = " or ".join(f.title for f in self.of_model(contract))
-            came = f"{name} is {'of no known format' if guessed else found.title}"
-            raise ImageError(came, f"{known} as the model was trained", "name another file or model")
+            problem = f"{name} is {'of no known format' if guessed else found.title}"
+            raise ImageError(problem, f"{known} as the model was trained", "name another file or model")
 
     def pages(self, data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Page]:
         """The pages of a file as a model wants them, one after the other.

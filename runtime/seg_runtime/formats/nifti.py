@@ -196,8 +196,8 @@ def _values(stored: Array, slope: float, inter: float, name: str) -> Float:
         with np.errstate(over="ignore", invalid="ignore"):
             values[place] = exact
         if not np.isfinite(values[place]).all():
-            came = f"{name} contains NaN, infinity or more than float32 holds"
-            raise ImageError(came, "finite values", "replace them before")
+            problem = f"{name} contains NaN, infinity or more than float32 holds"
+            raise ImageError(problem, "finite values", "replace them before")
         if exact.dtype.kind in "iu" and exact.dtype.itemsize > 2 and (values[place] != exact).any():
             raise ImageError(f"{name} has integers that float32 does not hold", "up to 2**24", "scale it down")
     return values

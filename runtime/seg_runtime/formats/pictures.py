@@ -106,8 +106,8 @@ def volume_of(pages: Iterator[NDArray[Any]], name: str) -> NDArray[Any]:
         raise ImageError(f"{name} is a single picture", "a volume as the model was trained", fix)
     kinds = list(dict.fromkeys((p.shape, str(p.dtype)) for p in planes))
     if len(kinds) > 1:
-        came = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
-        raise ImageError(came, "one size and type for a volume", "export the stack again")
+        problem = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
+        raise ImageError(problem, "one size and type for a volume", "export the stack again")
     return np.stack(planes)
 
 

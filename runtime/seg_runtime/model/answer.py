@@ -108,7 +108,7 @@ class AnswerSpec(Variant):
         try:
             found: type[Variant] = offered.get(kind).Spec  # type: ignore[attr-defined]
         except SegError as error:
-            raise ContractError(error.came, error.wanted, error.fix) from error
+            raise ContractError(error.problem, error.expected, error.advice) from error
         return found
 
 

@@ -52,9 +52,9 @@ class Geometry:
         gaps = [a - b for a, b in zip(i, o, strict=True)]
         need(all(g >= 0 and g % 2 == 0 for g in gaps), f"window {i} -> {o}", "an even margin")
         need(self.stride >= 1, f"stride {self.stride}", "1 or more")
-        came = f"geometry 'tile' and an output window of {o}"
+        problem = f"geometry 'tile' and an output window of {o}"
         wanted = f"at least {self.stride} px, else windows cannot meet exactly"
-        need(self.method != "tile" or min(self.step) > 0, came, wanted)
+        need(self.method != "tile" or min(self.step) > 0, problem, wanted)
 
     @property
     def axes(self) -> int:
@@ -169,8 +169,8 @@ class Contract:
         need(method in answer.geometries, f"geometry {method!r} for {kind}", " or ".join(answer.geometries))
         need(file.kind in answer.forms, f"form {file.kind!r} for {kind}", " or ".join(answer.forms))
         need(file.precision in answer.precisions, f"{file.precision} for {kind}", " or ".join(answer.precisions))
-        came = f"a batch of {file.batch} windows and geometry {method!r}"
-        need(file.batch == 1 or method == "tile", came, "geometry 'tile': others answer an image by one window")
+        problem = f"a batch of {file.batch} windows and geometry {method!r}"
+        need(file.batch == 1 or method == "tile", problem, "geometry 'tile': others answer an image by one window")
         if self.input.voxels:
             need(self.geometry.axes == 3, f"voxels and windows of {self.geometry.axes} axes", "three")
             need(answer.decided, f"voxels and {kind}", "classes: what is written are sites")

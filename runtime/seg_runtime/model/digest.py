@@ -32,10 +32,10 @@ def verified_sha256(data: bytes, name: str) -> str:
     if last != _entry(computed):
         kept = last[-64:].decode("ascii", "replace")
         if last != _entry(kept):
-            came = f"{name} does not end with its own digest"
-            raise ModelError(came, "a whole file made by seg-export", "copy or export it again")
-        came = f"{name} was changed or damaged: its content has the sha256 {computed}"
-        raise ModelError(came, f"{kept} as the file itself says", "copy or export it again")
+            problem = f"{name} does not end with its own digest"
+            raise ModelError(problem, "a whole file made by seg-export", "copy or export it again")
+        problem = f"{name} was changed or damaged: its content has the sha256 {computed}"
+        raise ModelError(problem, f"{kept} as the file itself says", "copy or export it again")
     running.update(last)
     return running.hexdigest()
 

@@ -112,8 +112,8 @@ class Golden:
             arrays = _arrays(base64.b64decode(text, validate=True))
             info = json.loads(bytes(arrays["info"]))
             if info["version"] != VERSION:
-                came = f"golden samples of version {info['version']!r}"
-                raise ModelError(came, f"{VERSION}", "upgrade seg-edge on this machine")
+                problem = f"golden samples of version {info['version']!r}"
+                raise ModelError(problem, f"{VERSION}", "upgrade seg-edge on this machine")
             samples = tuple(_sample(arrays, i, told, contract) for i, told in enumerate(info["samples"]))
             _need(0 < info["limit"] < 1 and bool(samples), "no samples or no limit")
             rms_limit = info.get("rms_limit")

@@ -107,5 +107,5 @@ class Input:
         need(len(set(endings)) == len(endings) in (0, count), f"{len(endings)} channel files", f"{count}, or none")
         finest = min((file.factor for file in self.channel_files), default=1)
         need(finest == 1, f"factors from {finest}", "1 for the finest channel")
-        came = f"voxels of {len(self.voxels.channels) if self.voxels else 0} channels"
-        need(not self.voxels or len(self.voxels.channels) == count, came, f"{count}")
+        problem = f"voxels of {len(self.voxels.channels) if self.voxels else 0} channels"
+        need(not self.voxels or len(self.voxels.channels) == count, problem, f"{count}")

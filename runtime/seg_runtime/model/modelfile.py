@@ -114,8 +114,8 @@ def _content(model: str | Path | bytes) -> Content:
     found = OnnxFile.scan(data, name)
     found.check(name)
     if METADATA_KEY not in found.metadata:
-        came = f"{name} carries no contract"
-        raise ContractError(came, "a file made by seg-export", "export the model with seg-export")
+        problem = f"{name} carries no contract"
+        raise ContractError(problem, "a file made by seg-export", "export the model with seg-export")
     return Content(name, path, data, verified_sha256(data, name), found, before)
 
 

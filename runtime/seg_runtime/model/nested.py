@@ -36,19 +36,19 @@ class Variant:
         return found[kind]
 
 
-def need(ok: bool, came: str, wanted: str) -> None:
+def need(ok: bool, problem: str, expected: str) -> None:
     """Refuse a contract.
 
     Args:
         ok: whether all is well.
-        came: what is wrong, after "contract with".
-        wanted: what would be right.
+        problem: what is wrong, after "contract with".
+        expected: what would be right.
 
     Raises:
         ContractError: it is not ok.
     """
     if not ok:
-        raise ContractError(f"contract with {came}", wanted, "train or export the model again")
+        raise ContractError(f"contract with {problem}", expected, "train or export the model again")
 
 
 def to_json_value(value: Any) -> Any:

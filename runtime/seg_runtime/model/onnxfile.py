@@ -81,8 +81,8 @@ class OnnxFile:
             if not found.graphs:
                 raise _Damaged("no graph in it")
         except _Damaged as error:
-            came = f"{name} is no ONNX model, or cut short or damaged ({error})"
-            raise ModelError(came, "an ONNX file made by seg-export", "copy or export it again") from error
+            problem = f"{name} is no ONNX model, or cut short or damaged ({error})"
+            raise ModelError(problem, "an ONNX file made by seg-export", "copy or export it again") from error
         return found
 
     def check(self, name: str) -> None:
@@ -92,8 +92,8 @@ class OnnxFile:
             ModelError: external data, too many nodes, an IR or opset version or an operator's domain out of bounds.
         """
         if self.external:  # a second file, which no digest covers
-            came = f"{name} keeps weights in another file"
-            raise ModelError(came, "one file with everything inside", "export it with seg-export")
+            problem = f"{name} keeps weights in another file"
+            raise ModelError(problem, "one file with everything inside", "export it with seg-export")
         if self.nodes > MAX_NODES:
             raise ModelError(f"{name} has {self.nodes} nodes", f"at most {MAX_NODES}", "export it with seg-export")
         opset = max((version for domain, version in self.opsets.items() if domain in DOMAINS), default=0)
@@ -103,8 +103,8 @@ class OnnxFile:
                 fix = "upgrade seg-edge on this machine" if version > newest else "export it again"
                 raise ModelError(f"{name} is of {what} {version}", f"{oldest} to {newest}", fix)
         if odd := sorted(f"{domain}.{kind}" for domain, kind in self.operators if domain not in DOMAINS):
-            came = f"{name} uses operators that are not ONNX's own ({', '.join(odd[:3])})"
-            raise ModelError(came, "standard operators only", "export it with seg-export")
+            problem = f"{name} uses operators that are not ONNX's own ({', '.join(odd[:3])})"
+            raise ModelError(problem, "standard operators only", "export it with seg-export")
 
 
 class _Damaged(Exception):  # noqa: N818 - never leaves this file

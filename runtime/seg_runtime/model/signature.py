@@ -37,24 +37,26 @@ def check_signature(model: Path, sha256: str, key: Path) -> None:
     try:
         signature = place.read_bytes()
     except OSError as error:
-        came = f"{model} has no signature {place.name} beside it ({error.strerror})"
-        raise ModelError(came, wanted, _HOW.format(model=model.name)) from error
+        problem = f"{model} has no signature {place.name} beside it ({error.strerror})"
+        raise ModelError(problem, wanted, _HOW.format(model=model.name)) from error
     try:
         key.read_bytes()
     except OSError as error:
-        came = f"key {key} cannot be read ({error.strerror})"
-        raise SegError(came, "a PEM file with a public key", "check the path") from error
+        problem = f"key {key} cannot be read ({error.strerror})"
+        raise SegError(problem, "a PEM file with a public key", "check the path") from error
     try:
         signed = _signed_sha256(model, signature, key)
     except SegError:
         raise
     except Exception as error:  # model-signing and what lies below it raise their own kinds
         reason = str(error) or type(error).__name__
-        came = f"{place} is no right signature of {model.name} ({reason})"
-        raise ModelError(came, wanted, "get both again from whoever made the model") from error
+        problem = f"{place} is no right signature of {model.name} ({reason})"
+        raise ModelError(problem, wanted, "get both again from whoever made the model") from error
     if signed != sha256:
-        came = f"{place} signs a file with the sha256 {signed}"
-        raise ModelError(came, f"{sha256}, which was read from {model}", "get both again from whoever made the model")
+        problem = f"{place} signs a file with the sha256 {signed}"
+        raise ModelError(
+            problem, f"{sha256}, which was read from {model}", "get both again from whoever made the model"
+        )
 
 
 def _signed_sha256(model: Path, signature: bytes, key: Path) -> str:
@@ -62,8 +64,8 @@ def _signed_sha256(model: Path, signature: bytes, key: Path) -> str:
     try:
         from model_signing import verifying
     except ImportError as error:
-        came = f"model-signing cannot be imported ({error})"
-        raise SegError(came, "the extra 'sign'", "pip install 'seg-edge[sign]'") from error
+        problem = f"model-signing cannot be imported ({error})"
+        raise SegError(problem, "the extra 'sign'", "pip install 'seg-edge[sign]'") from error
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         copy = Path(folder) / "signature"
         copy.write_bytes(signature)

@@ -52,7 +52,7 @@ def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsE
     broken = [rule for rule in rules if rule.given(options) and not rule.fits(options)]
     if harmful := next((rule for rule in broken if not rule.harmless), None):
         raise error(f"{harmful.option} needs {harmful.needs}", "", harmful.advice)
-    return [f"{rule.option} is ignored: {rule.advice}" for rule in broken]
+    return [f"{rule.advice}, so {rule.option} is ignored" for rule in broken]
 
 
 def described(rules: Sequence[Rule[O]]) -> str:

@@ -1,4 +1,4 @@
-"""The errors of seg-edge: one root, few children, each message says what came, what was wanted and what to do."""
+"""The errors of seg-edge: one root, few children. A message says what is wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from typing import Any
 class SegError(Exception):
     """Root of every error a person can cause. The command lines print it as one line and exit with `exit_code`.
 
+    >>> print(SegError("a.png has 2 channels", "1 or 3", "convert it to grey"))
+    a.png has 2 channels; expected 1 or 3. Convert it to grey.
+
     Args:
-        came: what was found, in the words of the person who caused it.
-        wanted: what would have been right; left out where `came` says it all.
-        fix: what to do next.
+        problem: what is wrong, in the words of the person who caused it.
+        expected: what would have been right; left out where `problem` says it all.
+        advice: what to do next.
     """
 
     exit_code = 1
 
-    def __init__(self, came: str, wanted: str = "", fix: str = "") -> None:
-        self.came, self.wanted, self.fix = came, wanted, fix
-        text = came + (f"; wanted {wanted}" if wanted else "") + (f": {fix}" if fix else "")
-        line = " ".join(text.split())  # one line, whatever a library put into `came`
+    def __init__(self, problem: str, expected: str = "", advice: str = "") -> None:
+        self.problem, self.expected, self.advice = problem, expected, advice
+        text = f"{problem}; expected {expected}" if expected else problem
+        if advice:
+            text = f"{_ended(text)} {_ended(advice[0].upper() + advice[1:])}"
+        line = " ".join(text.split())  # one line, whatever a library put into `problem`
         super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may hold any bytes
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 class OptionsError(SegError):
@@ -66,9 +75,9 @@ class SelfTestError(SegError):
     """The device does not answer the model file's golden samples as torch did.
 
     Attributes:
-        report: all figures, as `seg-run --self-test` prints them.
+        report: all figures, as `seg-edge self-test` prints them.
     """
 
-    def __init__(self, came: str, wanted: str, fix: str, report: Mapping[str, Any]) -> None:
-        super().__init__(came, wanted, fix)
+    def __init__(self, problem: str, expected: str, advice: str, report: Mapping[str, Any]) -> None:
+        super().__init__(problem, expected, advice)
         self.report = report

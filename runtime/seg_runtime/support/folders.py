@@ -29,8 +29,8 @@ def list_files(
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return
         place = Path(error.filename)
-        came = f"{place} cannot be read ({error.strerror})"
-        refused = DataError(came, "a readable folder", "check its permissions")
+        problem = f"{place} cannot be read ({error.strerror})"
+        refused = DataError(problem, "a readable folder", "check its permissions")
         if unreadable is None:
             raise refused from error
         unreadable.append((place, refused))

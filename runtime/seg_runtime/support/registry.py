@@ -78,9 +78,9 @@ class Registry(Generic[T]):
                 self._loaded[name] = self._offered[name].load()
             except Exception as error:  # whatever that package does when it is imported
                 offered = self._offered[name].value
-                came = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
+                problem = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
                 repair = fix or "install what it needs, or uninstall the package that offers it"
-                self._broken[name] = SegError(came, "", repair)
+                self._broken[name] = SegError(problem, "", repair)
                 raise self._broken[name] from error
         return self._loaded[name]
 

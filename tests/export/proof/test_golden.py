@@ -131,7 +131,7 @@ def test_crops_of_real_images(make_model, tmp_path):
     assert pixels.dtype == "uint16"
     assert np.abs(pixels.image()[..., 0].astype(int) - middle).max() <= round(np.ptp(middle) / 255)
     host = changed(contract, dtype="uint8")
-    with pytest.raises(DataError, match=r"a.png has uint16 grey values; wanted uint8"):
+    with pytest.raises(DataError, match=r"a.png has uint16 grey values; expected uint8"):
         golden_samples(host, brightness, pictures(tmp_path, host))
 
 

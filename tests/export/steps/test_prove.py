@@ -98,7 +98,7 @@ def forbidden(*_: object) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (ExportOptions(steps=("refusing",)), "a model of 3 channels; wanted two: leave the step out"),
+        (ExportOptions(steps=("refusing",)), "a model of 3 channels; expected two: leave the step out"),
         (ExportOptions(steps=("renaming", "unknown")), "unknown export step 'unknown'"),
         (ExportOptions(precision="int8"), "--precision needs real images"),
         (ExportOptions(host_ready=True, host_dtype="float32"), "--host-ready needs images of the kind"),

@@ -64,16 +64,16 @@ def test_a_missing_file_is_told_with_what_the_model_takes(
 ) -> None:
     stems, [error] = found(tmp_path / name, model=model)
     assert stems == []
-    assert f"{name} does not exist; wanted " in error
+    assert f"{name} does not exist; expected " in error
     assert wanted in error
 
 
 def test_a_file_of_no_known_format_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     [error] = found(tmp_path / "notes.txt", model=STRUCTURES)[1]
-    assert "notes.txt is of no known format; wanted a structure of atoms" in error
+    assert "notes.txt is of no known format; expected a structure of atoms" in error
     [error] = found(picture(tmp_path / "a.png"), model=STRUCTURES)[1]
-    assert "a.png is a picture; wanted a structure of atoms" in error
+    assert "a.png is a picture; expected a structure of atoms" in error
 
 
 def test_a_result_takes_the_place_of_no_input_even_of_a_refused_one(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_file_that_changed_meanwhile(model: Made, larger: Path, make_model: Ma
     [
         ({"seed": 3}, "weights_sha256"),
         ({"classes": 3}, "weights_sha256"),
-        ({"geometry": "fit"}, r"geometry\.method is 'fit'; wanted 'tile'"),
+        ({"geometry": "fit"}, r"geometry\.method is 'fit'; expected 'tile'"),
         ({"intensity": Intensity("zscore", std_floor=1e-3)}, "intensity"),
         ({"skip": "resize"}, "weights_sha256"),
     ],

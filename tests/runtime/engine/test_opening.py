@@ -133,7 +133,7 @@ def test_a_graph_that_cannot_be_recorded_is_given_up_and_the_provider_is_not(
 
 
 def test_less_than_one_thread() -> None:
-    with pytest.raises(SegError, match="0 threads; wanted 1 or more"):
+    with pytest.raises(SegError, match="0 threads; expected 1 or more"):
         RunOptions(threads=0)
 
 

@@ -99,8 +99,8 @@ def test_auto_takes_the_first_that_works() -> None:
 def test_what_to_install_where_it_does_not_load(name: str, fix: str) -> None:
     ort = SimpleNamespace(cuda_version="12.8", get_available_providers=ALL.get_available_providers)
     error = made(name).unavailable(ort, "a library is missing")
-    assert error.came.endswith("cannot be used: a library is missing")
-    assert re.search(fix + r".*; or use --provider cpu", error.fix)
+    assert error.problem.endswith("cannot be used: a library is missing")
+    assert re.search(fix + r".*; or use --provider cpu", error.advice)
 
 
 STRICT, FAST = RunOptions(), RunOptions(fast_math=True)

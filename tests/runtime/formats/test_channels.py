@@ -133,7 +133,7 @@ def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
 @pytest.mark.parametrize(
     ("endings", "came"),
     [
-        (("_a", "_b"), "2 channel files; wanted 3"), (("_a", "_a", "_b"), "3 channel files"), (("_a", "", "_b"), "how its file.s name ends"),
+        (("_a", "_b"), "2 channel files; expected 3"), (("_a", "_a", "_b"), "3 channel files"), (("_a", "", "_b"), "how its file.s name ends"),
         (("_a", "x/y", "_b"), "how its file.s name ends"),
     ],
 )  # fmt: skip

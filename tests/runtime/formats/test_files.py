@@ -87,7 +87,7 @@ def test_a_picture_without_its_suffix_is_called_a_picture(tmp_path: Path, name: 
     picture(tmp_path / "a.png").rename(tmp_path / name)
     atoms = contract((32, 32, 32), (16, 16, 16), channels=1, voxels=Voxels(2.0, ("occupied",)))
     _, failed = find_tasks([tmp_path / name], Path("out"), False, atoms, BatchOptions())
-    assert "is a picture; wanted a structure" in str(failed[0][1])
+    assert "is a picture; expected a structure" in str(failed[0][1])
 
 
 def test_a_file_of_a_broken_package_names_the_package(

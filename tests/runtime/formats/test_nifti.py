@@ -142,7 +142,7 @@ def test_size_is_judged_before_anything_is_unpacked() -> None:
     head = nifti(phantom()).to_bytes()[:352]
     claim = bytearray(head)
     claim[42:48] = np.array([2000, 2000, 2000], "<i2").tobytes()  # dim[1..3]
-    with pytest.raises(ImageError, match="8000000000 voxels; wanted at most"):
+    with pytest.raises(ImageError, match="8000000000 voxels; expected at most"):
         read_volume(bytes(claim), "bomb.nii")
 
 

@@ -210,7 +210,7 @@ def test_a_cif_without_coordinates_is_refused() -> None:
 def test_an_enormous_structure_is_refused_before_its_grid_is_made() -> None:
     far = structure([*GOOD, *chain([(9000.0, 0, 0), (-900.0, 9000.0, 9000.0)], name="B")])
     with pytest.raises(
-        ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; wanted at most 178956970: keep"
+        ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; expected at most 178956970: keep"
     ):
         Lattice.around(far, TWO, "virus.pdb")
     with pytest.raises(ImageError, match="wanted at most 100"):
@@ -218,7 +218,7 @@ def test_an_enormous_structure_is_refused_before_its_grid_is_made() -> None:
 
 
 def test_a_channel_of_a_later_version_is_refused() -> None:
-    with pytest.raises(ImageError, match="'charge' of structures; wanted occupied, carbon"):
+    with pytest.raises(ImageError, match="'charge' of structures; expected occupied, carbon"):
         read_voxels(text(GOOD).encode(), "a.pdb", Voxels(2.0, ("occupied", "charge")))
 
 

@@ -69,9 +69,9 @@ def with_json(**values: object) -> str:
         (with_json(surprise=1), "surprise"),
         (with_json(input__surprise=1), r"contract.input fields \['surprise'\]"),
         (with_json(input=None), "contract.input is no JSON object"),
-        (with_json(input__channels=None), "contract.input.channels is None; wanted int"),
-        (with_json(input__channels=1.0), "contract.input.channels is 1.0; wanted int"),
-        (with_json(input__channels=True), "contract.input.channels is True; wanted int"),
+        (with_json(input__channels=None), "contract.input.channels is None; expected int"),
+        (with_json(input__channels=1.0), "contract.input.channels is 1.0; expected int"),
+        (with_json(input__channels=True), "contract.input.channels is True; expected int"),
         (with_json(input__intensity=None), "contract.input.intensity is no JSON object"),
         (with_json(input__intensity={"method": "scale", "gamma": 2}), "gamma"),
         (with_json(answer__classes=[{"name": "a"}, {"name": "b"}]), "color"),
@@ -82,11 +82,11 @@ def with_json(**values: object) -> str:
         (with_json(answer__classes={"a": 1, "b": 2}), "contract.answer.classes is {'a': 1"),
         (with_json(input__channel_files={"a": 1}), "contract.input.channel_files is {'a': 1}"),
         (with_json(provenance=[1]), r"contract.provenance is \[1\]"),
-        (with_json(answer__threshold="0.5"), "threshold is '0.5'; wanted float"),
-        (with_json(answer__kind="riddles"), "answer of kind 'riddles'.*; wanted labels, values"),
-        (with_json(file__kind="riddle"), "of kind 'riddle'; wanted window, host-ready"),
+        (with_json(answer__threshold="0.5"), "threshold is '0.5'; expected float"),
+        (with_json(answer__kind="riddles"), "answer of kind 'riddles'.*; expected labels, values"),
+        (with_json(file__kind="riddle"), "of kind 'riddle'; expected window, host-ready"),
         (with_json(geometry__input_shape=572), "contract.geometry.input_shape is 572"),
-        (with_json(geometry__stride=16.5), "contract.geometry.stride is 16.5; wanted int"),
+        (with_json(geometry__stride=16.5), "contract.geometry.stride is 16.5; expected int"),
     ],
 )
 def test_a_contract_that_cannot_be_followed_is_refused_by_name(text: str, word: str) -> None:
@@ -104,7 +104,7 @@ def test_a_missing_field_is_named() -> None:
 
 @pytest.mark.parametrize("version", range(1, VERSION))
 def test_an_older_version_is_refused_with_what_to_do(version: int) -> None:
-    with pytest.raises(ContractError, match=rf"version {version}; wanted {VERSION}: train and export the model again"):
+    with pytest.raises(ContractError, match=rf"version {version}; expected {VERSION}: train and export the model again"):
         Contract.from_json(json.dumps({"version": version, "input_shape": [572, 572]}))
 
 
@@ -129,7 +129,7 @@ def test_an_older_version_is_refused_with_what_to_do(version: int) -> None:
         ({"intensity": Intensity("standardize", (0.5,), (0.5,))}, "3 of each"),
         ({"threshold": 1.5}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"precision": "int4"}, r"precision 'int4'; wanted fp32 or int8 or fp16"),
+        ({"precision": "int4"}, r"precision 'int4'; expected fp32 or int8 or fp16"),
         ({"batch": 0}, "a batch of 0"),
         ({"batch": 1.5}, "a batch of 1.5"),
         ({"batch": True}, "a batch of True"),
@@ -174,9 +174,9 @@ def test_voxels() -> None:
     solid = changed(PAPER, input_shape=(20, 20, 20), output_shape=(4, 4, 4), stride=2)
     there = changed(solid, voxels=Voxels(1.5, ("occupied", "carbon", "oxygen")))
     assert Contract.from_json(there.to_json()) == there
-    with pytest.raises(ContractError, match="voxels of 2 channels; wanted 3"):
+    with pytest.raises(ContractError, match="voxels of 2 channels; expected 3"):
         changed(solid, voxels=Voxels(2, ("a", "b")))
-    with pytest.raises(ContractError, match="windows of 2 axes; wanted three"):
+    with pytest.raises(ContractError, match="windows of 2 axes; expected three"):
         changed(PAPER, voxels=Voxels(2, ("a", "b", "c")))
     with pytest.raises(ContractError, match="colour"):
         Contract.from_json(with_json(input__voxels={"side_angstrom": 2, "colour": []}))
@@ -198,9 +198,9 @@ def test_a_regression_comes_back_with_its_units() -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"method": "fit"}, "geometry 'fit' for answers of the kind values; wanted tile"),
-        ({"dtype": "uint8"}, "form 'host-ready' for answers of the kind values; wanted window"),
-        ({"precision": "int8"}, "int8 for answers of the kind values; wanted fp32"),
+        ({"method": "fit"}, "geometry 'fit' for answers of the kind values; expected tile"),
+        ({"dtype": "uint8"}, "form 'host-ready' for answers of the kind values; expected window"),
+        ({"precision": "int8"}, "int8 for answers of the kind values; expected fp32"),
     ],
 )
 def test_a_regression_takes_only_what_it_can(change: dict[str, Any], word: str) -> None:

@@ -38,7 +38,7 @@ def test_what_goes_wrong_is_raised_where_the_content_is_asked_for(tmp_path: Path
 def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.onnx").open("wb") as file:
         file.truncate(2**31)  # takes no room on disk
-    with pytest.raises(ModelError, match=r"2147483648 bytes; wanted at most 2147483647"):
+    with pytest.raises(ModelError, match=r"2147483648 bytes; expected at most 2147483647"):
         ModelFile(tmp_path / "huge.onnx").take()
 
 

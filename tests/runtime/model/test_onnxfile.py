@@ -109,11 +109,11 @@ def test_external_data_is_found_wherever_it_hides(where: str) -> None:
 @pytest.mark.parametrize(
     ("odd", "says"),
     [
-        (OnnxFile(11, {"": 18}, 3, 1), r"IR version 11; wanted 3 to 10: upgrade"),
-        (OnnxFile(1, {"": 18}, 3, 1), r"IR version 1; wanted 3 to 10: export it again"),
-        (OnnxFile(9, {"": 22}, 3, 1), r"opset 22; wanted 7 to 21: upgrade"),
-        (OnnxFile(9, {"com.acme": 18}, 3, 1), r"opset 0; wanted 7 to 21"),
-        (OnnxFile(9, {"": 18}, 20_001, 1), "20001 nodes; wanted at most 20000"),
+        (OnnxFile(11, {"": 18}, 3, 1), r"IR version 11; expected 3 to 10: upgrade"),
+        (OnnxFile(1, {"": 18}, 3, 1), r"IR version 1; expected 3 to 10: export it again"),
+        (OnnxFile(9, {"": 22}, 3, 1), r"opset 22; expected 7 to 21: upgrade"),
+        (OnnxFile(9, {"com.acme": 18}, 3, 1), r"opset 0; expected 7 to 21"),
+        (OnnxFile(9, {"": 18}, 20_001, 1), "20001 nodes; expected at most 20000"),
         (OnnxFile(9, {"": 18}, 3, 1, {("com.acme", "Gelu"), ("", "Relu")}), r"\(com.acme.Gelu\)"),
     ],
 )

@@ -27,7 +27,7 @@ def test_ours_come_first_and_cannot_be_replaced(numbers: Registry[int]) -> None:
 
 
 def test_what_is_unknown_is_told_with_all_names(numbers: Registry[int]) -> None:
-    with pytest.raises(SegError, match="unknown number 'three'; wanted one, bad, lost, two"):
+    with pytest.raises(SegError, match="unknown number 'three'; expected one, bad, lost, two"):
         numbers.get("three")
 
 

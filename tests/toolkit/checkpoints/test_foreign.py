@@ -106,13 +106,13 @@ def test_an_instance_norm_without_factors() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"width": 8}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); wanted \(8, 1, 3, 3\)"),
-        ({"channels": 3}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); wanted \(4, 3, 3, 3\)"),
-        ({"norm": "none"}, "layer inc.1 with running_mean, running_var; wanted a convolution"),
-        ({"norm": "instance"}, "layer inc.1 with running_mean, running_var; wanted a norm"),
+        ({"width": 8}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); expected \(8, 1, 3, 3\)"),
+        ({"channels": 3}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); expected \(4, 3, 3, 3\)"),
+        ({"norm": "none"}, "layer inc.1 with running_mean, running_var; expected a convolution"),
+        ({"norm": "instance"}, "layer inc.1 with running_mean, running_var; expected a norm"),
         ({"depth": 1}, r"layer deepest.0 with weight of shape \(16, 8, 3, 3\)"),
-        ({"depth": 3}, r"layer up1 with weight of shape \(16, 8, 2, 2\); wanted \(32, 16, 3, 3\)"),
-        ({"classes": 3}, r"layer outc with weight of shape \(2, 4, 1, 1\); wanted \(3, 4, 1, 1\)"),
+        ({"depth": 3}, r"layer up1 with weight of shape \(16, 8, 2, 2\); expected \(32, 16, 3, 3\)"),
+        ({"classes": 3}, r"layer outc with weight of shape \(2, 4, 1, 1\); expected \(3, 4, 1, 1\)"),
     ],
 )
 def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object], says: str) -> None:

@@ -74,7 +74,7 @@ def test_a_smaller_margin_shows_seams(depth: int, margin: int, side: int, whole:
     torch.manual_seed(0)
     network = UNet(2, 3, 2, depth, padding="same", margin=margin)
     assert seam(network, side, whole, (53, 90)) > 1000 * EXACT
-    with pytest.raises(SegError, match=rf"margin {margin} with geometry tile; wanted {margin + (1 << depth)} or more"):
+    with pytest.raises(SegError, match=rf"margin {margin} with geometry tile; expected {margin + (1 << depth)} or more"):
         network.check_tiling()
 
 
@@ -143,7 +143,7 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     told = seg_train(*padded, "--norm", "instance", "--input-size", "64", "--geometry", "tile")
     assert "norm instance with geometry tile" in told.stderr
     told = seg_train(*padded, "--margin", "0", "--input-size", "64", "--geometry", "tile")
-    assert "margin 0 with geometry tile; wanted 24 or more" in told.stderr
+    assert "margin 0 with geometry tile; expected 24 or more" in told.stderr
     ok(seg_train(*padded, "--margin", "0", "--norm", "instance", "--input-size", "40", "--geometry", "fit"))
     assert load(out).contract.geometry.output_shape == load(out).contract.geometry.input_shape == (40, 40)
     assert "--margin" in seg_train(*words, "--margin", "24").stderr

@@ -105,7 +105,7 @@ def test_a_smaller_margin_shows_seams() -> None:
     torch.manual_seed(0)
     network = TernausNet(2, 3, 2, margin=128)
     assert seam(network, 288, 352, (40, 90)) > 1000 * EXACT
-    with pytest.raises(SegError, match="margin 128 with geometry tile; wanted 160 or more"):
+    with pytest.raises(SegError, match="margin 128 with geometry tile; expected 160 or more"):
         network.check_tiling()
     TernausNet(2, 3, 2).check_tiling()
 
@@ -135,7 +135,7 @@ def test_weights_that_do_not_fit_are_refused_by_name() -> None:
     with pytest.raises(ModelError, match=r"pretrained features\.0\.weight of shape") as caught:
         TernausNet(3, 2, width=32).begin_from(state)
     assert "(32, 3, 3, 3)" in str(caught.value)
-    with pytest.raises(SegError, match="--pretrained for 4 channels; wanted 1 or 3"):
+    with pytest.raises(SegError, match="--pretrained for 4 channels; expected 1 or 3"):
         TernausNet(4, 2).begin_from(state)
     del state["features.13.weight"]
     with pytest.raises(ModelError, match=r"lack features.13.weight"):

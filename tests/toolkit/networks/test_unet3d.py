@@ -105,5 +105,5 @@ def test_export_folds_the_normalisation() -> None:
 
 @pytest.mark.parametrize("geometry", ["fit", "stretch"])
 def test_volumes_are_tiled_only(geometry: str) -> None:
-    with pytest.raises(ContractError, match=f"geometry '{geometry}' for volumes; wanted tile"):
+    with pytest.raises(ContractError, match=f"geometry '{geometry}' for volumes; expected tile"):
         contract((20, 28, 28), (4, 12, 12), method=geometry, stride=2)

@@ -105,7 +105,7 @@ def test_standardize_of_grey_images_for_three_channels(tmp_path: Path) -> None:
 def test_colour_images_do_not_fit_one_channel(tmp_path: Path) -> None:
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     statistics = seen(write_discs(tmp_path, texture(200), colour))
-    with pytest.raises(SegError, match="3 channels; wanted 1"):
+    with pytest.raises(SegError, match="3 channels; expected 1"):
         choose_channels(statistics, 1)
 
 

@@ -36,7 +36,7 @@ def test_codes_go_to_the_classes_that_the_file_names(tmp_path: Path) -> None:
         ("{", "is no JSON"),
         ("[]", "holds no object"),
         ('{"liver": {}, "liver": {}}', "a name comes twice"),
-        ({"kidney": {"type": LIVER}}, "names the class 'kidney'; wanted of liver, spine"),
+        ({"kidney": {"type": LIVER}}, "names the class 'kidney'; expected of liver, spine"),
         ({"background": {"type": LIVER}}, "the background is no segment"),
         ({"liver": LIVER}, "gives 'liver' no category and type"),
         ({"liver": {"kind": LIVER}}, "gives 'liver' no category and type"),

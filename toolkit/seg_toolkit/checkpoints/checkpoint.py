@@ -68,8 +68,8 @@ class Checkpoint:
             model = build(self.network)
             model.load_state_dict(self.state)
         except (TypeError, RuntimeError) as error:
-            came = f"the checkpoint's weights do not fit its network ({error})"
-            raise ModelError(came, _WANTED, "train it again") from error
+            problem = f"the checkpoint's weights do not fit its network ({error})"
+            raise ModelError(problem, _WANTED, "train it again") from error
         return model.eval()
 
 

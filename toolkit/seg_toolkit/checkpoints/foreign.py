@@ -117,9 +117,9 @@ def _take(name: str, layer: nn.Module, given: _Layer) -> None:
         elif name == "head" and found.shape[:1] == (1,) and value.shape[:1] == (2,):
             found = torch.cat([torch.zeros_like(found), found])
         if found.shape != value.shape:
-            came = f"layer {theirs} with {part} of shape {tuple(found.shape)}"
+            problem = f"layer {theirs} with {part} of shape {tuple(found.shape)}"
             fix = "check --channels, --width, --depth, --norm and the number of classes"
-            raise ModelError(came, f"{tuple(value.shape)}, {wanted}", fix)
+            raise ModelError(problem, f"{tuple(value.shape)}, {wanted}", fix)
         filled[part] = found.to(value.dtype)
     layer.load_state_dict(filled, strict=False)  # but for the count of batches all of it is there
 

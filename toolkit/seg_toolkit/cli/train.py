@@ -113,6 +113,6 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
 
 def _interrupted(state: Path) -> SegError:
     if state.exists():
-        came = f"interrupted; the state is kept in {state}"
-        return InterruptedRunError(came, "", "go on with --resume and the same options")
+        problem = f"interrupted; the state is kept in {state}"
+        return InterruptedRunError(problem, "", "go on with --resume and the same options")
     return InterruptedRunError("interrupted before there was anything to keep", "", "start again")

@@ -136,8 +136,10 @@ class Augmentation:
         for setting in settings:
             key, _, value = setting.partition("=")
             if known.get(key, "") in ("", *changes):
-                came = f"--augment {text} with the setting {key!r}{' twice' if key in known else ''}"
-                raise DataError(came, f"{', '.join(known)}, each once", "such as slight,rotation=10,flips=horizontal")
+                problem = f"--augment {text} with the setting {key!r}{' twice' if key in known else ''}"
+                raise DataError(
+                    problem, f"{', '.join(known)}, each once", "such as slight,rotation=10,flips=horizontal"
+                )
             changes[known[key]] = _setting(known[key], value, setting)
         return replace(AUGMENTATIONS[name], **changes)
 

@@ -108,6 +108,6 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
     if (labels < 0).any():
         stray, count = np.unique(mask[labels < 0], return_counts=True)
         listed = ", ".join(f"{c.info.name}={'+'.join(map(str, c.values))}" for c in classes)
-        came = f"{name} holds the value {stray[0]} in {count[0]} px"
-        raise DataError(came, listed, "correct the mask or list it in --classes")
+        problem = f"{name} holds the value {stray[0]} in {count[0]} px"
+        raise DataError(problem, listed, "correct the mask or list it in --classes")
     return labels.astype(np.uint8)

@@ -58,8 +58,8 @@ class Example:
         truth = "mask" if self.targets is None else "target"
         for what, got in ((truth, self.labels), ("instances", self.instances), ("annotation", self.known)):
             if got is not None and got.shape != shape:
-                came = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape)} px"
-                raise DataError(came, "one size", "export them again")
+                problem = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape)} px"
+                raise DataError(problem, "one size", "export them again")
         return self
 
 
@@ -134,8 +134,8 @@ class DataSet:
         try:
             lines = path.read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            came = f"--val-list {path} cannot be read ({error})"
-            raise DataError(came, "a text file, one name a line", "check the path") from error
+            problem = f"--val-list {path} cannot be read ({error})"
+            raise DataError(problem, "a text file, one name a line", "check the path") from error
         names = {_name_in_list(line.strip()) for line in lines if line.strip()}
         if not names:
             raise DataError(f"--val-list {path} names nothing", "names of images in DATA", "correct the list")
@@ -156,8 +156,8 @@ class DataSet:
         training = [case for case in self.cases if case.name not in names]
         validation = [case for case in self.cases if case.name in names]
         if not training or not validation:
-            came = f"{len(training)} images for training and {len(validation)} for validation"
-            raise DataError(came, "at least one of each", "add images or change the split")
+            problem = f"{len(training)} images for training and {len(validation)} for validation"
+            raise DataError(problem, "at least one of each", "add images or change the split")
         return training, validation
 
 

@@ -59,8 +59,8 @@ def with_ring(data: DataSet, width: str) -> DataSet:
         SegError: not a number of px, or a data set without masks.
     """
     if data.truth != LABELS:
-        came = f"--reader {data.reader} with a ring, and a truth of {data.truth}"
-        raise SegError(came, "a data set of masks, whose edges the ring follows", "leave ring out")
+        problem = f"--reader {data.reader} with a ring, and a truth of {data.truth}"
+        raise SegError(problem, "a data set of masks, whose edges the ring follows", "leave ring out")
     if not (width.isascii() and width.isdigit() and 1 <= int(width) <= _WIDEST_PX):
         raise SegError(f"a reader with ring={width}", f"px on either side of an edge, 1 to {_WIDEST_PX}", "correct it")
     return replace(data, cases=tuple(_RingCase(case.name, case, int(width)) for case in data.cases))

@@ -111,8 +111,8 @@ def measure(
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:
         if example.known is not None and not example.known.all():
-            came = f"--metrics {surfaces[0].text} of {name}, of which only parts are annotated"
-            raise DataError(came, "ground truth everywhere", "leave it out, since a surface may lie in such a part")
+            problem = f"--metrics {surfaces[0].text} of {name}, of which only parts are annotated"
+            raise DataError(problem, "ground truth everywhere", "leave it out, since a surface may lie in such a part")
         tolerances = [m.tolerance_px for m in surfaces]
         found = surface_scores(example.labels, labels, len(classes), tolerances, empty)
         scores = {m.text: values for m, values in zip(surfaces, found, strict=True)}

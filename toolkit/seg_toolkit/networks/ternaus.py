@@ -113,8 +113,8 @@ class TernausNet(Network):
             if name == "features.0.weight" and channels == 1 and given.shape[1:2] == (3,):
                 given = given.sum(dim=1, keepdim=True)
             if given.shape != value.shape:
-                came = f"pretrained {name} of shape {tuple(given.shape)}"
-                raise ModelError(came, f"{tuple(value.shape)}", "give a torchvision vgg11, and leave --width at 64")
+                problem = f"pretrained {name} of shape {tuple(given.shape)}"
+                raise ModelError(problem, f"{tuple(value.shape)}", "give a torchvision vgg11, and leave --width at 64")
             found[name.removeprefix("features.")] = given
         self.features.load_state_dict(found)
 

@@ -48,8 +48,8 @@ class UNet3D(Network):
         """Build the network with He-normal weights."""
         super().__init__()
         if min(in_channels, classes, width, depth) < 1:
-            came = f"UNet3D({in_channels=}, {classes=}, {width=}, {depth=})"
-            raise SegError(came, "positive sizes", "correct the argument")
+            problem = f"UNet3D({in_channels=}, {classes=}, {width=}, {depth=})"
+            raise SegError(problem, "positive sizes", "correct the argument")
         self.arguments = {"in_channels": in_channels, "classes": classes, "width": width, "depth": depth}
         self.depth = depth
         widths = [2 * width << level for level in range(depth + 1)]  # after each level: 64 128 256 512

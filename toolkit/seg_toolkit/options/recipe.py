@@ -61,8 +61,8 @@ def load_recipe(name: str) -> _Recipe:
         options = {key.replace("-", "_"): value for table in tables for key, value in table.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = "it has no title" if isinstance(error, KeyError) else error
-        came = f"recipe {name} cannot be read ({reason})"
-        raise SegError(came, "a TOML file with a title, and options in tables", "correct the file") from error
+        problem = f"recipe {name} cannot be read ({reason})"
+        raise SegError(problem, "a TOML file with a title, and options in tables", "correct the file") from error
     if odd := sorted(options.keys() - {f.name for f in TrainOptions.options().values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
     return _Recipe(name, title, options)

@@ -216,8 +216,8 @@ def choose_outputs(
     found: list[OutputInfo] = []
     for i, output in enumerate(named):
         if not low[i] < high[i]:
-            came = f"the targets of {output.name} are {low[i]:g} everywhere"
-            raise DataError(came, "values that differ", "leave this output out, or correct the targets")
+            problem = f"the targets of {output.name} are {low[i]:g} everywhere"
+            raise DataError(problem, "values that differ", "leave this output out, or correct the targets")
         first, last = float(low[i]), float(high[i])
         found.append(replace(output, offset=float(mean[i]), scale=float(std[i]), low=first, high=last))
     return tuple(found)

@@ -129,8 +129,8 @@ class DataStatistics:
         """
         kinds = {("integer" if np.dtype(s.dtype).kind == "u" else "float"): s.name for s in self.cases}
         if len(kinds) > 1:
-            came = f"{kinds['integer']} has integers and {kinds['float']} floats"
-            raise DataError(came, "one kind", "convert them to one dtype")
+            problem = f"{kinds['integer']} has integers and {kinds['float']} floats"
+            raise DataError(problem, "one kind", "convert them to one dtype")
         return next(iter(kinds))
 
     def check_axes(self, axes: int) -> None:

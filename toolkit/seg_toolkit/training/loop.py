@@ -187,10 +187,10 @@ class _CtrlC:
         self.pressed = True
 
 
-def _check_finite(value: float, came: str) -> None:
+def _check_finite(value: float, problem: str) -> None:
     if not math.isfinite(value):
         fix = "lower --lr or check the intensity of the images; the last good state is kept"
-        raise SegError(came, "finite numbers", fix)
+        raise SegError(problem, "finite numbers", fix)
 
 
 def _write_log(rows: Sequence[dict[str, Any]], plan: Plan) -> None:

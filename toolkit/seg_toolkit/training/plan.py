@@ -153,8 +153,8 @@ def _channels(data: DataSet, options: TrainOptions) -> int | None:
     count = len(data.channel_files)
     if count and options.channels not in (None, count):
         endings = ", ".join(file.ending for file in data.channel_files)
-        came = f"--channels {options.channels} and a reader of {count} files a case, {endings}"
-        raise SegError(came, "as many channels as files", f"give --channels {count}, or name other files")
+        problem = f"--channels {options.channels} and a reader of {count} files a case, {endings}"
+        raise SegError(problem, "as many channels as files", f"give --channels {count}, or name other files")
     return count or options.channels
 
 
@@ -181,8 +181,8 @@ def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Net
     try:
         network = _build(kind, chosen.channels, chosen.answer.maps, options)
     except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
-        came = f"a network of width {options.width or 'its own'} does not fit into memory"
-        raise SegError(came, "a smaller one", "lower --width") from error
+        problem = f"a network of width {options.width or 'its own'} does not fit into memory"
+        raise SegError(problem, "a smaller one", "lower --width") from error
     if options.pretrained:
         network.begin_from(read_state(options.pretrained))
     if chosen.geometry == "tile":
@@ -229,5 +229,5 @@ def _check_same(state: Checkpoint, objective: Objective, model: Network) -> None
     if state.contract.to_json() != objective.contract.to_json():
         odd.append("the data or the options that shape the contract differ")
     if odd:
-        came = f"--resume with other settings ({'; '.join(odd)})"
-        raise SegError(came, "the same options and data", "repeat them, or train anew")
+        problem = f"--resume with other settings ({'; '.join(odd)})"
+        raise SegError(problem, "the same options and data", "repeat them, or train anew")

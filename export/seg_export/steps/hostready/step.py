@@ -24,8 +24,8 @@ class HostReady(Step):
     def check(self, request: Request) -> None:
         """Refuse other answers than labels, whose decision the graph repeats."""
         if not isinstance(answer_of(request.contract), Labels):
-            came = f"a host-ready file that answers {request.contract.answer.kind}"
-            raise SegError(came, "labels", "leave --host-ready out")
+            problem = f"a host-ready file that answers {request.contract.answer.kind}"
+            raise SegError(problem, "labels", "leave --host-ready out")
 
     def apply(self, state: State) -> None:
         """Change the graph.
@@ -49,8 +49,8 @@ class HostReady(Step):
         figures = f"host-ready: {differing} of {pixels} px differ on {len(images)} images"
         state.request.watching.report(figures, state.contract)
         if differing:
-            came = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
-            raise ParityError(came, "none", "nothing was written; report this model")
+            problem = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
+            raise ParityError(problem, "none", "nothing was written; report this model")
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
 
 

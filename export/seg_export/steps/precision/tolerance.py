@@ -35,8 +35,8 @@ def check_kernels(windows: Sequence[Float], fp32: Infer, exact: Infer, kernels: 
         own.append(_rms(right, fp32(window)[0]))
         wrong.append(_rms(kernels(window)[0], right))
     if max(wrong) > NOISE * max(*own, EXACT):
-        came = f"int8 kernels of this processor err by {max(wrong):.1e} of the range, int8 itself by {max(own):.1e}"
-        raise ParityError(came, "the same order", "pass --reduce-range; nothing was written")
+        problem = f"int8 kernels of this processor err by {max(wrong):.1e} of the range, int8 itself by {max(own):.1e}"
+        raise ParityError(problem, "the same order", "pass --reduce-range; nothing was written")
 
 
 def tolerance(reference: Infer, answer: Infer, contract: Contract) -> Tolerance:
@@ -53,9 +53,9 @@ def tolerance(reference: Infer, answer: Infer, contract: Contract) -> Tolerance:
     headroom, largest, rms = HEADROOM[contract.file.precision], 0.0, 0.0
     for values in generated_images(contract, CANDIDATES, seed=1):
         image = generated(values, contract).image()
-        [wanted], [came] = (list(window_logits(image, contract, infer)[1]) for infer in (reference, answer))
-        largest = max(largest, float(np.abs(came - wanted).max() / np.ptp(wanted)))
-        rms = max(rms, _rms(came, wanted))
+        [wanted], [given] = (list(window_logits(image, contract, infer)[1]) for infer in (reference, answer))
+        largest = max(largest, float(np.abs(given - wanted).max() / np.ptp(wanted)))
+        rms = max(rms, _rms(given, wanted))
     if not headroom * largest < LOOSEST:
         problem = f"made-up images differ by {largest:.1e} of the logits' range"
         fix = "nothing was written; a self-test could prove nothing"
@@ -64,9 +64,9 @@ def tolerance(reference: Infer, answer: Infer, contract: Contract) -> Tolerance:
     return Tolerance(max(least, _rounded_up(headroom * largest)), max(least_rms, _rounded_up(headroom * rms)))
 
 
-def _rms(came: Float, wanted: Float) -> float:
+def _rms(given: Float, wanted: Float) -> float:
     """Root of the mean squared error, as a share of the wanted logits' range."""
-    return float(np.sqrt(np.mean((came.astype(np.float64) - wanted) ** 2)) / max(float(np.ptp(wanted)), 1e-30))
+    return float(np.sqrt(np.mean((given.astype(np.float64) - wanted) ** 2)) / max(float(np.ptp(wanted)), 1e-30))
 
 
 def _rounded_up(value: float) -> float:

@@ -29,4 +29,4 @@ def candidates(name: str) -> tuple[type[Provider], ...]:
     try:
         return (PROVIDERS.get(name),)
     except SegError as error:
-        raise ProviderError(error.came, error.wanted, error.fix) from error
+        raise ProviderError(error.problem, error.expected, error.advice) from error

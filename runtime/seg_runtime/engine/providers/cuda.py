@@ -51,9 +51,9 @@ class Cuda(Provider):
         if not self.options.fast_math:
             self.forbid_tf32()
         elif os.environ.get(TF32_SWITCH) == "0":
-            came = f"fast math (TF32) on {self.name}, and {TF32_SWITCH}=0 forbids it in this process"
+            problem = f"fast math (TF32) on {self.name}, and {TF32_SWITCH}=0 forbids it in this process"
             fix = f"leave out fast math, or unset it; after a TensorRT session, {APART}"
-            raise ProviderError(came, "one of both", fix)
+            raise ProviderError(problem, "one of both", fix)
 
     def forbid_tf32(self) -> None:
         """Nothing more than the option in `settings`."""

@@ -31,11 +31,11 @@ class TensorRT(Cuda):
         """
         now = os.environ.get(TF32_SWITCH)
         if self.started_fast:
-            came = f"TensorRT without TF32 after a session on {self.started_fast[0]} with it (fast math)"
-            raise ProviderError(came, "one answer to TF32 in a process", APART)
+            problem = f"TensorRT without TF32 after a session on {self.started_fast[0]} with it (fast math)"
+            raise ProviderError(problem, "one answer to TF32 in a process", APART)
         if now not in (None, "0"):
-            came = f"TensorRT without TF32, and {TF32_SWITCH}={now} in the environment"
-            raise ProviderError(came, "0", "unset it, or allow fast math")
+            problem = f"TensorRT without TF32, and {TF32_SWITCH}={now} in the environment"
+            raise ProviderError(problem, "0", "unset it, or allow fast math")
         os.environ[TF32_SWITCH] = "0"
 
     def chain(self) -> list[Any]:

@@ -86,5 +86,5 @@ def discreet(name: str) -> Iterator[None]:
         except (SegError, MemoryError):
             raise
         except Exception as error:
-            came = f"{name} is damaged or breaks the DICOM standard ({type(error).__name__})"
-            raise ImageError(came, "a DICOM image", "export it again") from None
+            problem = f"{name} is damaged or breaks the DICOM standard ({type(error).__name__})"
+            raise ImageError(problem, "a DICOM image", "export it again") from None

@@ -66,8 +66,8 @@ def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[An
     for index in range(frame_count(dataset)):
         with discreet(name):
             if next(sizes, None) not in (None, (int(dataset.Columns), int(dataset.Rows), int(dataset.SamplesPerPixel))):
-                came = f"{name}: a compressed frame has another size than the file says"
-                raise ImageError(came, "one size", "export it again")
+                problem = f"{name}: a compressed frame has another size than the file says"
+                raise ImageError(problem, "one size", "export it again")
             frame = _frame(next(stored), dataset, index, name)
         yield frame
 
@@ -110,8 +110,8 @@ def read_dataset(source: Path | BinaryIO, name: str, pixels: int | None = None) 
         except OSError as error:
             if error.errno is None:
                 raise
-            came = f"{name} cannot be read ({error.strerror})"
-            raise ImageError(came, _WANTED, "check its permissions") from None
+            problem = f"{name} cannot be read ({error.strerror})"
+            raise ImageError(problem, _WANTED, "check its permissions") from None
         meta = getattr(dataset, "file_meta", None)
         if meta is None or "TransferSyntaxUID" not in meta:  # an old file without a preamble
             dataset.ensure_file_meta()
@@ -147,11 +147,11 @@ def check_image(dataset: Dataset, name: str) -> None:
                 "export it again",
             )  # fmt: skip
         if photometric in GREY and "RedPaletteColorLookupTableDescriptor" in dataset:
-            came = f"{name} mixes grey values with palette colours"
-            raise ImageError(came, "grey values alone", "name the images that it was computed from")
+            problem = f"{name} mixes grey values with palette colours"
+            raise ImageError(problem, "grey values alone", "name the images that it was computed from")
         if "TotalPixelMatrixColumns" in dataset and frame_count(dataset) > 1:
-            came = f"{name} is one picture cut into {frame_count(dataset)} tiles"
-            raise ImageError(came, "a whole picture", "export it as TIFF")
+            problem = f"{name} is one picture cut into {frame_count(dataset)} tiles"
+            raise ImageError(problem, "a whole picture", "export it as TIFF")
 
 
 def frame_count(dataset: Dataset) -> int:
@@ -175,16 +175,16 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
         have = len(next(dataset[word].value for word in _PIXELS if word in dataset))
         want = pydicom("pixels.utils").get_expected_length(dataset)
         if have < want:
-            came = f"{name} is truncated ({have} of {want} bytes of pixel data)"
-            raise ImageError(came, "the whole file", "copy it again")
+            problem = f"{name} is truncated ({have} of {want} bytes of pixel data)"
+            raise ImageError(problem, "the whole file", "copy it again")
         return
     try:
         able = pydicom("pixels").get_decoder(syntax).is_available
     except NotImplementedError:
         able = False
     if not able:
-        came = f"{name} is compressed as {syntax.name}, which nothing installed here unpacks"
-        raise ImageError(came, "another transfer syntax", "pip install 'seg-edge[dicom]', or export it uncompressed")
+        problem = f"{name} is compressed as {syntax.name}, which nothing installed here unpacks"
+        raise ImageError(problem, "another transfer syntax", "pip install 'seg-edge[dicom]', or export it uncompressed")
 
 
 def _known_name(uid: Any) -> str:

@@ -127,8 +127,8 @@ def _is_copy(path: Path, earlier: Path) -> bool:
     """
     if filecmp.cmp(path, earlier, shallow=False):
         return True
-    came = f"{path}: another image carries the same SOP Instance UID"
-    raise ImageError(came, "one image per UID", "export the series again")
+    problem = f"{path}: another image carries the same SOP Instance UID"
+    raise ImageError(problem, "one image per UID", "export the series again")
 
 
 def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> None:
@@ -145,8 +145,8 @@ def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> Non
     series = header.get("SeriesInstanceUID")
     patient = str(header.get("PatientID") or "").strip()
     if series and patients.setdefault(str(series), patient) != patient:
-        came = f"{path} carries another Patient ID than an earlier image of its series"
-        raise ImageError(came, "one patient per series", "export the series again")
+        problem = f"{path} carries another Patient ID than an earlier image of its series"
+        raise ImageError(problem, "one patient per series", "export the series again")
 
 
 def _plane_of(header: Dataset) -> _Plane | str:

@@ -107,8 +107,8 @@ def read_structure(data: bytes, name: str) -> Structure:
             elif group.entity_type == kind.NonPolymer:
                 ligands.append(Ligand(named, _positions(heavy, name)))
     if not atoms:
-        came = f"{name} holds no atom of a protein or a nucleic acid"
-        raise ImageError(came, WANTED, "check what it holds: water, ligands and hydrogens are left out")
+        problem = f"{name} holds no atom of a protein or a nucleic acid"
+        raise ImageError(problem, WANTED, "check what it holds: water, ligands and hydrogens are left out")
     elements = [atom.element.name.upper() for atom, _ in atoms]
     return Structure(
         _positions([atom for atom, _ in atoms], name),
@@ -176,8 +176,8 @@ def _check_columns(text: str, name: str) -> None:
         except ValueError:
             finite = False
         if not finite:
-            came = f"line {place} of {name} has the coordinates {line[30:54]!r}"
-            raise ImageError(came, "numbers in the columns 31 to 54", "correct the line or leave it out")
+            problem = f"line {place} of {name} has the coordinates {line[30:54]!r}"
+            raise ImageError(problem, "numbers in the columns 31 to 54", "correct the line or leave it out")
 
 
 def _alternatives(chain: Any, kind: Any) -> Iterator[Any]:
@@ -211,8 +211,8 @@ def _heavy(residue: Any) -> list[Any]:
 def _positions(atoms: Sequence[Any], name: str) -> Positions:
     found = np.array([(atom.pos.x, atom.pos.y, atom.pos.z) for atom in atoms], np.float64).reshape(-1, 3)
     if not (np.abs(found) <= FARTHEST_ANGSTROM).all():  # NaN, too
-        came = f"{name} has coordinates that are missing, infinite or beyond {FARTHEST_ANGSTROM:g} Å"
-        raise ImageError(came, "numbers in Å", "correct them or leave these atoms out")
+        problem = f"{name} has coordinates that are missing, infinite or beyond {FARTHEST_ANGSTROM:g} Å"
+        raise ImageError(problem, "numbers in Å", "correct them or leave these atoms out")
     return found
 
 

@@ -65,9 +65,9 @@ class Lattice:
         count = depth * height * width * len(voxels.channels)
         if count > max_pixels:
             across = "×".join(f"{n:.0f}" for n in np.ptp(structure.positions, axis=0))
-            came = f"{name} is {across} Å large, which makes {count} voxels in {len(voxels.channels)} channels"
+            problem = f"{name} is {across} Å large, which makes {count} voxels in {len(voxels.channels)} channels"
             raise ImageError(
-                came, f"at most {max_pixels}", "keep some of its chains, or allow more (seg-run --max-pixels)"
+                problem, f"at most {max_pixels}", "keep some of its chains, or allow more (seg-run --max-pixels)"
             )
         return cls((depth, height, width), (low[0], low[1], low[2]), side)
 

@@ -225,7 +225,7 @@ def test_a_large_image_is_refused_before_it_is_unpacked() -> None:
     it = dataset(STORED, SC)
     it.compress("1.2.840.10008.1.2.5")
     it.Rows = it.Columns = 60000
-    assert "has 3600000000 px; wanted at most" in refusal(it)
+    assert "has 3600000000 px; expected at most" in refusal(it)
 
 
 @pytest.mark.parametrize("behind", [False, True])
@@ -285,6 +285,6 @@ def test_dicom_is_known_by_its_content(tmp_path: Path) -> None:
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
     with pytest.raises(
-        SegError, match=r"pydicom not installed; wanted the extra 'dicom': pip install 'seg-edge\[dicom\]'"
+        SegError, match=r"pydicom not installed; expected the extra 'dicom': pip install 'seg-edge\[dicom\]'"
     ):
         next(decode(content(dataset(STORED, SC)), "image"))

@@ -65,5 +65,5 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
 
 
 def test_an_unknown_reader_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SegError, match=r"unknown reader 'dicom'; wanted pairs, .*targets"):
+    with pytest.raises(SegError, match=r"unknown reader 'dicom'; expected pairs, .*targets"):
         cases_of("dicom", tmp_path)

@@ -84,7 +84,7 @@ def test_voxels_and_reach_are_options(tmp_path: Path) -> None:
     assert (truth(wide) >= truth(plain)).all()
     assert truth(wide).sum() > 1.8 * truth(plain).sum()
     for odd in ("voxel=0", "voxel=nan", "voxel=9", "voxel=two", "reach=0", "reach=-1", "reach=99"):
-        with pytest.raises(SegError, match=rf"structure:{odd}; wanted a length in Å"):
+        with pytest.raises(SegError, match=rf"structure:{odd}; expected a length in Å"):
             cases_of(f"structure:{odd}", tmp_path, quiet)
 
 
@@ -100,10 +100,10 @@ def test_wrong_folders_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere has no structures.*wanted DATA/NAME\.pdb"):
         cases_of("structure", tmp_path / "nowhere", quiet)
     (tmp_path / "a.mol2").write_text("")
-    with pytest.raises(DataError, match=r"has no structures; wanted DATA/NAME\.pdb"):
+    with pytest.raises(DataError, match=r"has no structures; expected DATA/NAME\.pdb"):
         cases_of("structure", tmp_path, quiet)
     put(tmp_path / "c.pdb", molecule("EDO", 4, (2, 6, 0)))
-    with pytest.raises(DataError, match=r"1 structures in .* and no ligand; wanted a molecule beside the chains"):
+    with pytest.raises(DataError, match=r"1 structures in .* and no ligand; expected a molecule beside the chains"):
         cases_of("structure", tmp_path, quiet)
     put(tmp_path / "a.pdb", molecule("LIG", 7, (2, 6, 0)))
     put(tmp_path / "a.ent", molecule("LIG", 7, (2, 6, 0)))

@@ -103,7 +103,7 @@ def test_targets_of_another_number_of_channels_or_without_a_number_are_refused(t
         put(tmp_path / "targets" / f"{name}.tif", ramp(6, 8, np.float32))
     put(tmp_path / "targets" / "b.tif", ramp(6, 8, np.uint8)[..., None].repeat(3, -1))
     _, second = cases_of("targets", tmp_path, print)
-    with pytest.raises(DataError, match="the target of b has 3 channels; wanted 1"):
+    with pytest.raises(DataError, match="the target of b has 3 channels; expected 1"):
         second.read(())
     bad = ramp(6, 8, np.float32)
     bad[0, 0] = np.nan

@@ -189,13 +189,13 @@ def test_volumes_are_never_resized(data: dict[str, Path], tmp_path: Path, words:
     told = seg_train(data["nifti"], *small, *words)
     assert told.exit_code == 1
     assert f"--geometry {words[-1]} and the volume pancreas_00" in told.stderr
-    assert "; wanted tile" in told.stderr
+    assert "; expected tile" in told.stderr
 
 
 def test_pictures_are_no_volumes(tmp_path: Path) -> None:
     told = seg_train(write_pairs(tmp_path / "data"), "--network", "unet3d", "--width", "1", "-o", tmp_path / "m.pt")
     assert told.exit_code == 1
-    assert "a0 is a picture; wanted volumes for a network of volumes" in told.stderr
+    assert "a0 is a picture; expected volumes for a network of volumes" in told.stderr
 
 
 def test_training_keeps_the_reader_and_shows_the_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:

@@ -121,12 +121,12 @@ def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[P
         put(tmp_path / part / "a.png", np.zeros((48, 48, 3) if part == "targets" else (48, 48), np.uint8))
         put(tmp_path / "labels" / part.replace("targets", "masks") / "a.png", np.zeros((48, 48), np.uint8))
     told = seg_edge("evaluate", trained[1], tmp_path)
-    assert (told.exit_code, "DATA has 3 values a pixel as its truth; wanted 1 value a pixel" in told.stderr) == (
+    assert (told.exit_code, "DATA has 3 values a pixel as its truth; expected 1 value a pixel" in told.stderr) == (
         1,
         True,
     )
     told = seg_edge("evaluate", trained[1], tmp_path / "labels", "--reader", "pairs")
-    assert (told.exit_code, "DATA has labels as its truth; wanted values" in told.stderr) == (1, True)
+    assert (told.exit_code, "DATA has labels as its truth; expected values" in told.stderr) == (1, True)
 
 
 def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_path: Path) -> None:
@@ -155,12 +155,12 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--loss", "huber"], "--loss huber; wanted l1, l2, ssim, or a sum"),
+        (["--loss", "huber"], "--loss huber; expected l1, l2, ssim, or a sum"),
         (["--loss", "l1+l1"], "--loss l1+l1"),
         (["--loss", "ssim", "--input-size", "44"], "an output window of 4 px"),
         (["--geometry", "fit"], "--geometry needs an answer that can be resized"),
         (["--answer", "labels"], "--answer needs a data set that teaches it"),
-        (["--answer", "depth"], "unknown answer to train 'depth'; wanted labels, values"),
+        (["--answer", "depth"], "unknown answer to train 'depth'; expected labels, values"),
         (["--outputs", "a,b"], "1 names, each once"),
     ],
 )

@@ -67,8 +67,8 @@ def find_channels(root: Path, report: Report, files: str = "") -> DataSet:
     """
     channel_files = parse_channels(files)
     if len(channel_files) < 2 or any(file.factor > 1 for file in channel_files):
-        came, fix = f"the reader channels with files={files}", "such as channels:files=_dapi+_actin"
-        raise SegError(came, "how their names end, two or more, each once, all of one size", fix)
+        problem, fix = f"the reader channels with files={files}", "such as channels:files=_dapi+_actin"
+        raise SegError(problem, "how their names end, two or more, each once, all of one size", fix)
     layout = f"images/CASE{channel_files[0].ending}.*, … with masks/CASE.*"
     for part in ("images", "masks"):
         if not (root / part).is_dir():

@@ -81,8 +81,8 @@ def find_pairs(root: Path, report: Report) -> DataSet:
     if not images:
         raise DataError(f"{root / 'images'} has no images", _LAYOUT, "add the images")
     if masks and instances and (odd := sorted(images.keys() & masks.keys() - instances.keys())):
-        came = f"instances of {odd[0]} and {len(odd) - 1} more are missing"
-        raise DataError(came, "instances for every image or for none", "add them or move the folder away")
+        problem = f"instances of {odd[0]} and {len(odd) - 1} more are missing"
+        raise DataError(problem, "instances for every image or for none", "add them or move the folder away")
     filled = [part for part in _PARTS if found[part]]
     others = {part: " and ".join(other for other in filled if other != part) for part in filled}
     names = matched(report, *((found[part], f"in {part} without a match in {others[part]}") for part in filled))

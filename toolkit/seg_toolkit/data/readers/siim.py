@@ -112,8 +112,8 @@ def decode_runs(text: str, shape: tuple[int, int], name: str) -> NDArray[np.bool
         raise DataError(f"{name} has the runs {text[:40]!r}", form, "correct the table")
     ends = np.cumsum(numbers)[1::2]
     if numbers.max() > shape[0] * shape[1] or ends[-1] > shape[0] * shape[1]:
-        came = f"{name} has runs up to px {ends[-1]}"
-        raise DataError(came, f"{shape[0] * shape[1]} px as the image has", "take table and images of one part")
+        problem = f"{name} has runs up to px {ends[-1]}"
+        raise DataError(problem, f"{shape[0] * shape[1]} px as the image has", "take table and images of one part")
     mask = np.zeros(shape[0] * shape[1], bool)
     for end, length in zip(ends.tolist(), numbers[1::2].tolist(), strict=True):
         mask[end - length : end] = True

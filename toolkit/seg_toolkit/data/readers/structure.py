@@ -124,8 +124,8 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
     report_left_out(report, files.keys() - {c.name for c in found}, "without a ligand")
     if not found:
         what = " or ".join(wanted) or f"other than additives, of {_FEWEST_ATOMS} heavy atoms or more"
-        came, fix = f"{len(cases)} structures in {root} and no ligand", "name others: structure:ligands=HEM+ATP"
-        raise DataError(came, f"a molecule beside the chains, {what}", fix)
+        problem, fix = f"{len(cases)} structures in {root} and no ligand", "name others: structure:ligands=HEM+ATP"
+        raise DataError(problem, f"a molecule beside the chains, {what}", fix)
     return DataSet(found, voxels=grid)
 
 
@@ -135,6 +135,6 @@ def _angstrom(option: str, text: str, low: float, high: float) -> float:
     except ValueError:
         value = math.nan
     if not low <= value <= high or value == 0:
-        came, fix = f"--reader structure:{option}={text}", "correct it"
-        raise SegError(came, f"a length in Å, {low:g} to {high:g}", fix)
+        problem, fix = f"--reader structure:{option}={text}", "correct it"
+        raise SegError(problem, f"a length in Å, {low:g} to {high:g}", fix)
     return value

@@ -76,8 +76,8 @@ class _TargetCase(Case):
         """
         targets = read_channels(self.target_files, read=partial(read_page, page=self.page))
         if targets.shape[-1] != self.outputs:
-            came = f"the target of {self.name} has {targets.shape[-1]} channels"
-            raise DataError(came, f"{self.outputs} as the first one has", "export them again")
+            problem = f"the target of {self.name} has {targets.shape[-1]} channels"
+            raise DataError(problem, f"{self.outputs} as the first one has", "export them again")
         return Example.of_values(self.image(), targets).checked(self.name)
 
 
@@ -115,8 +115,8 @@ def find_targets(root: Path, report: Report, targets: str = "", images: str = ""
             for page, title in enumerate(titles)
         ]
     if twice := sorted(name for name, count in Counter(case.name for case in cases).items() if count > 1):
-        came = f"two cases have the name {twice[0]}, a page of a stack and a file"
-        raise DataError(came, "one name each", "rename the file")
+        problem = f"two cases have the name {twice[0]}, a page of a stack and a file"
+        raise DataError(problem, "one name each", "rename the file")
     return DataSet(tuple(cases), VALUES, names, channels)
 
 

@@ -79,8 +79,8 @@ class _VolumeCase(Case):
         mask, labels_place = _read_mask(self.labels)
         known = None
         if mask.shape != image.shape[:-1]:
-            came = f"{self.name}: image of {sized(image.shape[:-1])}, labels of {sized(mask.shape)} voxels"
-            raise DataError(came, "one size", "export them again")
+            problem = f"{self.name}: image of {sized(image.shape[:-1])}, labels of {sized(mask.shape)} voxels"
+            raise DataError(problem, "one size", "export them again")
         _check_place(place, labels_place, self.labels)
         if self.unknown is not None:
             known = mask != self.unknown
@@ -96,8 +96,10 @@ class _VolumeCase(Case):
         for path in self.channels[1:]:
             part, its_place = _read(path)
             if part.shape[:-1] != first.shape[:-1]:
-                came = f"{path} has {sized(part.shape[:-1])} voxels, {self.channels[0].name} {sized(first.shape[:-1])}"
-                raise DataError(came, "one size for all channels of a case", "export them again")
+                problem = (
+                    f"{path} has {sized(part.shape[:-1])} voxels, {self.channels[0].name} {sized(first.shape[:-1])}"
+                )
+                raise DataError(problem, "one size for all channels of a case", "export them again")
             _check_place(place, its_place, path)
             parts.append(part)
         return (first if len(parts) == 1 else np.concatenate(parts, axis=-1)), place
@@ -218,8 +220,8 @@ def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
     try:
         value = int(unknown)
     except ValueError as error:
-        came = f"--reader sparse:unknown={unknown}"
-        raise DataError(came, "an integer such as sparse:unknown=255", "correct it") from error
+        problem = f"--reader sparse:unknown={unknown}"
+        raise DataError(problem, "an integer such as sparse:unknown=255", "correct it") from error
     images, labels = (by_name(root / part, _is_volume_or_stack) for part in ("images", "labels"))
     names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
     if not names:

@@ -141,11 +141,11 @@ class ValueObjective(Objective):
         """Refuse a data set that cannot score the model: also one with another number of values a pixel."""
         super().check_data(data)
         if len(data.outputs) != len(self.outputs):
-            came, wanted = (
+            problem, wanted = (
                 f"DATA has {_values(data.outputs)} as its truth",
                 f"{_values(self.outputs)} as the model answers",
             )
-            raise DataError(came, wanted, "choose another --reader")
+            raise DataError(problem, wanted, "choose another --reader")
 
 
 def _loss_names(loss: str, output_px: int) -> list[str]:
@@ -159,8 +159,8 @@ def _loss_names(loss: str, output_px: int) -> list[str]:
         raise SegError(f"--loss {loss}", f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim", "choose one")
     least = 2 * SSIM_REACH_PX + 1
     if "ssim" in names and output_px < least:
-        came = f"--loss {loss} and an output window of {output_px} px"
-        raise SegError(came, f"{least} px or more", "take a larger --input-size, or another loss")
+        problem = f"--loss {loss} and an output window of {output_px} px"
+        raise SegError(problem, f"{least} px or more", "take a larger --input-size, or another loss")
     return names
 
 
