@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all gallery hosts clean
+.PHONY: demo test test-all gallery docs hosts clean
 
 demo: .venv/ready
 	$(BIN)/python samples/demo.py
 
-# Every recipe trained for half a minute on samples: the README's table and docs/gallery.md
+# The documentation as a site in the folder site/: open site/index.html
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Every recipe trained for half a minute on samples: docs/gallery.md
 gallery: .venv/ready
 	$(BIN)/python -m samples.gallery
 
@@ -38,8 +42,8 @@ samples/%/node_modules/ready: samples/%/package-lock.json
 	  echo "error: $$($(PYTHON) --version) came; wanted Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@# Debian's python3 may come without venv; virtualenv does the same there
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m pip install --quiet --target .venv-tool virtualenv && PYTHONPATH=.venv-tool $(PYTHON) -m virtualenv .venv; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,volume,structure,metrics,qt,sign,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,volume,structure,metrics,qt,sign,docs,dev]'
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-tool demo-out samples/*/node_modules samples/c/segment
+	rm -rf .venv .venv-tool site demo-out samples/*/node_modules samples/c/segment

@@ -2,7 +2,7 @@
 
     python -m samples.gallery [RECIPE…]
 
-writes a row in the README's table and a picture in docs/gallery.md for each. `pytest -m recipe` runs the same trainings and
+writes a row and a picture in docs/gallery.md for each. `pytest -m recipe` runs the same trainings and
 judges them.
 """
 
@@ -30,7 +30,7 @@ from seg_toolkit.options import Settings
 from seg_toolkit.training import OBJECTIVES
 
 from .generators import generator, names
-from .shown import Shown, write_pages
+from .shown import Shown, write_page
 
 ROOT = Path(__file__).parent.parent
 SEED, SCORED_SEED = 0, 424242
@@ -105,16 +105,15 @@ def _sized(shape: tuple[int, ...]) -> str:
 @click.command()
 @click.argument("recipes", nargs=-1, type=click.Choice(names()))
 @click.option("--docs", type=click.Path(path_type=Path), default=ROOT / "docs", show_default=True)
-@click.option("--readme", type=click.Path(path_type=Path), default=ROOT / "README.md", show_default=True)
-def main(recipes: tuple[str, ...], docs: Path, readme: Path) -> None:
-    """Make the gallery page and the README's table anew; with RECIPES only their rows and pictures."""
+def main(recipes: tuple[str, ...], docs: Path) -> None:
+    """Make the gallery page again; with RECIPES, only their rows and pictures."""
     for recipe in recipes or names():
         with tempfile.TemporaryDirectory() as folder:
             shown, picture = show(recipe, Path(folder))
         _save(picture, docs / "gallery" / f"{recipe}.png")
         shown.write(docs / "gallery")
         click.echo("  ".join(shown.cells()))
-    write_pages(docs, readme)
+    write_page(docs)
 
 
 def _save(picture: Image.Image, path: Path) -> None:

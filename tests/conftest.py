@@ -21,7 +21,8 @@ SLOW = {
     "hosts": "host",
     "recipes/test_short.py": "recipe",
     "test_install.py": "install",
-    "test_readme_commands.py": "documentation",
+    "documentation/test_commands.py": "documentation",
+    "documentation/test_site.py": "host",
 }
 """What `make test` leaves to `make test-all`, each with its marker."""
 
