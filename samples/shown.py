@@ -92,7 +92,9 @@ def page(rows: Sequence[Shown]) -> str:
     for row in rows:
         picture = f"![image, truth and answer of the recipe {row.recipe}](gallery/{row.recipe}.png)"
         lines += ["", f"## {row.recipe}", "", picture]
-        measures = [f"{name} {reached:.3f} (baseline {trivial:.3f})" for name, (trivial, reached) in row.measures.items()]
+        measures = [
+            f"{name} {reached:.3f} (baseline {trivial:.3f})" for name, (trivial, reached) in row.measures.items()
+        ]
         lines += ["", f"{', '.join(measures)}; lengths in px."] if measures else []
     return "\n".join(lines) + "\n"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import onnx
 import torch
 from seg_runtime.model import Contract
-from seg_runtime.support import Registry, versions_of, write_atomic
+from seg_runtime.support import Registry, subclass_of, versions_of, write_atomic
 from seg_toolkit.checkpoints import Checkpoint, weights_sha256
 from seg_toolkit.networks import Network, torch_infer
 from seg_toolkit.planning import with_codes
@@ -34,7 +34,7 @@ from .steps.rewrite import Rewrite
 GENERATED = 4  # windows compared where no images are given
 MAX_IMAGES = 8  # of a folder, evenly spaced
 
-STEPS: Registry[type[Step]] = Registry("seg_edge.export_steps", "export step", {})
+STEPS: Registry[type[Step]] = Registry("seg_edge.export_steps", "export step", {}, subclass_of(Step))
 """Steps of other packages; our own ones have options of their own."""
 
 

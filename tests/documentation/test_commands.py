@@ -77,7 +77,12 @@ def python(page: Path, place: Path) -> str:
 
 
 def test_the_readme(clone: Path) -> None:
-    told = shell("\n".join(line for line in commands(ROOT / "README.md") if "image.png" not in line and "in the lab" not in line), clone)
+    told = shell(
+        "\n".join(
+            line for line in commands(ROOT / "README.md") if "image.png" not in line and "in the lab" not in line
+        ),
+        clone,
+    )
     assert "parity                    holds" in told
     found = re.search(r"Dice ([\d.]+) on a picture that the training never saw", told)
     assert found

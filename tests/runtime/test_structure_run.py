@@ -137,7 +137,11 @@ def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path
             "a.pdb is a structure of atoms; expected a DICOM image or a NIfTI volume or a picture as the model was trained",
         ),
         (made.atoms, tmp_path / "a.tif", "a.tif is a picture; expected a structure of atoms as the model was trained"),
-        (made.atoms, put(tmp_path / "a.nii.gz", b"volume"), "a.nii.gz is a NIfTI volume; expected a structure of atoms"),
+        (
+            made.atoms,
+            put(tmp_path / "a.nii.gz", b"volume"),
+            "a.nii.gz is a NIfTI volume; expected a structure of atoms",
+        ),
     ):
         told = seg_run("--model", model, "--out", tmp_path / "out", path)
         assert (told.exit_code, words in told.stderr) == (1, True), told.stderr

@@ -162,7 +162,8 @@ def test_a_volume_that_holds_all_scans_is_a_case_too(tmp_path: Path, flat: Made)
     told = seg_run(*words)
     assert told.exit_code == 1
     assert (
-        "BRATS_002.nii.gz is no channel of a case and has 3 of its own; expected CASE_t1, CASE_t2, or 2 in" in told.stderr
+        "BRATS_002.nii.gz is no channel of a case and has 3 of its own; expected CASE_t1, CASE_t2, or 2 in"
+        in told.stderr
     )
     assert "BRATS_003.nii.gz is no channel of a case and has 1 of its own" in told.stderr
     assert "BRATS_004.nii.gz is no NIfTI file" in told.stderr

@@ -119,3 +119,35 @@ def test_without_the_package_its_model_says_what_is_missing(tmp_path: Path, inst
     assert alone.returncode == 1
     assert "sure labels" in alone.stderr
     assert alone.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("def find(root, report): return None", "the reader toy returned NoneType; expected a DataSet"),
+        ("def find(root, report): raise KeyError('plate')", "the package toy_reader failed (KeyError: 'plate')"),
+        (
+            "from seg_toolkit.data import DataSet\ndef find(root, report): return DataSet(())",
+            "the reader toy found no images in",
+        ),
+        ("find = 3", "the reader 'toy' cannot be loaded from toy_reader:find (it cannot be called)"),
+    ],
+)
+def test_a_reader_that_does_not_work_is_one_line(tmp_path: Path, code: str, problem: str) -> None:
+    install(tmp_path / "site", "toy", points="[seg_edge.readers]\ntoy = toy_reader:find\n", toy_reader=code)
+    (tmp_path / "data").mkdir()
+    done = in_a_process(
+        "seg-train", tmp_path / "data", "--reader", "toy", "-o", tmp_path / "m.pt", path=tmp_path / "site"
+    )
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert problem in line
+
+
+def test_a_broken_recipe_hides_no_other(tmp_path: Path) -> None:
+    install(tmp_path, "toy", points="[seg_edge.recipes]\nbroken = nowhere:recipe\n")
+    done = in_a_process("seg-edge", "recipes", path=tmp_path)
+    assert done.returncode == 0
+    assert "broken" in done.stdout
+    assert "No module named 'nowhere'" in done.stdout
+    assert "skin-lesion" in done.stdout

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..formats import Answered, Output, Source, Write, prepare_pages
 from ..model import ANSWER_GROUP, Contract
-from ..support import Registry, import_when_asked
+from ..support import Registry, import_when_asked, subclass_of
 from .answer import Answer as Answer
 from .labels import Labels as Labels
 from .values import Values as Values
@@ -28,7 +28,9 @@ if not TYPE_CHECKING:  # else a type checker would believe that every name is th
         __name__, {"overlay": ("blend", "first_channel", "fullest_slice", "visible"), "valuemap": ("grey",)}
     )
 
-ANSWERS: Registry[type[Answer]] = Registry(ANSWER_GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)})
+ANSWERS: Registry[type[Answer]] = Registry(
+    ANSWER_GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)}, subclass_of(Answer, lambda a: a.Spec.kind)
+)
 
 
 def answer_of(contract: Contract) -> Answer:

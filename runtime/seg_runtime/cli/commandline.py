@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -14,6 +15,7 @@ import click
 from ..support import VERSION, SegError
 from .options import GROUPS, GroupedOption
 
+OURS = ("seg_runtime", "seg_toolkit", "seg_export")
 INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for these signals
 _F = TypeVar("_F", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
@@ -33,21 +35,12 @@ class Program(click.Command):
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name, **extra)
-        except click.ClickException as error:
-            _fail(f"{error.format_message().rstrip('.')}: see --help", error.exit_code)
-        except SegError as error:
-            _fail(str(error), error.exit_code)
-        except MemoryError:
-            _fail("out of memory; wanted more of it: work on smaller images or with a smaller network", 1)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                sys.exit(PIPE_CLOSED)
-            _fail(
-                f"{error.filename or 'a file'}: {error.strerror or error}; wanted a path that can be used: choose another",
-                1,
-            )
-        except (KeyboardInterrupt, click.Abort):
-            _fail("interrupted", INTERRUPTED)
+        except (Exception, KeyboardInterrupt) as error:
+            if (explained := _explained(error)) is None:
+                raise
+            text, code = explained
+            if text:
+                click.echo(f"error: {' '.join(text.split())}", err=True)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -142,6 +135,36 @@ def _progress_bar(label: str) -> Callable[[int, int], None]:
     return watch
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
-    sys.exit(code)
+def _explained(error: BaseException) -> tuple[str, int] | None:
+    """One line about an error, and the exit code; None for a fault of our own, which ends in a traceback."""
+    if isinstance(error, click.ClickException):
+        return f"{error.format_message().rstrip('.')}. See --help.", error.exit_code
+    if isinstance(error, SegError):
+        return str(error), error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, MemoryError):
+        return "out of memory. Use smaller images or a smaller network.", 1
+    if isinstance(error, BrokenPipeError):
+        return "", PIPE_CLOSED
+    if package := _foreign_package(error):
+        problem = f"the package {package} failed ({type(error).__name__}: {error})"
+        return str(SegError(problem, "", "report it to its authors, or uninstall it")), 1
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}. Choose another path.", 1
+    return None
+
+
+def _foreign_package(error: BaseException) -> str:
+    """The package that extends seg-edge and in whose code an error arose, empty for our own errors."""
+    from importlib.metadata import distributions
+
+    points = [
+        point for package in distributions() for point in package.entry_points if point.group.startswith("seg_edge.")
+    ]
+    extending = {point.module.partition(".")[0] for point in points} | set(OURS)
+    frames = [
+        frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    last = next((name for name in reversed(frames) if name in extending), "")
+    return "" if last in OURS else last

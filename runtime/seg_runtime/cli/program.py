@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from ..support import Registry, SegError
+from ..support import Registry, SegError, instance_of
 from .commandline import SETTINGS, Program, version_option
 
-COMMANDS: Registry[click.Command] = Registry("seg_edge.commands", "command", {})
+COMMANDS: Registry[click.Command] = Registry("seg_edge.commands", "command", {}, instance_of(click.Command))
 USUAL = ("train", "evaluate", "export", "self-test", "run")
 """The usual way from images to masks, in order."""
 

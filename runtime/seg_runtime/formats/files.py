@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..model import MAX_PIXELS, Contract
-from ..support import ImageError, Registry
+from ..support import ImageError, Registry, instance_of
 from .dicom import Dicom
 from .format import HEAD, Format, Page, ReadOptions
 from .nifti import Nifti
@@ -122,4 +122,5 @@ FORMATS = Formats(
     "seg_edge.formats",
     "file format",
     {"dicom": Dicom(), "nifti": Nifti(), "structure": Structures(), "picture": Pictures()},
+    instance_of(Format),
 )

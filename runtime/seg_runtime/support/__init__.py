@@ -21,4 +21,6 @@ from .folders import list_files as list_files
 from .folders import named as named
 from .lazy import import_when_asked as import_when_asked
 from .registry import Registry as Registry
+from .registry import instance_of as instance_of
+from .registry import subclass_of as subclass_of
 from .tables import table as table

@@ -11,13 +11,37 @@ Entry points are looked up only for a name that is not ours, or where all are as
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from .errors import SegError
 
 T = TypeVar("T")
+
+
+Check = Callable[[str, Any], str]
+"""Takes a name and what a package offers under it; returns what is wrong with it, empty if nothing is."""
+
+
+def instance_of(base: type) -> Check:
+    """Return a check that things are instances of a class."""
+    return lambda name, thing: "" if isinstance(thing, base) else f"it is not an instance of {base.__name__}"
+
+
+def subclass_of(base: type, own_name: Callable[[Any], str] | None = None) -> Check:
+    """Return a check that things are complete subclasses of a class, and are offered under their own name."""
+
+    def check(name: str, thing: Any) -> str:
+        if not (isinstance(thing, type) and issubclass(thing, base)):
+            return f"it is not a subclass of {base.__name__}"
+        if missing := sorted(getattr(thing, "__abstractmethods__", ())):
+            return f"it lacks {', '.join(missing)}"
+        if own_name and own_name(thing) != name:
+            return f"it calls itself {own_name(thing)!r}"
+        return ""
+
+    return check
 
 
 class Registry(Generic[T]):
@@ -27,15 +51,16 @@ class Registry(Generic[T]):
     1
     """
 
-    def __init__(self, group: str, what: str, own: Mapping[str, T]) -> None:
+    def __init__(self, group: str, what: str, own: Mapping[str, T], check: Check | None = None) -> None:
         """Set it up.
 
         Args:
             group: of the entry points, `seg_edge.formats` for example.
             what: one of these things in an error, "format" for example.
             own: our own things, which come first.
+            check: what the things of other packages must be.
         """
-        self.group, self.what, self.own = group, what, dict(own)
+        self.group, self.what, self.own, self._check = group, what, dict(own), check
         self._loaded: dict[str, T] = {}
         self._broken: dict[str, SegError] = {}
 
@@ -43,7 +68,12 @@ class Registry(Generic[T]):
     def _offered(self) -> dict[str, Any]:
         from importlib.metadata import entry_points  # 15 ms
 
-        return {point.name: point for point in entry_points(group=self.group) if point.name not in self.own}
+        points = [point for point in entry_points(group=self.group) if point.name not in self.own]
+        for name in {point.name for point in points}:
+            if len(values := sorted({point.value for point in points if point.name == name})) > 1:
+                problem = f"several packages offer the {self.what} {name!r} ({', '.join(values)})"
+                self._broken[name] = SegError(problem, "one", "uninstall the others")
+        return {point.name: point for point in points}
 
     def names(self) -> list[str]:
         """All names, ours first."""
@@ -74,14 +104,18 @@ class Registry(Generic[T]):
         if name in self._broken:
             raise self._broken[name]
         if name not in self._loaded:
+            offered = self._offered[name].value
             try:
-                self._loaded[name] = self._offered[name].load()
-            except Exception as error:  # whatever that package does when it is imported
-                offered = self._offered[name].value
-                problem = f"the {self.what} {name!r} cannot be loaded from {offered} ({error})"
-                repair = fix or "install what it needs, or uninstall the package that offers it"
-                self._broken[name] = SegError(problem, "", repair)
-                raise self._broken[name] from error
+                thing = self._offered[name].load()
+                problem = self._check(name, thing) if self._check else ""
+            except (Exception, SystemExit) as error:  # whatever that package does when it is imported
+                problem = str(error) or type(error).__name__
+            if problem:
+                problem = f"the {self.what} {name!r} cannot be loaded from {offered} ({problem})"
+                advice = "install what it needs, or uninstall the package that offers it"
+                self._broken[name] = SegError(problem, "", advice)
+                raise self._broken[name]
+            self._loaded[name] = thing
         return self._loaded[name]
 
     def all(self) -> Iterator[T]:

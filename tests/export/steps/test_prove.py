@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from seg_export import pipeline
 from seg_export.options import ExportOptions, Watching
 from seg_export.pipeline import STEPS, export
 from seg_export.steps import Request, State, Step
-from seg_runtime import ParityError, SegError, Segmenter
+from seg_runtime import Intensity, ParityError, SegError, Segmenter
 from seg_toolkit.checkpoints import load
 
 from tests.support.commands import ok, seg_export
@@ -49,6 +50,16 @@ class Spoiling(Step):
         tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
 
 
+class Reinterpreting(Step):
+    """It leaves the graph alone and says that other grey values go in."""
+
+    def apply(self, state: State) -> None:
+        contract = state.contract
+        state.change(
+            state.graph, replace(contract, input=replace(contract.input, intensity=Intensity("zscore", std_floor=0.1)))
+        )
+
+
 class Refusing(Step):
     """It wants another model."""
 
@@ -62,7 +73,12 @@ class Refusing(Step):
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """As installed packages would offer them."""
-    for name, step in (("renaming", Renaming), ("spoiling", Spoiling), ("refusing", Refusing)):
+    for name, step in (
+        ("renaming", Renaming),
+        ("spoiling", Spoiling),
+        ("reinterpreting", Reinterpreting),
+        ("refusing", Refusing),
+    ):
         monkeypatch.setitem(STEPS.own, name, step)
 
 
@@ -118,3 +134,8 @@ def test_on_the_command_line(model: Made, steps: None, tmp_path) -> None:
     assert done.exit_code == ParityError.exit_code
     assert "leave out --step spoiling" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_a_step_may_not_change_what_the_logits_mean(model: Made) -> None:
+    with pytest.raises(ParityError, match="the step reinterpreting changes the input of the contract"):
+        export(load(model.checkpoint), ExportOptions(steps=("reinterpreting",)))

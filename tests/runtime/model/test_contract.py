@@ -104,7 +104,9 @@ def test_a_missing_field_is_named() -> None:
 
 @pytest.mark.parametrize("version", range(1, VERSION))
 def test_an_older_version_is_refused_with_what_to_do(version: int) -> None:
-    with pytest.raises(ContractError, match=rf"version {version}; expected {VERSION}: train and export the model again"):
+    with pytest.raises(
+        ContractError, match=rf"version {version}; expected {VERSION}: train and export the model again"
+    ):
         Contract.from_json(json.dumps({"version": version, "input_shape": [572, 572]}))
 
 

@@ -37,7 +37,9 @@ def test_a_changed_byte_is_told_with_both_digests(model_file: Path, tmp_path: Pa
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(content)
     came = hashlib.sha256(content[:-LENGTH]).hexdigest()
-    with pytest.raises(ModelError, match=rf"damaged.onnx was changed.*{came}; expected {kept}.*copy or export it again"):
+    with pytest.raises(
+        ModelError, match=rf"damaged.onnx was changed.*{came}; expected {kept}.*copy or export it again"
+    ):
         Session(damaged, CPU)
 
 

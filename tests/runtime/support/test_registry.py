@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import pytest
-from seg_runtime.support import Registry, SegError
+from seg_runtime.support import Registry, SegError, instance_of, subclass_of
 
 from tests.support.packages import install
 
@@ -51,3 +52,52 @@ def test_a_broken_module_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert list(numbers.all()) == [1]
         assert len(numbers.broken()) == 1
     assert (tmp_path / "log").read_text() == "x"
+
+
+def test_a_name_that_two_packages_offer_is_refused_by_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package, value in (("aaa", 1), ("zzz", 2)):
+        points = f"[{GROUP}]\ntwo = {package}_numbers:TWO\n"
+        install(tmp_path / package, package, points=points, **{f"{package}_numbers": f"TWO = {value}"})
+        monkeypatch.syspath_prepend(tmp_path / package)
+    numbers = Registry(GROUP, "number", {"one": 1})
+    with pytest.raises(SegError, match=r"several packages offer the number 'two' \(aaa_numbers:TWO, zzz_numbers:TWO\)"):
+        numbers.get("two")
+    assert list(numbers.all()) == [1]
+
+
+class Shape(ABC):
+    name = "circle"
+
+    @abstractmethod
+    def area(self) -> float: ...
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("circle = 3", "it is not a subclass of Shape"),
+        ("from tests.runtime.support.test_registry import Shape\ncircle = Shape", "it lacks area"),
+        (
+            "from tests.runtime.support.test_registry import Shape\n"
+            "class circle(Shape):\n    name = 'disc'\n    def area(self): return 1.0",
+            "it calls itself 'disc'",
+        ),
+        ("import sys\nsys.exit(4)", "4"),
+    ],
+)
+def test_what_a_package_offers_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, problem: str
+) -> None:
+    install(
+        tmp_path, "shapes", points=f"[{GROUP}]\ncircle = shapes_{len(code)}:circle\n", **{f"shapes_{len(code)}": code}
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shapes = Registry(GROUP, "shape", {}, subclass_of(Shape, lambda shape: shape.name))
+    with pytest.raises(SegError, match="the shape 'circle' cannot be loaded from") as caught:
+        shapes.get("circle")
+    assert problem in str(caught.value)
+
+
+def test_instances_are_checked() -> None:
+    assert instance_of(int)("one", 1) == ""
+    assert instance_of(int)("one", int) == "it is not an instance of int"

@@ -130,7 +130,9 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
     words = ["evaluate", constant] if evaluate else ["train", "-o", tmp_path / "new.pt", *TILE]
     done = seg_edge(*words, tmp_path / "pairs", "--metrics", "warping")
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].startswith("error: --metrics warping; expected hd95, surface-dice=PX, rand, voi")
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: --metrics warping; expected hd95, surface-dice=PX, rand, voi"
+    )
     assert not (tmp_path / "new.pt").exists()
 
 
@@ -142,7 +144,8 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metri
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert (
-        done.stderr == f"error: {package} not installed; expected the extra 'metrics': pip install 'seg-edge[metrics]'\n"
+        done.stderr
+        == f"error: {package} not installed; expected the extra 'metrics': pip install 'seg-edge[metrics]'\n"
     )
 
 

@@ -74,7 +74,9 @@ def test_a_smaller_margin_shows_seams(depth: int, margin: int, side: int, whole:
     torch.manual_seed(0)
     network = UNet(2, 3, 2, depth, padding="same", margin=margin)
     assert seam(network, side, whole, (53, 90)) > 1000 * EXACT
-    with pytest.raises(SegError, match=rf"margin {margin} with geometry tile; expected {margin + (1 << depth)} or more"):
+    with pytest.raises(
+        SegError, match=rf"margin {margin} with geometry tile; expected {margin + (1 << depth)} or more"
+    ):
         network.check_tiling()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from seg_runtime.cli.commandline import Command, version_option
+from seg_runtime.support import SegError
 
 from ..options import RECIPES, load_recipe
 
@@ -19,4 +20,8 @@ def main() -> None:
     names = RECIPES.names()
     width = max(map(len, names))
     for name in names:
-        click.echo(f"{name:<{width}}  {load_recipe(name).title}")
+        try:
+            title = load_recipe(name).title
+        except SegError as error:  # of another package, which must not hide the others
+            title = f"error: {error}"
+        click.echo(f"{name:<{width}}  {title}")

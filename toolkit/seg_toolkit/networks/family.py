@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seg_runtime.support import ModelError, Registry
+from seg_runtime.support import ModelError, Registry, subclass_of
 
 from .attention import AttentionUNet
 from .multiscale import MultiScaleUNet
@@ -18,6 +18,7 @@ NETWORKS: Registry[type[Network]] = Registry(
     "seg_edge.networks",
     "network",
     {network.kind: network for network in (UNet, AttentionUNet, MultiScaleUNet, TernausNet, UNet3D)},
+    subclass_of(Network, lambda network: str(network.kind)),
 )
 
 

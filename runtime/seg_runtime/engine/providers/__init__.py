@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...support import ProviderError, Registry, SegError
+from ...support import ProviderError, Registry, SegError, subclass_of
 from ..options import AUTO
 from .cpu import Cpu as Cpu
 from .cuda import Cuda as Cuda
@@ -11,7 +11,10 @@ from .provider import Provider as Provider
 from .tensorrt import TensorRT
 
 PROVIDERS: Registry[type[Provider]] = Registry(
-    "seg_edge.providers", "provider", {kind.name: kind for kind in (Cpu, Cuda, TensorRT, OpenVINO)}
+    "seg_edge.providers",
+    "provider",
+    {kind.name: kind for kind in (Cpu, Cuda, TensorRT, OpenVINO)},
+    subclass_of(Provider, lambda kind: str(getattr(kind, "name", ""))),
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from seg_runtime.support import Registry, SegError
+from seg_runtime.support import DataError, Registry, SegError
 
 from .. import DataSet, Report, with_ring
 from .channels import find_channels
@@ -46,6 +46,7 @@ READERS: Registry[Reader] = Registry(
         "structure": find_structures,
         "targets": find_targets,
     },
+    lambda name, thing: "" if callable(thing) else "it cannot be called",
 )
 
 
@@ -66,6 +67,11 @@ def read_data_set(reader: str, root: Path, report: Report) -> DataSet:
     options = _options(reader, text, find)
     ring = options.pop("ring", None)
     found = find(root, report, **options)
+    if not isinstance(found, DataSet):
+        problem = f"the reader {name} returned {type(found).__name__}"
+        raise SegError(problem, "a DataSet", "report it to the authors of the package that offers the reader")
+    if not found.cases:
+        raise DataError(f"the reader {name} found no images in {root}", "", "check the folder and the layout")
     found = replace(found, cases=tuple(sorted(found.cases, key=lambda case: case.name)), reader=reader)
     return found if ring is None else with_ring(found, ring)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.answers import answer_of
+from seg_runtime.answers import ANSWERS, answer_of
 from seg_runtime.model import AnswerSpec, Contract, Intensity, Voxels
 from seg_runtime.pipeline import Infer, fitted
 from seg_runtime.support import DataError
@@ -124,8 +124,9 @@ class Objective(ABC):
             output_px: smallest side of an output window.
 
         Raises:
-            SegError: says which.
+            SegError: says which; or nothing is installed that can run such a model.
         """
+        ANSWERS.get(cls.Spec.kind)
         name, comma, settings = options.augment.partition(",")
         Augmentation.parse(f"{'none' if name.strip() == 'auto' else name}{comma}{settings}")
 
