@@ -114,7 +114,7 @@ def forbidden(*_: object) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (ExportOptions(steps=("refusing",)), "a model of 3 channels; expected two: leave the step out"),
+        (ExportOptions(steps=("refusing",)), "a model of 3 channels; expected two. Leave the step out"),
         (ExportOptions(steps=("renaming", "unknown")), "unknown export step 'unknown'"),
         (ExportOptions(precision="int8"), "--precision needs real images"),
         (ExportOptions(host_ready=True, host_dtype="float32"), "--host-ready needs images of the kind"),
@@ -136,6 +136,7 @@ def test_on_the_command_line(model: Made, steps: None, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
+@pytest.mark.usefixtures("steps")
 def test_a_step_may_not_change_what_the_logits_mean(model: Made) -> None:
     with pytest.raises(ParityError, match="the step reinterpreting changes the input of the contract"):
         export(load(model.checkpoint), ExportOptions(steps=("reinterpreting",)))
