@@ -1,6 +1,7 @@
 """Generate sample fields of cells with their masks and instances: `python samples/cells.py DATA --count 24`.
 
-The fields have what makes real ones hard: uneven light, noise, cells of very different brightness that nearly touch.
+The fields have what makes real ones hard: uneven light, the noise of photons, and cells of very different brightness that nearly
+touch.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ def field(size: int, cells: int, rng: np.random.Generator) -> tuple[NDArray[np.u
         instances[cell] = instances.max() + 1
         light[cell] = rng.uniform(50, 170) * (1 - 0.5 * distance[cell] ** 2)
     ground = 25 + 20 * (rows * rng.uniform(-1, 1) + columns * rng.uniform(-1, 1)) / size
-    texture = ndimage.gaussian_filter(rng.normal(0, 1, (size, size)), 2) * 12
-    picture = ndimage.gaussian_filter(light, 1.2) + ground + texture + rng.normal(0, 5, (size, size))
+    texture = ndimage.gaussian_filter(rng.normal(0, 1, (size, size)), 2) * 6
+    photons = (ndimage.gaussian_filter(light, 1.2) + ground + texture).clip(0)
+    noise = 0.4 * np.sqrt(photons) + 1  # of the photons and of the camera: a dark corner has little
+    picture = photons + noise * rng.normal(0, 1, (size, size))
     return (picture * rng.uniform(0.6, 1.2)).clip(0, 255).astype(np.uint8), instances
 
 

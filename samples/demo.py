@@ -19,11 +19,11 @@ GOAL = 0.90  # Dice on the unseen picture
 def main() -> None:
     """Run the commands as a user would and judge the result; exit 1 below the goal."""
     start = time.perf_counter()
-    write_folder(OUT / "training", count=32, size=256, seed=1)
+    write_folder(OUT / "training", count=24, size=256, seed=1)
     write_folder(OUT / "unseen", count=1, size=700, seed=99)
     model, graph = OUT / "model.pt", OUT / "model.onnx"
     picture = OUT / "unseen" / "images" / "000.png"
-    _command("seg-edge", "train", OUT / "training", "-o", model, "--width", 8, "--steps", 140, "--overwrite")
+    _command("seg-edge", "train", OUT / "training", "-o", model, "--width", 8, "--steps", 90, "--overwrite")
     _command("seg-edge", "export", model, graph, "--images", OUT / "training")
     _command("seg-edge", "run", "--model", graph, "--out", OUT / "result", "--overlay", "--overwrite", picture)
 
