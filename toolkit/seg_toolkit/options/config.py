@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from seg_runtime.support import VERSION, SegError, require_extra
+from seg_runtime.support import VERSION, OptionsError, require_extra
 
 from .options import TrainOptions
 
@@ -29,32 +29,36 @@ def read_config(path: Path, known: Mapping[str, str]) -> dict[str, Any]:
     """The options in a file, by their names in Python.
 
     Args:
-        path: of a TOML file. Its keys are options without their leading dashes; its tables only order them.
+        path: of a TOML file. Its keys are options without their leading dashes, also with underscores; its tables only order
+            them.
         known: how each option is written on the command line, by its name.
 
     Raises:
-        SegError: the file cannot be read, or sets something else.
+        OptionsError: the file cannot be read, or sets something else.
     """
     try:
         content = parse_toml(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise SegError(
+        raise OptionsError(
             f"--config {path} cannot be read ({error})", "a TOML file", "correct the path or the file"
         ) from error
     found: dict[str, Any] = {}
     for key, value in content.items():
         found |= value if isinstance(value, dict) else {key: value}
     names = {flag.lstrip("-"): name for name, flag in known.items()}
+    options: dict[str, Any] = {}
     for key, value in found.items():
-        if key not in names:
-            near = get_close_matches(key, names, 1)
+        flag = key.replace("_", "-")
+        if flag not in names:
+            near = get_close_matches(flag, names, 1)
             fix = f"did you mean {near[0]}?" if near else "see seg-train --help"
-            raise SegError(f"--config {path} sets {key}, which is no option of seg-train", "", fix)
+            raise OptionsError(f"--config {path} sets {key}, which is no option of seg-train", "", fix)
         if isinstance(value, (list, dict)):
-            raise SegError(
+            raise OptionsError(
                 f"--config {path} sets {key} to {value}", "a text, a number, true or false", "correct the file"
             )
-    return {names[key]: value for key, value in found.items()}
+        options[names[flag]] = value
+    return options
 
 
 def config_text(data: Path, out: Path, options: TrainOptions) -> str:
