@@ -33,7 +33,7 @@ def field(size: int, cells: int, rng: np.random.Generator) -> tuple[NDArray[np.u
             continue  # two px of ground stay between cells
         instances[cell] = instances.max() + 1
         light[cell] = rng.uniform(50, 170) * (1 - 0.5 * distance[cell] ** 2)
-    ground = 25 + 20 * (rows * rng.uniform(-1, 1) + columns * rng.uniform(-1, 1)) / size
+    ground = 25 + 8 * (rows * rng.uniform(-1, 1) + columns * rng.uniform(-1, 1)) / size
     texture = ndimage.gaussian_filter(rng.normal(0, 1, (size, size)), 2) * 6
     photons = (ndimage.gaussian_filter(light, 1.2) + ground + texture).clip(0)
     noise = 0.4 * np.sqrt(photons) + 1  # of the photons and of the camera: a dark corner has little
