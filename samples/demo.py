@@ -23,7 +23,7 @@ def main() -> None:
     write_folder(OUT / "unseen", count=1, size=700, seed=99)
     model, graph = OUT / "model.pt", OUT / "model.onnx"
     picture = OUT / "unseen" / "images" / "000.png"
-    _command("seg-edge", "train", OUT / "training", "-o", model, "--width", 8, "--steps", 90, "--overwrite")
+    _command("seg-edge", "train", OUT / "training", "-o", model, "--width", 8, "--steps", 80, "--overwrite")
     _command("seg-edge", "export", model, graph, "--images", OUT / "training")
     _command("seg-edge", "run", "--model", graph, "--out", OUT / "result", "--overlay", "--overwrite", picture)
 
