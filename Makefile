@@ -2,14 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all gallery docs hosts clean
+.PHONY: demo test test-all gallery docs docs-serve hosts clean
 
 demo: .venv/ready
 	$(BIN)/python samples/demo.py
 
-# The documentation as a site in the folder site/: open site/index.html
+# The documentation as a site in the folder site/, and the same at http://127.0.0.1:8000
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
 # Every recipe trained for half a minute on samples: docs/gallery.md
 gallery: .venv/ready
