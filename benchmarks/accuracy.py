@@ -1,7 +1,7 @@
-"""Accuracy on real images, torch beside ONNX: `python -m benchmarks.accuracy [SET …] [--steps 700] [--json FILE]`.
+"""Accuracy of PyTorch and ONNX on real images: `python -m benchmarks.accuracy [SET …] [--steps 700] [--json FILE]`.
 
-Trains with the defaults of `seg-train` at width 16, exports, and scores both forms on the validation split, next to
-what a threshold reaches on the same images.
+Trains with the defaults of `seg-train` at width 16, exports, and scores both forms and a threshold on the validation
+images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @dataclass(frozen=True)
 class Set:
-    """A data set, its options, and the threshold that is its floor."""
+    """A data set, its options, and a threshold as baseline."""
 
     folder: str
     options: tuple[str, ...]
@@ -45,7 +45,7 @@ class Set:
 
 
 def otsu(values: NDArray[Any]) -> float:
-    """Otsu's threshold (1979) of 8-bit values: the cut that leaves the least variance within both sides."""
+    """Compute Otsu's threshold (1979) of 8-bit values, which minimises the variance within both sides."""
     counts = np.bincount(values.ravel(), minlength=256).astype(np.float64)
     below, levels = counts.cumsum(), np.arange(256)
     above = below[-1] - below
@@ -104,7 +104,7 @@ def _floor(chosen: Set, cases: Sequence[Case], objective: Objective) -> dict[str
 
 
 def main() -> None:
-    """Measure the sets and print the table."""
+    """Measure the data sets and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", choices=[*SETS, []], default=list(SETS))
     parser.add_argument("--steps", type=int, default=700)
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--json")
     options = parser.parse_args()
     if not DATA.is_dir():
-        raise SystemExit(f"error: no real images at {DATA}")
+        raise SystemExit(f"error: {DATA} contains no real images")
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.sets:

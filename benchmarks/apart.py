@@ -1,7 +1,7 @@
-"""A form, timed where it runs: here, or in a process of its own.
+"""Timing of a form in this process or in a separate process.
 
-Two sessions in one process disturb each other: threads, memory and settings of the process are shared. A workstation has one
-session, so that `speed` opens every form in a process of its own, which waits while another is asked.
+Two sessions in one process affect each other, because they share its threads, memory and settings. An application has one
+session, so `speed` opens each form in a separate process, which waits while another is measured.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from .measure import milliseconds
 from .peers import FORMS
 from .speed_forms import Bench, Form, Labels, MissingError, Running, picture, window
 
-SETTLE_S = 0.02  # after an answer: idle threads of ONNX Runtime spin for a while
-NOT_RUN = 255  # in labels, whose classes are fewer
+SETTLE_S = 0.02  # pause after a result, because idle threads of ONNX Runtime spin for a while
+NOT_RUN = 255  # label of pixels whose window was not run; larger than every class
 
 
 class Timed(Protocol):
-    """A form that is open. Images are those of `picture`, told by their side in px, so that none has to travel."""
+    """An open form. Images are those of `picture`, given by their side in px, so that no image is sent between processes."""
 
     def window_ms(self) -> float:
-        """Milliseconds of one window of 572 px; for a form without windows, of an image of 388 px, which is one."""
+        """Milliseconds of one window of 572 px, or of an image of 388 px for a form without windows."""
 
     def logits(self) -> Float | None:
-        """Of that window; None for a form without windows."""
+        """Logits of that window; None for a form without windows."""
 
     def labels(self, side: int, progress: Progress) -> tuple[Labels, float]:
-        """Labels `(side, side)` of a square image, and seconds, without those spent in `progress`."""
+        """Labels `(side, side)` of a square image, and seconds without the time in `progress`."""
 
     def follow(self, side: int, share: float) -> None:
-        """Get ready for `keep_up` on a square image, of whose windows this share is run, evenly spaced."""
+        """Prepare `keep_up` on a square image, of which a fraction `share` of the windows is run, evenly spaced."""
 
     def keep_up(self, done: int, total: int) -> None:
-        """Run windows until the same share of them is done as of another form's."""
+        """Run windows until the same fraction is done as in another form."""
 
     def followed(self, labels: Labels) -> tuple[float, float]:
-        """Seconds of all windows, scaled up where not all were run, and the share of labels there that differ from these."""
+        """Seconds of all windows, extrapolated if not all were run, and the fraction of their labels that differ from these."""
 
 
 class Here:
-    """A form that is open in this process: `Timed`."""
+    """A form in this process, see `Timed`."""
 
     def __init__(self, running: Running, contract: Contract) -> None:
-        """Of a network with this contract."""
+        """Set up a form of a network with this contract."""
         self.running, self.contract = running, contract
         self.window = window(contract)
 
     def window_ms(self) -> float:
-        """As `Timed` says."""
+        """See `Timed`."""
         infer = self.running.infer
         if infer is not None:
             return milliseconds(lambda: infer(self.window))
@@ -67,11 +67,11 @@ class Here:
         return milliseconds(lambda: self.running.labels(image, None))
 
     def logits(self) -> Float | None:
-        """As `Timed` says."""
+        """See `Timed`."""
         return None if self.running.infer is None else self.running.infer(self.window)
 
     def labels(self, side: int, progress: Progress) -> tuple[Labels, float]:
-        """As `Timed` says."""
+        """See `Timed`."""
         away = 0.0
 
         def tell(done: int, total: int) -> None:
@@ -86,7 +86,7 @@ class Here:
         return found, time.perf_counter() - start - away
 
     def follow(self, side: int, share: float) -> None:
-        """As `Timed` says."""
+        """See `Timed`."""
         framed = frame(picture(self.contract, side), self.contract)
         self.grid = Grid.of(framed.shape[:-1], self.contract.geometry)
         self.origins = self.grid.origins()
@@ -97,7 +97,7 @@ class Here:
         self.ms: list[float] = []
 
     def keep_up(self, done: int, total: int) -> None:
-        """As `Timed` says."""
+        """See `Timed`."""
         assert self.running.infer is not None
         while len(self.ms) < len(self.chosen) * done // total:
             wanted = self.chosen[len(self.ms)]
@@ -108,7 +108,7 @@ class Here:
             self.grid.place(answer_of(self.contract).window(logits), self.origins[wanted], self.found)
 
     def followed(self, labels: Labels) -> tuple[float, float]:
-        """As `Timed` says."""
+        """See `Timed`."""
         own: Array = unframe(self.found, labels.shape)
         ran = own != NOT_RUN
         seconds = sum(self.ms) / 1000 * len(self.origins) / len(self.chosen)
@@ -116,13 +116,13 @@ class Here:
 
 
 class Apart:
-    """A form in a process of its own: `Timed`. Closed with `with`."""
+    """A form in a separate process, see `Timed`. Use it in a `with` statement."""
 
     def __init__(self, form: Form, bench: Bench) -> None:
-        """Make the form's file where it is not there, and open it.
+        """Make the file of the form if it is missing, and open it.
 
         Raises:
-            MissingError: it cannot be had here.
+            MissingError: if the form is not available here.
         """
         path, self.key = form.made(bench), form.key
         context = multiprocessing.get_context("spawn")
@@ -138,7 +138,7 @@ class Apart:
             raise
 
     def __enter__(self) -> Apart:
-        """Itself."""
+        """Return self."""
         return self
 
     def __exit__(
@@ -154,29 +154,29 @@ class Apart:
         self.pipe.close()
 
     def window_ms(self) -> float:
-        """As `Timed` says."""
+        """See `Timed`."""
         return float(self._ask("window_ms"))
 
     def logits(self) -> Float | None:
-        """As `Timed` says."""
+        """See `Timed`."""
         answer: Float | None = self._ask("logits")
         return answer
 
     def labels(self, side: int, progress: Progress) -> tuple[Labels, float]:
-        """As `Timed` says."""
+        """See `Timed`."""
         answer: tuple[Labels, float] = self._ask("labels", side, progress=progress)
         return answer
 
     def follow(self, side: int, share: float) -> None:
-        """As `Timed` says."""
+        """See `Timed`."""
         self._ask("follow", side, share)
 
     def keep_up(self, done: int, total: int) -> None:
-        """As `Timed` says."""
+        """See `Timed`."""
         self._ask("keep_up", done, total)
 
     def followed(self, labels: Labels) -> tuple[float, float]:
-        """As `Timed` says."""
+        """See `Timed`."""
         answer: tuple[float, float] = self._ask("followed", labels)
         return answer
 
@@ -185,13 +185,13 @@ class Apart:
         return self._answer(progress)
 
     def _answer(self, progress: Progress | None = None) -> Any:
-        """The answer, once the process has come to rest; progress on the way."""
+        """Return the result after the process has settled, and report progress."""
         while True:
             try:
                 what, content = self.pipe.recv()
             except EOFError:
                 self.process.join()
-                raise RuntimeError(f"{self.key} died with the exit code {self.process.exitcode}") from None
+                raise RuntimeError(f"the process of {self.key} ended with exit code {self.process.exitcode}") from None
             time.sleep(SETTLE_S)
             if what == "progress":
                 assert progress is not None
@@ -204,7 +204,7 @@ class Apart:
 
 
 def _serve(pipe: Connection, key: str, path: Path, contract: str, threads: int) -> None:
-    """Open a form and answer what is asked of it, until nobody is there to ask."""
+    """Open a form and serve its calls until the pipe is closed."""
 
     def progress(done: int, total: int) -> None:
         pipe.send(("progress", (done, total)))

@@ -1,6 +1,6 @@
-"""What windows in one call gain: `python -m benchmarks.batch [--width N] [--batches N …] [--provider NAME] [--json FILE] [--quick]`.
+"""Speed of batches: `python -m benchmarks.batch [--width N] [--batches N …] [--provider NAME] [--json FILE] [--quick]`.
 
-The same windows in one call of a batch file, and one by one through a file of one window, in turn.
+The same windows are run in one call of a batch file and one by one with a file for one window, in turn.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .measure import machine, milliseconds, pairs, random_checkpoint, save_json,
 
 
 def measure(width: int, batches: list[int], provider: str, runs: int) -> list[dict[str, float]]:
-    """Milliseconds a window in each batch and alone, and how far the answers are apart."""
+    """Measure milliseconds per window in each batch and alone, and the differences of the results."""
     checkpoint = random_checkpoint(width=width)
     contract = checkpoint.contract
     graph = to_onnx(checkpoint.build(), contract)
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--provider", choices=list(PROVIDERS.own), default="cpu")
     parser.add_argument("--json")
-    parser.add_argument("--quick", action="store_true", help="a narrow network and few runs: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="use a narrow network and few runs, as a test")
     options = parser.parse_args()
     width, runs = (4, 2) if options.quick else (options.width, 7)
     rows = measure(width, options.batches, options.provider, runs)
@@ -66,7 +66,7 @@ def main() -> None:
         [str(r["batch"]), f"{r['ms']:.1f}", f"{r['alone_ms']:.1f}", f"{r['ratio']:.3f}", f"{r['error_of_range']:.1e}", str(r["flipped"])]
         for r in rows
     ]  # fmt: skip
-    print(table(["windows a call", "ms a window", "alone", "ratio", "error of the range", "px flipped"], shown))
+    print(table(["windows per call", "ms per window", "alone", "ratio", "error of the range", "px flipped"], shown))
     save_json(options.json, {"machine": machine(), "width": width, "provider": options.provider, "rows": rows})
 
 

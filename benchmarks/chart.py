@@ -1,4 +1,4 @@
-"""A bar chart as a picture, with Pillow alone."""
+"""A bar chart as an image, made with Pillow only."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.support import write_atomic
 
 WIDTH, EDGE, BAR, GAP = 1600, 40, 28, 10  # px
-LABELS = 570  # px for the names of bars
-TEXTS = 350  # px for the values right of the longest bar
-PLAIN = 22  # px of letters; the README shows the picture at about half its size
+LABELS = 570  # width in px for the names of bars
+TEXTS = 350  # width in px for the values to the right of the longest bar
+PLAIN = 22  # font size in px; the README shows the image at about half its size
 PAPER, INK, FAINT, LINE = "#ffffff", "#1c2430", "#5d6778", "#c3cad5"
 OURS, OTHERS, GOAL = (
     "#0072b2",
     "#b4bcc9",
     "#d55e00",
-)  # of Okabe and Ito's palette, told apart by colour-blind readers too
+)  # from the palette of Okabe and Ito, which colour-blind readers can distinguish
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its name, its length, what stands at its end, whether it is ours, and the goal marked on it."""
+    """One bar: its name, length, text at its end, whether it is seg-edge, and the goal marked on it."""
 
     name: str
     value: float
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Panel:
-    """Bars on one scale that begins at 0, and a line at what they are compared with."""
+    """Bars on one scale that begins at 0, and a line at the baseline."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -42,7 +42,7 @@ class Panel:
 
 
 def draw(title: str, subtitle: str, panels: Sequence[Panel]) -> Image.Image:
-    """The chart, 1600 px wide on white, as high as it needs to be. Pillow's own font has no × and no ≤."""
+    """Draw the chart, 1600 px wide on white. The font of Pillow has no × and no ≤."""
     height = 190 + sum(80 + len(p.bars) * (BAR + GAP) for p in panels)
     image = Image.new("RGB", (WIDTH, height), PAPER)
     pen = ImageDraw.Draw(image)
@@ -56,7 +56,7 @@ def draw(title: str, subtitle: str, panels: Sequence[Panel]) -> Image.Image:
 
 
 def save(image: Image.Image, target: Path) -> None:
-    """Write a PNG in one step."""
+    """Write a PNG atomically."""
     write_atomic(target, lambda file: image.quantize(64, Image.Quantize.MAXCOVERAGE).save(file, "PNG", optimize=True))
 
 
@@ -73,7 +73,7 @@ def _legend(pen: ImageDraw.ImageDraw, top: int) -> None:
 
 
 def _panel(pen: ImageDraw.ImageDraw, panel: Panel, top: int) -> int:
-    """Draw a panel and return where the next begins."""
+    """Draw a panel and return the top of the next one."""
     pen.text((EDGE, top), panel.title, INK, _font(26))
     start, font = EDGE + LABELS, _font(PLAIN)
     longest = max(max(b.value, b.goal or 0, panel.reference or 0) for b in panel.bars)
@@ -91,16 +91,16 @@ def _panel(pen: ImageDraw.ImageDraw, panel: Panel, top: int) -> int:
         if bar.goal is not None:
             x = start + bar.goal * scale
             pen.rectangle((x - 2, y - 5, x + 2, y + BAR + 5), GOAL)
-            if end <= x + 2 < text + width + 12:  # the mark would stand in the text
+            if end <= x + 2 < text + width + 12:  # the mark would cross the text
                 text = x + 14
-        pen.rectangle((text - 6, y, text + width + 6, y + BAR), PAPER)  # the line at 1 would run through the text
+        pen.rectangle((text - 6, y, text + width + 6, y + BAR), PAPER)  # the line at 1 would cross the text
         pen.text((text, y + BAR / 2), bar.text, INK, font, anchor="lm")
         y += BAR + GAP
     return y + 38
 
 
 def _fitting(pen: ImageDraw.ImageDraw, text: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Letters of a size at which a text fits into the picture's width, as far as it can still be read."""
+    """Font of a size at which a text fits into the width of the image, unless it would be too small to read."""
     sizes = range(PLAIN, 11, -1)
     return _font(next((n for n in sizes if pen.textlength(text, _font(n)) <= WIDTH - 2 * EDGE), sizes[-1]))
 

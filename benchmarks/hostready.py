@@ -1,6 +1,6 @@
-"""The host-ready form beside the Python pipeline: `python -m benchmarks.hostready [--images DIR] [--geometry fit] [--json FILE] [--quick]`.
+"""The host-ready form and the Python pipeline: `python -m benchmarks.hostready [--images DIR] [--geometry fit] [--json FILE]`.
 
-Speed in pairs on images of several sizes, file sizes, and the pixels that differ on real images of a folder.
+Measures speed in pairs on images of several sizes, file sizes, and the pixels that differ on real images of a folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .measure import machine, milliseconds, pairs, random_checkpoint, save_json,
 
 
 def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs: int) -> list[dict[str, object]]:
-    """Milliseconds of both forms per size, and the pixels that differ."""
+    """Measure milliseconds of both forms per size, and count the pixels that differ."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, object]] = []
     for height, width in sizes:
@@ -41,13 +41,13 @@ def speed(window: Segmenter, host: Segmenter, sizes: list[tuple[int, int]], runs
 
 
 def real(window: Segmenter, host: Segmenter, folder: Path) -> dict[str, int]:
-    """Pixels that differ over all images of a folder, and how many there are."""
+    """Count all pixels and those that differ over all images of a folder."""
     found = {"images": 0, "pixels": 0, "differing": 0, "foreground": 0}
     for picture in pictures(folder, window.contract):
         try:
             image = picture.whole(window.contract)
             labels = window(image).labels
-        except ImageError:  # of another kind than the model takes
+        except ImageError:  # of a kind that the model does not take
             continue
         found["images"] += 1
         found["pixels"] += labels.size
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="folder of real images")
     parser.add_argument("--geometry", choices=GEOMETRIES, default="tile")
     parser.add_argument("--json")
-    parser.add_argument("--quick", action="store_true", help="a narrow network: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="use a narrow network, as a test")
     options = parser.parse_args()
     width, runs = (8, 3) if options.quick else (64, 7)
     checkpoint = random_checkpoint(width)

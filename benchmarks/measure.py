@@ -1,4 +1,4 @@
-"""What the benchmarks share: pairs in one run, whole processes with their peak memory, a machine described, a table."""
+"""Shared helpers of the benchmarks: paired timing, whole processes with their peak memory, the machine, and tables."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pair:
-    """Ours against a baseline, measured in turn, so that a drift of the machine meets both."""
+    """seg-edge and a baseline, measured in turn, so that changes of the machine affect both."""
 
     ours: list[float]
     baseline: list[float]
 
     @property
     def ratio(self) -> float:
-        """Median of the ratios of neighbours in time."""
+        """Median of the ratios of consecutive measurements."""
         return statistics.median(a / b for a, b in zip(self.ours, self.baseline, strict=True))
 
 
 def pairs(ours: Callable[[], float], baseline: Callable[[], float], runs: int) -> Pair:
-    """Call both `runs` times in turn after one warm-up; each returns its figure."""
+    """Call both `runs` times in turn after one warm-up; each returns its measurement."""
     ours()
     baseline()
     mine, theirs = [], []
@@ -44,7 +44,7 @@ def pairs(ours: Callable[[], float], baseline: Callable[[], float], runs: int) -
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    """Time of one call."""
+    """Measure the time of one call."""
     start = time.perf_counter()
     action()
     return (time.perf_counter() - start) * 1000
@@ -62,9 +62,9 @@ print(json.dumps([time.perf_counter() - start, usage.ru_maxrss / 1000, child.ret
 
 
 def process(words: Sequence[object], cwd: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of a whole process.
+    """Measure seconds and peak memory in MB of a whole process.
 
-    A small launcher starts it: Linux counts the memory of the forking parent as the child's own.
+    A small launcher starts it, because Linux counts the memory of the forking parent for the child.
     """
     launcher = [sys.executable, "-S", "-c", LAUNCHER, *(str(w) for w in words)]
     done = subprocess.run(launcher, cwd=cwd, check=True, capture_output=True, text=True)
@@ -75,7 +75,7 @@ def process(words: Sequence[object], cwd: Path) -> tuple[float, float]:
 
 
 def processes(ours: Sequence[object], baseline: Sequence[object], cwd: Path, runs: int) -> tuple[Pair, Pair]:
-    """Seconds and peak MB of two whole processes in turn."""
+    """Measure seconds and peak MB of two whole processes in turn."""
     memory: list[list[float]] = [[], []]
 
     def run(words: Sequence[object], place: int) -> float:
@@ -88,15 +88,15 @@ def processes(ours: Sequence[object], baseline: Sequence[object], cwd: Path, run
 
 
 def command(name: str) -> Path:
-    """A console script of this environment."""
+    """Path of a console script of this environment."""
     return Path(sys.executable).with_name(name)
 
 
 def random_checkpoint(
     width: int = 64, skip: str = "crop", channels: int = 3, classes: int = 2, seed: int = 2
 ) -> Checkpoint:
-    """An untrained network: speed and rounding do not ask what was learned."""
-    import torch  # not at the top: a process of another form would hold it, too
+    """Make an untrained network, because speed and rounding do not depend on training."""
+    import torch  # not at the top, or processes of other forms would load it too
     from seg_runtime.model import ClassInfo, Contract, Geometry, Input, Intensity, LabelSpec
     from seg_toolkit.checkpoints import Checkpoint
     from seg_toolkit.networks.unet import UNet
@@ -109,7 +109,7 @@ def random_checkpoint(
 
 
 def random_model(folder: Path, **network: int) -> Path:
-    """A random network as an exported file in `folder`."""
+    """Export a random network to a file in `folder`."""
     from seg_export.pipeline import export, write
 
     path = folder / "model.onnx"
@@ -118,7 +118,7 @@ def random_model(folder: Path, **network: int) -> Path:
 
 
 def machine() -> str:
-    """One line about where the figures come from."""
+    """Describe the machine in one line."""
     import numpy
     import onnxruntime
 
@@ -133,7 +133,7 @@ def machine() -> str:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of those packages that are installed."""
+    """Versions of the packages that are installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
@@ -144,12 +144,12 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def save_json(path: str | None, content: object) -> None:
-    """Write the figures where asked."""
+    """Write the figures to a file, if a path is given."""
     if path:
         Path(path).write_text(json.dumps(content, indent=2) + "\n")

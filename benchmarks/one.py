@@ -1,6 +1,6 @@
-"""One image by one peer in a process of its own, for its peak memory: `python -m benchmarks.one PEER FILE THREADS`.
+"""Peak memory of a peer, on one image in a separate process: `python -m benchmarks.one PEER FILE THREADS`.
 
-Run by `speed`; the folder of FILE holds the contract and `window.png`. It imports nothing that its peer does not need.
+It is run by `speed`. The folder of FILE contains the contract and `window.png`. Only packages of the peer are imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .peers import PEERS
 
 
 def main() -> None:
-    """Read, segment, write."""
+    """Read, segment and write the image."""
     key, path, threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     contract = Contract.from_json((path.parent / "contract.json").read_text())
     peer = next(form for form in PEERS if form.key == key)

@@ -12,9 +12,9 @@ from .measure import machine, random_checkpoint, save_json, table
 
 
 def main() -> None:
-    """Export random networks of both skips and two widths and print what parity measured."""
+    """Export random networks with both kinds of skip connection and two widths, and print their parity."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, help="real images to compare on; else generated ones")
+    parser.add_argument("--images", type=Path, help="real images to compare on [default: generated ones]")
     parser.add_argument("--json")
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 64])
     options = parser.parse_args()

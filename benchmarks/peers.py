@@ -1,4 +1,4 @@
-"""The other ways to run this network: ONNX Runtime's own int8, torch, OpenVINO, MONAI. What they need is in constraints-bench.txt."""
+"""Other ways to run the network: int8 of ONNX Runtime, PyTorch, OpenVINO, MONAI. Install them with constraints-bench.txt."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .speed_forms import OURS, PLAIN, Bench, Form, Labels, MissingError, Running
 
 
 def checkpoint_file(bench: Bench) -> Path:
-    """What torch's forms load."""
+    """Path of the checkpoint for the PyTorch forms."""
     return bench.folder / "checkpoint.pt"
 
 
 def quantized(bench: Bench) -> Path:
-    """Static int8 of the plain graph by ONNX Runtime's own tool: QDQ, u8 activations, s8 weights per channel, all else by default."""
+    """Static int8 of the plain graph by the tool of ONNX Runtime: QDQ, u8 activations, s8 weights per channel, other defaults."""
 
     def content() -> bytes:
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
@@ -41,7 +41,7 @@ def quantized(bench: Bench) -> Path:
                 return None if window is None else {"image": window}
 
         target = bench.folder / "unfinished.onnx"
-        logging.disable(logging.WARNING)  # it recommends a preparation that changes nothing in this graph
+        logging.disable(logging.WARNING)  # it recommends a preprocessing that does not change this graph
         try:
             quantize_static(
                 str(plain_export(bench)), str(target), Windows(), per_channel=True,
@@ -57,7 +57,7 @@ def quantized(bench: Bench) -> Path:
 
 
 def _network(path: Path, threads: int, channels_last: bool) -> Any:
-    """The torch module of a checkpoint, window tensor -> logits tensor."""
+    """Load the PyTorch module of a checkpoint, window tensor -> logits tensor."""
     import torch
     from seg_toolkit.checkpoints import load
 
@@ -67,7 +67,7 @@ def _network(path: Path, threads: int, channels_last: bool) -> Any:
 
 
 def _torch(channels_last: bool = False, compiled: bool = False) -> Callable[[Path, Contract, int], Running]:
-    """Torch on CPU, in the memory layout that is named."""
+    """PyTorch on the CPU, in the given memory layout."""
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
         import torch
@@ -90,7 +90,7 @@ def _torch(channels_last: bool = False, compiled: bool = False) -> Callable[[Pat
 
 
 def _torch_cuda(path: Path, contract: Contract, threads: int) -> Running:
-    """Compiled torch in fp16 on CUDA: what our fp16 form is compared with there."""
+    """Compiled PyTorch in fp16 on CUDA, the baseline of the fp16 form."""
     import torch
 
     if not torch.cuda.is_available():
@@ -107,7 +107,7 @@ def _torch_cuda(path: Path, contract: Contract, threads: int) -> Running:
 
 
 def _openvino(precision: str) -> Callable[[Path, Contract, int], Running]:
-    """OpenVINO on an ONNX file, with the precision of its floats named: its default on some processors is bf16."""
+    """OpenVINO on an ONNX file, with explicit float precision, because the default on some processors is bf16."""
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
         import openvino
@@ -121,7 +121,7 @@ def _openvino(precision: str) -> Callable[[Path, Contract, int], Running]:
         request = core.compile_model(str(path), "CPU", settings).create_infer_request()
 
         def infer(window: Float) -> Float:
-            answer: Float = np.array(request.infer({"image": window})["logits"])  # it reuses its own buffer
+            answer: Float = np.array(request.infer({"image": window})["logits"])  # OpenVINO reuses its buffer
             return answer
 
         return by_windows(infer, contract)
@@ -132,10 +132,11 @@ def _openvino(precision: str) -> Callable[[Path, Contract, int], Running]:
 def _monai(path: Path, contract: Contract, threads: int) -> Running:
     """MONAI's `SlidingWindowInferer` in its best configuration for this network.
 
-    It wants an answer as large as its window, which valid convolutions do not give. So the whole image is mirrored by
-    the margin first, the answer of a window is padded with zeros to 572 px, and MONAI's weight map is 1 in the centre
-    of 388 px and 0 around it. Windows step by 384 px: as many as ours, with the same labels. With the default overlap
-    of 0.25 and windows of 388 px it would run 1.7 times as many. The network is torch's in channels_last, the faster layout.
+    MONAI expects an output as large as the window, which valid convolutions do not give. So the whole image is mirrored by
+    the margin first, the output of a window is padded with zeros to 572 px, and the weight map of MONAI is 1 in the centre
+    of 388 px and 0 around it. The step is 384 px, which gives the same number of windows and the same labels as seg-edge.
+    With the default overlap of 0.25 and windows of 388 px, it would run 1.7 times as many windows. The network is PyTorch in
+    channels_last, the faster layout.
     """
     import torch
     from monai.inferers import SlidingWindowInferer
@@ -144,7 +145,7 @@ def _monai(path: Path, contract: Contract, threads: int) -> Running:
     size, out, margin = contract.geometry.input_shape, contract.geometry.output_shape, contract.geometry.margin
     overlap = [
         1 - (step + 0.5) / n for step, n in zip(contract.geometry.step, size, strict=True)
-    ]  # it rounds the step down
+    ]  # MONAI rounds the step down
     inferer = SlidingWindowInferer(size, sw_batch_size=1, overlap=overlap)
     ring = (margin[1], margin[1], margin[0], margin[0])
     inferer.roi_weight_map = torch.nn.functional.pad(torch.ones(1, 1, *out), ring)
@@ -155,7 +156,7 @@ def _monai(path: Path, contract: Contract, threads: int) -> Running:
     @torch.inference_mode()
     def labels(image: Array, progress: Progress | None) -> Labels:
         shape = image.shape[:-1]
-        # up to where the last window ends: MONAI moves it back to the image's edge otherwise, out of the pooling's phase
+        # up to the end of the last window, or MONAI would move it back to the image edge, out of phase with the poolings
         whole = [
             -(-max(0, n - o) // s) * s + i for n, o, s, i in zip(shape, out, contract.geometry.step, size, strict=True)
         ]
@@ -180,4 +181,4 @@ PEERS = (
     Form("monai", "MONAI SlidingWindowInferer, torch channels_last", checkpoint_file, _monai, "monai", only="large"),
 )
 FORMS = {form.key: form for form in (*OURS, PLAIN, *PEERS)}
-"""Every form, by its key."""
+"""All forms by key."""

@@ -1,4 +1,4 @@
-"""What the pipeline costs on top of ONNX Runtime: `python -m benchmarks.pipeline [--json FILE] [--quick]`."""
+"""Overhead of the pipeline over ONNX Runtime: `python -m benchmarks.pipeline [--json FILE] [--quick]`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Image.fromarray((logits[0].argmax(0) * 255).astype(np.uint8)).save("baseline.png
 
 
 def one_window(model: Path, runs: int) -> Pair:
-    """Milliseconds of `Segmenter` on a 388×388 image, which is one window, against a bare `run` of that window."""
+    """Measure milliseconds of `Segmenter` on a 388×388 image, which is one window, and of a bare `run` of that window."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_threads()
     bare = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
@@ -48,7 +48,7 @@ def one_window(model: Path, runs: int) -> Pair:
 
 
 def whole_process(folder: Path, runs: int) -> tuple[Pair, Pair]:
-    """Seconds and peak MB of `seg-run` on one picture, against a ten-line script without any of its checks."""
+    """Measure seconds and peak MB of `seg-run` on one image, and of a ten-line script without checks."""
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (388, 388, 3), dtype=np.uint8)).save(folder / "window.png")
     script = folder / "ten_lines.py"
@@ -58,7 +58,7 @@ def whole_process(folder: Path, runs: int) -> tuple[Pair, Pair]:
 
 
 def large_image(folder: Path, side: int) -> dict[str, float]:
-    """Speed and peak memory of `seg-run` on a square picture; with 1 px of it as the floor of the process itself."""
+    """Measure speed and peak memory of `seg-run` on a square image, and on 1 px as the baseline of the process."""
     rng = np.random.default_rng(0)
     tile = rng.integers(0, 256, (512, 512, 3), dtype=np.uint8)
     Image.fromarray(np.tile(tile, (side // 512, side // 512, 1))).save(folder / "large.png")
@@ -81,9 +81,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json")
-    parser.add_argument(
-        "--quick", action="store_true", help="a narrow network and a small picture: shows that it works"
-    )
+    parser.add_argument("--quick", action="store_true", help="use a narrow network and a small image, as a test")
     options = parser.parse_args()
     width, runs, side = (8, 3, 1024) if options.quick else (64, 9, 4096)
     with tempfile.TemporaryDirectory() as name:

@@ -1,8 +1,9 @@
-"""What each rewrite buys alone: `python -m benchmarks.rewrites [--forms a,b] [--pairs 7] [--json FILE] [--quick]`.
+"""Effect of each rewrite alone: `python -m benchmarks.rewrites [--forms a,b] [--pairs 7] [--json FILE] [--quick]`.
 
-A window with one form of layers rewritten against the window of the plain graph, in turn, in one run. A form is measured in the
-precision whose default table uses it, on the layers to which that table gives it; one that no table uses, in both precisions and on all
-layers that can take it. int8 weights are random, and its ranges come from random windows: for speed alone.
+A window with layers in one form is compared with a window of the plain graph, in turn, in one run. A form is measured in
+the precision whose default table uses it, on the layers to which the table assigns it. A form that no table uses is
+measured in both precisions, on all layers that can take it. Weights of int8 are random and its ranges come from random
+windows, which is sufficient for speed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ REWRITES = {form: kind for kind, forms in FORMS.items() for form in forms[1:]}
 
 @dataclass(frozen=True)
 class Case:
-    """A form to measure: where, in which precision, and whether the default table has it there."""
+    """A form to measure: its layers, the precision, and whether the default table uses it there."""
 
     form: str
     precision: str
@@ -42,7 +43,7 @@ class Case:
 
 
 def cases(layers: list[Layer], forms: list[str]) -> Iterator[Case]:
-    """What is measured of these forms; a form that no layer can take has no case."""
+    """Yield the cases to measure; a form that no layer can take has none."""
     defaults = {precision: default_table(layers, precision) for precision in PRECISIONS}
     for form in forms:
         used = [p for p in PRECISIONS if form in defaults[p].values()]
@@ -54,10 +55,10 @@ def cases(layers: list[Layer], forms: list[str]) -> Iterator[Case]:
 
 
 class Plain:
-    """The graph as torch exports it, in both precisions, and the window that all forms get."""
+    """The graph that PyTorch exports, in both precisions, and the window for all forms."""
 
     def __init__(self, graph: onnx.ModelProto) -> None:
-        """Take a graph of `to_onnx`."""
+        """Set up with a graph from `to_onnx`."""
         self.graph = graph
         shape = [d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim]
         rng = np.random.default_rng(0)
@@ -66,13 +67,13 @@ class Plain:
         self._opened: dict[str, Infer] = {}
 
     def infer(self, precision: str) -> Infer:
-        """The plain graph in a precision, in a session that stays open."""
+        """Open the plain graph in a precision; the session stays open."""
         if precision not in self._opened:
             self._opened[precision] = self.opened(self.graph, precision)
         return self._opened[precision]
 
     def opened(self, graph: onnx.ModelProto, precision: str) -> Infer:
-        """A graph, made int8 where that is wanted, in a session as `seg-run` opens it."""
+        """Open a graph, converted to int8 if needed, as `seg-run` does."""
         if precision == "int8":
             graph = quantised(graph, Spread.of(graph, self.calibration).ranges(), (), saturates())
         session = open_graph(graph.SerializeToString())
@@ -80,7 +81,7 @@ class Plain:
 
 
 def measure(case: Case, plain: Plain, runs: int) -> dict[str, Any]:
-    """Milliseconds of a window with this rewrite and without, and the largest difference as a share of the logits' range."""
+    """Measure milliseconds of a window with and without the rewrite, and the largest difference as a fraction of the range."""
     say(f"{case.form} in {case.precision}: {len(case.layers)} layers")
     ours = plain.opened(rewritten(plain.graph, {layer.name: case.form for layer in case.layers}), case.precision)
     theirs, window = plain.infer(case.precision), plain.window
@@ -95,7 +96,7 @@ def measure(case: Case, plain: Plain, runs: int) -> dict[str, Any]:
 
 
 def rows_table(rows: list[dict[str, Any]]) -> str:
-    """One row a form and precision."""
+    """Format one row per form and precision."""
     head = [
         "form", "of", "precision", "layers (channels → maps)", "a window / plain", "ratio", "error of the range",
     ]  # fmt: skip
@@ -119,15 +120,15 @@ def _told(layer: Layer) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--forms", default=",".join(REWRITES), help=f"of {', '.join(REWRITES)} [default: all]")
-    parser.add_argument("--pairs", type=int, help="of a window [default: 7]")
-    parser.add_argument("--width", type=int, help="of the network [default: 64]")
+    parser.add_argument("--forms", default=",".join(REWRITES), help=f"forms among {', '.join(REWRITES)} [default: all]")
+    parser.add_argument("--pairs", type=int, help="pairs of windows [default: 7]")
+    parser.add_argument("--width", type=int, help="width of the network [default: 64]")
     parser.add_argument("--json")
-    parser.add_argument("--quick", action="store_true", help="a narrow network: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="use a narrow network, as a test")
     options = parser.parse_args()
     forms = options.forms.split(",")
     if odd := [form for form in forms if form not in REWRITES]:
-        parser.error(f"{', '.join(odd)} came; wanted of {', '.join(REWRITES)}")
+        parser.error(f"unknown forms {', '.join(odd)}; expected {', '.join(REWRITES)}")
     width, runs = options.width or (8 if options.quick else 64), options.pairs or (2 if options.quick else 7)
     checkpoint = random_checkpoint(width)
     plain = Plain(to_onnx(checkpoint.build(), checkpoint.contract))

@@ -1,9 +1,10 @@
-"""Every way to run this network, beside each other: `python -m benchmarks.speed [--forms a,b] [--json FILE] [--chart FILE.png]`.
+"""Compare all ways to run the network: `python -m benchmarks.speed [--forms a,b] [--json FILE] [--chart FILE.png]`.
 
-Each form is measured in pairs with the plain torch export in an ONNX Runtime fp32 session, in turn, in one run. All of it takes more
-than an hour on two cores; `--forms`, `--parts` and `--join` take it to pieces, and `speed_all` does so for what the README quotes.
-Peers: constraints-bench.txt; those that are not installed are named. `--scored CHECKPOINT DATA` adds Dice on the validation images of
-a training folder. What each rewrite of the graph buys alone is in `rewrites`.
+Each form is measured in pairs with the plain PyTorch export in an ONNX Runtime fp32 session, in turn, in one run. All of
+it takes more than an hour on two cores. `--forms`, `--parts` and `--join` split it into parts, and `speed_all` does so
+for the figures of the README. Peers are in constraints-bench.txt; those that are not installed are reported.
+`--scored CHECKPOINT DATA` adds Dice on the validation images of a training folder. `rewrites` measures each rewrite of
+the graph alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .speed_growth import growth, growth_tables
 from .speed_rows import PARTS, Effort, dice, measure, say
 
 PEERS = ("torch", "openvino", "monai")
-QUICK = 8  # maps of the first level
+QUICK = 8  # feature maps of the first level
 
 
 def main() -> None:
@@ -56,18 +57,18 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--forms", help=f"of {', '.join(FORMS)}; or none [default: all]")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)} [default: all]")
-    parser.add_argument("--pairs", type=int, help="of a window and of a process [default: 9]")
+    parser.add_argument("--forms", help=f"forms among {', '.join(FORMS)}; or none [default: all]")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"parts among {', '.join(PARTS)} [default: all]")
+    parser.add_argument("--pairs", type=int, help="pairs of windows and of processes [default: 9]")
     parser.add_argument("--large", type=int, help="side of the large image in px [default: 4096]")
     parser.add_argument("--large-pairs", type=int, default=1)
     parser.add_argument(
         "--large-share", type=float, default=1.0, metavar="0..1",
-        help="of the plain export's windows of the large image that are run, evenly spaced [default: all]",
+        help="fraction of the windows of the large image that the plain export runs, evenly spaced [default: all]",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, help="of every form [default: all that this process may use]")
+    parser.add_argument("--threads", type=int, help="threads of each form [default: all that this process may use]")
     parser.add_argument("--checkpoint", type=Path, help="the network to time [default: random weights]")
-    parser.add_argument("--width", type=int, help="of random weights [default: 64]")
+    parser.add_argument("--width", type=int, help="width of the random network [default: 64]")
     parser.add_argument(
         "--scored", nargs=2, type=Path, action="append", default=[], metavar=("CHECKPOINT", "DATA"),
         help="add Dice of each form of this trained network on the validation images of its training folder",
@@ -77,13 +78,13 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--growth", nargs="?", const="fp32", choices=[k for k, f in FORMS.items() if f.ours],
-        help="measure how the cost of this form grows [fp32], beside the rows",
+        help="also measure how the cost of this form grows [default: fp32]",
     )  # fmt: skip
-    parser.add_argument("--folder", type=Path, help="keep the made files here, for the next call")
+    parser.add_argument("--folder", type=Path, help="keep generated files in this folder for the next call")
     parser.add_argument("--join", nargs="+", type=Path, default=[], metavar="FILE", help="figures of earlier --json")
     parser.add_argument("--json")
     parser.add_argument("--chart", type=Path, metavar="FILE.png")
-    parser.add_argument("--quick", action="store_true", help="a narrow network, a small image: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="use a narrow network and a small image, as a test")
     options = parser.parse_args()
     quick = options.quick
     options.pairs = options.pairs or (2 if quick else 9)
@@ -99,7 +100,7 @@ def _chosen(parser: argparse.ArgumentParser, text: str, known: dict[str, Any]) -
         return []
     names = text.split(",") if text else list(known)
     if odd := [name for name in names if name not in known]:
-        parser.error(f"{', '.join(odd)} came; wanted of {', '.join(known)}")
+        parser.error(f"unknown names {', '.join(odd)}; expected {', '.join(known)}")
     return names
 
 
@@ -124,16 +125,16 @@ def _measure(options: argparse.Namespace, folder: Path, found: dict[str, Any]) -
         row = measure(FORMS[key], bench, effort)
         _add_dice(row, key, scored)
         _join_row(rows, key, row)
-        save_json(options.json, found)  # an hour's figures survive an interruption
+        save_json(options.json, found)  # keep the figures of an hour after an interruption
     if options.growth:
         try:
             found["growth"][options.growth] = growth(FORMS[options.growth], bench, options.pairs, options.quick)
         except MissingError as reason:
-            say(f"growth of {options.growth} not measured: {reason}")
+            say(f"growth of {options.growth} was not measured: {reason}")
 
 
 def _add_dice(row: dict[str, Any], key: str, scored: list[tuple[Bench, Path]]) -> None:
-    if FORMS[key].only:  # the labels of another form
+    if FORMS[key].only:  # its labels are those of another form
         return
     for bench, data in scored:
         try:
@@ -146,7 +147,7 @@ def _add_dice(row: dict[str, Any], key: str, scored: list[tuple[Bench, Path]]) -
 
 
 def _join(found: dict[str, Any], earlier: dict[str, Any]) -> None:
-    """Take figures of an earlier call; pieces of one table come from one machine and one network."""
+    """Add figures of an earlier call. All figures of a table must be from one machine and one network."""
     for what in ("machine", "network"):
         _same(found, what, earlier[what])
     for key, row in earlier["rows"].items():
@@ -156,12 +157,12 @@ def _join(found: dict[str, Any], earlier: dict[str, Any]) -> None:
 
 def _same(found: dict[str, Any], what: str, value: str) -> None:
     if found[what] not in ("", value):
-        sys.exit(f"error: {what} {found[what]!r} and {value!r} do not belong into one table")
+        sys.exit(f"error: {what} {found[what]!r} and {value!r} cannot be in one table")
     found[what] = value
 
 
 def _join_row(rows: dict[str, Any], key: str, row: dict[str, Any]) -> None:
-    """Later parts stand beside earlier ones; a form that was measured is no longer missing."""
+    """Add parts to earlier ones. A form that was measured is no longer missing."""
     kept = rows.get(key, {})
     if "missing" not in row:
         kept = {k: v for k, v in kept.items() if k != "missing"}

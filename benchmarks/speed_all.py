@@ -1,8 +1,8 @@
-"""All that the README quotes of speed, in pieces: `python -m benchmarks.speed_all DIR [--quick] [--until N] [--scored CHECKPOINT DATA]`.
+"""Speed figures of the README, in parts: `python -m benchmarks.speed_all DIR [--quick] [--until N] [--scored CHECKPOINT DATA]`.
 
-Each piece is a call of its own that leaves DIR/NAME.json; one that is there is not measured again, so that the command can be
-stopped and given again. At the end, and with `--until 0` at once, everything that is there is joined: the tables on stdout, DIR/speed.json, and the
-chart DIR/speed.png. The pieces stand in the order of what they are worth; the minutes are those of two cores.
+Each part is a separate call that writes DIR/NAME.json. An existing part is not measured again, so you can stop the
+command and repeat it. At the end, or immediately with `--until 0`, all parts are joined: tables on stdout,
+DIR/speed.json, and the chart DIR/speed.png. Important parts come first; the minutes are those of two cores.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ DICE = ("--forms", "fp32,int8,plain,plain-int8", "--parts", "dice")
 
 
 def main() -> None:
-    """Measure what is missing, and join."""
+    """Measure the missing parts, and join all parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--until", type=int, help="stop after so many pieces [default: all]")
+    parser.add_argument("--until", type=int, help="stop after this number of parts [default: all]")
     parser.add_argument("--scored", nargs=2, action="append", default=[], metavar=("CHECKPOINT", "DATA"))
-    parser.add_argument("--quick", action="store_true", help="a narrow network: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="use a narrow network, as a test")
     options = parser.parse_args()
     folder = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def main() -> None:
         done = folder / f"{name}.json"
         if done.exists():
             continue
-        say(f"piece {name}, about {minutes} minutes")
+        say(f"part {name}, about {minutes} minutes")
         unfinished = folder / f"{name}.unfinished"
         _speed(*words, "--folder", folder / "files", "--json", unfinished, *(QUICK if options.quick else ()))
         unfinished.rename(done)
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _speed(*words: object, quiet: bool = True) -> None:
-    """A call of `speed`; its table is shown at the end only."""
+    """Call `speed`; its table is shown at the end only."""
     call = [sys.executable, "-m", "benchmarks.speed", *map(str, words)]
     subprocess.run(call, cwd=ROOT, check=True, stdout=subprocess.DEVNULL if quiet else None)
 

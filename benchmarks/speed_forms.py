@@ -1,6 +1,6 @@
-"""The forms of a network that `speed` compares: ours, and what a form is. The peers are in `peers.py`.
+"""Forms of a network that `speed` compares: those of seg-edge, and the class `Form`. Peers are in `peers.py`.
 
-Nothing heavy is imported before it is needed: a process that measures its own memory holds only its own form.
+Large packages are imported when they are needed, because a process that measures its memory must load only its form.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from seg_runtime.support import write_atomic
 if TYPE_CHECKING:
     from seg_toolkit.checkpoints import Checkpoint
 
-CALIBRATION = 16  # images, at most
+CALIBRATION = 16  # largest number of images
 Labels = NDArray[np.uint8]
 
 
 class MissingError(Exception):
-    """Why a form cannot be measured here: a package, a device, or a version of ours."""
+    """A form cannot be measured here, because a package, a device or a feature is missing."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A form that is open.
+    """An open form.
 
     Attributes:
-        labels: image `(H, W, C)` -> labels `(H, W)` uint8; a Progress is called after each window, where there is one.
+        labels: image `(H, W, C)` -> labels `(H, W)` uint8; a Progress, if given, is called after each window.
         infer: window -> logits; None for a form that takes whole images only.
     """
 
@@ -49,18 +49,18 @@ class Running:
 
 @dataclass(frozen=True)
 class Form:
-    """One row: how its file is made, how it is opened, how it runs.
+    """One row of the table: how to make, open and run a form.
 
     Attributes:
-        key: its name for `--forms`.
-        title: its name in the table.
-        make: writes the file into the bench's folder; raises MissingError.
-        open: file, contract and threads -> Running; the contract only serves forms whose file has none.
-        package: what has to be installed.
-        ours: `seg-run` runs its file, so that this is its whole process; else `one.py` or the ten-line script.
-        only: the one part that it is measured in: `large` where its window is not one of 572 px.
-        provider: for `seg-run`.
-        words: more options of `seg-run`.
+        key: name for `--forms`.
+        title: name in the table.
+        make: writes the file into the folder of the bench; raises MissingError.
+        open: file, contract and threads -> Running; the contract is used by forms whose file has none.
+        package: package that must be installed.
+        ours: whether `seg-run` runs the file as the whole process; else `one.py` or the ten-line script does.
+        only: the only part that is measured, `large` if its window is not 572 px.
+        provider: provider for `seg-run`.
+        words: further options of `seg-run`.
     """
 
     key: str
@@ -74,10 +74,10 @@ class Form:
     words: tuple[str, ...] = ()
 
     def made(self, bench: Bench) -> Path:
-        """Its file, made where it is not there.
+        """Return its file, which is made if it is missing.
 
         Raises:
-            MissingError: it cannot be had here.
+            MissingError: if the form is not available here.
         """
         if self.package and importlib.util.find_spec(self.package) is None:
             raise MissingError(f"{self.package} is not installed")
@@ -86,14 +86,14 @@ class Form:
 
 @dataclass
 class Bench:
-    """One network, the folder for its forms, and what they are fed.
+    """One network, the folder for its forms, and their inputs.
 
     Attributes:
-        checkpoint: of the network.
-        folder: for files; those that are there already are taken.
-        calibration: folder of images for int8, masks beside them where they are known.
-        real: whether these are real images, on which parity is judged, too.
-        threads: of every form.
+        checkpoint: checkpoint of the network.
+        folder: folder for files; existing files are reused.
+        calibration: folder of images for int8, with masks if they are known.
+        real: whether these are real images, on which parity is also judged.
+        threads: number of threads of each form.
     """
 
     checkpoint: Checkpoint
@@ -104,16 +104,16 @@ class Bench:
 
     @property
     def contract(self) -> Contract:
-        """Of the 572 px window."""
+        """Contract with a window of 572 px."""
         return self.checkpoint.contract
 
     @property
     def trained(self) -> bool:
-        """Whether the network has learned anything: a random one has no classes that were read from masks."""
+        """Whether the network is trained; a random network has no classes from masks."""
         return bool(self.checkpoint.classes)
 
     def file(self, name: str, content: Callable[[], bytes]) -> Path:
-        """The file of that name in the folder, made where it is not there."""
+        """Return a file in the folder, which is made if it is missing."""
         path = self.folder / name
         if not path.exists():
             made = content()
@@ -122,13 +122,13 @@ class Bench:
 
 
 def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threads: int | None = None) -> Bench:
-    """A bench in a folder of its own below `root`, named by the weights, our source and `data`, so that no old file is taken.
+    """Make a bench in a subfolder of `root` named by weights, source code and `data`, so that no outdated file is reused.
 
     Args:
-        checkpoint: of the network.
-        root: for all benches.
-        data: training folder; its training part calibrates int8. None: generated images.
-        threads: of every form; None takes all that this process may use.
+        checkpoint: checkpoint of the network.
+        root: folder for all benches.
+        data: training folder whose training part calibrates int8; None for generated images.
+        threads: number of threads of each form; None for all that this process may use.
     """
     from seg_toolkit.checkpoints import save, weights_sha256
 
@@ -149,14 +149,14 @@ def prepared(checkpoint: Checkpoint, root: Path, data: Path | None = None, threa
 
 
 def picture(contract: Contract, side: int) -> Array:
-    """A square image `(side, side, C)` uint8: a random tile again and again, the same for every form."""
+    """Make a square image `(side, side, C)` uint8 of a repeated random tile, the same for every form."""
     tile = np.random.default_rng(0).integers(0, 256, (min(side, 512),) * 2 + (contract.input.channels,), dtype=np.uint8)
     times = -(-side // len(tile))
     return np.tile(tile, (times, times, 1))[:side, :side]
 
 
 def window(contract: Contract) -> Float:
-    """One network input with values 0..1."""
+    """Make one network input with values 0..1."""
     return np.random.default_rng(0).random(
         (1, contract.input.channels, *contract.geometry.input_shape), dtype=np.float32
     )
@@ -175,7 +175,7 @@ def _generate(target: Path, contract: Contract) -> None:
 
 
 def _copy(data: Path, target: Path) -> None:
-    """Some training cases of a training folder, spread over it."""
+    """Copy some training cases of a training folder, evenly spaced."""
     from seg_export.proof import some
 
     training, _ = parts(data)
@@ -186,14 +186,14 @@ def _copy(data: Path, target: Path) -> None:
 
 
 def parts(data: Path) -> tuple[list[Any], list[Any]]:
-    """Cases for training and for validation, as `seg-train` splits them by default."""
+    """Split cases into training and validation, as `seg-train` does by default."""
     from seg_toolkit.data.readers import PAIRS, read_data_set
 
     return read_data_set(PAIRS, data, lambda text: None).split(0.2, None, 0)
 
 
 def _source() -> str:
-    """Digest of all our code that makes or runs a file."""
+    """Digest of all source code that makes or runs a file."""
     digest = hashlib.sha256()
     for package in ("seg_runtime", "seg_toolkit", "seg_export"):
         spec = importlib.util.find_spec(package)
@@ -205,14 +205,14 @@ def _source() -> str:
 
 
 def _exported(name: str, **options: Any) -> Callable[[Bench], Path]:
-    """Our exporter with these options; a precision is fitted to the bench's calibration."""
+    """Export with these options; a precision is fitted to the calibration of the bench."""
 
     def make(bench: Bench) -> Path:
         from seg_export.options import ExportOptions
         from seg_export.pipeline import export
 
         if "precision" in options and not bench.trained:
-            raise MissingError("the gate refuses random weights")
+            raise MissingError("the accuracy gate refuses random weights")
         calibration = bench.calibration if "precision" in options else None
         images = bench.calibration if bench.real else None
         given = ExportOptions(images=images, calibration=calibration, **options)
@@ -231,9 +231,9 @@ def _fp16(bench: Bench) -> Path:
 
 
 def _ungated(bench: Bench) -> Path:
-    """int8 as the exporter makes it of the rewritten graph, for weights whose masks mean nothing: the gate is not asked."""
+    """int8 of the rewritten graph without the accuracy gate, for random weights, whose masks have no meaning."""
     if bench.trained:
-        raise MissingError("trained weights go through the gate")
+        raise MissingError("trained weights need the accuracy gate")
 
     def content() -> bytes:
         from seg_export.graph import stamped
@@ -255,7 +255,7 @@ def _ungated(bench: Bench) -> Path:
 
 
 def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running]:
-    """Our runtime, whole: it plans, cuts, runs and stitches."""
+    """The whole runtime of seg-edge: planning, tiling, inference and stitching."""
 
     def opened(path: Path, contract: Contract, threads: int) -> Running:
         segmenter = Segmenter(path, provider=provider, threads=threads)
@@ -267,12 +267,12 @@ def _segmenter(provider: str = "cpu") -> Callable[[Path, Contract, int], Running
 
 
 def by_windows(infer: Infer, contract: Contract) -> Running:
-    """A peer that answers windows: our corridor cuts and stitches for it."""
+    """A peer that takes windows; seg-edge does tiling and stitching for it."""
     return Running(lambda image, progress: answer_of(contract).segment(image, infer, progress=progress), infer)
 
 
 def bare(path: Path, contract: Contract, threads: int) -> Running:
-    """A plain ONNX Runtime session, as its documentation shows."""
+    """A plain ONNX Runtime session, as in its documentation."""
     ort = runtime_module()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -281,7 +281,7 @@ def bare(path: Path, contract: Contract, threads: int) -> Running:
 
 
 def plain_export(bench: Bench) -> Path:
-    """What `torch.onnx.export` gives, without anything of ours but its arguments."""
+    """The result of `torch.onnx.export` with the arguments of seg-edge only."""
 
     def content() -> bytes:
         from seg_export.network import to_onnx

@@ -1,4 +1,4 @@
-"""What the figures of `speed` say: the table, the goals, and the panels of the chart."""
+"""Results of `speed`: the table, the goals, and the panels of the chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .peers import FORMS
 
 Rows = Mapping[str, Mapping[str, Any]]
 NONE = "–"
-FP32_ERROR = 1e-4  # of the logits' range
+FP32_ERROR = 1e-4  # as a fraction of the range of the logits
 LARGE_SIDE = 4096
 FP32_LARGE = ("fp32", "fp32-1084", "fp32-1596", "unrewritten-1596")
 INT8 = ("int8", "int8-ungated")
@@ -22,22 +22,22 @@ STARTS = ("fp32", "cached", "unrewritten")
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure, the limit it should keep, and what it is; None where it was not measured."""
+    """A figure, its limit, and its name; the figure is None if it was not measured."""
 
     what: str
     figure: float | None
     limit: float
     unit: str = ""
     condition: str = ""
-    """Why the figure does not count although it keeps the limit; empty where it counts."""
+    """Reason why the figure does not count although it is within the limit; empty if it counts."""
 
     @property
     def reached(self) -> bool | None:
-        """None where it was not measured."""
+        """Whether the goal is reached; None if it was not measured."""
         return None if self.figure is None else self.figure <= self.limit and not self.condition
 
     def line(self) -> list[str]:
-        """A row of the table of goals."""
+        """Format a row of the table of goals."""
         if self.figure is None:
             return [self.what, f"≤ {self.limit:g}{self.unit}", "not measured", ""]
         verdict = "reached" if self.reached else f"missed{f' ({self.condition})' if self.condition else ''}"
@@ -46,7 +46,7 @@ class Goal:
 
 
 def goals(rows: Rows) -> Iterator[Goal]:
-    """The goals on 2 CPU cores, as ratios to a plain torch export in an ONNX Runtime fp32 session of the same run."""
+    """Yield the goals on 2 CPU cores, as ratios to a plain PyTorch export in an ONNX Runtime fp32 session of the same run."""
     for key, what in (("fp32", "fp32 window"), ("tuned", "fp32 window, tuned on this machine")):
         error = _get(rows, key, "window", "error_of_range")
         spoiled = f"error {error:.0e} of the range" if error and error > FP32_ERROR else ""
@@ -69,14 +69,14 @@ def goals(rows: Rows) -> Iterator[Goal]:
 
 
 def dice_drop(rows: Rows, key: str, name: str) -> float | None:
-    """Points of mean Dice that a form loses against our fp32, or against the plain export where that is not there."""
+    """Drop of a form in Dice points against fp32 of seg-edge, or against the plain export if that is missing."""
     reference = _get(rows, "fp32", "dice", name) or _get(rows, "plain", "dice", name)
     score = _get(rows, key, "dice", name)
     return None if score is None or reference is None else 100 * (reference - score)
 
 
 def speed_table(rows: Rows) -> str:
-    """One row a form; the reason where it could not be measured."""
+    """Format one row per form, or the reason why it was not measured."""
     sets = sorted({name for row in rows.values() for name in row.get("dice", {})})
     head = [
         "form", "a window / plain", "ratio", "error of the range", "square image, px", "MPixel/s", "ratio", "whole process / script", "ratio",
@@ -106,12 +106,12 @@ def speed_table(rows: Rows) -> str:
 
 
 def goal_table(rows: Rows) -> str:
-    """The goals, reached or missed."""
+    """Format the goals as reached or missed."""
     return table(["goal", "limit", "measured", ""], [goal.line() for goal in goals(rows)])
 
 
 def panels(rows: Rows) -> list[Panel]:
-    """The chart: shorter bars are better; goals stand at our own bars."""
+    """Make the panels of the chart. Shorter bars are better; goals are marked on bars of seg-edge."""
     sized = {key for key in FP32_LARGE if _get(rows, key, "large", "side") == LARGE_SIDE}
     found = [
         _panel(
@@ -146,7 +146,7 @@ def _panel(
 
 
 def _beside(figures: Mapping[str, Any] | None, digits: int, unit: str) -> str:
-    """Medians of a form and of what ran beside it: a shared machine has fast and slow minutes, and each row is of its own."""
+    """Format the medians of a form and its baseline, because the speed of a shared machine changes between rows."""
     if figures is None:
         return NONE
     ours, baseline = (statistics.median(figures[name]) for name in ("ours", "baseline"))
@@ -154,7 +154,7 @@ def _beside(figures: Mapping[str, Any] | None, digits: int, unit: str) -> str:
 
 
 def _least(rows: Rows, keys: Sequence[str], part: str, figure: str = "ratio") -> tuple[str, float | None]:
-    """The best of some forms, and its title in brackets; empty and None where none was measured."""
+    """Title in brackets and figure of the best of some forms; empty and None if none was measured."""
     found = {key: value for key in keys if (value := _get(rows, key, part, figure)) is not None}
     best = min(found, key=lambda key: found[key], default="")
     return (f" ({FORMS[best].title})", found[best]) if best else ("", None)

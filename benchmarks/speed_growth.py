@@ -1,4 +1,4 @@
-"""How the cost of our form grows: with the image, with threads, with a folder. Called by `speed --growth`."""
+"""How the cost of a form grows with image size, threads and number of images. Called by `speed --growth`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Figures = list[dict[str, Any]]
 
 
 def by_size(path: Path, bench: Bench, megapixels: tuple[float, ...]) -> Figures:
-    """Seconds and peak MB of `seg-run` on square images."""
+    """Measure seconds and peak MB of `seg-run` on square images."""
     rows = []
     for size in megapixels:
         side = round(math.sqrt(size * 1024 * 1024))
@@ -31,7 +31,7 @@ def by_size(path: Path, bench: Bench, megapixels: tuple[float, ...]) -> Figures:
 
 
 def by_folder(path: Path, bench: Bench, counts: tuple[int, ...]) -> Figures:
-    """Seconds and peak MB of `seg-run` on folders of images of one window each."""
+    """Measure seconds and peak MB of `seg-run` on folders of images of one window each."""
     rows = []
     for count in counts:
         say(f"growth: a folder of {count} images")
@@ -41,7 +41,7 @@ def by_folder(path: Path, bench: Bench, counts: tuple[int, ...]) -> Figures:
 
 
 def by_threads(form: Form, bench: Bench, runs: int) -> Figures:
-    """Milliseconds of one window with 1 thread and with all, against the plain export with as many."""
+    """Measure milliseconds of one window with 1 thread and with all, and of the plain export with the same number."""
     rows = []
     for threads in sorted({1, bench.threads}):
         say(f"growth: {threads} threads")
@@ -53,10 +53,10 @@ def by_threads(form: Form, bench: Bench, runs: int) -> Figures:
 
 
 def growth(form: Form, bench: Bench, runs: int, quick: bool) -> dict[str, Any]:
-    """All three.
+    """Measure all three.
 
     Raises:
-        MissingError: the form cannot be had here.
+        MissingError: if the form is not available here.
     """
     path = form.made(bench)
     return {
@@ -68,7 +68,7 @@ def growth(form: Form, bench: Bench, runs: int, quick: bool) -> dict[str, Any]:
 
 
 def growth_tables(found: dict[str, Any]) -> str:
-    """The figures of `growth` in Markdown."""
+    """Format the figures of `growth` in Markdown."""
     size = [
         [f"{r['side']}×{r['side']}", f"{r['seconds']:.1f} s", f"{r['megapixel_per_s']:.3f}", f"{r['peak_mb']:.0f} MB"]
         for r in found["size"]
@@ -90,7 +90,7 @@ def growth_tables(found: dict[str, Any]) -> str:
 
 
 def _seg_run(path: Path, bench: Bench, sides: list[int]) -> tuple[float, float]:
-    """Seconds and peak MB of `seg-run` on new square images, one a side."""
+    """Measure seconds and peak MB of `seg-run` on new square images, one for each side."""
     place = bench.folder / "growing"
     place.mkdir(exist_ok=True)
     for old in place.iterdir():

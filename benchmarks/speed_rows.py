@@ -1,4 +1,4 @@
-"""What `speed` measures of a form: a window, a large image, a whole process, Dice. Each beside the plain export in ONNX Runtime."""
+"""Measurements of `speed`: a window, a large image, a whole process, Dice. Each is compared with the plain export."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Row = dict[str, Any]
 
 
 def say(text: str) -> None:
-    """Progress, on stderr."""
+    """Print progress to stderr."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """Amount of measurements.
 
     Attributes:
-        parts: of PARTS; `dice` is measured elsewhere, see `dice`.
-        runs: pairs of the window and of the process.
-        side: of the large image, in px.
-        large_runs: pairs of it.
-        large_share: of the baseline's windows of it, that are run.
+        parts: parts among PARTS; `dice` is measured separately, see `dice`.
+        runs: pairs of windows and of processes.
+        side: side of the large image in px.
+        large_runs: pairs of large images.
+        large_share: fraction of the windows of the large image that the baseline runs.
     """
 
     parts: Sequence[str]
@@ -52,7 +52,7 @@ class Effort:
 
 
 def measure(form: Form, bench: Bench, effort: Effort) -> Row:
-    """A form's row: `missing` and why, or the file's size and the parts that are wanted."""
+    """Measure the row of a form: the size of the file and the requested parts, or `missing` with the reason."""
     row: Row = {"title": form.title}
     if not any(effort.wants(part, form) for part in ("window", "large", "process")):
         return row
@@ -72,7 +72,7 @@ def measure(form: Form, bench: Bench, effort: Effort) -> Row:
 
 
 def _beside_the_baseline(form: Form, bench: Bench, effort: Effort, row: Row) -> None:
-    """Measure what needs both forms open; they are closed at the end."""
+    """Measure the parts that need both forms open; they are closed at the end."""
     if effort.wants("window", form):
         say(f"{form.title}: {effort.runs} pairs of a window")
         row["window"] = one_window(form, bench, effort.runs)
@@ -83,10 +83,10 @@ def _beside_the_baseline(form: Form, bench: Bench, effort: Effort, row: Row) -> 
 
 
 def one_window(form: Form, bench: Bench, runs: int) -> Row:
-    """Milliseconds of one window of 572 px, and the largest error of its logits as a share of the baseline's range.
+    """Measure milliseconds of one window of 572 px, and the largest logit error as a fraction of the range of the baseline.
 
-    Where a process's memory happens to lie moves all its windows by a tenth: both forms are opened anew after every
-    few pairs.
+    The memory addresses of a process change the time of all its windows by up to a tenth, so both forms are reopened after
+    every few pairs.
     """
     pair = Pair([], [])
     row: Row = {}
@@ -101,17 +101,17 @@ def one_window(form: Form, bench: Bench, runs: int) -> Row:
 
 
 def large_image(ours: Timed, baseline: Timed, effort: Effort) -> Row:
-    """Seconds of a square image, and labels that differ from the baseline's.
+    """Measure seconds of a square image, and count labels that differ from the baseline.
 
-    The baseline does its windows between those of the form, in step, so that a drift of the machine meets both. Its seconds
-    are those of its runs alone, without cutting and stitching, scaled up where it did not run them all.
+    Windows of the baseline and of the form are run alternately, so that changes of the machine affect both. The time of the
+    baseline is inference only, without tiling and stitching, extrapolated if not all windows were run.
     """
     mine, theirs, flipped = [], [], 0.0
     for _ in range(effort.large_runs):
         baseline.follow(effort.side, effort.large_share)
         labels, seconds = ours.labels(effort.side, baseline.keep_up)
         mine.append(seconds)
-        baseline.keep_up(1, 1)  # with a form that tells no progress
+        baseline.keep_up(1, 1)  # for a form that reports no progress
         seconds, flipped = baseline.followed(labels)
         theirs.append(seconds)
     pair = Pair(mine, theirs)
@@ -123,9 +123,9 @@ def large_image(ours: Timed, baseline: Timed, effort: Effort) -> Row:
 
 
 def whole_process(form: Form, path: Path, bench: Bench, runs: int) -> Row:
-    """Seconds and peak MB of a process from start to the mask of one image, against the ten-line script of `pipeline`.
+    """Measure seconds and peak MB of a process from start to the mask of one image, and of the ten-line script of `pipeline`.
 
-    Ours is `seg-run`; a form of plain ONNX Runtime is that script on its own file; another peer is `one.py`.
+    The process is `seg-run` for seg-edge, that script for plain ONNX Runtime, and `one.py` for other peers.
     """
     save_picture(picture(bench.contract, 388), bench.folder / "window.png")
     plain = _ten_lines(bench, PLAIN.made(bench))
@@ -154,10 +154,10 @@ def _ten_lines(bench: Bench, model: Path) -> list[object]:
 
 
 def dice(form: Form, bench: Bench, data: Path) -> Row:
-    """Dice in the mean over classes, on the validation images of a training folder.
+    """Compute the mean Dice over classes on the validation images of a training folder.
 
     Raises:
-        MissingError: the form cannot be had here.
+        MissingError: if the form is not available here.
     """
     from seg_runtime.pipeline import fitted
     from seg_toolkit.evaluation import confusion, label_summary

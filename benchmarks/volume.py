@@ -1,8 +1,8 @@
 """Memory of a large volume: `python -m benchmarks.volume [--shape 300,512,512] [--json FILE]`.
 
-Writes a made-up CT of int16 as .nii.gz, runs `seg-run` on it in a process of its own with a small model of volumes and a
-small model of slices, and prints the peak of that process's memory (VmHWM), which the goal keeps below 2 GB. What a large
-network needs for its own maps comes on top: the 3D U-Net of width 32 takes gigabytes for a window of 116×132×132.
+Writes a generated int16 CT as .nii.gz, runs `seg-run` on it in a separate process with a small model of volumes and a
+small model of slices, and prints the peak memory of that process (VmHWM). The goal is below 2 GB. Large networks need
+additional memory for their feature maps: the 3D U-Net of width 32 takes gigabytes for a window of 116×132×132.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ print(status.split("VmHWM:")[1].split()[0])
 
 
 def write_scan(path: Path, shape: tuple[int, int, int]) -> None:
-    """A CT `(D, H, W)` of noise and a slope, stored as int16."""
+    """Write a CT `(D, H, W)` of noise and a gradient, stored as int16."""
     rng = np.random.default_rng(0)
     scan = np.empty(shape[::-1], np.int16, order="F")
     for place in range(shape[0]):
@@ -49,7 +49,7 @@ def write_scan(path: Path, shape: tuple[int, int, int]) -> None:
 
 
 def models(folder: Path) -> dict[str, Path]:
-    """A small network of volumes and one of slices, random."""
+    """Make small random networks, one for volumes and one for slices."""
     made: dict[str, Path] = {}
     networks: tuple[tuple[Network, tuple[int, ...]], ...] = (
         (UNet3D(1, 2, 1, depth=1), (60, 60, 60)),
@@ -67,7 +67,7 @@ def models(folder: Path) -> dict[str, Path]:
 
 
 def peak_gb(model: Path, scan: Path, out: Path, *options: str) -> tuple[float, float]:
-    """Peak memory in GB and seconds of one `seg-run`."""
+    """Measure peak memory in GB and seconds of one `seg-run`."""
     words = ["--model", str(model), "--provider", "cpu", "--out", str(out), *options, str(scan)]
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", CHILD, *words], capture_output=True, text=True, check=True)
@@ -75,7 +75,7 @@ def peak_gb(model: Path, scan: Path, out: Path, *options: str) -> tuple[float, f
 
 
 def measure(shape: tuple[int, int, int]) -> list[dict[str, object]]:
-    """A row for each model, with an overlay, which wants the image until the end."""
+    """Measure a row for each model, with an overlay, which keeps the image until the end."""
     torch.manual_seed(0)
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as name:

@@ -1,6 +1,6 @@
-"""Generate a made-up CT series of sample cells with masks: `python samples/ct.py CT --slices 8` (needs the extra `dicom`).
+"""Generate a synthetic CT series of sample cells with masks: `python samples/ct.py CT --slices 8` (needs the extra `dicom`).
 
-`CT/images` holds the DICOM slices, `CT/masks` their masks, so that `seg-train CT` and `seg-run CT/images` both work.
+DICOM slices are in `CT/images`, masks in `CT/masks`, so `seg-train CT` and `seg-run MODEL CT/images` both work.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-AIR = -1024  # Hounsfield units of the stored value 0
+AIR = -1024  # value in Hounsfield units of the stored value 0
 
 
 def ct_slice(hounsfield: NDArray[np.int16], number: int) -> Dataset:
-    """One slice `(H, W)`, 2 mm above the one before it; the person is made up."""
+    """Make a slice `(H, W)`, 2 mm above the previous one, of a fictitious patient."""
     it = Dataset()
     it.file_meta = FileMetaDataset()
     it.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

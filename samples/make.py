@@ -12,13 +12,13 @@ from .generators import generator, names
 @click.command()
 @click.argument("recipe", type=click.Choice(names()))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--count", type=click.IntRange(1), help="Cases.  [default: as many as its short training takes]")
+@click.option("--count", type=click.IntRange(1), help="Number of cases.  [default: that of the short training]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def main(recipe: str, data: Path, count: int | None, seed: int) -> None:
-    """Write made-up cases for RECIPE to DATA."""
+    """Write generated cases for RECIPE to DATA."""
     module = generator(recipe)
     module.write(data, count or module.SHORT.count, seed)
-    click.echo(f"wrote {data}: seg-train --recipe {recipe} {data}")
+    click.echo(f"wrote {data}; train on it: seg-train --recipe {recipe} {data}")
 
 
 if __name__ == "__main__":

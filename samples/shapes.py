@@ -1,4 +1,4 @@
-"""What the generators of sample data sets draw with."""
+"""Drawing functions for the generators of sample data sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 def ellipse(size: int, centre: tuple[float, float], axes: tuple[float, float], angle: float = 0.0) -> Floats:
-    """Distance from the centre `(size, size)`, 1 on the ellipse; centre and half axes as shares of the size."""
+    """Distance from the centre `(size, size)`, 1 on the ellipse. Centre and half axes are fractions of the size."""
     rows, columns = np.mgrid[:size, :size] / size
     y, x = rows - centre[0], columns - centre[1]
     along, across = y * np.cos(angle) + x * np.sin(angle), x * np.cos(angle) - y * np.sin(angle)
@@ -23,7 +23,7 @@ def ellipse(size: int, centre: tuple[float, float], axes: tuple[float, float], a
 def blob(
     size: int, centre: tuple[float, float], radius: float, rng: np.random.Generator, wobble: float = 0.1
 ) -> Floats:
-    """As an ellipse, 1 on an outline that goes in and out."""
+    """Like `ellipse`, with an irregular outline."""
     rows, columns = np.mgrid[:size, :size] / size
     y, x = rows - centre[0], columns - centre[1]
     around = np.arctan2(y, x)
@@ -38,18 +38,18 @@ def texture(size: int, sigma_px: float, rng: np.random.Generator) -> Floats:
 
 
 def shading(size: int, rng: np.random.Generator) -> Floats:
-    """A slope `(size, size)` in any direction, -1 to 1 at most."""
+    """Linear gradient `(size, size)` in a random direction, between -1 and 1."""
     rows, columns = np.mgrid[:size, :size] / size - 0.5
     return np.asarray(rows * rng.uniform(-1, 1) + columns * rng.uniform(-1, 1))
 
 
 def bytes_of(values: Floats) -> NDArray[np.uint8]:
-    """Grey values as 8 bits."""
+    """Convert grey values to 8 bits."""
     return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 def put(path: Path, values: NDArray[np.generic], palette: list[int] | None = None) -> None:
-    """Write a picture in the format of its suffix, with a palette if one is given."""
+    """Write an image in the format of its suffix, optionally with a palette."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(values)
     if palette is not None:

@@ -1,4 +1,4 @@
-"""What the generators of volumes share: ellipsoids, texture, and NIfTI files."""
+"""Shared functions of the generators of volumes: ellipsoids, texture and NIfTI files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Volume = NDArray[Any]
 
 
 def ellipsoid(shape: Sequence[int], centre: Sequence[float], radii: Sequence[float]) -> NDArray[np.float64]:
-    """`(D, H, W)` distance from the centre in radii: below 1 inside."""
+    """Distance from the centre `(D, H, W)` in radii, below 1 inside."""
     axes = [(np.arange(n) - c) / r for n, c, r in zip(shape, centre, radii, strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij")
     return np.sqrt(z**2 + y**2 + x**2)
 
 
 def texture(shape: Sequence[int], rng: np.random.Generator, sigma: float = 1.5) -> NDArray[np.float64]:
-    """`(D, H, W)` smooth noise with a standard deviation of 1."""
+    """Smooth noise `(D, H, W)` with a standard deviation of 1."""
     noise = ndimage.gaussian_filter(rng.normal(0, 1, shape), sigma)
     return np.asarray(noise / noise.std())
 
@@ -31,10 +31,10 @@ def write_nifti(path: Path, volume: Volume, spacing_mm: Sequence[float], flip: b
     """Write `(D, H, W)`, slices from feet to head, rows to the back, columns to the left, as `(X, Y, Z)`.
 
     Args:
-        path: .nii.gz.
-        volume: in the type that the file is to have.
-        spacing_mm: of columns, rows and slices.
-        flip: store columns and rows in the opposite order, as some data sets do.
+        path: path that ends in .nii.gz.
+        volume: volume in the dtype of the file.
+        spacing_mm: spacing of columns, rows and slices.
+        flip: whether to store columns and rows in reverse order, as some data sets do.
     """
     voxels, signs = np.transpose(volume, (2, 1, 0)), np.array([-1.0, -1.0, 1.0])
     if flip:

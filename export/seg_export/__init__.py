@@ -1,1 +1,1 @@
-"""seg_export: a torch checkpoint becomes one ONNX file, proven equal."""
+"""seg_export: export a PyTorch checkpoint to one ONNX file that is proven equivalent."""

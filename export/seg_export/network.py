@@ -1,4 +1,4 @@
-"""torch -> ONNX graph: one fixed window in, logits out, in operators that ONNX Runtime 1.18 knows."""
+"""PyTorch -> ONNX graph from one window of fixed size to logits, in operators that ONNX Runtime 1.18 supports."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from .graph import IR_VERSION, OPSET, silenced
 
 
 def to_onnx(model: nn.Module, contract: Contract) -> onnx.ModelProto:
-    """The network as a checked ONNX model.
+    """Export the network as a checked ONNX model.
 
     Args:
-        model: in evaluation mode.
-        contract: gives the window's shape.
+        model: network, which is set to evaluation mode.
+        contract: contract with the shape of the window.
 
     Returns:
-        Input `image` `(1, C, *input_shape)` float32, output `logits` `(1, K, *output_shape)` float32, weights inside.
+        Model with the input `image` `(1, C, *input_shape)` float32 and the output `logits` `(1, K, *output_shape)` float32.
+        Weights are stored in the model.
 
     Raises:
-        SegError: torch cannot export it, or the graph does not pass `onnx.checker`.
+        SegError: if PyTorch cannot export the network, or the graph does not pass `onnx.checker`.
     """
     window = torch.zeros(1, contract.input.channels, *contract.geometry.input_shape)
     try:
@@ -30,20 +31,20 @@ def to_onnx(model: nn.Module, contract: Contract) -> onnx.ModelProto:
                 model.eval(), (window,), dynamo=True, opset_version=OPSET, input_names=["image"], output_names=["logits"],
                 external_data=False, optimize=True, verbose=False,
             )  # fmt: skip
-        assert program is not None  # torch returns None only when it writes the file itself
+        assert program is not None  # PyTorch returns None only if it writes the file itself
         graph = program.model_proto
         graph.ir_version = IR_VERSION
         _forget_where_it_was_made(graph)
         onnx.checker.check_model(graph, full_check=True)
-    except Exception as error:  # torch, onnxscript and onnx raise their own kinds
+    except Exception as error:  # torch, onnxscript and onnx raise various errors
         raise SegError(
-            f"torch could not export the network ({error})", "", "check the versions in constraints.txt"
+            f"PyTorch cannot export the network ({error})", "", "install the versions in constraints.txt"
         ) from error
     return graph
 
 
 def _forget_where_it_was_made(graph: onnx.ModelProto) -> None:
-    """Drop stack traces and paths of the exporting machine, which torch leaves in every node."""
+    """Remove the stack traces and paths of the exporting machine that PyTorch stores in every node."""
     for node in graph.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

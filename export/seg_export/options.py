@@ -1,4 +1,4 @@
-"""What a user asks of an export, and who is told what it does."""
+"""Options of an export, and callbacks for its progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _speed = partial(option, group="Precision and speed")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions(Options):
-    """The options of `seg-export`, by their names there. `rules` says which of them fit together."""
+    """Options of `seg-export`. `rules` defines which of them fit together."""
 
     images: Path | None = _proof(
         None, "Prove parity on these real images [default: generated ones]. DIR, here and below, is a data set in the layout that"
@@ -78,23 +78,23 @@ class ExportOptions(Options):
 
     @property
     def image_dtype(self) -> str:
-        """Of the images that a host-ready file takes."""
+        """dtype of the images that a host-ready file takes."""
         return self.host_dtype or "uint8"
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many are done and how many in all."""
+"""Called with the name of the task, the number done and the total."""
 
 
 @dataclass(frozen=True)
 class Watching:
-    """Who is told what an export does; nobody by default.
+    """Callbacks of an export. By default, they do nothing.
 
     Attributes:
         progress: see `Progress`.
-        report: called with figures for a person and the contract that holds them: of the proof against torch and of the
-            host-ready form, before they are judged, and of any other step that fails.
-        note: called with a sentence about an option that does nothing.
+        report: called with figures for the user and the contract that contains them. This happens for the comparison with
+            PyTorch and the host-ready form before they are judged, and for any other step that fails.
+        note: called with a message about an option that does nothing.
     """
 
     progress: Progress = lambda what, done, total: None

@@ -1,4 +1,4 @@
-"""Real images: of a data set as the checkpoint was trained on, or of any folder."""
+"""Real images from a data set in the layout of the training, or from any folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seg_toolkit.data.readers import PAIRS, read_data_set
 from .proof import Picture
 
 OPEN = (PAIRS, "channels")
-"""Readers whose images may lie in a folder without any truth."""
+"""Readers whose images may be in a folder without ground truth."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,24 @@ class _OfFolder(Picture):
 def pictures(
     folder: Path, contract: Contract, reader: str = PAIRS, classes: Sequence[ClassValues] = (), option: str = "",
 ) -> Sequence[Picture]:  # fmt: skip
-    """All images of a folder, sorted by name.
+    """List all images of a folder, sorted by name.
 
-    A folder in the layout of the checkpoint's reader is such a data set: its cases are taken, with their truth. Any other is
-    a folder of images, in itself or in its subfolder `images`.
+    If the folder has the layout of the reader, its cases are used with their ground truth. Otherwise, the images in the
+    folder or in its subfolder `images` are used.
 
     Args:
-        folder: to look into.
-        contract: of the checkpoint.
-        reader: of the checkpoint, so that truth means what it meant in training.
-        classes: of the checkpoint, to read masks.
-        option: that named the folder, for errors.
+        folder: folder to search.
+        contract: contract of the checkpoint.
+        reader: reader of the checkpoint, so that the ground truth has the same meaning as in training.
+        classes: classes of the checkpoint, to read masks.
+        option: option that names the folder, for errors.
 
     Raises:
-        DataError: no such folder, or neither.
-        ImageError: a case that lacks a channel.
+        DataError: if the folder does not exist, or contains neither a data set nor images.
+        ImageError: if a case lacks a channel.
     """
     if not folder.is_dir():
-        raise DataError(f"{option} {folder} is no folder".lstrip(), "a folder of images", "check the path")
+        raise DataError(f"{option} {folder} is not a folder".lstrip(), "a folder of images", "check the path")
     name, no_data_set = reader.partition(":")[0], ""
     if name not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
         try:
@@ -79,16 +79,16 @@ def pictures(
     except DataError as error:
         if not no_data_set:
             raise
-        wanted = f"a data set of the reader {reader}, or images"
-        raise DataError(f"{error.problem}, and {no_data_set}", wanted, "check the path") from error
+        expected = f"images or a data set of the reader {reader}"
+        raise DataError(f"{error.problem}, and {no_data_set}", expected, "check the path") from error
 
 
 def _image_files(folder: Path, contract: Contract) -> list[tuple[Path, ...]]:
-    """The images in a folder, or in its subfolder `images`, that a model takes, sorted; of each the file, or one a channel in their order.
+    """List the images that a model takes in a folder or its subfolder `images`, sorted: one file each, or one per channel.
 
     Raises:
-        DataError: no such folder or none in it.
-        ImageError: a file that is no channel of a case, or a case that lacks one.
+        DataError: if the folder does not exist or contains no images.
+        ImageError: if a file is not a channel of a case, or a case lacks a channel.
     """
     inner = folder / "images"
     formats = FORMATS.of_model(contract)
@@ -105,7 +105,7 @@ def _image_files(folder: Path, contract: Contract) -> list[tuple[Path, ...]]:
 
 
 def _first_page(files: Sequence[Path], contract: Contract) -> Array:
-    """The first page of a file, see `FORMATS.pages`; of several files the image of which each is a channel."""
+    """Read the first page of a file, see `FORMATS.pages`, or stack several files as channels."""
     images = [next(FORMATS.pages(read_bytes(path), str(path), contract)).array for path in files]
     names = [str(path) for path in files]
     return images[0] if len(images) == 1 else stacked(images, names, contract.input.channel_files)

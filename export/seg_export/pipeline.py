@@ -1,4 +1,4 @@
-"""model.pt -> model.onnx, step by step. Nothing is written unless every proof holds.
+"""model.pt -> model.onnx, step by step. The file is written only if every proof holds.
 
 build -> (rewrite) -> parity with torch -> (precision) -> (batch) -> (host-ready) -> (steps of other packages)
       -> golden samples -> stamp -> self-test
@@ -31,21 +31,21 @@ from .steps.precision import InPrecision
 from .steps.prove import Proven, TorchParity
 from .steps.rewrite import Rewrite
 
-GENERATED = 4  # windows compared where no images are given
-MAX_IMAGES = 8  # of a folder, evenly spaced
+GENERATED = 4  # windows to compare if no images are given
+MAX_IMAGES = 8  # images of a folder to compare, evenly spaced
 
 STEPS: Registry[type[Step]] = Registry("seg_edge.export_steps", "export step", {}, subclass_of(Step))
-"""Steps of other packages; our own ones have options of their own."""
+"""Steps of other packages. The steps of seg-edge have their own options."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export made.
+    """Result of an export.
 
     Attributes:
-        content: of the file.
-        contract: in it, with the figures of all proofs.
-        golden_bytes: of the content, for the golden samples.
+        content: content of the file.
+        contract: contract in the file, with the figures of all proofs.
+        golden_bytes: size of the golden samples in the content.
     """
 
     content: bytes
@@ -58,17 +58,17 @@ def export(
     options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     watching: Watching = Watching(),  # noqa: B008 - frozen
 ) -> Exported:
-    """Export a checkpoint and prove the very bytes that will be written.
+    """Export a checkpoint and prove the bytes that will be written.
 
     Args:
-        checkpoint: of seg-train.
+        checkpoint: checkpoint of seg-train.
         options: see `ExportOptions`.
-        watching: who is told what is done.
+        watching: callbacks, see `Watching`.
 
     Raises:
-        SegError: options that contradict each other or the model, an invalid window, or a graph that cannot be made.
-        DataError: a folder without images.
-        ParityError: the file would not agree with torch, or a form of it with the one before.
+        SegError: if options contradict each other or the model, the window is invalid, or the graph cannot be exported.
+        DataError: if a folder contains no images.
+        ParityError: if the file does not agree with PyTorch, or a form with the previous one.
     """
     steps, contract = _steps(options), _checked(checkpoint, options, watching)
     model = checkpoint.build()
@@ -83,12 +83,12 @@ def export(
 
 
 def write(exported: Exported, target: Path) -> None:
-    """Put an export at `target` in one step."""
+    """Write an export to `target` atomically."""
     write_atomic(target, lambda file: file.write(exported.content))
 
 
 def _steps(options: ExportOptions) -> list[Step]:
-    """The steps that were asked for, in their order."""
+    """Select the steps for the options, in order."""
     own: list[tuple[Step, bool]] = [
         (Rewrite(), options.optimize or options.tune or options.precision == "int8"),
         (TorchParity(), True),
@@ -96,12 +96,12 @@ def _steps(options: ExportOptions) -> list[Step]:
         (Batching(), options.batch > 1),
         (HostReady(), options.host_ready),
     ]
-    others = [Proven(name, STEPS.get(name, "install the package that offers it")()) for name in options.steps]
+    others = [Proven(name, STEPS.get(name, "install the package that provides it")()) for name in options.steps]
     return [*(step for step, wanted in own if wanted), *others]
 
 
 def _checked(checkpoint: Checkpoint, options: ExportOptions, watching: Watching) -> Contract:
-    """The contract of the checkpoint with the codes; refuses options that contradict each other or the model."""
+    """Check the options, and return the contract of the checkpoint with DICOM codes."""
     for note in check_options(options):
         watching.note(note)
     check_model(options, checkpoint.contract)
@@ -109,7 +109,7 @@ def _checked(checkpoint: Checkpoint, options: ExportOptions, watching: Watching)
 
 
 def _request(checkpoint: Checkpoint, contract: Contract, options: ExportOptions, watching: Watching) -> Request:
-    """What was asked for; refuses folders that do not fit the model."""
+    """Make the request. Raises SegError if a folder does not fit the model."""
 
     def images_of(folder: Path | None, option: str) -> Sequence[Picture]:
         if folder is None:
@@ -124,7 +124,7 @@ def _request(checkpoint: Checkpoint, contract: Contract, options: ExportOptions,
 
 
 def _resized(contract: Contract, model: Network, input_size: int | str | None) -> Contract:
-    """The contract for a window of another size; SegError names the nearest sizes that every pooling can halve."""
+    """Change the window size of a contract. Raises SegError with the nearest valid sizes if it is invalid."""
     if input_size is None:
         return contract
     shape = model.window(str(input_size))
@@ -133,7 +133,7 @@ def _resized(contract: Contract, model: Network, input_size: int | str | None) -
 
 
 def _built(model: Network, request: Request) -> State:
-    """The graph that torch exports, and what it is compared on."""
+    """Export the graph, and prepare the windows for comparing it."""
     contract, images = request.contract, request.images
     graph = to_onnx(model, contract)
     facts = {
@@ -150,7 +150,7 @@ def _built(model: Network, request: Request) -> State:
 
 
 def _finished(state: State) -> Exported:
-    """The file with its golden samples, after it passed its self-test and gave the bits that were compared."""
+    """Make the file with its golden samples, and check its self-test and that its logits are those compared before."""
     samples = golden_samples(state.contract, state.reference, state.request.golden, state.tolerance).to_text()
     content, sample = stamped(state.graph, state.contract, samples), state.samples[0]
     [logits] = logits_of(state.session, [sample])

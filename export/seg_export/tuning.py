@@ -1,8 +1,8 @@
-"""`seg-edge tune`: a plain model file in, the same model in the forms that are fastest on this machine out; no torch.
+"""`seg-edge tune`: rewrite a model file into the forms that are fastest on this machine, without PyTorch.
 
-    model.onnx -> self-test -> measure -> rewrite -> parity with the file as it was -> self-test -> model.tuned.onnx
+    model.onnx -> self-test -> measure -> rewrite -> parity with the original file -> self-test -> model.tuned.onnx
 
-What the file says about itself stays in it: contract, golden samples and the parity that was measured at export.
+The file keeps its contract, its golden samples and the parity that was measured at export.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
     from .steps.rewrite import Fastest
 
-WINDOWS = 4  # made-up ones, on which the tuned file is compared with the file as it was
+WINDOWS = 4  # generated windows for comparing the tuned file with the original file
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuneOptions(Options):
-    """The options of `seg-edge tune`."""
+    """Options of `seg-edge tune`."""
 
     out: Path | None = option(
         None, "The file to write, or a folder for MODEL.tuned.onnx [default: beside MODEL].", PATH, flag="-o,--out"
@@ -58,7 +58,7 @@ class TuneOptions(Options):
     )
 
     def target(self, model: Path) -> Path:
-        """The file that is written for a model: `out` where its name ends in .onnx, else MODEL.tuned.onnx in that folder."""
+        """Path of the output for a model: `out` if it ends in .onnx, else MODEL.tuned.onnx in the folder `out`."""
         if self.out is not None and self.out.suffix.lower() == ".onnx" and not self.out.is_dir():
             return self.out
         return (model.parent if self.out is None else self.out) / f"{model.stem}.tuned.onnx"
@@ -66,16 +66,16 @@ class TuneOptions(Options):
 
 @dataclass(frozen=True)
 class Source:
-    """A file that can be tuned, and what it answers here.
+    """A file that can be tuned, and its results on this machine.
 
     Attributes:
-        name: of the file.
-        sha256: of the file.
-        contract: in it.
-        graph: in it.
-        golden: text of its golden samples, empty where it has none.
-        windows: `(1, C, *input_shape)` each, made up.
-        logits: `(K, *output_shape)` of each.
+        name: name of the file.
+        sha256: SHA-256 of the file.
+        contract: contract in the file.
+        graph: graph in the file.
+        golden: text of its golden samples; empty for none.
+        windows: generated windows, `(1, C, *input_shape)` each.
+        logits: logits of the windows, `(K, *output_shape)` each.
     """
 
     name: str
@@ -89,12 +89,12 @@ class Source:
 
 @dataclass(frozen=True)
 class TunedFile:
-    """A rewritten file that answers as its source does.
+    """A rewritten file that agrees with its source.
 
     Attributes:
-        content: of the file.
-        parity: with the source.
-        self_test: figures of the self-test, None where the source has no golden samples.
+        content: content of the file.
+        parity: parity with the source.
+        self_test: figures of the self-test; None if the source has no golden samples.
     """
 
     content: bytes
@@ -102,34 +102,34 @@ class TunedFile:
     self_test: Mapping[str, Any] | None
 
     def table(self) -> str:
-        """The figures for a person."""
-        figures = self.parity.table("the tuned file", "the file as it was")
+        """Format the figures for the user."""
+        figures = self.parity.table("the tuned file", "the original file")
         if self.self_test is None:
             return figures
-        error = "{max_error_of_range:.3e} of the range from torch's answers  (limit {limit:.0e})"
+        error = "error {max_error_of_range:.3e} of the range  (limit {limit:.0e})"
         return f"{figures}\ngolden samples: {error.format(**self.self_test)}"
 
 
 def tune(
     model: Path, options: TuneOptions, watch: Progress = lambda what, done, total: None
 ) -> tuple[str, dict[str, Any]]:
-    """Write a model in the forms that are fastest on this machine, after proving that it answers as before.
+    """Write a model in the forms that are fastest on this machine, after proving that its results are the same.
 
-    Nothing is written where no form is worth it, which is no error.
+    If no form is worth it, nothing is written and no error is raised.
 
     Args:
-        model: the file to tune.
-        options: where to write, and how.
+        model: file to tune.
+        options: options of the command.
         watch: see `Progress`.
 
     Returns:
-        What came of it, for a person and ready for JSON.
+        Report for the user, and report for JSON.
 
     Raises:
-        SegError: the extra `tune` is missing, the target is there already or cannot be written.
-        ModelError: a file that is damaged, not signed as required, foreign, host-ready, not of fp32, or rewritten already.
-        SelfTestError: this device does not answer as torch did, even with the file as it is.
-        ParityError: the rewritten network answers otherwise; nothing is written.
+        SegError: if the extra `tune` is missing, or the target exists or cannot be written.
+        ModelError: if the file is damaged, not signed as required, not of seg-edge, host-ready, not fp32, or rewritten.
+        SelfTestError: if the original file fails its self-test on this machine.
+        ParityError: if the rewritten network gives other results; nothing is written.
     """
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
     content = ModelFile(model).take()
@@ -139,11 +139,11 @@ def tune(
     target = options.target(model)
     _check_target(model, target, options.overwrite)
     source = read_source(content, options.threads)
-    del content  # its bytes must not lie in memory beside the sessions that are measured
+    del content  # free the memory before sessions are measured
     found = _fastest(source, watch, options.threads)
     report = {"model": {"path": str(model), "sha256": source.sha256}, "written": None, **found.as_dict()}
     if not found.forms:
-        return f"{found.table()}\nnothing was written: {model} is as fast as it gets here", report
+        return f"{found.table()}\nnothing was written: no form of {model} is faster on this machine", report
     made = prove(source, found.graph, found.provenance(), watch, options.threads)
     write_atomic(target, lambda file: file.write(made.content))
     notes = _notes(source, model, target)
@@ -155,55 +155,55 @@ def tune(
 
 
 def _plain_contract(content: Content) -> Contract:
-    """The contract of a file that can be tuned.
+    """Check that a file can be tuned, and return its contract.
 
     Raises:
-        ModelError: it is host-ready, takes a batch, is not of fp32, or rewritten already.
+        ModelError: if it is host-ready, takes a batch, is not fp32, or is already rewritten.
     """
     contract, name = content.contract, content.name
     if contract.file.whole_images:
-        fix = "export it without --host-ready, or on this machine with --host-ready --tune"
-        raise ModelError(f"{name} is {contract.file.kind}", "a window file", fix)
+        advice = "export the model without --host-ready, or export it on this machine with --host-ready --tune"
+        raise ModelError(f"{name} is {contract.file.kind}", "a window file", advice)
     if contract.file.batch != 1:
         problem = f"{name} takes {contract.file.batch} windows in one call"
-        raise ModelError(problem, "one", "tune the file that was exported without --batch")
+        raise ModelError(problem, "one window", "tune a file that was exported without --batch")
     if contract.file.precision != "fp32":
         problem = f"{name} computes in {contract.file.precision}"
-        raise ModelError(problem, "fp32", "tune the fp32 file of this model; what is int8 was rewritten at export")
+        raise ModelError(problem, "fp32", "tune the fp32 file of this model; int8 files are rewritten at export")
     if contract.provenance.get("rewritten"):
         origin = contract.provenance.get("tuned_from")
-        fix = (
-            f"tune the file with the sha256 {origin}, of which it was made"
+        advice = (
+            f"tune the original file, which has the SHA-256 {origin}"
             if origin
-            else "export it without --optimize"
+            else "export the model without --optimize"
         )
-        raise ModelError(f"{name} was rewritten before", "the network as torch exports it", fix)
+        raise ModelError(f"{name} is already rewritten", "the graph that PyTorch exports", advice)
     return contract
 
 
 def _check_target(model: Path, target: Path, overwrite: bool) -> None:
-    """Refuse a target before a minute of measuring.
+    """Check the target before measuring.
 
     Raises:
-        SegError: it is the model itself, or there already, or cannot be written.
+        SegError: if it is the model itself, exists, or cannot be written.
     """
     if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
-        raise SegError(f"{target} is the model itself", "a file of its own", "choose another --out")
+        raise SegError(f"{target} is the model itself", "", "choose another --out")
     if target.exists() and not target.is_dir() and not overwrite:
-        raise SegError(f"{target} is there already", "", "pass --overwrite to replace it, or choose another --out")
+        raise SegError(f"{target} exists already", "", "replace it with --overwrite, or choose another --out")
     check_writable(target)
 
 
 def read_source(content: Content, threads: int | None = None) -> Source:
-    """What a file holds and what it answers here, its golden samples first.
+    """Run the self-test of a file, and return its content and its results on this machine.
 
     Args:
-        content: of the file.
-        threads: of the inference; None takes all that this process may use.
+        content: content of the file.
+        threads: number of threads; None for all that this process may use.
 
     Raises:
-        SelfTestError: this device does not answer as torch did.
-        ModelError: a file that cannot be tuned, or that ONNX Runtime or onnx cannot read.
+        SelfTestError: if the self-test fails.
+        ModelError: if the file cannot be tuned, or ONNX Runtime or onnx cannot read it.
     """
     import onnx
 
@@ -213,8 +213,8 @@ def read_source(content: Content, threads: int | None = None) -> Source:
     logits, _ = answers_of(content.data, windows, threads, self_test=bool(golden))
     try:
         graph = onnx.load_model_from_string(content.data)
-    except Exception as error:  # protobuf raises its own kinds
-        raise ModelError(f"{content.name} cannot be read ({error})", "", "copy or export it again") from error
+    except Exception as error:  # protobuf raises various errors
+        raise ModelError(f"{content.name} cannot be read ({error})", "", "copy or export the file again") from error
     return Source(content.name, content.sha256, contract, graph, golden, windows, logits)
 
 
@@ -222,18 +222,17 @@ def prove(
     source: Source, graph: onnx.ModelProto, provenance: Mapping[str, Any],
     watch: Progress = lambda what, done, total: None, threads: int | None = None,
 ) -> TunedFile:  # fmt: skip
-    """The file of a rewritten graph, after proving the very bytes.
+    """Make the file of a rewritten graph and prove its bytes.
 
     Args:
-        source: whose answers it must give.
-        graph: the rewritten one.
-        provenance: what is new in it, the forms of the layers among it.
+        source: source with which the file must agree.
+        graph: rewritten graph.
+        provenance: new entries of the provenance, such as the forms of the layers.
         watch: see `Progress`.
-        threads: of the inference.
+        threads: number of threads.
 
     Raises:
-        ParityError: its logits are not those of the source within the limits of an export, or its answers to the golden
-            samples not torch's.
+        ParityError: if its logits differ from the source by more than the limits of an export, or it fails the self-test.
     """
     from .graph import stamped
 
@@ -241,7 +240,7 @@ def prove(
     contract = replace(kept, provenance={**kept.provenance, **provenance, "tuned_from": source.sha256})
     session = opened(graph, contract, threads)
     answers = list(logits_of(session, windows))
-    del session  # before the next one, for the sake of memory
+    del session  # frees memory before the next session
     parity = compare(source.logits, answers, contract, lambda done: watch("comparing windows", done, len(windows)))
     parity.require("the tuned file", source.name)
     contract = replace(contract, parity={**kept.parity, "tuned": parity.as_dict()})
@@ -250,8 +249,8 @@ def prove(
         test = prove_file(content, windows[0], answers[0], threads, self_test=bool(source.golden))
     except SelfTestError as error:
         failures = "; ".join(error.report["self_test"]["failures"])
-        problem = f"the tuned file does not answer the golden samples as torch did ({failures})"
-        raise ParityError(problem, "the answers stored at export", "nothing was written; report this model") from error
+        problem = f"the tuned file fails the self-test on the golden samples ({failures})"
+        raise ParityError(problem, "", "nothing was written; report this model") from error
     return TunedFile(content, parity, test["self_test"] if test else None)
 
 
@@ -262,9 +261,9 @@ def _fastest(source: Source, watch: Progress, threads: int | None) -> Fastest:
         return fastest(source.graph, lambda done, total: watch("measuring forms", done, total), threads)
     except (SegError, MemoryError):
         raise
-    except Exception as error:  # onnx, onnxscript and protobuf raise their own kinds
+    except Exception as error:  # onnx, onnxscript and protobuf raise various errors
         raise ModelError(
-            f"{source.name} cannot be rewritten ({error})", "a graph of seg-export", "export it again"
+            f"{source.name} cannot be rewritten ({error})", "a graph of seg-export", "export the model again"
         ) from error
 
 
@@ -272,8 +271,8 @@ def _notes(source: Source, model: Path, target: Path) -> list[str]:
     notes = []
     if not source.golden:
         notes.append(
-            f"{source.name} has no golden samples: the tuned file was compared with it alone, and not with torch"
+            f"{source.name} has no golden samples, so the tuned file was compared only with it and not with PyTorch"
         )
     if any(path.with_name(path.name + ".sig").exists() for path in (model, target)):
-        notes.append(f"a signature covers the bytes of one file: {target.name} needs a new one, {target.name}.sig")
+        notes.append(f"{target.name} needs a new signature, {target.name}.sig, because its bytes have changed")
     return notes

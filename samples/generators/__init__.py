@@ -1,6 +1,6 @@
-"""Sample data sets in the public layouts that the recipes read: one module a recipe, named as it is, dashes as underscores.
+"""Sample data sets in the public layouts that the recipes read, one module per recipe with underscores for dashes.
 
-Each has `write(root, count, seed)`, which fills a folder, and `SHORT`, the short training that shows that the recipe works.
+Each module has `write(root, count, seed)`, which fills a folder, and `SHORT`, a short training that tests the recipe.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Recipes that have a generator."""
+    """Names of recipes that have a generator."""
     return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[a-z]*.py") if path.stem != "short")
 
 
 def generator(recipe: str) -> ModuleType:
-    """The module of a recipe."""
+    """Import the module of a recipe."""
     return importlib.import_module(f".{recipe.replace('-', '_')}", __package__)

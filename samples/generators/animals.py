@@ -1,4 +1,4 @@
-"""Animals of ellipses in the layout of the Oxford-IIIT Pet data set, with an undecided outline in the trimap."""
+"""Animals made of ellipses in the layout of the Oxford-IIIT Pet data set, with an undecided outline in the trimap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANIMAL, BACKGROUND, BOUNDARY = 1, 2, 3
 
 
 def in_the_middle(image: Array) -> Array:
-    """An ellipse with an outline, wherever the animal may be."""
+    """Predict an ellipse with an outline in the centre."""
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
     y, x = rows / image.shape[0] - 0.5, columns / image.shape[1] - 0.5
     distance = np.hypot(y, x) / 0.3
@@ -33,7 +33,7 @@ SHORT = Short(
 
 
 def animal(rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Body, head, ears and legs `(SIZE, SIZE)`."""
+    """Draw body, head, ears and legs `(SIZE, SIZE)`."""
     y, x, side = rng.uniform(0.45, 0.6), rng.uniform(0.4, 0.6), rng.choice([-1, 1])
     long = rng.uniform(0.18, 0.26)
     parts = [ellipse(SIZE, (y, x), (long * 0.6, long)), ellipse(SIZE, (y - long * 0.6, x + side * long), (0.11, 0.1))]
@@ -43,7 +43,7 @@ def animal(rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def photograph(inside: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """`(SIZE, SIZE, 3)`: fur in warm colours before a ground in cold ones, both uneven."""
+    """Draw an image `(SIZE, SIZE, 3)` with fur in warm colours on a background in cold colours, both uneven."""
     fur, ground = rng.uniform([130, 80, 30], [230, 160, 90]), rng.uniform([30, 80, 70], [110, 170, 170])
     coat, floor = texture(SIZE, 1.0, rng), texture(SIZE, 4.0, rng)
     soft = ndimage.gaussian_filter(inside.astype(float), 0.8)[..., None]
@@ -52,7 +52,7 @@ def photograph(inside: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[n
 
 
 def write(root: Path, count: int, seed: int) -> None:
-    """Write `count` photographs for training and one for each breed that only test.txt names."""
+    """Write `count` photographs for training, and one per breed for test.txt."""
     rng = np.random.default_rng(seed)
     lines: list[str] = []
     for number in range(count + len(BREEDS)):
@@ -64,7 +64,9 @@ def write(root: Path, count: int, seed: int) -> None:
         put(root / "images" / f"{name}.jpg", photograph(inside, rng))
         put(root / "annotations" / "trimaps" / f"{name}.png", trimap)
         lines.append(f"{name} {breed + 1} {breed + 1} 1\n")
-    (root / "annotations" / "trimaps" / f"._{BREEDS[0]}_1.png").write_bytes(b"Mac OS X        ")  # the archive has such
+    (root / "annotations" / "trimaps" / f"._{BREEDS[0]}_1.png").write_bytes(
+        b"Mac OS X        "
+    )  # the archive contains such files
     (root / "annotations" / "list.txt").write_text("".join(["#Image CLASS-ID SPECIES BREED ID\n", *lines]))
     (root / "annotations" / "trainval.txt").write_text("".join(lines[:count]))
     (root / "annotations" / "test.txt").write_text("".join(lines[count:]))

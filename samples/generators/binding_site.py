@@ -1,7 +1,8 @@
-"""Made-up complexes as the Protein Data Bank lays them out: one file each, the ligand as HETATM records behind the chain.
+"""Synthetic complexes in the layout of the Protein Data Bank: one file each, with the ligand as HETATM records.
 
-A protein is a ball of residues with three pockets of one shape. Phenylalanine and aspartate line the one that holds the
-ligand; leucine and lysine the others, one of which holds glycerol, an additive. Water and a zinc ion lie about.
+A protein is a ball of residues with three pockets of equal shape. The pocket of the ligand is lined with phenylalanine
+and aspartate, the others with leucine and lysine. One of the others contains glycerol, an additive. Water and a zinc ion
+are outside.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ GLYCEROL = (
 
 
 def buried_space(image: Array) -> Array:
-    """A site where a voxel is empty and the protein lies before and behind it on all three axes, with its neighbours,
-    after LIGSITE (Hendlich et al. 1997)."""
+    """Predict a site where an empty voxel has protein on both sides along all three axes, with its neighbours, as in LIGSITE
+    (Hendlich et al. 1997)."""
     solid = image[..., 0] > 127
     pocket = ~solid
     for axis in range(3):
@@ -49,7 +50,7 @@ def buried_space(image: Array) -> Array:
     grown = pocket.copy()
     for axis in range(3):
         for step in (1, -1):
-            grown |= np.roll(pocket, step, axis)  # the grid's edge is empty
+            grown |= np.roll(pocket, step, axis)  # the edge of the grid is empty
     return grown.astype(np.uint8)
 
 
@@ -77,7 +78,7 @@ SHORT = Short(
 
 
 def turned(atoms: Array, along: Array, rng: np.random.Generator) -> Array:
-    """Positions `(N, 3)` with their z laid along a direction, turned by chance about it."""
+    """Rotate positions `(N, 3)` so that z points along a direction, with a random rotation about it."""
     z = along / np.linalg.norm(along)
     x = np.cross(z, rng.normal(size=3))
     x /= np.linalg.norm(x)
@@ -85,7 +86,7 @@ def turned(atoms: Array, along: Array, rng: np.random.Generator) -> Array:
 
 
 def apart(rng: np.random.Generator) -> Array:
-    """Centres `(POCKETS, 3)` of the pockets, just below the surface, in directions far from each other."""
+    """Draw centres `(POCKETS, 3)` of the pockets below the surface, in directions far from each other."""
     while True:
         directions = rng.normal(size=(POCKETS, 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -95,7 +96,7 @@ def apart(rng: np.random.Generator) -> Array:
 
 
 def residues(pockets: Array, rng: np.random.Generator) -> Iterator[tuple[str, list[str], Array]]:
-    """Name, names of its atoms and their positions `(N, 3)` of each residue."""
+    """Yield the name, the names of the atoms and their positions `(N, 3)` of each residue."""
     steps = np.arange(-RADIUS_ANGSTROM, RADIUS_ANGSTROM, SPACING_ANGSTROM)
     places = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3) + SPACING_ANGSTROM / 2
     places = places + rng.uniform(-0.8, 0.8, places.shape)
@@ -111,11 +112,11 @@ def residues(pockets: Array, rng: np.random.Generator) -> Iterator[tuple[str, li
         places_of = turned(np.array([xyz for _, *xyz in atoms]), along, rng) + place
         away = (place - pockets[nearest]) / gaps[nearest]
         inside = POCKET_ANGSTROM - float(np.linalg.norm(places_of - pockets[nearest], axis=1).min())
-        yield name, [atom for atom, *_ in atoms], places_of + max(0.0, inside) * away  # whatever reaches in moves out
+        yield name, [atom for atom, *_ in atoms], places_of + max(0.0, inside) * away  # move residues out of the pocket
 
 
 def record(kind: str, serial: int, atom: str, residue: str, number: int, place: Array, element: str) -> str:
-    """One line of 80 columns."""
+    """Format a line of 80 columns."""
     name = f"{atom:<4}" if len(element) == 2 else f" {atom:<3}"
     x, y, z = place
     return (
@@ -125,7 +126,7 @@ def record(kind: str, serial: int, atom: str, residue: str, number: int, place: 
 
 
 def complex_of(name: str, rng: np.random.Generator) -> str:
-    """The text of a PDB file."""
+    """Make the text of a PDB file."""
     shift = rng.uniform(-30, 30, 3)
     pockets = apart(rng)
     lines = [f"HEADER    MADE UP                                 01-JAN-26   {name:<4}".ljust(80)]

@@ -1,4 +1,4 @@
-"""Heads with a tumour in four scans, as BraTS lays them out: CASE/CASE_flair.nii.gz, _t1, _t1ce, _t2, _seg (0, 1, 2, 4)."""
+"""Heads with a tumour in four scans, in the layout of BraTS: CASE/CASE_flair.nii.gz, _t1, _t1ce, _t2, _seg (0, 1, 2, 4)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .short import Array, Short
 
 SHAPE = (24, 48, 48)
 NECROSIS, EDEMA, ENHANCING = 1, 2, 4
-SHINE = {  # of brain, edema, enhancing rim and necrosis
+SHINE = {  # grey values of brain, edema, enhancing rim and necrosis
     "flair": (300, 620, 500, 330), "t1": (420, 350, 380, 250), "t1ce": (420, 360, 900, 260), "t2": (320, 640, 480, 700),
 }  # fmt: skip
 
 
 def bright_flair_is_edema(image: Array) -> Array:
-    """Edema where FLAIR is above the middle between its darkest and brightest voxel."""
+    """Predict edema where FLAIR is above the mean of its darkest and brightest voxel."""
     flair = image[..., 0]
     return np.where(flair > (flair.min() + flair.max()) / 2, 2, 0).astype(np.uint8)
 
@@ -31,7 +31,7 @@ SHORT = Short(
 
 
 def case(rng: np.random.Generator) -> tuple[dict[str, Volume], Volume]:
-    """The four scans `(D, H, W)` int16 of a head, 0 outside of the brain, and its labels uint8."""
+    """Generate four scans `(D, H, W)` int16 of a head, 0 outside the brain, and its labels uint8."""
     middle = np.array(SHAPE) / 2 + rng.uniform(-1.5, 1.5, 3)
     brain = ellipsoid(SHAPE, middle, (10.5, 21, 18)) < 1
     place = middle + rng.uniform(-1, 1, 3) * (2, 6, 6)

@@ -1,4 +1,4 @@
-"""Films of cells in the layout of the Cell Tracking Challenge; one frame in two is annotated."""
+"""Sequences of cells in the layout of the Cell Tracking Challenge; every second frame is annotated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHORT = Short(
 
 
 def write(root: Path, count: int, seed: int) -> None:
-    """Write `count` annotated frames in two sequences, each followed by one that nobody annotated."""
+    """Write `count` annotated frames in two sequences, each followed by a frame without annotation."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         sequence, frame = SEQUENCES[number % 2], number // 2 * 2

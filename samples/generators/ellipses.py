@@ -1,4 +1,4 @@
-"""Three-layer nested ellipses on a shaded, noisy ground, as images/ and masks/ with 0 to 3."""
+"""Three-layer nested ellipses on a shaded, noisy background, as images/ and masks/ with values 0 to 3."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..shapes import bytes_of, ellipse, put, shading
 from .short import TINY, Array, Short
 
 SIZE = 96
-LAYERS = (1.0, 0.68, 0.36)  # of the outer half axes
+LAYERS = (1.0, 0.68, 0.36)  # half axes of the layers, as fractions of the outer ones
 
 
 def four_levels(image: Array) -> Array:
-    """The range of grey values in four equal parts."""
+    """Split the range of grey values into four equal parts."""
     grey = image.mean(axis=-1)
     share = (grey - grey.min()) / max(1.0, float(grey.max() - grey.min()))
     return np.minimum(share * 4, 3).astype(np.uint8)
@@ -29,7 +29,7 @@ SHORT = Short(
 
 
 def write(root: Path, count: int, seed: int) -> None:
-    """Write `count` pictures."""
+    """Write `count` images."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         labels = np.zeros((SIZE, SIZE), np.uint8)

@@ -1,4 +1,4 @@
-"""Sections of cells packed side by side, as the two stacks of the ISBI 2012 challenge."""
+"""Sections of densely packed cells, as the two stacks of the ISBI 2012 challenge."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORT = Short(
 
 
 def section(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A picture and its labels `(SIZE, SIZE)`, 0 where a membrane lies between two cells."""
+    """Generate an image and its labels `(SIZE, SIZE)`, 0 for a membrane between two cells."""
     places = np.indices((SIZE, SIZE)) + 3 * np.stack([texture(SIZE, 9.0, rng) for _ in range(2)])
     seeds = rng.uniform(-10, SIZE + 10, (45, 2, 1, 1))
     distances = np.sort(np.hypot(*np.moveaxis(places - seeds, 1, 0)), axis=0)

@@ -1,8 +1,8 @@
-"""Cells in transmitted light with the stains that a second microscope would show: TIFF stacks of focal planes.
+"""Cells in transmitted light and their fluorescent stains, as TIFF stacks of focal planes.
 
-images/field00.tif              3 planes, 16 bits: unstained cells, seen by what they do to the light
-targets/field00_nuclei.tif      as many, 16 bits: a stain of the nuclei
-targets/field00_membrane.tif    as many, 16 bits: a stain of the outlines
+images/field00.tif              3 planes, 16 bits: unstained cells in transmitted light
+targets/field00_nuclei.tif      3 planes, 16 bits: a stain of the nuclei
+targets/field00_membrane.tif    3 planes, 16 bits: a stain of the outlines
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ..shapes import blob, shading, texture
 from .short import TINY, Array, Short
 
 SIZE = 112
-DEFOCUS_PX = (0.6, 1.2, 2.0)  # of the planes
+DEFOCUS_PX = (0.6, 1.2, 2.0)  # blur of the planes
 STAINS = ("nuclei", "membrane")
 Planes = list[NDArray[np.uint16]]
 
 
 def field(rng: np.random.Generator) -> tuple[Planes, dict[str, Planes]]:
-    """Planes `(SIZE, SIZE)` of the light and of each stain."""
+    """Generate planes `(SIZE, SIZE)` of the light and of each stain."""
     taken = np.zeros((SIZE, SIZE), bool)
     thickness, nuclei, membrane = (np.zeros((SIZE, SIZE)) for _ in range(3))
     grain = texture(SIZE, 1.0, rng)
@@ -40,7 +40,9 @@ def field(rng: np.random.Generator) -> tuple[Planes, dict[str, Planes]]:
         thickness += inside * (1 + 0.08 * grain) + 0.5 * np.clip(1 - core**2, 0, None)
         nuclei += (core < 1) * (0.8 + 0.1 * grain)
         membrane += np.exp(-(((body - 0.95) / 0.1) ** 2))
-    light = thickness - 0.8 * ndimage.gaussian_filter(thickness, 6) + 0.05 * shading(SIZE, rng)  # phase, with its halo
+    light = (
+        thickness - 0.8 * ndimage.gaussian_filter(thickness, 6) + 0.05 * shading(SIZE, rng)
+    )  # phase contrast with halo
 
     def plane(
         values: NDArray[np.float64], blur: float, scale: float, ground: float, noise: float
@@ -57,7 +59,7 @@ def field(rng: np.random.Generator) -> tuple[Planes, dict[str, Planes]]:
 
 @lru_cache(maxsize=1)
 def _fit() -> NDArray[np.float64]:
-    """Slope and intercept `(2, K)` of the best linear map from light to stains, on fields of its own."""
+    """Fit slope and intercept `(2, K)` of the best linear map from light to stains, on separate images."""
     rng = np.random.default_rng(1)
     fields = [field(rng) for _ in range(4)]
     light = np.concatenate([np.ravel(p) for planes, _ in fields for p in planes]).astype(float)
@@ -66,7 +68,7 @@ def _fit() -> NDArray[np.float64]:
 
 
 def linear(image: Array) -> Array:
-    """`(K, H, W)`: the best linear map of the light."""
+    """Predict `(K, H, W)` by the best linear map of the light."""
     slope, intercept = _fit()
     return (image[..., 0] * slope[:, None, None] + intercept[:, None, None]).astype(np.float32)
 
@@ -85,7 +87,7 @@ def write(root: Path, count: int, seed: int) -> None:
 
 
 def put_stack(path: Path, planes: Planes) -> None:
-    """Write pages of one TIFF."""
+    """Write the pages of a TIFF file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     first, *others = (Image.fromarray(plane) for plane in planes)
     first.save(path, save_all=True, append_images=others)

@@ -1,4 +1,4 @@
-"""Blobs of low contrast, as images/ and masks/; the reader makes their boundary."""
+"""Blobs of low contrast, as images/ and masks/; the reader adds their boundary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = 112
 
 
 def threshold_with_ring(image: Array) -> Array:
-    """Brighter than the middle, and a ring of 3 px about that."""
+    """Predict what is brighter than the mean of the extremes, with a ring of 3 px around it."""
     labels = brighter_than_the_middle(image)
     return np.where(ring_mask(labels, 3), 2, labels).astype(np.uint8)
 
@@ -29,7 +29,7 @@ SHORT = Short(
 
 
 def write(root: Path, count: int, seed: int) -> None:
-    """Write `count` pictures of one to three lesions."""
+    """Write `count` images of one to three lesions."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         inside = np.zeros((SIZE, SIZE), bool)

@@ -1,4 +1,4 @@
-"""Cells in three registered stains, a file each: nuclei (dapi), outlines (actin), filaments (tubulin)."""
+"""Cells in three registered stains, one file each: nuclei (dapi), outlines (actin), filaments (tubulin)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUCLEUS, CYTOPLASM = 1, 2
 
 
 def two_thresholds(image: Array) -> Array:
-    """Nucleus where dapi is brighter than its middle, cytoplasm where the sum of the others is."""
+    """Predict nuclei by a threshold on dapi, and cytoplasm by a threshold on the sum of the others."""
     dapi, others = image[..., 0].astype(float), image[..., 1:].sum(axis=-1, dtype=float)
     above = [values > (values.min() + values.max()) / 2 for values in (dapi, others)]
     return np.select(above, [NUCLEUS, CYTOPLASM], 0).astype(np.uint8)
@@ -32,7 +32,7 @@ SHORT = Short(
 
 
 def cells(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Stains `(3, SIZE, SIZE)`, about 0 to 1, and labels `(SIZE, SIZE)`."""
+    """Generate stains `(3, SIZE, SIZE)` from about 0 to 1, and labels `(SIZE, SIZE)`."""
     stains, labels = np.zeros((3, SIZE, SIZE)), np.zeros((SIZE, SIZE), np.uint8)
     filaments = np.abs(texture(SIZE, 1.0, rng))
     for y, x in rng.uniform(0.05, 0.95, (9, 2)):
@@ -50,7 +50,7 @@ def cells(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.uin
 
 
 def write(root: Path, count: int, seed: int) -> None:
-    """Write `count` fields, 16 bits a stain."""
+    """Write `count` images, with 16 bits per stain."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         stains, labels = cells(rng)

@@ -1,4 +1,4 @@
-"""Objects of very different sizes, from dots to ones that fill a third of the picture, as images/ and masks/."""
+"""Objects of very different sizes, from dots to a third of the image, as images/ and masks/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .short import Short, brighter_than_the_middle
 
 SIZE = 128
 RADII_PX = ((2, 3), (5, 8), (18, 26))
-"""Of small, middling and large objects."""
+"""For small, medium and large objects."""
 COUNTS = (14, 4, 1)
 
 SHORT = Short(
@@ -36,9 +36,9 @@ def write(root: Path, count: int, seed: int) -> None:
 
 
 def field(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One grey picture `(SIZE, SIZE)` and its mask of 0 and 255.
+    """Generate a grey image `(SIZE, SIZE)` and its mask of 0 and 255.
 
-    Small objects are bright; a large one differs from the ground by its rim and its texture more than by its light.
+    Small objects are bright. A large object differs from the background more by rim and texture than by brightness.
     """
     rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     light = 60 + 35 * (rows * rng.uniform(-1, 1) + columns * rng.uniform(-1, 1)) / SIZE
@@ -54,7 +54,7 @@ def field(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8
             away = np.hypot(along, across)
             disc = away < radius
             if (ndimage.binary_dilation(disc, iterations=3) & taken).any():
-                continue  # two px of ground stay between objects
+                continue  # keep two px of background between objects
             taken |= disc
             rim = np.clip(1 - np.abs(away - radius + 1.5) / 1.5, 0, 1) * (40 if low > 8 else 0)
             light = light + np.where(disc, lift + rim, 0)

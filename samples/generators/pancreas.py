@@ -1,4 +1,4 @@
-"""Abdomens with a pancreas and a tumour in it, as the Medical Segmentation Decathlon lays them out, in Hounsfield units."""
+"""Abdomens with a pancreas and a tumour in it, in Hounsfield units, in the layout of the Medical Segmentation Decathlon."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LABELS = {"0": "background", "1": "pancreas", "2": "cancer"}
 
 
 def bright_tissue_is_pancreas(image: Array) -> Array:
-    """Pancreas where the scan is between 130 and 200 Hounsfield units."""
+    """Predict pancreas between 130 and 200 Hounsfield units."""
     return ((image[..., 0] > 130) & (image[..., 0] < 200)).astype(np.uint8)
 
 
 SHORT = Short(
-    # the norm finds the tumour, which so few steps do not find without it; chosen on samples of the seeds 1 and 2
+    # without the norm, so few steps do not find the tumour; chosen on samples with the seeds 1 and 2
     (
         "--width",
         "8",
@@ -45,7 +45,7 @@ SHORT = Short(
 
 
 def case(rng: np.random.Generator) -> tuple[Volume, Volume]:
-    """A scan `(D, H, W)` int16 in Hounsfield units and its labels uint8: the pancreas is a few per cent, the tumour less."""
+    """Generate a scan `(D, H, W)` int16 in Hounsfield units and labels uint8. The pancreas fills a few per cent, the tumour less."""
     middle = np.array(SHAPE) / 2 + rng.uniform(-2, 2, 3)
     scan = np.full(SHAPE, float(AIR))
     bend = 0.06 * texture(SHAPE, rng, 4)

@@ -1,11 +1,11 @@
-"""Fields, woods and roofs from above in four bands, coarse, and in one panchromatic channel, fine: 16-bit TIFF, a band a file.
+"""Fields, woods and roofs from above in four coarse bands and a fine panchromatic channel: 16-bit TIFF, one file per band.
 
-    images/scene00_red.tif, _green, _blue, _nir     28×28 px: each the mean of 4×4 px of the scene
+    images/scene00_red.tif, _green, _blue, _nir     28×28 px: means of 4×4 px of the scene
     images/scene00_pan.tif                          112×112 px: a weighted sum of the bands
     targets/scene00_red.tif, _green, _blue, _nir    112×112 px: the scene
 
-Of a real scene nobody has the fine bands. As Wald's protocol has it (Wald et al. 1997), all images of it are reduced by
-their factor, here 4, and the bands as they were are the targets.
+Fine bands of real scenes do not exist. In Wald's protocol (Wald et al. 1997), all images are reduced by their factor,
+here 4, and the original bands are the targets.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from .short import Array, Short
 
 SIZE, FACTOR = 112, 4
 BANDS = ("red", "green", "blue", "nir")
-PAN = (0.35, 0.3, 0.1, 0.25)  # of each band
+PAN = (0.35, 0.3, 0.1, 0.25)  # weights of the bands
 GROUNDS = np.array([  # reflectances of soil, meadow, wood, water, roof, road
     (0.24, 0.17, 0.12, 0.32), (0.10, 0.14, 0.07, 0.50), (0.06, 0.08, 0.04, 0.38), (0.05, 0.08, 0.09, 0.02),
     (0.34, 0.20, 0.16, 0.36), (0.22, 0.21, 0.20, 0.24),
 ])  # fmt: skip
-FULL = 2047 / 0.6  # counts of a reflectance: 11 bits, as such sensors have them
+FULL = 2047 / 0.6  # counts per unit of reflectance: 11 bits, as in such sensors
 
 
 def bicubic(image: Array) -> Array:
-    """`(4, H, W)`: the coarse bands, enlarged."""
+    """Enlarge the coarse bands to `(4, H, W)`."""
     coarse = image[::FACTOR, ::FACTOR, : len(BANDS)].astype(float)
     fine = ndimage.zoom(coarse, (FACTOR, FACTOR, 1), order=3, mode="nearest", grid_mode=True)
     return np.moveaxis(fine, -1, 0).astype(np.float32)
 
 
-SHORT = Short(  # one pooling: what is sharp stays so
+SHORT = Short(  # only one pooling, to keep details sharp
     ("--width", "12", "--depth", "1", "--input-size", "84", "--batch-size", "2", "--lr", "0.01", "--steps", "260"),
     10,
     bicubic,
@@ -46,7 +46,7 @@ SHORT = Short(  # one pooling: what is sharp stays so
 
 
 def scene(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Reflectances `(SIZE, SIZE, 4)`."""
+    """Generate reflectances `(SIZE, SIZE, 4)`."""
     seeds = rng.uniform(0, SIZE, (22, 2))
     rows, columns = np.mgrid[:SIZE, :SIZE]
     bend = 3 * np.stack([texture(SIZE, 8.0, rng) for _ in range(2)])

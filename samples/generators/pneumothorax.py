@@ -1,4 +1,4 @@
-"""Chest-like radiographs in DICOM with run lengths, in the layout of the SIIM-ACR challenge; half of them are healthy."""
+"""Chest radiographs in DICOM with run lengths, in the layout of the SIIM-ACR challenge; half of them are healthy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHORT = Short(
 
 
 def chest(ill: bool, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """A radiograph `(SIZE, SIZE)` and where air lies beside the lung: none, or a crescent without vessels at its outside."""
+    """Generate a radiograph `(SIZE, SIZE)` and its pneumothorax: none, or a crescent without vessels outside the lung."""
     rows = np.arange(SIZE)[:, None] / SIZE
     light = np.where(ellipse(SIZE, (0.75, 0.5), (0.75, 0.47)) < 1, 150.0, 25.0)
     air = np.zeros((SIZE, SIZE), bool)
@@ -46,14 +46,14 @@ def chest(ill: bool, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArr
 
 
 def runs(mask: NDArray[np.bool_]) -> str:
-    """Gaps and lengths down the columns, -1 for an empty mask."""
+    """Encode a mask as gaps and lengths down the columns, -1 for an empty mask."""
     down = np.concatenate([[False], mask.T.ravel(), [False]])
     edges = np.flatnonzero(down[1:] != down[:-1])
     return " ".join(map(str, np.diff(edges, prepend=0))) if len(edges) else "-1"
 
 
 def radiograph(picture: NDArray[np.uint8], number: int) -> Dataset:
-    """A DICOM file; the person is made up."""
+    """Make a DICOM file of a fictitious patient."""
     it = Dataset()
     it.file_meta = FileMetaDataset()
     it.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -74,7 +74,7 @@ def radiograph(picture: NDArray[np.uint8], number: int) -> Dataset:
 
 
 def write(root: Path, count: int, seed: int) -> None:
-    """Write `count` radiographs, each in folders of its study and series, and the table."""
+    """Write `count` radiographs in folders for study and series, and the table."""
     rng = np.random.default_rng(seed)
     lines = ["ImageId, EncodedPixels\n"]
     for number in range(count):

@@ -1,4 +1,4 @@
-"""Head-and-shoulder shapes, as images/ and masks/ whose palette shows the classes."""
+"""Head-and-shoulder shapes, as images/ and masks/ with a palette of the classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PALETTE = [0, 0, 0, 230, 159, 0, 86, 180, 233, 0, 158, 115]
 
 
 def person(centre: float, top: float, scale: float, beard: float, width: float) -> NDArray[np.uint8]:
-    """Labels `(SIZE, SIZE)` of a person: where the head is, its size, how far the hair comes down, how wide the shoulders."""
+    """Draw labels `(SIZE, SIZE)` of a person with given position and size of the head, hair length and shoulder width."""
     labels = np.zeros((SIZE, SIZE), np.uint8)
     middle = top + 0.2 * scale
     labels[ellipse(SIZE, (middle + 0.02, centre), (0.25 * scale, 0.2 * scale)) < 1] = HAIR
@@ -29,7 +29,7 @@ def person(centre: float, top: float, scale: float, beard: float, width: float) 
 
 
 def the_same_everywhere(image: Array) -> Array:
-    """The middle one of all that the generator can draw."""
+    """Predict the average silhouette of the generator."""
     return person(0.5, 0.17, 1.05, 0.12, 0.37)
 
 

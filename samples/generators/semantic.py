@@ -1,4 +1,4 @@
-"""Fields of cells, as images/ and masks/."""
+"""Images of cells, as images/ and masks/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a short training of a recipe is, and the trivial answer that it must beat."""
+"""Short trainings of recipes, and trivial baselines that they must beat."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 TINY = ("--width", "8", "--depth", "2", "--input-size", "108", "--batch-size", "2", "--lr", "0.006")
-"""A U-Net that a processor trains in seconds: windows of 108 px answer for 68."""
+"""A U-Net that trains in seconds on a CPU: windows of 108 px with an output of 68 px."""
 Guess = Callable[[Array], Array]
-"""What somebody answers for an image `(*spatial, C)` who has learned nothing: labels `(*spatial)`, or values `(K, *spatial)`."""
+"""A baseline without training: image `(*spatial, C)` -> labels `(*spatial)`, or values `(K, *spatial)`."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Short:
     """A training of half a minute.
 
     Attributes:
-        options: of seg-train, before those of the recipe.
-        count: cases to make, of which a fifth is kept for validation.
+        options: options of seg-train, which override those of the recipe.
+        count: number of cases; a fifth is used for validation.
         guess: the trivial baseline.
-        baseline: what that is, in words.
+        baseline: description of the baseline.
         export: options of seg-export.
-        gain: by how much, at least, it beats the baseline, in units of the score.
+        gain: smallest gain over the baseline, in units of the score.
     """
 
     options: tuple[str, ...]
@@ -38,11 +38,11 @@ class Short:
 
 
 def nothing(image: Array) -> Array:
-    """The background everywhere."""
+    """Predict background everywhere."""
     return np.zeros(image.shape[:-1], np.uint8)
 
 
 def brighter_than_the_middle(image: Array) -> Array:
-    """What is brighter than the middle between the darkest and the brightest pixel."""
+    """Predict what is brighter than the mean of the darkest and the brightest pixel."""
     grey = image.mean(axis=-1)
     return (grey > (grey.min() + grey.max()) / 2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Tissue of hollow tubules as TIFF stacks, a few of their slices annotated: images/NAME.tif, labels/NAME.tif, 255 elsewhere."""
+"""Hollow tubules as TIFF stacks with a few annotated slices: images/NAME.tif, labels/NAME.tif, 255 elsewhere."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SHORT = Short(
 
 
 def case(rng: np.random.Generator) -> tuple[Volume, Volume]:
-    """A stack `(D, H, W)` uint8 and its labels, all of them. The ground is as dark as what the walls enclose."""
+    """Generate a stack `(D, H, W)` uint8 and its complete labels. The background is as dark as the inside of the walls."""
     labels = np.zeros(SHAPE, np.uint8)
     for _ in range(9):
         centre, radii = rng.uniform(0, SHAPE), rng.uniform(6, 9, 3) * (0.8, 1, 1)
         distance = ellipsoid(SHAPE, centre, radii)
         if (labels[distance < 1.1] > 0).any():
-            continue  # tubules do not grow into each other
+            continue  # tubules do not overlap
         labels[distance < 1] = WALL
         labels[distance < 0.6] = LUMEN
     shine = np.array([60.0, 150.0, 55.0])[labels]
@@ -37,7 +37,7 @@ def case(rng: np.random.Generator) -> tuple[Volume, Volume]:
 
 
 def sparse(labels: Volume, rng: np.random.Generator) -> Volume:
-    """The labels in four slices of each direction, `UNKNOWN` elsewhere, as somebody annotates who has little time."""
+    """Keep the labels in four slices of each direction, with `UNKNOWN` elsewhere, as in quick manual annotation."""
     known = np.zeros(labels.shape, bool)
     for axis, size in enumerate(labels.shape):
         chosen = rng.choice(size, 4, replace=False)

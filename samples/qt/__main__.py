@@ -4,7 +4,7 @@ import sys
 
 try:
     from window import main
-except ImportError as error:  # PySide6, or a library of the system that it needs
-    sys.exit(f"error: {error}: pip install -c constraints.txt '.[cpu,qt]'")
+except ImportError as error:  # PySide6, or a system library that it needs
+    sys.exit(f"error: {error}. Install it: pip install -c constraints.txt '.[cpu,qt]'")
 
 main()

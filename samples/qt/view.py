@@ -1,4 +1,4 @@
-"""A picture with class colours over it: wheel to zoom, drag to pan, double click to fit."""
+"""An image view with an overlay of class colours: use the wheel to zoom, drag to pan, double-click to fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seg_runtime import ClassInfo
 
 
 class PictureView(QGraphicsView):
-    """Shows one image and, above it, its labels with an opacity."""
+    """Shows an image and an overlay of its labels with adjustable opacity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class PictureView(QGraphicsView):
         self._fitted = True
 
     def show_image(self, picture: NDArray[np.uint8]) -> None:
-        """Show `(H, W, 3)` uint8, without labels, as large as the view allows."""
+        """Show an image `(H, W, 3)` uint8 without labels, fitted to the view."""
         height, width, _ = picture.shape
         image = QImage(np.ascontiguousarray(picture).data, width, height, 3 * width, QImage.Format.Format_RGB888)
         self._image.setPixmap(QPixmap.fromImage(image))
@@ -38,7 +38,7 @@ class PictureView(QGraphicsView):
         self.fit()
 
     def show_labels(self, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> None:
-        """Lay `(H, W)` uint8 class indices over the image; the background stays clear."""
+        """Show `(H, W)` uint8 class indices over the image; the background is transparent."""
         height, width = labels.shape
         image = QImage(np.ascontiguousarray(labels).data, width, height, width, QImage.Format.Format_Indexed8)
         image.setColorTable([0, *(QColor(*c.color).rgba() for c in classes[1:])])
@@ -50,26 +50,26 @@ class PictureView(QGraphicsView):
         self._labels.setPixmap(QPixmap())
 
     def set_opacity(self, percent: int) -> None:
-        """Of the labels, 0..100."""
+        """Set the opacity of the labels, 0..100."""
         self._labels.setOpacity(percent / 100)
 
     def fit(self) -> None:
-        """The whole image, its aspect kept."""
+        """Show the whole image, with its aspect ratio."""
         self._fitted = True
         self.fitInView(self._image, Qt.AspectRatioMode.KeepAspectRatio)
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
-        """Zoom about the pointer."""
+        """Zoom at the pointer."""
         self._fitted = False
         factor = 1.25 ** (event.angleDelta().y() / 120)
         self.scale(factor, factor)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
-        """Back to the whole image."""
+        """Show the whole image."""
         self.fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Keep a fitted image fitted."""
+        """Fit the image again if it was fitted."""
         super().resizeEvent(event)
         if self._fitted:
             self.fit()

@@ -1,7 +1,7 @@
-"""A small workstation window around `Segmenter`.
+"""A small application window for `Segmenter`.
 
-Model and image are loaded and segmented on another thread (worker.py), so that the window stays alive, shows progress
-and can cancel. Errors appear in the message line.
+Models and images are loaded and segmented on another thread (worker.py), so the window stays responsive, shows progress
+and can cancel. Errors are shown in the message line.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ RED, GREY = "#b3261e", "#5f6b7a"
 
 
 class Window(QMainWindow):
-    """Picture on the left, what to do and what was found on the right, one message line below."""
+    """Main window: image on the left, controls and results on the right, a message line below."""
 
     def __init__(self, provider: str = "auto") -> None:
         super().__init__()
         self.provider = provider
         self.segmenter: Segmenter | None = None
         self.segmentation: Segmentation | None = None
-        self._image: Path | None = None  # chosen, perhaps before there is a model
+        self._image: Path | None = None  # may be chosen before a model is loaded
         self._model_name = ""
         self._build()
         self.worker = Worker()
@@ -56,25 +56,25 @@ class Window(QMainWindow):
         self._set_busy(False)
 
     def open_model(self, path: Path) -> None:
-        """Load a model; the image that is shown, if any, is segmented with it."""
+        """Load a model, and segment the current image, if any."""
         self._model_name = path.name
         self._set_busy(True, f"Loading {path.name} …")
         self.worker.load(path, self.provider)
 
     def open_image(self, path: Path) -> None:
-        """Segment an image file, or keep it until there is a model."""
+        """Segment an image file, or keep it until a model is loaded."""
         self._image = path
         if self.segmenter is None:
-            self.say("Open a model first; the image will follow.")
+            self.say("Open a model to segment the image.")
             return
-        self.segmentation = None  # the last image's labels must not stand beside this one's name
+        self.segmentation = None  # labels of the previous image must not be shown with the new name
         self.view.clear()
         self.legend.clear()
         self._set_busy(True, f"Segmenting {path.name} …")
         self.worker.segment(self.segmenter, path)
 
     def save_mask(self, path: Path) -> None:
-        """Write the mask as seg-run does: pixel value = class index, palette = class colours."""
+        """Save the mask as seg-run does: pixel values are class indices, the palette has the class colours."""
         if self.segmentation is None:
             return
         mask = mask_image(self.segmentation.labels, self.segmentation.contract.classes)
@@ -85,12 +85,12 @@ class Window(QMainWindow):
             self.say(str(error), RED)
 
     def say(self, text: str, color: str = GREY) -> None:
-        """Put one line below the picture."""
+        """Show a message below the image."""
         self.message.setStyleSheet(f"color: {color}; padding: 6px 12px")
         self.message.setText(text)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """End the job in hand before the window goes."""
+        """Stop the running job before the window closes."""
         self.worker.cancel()
         self.worker.wait()
         super().closeEvent(event)
@@ -131,7 +131,7 @@ class Window(QMainWindow):
 
     def _set_busy(self, busy: bool, text: str = "") -> None:
         self.bar.setVisible(busy)
-        self.bar.setRange(0, 0)  # busy, until the first window is done
+        self.bar.setRange(0, 0)  # indeterminate until the first window is done
         self.cancel_button.setVisible(busy)
         self.model_button.setDisabled(busy)
         self.image_button.setDisabled(busy)
@@ -161,7 +161,7 @@ class Window(QMainWindow):
         self.legend, self.bar, self.message = QListWidget(), QProgressBar(), QLabel()
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100)
-        self.model_line.setTextFormat(Qt.TextFormat.PlainText)  # names from files are never read as HTML
+        self.model_line.setTextFormat(Qt.TextFormat.PlainText)  # names from files are never interpreted as HTML
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.setWordWrap(True)
         self.legend.setFrameShape(QListWidget.Shape.NoFrame)

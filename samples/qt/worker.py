@@ -1,4 +1,4 @@
-"""Segmentation beside the user interface: one job at a time, with progress, cancel, and errors as text."""
+"""Segmentation in a background thread: one job at a time, with progress, cancellation, and errors as text."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from seg_runtime.formats import FORMATS, read_bytes
 
 
 class CancelledError(SegError):
-    """The person pressed Cancel."""
+    """The user pressed Cancel."""
 
 
 class Worker(QObject):
-    """Runs the slow calls on a thread of its own; its signals arrive on the thread of whoever connected to them.
+    """Runs slow calls on a separate thread. Its signals arrive on the thread of the receiver.
 
     Signals:
-        decoded: `(H, W, 3)` uint8, the image for the eye, before it is segmented.
-        progressed: windows done, windows in all.
-        ended: the job is over; what became of it follows:
-        loaded: a Segmenter.
-        segmented: a Segmentation.
-        failed: one line, what came and what to do; empty after a cancel.
+        decoded: image for display, `(H, W, 3)` uint8, before it is segmented.
+        progressed: number of windows done, total number of windows.
+        loaded: a Segmenter, at the end of the job.
+        segmented: a Segmentation, at the end of the job.
+        failed: error message in one line, at the end of the job; empty after a cancellation.
     """
 
     decoded = Signal(object)
@@ -51,27 +50,27 @@ class Worker(QObject):
         self._start(lambda: self._segment(segmenter, image), self.segmented)
 
     def cancel(self) -> None:
-        """Stop the job in hand as soon as its present window is done; a result that still comes is dropped.
+        """Stop the running job after the current window. Its result is discarded.
 
-        A host-ready file answers in one piece, so there the whole image is finished first.
+        A host-ready file segments an image in one call, so the whole image is finished first.
         """
         self._cancel.set()
 
     def wait(self) -> None:
-        """Until no job runs, as a closing window must."""
+        """Wait until no job is running, which is needed before the window closes."""
         self._pool.waitForDone()
 
     def _segment(self, segmenter: Segmenter, image: Path) -> Segmentation:
-        """What `segmenter(image)` does, in two steps, so that the image can be seen at once."""
+        """Do the same as `segmenter(image)` in two steps, so that the image is shown immediately."""
         data = read_bytes(image)
         pages = list(FORMATS.pages(data, image.name, segmenter.contract))
         if len(pages) > 1:
-            raise SegError(f"{image.name} has {len(pages)} pages", "one", "save the one you want alone")
+            raise SegError(f"{image.name} has {len(pages)} pages", "one page", "save the page that you need as a file")
         self.decoded.emit(visible(pages[0].array))
         return segmenter.segment_page(pages[0], hashlib.sha256(data).hexdigest(), progress=self._tick)
 
     def _tick(self, done: int, total: int) -> None:
-        """Called by the Segmenter after each window; an exception from here ends its work."""
+        """Report progress. The Segmenter calls this after each window; an exception stops it."""
         self._stop_if_cancelled()
         self.progressed.emit(done, total)
 
@@ -84,19 +83,19 @@ class Worker(QObject):
 
         def job() -> None:
             signal, value = self._outcome(work, result)
-            signal.emit(value)  # the only one, so that nobody sees the job ended without its result
+            signal.emit(value)  # a single signal, so that a job never ends without its result
 
         self._pool.start(job)
 
     def _outcome(self, work: Callable[[], Any], result: Any) -> tuple[Any, Any]:
-        """The signal to give, and its value. Nothing is raised: an exception would end the thread without a word."""
+        """Return the signal to emit and its value. Nothing is raised, because an exception would end the thread silently."""
         try:
             value = work()
             self._stop_if_cancelled()
         except CancelledError:
             return self.failed, ""
-        except SegError as error:  # says itself what problem, what was wanted and what to do
+        except SegError as error:  # the message says what is wrong and what to do
             return self.failed, str(error)
-        except Exception as error:  # a bug, or no memory: told like the rest, and the window lives on
+        except Exception as error:  # a bug or out of memory: shown like other errors, and the application continues
             return self.failed, f"{type(error).__name__}: {error}"
         return result, value

@@ -56,10 +56,10 @@ def test_pairs_are_a_data_set_where_there_are_masks(tmp_path: Path) -> None:
 
 def test_neither_is_told_with_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"has no images, and .* has no photographs.*data set of the reader isic, or images"
+        DataError, match=r"has no images, and .* has no photographs.*images or a data set of the reader isic"
     ):
         pictures(tmp_path, CONTRACT, "isic")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         pictures(tmp_path / "nowhere", CONTRACT, "isic")
 
 

@@ -142,7 +142,7 @@ def test_real_images_are_compared(saved, tmp_path):
 def test_wrong_input_size_names_the_nearest(saved, tmp_path, asked, nearest):
     result = seg_export(saved, tmp_path / "m.onnx", "--input-size", asked)
     assert result.exit_code == 1
-    assert f"nearest valid: {nearest}" in result.stderr
+    assert f"Use {nearest}; valid sizes are 16 px apart" in result.stderr
     assert not (tmp_path / "m.onnx").exists()
 
 
@@ -186,7 +186,7 @@ def test_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
     result = seg_export(tmp_path / "foreign.pt", tmp_path / "m.onnx")
     assert result.exit_code == 1
-    assert "wanted a checkpoint made by seg-train" in result.stderr
+    assert "expected a checkpoint made by seg-train" in result.stderr
 
 
 def test_resume_state_is_no_model(tmp_path):

@@ -69,7 +69,7 @@ def test_what_labels_judge_is_refused_in_one_line(regression, tmp_path, options,
     words = [str(tmp_path / o) if o == "images" else o for o in options]
     done = seg_export(regression.checkpoint, tmp_path / "x.onnx", *words)
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].startswith(f"error: {named} needs a model of classes: leave it out")
+    assert done.stderr.splitlines()[-1].startswith(f"error: {named} needs a model with classes. Leave out {named}")
     assert not (tmp_path / "x.onnx").exists()
 
 
@@ -77,7 +77,7 @@ def test_codes_have_no_class_to_name(regression, tmp_path):
     (tmp_path / "codes.json").write_text(json.dumps({"liver": {"type": ["1", "SCT", "Liver"]}}))
     done = seg_export(regression.checkpoint, tmp_path / "x.onnx", "--codes", tmp_path / "codes.json")
     assert done.exit_code == 1
-    assert "error: --codes needs a model of classes: leave it out" in done.stderr
+    assert "error: --codes needs a model with classes. Leave out --codes" in done.stderr
 
 
 def test_a_rewritten_graph_answers_alike(regression, tmp_path):

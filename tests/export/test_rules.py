@@ -50,13 +50,13 @@ def test_what_fits_gets_no_note(options: dict[str, object]):
     ("options", "says"),
     [
         ({"precision": "fp8", "calibration": DATA}, "--precision needs fp32 or int8 or fp16"),
-        ({"precision": "int8"}, "--precision needs real images: add --calibration DIR"),
+        ({"precision": "int8"}, "--precision needs real images. Add --calibration DIR"),
         ({"precision": "fp16", "calibration": DATA, "optimize": True}, "--optimize needs fp32"),
         ({"precision": "fp16", "calibration": DATA, "tune": True}, "--tune needs fp32"),
         ({"batch": 0}, "--batch needs a number from 1"),
         ({"batch": 2, "host_ready": True}, "--batch needs a file of windows"),
-        ({"batch": 2, "optimize": True}, "--batch needs the graph as torch exports it"),
-        ({"batch": 2, "tune": True}, "--batch needs the graph as torch exports it"),
+        ({"batch": 2, "optimize": True}, "--batch needs the graph that PyTorch exports"),
+        ({"batch": 2, "tune": True}, "--batch needs the graph that PyTorch exports"),
         ({"host_ready": True, "host_dtype": "uint32"}, "--host-ready needs images of uint8 or uint16 or float32"),
     ],
 )
@@ -68,9 +68,9 @@ def test_contradictions_are_refused_before_any_model_is_read(options: dict[str, 
 @pytest.mark.parametrize(
     ("model", "options", "says"),
     [
-        (VALUES, {"precision": "int8", "calibration": DATA}, "--precision needs a model of classes"),
-        (VALUES, {"host_ready": True}, "--host-ready needs a model of classes"),
-        (VALUES, {"codes": DATA}, "--codes needs a model of classes"),
+        (VALUES, {"precision": "int8", "calibration": DATA}, "--precision needs a model with classes"),
+        (VALUES, {"host_ready": True}, "--host-ready needs a model with classes"),
+        (VALUES, {"codes": DATA}, "--codes needs a model with classes"),
         (VOLUME, {"precision": "int8", "calibration": DATA}, "--precision needs a model of images"),
         (VOLUME, {"host_ready": True}, "--host-ready needs a model of images"),
         (VOLUME, {"optimize": True}, "--optimize needs a model of images"),
@@ -78,7 +78,7 @@ def test_contradictions_are_refused_before_any_model_is_read(options: dict[str, 
         (FIT, {"batch": 2}, "--batch needs the geometry tile"),
         (LABELS, {"host_ready": True, "host_dtype": "float32"}, "images of the kind that the model was trained on"),
         (FLOATS, {"host_ready": True}, "images of the kind that the model was trained on"),
-        (FLOATS_FIT, {"host_ready": True, "host_dtype": "float32"}, "exact in every host"),
+        (FLOATS_FIT, {"host_ready": True, "host_dtype": "float32"}, "exact in every program"),
     ],
 )
 def test_what_a_model_cannot_be_is_refused(model: Contract, options: dict[str, object], says: str):
@@ -101,7 +101,7 @@ def test_what_a_model_cannot_be_is_refused(model: Contract, options: dict[str, o
 )
 def test_what_does_nothing_gets_a_note(options: dict[str, object], ignored: list[str]):
     notes = check_options(ExportOptions(**options))
-    assert [note.partition(" is ignored: ")[0] for note in notes] == ignored
+    assert [note.rpartition(", so ")[2] for note in notes] == [f"{option} is ignored" for option in ignored]
 
 
 def test_every_rule_is_about_an_option_of_the_command():

@@ -174,7 +174,7 @@ def test_golden_samples_judge_it_too(model: Made, monkeypatch: pytest.MonkeyPatc
     graph = rewritten(source.graph, table(source.graph, "winograd"))
     with Segmenter(stamped(graph, source.contract), provider="cpu") as segmenter:
         as_wrong = replace(source, logits=list(logits_of(segmenter.session, source.windows)))
-    with pytest.raises(ParityError, match="does not answer the golden samples as torch did"):
+    with pytest.raises(ParityError, match="fails the self-test on the golden samples"):
         tuning.prove(as_wrong, graph, {})
 
 
@@ -228,14 +228,17 @@ def foreign(model: Made) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (restamped(batch=2), "takes 2 windows in one call; expected one"),
+        (restamped(batch=2), "takes 2 windows in one call; expected one window"),
         (restamped(precision="int8"), "computes in int8; expected fp32"),
         (restamped(precision="fp16"), "computes in fp16; expected fp32"),
         (
             restamped(provenance={"rewritten": {"a": "winograd"}}),
-            "was rewritten before; .* export it without --optimize",
+            "is already rewritten; .* Export the model without --optimize",
         ),
-        (restamped(provenance={"rewritten": {"a": "b"}, "tuned_from": "1f"}), "tune the file with the sha256 1f"),
+        (
+            restamped(provenance={"rewritten": {"a": "b"}, "tuned_from": "1f"}),
+            "Tune the original file, which has the SHA-256 1f",
+        ),
         (damaged, "was changed or damaged"),
         (foreign, "carries no contract"),
         (lambda model: b"no model", "is no ONNX model"),
@@ -260,7 +263,7 @@ def test_what_is_there_stays(model: Made, here: Path, found: Callable[[str], Non
     (here / "model.tuned.onnx").write_bytes(b"precious")
     result = seg_edge("tune", path)
     assert result.exit_code == 1
-    assert "is there already: pass --overwrite" in result.stderr
+    assert "exists already. Replace it with --overwrite" in result.stderr
     assert (here / "model.tuned.onnx").read_bytes() == b"precious"
     ok(seg_edge("tune", path, "--overwrite"))
     assert told(here / "model.tuned.onnx")[0].provenance["rewritten"]
@@ -292,7 +295,7 @@ def test_a_signature_does_not_cover_the_tuned_file(model: Made, here: Path, foun
     path = copied(model, here)
     (here / "model.onnx.sig").write_bytes(b"of model.onnx")
     result = ok(seg_edge("tune", path, "--out", "new.onnx"))
-    assert "new.onnx needs a new one, new.onnx.sig" in result.stderr
+    assert "new.onnx needs a new signature, new.onnx.sig" in result.stderr
     result = seg_edge("tune", path, "--require-signature", "key.pub", "--out", "other.onnx")
     assert result.exit_code == 1
     assert "key key.pub cannot be read" in result.stderr

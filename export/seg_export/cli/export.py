@@ -34,21 +34,22 @@ from ..rules import check_options
 @options_of(ExportOptions)
 @version_option()
 def main(model: Path, target: Path, report: Path | None, **values: Any) -> None:
-    """Export checkpoint MODEL to the ONNX file TARGET, after proving that both answer alike.
+    """Export checkpoint MODEL to the ONNX file TARGET, after proving that both give the same results.
 
-    When parity does not hold, the table is printed, the exit code is 1, and TARGET stays as it was.
+    If parity does not hold, the table is printed, the exit code is 1, and TARGET is not changed.
     """
     if target.suffix.lower() != ".onnx":
-        raise SegError(f"target {target}", "a name that ends in .onnx", f"for example {target.with_suffix('.onnx')}")
+        problem = f"the target {target} does not end in .onnx"
+        raise SegError(problem, "", f"use a name such as {target.with_suffix('.onnx')}")
     options = ExportOptions(**values)
     check_options(options)
     require_extra("export", "torch", "scipy", "onnx", "onnxscript", "onnxruntime")
     if report is not None:
         if report.resolve() in (model.resolve(), target.resolve()):
-            raise SegError(f"--report {report} is the model or the target", "a file of its own", "choose another name")
+            raise SegError(f"--report {report} is the model or the target", "", "choose another file")
         check_writable(report)
     check_writable(target)
-    from seg_toolkit.checkpoints import load  # torch is heavy: --help and wrong options answer without it
+    from seg_toolkit.checkpoints import load  # torch is slow to import: --help and wrong options work without it
 
     from ..pipeline import export, write
 
@@ -63,11 +64,11 @@ def main(model: Path, target: Path, report: Path | None, **values: Any) -> None:
 
     exported = export(checkpoint, options, Watching(progress_bars(), show, note))
     write(exported, target)
-    sizes = f"{len(exported.content) / 1e6:.1f} MB, {exported.golden_bytes / 1e6:.2f} of them golden samples"
+    sizes = f"{len(exported.content) / 1e6:.1f} MB, of which {exported.golden_bytes / 1e6:.2f} MB are golden samples"
     click.echo(f"wrote {target} ({sizes})")
 
 
 def _report(contract: Contract, model: Path, target: Path) -> dict[str, Any]:
-    """What a machine reads about an export."""
+    """Report of an export for JSON."""
     parity, provenance = dict(contract.parity), dict(contract.provenance)
     return {"model": str(model), "target": str(target), "parity": parity, "provenance": provenance}

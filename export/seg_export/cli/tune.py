@@ -1,4 +1,4 @@
-"""`seg-edge tune`: a model in the forms that are fastest on this machine."""
+"""`seg-edge tune`: rewrite a model into the forms that are fastest on this machine."""
 
 from __future__ import annotations
 

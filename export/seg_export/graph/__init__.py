@@ -1,4 +1,4 @@
-"""ONNX graphs: what all of them have in common, and how they become files."""
+"""Shared helpers for ONNX graphs, and writing them to files."""
 
 from .chatter import silenced as silenced
 from .nodes import with_node_names as with_node_names

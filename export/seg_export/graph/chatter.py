@@ -1,4 +1,4 @@
-"""What libraries that make graphs print."""
+"""Silencing the output of exporters and quantizers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Keep the chatter of exporters and quantizers off the screen: what matters is raised, or measured by the proofs."""
+    """Suppress the output of exporters and quantizers. Errors are raised, and the proofs detect wrong results."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""What quantizers need of a graph."""
+"""Preparing graphs for quantizers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import onnx
 
 
 def with_node_names(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with a name for each node, by which quantizers distinguish them."""
+    """Copy a graph with a name for each node, because quantizers identify nodes by name."""
     result = onnx.ModelProto()
     result.CopyFrom(graph)
     taken = {n.name for n in result.graph.node}

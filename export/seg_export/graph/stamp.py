@@ -1,4 +1,4 @@
-"""The contract goes into the ONNX file's metadata and a digest to its end, where the runtime reads them back."""
+"""Stamping: the contract is stored in the metadata of the ONNX file and a digest at its end, for the runtime."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ IR_VERSION = 9  # ONNX Runtime 1.18 loads IR up to 10
 
 
 def stamped(graph: onnx.ModelProto, contract: Contract, golden: str = "") -> bytes:
-    """The file's content: the graph with the contract in its `metadata_props` and, last of all, its own digest.
+    """Serialize a graph with the contract in its `metadata_props` and a digest of the file at the end.
 
     Args:
-        graph: its metadata is replaced.
-        contract: of the model.
-        golden: text of `Golden.to_text`; empty leaves the golden samples out.
+        graph: graph, whose metadata is replaced.
+        contract: contract of the model.
+        golden: text of `Golden.to_text`; empty for no golden samples.
     """
     props = {METADATA_KEY: contract.to_json(), **({GOLDEN_KEY: golden} if golden else {})}
     onnx.helper.set_model_props(graph, props)

@@ -1,4 +1,4 @@
-"""Proofs: forms of a model are compared, and what is written carries samples by which every device is tested."""
+"""Proofs: comparing forms of a model, and golden samples by which devices test the file."""
 
 from .file import answers_of as answers_of
 from .file import logits_of as logits_of

@@ -1,4 +1,4 @@
-"""The golden samples of a file: which images, and what the torch model says about them."""
+"""Golden samples of a file: images, and the results of the PyTorch model for them."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from seg_runtime.support import DataError
 
 from .images import PAPER_OUTPUT, Picture, enough, generated_images, some
 
-COUNT = 2  # samples of each kind: made-up and, if asked for, real
-CANDIDATES = 6  # tried for them
-MIXED = 0.05  # share of pixels outside the commonest label from which a sample is good enough
-POSITIONS = 2048  # logits kept of each
-SIDE = PAPER_OUTPUT  # of an image at most: a larger window is filled by its mirror images, and the file stays small
+COUNT = 2  # samples of each kind: generated and, with --golden, real
+CANDIDATES = 6  # images to choose the samples from
+MIXED = 0.05  # a sample needs this fraction of pixels outside the most common label
+POSITIONS = 2048  # logits stored per sample
+SIDE = PAPER_OUTPUT  # largest side of an image: larger windows are filled by mirroring, and the file stays small
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What the self-test allows a device, as shares of the logits' range."""
+    """Tolerances of the self-test, as fractions of the range of the logits."""
 
     limit: float = FP32_LIMIT
-    """Of any logit's error."""
+    """Largest error of a logit."""
     rms_limit: float | None = None
-    """Of the root of the mean squared error; None for no limit of its own."""
+    """Largest root mean squared error; None for no limit."""
 
 
 def golden_samples(
     contract: Contract, infer: Infer, images: Sequence[Picture] = (), tolerance: Tolerance = Tolerance()
 ) -> Golden:
-    """Samples for a file, with the answers of `infer`.
+    """Make golden samples for a file, with the results of `infer`.
 
     Args:
-        contract: of the file.
-        infer: the torch model, or the int8 graph operator by operator, window -> logits.
-        images: real ones to take crops of, besides the made-up ones. Their pixels become part of the file.
-        tolerance: that the file's form is allowed.
+        contract: contract of the file.
+        infer: window -> logits, by the PyTorch model or by the int8 graph without fused operators.
+        images: real images to crop, in addition to generated ones. Their pixels become part of the file.
+        tolerance: tolerance of the self-test.
 
     Raises:
-        DataError, ImageError: an image that does not fit the model.
+        DataError, ImageError: if an image does not fit the model.
     """
     tried, limit = enough(CANDIDATES, COUNT, contract), tolerance.limit
     kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
@@ -54,7 +54,7 @@ def golden_samples(
 
 
 def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
-    """A sample of an image that is one window: its answers come by the corridor that every image takes."""
+    """Make a sample of an image that is one window, with the pipeline that is used for every image."""
     image = fitted(pixels.image(), contract)
     grid, answers = window_logits(image, contract, infer)
     [logits] = answers
@@ -78,7 +78,7 @@ def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) ->
 
 
 def _positions(shape: tuple[int, ...], contract: Contract) -> NDArray[np.int32]:
-    """Of the logits that are kept, in the flattened `(K, *output_shape)`: a host-ready file gives those of its probe only."""
+    """Choose the stored logits in the flattened `(K, *output_shape)`. A host-ready file returns those of its probe only."""
     places = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
     if contract.file.whole_images:
         places = places[(slice(None), *(slice(None, None, PROBE_PACE) for _ in shape[1:]))]
@@ -87,11 +87,11 @@ def _positions(shape: tuple[int, ...], contract: Contract) -> NDArray[np.int32]:
 
 
 def generated(values: NDArray[np.uint8], contract: Contract) -> Pixels:
-    """A made-up image in the grey values that the contract's intensity was made for.
+    """Convert a generated image to the grey values for which the intensity of the contract was made.
 
     Args:
-        values: `(H, W, C)`, 0..255, stretched over the useful range.
-        contract: says which range that is, and of which dtype.
+        values: `(H, W, C)`, 0..255, scaled to the useful range.
+        contract: contract that determines range and dtype.
     """
     dtype = contract.file.dtype or ("float32" if contract.input.pixels == "float" else "uint8")
     useful = _useful(contract, dtype_maximum(np.dtype(dtype)))
@@ -108,7 +108,7 @@ def generated(values: NDArray[np.uint8], contract: Contract) -> Pixels:
 
 
 def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
-    """Grey values that the intensity was made for, for a window a little more, where it clips; None for all."""
+    """Range of grey values for which the intensity was made, slightly more for a window, which clips; None for all."""
     i = contract.input.intensity
     if i.method == "window":
         return i.level - 0.55 * i.width, i.level + 0.55 * i.width
@@ -119,14 +119,12 @@ def _useful(contract: Contract, unit: float) -> tuple[float, float] | None:
 
 
 def _crops(images: Sequence[Picture], contract: Contract) -> Iterator[Pixels]:
-    """The middle of real images, one output window each or less, at 8 bits between its own darkest and brightest value."""
+    """Crop the centre of real images, at most one output window, with 8 bits between its darkest and brightest value."""
     for picture in some(images, CANDIDATES):
         image = picture.part(contract)
         if contract.file.dtype not in (None, image.dtype):
-            fix = "name a folder of such images"
-            raise DataError(
-                f"{picture.name} has {image.dtype} grey values", f"{contract.file.dtype} as the file takes", fix
-            )
+            problem = f"{picture.name} has {image.dtype} grey values"
+            raise DataError(problem, f"{contract.file.dtype}, as the file takes", "use a folder with such images")
         yield _quantised(_middle(image, tuple(min(n, SIDE) for n in contract.geometry.output_shape)))
 
 
@@ -144,7 +142,7 @@ def _quantised(image: Array) -> Pixels:
 
 
 def _mixed(samples: Iterable[Sample], count: int) -> list[Sample]:
-    """The first samples whose labels are mixed, as values always are; where there are too few, the most mixed of the others."""
+    """Select the first samples with mixed labels, as values always are. If there are too few, add the most mixed others."""
     good: list[Sample] = []
     others: list[Sample] = []
     for sample in samples:
@@ -156,7 +154,7 @@ def _mixed(samples: Iterable[Sample], count: int) -> list[Sample]:
 
 
 def _other_labels(sample: Sample) -> float:
-    """Share of pixels outside the commonest label; 1 where there are none."""
+    """Fraction of pixels outside the most common label; 1 without labels."""
     if sample.labels is None:
         return 1.0
     return 1 - float(np.bincount(sample.labels.ravel()).max()) / sample.labels.size

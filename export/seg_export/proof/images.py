@@ -1,4 +1,4 @@
-"""What forms of a model are compared on: real and made-up images, and windows of them."""
+"""Real and generated images, and windows of them, for comparing forms of a model."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from seg_runtime.pipeline import Grid, dtype_maximum, frame
 
 T = TypeVar("T")
 
-PAPER_OUTPUT = 388  # px of a side that a window of 572 px answers
-WINDOWS_PER_IMAGE = 2  # of a real one
+PAPER_OUTPUT = 388  # output side in px of a window of 572 px
+WINDOWS_PER_IMAGE = 2  # windows per real image
 
 
 class Picture(ABC):
-    """An image and, where it is of a data set, its truth; nothing is read before it is needed.
+    """An image and, in a data set, its ground truth. Files are read when they are needed.
 
     Attributes:
-        name: of the case or the file, for errors.
+        name: name of the case or file, for errors.
     """
 
     name: str
 
     @abstractmethod
     def whole(self, contract: Contract) -> Array:
-        """`(*spatial, C)` as the model takes it.
+        """Read the image `(*spatial, C)` as the model takes it.
 
         Raises:
-            ImageError, DataError: it cannot be read, or does not fit the model.
+            ImageError, DataError: if it cannot be read, or does not fit the model.
         """
 
     def with_truth(self, contract: Contract) -> tuple[Array, NDArray[np.uint8] | None]:
-        """`whole`, and the true labels `(*spatial)` or None."""
+        """Return `whole` and the true labels `(*spatial)` or None."""
         return self.whole(contract), None
 
     def part(self, contract: Contract) -> Array:
-        """The same as `whole`; of a volume, for a model of slices, the middle slice, where a part of each image is enough."""
+        """Return `whole`, or the middle slice of a volume for a model of slices."""
         image = self.whole(contract)
         return image[len(image) // 2] if image.ndim - 1 > contract.geometry.axes else image
 
 
 def some(found: Sequence[T], count: int) -> list[T]:
-    """At most `count` of them, evenly spaced."""
+    """Select at most `count` items, evenly spaced."""
     return [found[i] for i in _evenly(len(found), count)]
 
 
 def image_windows(found: Sequence[Picture], contract: Contract, per_image: int = WINDOWS_PER_IMAGE) -> Iterator[Float]:
-    """Windows of real images, cut and normalised by the runtime: the first and evenly spaced further ones of each."""
+    """Yield evenly spaced windows of real images, cropped and normalised by the runtime."""
     for picture in found:
         yield from _some_windows(picture.part(contract), contract, per_image)
 
 
 def generated_images(contract: Contract, count: int, seed: int = 0, most: int | None = None) -> Iterator[Array]:
-    """Made-up fields of blobs on a shaded, noisy ground, `(*spatial, C)` uint8, for a parity check without real images.
+    """Generate images of blobs on a shaded, noisy background, `(*spatial, C)` uint8, for comparisons without real images.
 
     Args:
-        contract: of the model; an image fills its output window.
-        count: of images.
-        seed: of their random numbers.
-        most: px of a side, where the window is larger.
+        contract: contract of the model; an image fills its output window.
+        count: number of images.
+        seed: seed of the random numbers.
+        most: largest side in px; None for no limit.
     """
     rng = np.random.default_rng(seed)
     shape = tuple(min(n, most or n) for n in contract.geometry.output_shape)
@@ -85,31 +85,31 @@ def generated_images(contract: Contract, count: int, seed: int = 0, most: int | 
 
 
 def generated_windows(contract: Contract, count: int) -> Iterator[Float]:
-    """Windows of `generated_images`."""
+    """Yield windows of `generated_images`."""
     for image in generated_images(contract, count):
         yield from _some_windows(image, contract, 1)
 
 
 def enough(count: int, least: int, contract: Contract) -> int:
-    """How many windows hold as many px as `count` of the paper's: a larger one takes torch many times as long.
+    """Number of windows with as many px as `count` windows of the U-Net paper, because large windows take PyTorch longer.
 
     Args:
-        count: wanted at 388 px of output, and at less.
-        least: in any case.
-        contract: of the model.
+        count: number of windows for an output of up to 388 px.
+        least: smallest result.
+        contract: contract of the model.
     """
     share = PAPER_OUTPUT**2 / np.prod(contract.geometry.output_shape)
     return max(least, min(count, math.ceil(count * share)))
 
 
 def _evenly(total: int, count: int) -> list[int]:
-    """At most `count` of the indices below `total`, evenly spaced, the first and the last among them."""
+    """Select at most `count` indices below `total`, evenly spaced, including the first and the last."""
     count = min(count, total)
     return [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
 
 
 def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Float]:
-    """At most `count` windows `(1, C, *input_shape)` of an image `(*spatial, C)`, evenly spaced."""
+    """Yield at most `count` evenly spaced windows `(1, C, *input_shape)` of an image `(*spatial, C)`."""
     framed = frame(image, contract)
     grid = Grid.of(framed.shape[:-1], contract.geometry)
     chosen = set(_evenly(len(grid.origins()), count))
@@ -117,22 +117,21 @@ def _some_windows(image: Array, contract: Contract, count: int) -> Iterator[Floa
 
 
 def as_dtype(image: Array, dtype: np.dtype[Any], contract: Contract) -> Array:
-    """An image `(H, W, C)` in the dtype that a host-ready file takes, its grey values on that dtype's scale.
+    """Convert an image `(H, W, C)` to the dtype of a host-ready file, with grey values on the scale of that dtype.
 
     Raises:
-        ImageError: the dtype cannot hold them.
+        ImageError: if the grey values do not fit into the dtype.
     """
     if image.dtype == dtype:
         return image
     if contract.input.intensity.method == "window":  # raw values keep their meaning
         cast = image.astype(dtype)
         if (cast != image).any():
-            problem = f"the images have grey values of {image.dtype} that {dtype} cannot hold"
-            raise ImageError(problem, "a dtype that holds them", f"pass --host-dtype {image.dtype}")
+            problem = f"the images have {image.dtype} grey values that do not fit into {dtype}"
+            raise ImageError(problem, "", f"use --host-dtype {image.dtype}")
         return cast
     scale = dtype_maximum(dtype) / dtype_maximum(image.dtype)
     if dtype.kind == "u" and scale < 1:
-        raise ImageError(
-            f"the images are {image.dtype}", f"{dtype} as --host-dtype says", f"pass --host-dtype {image.dtype}"
-        )
+        problem = f"the images are {image.dtype}"
+        raise ImageError(problem, f"{dtype}, as --host-dtype says", f"use --host-dtype {image.dtype}")
     return (image * np.float64(scale)).astype(dtype)

@@ -1,6 +1,6 @@
-"""What an export does with a graph, step by step.
+"""Steps of an export.
 
-Here is what every step needs; the steps themselves are in the folders and modules, and `pipeline` puts them in order.
+This package defines the interface of a step. The steps are in its modules and subpackages; `pipeline` runs them in order.
 """
 
 from .step import Request as Request

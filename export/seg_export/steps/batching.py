@@ -1,7 +1,7 @@
-"""A graph of one window -> the same graph of several windows in one call, for providers that gain from them.
+"""Graph for one window -> graph for several windows per call, for providers that are faster with batches.
 
-Shapes stay fixed: the file takes so many windows always, and the runtime fills the last group of an image up. A node
-that writes down the number of windows, a Reshape or a Resize, gets the new one; what mixes the windows is refused.
+Shapes stay fixed: the file always takes this number of windows, and the runtime fills up the last batch of an image. The
+shapes in Reshape and Resize nodes get the new number of windows. Graphs that mix windows are refused.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from seg_runtime.model import WindowFile
 
 from .step import State, Step
 
-_SIZED = {"Reshape": 1, "Resize": 3}  # operator -> its input that holds a whole shape
+_SIZED = {"Reshape": 1, "Resize": 3}  # operator -> index of its input with a whole shape
 
 
 class Batching(Step):
-    """Let the file take several windows in one call, and prove that each is answered as alone."""
+    """Make the file take several windows per call, and prove that each gives the same logits as alone."""
 
     def apply(self, state: State) -> None:
-        """Change the graph; it is compared on as many windows as fill a batch at least."""
+        """Change the graph, and compare it on at least one full batch of windows."""
         batch, before, file = state.request.options.batch, state.session, state.contract.file
         contract = replace(state.contract, file=WindowFile(file.precision, batch))
         state.change(batched(state.graph, batch), contract)
         state.samples = _filled(state.samples, batch)
-        state.prove(before, "batch", f"the file of {batch} windows in a call", "leave out --batch")
+        state.prove(before, "batch", f"the file with {batch} windows per call", "leave out --batch")
 
 
 def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """The same network for `batch` windows.
+    """Convert a network to `batch` windows.
 
     Args:
         graph: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`.
-        batch: windows in one call.
+        batch: number of windows per call.
 
     Returns:
         A checked graph, `(batch, C, *input_shape)` -> `(batch, K, *output_shape)`.
 
     Raises:
-        SegError: a Reshape that does not keep the windows apart, as Winograd's does.
+        SegError: if a Reshape mixes windows, as that of Winograd does.
     """
     result = onnx.ModelProto()
     result.CopyFrom(graph)
@@ -57,8 +57,10 @@ def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
         name = node.input[place]
         sizes = numpy_helper.to_array(shapes[name]) if name in shapes else np.zeros(1)
         if sizes[0] != 1:
-            problem = f"{node.op_type} {node.name} lays out one window ({sizes.tolist()})"
-            raise SegError(problem, "a graph that keeps windows apart", "leave out --batch, or --optimize and --tune")
+            problem = f"{node.op_type} {node.name} has the shape of one window ({sizes.tolist()})"
+            raise SegError(
+                problem, "a graph that keeps windows separate", "leave out --batch, or --optimize and --tune"
+            )
         if name not in made:
             made[name] = f"{name} of {batch} windows"
             more = np.array([batch, *sizes[1:]], sizes.dtype)
@@ -75,7 +77,7 @@ def batched(graph: onnx.ModelProto, batch: int) -> onnx.ModelProto:
 
 
 def _filled(samples: Sequence[Array], batch: int) -> list[Array]:
-    """At least one batch of windows: the samples again, shifted, so that no two of a batch are alike."""
+    """Fill at least one batch of windows with shifted copies of the samples, so that no two in a batch are equal."""
     turns = range(-(-max(batch, len(samples)) // len(samples)))
     shifted = [np.roll(window, 7 * turn, axis=-1) for turn in turns for window in samples]
     return shifted[: max(batch, len(samples))]

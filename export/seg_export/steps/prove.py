@@ -1,4 +1,4 @@
-"""The steps that prove what others made."""
+"""Steps that prove the results of other steps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .step import Request, State, Step
 
 
 class TorchParity(Step):
-    """Compare the graph with the torch model."""
+    """Compare the graph with the PyTorch model."""
 
     def apply(self, state: State) -> None:
-        """Keep the figures.
+        """Compare, and store the figures.
 
         Raises:
-            ParityError: they differ by more than an export may.
+            ParityError: if they differ by more than the limits.
         """
         samples, images = state.samples, "real" if state.request.images else "generated"
         torch = (state.reference(window)[0] for window in samples)
@@ -30,22 +30,22 @@ class TorchParity(Step):
 
 
 class Proven(Step):
-    """A step of another package, whose outcome is proven against the graph before it.
+    """A step of another package, whose result is compared with the graph before it.
 
     Attributes:
-        name: of the step.
-        step: itself.
+        name: name of the step.
+        step: the step.
     """
 
     def __init__(self, name: str, step: Step) -> None:
         self.name, self.step = name, step
 
     def check(self, request: Request) -> None:
-        """As the step does."""
+        """Run the check of the step."""
         self.step.check(request)
 
     def apply(self, state: State) -> None:
-        """Let the step work, and compare."""
+        """Apply the step, and compare."""
         before, contract = state.session, state.contract
         self.step.apply(state)
         for part in ("input", "geometry", "answer"):  # decide what the logits mean, so no logits would show the change

@@ -1,4 +1,4 @@
-"""What a step of an export is, and what the steps work on."""
+"""Interface of the steps of an export, and the state that they change."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..proof import Picture, Tolerance, compare, logits_of, opened
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of an export, and all that is known before its work begins.
+    """Inputs of an export that are known before its work begins.
 
     Attributes:
-        options: of the user.
-        contract: of the checkpoint, for the window that was asked for.
-        images: real ones to compare on; none takes generated ones.
-        golden: real ones of which crops go into the file.
-        calibration: real ones that a precision is fitted to.
-        watching: who is told what the export does.
+        options: options of the user.
+        contract: contract of the checkpoint, with the requested window.
+        images: real images to compare on; empty for generated ones.
+        golden: real images whose crops are stored in the file.
+        calibration: real images that a precision is fitted to.
+        watching: callbacks.
     """
 
     options: ExportOptions
@@ -36,15 +36,15 @@ class Request:
 
 
 class State:
-    """An export between two steps: a graph, what is known of it, and what it is compared by.
+    """State of an export between two steps.
 
     Attributes:
-        request: what was asked for.
-        graph: as the steps so far left it.
-        contract: of the file that it becomes.
-        samples: what the file takes, to compare it on: windows `(1, C, *input_shape)`, or images of one window each.
-        reference: the model that answers the golden samples, window -> logits: torch, unless a step has a better one.
-        tolerance: of the self-test.
+        request: inputs of the export.
+        graph: current graph.
+        contract: contract of the file.
+        samples: inputs for comparisons: windows `(1, C, *input_shape)`, or images of one window each.
+        reference: model for the golden samples, window -> logits: PyTorch, unless a step replaces it.
+        tolerance: tolerance of the self-test.
     """
 
     def __init__(
@@ -56,37 +56,37 @@ class State:
 
     @property
     def session(self) -> Session:
-        """The file that the graph becomes, opened on the CPU."""
+        """The file of the current graph, opened on the CPU."""
         if self._session is None:
             self._session = opened(self.graph, self.contract)
         return self._session
 
     def change(self, graph: onnx.ModelProto, contract: Contract) -> None:
-        """Take another graph and its contract; whoever still needs the session of the one before keeps it."""
+        """Replace graph and contract. The session of the previous graph is released unless it is still referenced."""
         self.graph, self.contract, self._session = graph, contract, None
 
     def note(self, *, parity: Mapping[str, Any] | None = None, provenance: Mapping[str, Any] | None = None) -> None:
-        """Add figures or facts to the contract, which change no answer."""
+        """Add figures or facts to the contract that do not affect results."""
         old = self.contract
         self.contract = replace(
             old, parity={**old.parity, **(parity or {})}, provenance={**old.provenance, **(provenance or {})}
         )
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Tell whoever watches how many are done of what is being done."""
+        """Report progress."""
         self.request.watching.progress(what, done, total)
 
-    def prove(self, before: Session, name: str, form: str, fix: str) -> None:
-        """Refuse a graph that answers otherwise than the one before a step, and keep the figures.
+    def prove(self, before: Session, name: str, form: str, advice: str) -> None:
+        """Compare the graph with the graph before a step, and store the figures.
 
         Args:
-            before: session of the graph before.
-            name: of the step.
-            form: what the graph is now, for errors.
-            fix: what an error advises.
+            before: session of the previous graph.
+            name: name of the step.
+            form: description of the current graph, for errors.
+            advice: advice of the error.
 
         Raises:
-            ParityError: their logits differ by more than an export may.
+            ParityError: if their logits differ by more than the limits.
         """
         answers = logits_of(before, self.samples), logits_of(self.session, self.samples)
         total = len(self.samples)
@@ -94,26 +94,26 @@ class State:
         self.note(parity={name: result.brief()})
         if result.failures():
             self.request.watching.report(result.table(form, "the graph before"), self.contract)
-        result.require(form, "the graph before", fix)
+        result.require(form, "the graph before", advice)
 
 
 class Step(ABC):
-    """One step of an export. Another package adds one by an entry point of the group `seg_edge.export_steps`.
+    """One step of an export. Other packages add one with an entry point of the group `seg_edge.export_steps`.
 
-    It is made without arguments. All steps check before the first one works.
+    It is created without arguments. All steps are checked before the first one is applied.
     """
 
-    def check(self, request: Request) -> None:  # noqa: B027 - `rules` says what our own steps need
-        """Refuse what the step cannot do, by all that is known before the work.
+    def check(self, request: Request) -> None:  # noqa: B027 - most steps are checked by `rules`
+        """Check that the step fits the request.
 
         Raises:
-            SegError: says what does not fit and what to do.
+            SegError: if it does not.
         """
 
     @abstractmethod
     def apply(self, state: State) -> None:
-        """Do it: change the graph by `State.change`, or what else is known of it.
+        """Apply the step: change the graph with `State.change`, or other parts of the state.
 
         Raises:
-            ParityError: what came out is not what it should be; nothing is written.
+            ParityError: if the result is wrong; nothing is written.
         """

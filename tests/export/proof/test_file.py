@@ -35,7 +35,7 @@ def test_other_bits_than_the_compared_ones_are_refused(model: Made) -> None:
     assert report["self_test"]["passed"]
     assert prove_file(content, window, logits) is not None
     assert prove_file(content, window, logits, self_test=False) is None
-    with pytest.raises(ParityError, match="the stamped file answers otherwise than the compared one"):
+    with pytest.raises(ParityError, match="the file to be written gives other logits than the graph that was compared"):
         prove_file(content, window, np.nextafter(logits, 9, dtype=np.float32))
 
 

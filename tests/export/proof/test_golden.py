@@ -142,8 +142,8 @@ def test_the_option_adds_real_crops_and_the_size_is_told(make_model, tmp_path):
         grey16(place / f"{i}.png", i)
     target = tmp_path / "m.onnx"
     result = ok(seg_export(make_model(channels=1).checkpoint, target, "--golden", place))
-    assert "MB, 0.0" in result.stdout
-    assert "of them golden samples" in result.stdout
+    assert "MB, of which 0.0" in result.stdout
+    assert "MB are golden samples" in result.stdout
     assert [s.pixels.dtype for s in kept(target).samples] == ["uint8", "uint8", "uint16", "uint16"]
     onnx.checker.check_model(onnx.load(target), full_check=True)
 

@@ -65,7 +65,7 @@ def test_a_blank_network_has_no_range_and_fails():
     blank = np.zeros((2, 4, 4), np.float32)
     result = Parity()
     result.add(blank, blank, CONTRACT)
-    assert result.failures() == ["the reference answers the same everywhere, so that nothing can be proven"]
+    assert result.failures() == ["the reference logits are the same everywhere, so nothing can be proven"]
 
 
 @pytest.mark.parametrize(("side", "windows"), [(188, 4), (572, 4), (748, 2), (1084, 1), (1596, 1)])

@@ -90,9 +90,9 @@ def test_a_batch_that_mixes_its_windows_is_seen(model: Made, monkeypatch: pytest
     monkeypatch.setattr(module, "batched", mixed)
     told: list[str] = []
     watching = Watching(report=lambda figures, contract: told.append(figures))
-    with pytest.raises(ParityError, match="the file of 2 windows in a call does not agree with the graph before"):
+    with pytest.raises(ParityError, match="the file with 2 windows per call does not agree with the graph before"):
         export(load(model.checkpoint), ExportOptions(batch=2), watching)
-    assert "the file of 2 windows in a call" in told[-1]  # the figures of what was refused
+    assert "the file with 2 windows per call" in told[-1]  # the figures of what was refused
 
 
 def test_skips_that_are_resized(make_model: MakeModel):
@@ -124,18 +124,18 @@ def test_a_form_that_lays_out_one_window_is_refused():
     net = UNet(3, 2, width=16, depth=2).eval()
     graph = to_onnx(net, contract_of(net, 76))
     table = {layer.name: "winograd" for layer in layers_of(graph) if layer.kind == "conv"}
-    with pytest.raises(SegError, match=r"Reshape .* lays out one window.*--optimize"):
+    with pytest.raises(SegError, match=r"Reshape .* has the shape of one window.*--optimize"):
         batched(rewritten(graph, table), 2)
 
 
 @pytest.mark.parametrize("geometry", ["fit", "stretch"])
 def test_geometries_of_one_window_are_refused(make_model: MakeModel, geometry: str):
-    with pytest.raises(SegError, match=r"--batch needs the geometry tile: .* answers every image by one window"):
+    with pytest.raises(SegError, match=r"--batch needs the geometry tile\. .* segments each image in one window"):
         export(load(make_model(geometry=geometry).checkpoint), ExportOptions(batch=2))
 
 
 def test_a_host_ready_file_is_refused(model: Made):
-    with pytest.raises(SegError, match="--batch needs a file of windows: leave out --batch or --host-ready"):
+    with pytest.raises(SegError, match=r"--batch needs a file of windows\. Leave out --batch or --host-ready"):
         export(load(model.checkpoint), ExportOptions(host_ready=True, batch=2))
 
 

@@ -159,7 +159,7 @@ def test_probabilities_that_the_file_does_not_give_are_refused(make_model: MakeM
     [
         ({}, "float32", "images of the kind that the model was trained on"),
         ({"pixels": "float"}, "uint8", "images of the kind that the model was trained on"),
-        ({"pixels": "float", "method": "fit"}, "float32", "exact in every host"),
+        ({"pixels": "float", "method": "fit"}, "float32", "exact in every program"),
     ],
 )
 def test_a_form_that_could_not_be_exact_is_refused(model: Made, change: dict[str, str], dtype: str, words: str) -> None:
@@ -172,5 +172,5 @@ def test_a_form_that_could_not_be_exact_is_refused(model: Made, change: dict[str
 def test_host_options_without_host_ready_are_noted(model: Made, tmp_path: Path) -> None:
     done = ok(seg_export(model.checkpoint, tmp_path / "m.onnx", "--host-dtype", "uint16", "--host-probabilities"))
     for option in ("--host-dtype", "--host-probabilities"):
-        assert f"note: {option} is ignored: it is about files that take whole images\n" in done.stderr
+        assert f"note: only host-ready files take whole images, so {option} is ignored\n" in done.stderr
     assert (tmp_path / "m.onnx").read_bytes() == model.path.read_bytes()

@@ -225,7 +225,7 @@ def test_options_that_contradict_each_other(model, tmp_path, option):
     ]
     done = seg_export(*words)
     assert done.exit_code == OptionsError.exit_code
-    assert f"error: {option} needs fp32: leave it out: fp16 is for CUDA" in done.output
+    assert f"error: {option} needs fp32. Leave out {option}, since fp16 is for CUDA" in done.output
     assert not (tmp_path / "m.onnx").exists()
 
 

@@ -106,13 +106,13 @@ def test_an_instance_norm_without_factors() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"width": 8}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); expected \(8, 1, 3, 3\)"),
-        ({"channels": 3}, r"layer inc.0 with weight of shape \(4, 1, 3, 3\); expected \(4, 3, 3, 3\)"),
-        ({"norm": "none"}, "layer inc.1 with running_mean, running_var; expected a convolution"),
-        ({"norm": "instance"}, "layer inc.1 with running_mean, running_var; expected a norm"),
-        ({"depth": 1}, r"layer deepest.0 with weight of shape \(16, 8, 3, 3\)"),
-        ({"depth": 3}, r"layer up1 with weight of shape \(16, 8, 2, 2\); expected \(32, 16, 3, 3\)"),
-        ({"classes": 3}, r"layer outc with weight of shape \(2, 4, 1, 1\); expected \(3, 4, 1, 1\)"),
+        ({"width": 8}, r"layer inc.0 has a weight of shape \(4, 1, 3, 3\); expected \(8, 1, 3, 3\)"),
+        ({"channels": 3}, r"layer inc.0 has a weight of shape \(4, 1, 3, 3\); expected \(4, 3, 3, 3\)"),
+        ({"norm": "none"}, "layer inc.1 has the unexpected tensors running_mean, running_var; expected a convolution"),
+        ({"norm": "instance"}, "layer inc.1 has the unexpected tensors running_mean, running_var; expected a norm"),
+        ({"depth": 1}, r"layer deepest.0 has a weight of shape \(16, 8, 3, 3\)"),
+        ({"depth": 3}, r"layer up1 has a weight of shape \(16, 8, 2, 2\); expected \(32, 16, 3, 3\)"),
+        ({"classes": 3}, r"layer outc has a weight of shape \(2, 4, 1, 1\); expected \(3, 4, 1, 1\)"),
     ],
 )
 def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object], says: str) -> None:
@@ -123,14 +123,14 @@ def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object]
 def test_too_short_and_too_long() -> None:
     state = trained().state_dict()
     short = {name: value for name, value in state.items() if not name.startswith("outc")}
-    with pytest.raises(ModelError, match="ends before our layer head"):
+    with pytest.raises(ModelError, match="ends before the layer head"):
         fit_weights(ours(), short)
-    with pytest.raises(ModelError, match=r"goes on with aux.conv after our last layer"):
+    with pytest.raises(ModelError, match=r"has the layer aux.conv after the last layer"):
         fit_weights(ours(), {**state, "aux.conv.weight": torch.zeros(1)})
 
 
 def test_other_networks_take_none() -> None:
-    with pytest.raises(SegError, match="import for the network attention"):
+    with pytest.raises(SegError, match="cannot be imported into the network attention"):
         fit_weights(AttentionUNet(1, 2, 2), {})
 
 
@@ -144,8 +144,8 @@ def test_files(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "none")
     torch.save({"a": state, "b": state}, tmp_path / "several")
     (tmp_path / "text").write_text("hello")
-    for name, says in (("network", "save network.state_dict()"), ("none", "holds no state dict"), ("several", "or several"),
-                       ("text", "is not a state dict"), ("missing", "does not exist"), ("", "is a folder")):  # fmt: skip
+    for name, says in (("network", "Save network.state_dict()"), ("none", "contains no state dict"), ("several", "or more than one"),
+                       ("text", "is not a PyTorch state dict"), ("missing", "does not exist"), ("", "is a folder")):  # fmt: skip
         with pytest.raises(ModelError) as caught:
             read_state(tmp_path / name)
         assert says in str(caught.value)
@@ -175,7 +175,7 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     assert "note:" not in told.stderr
     assert "exists" in seg_edge(*words, "--intensity", "scale").stderr
     told = seg_edge(*words, "--intensity", "scale", "--width", "8", "--overwrite")
-    assert "layer inc.0 with weight of shape (4, 1, 3, 3)" in told.stderr
+    assert "layer inc.0 has a weight of shape (4, 1, 3, 3)" in told.stderr
     assert load(out).network == kept.network  # the old file stays
 
 
@@ -186,12 +186,12 @@ def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> 
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity"]  # fmt: skip
     told = seg_edge(*words, "standardize")
     measured = load(out).contract.input.intensity
-    assert f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} of the images in" in told.stderr
+    assert f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} from the images in" in told.stderr
     told = seg_edge(*words, "standardize:0.25,0.125")
     assert "note:" not in told.stderr
     given = load(out).contract.input.intensity
     assert (given.mean, given.std) == ((0.25,), (0.125,))
-    assert "its smallest divisor" in seg_edge(*words, "zscore").stderr
+    assert "the smallest divisor" in seg_edge(*words, "zscore").stderr
     assert "1 means, a comma, 1 positive spreads" in seg_edge(*words, "standardize:0.25+0.5,0.1+0.1").stderr
 
 

@@ -112,7 +112,7 @@ def test_bad_data_is_one_line(tmp_path: Path, refused: Callable[..., str], name:
 BAD_OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "input size": (["--input-size", "570"], ["570", "556", "572"]),
     "classes form": (["--classes", "cell"], ["'cell'", "NAME=VALUE"]),
-    "classes twice": (["--classes", "a=0,b=0"], ["0 twice"]),
+    "classes twice": (["--classes", "a=0,b=0"], ["repeats the value 0"]),
     "intensity": (["--intensity", "loud"], ["loud", "zscore"]),
     "intensity window": (["--intensity", "window:40"], ["window:40", "LEVEL,WIDTH"]),
     "intensity of no width": (["--intensity", "window:40,0"], ["width 0"]),
@@ -136,7 +136,7 @@ def test_bad_option_is_one_line(tmp_path: Path, refused: Callable[..., str], nam
 def test_stray_value_of_listed_classes_names_file_and_value(tmp_path: Path, refused: Callable[..., str]) -> None:
     stray(write_pairs(tmp_path / "data"))
     line = refused(tmp_path / "data", "--classes", "background=0,cell=255")
-    assert "a1.png holds the value 7 in 1 px" in line
+    assert "a1.png contains the value 7 in 1 px" in line
 
 
 def test_missing_data_is_one_line(tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -165,9 +165,9 @@ def test_a_list_of_everything_leaves_nothing_to_train_on(tmp_path: Path, refused
 def test_a_list_that_names_nothing_is_refused(tmp_path: Path) -> None:
     data, model, names = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "list.txt"
     names.write_text("\n")
-    assert "names nothing" in error_of(seg_train(data, "-o", model, *SMALL, "--steps", 2, "--val-list", names))
+    assert "list.txt is empty" in error_of(seg_train(data, "-o", model, *SMALL, "--steps", 2, "--val-list", names))
     ok(seg_train(data, "-o", model, *SMALL, "--steps", 2))
-    assert "names nothing" in error_of(seg_edge("evaluate", model, data, "--val-list", names))
+    assert "list.txt is empty" in error_of(seg_edge("evaluate", model, data, "--val-list", names))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -239,7 +239,7 @@ def test_a_real_process_ends_with_one_line_too(tmp_path: Path) -> None:
 def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path) -> None:
     result = ok(seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2"))
     for words in ("5 images: 5 × 64×64", "classes: background ", "split: 4 for training, 1 for validation", "intensity: ",
-                  "geometry: fit (as asked)", "class weights: ", "border weight: 0 (", "step 2: loss "):  # fmt: skip
+                  "geometry: fit (set by you)", "class weights: ", "border weight: 0 (", "step 2: loss "):  # fmt: skip
         assert words in result.stderr
     assert "foreground" in result.stdout
     assert f"wrote {tmp_path / 'model.pt'}" in result.stdout
@@ -327,7 +327,7 @@ def test_evaluate_with_masks_of_other_values(tmp_path: Path, model: Path) -> Non
     for i in range(2):
         put(tmp_path / "data" / "images" / f"{i}.png", disc())
         put(tmp_path / "data" / "masks" / f"{i}.png", disc() // 85)
-    assert "holds the value 3" in error_of(seg_edge("evaluate", model, tmp_path / "data"))
+    assert "contains the value 3" in error_of(seg_edge("evaluate", model, tmp_path / "data"))
     ok(seg_edge("evaluate", model, tmp_path / "data", "--classes", "a=0,b=3"))
 
 
@@ -366,7 +366,7 @@ def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, mode
 
 
 def test_help_does_not_import_torch() -> None:
-    code = "import sys, click.testing as t, seg_toolkit.cli as c; r = t.CliRunner().invoke(c.main, ['-h']); "
+    code = "import sys, click.testing as t, seg_toolkit.cli.train as c; r = t.CliRunner().invoke(c.main, ['-h']); "
     code += "assert r.exit_code == 0 and '--resume' in r.output; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -390,4 +390,4 @@ def test_scores_never_replace_the_model(tmp_path: Path, model: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--val-fraction", "--border-weight", "--dice-weight", "--balance"])
 def test_not_a_number_is_refused(tmp_path: Path, refused: Callable[..., str], option: str) -> None:
-    assert f"{option} nan" in refused(write_pairs(tmp_path / "data"), option, "nan")
+    assert f"{option} is nan" in refused(write_pairs(tmp_path / "data"), option, "nan")

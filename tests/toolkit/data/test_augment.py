@@ -204,7 +204,7 @@ def test_settings_go_on_top_of_a_name() -> None:
         ("much", "auto, none, slight, wide"),
         ("slight,spin=3", "elastic, rotation, scale, shift, flips"),
         ("slight,rotation_deg=3", "elastic, rotation"),
-        ("slight,rotation=3,rotation=4", "'rotation' twice"),
+        ("slight,rotation=3,rotation=4", "repeats the setting 'rotation'"),
         ("slight,", "setting ''"),
         ("slight,rotation", "from 0 to 180"),
         ("slight,rotation=181", "from 0 to 180"),

@@ -49,7 +49,7 @@ def test_a_gap_in_the_indices_names_the_file() -> None:
 
 
 def test_stray_value_names_file_and_value() -> None:
-    with pytest.raises(DataError, match=r"masks/a1\.png holds the value 7 in 2 px") as caught:
+    with pytest.raises(DataError, match=r"masks/a1\.png contains the value 7 in 2 px") as caught:
         to_labels(np.array([[0, 7], [7, 255]]), TWO, "masks/a1.png")
     assert "cell=255" in str(caught.value)
 

@@ -95,7 +95,7 @@ def test_grey_mask_saved_in_colour_is_read(tmp_path: Path, channels: int) -> Non
 
 
 def test_colour_mask_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.png is a colour picture"):
+    with pytest.raises(DataError, match=r"a\.png is a colour image"):
         read_mask(put(tmp_path / "a.png", COLOURS))
 
 

@@ -126,8 +126,8 @@ def test_border_equals_a_distance_transform_per_cell(seed: int) -> None:
     [
         (np.zeros(4, np.int32), {}, r"shape \(4,\)"),
         (np.zeros((3, 4), np.float32), {}, "float32"),
-        (np.full((3, 4), -1), {}, "wanted .* integers from 0"),
-        (np.zeros((3, 4), np.int32), {"sigma_px": 0.0}, "sigma_px=0.0"),
+        (np.full((3, 4), -1), {}, "expected .* integers from 0"),
+        (np.zeros((3, 4), np.int32), {"sigma_px": 0.0}, "sigma_px is 0.0"),
     ],
 )
 def test_what_is_no_mask_is_refused(cells: NDArray[np.generic], arguments: dict[str, float], came: str) -> None:

@@ -131,7 +131,7 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
     done = seg_edge(*words, tmp_path / "pairs", "--metrics", "warping")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith(
-        "error: --metrics warping; expected hd95, surface-dice=PX, rand, voi"
+        "error: --metrics has 'warping'; expected hd95, surface-dice=PX, rand, voi"
     )
     assert not (tmp_path / "new.pt").exists()
 
@@ -143,10 +143,9 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metri
     words = ["evaluate", str(constant), str(tmp_path / "pairs"), "--metrics", metric]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert (
-        done.stderr
-        == f"error: {package} not installed; expected the extra 'metrics': pip install 'seg-edge[metrics]'\n"
-    )
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"error: {package} ")
+    assert "install 'seg-edge[metrics]'" in line
 
 
 def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_surfaces_of_what_was_annotated_in_part_are_refused() -> None:
     example = Example(np.zeros((40, 40, 1), np.uint8), SQUARE, known=known)
     assert measure(Measure.parse("hd95"), example, SQUARE, CLASSES)["hd95"].tolist() == [0, 0]
     known[0] = False
-    with pytest.raises(DataError, match=r"hd95 of v1, of which only parts"):
+    with pytest.raises(DataError, match=r"hd95 needs annotations everywhere, but v1 is only partly annotated"):
         measure(Measure.parse("hd95"), example, SQUARE, CLASSES, name="v1")
 
 

@@ -136,7 +136,7 @@ def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     ok(seg_train(*words, "--overwrite"))
     told = seg_edge("evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1
-    assert "--attention for the network unet; expected the network attention" in told.stderr
+    assert "the network unet has no attention gates" in told.stderr
 
 
 def test_a_network_without_gates_is_refused_before_an_image_is_scored(
@@ -147,4 +147,4 @@ def test_a_network_without_gates_is_refused_before_an_image_is_scored(
     monkeypatch.setattr(LabelObjective, "score", lambda *args, **more: pytest.fail("an image was scored"))
     told = seg_edge("evaluate", out, data, "--attention", tmp_path / "none")
     assert told.exit_code == 1
-    assert "--attention for the network unet; expected the network attention" in told.stderr
+    assert "the network unet has no attention gates" in told.stderr

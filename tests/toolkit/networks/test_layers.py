@@ -43,7 +43,7 @@ def test_default_window_and_sizes() -> None:
     assert (padded.default_input, padded.output_shape((576, 576))) == ((576, 576), (384, 384))
     assert (whole.default_input, whole.output_shape((384, 384))) == ((384, 384), (384, 384))
     assert [n for n in range(300) if padded.output_side(n)] == list(range(208, 300, 16))
-    with pytest.raises(SegError, match="the nearest valid: 560 or 576"):
+    with pytest.raises(SegError, match="Use 560 or 576"):
         padded.output_shape((572, 572))
 
 
@@ -75,7 +75,7 @@ def test_a_smaller_margin_shows_seams(depth: int, margin: int, side: int, whole:
     network = UNet(2, 3, 2, depth, padding="same", margin=margin)
     assert seam(network, side, whole, (53, 90)) > 1000 * EXACT
     with pytest.raises(
-        SegError, match=rf"margin {margin} with geometry tile; expected {margin + (1 << depth)} or more"
+        SegError, match=rf"margin is {margin} with geometry tile; expected {margin + (1 << depth)} or more"
     ):
         network.check_tiling()
 
@@ -84,7 +84,7 @@ def test_instance_norm_shows_seams() -> None:
     torch.manual_seed(0)
     network = UNet(2, 3, 2, 2, padding="same", norm="instance")
     assert seam(network, 64, 144, (53, 90)) > 1000 * EXACT
-    with pytest.raises(SegError, match="norm instance with geometry tile"):
+    with pytest.raises(SegError, match="norm instance depends on the window"):
         network.check_tiling()
 
 
@@ -124,7 +124,7 @@ def test_every_3x3_convolution_has_a_norm(norm: str) -> None:
     [
         ({"padding": "reflect"}, "valid or same"),
         ({"norm": "group"}, "none or batch or instance"),
-        ({"margin": 96}, "margin 96 with padding valid"),
+        ({"margin": 96}, "margin is 96 with padding valid"),
         ({"padding": "same", "margin": 90}, "a multiple of 16"),
         ({"padding": "same", "margin": -16}, "a multiple of 16"),
     ],
@@ -143,9 +143,9 @@ def test_seg_train_takes_the_options(tmp_path: Path) -> None:
     assert kept.contract.geometry.margin == (24, 24)
     assert kept.build().arguments["norm"] == "batch"
     told = seg_train(*padded, "--norm", "instance", "--input-size", "64", "--geometry", "tile")
-    assert "norm instance with geometry tile" in told.stderr
+    assert "norm instance depends on the window" in told.stderr
     told = seg_train(*padded, "--margin", "0", "--input-size", "64", "--geometry", "tile")
-    assert "margin 0 with geometry tile; expected 24 or more" in told.stderr
+    assert "margin is 0 with geometry tile; expected 24 or more" in told.stderr
     ok(seg_train(*padded, "--margin", "0", "--norm", "instance", "--input-size", "40", "--geometry", "fit"))
     assert load(out).contract.geometry.output_shape == load(out).contract.geometry.input_shape == (40, 40)
     assert "--margin" in seg_train(*words, "--margin", "24").stderr
@@ -157,4 +157,4 @@ def test_a_run_goes_on_with_the_same_network_only(tmp_path: Path) -> None:
     ok(seg_train(*words))
     ok(seg_train(*words, "--resume"))
     again = seg_train(*words, "--resume", "--norm", "batch")
-    assert "norm none then, batch now" in again.stderr
+    assert "norm was none and is batch" in again.stderr

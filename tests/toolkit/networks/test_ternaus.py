@@ -86,7 +86,7 @@ def test_default_window_and_sizes() -> None:
         network = TernausNet()
     assert (network.margin_px, network.stride, network.default_input) == (160, 32, (640, 640))
     assert network.output_shape((640, 640)) == (320, 320)
-    with pytest.raises(SegError, match="the nearest valid: 544 or 576"):
+    with pytest.raises(SegError, match="Use 544 or 576"):
         network.output_shape((572, 572))
 
 
@@ -105,7 +105,7 @@ def test_a_smaller_margin_shows_seams() -> None:
     torch.manual_seed(0)
     network = TernausNet(2, 3, 2, margin=128)
     assert seam(network, 288, 352, (40, 90)) > 1000 * EXACT
-    with pytest.raises(SegError, match="margin 128 with geometry tile; expected 160 or more"):
+    with pytest.raises(SegError, match="margin is 128 with geometry tile; expected 160 or more"):
         network.check_tiling()
     TernausNet(2, 3, 2).check_tiling()
 
@@ -132,22 +132,22 @@ def test_a_grey_image_is_answered_as_the_same_grey_given_thrice() -> None:
 
 def test_weights_that_do_not_fit_are_refused_by_name() -> None:
     state = vgg11()
-    with pytest.raises(ModelError, match=r"pretrained features\.0\.weight of shape") as caught:
+    with pytest.raises(ModelError, match=r"pretrained features\.0\.weight has shape") as caught:
         TernausNet(3, 2, width=32).begin_from(state)
     assert "(32, 3, 3, 3)" in str(caught.value)
-    with pytest.raises(SegError, match="--pretrained for 4 channels; expected 1 or 3"):
+    with pytest.raises(SegError, match="--pretrained does not fit 4 channels; expected 1 or 3"):
         TernausNet(4, 2).begin_from(state)
     del state["features.13.weight"]
     with pytest.raises(ModelError, match=r"lack features.13.weight"):
         TernausNet().begin_from(state)
-    with pytest.raises(SegError, match="--pretrained for the network unet"):
+    with pytest.raises(SegError, match="the network unet cannot start from pretrained weights"):
         build({"kind": "unet", "in_channels": 1, "classes": 2, "width": 1}).begin_from(state)
 
 
 @pytest.mark.parametrize("arguments", [{"width": 3}, {"width": 0}, {"classes": 0}, {"margin": 16}, {"in_channels": 0}])
 def test_wrong_arguments(arguments: dict[str, int]) -> None:
     [(name, value)] = arguments.items()
-    with pytest.raises(SegError, match=rf"{name}\W+{value}"):
+    with pytest.raises(SegError, match=rf"{name}(\W+| is ){value}"):
         TernausNet(**arguments)
 
 

@@ -43,9 +43,9 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_a_recipe(tmp_
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("learning-rate = 1", "sets learning-rate, which is no option of seg-train"),
-        ("[network]\nwitdh = 3", "sets witdh, which is no option of seg-train. Did you mean width?"),
-        ("classes = ['a']", "sets classes to ['a']; expected a text, a number, true or false"),
+        ("learning-rate = 1", "sets learning-rate, which is not an option of seg-train"),
+        ("[network]\nwitdh = 3", "sets witdh, which is not an option of seg-train. Did you mean width?"),
+        ("classes = ['a']", "sets classes to ['a']; expected a string, a number, true or false"),
         ("width = ", "cannot be read"),
         ("width = 'wide'", "'wide' is not a valid integer range"),
         ("width = 0", "0 is not in the range x>=1"),

@@ -53,7 +53,7 @@ def test_options_do_not_change() -> None:
 @pytest.mark.parametrize("name", ["border_weight", "dice_weight", "dropout", "lr", "balance", "val_fraction"])
 def test_numbers_are_finite(name: str) -> None:
     for number in (float("nan"), float("inf")):
-        with pytest.raises(SegError, match=f"--{name.replace('_', '-')} {number}; expected a finite number"):
+        with pytest.raises(SegError, match=f"--{name.replace('_', '-')} is {number}; expected a finite number"):
             TrainOptions(**{name: number})  # type: ignore[arg-type]
 
 

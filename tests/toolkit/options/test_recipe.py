@@ -51,7 +51,7 @@ def test_options_of_a_recipe_for_another_network_are_left_out_aloud(
         seg_train(data, *small, "--network", "ternaus", "--margin", "0", "--geometry", "fit", "--input-size", "64")
     )
     for option in ("--norm", "--padding"):
-        assert f"note: {option} is ignored: this network does not take it" in told.stderr
+        assert f"note: this network has no such option, so {option} is ignored" in told.stderr
     assert load_checkpoint(out).network["kind"] == "ternaus"
 
 

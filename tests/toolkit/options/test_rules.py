@@ -44,7 +44,7 @@ def test_an_import_must_know_how_the_network_was_fed() -> None:
 
 
 def test_steps_and_epochs_exclude_each_other() -> None:
-    assert refused(TrainOptions(steps=1, epochs=1)).startswith("--epochs needs no --steps beside it")
+    assert refused(TrainOptions(steps=1, epochs=1)).startswith("--epochs needs a training without --steps")
 
 
 def test_options_that_only_some_networks_take() -> None:
@@ -52,7 +52,7 @@ def test_options_that_only_some_networks_take() -> None:
     assert notes(options) == []  # nobody knows the network yet
     assert notes(options, network=NETWORKS.get("unet").options) == []
     assert notes(options, network=NETWORKS.get("ternaus").options) == [
-        f"{flag} is ignored: this network does not take it" for flag in ("--skip", "--norm")
+        f"this network has no such option, so {flag} is ignored" for flag in ("--skip", "--norm")
     ]
 
 
@@ -63,7 +63,7 @@ def test_options_that_only_some_networks_take() -> None:
 def test_options_that_only_some_answers_take(kind: str, ignored: list[str]) -> None:
     options = TrainOptions(classes="a=0,b=1", outputs="a", class_weights="root", loss="l1", balance=0.5)
     found = check(RULES, OBJECTIVES.get(kind).request(options))
-    assert found == [f"{flag} is ignored: the answer that this network learns does not take it" for flag in ignored]
+    assert found == [f"this kind of output has no such option, so {flag} is ignored" for flag in ignored]
 
 
 def test_an_answer_that_cannot_be_had_is_refused() -> None:
@@ -77,7 +77,7 @@ def test_an_answer_that_cannot_be_had_is_refused() -> None:
         if fits:
             assert check(RULES, request) == []
         else:
-            with pytest.raises(OptionsError, match="--geometry needs an answer that can be resized"):
+            with pytest.raises(OptionsError, match="--geometry needs an output that can be resized"):
                 check(RULES, request)
 
 
@@ -90,12 +90,12 @@ def test_every_option_that_only_some_take_is_taken_by_some() -> None:
 def test_the_table_can_be_printed() -> None:
     lines = described(RULES).splitlines()
     assert len(lines) == len(RULES) + 2
-    assert "| `--epochs` | no --steps beside it | an error |" in described(RULES)
+    assert "| `--epochs` | a training without --steps | an error |" in described(RULES)
 
 
 def test_the_command_line_checks_before_it_looks_at_anything() -> None:
     done = seg_train("nowhere", "--steps", "1", "--epochs", "1")
-    assert (done.exit_code, "--epochs needs no --steps" in done.stderr) == (2, True)
+    assert (done.exit_code, "--epochs needs a training without --steps" in done.stderr) == (2, True)
 
 
 def test_the_documentation_has_the_table() -> None:

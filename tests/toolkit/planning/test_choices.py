@@ -63,7 +63,7 @@ def test_the_reason_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["scale", "standardize", "zscore", "window"])
 def test_an_asked_intensity_is_taken(tmp_path: Path, method: str) -> None:
     chosen, why = choose_intensity(seen(write_discs(tmp_path, texture(200))), 1, method)
-    assert (chosen.method, why) == (method, "as asked")
+    assert (chosen.method, why) == (method, "set by you")
 
 
 def test_an_asked_window_is_taken(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_class_that_never_occurs_stays_finite() -> None:
 
 
 def test_unknown_class_weights_are_refused() -> None:
-    with pytest.raises(DataError, match="--class-weights even"):
+    with pytest.raises(DataError, match="--class-weights is even"):
         weights(1, 1, asked="even")
 
 
@@ -192,7 +192,7 @@ def test_an_asked_geometry_is_taken(asked: str) -> None:
 
 
 def test_unknown_geometry_is_refused() -> None:
-    with pytest.raises(DataError, match="--geometry squash"):
+    with pytest.raises(DataError, match="--geometry is squash"):
         choose_geometry(NOTHING, "squash")
 
 
@@ -200,9 +200,9 @@ def test_images_that_were_not_made_alike_are_varied_widely() -> None:
     assert choose_augmentation(Intensity("zscore", std_floor=0.1), "auto")[0] == "wide"
     assert choose_augmentation(Intensity("standardize", (0.5,), (0.2,)), "auto")[0] == "slight"
     assert choose_augmentation(Intensity("scale"), "auto")[0] == "wide"
-    assert choose_augmentation(Intensity("scale"), "none") == ("none", "as asked")
+    assert choose_augmentation(Intensity("scale"), "none") == ("none", "set by you")
     assert choose_augmentation(Intensity("scale"), "auto,rotation=9")[0] == "wide,rotation=9"
-    assert choose_augmentation(Intensity("scale"), "slight,rotation=9") == ("slight,rotation=9", "as asked")
+    assert choose_augmentation(Intensity("scale"), "slight,rotation=9") == ("slight,rotation=9", "set by you")
     with pytest.raises(DataError, match="--augment much"):
         choose_augmentation(Intensity("scale"), "much")
 
@@ -210,7 +210,7 @@ def test_images_that_were_not_made_alike_are_varied_widely() -> None:
 def test_windows_are_balanced_where_a_class_is_rare(tmp_path: Path) -> None:
     statistics = seen(write_discs(tmp_path, texture(200)))
     assert choose_balance(statistics, None)[0] == 0.5
-    assert choose_balance(statistics, 0.2) == (0.2, "as asked")
+    assert choose_balance(statistics, 0.2) == (0.2, "set by you")
 
 
 def test_outputs_have_mean_0_and_spread_1_over_all_training_targets() -> None:

@@ -33,13 +33,13 @@ def test_codes_go_to_the_classes_that_the_file_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "is no JSON"),
-        ("[]", "holds no object"),
-        ('{"liver": {}, "liver": {}}', "a name comes twice"),
-        ({"kidney": {"type": LIVER}}, "names the class 'kidney'; expected of liver, spine"),
-        ({"background": {"type": LIVER}}, "the background is no segment"),
-        ({"liver": LIVER}, "gives 'liver' no category and type"),
-        ({"liver": {"kind": LIVER}}, "gives 'liver' no category and type"),
+        ("{", "is not JSON"),
+        ("[]", "contains no JSON object"),
+        ('{"liver": {}, "liver": {}}', "a name occurs twice"),
+        ({"kidney": {"type": LIVER}}, "names the class 'kidney'; expected liver, spine"),
+        ({"background": {"type": LIVER}}, "the background is not a segment"),
+        ({"liver": LIVER}, "gives 'liver' neither category nor type"),
+        ({"liver": {"kind": LIVER}}, "gives 'liver' neither category nor type"),
         ({"liver": {"type": ["10200004", "SCT"]}}, 'the type of \'liver\' in'),
         ({"liver": {"category": ["", "SCT", "Liver"]}}, "has the value ''"),
         ({"liver": {"type": ["1" * 17, "SCT", "Liver"]}}, "1 to 16 printable characters"),
@@ -63,5 +63,5 @@ def test_a_contract_gets_the_codes_of_its_classes(tmp_path: Path) -> None:
     made = with_codes(plain, path)
     assert made.classes == coded(CLASSES, path)
     assert with_codes(plain, None) is plain
-    with pytest.raises(DataError, match="--codes for answers of the kind values"):
+    with pytest.raises(DataError, match="--codes does not fit outputs of the kind values"):
         with_codes(contract(outputs=(OutputInfo("depth"),)), path)

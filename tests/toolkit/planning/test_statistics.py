@@ -14,7 +14,7 @@ from tests.support.images import disc, put
 def test_sizes_that_differ_name_the_case(tmp_path: Path) -> None:
     write_discs(tmp_path, texture(200))
     put(tmp_path / "masks" / "0.png", disc(41))
-    with pytest.raises(DataError, match="0: image of 40×40, mask of 41×41 px"):
+    with pytest.raises(DataError, match="0 has an image of 40×40 px and a mask of 41×41 px"):
         seen(tmp_path)
 
 
@@ -59,5 +59,5 @@ def test_integers_and_floats_do_not_mix(tmp_path: Path) -> None:
     assert seen(tmp_path).pixels == "integer"
     put(tmp_path / "images" / "b.tif", texture(1, np.float32))
     put(tmp_path / "masks" / "b.png", disc(40))
-    with pytest.raises(DataError, match="0 has integers and b floats"):
+    with pytest.raises(DataError, match="0 has integers, but b has floats"):
         _ = seen(tmp_path).pixels

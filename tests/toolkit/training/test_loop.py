@@ -247,7 +247,7 @@ def test_resume_with_other_options_is_refused(cells: Path, unbroken: Path, other
     before = unbroken.read_bytes()
     result = seg_train(cells, "-o", unbroken, *SMALL, *LONG, "--resume", *other)
     assert result.exit_code == 1
-    assert "--resume with other settings" in result.stderr
+    assert "--resume needs the settings of the interrupted run" in result.stderr
     assert unbroken.read_bytes() == before
 
 

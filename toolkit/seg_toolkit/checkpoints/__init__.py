@@ -1,4 +1,4 @@
-"""Checkpoints: our own format, and weights of other programs."""
+"""Checkpoints of seg-train, and weights of other programs."""
 
 from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import load as load

@@ -1,4 +1,4 @@
-"""A checkpoint: the weights, the arguments that rebuild the network, the Contract. Loaded with `weights_only=True`."""
+"""Checkpoints: weights, the arguments that rebuild the network, and the Contract. Loaded with `weights_only=True`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..data import ClassValues
 from ..networks import Network, build
 
 FORMAT = "seg-edge checkpoint 1"
-_WANTED = "a checkpoint made by seg-train"
+_EXPECTED = "a checkpoint made by seg-train"
 
 
 @dataclass
 class Checkpoint:
-    """What `seg-train` writes.
+    """The content of a file that `seg-train` writes.
 
     Attributes:
         network: `kind` and arguments of the network, for `networks.build`.
-        state: its state dict.
-        contract: all that makes pre- and post-processing identical, provenance included.
-        classes: those of the contract with their mask values, to read the masks of a data set again; empty without masks.
-        training: what `--resume` needs; empty in a finished model.
-        reader: of the data set, to score it again.
+        state: state dict of the network.
+        contract: everything that makes pre- and post-processing identical, including the provenance.
+        classes: classes of the contract with their mask values, needed to read masks again; empty without masks.
+        training: state for `--resume`; empty in a finished model.
+        reader: reader of the data set, needed to score the model again.
     """
 
     network: dict[str, Any]
@@ -44,14 +44,14 @@ class Checkpoint:
     def finished(
         cls, network: Network, contract: Contract, classes: tuple[ClassValues, ...], reader: str, **facts: Any
     ) -> Checkpoint:
-        """The checkpoint of a network that is ready to be used.
+        """Make the checkpoint of a finished network.
 
         Args:
-            network: with its weights, which are copied.
-            contract: without provenance.
-            classes: with their mask values.
-            reader: of the data set.
-            facts: for the provenance, besides the digest of the weights, the network and the versions.
+            network: network with its weights, which are copied.
+            contract: contract without provenance.
+            classes: classes with their mask values.
+            reader: reader of the data set.
+            facts: further entries of the provenance, in addition to the digest of the weights, the network and the versions.
         """
         provenance = {
             "weights_sha256": weights_sha256(network),
@@ -63,18 +63,18 @@ class Checkpoint:
         return cls(network.described, state, replace(contract, provenance=provenance), classes, reader=reader)
 
     def build(self) -> Network:
-        """The network with its weights, in evaluation mode."""
+        """Build the network with its weights, in evaluation mode."""
         try:
             model = build(self.network)
             model.load_state_dict(self.state)
         except (TypeError, RuntimeError) as error:
             problem = f"the checkpoint's weights do not fit its network ({error})"
-            raise ModelError(problem, _WANTED, "train it again") from error
+            raise ModelError(problem, _EXPECTED, "train the model again") from error
         return model.eval()
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint in one step."""
+    """Write a checkpoint atomically."""
     content = {
         "format": FORMAT,
         "network": checkpoint.network,
@@ -88,50 +88,50 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; nothing in the file is executed.
+    """Read a checkpoint. Nothing in the file is executed.
 
     Raises:
-        ModelError: missing, damaged, or not made by seg-train.
-        ContractError: its contract cannot be followed.
+        ModelError: if the file is missing, damaged, or not made by seg-train.
+        ContractError: if its contract is invalid.
     """
-    content = read_torch(path, _WANTED, "check the file")
+    content = read_torch(path, _EXPECTED, "check the file")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelError(f"{path} is not in the format {FORMAT!r}", _WANTED, "train with this version")
+        raise ModelError(f"{path} is not in the format {FORMAT!r}", _EXPECTED, "train the model with this version")
     if missing := [
         key for key in ("network", "state", "contract", "classes", "training", "reader") if key not in content
     ]:
-        raise ModelError(f"{path} lacks {missing}", _WANTED, "train it again")
+        raise ModelError(f"{path} lacks {', '.join(missing)}", _EXPECTED, "train the model again")
     contract = Contract.from_json(content["contract"])
     classes = tuple(ClassValues(info, tuple(v)) for info, v in zip(contract.classes, content["classes"], strict=False))
     return Checkpoint(content["network"], content["state"], contract, classes, content["training"], content["reader"])
 
 
-def read_torch(path: Path, wanted: str, fix: str) -> Any:
-    """The content of a file that torch saved; nothing in the file is executed.
+def read_torch(path: Path, expected: str, advice: str) -> Any:
+    """Read a file that PyTorch saved. Nothing in the file is executed.
 
     Args:
-        path: of the file.
-        wanted: what it should be, for errors.
-        fix: what an error advises where torch cannot read it.
+        path: path of the file.
+        expected: what the file should be, for errors.
+        advice: advice of the error if PyTorch cannot read the file.
 
     Raises:
-        ModelError: missing, damaged or of another kind.
+        ModelError: if the file is missing, damaged, or of another kind.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist", wanted, "check the path") from error
+        raise ModelError(f"{path} does not exist", expected, "check the path") from error
     except IsADirectoryError as error:
-        raise ModelError(f"{path} is a folder", wanted, "name the file in it") from error
-    except Exception as error:  # torch, pickle and zipfile raise a dozen kinds on a damaged or foreign file
-        if not zipfile.is_zipfile(path):  # which all that torch saves is; its own message is about how it unpickles
-            raise ModelError(f"{path} is not {wanted}", "", "check the path") from error
+        raise ModelError(f"{path} is a folder", expected, "give the path of the file in it") from error
+    except Exception as error:  # torch, pickle and zipfile raise many different errors for damaged or foreign files
+        if not zipfile.is_zipfile(path):  # PyTorch saves ZIP files; its own message here would be about unpickling
+            raise ModelError(f"{path} is not {expected}", "", "check the path") from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise ModelError(f"{path} cannot be read ({reason})", wanted, fix) from error
+        raise ModelError(f"{path} cannot be read ({reason})", expected, advice) from error
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Digest of all weights: names, shapes, dtypes and values, in the order of the names."""
+    """SHA-256 of all weights: their names, shapes, dtypes and values, sorted by name."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         array = value.detach().cpu().contiguous().numpy()

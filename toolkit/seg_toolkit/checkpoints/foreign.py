@@ -1,4 +1,4 @@
-"""Weights made elsewhere: a plain state dict of torch into a U-Net of ours, layer by layer in the order of both."""
+"""Weights of other programs: copy a PyTorch state dict into a U-Net of seg-edge, layer by layer in order."""
 
 from __future__ import annotations
 
@@ -13,69 +13,72 @@ from torch import Tensor, nn
 from ..networks import Network
 from .checkpoint import read_torch
 
-_WANTED = "a state dict of torch: names and tensors"
+_EXPECTED = "a PyTorch state dict, which maps names to tensors"
 _State = dict[str, Tensor]
 _Layer = tuple[str, _State]
-"""Name of a layer, and its tensors by the last part of their names."""
+"""Name of a layer, and its tensors keyed by the last part of their names."""
 
 
 def read_state(path: Path) -> _State:
-    """Tensors by name, in the file's order; nothing in the file is executed.
+    """Read tensors by name, in the order of the file. Nothing in the file is executed.
 
-    A state dict may lie alone in the file, or as one entry of a dict beside others (`state_dict`, `model` and so on).
+    The state dict may be the whole file or one entry of a dict (`state_dict`, `model` and so on).
 
     Raises:
-        ModelError: missing, damaged, or no state dict.
+        ModelError: if the file is missing, damaged, or contains no state dict.
     """
-    content = read_torch(path, _WANTED, "save network.state_dict() instead of the network")
+    content = read_torch(path, _EXPECTED, "save network.state_dict() instead of the network")
     found = _tensors(content)
     inner = [state for value in content.values() if (state := _tensors(value))] if isinstance(content, dict) else []
     if not found and len(inner) == 1:
         found = inner[0]
     if not found:
-        raise ModelError(f"{path} holds no state dict, or several", _WANTED, "save one by itself")
+        problem = f"{path} contains no state dict, or more than one"
+        raise ModelError(problem, _EXPECTED, "save one state dict by itself")
     return found
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Compute the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:
-    """Put the weights of a U-Net made elsewhere into ours.
+    """Copy the weights of a U-Net of another program into a network of seg-edge.
 
-    Names do not matter, order does: convolution, its norm, convolution, its norm, from the top of the contracting path to
-    the bottom; then for each level the transposed convolution and its two convolutions; the head. A convolution without
-    bias gets a bias of zero and a norm without factors gets 1 and 0, which is what they mean. A head of one map, read by
-    a sigmoid elsewhere, becomes two: 0 for the background beside it, so that our softmax gives the same probability.
+    Layers are matched by order, not by name: convolution, norm, convolution, norm, from the top of the contracting path to
+    the bottom; then the transposed convolution and the two convolutions of each level; then the head. A convolution without
+    bias gets a bias of 0. A norm without factors gets the factor 1 and the shift 0. A head with one map, which the other
+    program reads through a sigmoid, becomes two maps: the background gets 0, so that softmax gives the same probability.
 
-    What a state dict does not tell must be known: padding, a norm's epsilon (torch's 1e-5 is assumed), how grey values
-    were scaled, and in which order a skip and the upsampled map were joined.
+    You must know what a state dict does not contain: the padding, the epsilon of a norm (the default of PyTorch, 1e-5, is
+    assumed), how grey values were scaled, and the order in which a skip connection and the upsampled map were joined.
 
     Args:
-        model: a network that has an order, see `Network.layers_in_order`; changed in place.
+        model: network to fill in place, see `Network.layers_in_order`.
         state: tensors by name.
-        skip_first: the other network joins the skip before the upsampled map; ours after it.
+        skip_first: whether the other network joins the skip before the upsampled map; seg-edge joins it after.
 
-    Raises:
-        SegError: our network is not a plain U-Net.
-        ModelError: names the first layer that does not fit.
+        Raises:
+            SegError: if `model` is not a plain U-Net.
+            ModelError: if a layer does not fit; the message names the first one.
     """
     others, after = iter(_layers(state)), None
     for name, layer in model.layers_in_order():
         given, after = after or next(others, None), None
         if isinstance(layer, nn.InstanceNorm2d) and not (given and _is_norm(given[1])):
-            given, after = (name, {}), given  # torch's instance norm has no tensors unless asked
+            given, after = (name, {}), given  # instance norm has no tensors by default in PyTorch
         if given is None:
-            raise ModelError(f"the file ends before our layer {name}", _kind(layer), "check --depth and --norm")
+            problem = f"the state dict ends before the layer {name} of the network"
+            raise ModelError(problem, _kind(layer), "check --depth and --norm")
         _take(name, layer, given)
         if skip_first and name.startswith("merge.") and name.endswith(".0") and isinstance(layer, nn.Conv2d):
             with torch.no_grad():
                 layer.weight.copy_(layer.weight.roll(layer.in_channels // 2, dims=1))
     left = after or next(others, None)
     if left is not None:
-        raise ModelError(f"the file goes on with {left[0]} after our last layer", "its end", "check --depth and --norm")
+        problem = f"the state dict has the layer {left[0]} after the last layer of the network"
+        raise ModelError(problem, "", "check --depth and --norm")
 
 
 def _tensors(content: object) -> _State:
@@ -85,11 +88,11 @@ def _tensors(content: object) -> _State:
 
 
 def _layers(state: Mapping[str, Tensor]) -> Iterator[_Layer]:
-    """Tensors gathered by layer, in the order in which layers first appear."""
+    """Group tensors by layer, in the order in which the layers first appear."""
     gathered: dict[str, _State] = {}
     for name, value in state.items():
         layer, _, part = name.rpartition(".")
-        if part != "num_batches_tracked":  # matters only where training goes on
+        if part != "num_batches_tracked":  # needed only to continue training
             gathered.setdefault(layer, {})[part] = value
     yield from gathered.items()
 
@@ -99,29 +102,29 @@ def _is_norm(tensors: _State) -> bool:
 
 
 def _take(name: str, layer: nn.Module, given: _Layer) -> None:
-    """Fill one layer of ours."""
+    """Fill one layer of the network."""
     theirs, tensors = given
     ours = {part: value for part, value in layer.state_dict().items() if part != "num_batches_tracked"}
     meant = {"bias": 0.0} if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) else {"weight": 1.0, "bias": 0.0}
-    wanted = f"{_kind(layer)} as our {name}"
+    expected = f"{_kind(layer)} for {name}"
     if odd := sorted(tensors.keys() - ours.keys()):
-        fix = "check --norm: running statistics belong to batch"
-        raise ModelError(f"layer {theirs} with {', '.join(odd)}", wanted, fix)
+        advice = "check --norm; only batch has running statistics"
+        raise ModelError(f"layer {theirs} has the unexpected tensors {', '.join(odd)}", expected, advice)
     filled = {}
     for part, value in ours.items():
         found = tensors.get(part)
         if found is None and part not in meant:
-            raise ModelError(f"layer {theirs} without {part}", wanted, "check --norm and --depth")
+            raise ModelError(f"layer {theirs} has no {part}", expected, "check --norm and --depth")
         if found is None:
             found = torch.full_like(value, meant[part])
         elif name == "head" and found.shape[:1] == (1,) and value.shape[:1] == (2,):
             found = torch.cat([torch.zeros_like(found), found])
         if found.shape != value.shape:
-            problem = f"layer {theirs} with {part} of shape {tuple(found.shape)}"
-            fix = "check --channels, --width, --depth, --norm and the number of classes"
-            raise ModelError(problem, f"{tuple(value.shape)}, {wanted}", fix)
+            problem = f"layer {theirs} has a {part} of shape {tuple(found.shape)}"
+            advice = "check --channels, --width, --depth, --norm and the number of classes"
+            raise ModelError(problem, f"{tuple(value.shape)}, {expected}", advice)
         filled[part] = found.to(value.dtype)
-    layer.load_state_dict(filled, strict=False)  # but for the count of batches all of it is there
+    layer.load_state_dict(filled, strict=False)  # complete except for num_batches_tracked
 
 
 def _kind(layer: nn.Module) -> str:

@@ -1,1 +1,1 @@
-"""The commands that train and score: `seg-train`, `seg-edge evaluate`, `import` and `recipes`."""
+"""Commands for training and scoring: `seg-train`, `seg-edge evaluate`, `import` and `recipes`."""

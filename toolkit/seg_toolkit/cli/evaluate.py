@@ -42,8 +42,8 @@ def main(model: Path, data: Path, **values: Any) -> None:
         say(f"note: {text}")
     target = options.json_path
     if target and target.resolve() == model.resolve():
-        raise SegError(f"--json {target} is the model", "a file of its own", "choose another name")
-    from ..training import evaluate  # torch is heavy: --help and wrong options answer without it
+        raise SegError(f"--json {target} is the model file", "", "choose another file")
+    from ..training import evaluate  # torch is slow to import: --help and wrong options work without it
 
     objective, result = evaluate(model, data, options, say, bar)
     click.echo(objective.table(result))

@@ -1,4 +1,4 @@
-"""Lines and bars on stderr, which show what a long command does."""
+"""Messages and progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import click
 
 
 def say(text: str) -> None:
-    """A line for a person."""
+    """Print a line to stderr."""
     click.echo(text, err=True)
 
 
 def bar(label: str, length: int) -> Callable[[Iterable[Any]], Iterable[Any]]:
-    """A bar of a label and a length: it passes things on, and shows how many are done."""
+    """Make a progress bar that yields the items of an iterable and counts them."""
 
     def over(things: Iterable[Any]) -> Iterable[Any]:
         with click.progressbar(things, length=length, label=label, file=sys.stderr) as shown:

@@ -1,4 +1,4 @@
-"""`seg-edge recipes`: the tasks that there are settings for."""
+"""`seg-edge recipes`: list the settings for common tasks."""
 
 from __future__ import annotations
 

@@ -14,18 +14,18 @@ from seg_runtime.support import InterruptedRunError, SegError, check, require_ex
 from ..options import RULES, Request, TrainOptions, config_text, load_recipe, read_config
 from .progress import bar, say
 
-_SHOWN_LOSSES = 20  # the bar shows the mean of so many
+_SHOWN_LOSSES = 20  # number of losses whose mean the progress bar shows
 
 
 def _take_recipe(context: click.Context, option: click.Parameter, name: str | None) -> str:
-    """Make a recipe's options the defaults of this call; a configuration file goes before them."""
+    """Use the options of a recipe as defaults. Options of a configuration file override them."""
     if name:
         context.default_map = {**load_recipe(name).options, **(context.default_map or {})}
     return name or ""
 
 
 def _take_config(context: click.Context, option: click.Parameter, path: Path | None) -> None:
-    """Make the options of a file the defaults of this call; a recipe goes behind them."""
+    """Use the options of a file as defaults. They override those of a recipe."""
     if path is not None:
         known = {
             p.name or "": (p.opts[-1] if isinstance(p, click.Option) else p.name or "") for p in context.command.params
@@ -71,16 +71,17 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     for text in check(RULES, Request(options=options)):
         say(f"note: {text}")
     if out.suffix == ".onnx":
-        raise SegError(f"-o {out}", "a checkpoint's name, such as model.pt", "seg-export makes the ONNX file of it")
-    from ..training import make_plan, train  # torch is heavy: --help and wrong options answer without it
+        problem = f"-o {out} is not the name of a checkpoint"
+        raise SegError(problem, "a name such as model.pt", "use seg-export to make the ONNX file from it")
+    from ..training import make_plan, train  # torch is slow to import: --help and wrong options work without it
 
     plan = make_plan(data, out, options, say, bar)
     if not plan.first_step:
         text = config_text(data, out, options)
         write_atomic(plan.files.config, lambda file: file.write(text.encode()))
     title, steps = plan.objective.title, plan.settings.steps
-    resumed = f", resumed from {plan.first_step}" if plan.first_step else ""
-    say(f"training on {plan.device}: {steps} steps of {plan.settings.batch_size}{resumed}")
+    resumed = f", resumed at step {plan.first_step}" if plan.first_step else ""
+    say(f"training on {plan.device}: {steps} steps, batch size {plan.settings.batch_size}{resumed}")
     recent: list[float] = []
     scores: list[float] = []
     with click.progressbar(
@@ -101,10 +102,10 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
 
         try:
             kept = train(plan, workers=options.workers, watch=watch)
-        except RuntimeError as error:  # torch has no class of its own for this on CPU
+        except RuntimeError as error:  # PyTorch has no special class for this error on the CPU
             if "memory" not in str(error):
                 raise
-            raise SegError("out of memory", "more of it", "lower --batch-size or --width") from error
+            raise SegError("out of memory", "", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
             raise _interrupted(plan.files.state) from None
     click.echo(plan.objective.table(kept.contract.provenance["validation"]))
@@ -113,6 +114,6 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
 
 def _interrupted(state: Path) -> SegError:
     if state.exists():
-        problem = f"interrupted; the state is kept in {state}"
-        return InterruptedRunError(problem, "", "go on with --resume and the same options")
-    return InterruptedRunError("interrupted before there was anything to keep", "", "start again")
+        problem = f"interrupted; the state is saved in {state}"
+        return InterruptedRunError(problem, "", "continue with --resume and the same options")
+    return InterruptedRunError("interrupted before any state was saved", "", "start again")

@@ -1,4 +1,4 @@
-"""`seg-edge import`: the weights of a U-Net that was trained elsewhere -> model.pt."""
+"""`seg-edge import`: weights of a U-Net of another program -> model.pt."""
 
 from __future__ import annotations
 

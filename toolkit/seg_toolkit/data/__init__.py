@@ -1,4 +1,4 @@
-"""Data sets: cases, classes, files, augmentation, weight maps. Readers of their layouts are in `data.readers`."""
+"""Data sets: cases, classes, files, augmentation and weight maps. `data.readers` has the readers of their layouts."""
 
 from .augment import NONE as NONE
 from .augment import Augmentation as Augmentation

@@ -1,9 +1,10 @@
-"""Random augmentation: drawn once, then applied to image, labels and weights alike.
+"""Random augmentation. Parameters are drawn once and applied to image, labels and weights alike.
 
-After Ronneberger et al. 2015, section 3.1: shift, rotation, elastic deformation from random displacements on a coarse
-3×3 grid with a standard deviation of 10 px, grey-value variation; flips and scale on top. Volumes are rotated and displaced
-within their slices, which lie further apart than their pixels do, and flipped along every axis. Space beyond the image is
-filled by the runtime's own mirroring, so that no training window shows what no window at run time can show.
+As in Ronneberger et al. 2015, section 3.1: shift, rotation, elastic deformation from random displacements on a coarse
+3×3 grid with a standard deviation of 10 px, and grey-value variation. Flips and scaling are added. Volumes are rotated
+and deformed within slices only, because the distance between slices is larger than that between pixels, and are flipped
+along every axis. The area beyond the image is filled by the same mirroring that the runtime uses, so training windows
+show nothing that windows at run time cannot show.
 """
 
 from __future__ import annotations
@@ -23,34 +24,34 @@ Coordinates = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Draw:
-    """One random change, drawn, not yet applied."""
+    """Parameters of one random change."""
 
     matrix: NDArray[np.float64]
-    """`(A, A)` from window to image directions, A spatial axes: rotation, zoom, flip."""
+    """`(A, A)` matrix from window to image directions for A spatial axes: rotation, zoom and flip."""
     displacement_px: NDArray[np.float64]
-    """`(2, 3, 3)`, of the last two axes, on a grid whose corners are the window's."""
+    """`(2, 3, 3)` displacements along the last two axes, on a grid with the corners of the window."""
     contrast: float
     brightness: float
     gamma: float
     colour: float
-    """Largest of the changes of a single channel."""
+    """Largest change of a single channel."""
     noise: float
     seed: int
-    """Of what has as many values as the window has channels or pixels: colour and noise."""
+    """Seed of the values that are drawn per channel (colour) or per pixel (noise)."""
 
     def coordinates(
         self, centre: Sequence[float] | NDArray[np.float64], shape: tuple[int, ...], on_pixels: bool = False
     ) -> Coordinates:
-        """Where each pixel of a window comes from.
+        """Compute where each pixel of a window comes from.
 
         Args:
-            centre: point of the image, in px, that the window's centre shows when nothing displaces it.
-            shape: `(H, W)` or `(D, H, W)` of the window.
-            on_pixels: move them by less than a pixel, so that the window's first pixel lies on one of the image. Where nothing
-                but flips was drawn, all others do, too, and nothing is interpolated.
+            centre: point of the image in px that the centre of the window shows before deformation.
+            shape: shape of the window, `(H, W)` or `(D, H, W)`.
+            on_pixels: shift the coordinates by less than a pixel, so that the first pixel of the window is a pixel of the
+                image. If only flips were drawn, this holds for all pixels, and nothing is interpolated.
 
         Returns:
-            `(A, *shape)` float64 image coordinates, for two axes (row, column), possibly beyond the image.
+            Image coordinates `(A, *shape)` float64, for two axes (row, column). They may be outside the image.
         """
         axes = [np.arange(n) - (n - 1) / 2 for n in shape]
         offsets = np.stack(np.meshgrid(*axes, indexing="ij"))  # (A, *shape)
@@ -64,7 +65,7 @@ class Draw:
         return where
 
     def vary_grey(self, window: Float) -> Float:
-        """Gamma, contrast, brightness, colour and noise on a normalised window `(*spatial, C)` float32."""
+        """Apply gamma, contrast, brightness, colour and noise to a normalised window `(*spatial, C)` float32."""
         low, high = float(window.min()), float(window.max())
         spread = float(window.std())
         if high - low < 1e-6:
@@ -88,63 +89,64 @@ class Draw:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each random change may go. All zeros and False: none."""
+    """Limits of each random change. Zeros and `none` switch a change off."""
 
     elastic_px: float = 10.0
     """Standard deviation of the displacements on the 3×3 grid."""
     rotation_deg: float = 180.0
-    """Rotation by any angle up to this, either way."""
+    """Largest rotation in either direction."""
     scale: float = 0.1
     """Zoom between 1 - scale and 1 + scale."""
     shift: float = 0.05
-    """Share of the image by which a window that shows all of it may be off; tiled windows lie anywhere anyway."""
+    """Largest shift of a window that shows the whole image, as a fraction of the image. Tiled windows are placed anywhere."""
     flips: str = "all"
-    """Axes that are mirrored in half of the windows: `all`, `horizontal` (left and right alone) or `none`; `square` mirrors
-    all and, as often, swaps rows and columns: the eight symmetries of the square, without a pixel between pixels."""
+    """Axes that are mirrored in half of the windows: `all`, `horizontal` (left and right only) or `none`. `square` mirrors
+    all axes and swaps rows and columns in half of the windows: the eight symmetries of the square, without interpolation."""
     contrast: float = 0.15
-    """Factor on the normalised values, e^±contrast, about their mean."""
+    """Factor e^±contrast on the normalised values about their mean."""
     brightness: float = 0.1
     """Offset of the normalised values, in units of the window's standard deviation."""
     gamma: float = 0.15
     """Exponent e^±gamma on the values between the window's minimum and maximum."""
     colour: float = 0.0
-    """Contrast e^±colour and brightness ±colour of each channel for itself, in units of its standard deviation, for images
-    of several channels: another stain or lamp moves them apart, and a model that knows one hue only fails on the next."""
+    """Contrast e^±colour and brightness ±colour of each channel separately, in units of its standard deviation, for images
+    with several channels. Stains and lamps change channels independently, and a model that knows one hue fails on others."""
     noise: float = 0.0
-    """Largest standard deviation of additive noise, in units of the window's."""
+    """Largest standard deviation of additive noise, in units of the window's standard deviation."""
 
     @property
     def every_way_up(self) -> bool:
-        """Whether pictures turn up turned by every quarter and mirrored, which is what `--tta` averages over."""
-        quarter = {"square": 0.0, "all": 90.0, "horizontal": 180.0}  # both mirrors make half a turn together
+        """Whether images occur in all quarter turns and mirrored, as `--tta` averages over them."""
+        quarter = {"square": 0.0, "all": 90.0, "horizontal": 180.0}  # both mirrorings together are half a turn
         return self.flips != "none" and self.rotation_deg >= quarter[self.flips]
 
     @classmethod
     def parse(cls, text: str) -> Augmentation:
-        """The value of `--augment`: one of `AUGMENTATIONS`, and settings on top, such as `slight,rotation=10,flips=horizontal`.
+        """Parse `--augment`: a name in `AUGMENTATIONS`, optionally with settings, as `slight,rotation=10,flips=horizontal`.
 
         Settings are the fields of Augmentation without their units.
 
         Raises:
-            DataError: no such name or setting, a setting twice, or a value that it cannot have.
+            DataError: if a name or setting is unknown, a setting is repeated, or its value is out of range.
         """
         name, *settings = (part.strip() for part in text.split(","))
         if name not in AUGMENTATIONS:
-            raise DataError(f"--augment {text}", f"auto, {', '.join(AUGMENTATIONS)}", "choose one, settings after it")
+            problem = f"--augment {text} does not begin with a known name"
+            raise DataError(problem, f"auto, {', '.join(AUGMENTATIONS)}", "choose one, and add settings after it")
         known = {f.name.split("_")[0]: f.name for f in fields(cls)}
         changes: dict[str, Any] = {}
         for setting in settings:
             key, _, value = setting.partition("=")
             if known.get(key, "") in ("", *changes):
-                problem = f"--augment {text} with the setting {key!r}{' twice' if key in known else ''}"
+                problem = f"--augment {text} {'repeats the' if key in known else 'has the unknown'} setting {key!r}"
                 raise DataError(
-                    problem, f"{', '.join(known)}, each once", "such as slight,rotation=10,flips=horizontal"
+                    problem, f"{', '.join(known)}, each once", "write it like slight,rotation=10,flips=horizontal"
                 )
             changes[known[key]] = _setting(known[key], value, setting)
         return replace(AUGMENTATIONS[name], **changes)
 
     def draw(self, rng: np.random.Generator, axes: int = 2) -> Draw:
-        """Draw one change of a window with 2 or 3 spatial axes; takes the same number of random values whatever the settings are."""
+        """Draw one change of a window with 2 or 3 spatial axes. The number of random values drawn does not depend on settings."""
         angle = np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg))
         zoom = 1 + rng.uniform(-self.scale, self.scale)
         every = np.ones(axes, bool)
@@ -179,13 +181,13 @@ AUGMENTATIONS = {
     "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
 }
 _FLIPS = ("square", "all", "horizontal", "none")
-_LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # of settings; 5 of the others
+_LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # largest values of settings; 5 for all others
 
 
 def _setting(field: str, value: str, setting: str) -> float | str:
     if field == "flips":
         if value not in _FLIPS:
-            raise DataError(f"--augment with {setting}", f"flips={' or '.join(_FLIPS)}", "choose one")
+            raise DataError(f"--augment has {setting}", f"flips={' or '.join(_FLIPS)}", "choose one of them")
         return value
     largest = _LARGEST.get(field, 5.0)
     try:
@@ -193,12 +195,12 @@ def _setting(field: str, value: str, setting: str) -> float | str:
     except ValueError:
         number = -1.0
     if not 0 <= number <= largest:
-        raise DataError(f"--augment with {setting}", f"a number from 0 to {largest:g}", "correct it")
+        raise DataError(f"--augment has {setting}", f"a number from 0 to {largest:g}", "correct the number")
     return number
 
 
 def _elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int]) -> Coordinates:
-    """Displacements `(2, 3, 3)` at control points, the outer ones on the window's corners -> `(2, H, W)`, cubic B-spline."""
+    """Interpolate displacements `(2, 3, 3)`, the outer ones at the corners of the window, to `(2, H, W)` by cubic B-splines."""
     if not displacement_px.any():
         return np.zeros((2, *shape))
     rows, columns = (np.linspace(0, n - 1, m) for n, m in zip(displacement_px.shape[1:], shape, strict=True))
@@ -207,12 +209,17 @@ def _elastic_field(displacement_px: NDArray[np.float64], shape: tuple[int, int])
 
 
 def warp(image: Array, where: Coordinates, order: Literal[0, 1, 3]) -> Array:
-    """Read `(*spatial, C)` at `where` `(A, *shape)`: spline of `order` (0 keeps values, 3 is bicubic), mirrored beyond it.
+    """Sample an image `(*spatial, C)` at the coordinates `where` `(A, *shape)`, mirrored at its edges.
+
+    Args:
+        image: `(*spatial, C)`.
+        where: `(A, *shape)`.
+        order: order of the spline; 0 keeps values, 3 is bicubic.
 
     Returns:
-        `(*shape, C)`; float32 for orders above 0, else the image's dtype.
+        `(*shape, C)`; float32 for orders above 0, else the dtype of the image.
     """
-    reach = 0 if order == 0 else 3  # neighbours that a cubic spline leans on before its prefilter has decayed
+    reach = 0 if order == 0 else 3  # neighbours that a cubic spline uses until its prefilter has decayed
     inner = tuple(range(1, where.ndim))
     first = np.floor(where.min(axis=inner)).astype(int) - reach
     last = np.ceil(where.max(axis=inner)).astype(int) + reach + 1

@@ -1,4 +1,4 @@
-"""Classes of a data set: their names and colours, and the mask values that stand for them."""
+"""Classes of a data set: their names, colours and mask values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seg_runtime.model import ClassInfo
 from seg_runtime.support import DataError
 
 _BACKGROUND = (0, 0, 0)
-_COLORS = (  # Okabe and Ito's palette, which colour-blind readers can distinguish
+_COLORS = (  # the palette of Okabe and Ito, which colour-blind readers can distinguish
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
 )  # fmt: skip
 _MOST_CLASSES = 256
@@ -24,37 +24,38 @@ _FORM = "NAME=VALUE[+VALUE…][#RRGGBB],… such as background=0,cell=255"
 
 @dataclass(frozen=True)
 class ClassValues:
-    """One class and the mask values that stand for it."""
+    """One class and its mask values."""
 
     info: ClassInfo
     values: tuple[int, ...]
 
     @classmethod
     def parse(cls, text: str) -> tuple[ClassValues, ...]:
-        """Classes from `background=0,cell=255`; several values as `membrane=0+32+64`, a colour as `cell=255#ff8800`.
+        """Parse classes such as `background=0,cell=255`, with several values as `membrane=0+32+64` and a colour as `cell=255#ff8800`.
 
         Raises:
-            DataError: not of that form, a value or name given twice, fewer than two classes.
+            DataError: if the text has another form, repeats a value or name, or lists fewer than two classes.
         """
         found = [_parsed(index, part) for index, part in enumerate(text.split(","))]
         for what, given in (("value", [v for c in found for v in c.values]), ("name", [c.info.name for c in found])):
             if twice := [one for one, count in Counter(given).items() if count > 1]:
-                raise DataError(f"--classes gives the {what} {twice[0]!r} twice", "each once", "correct it")
+                raise DataError(f"--classes repeats the {what} {twice[0]!r}", "", f"use each {what} once")
         if not 2 <= len(found) <= _MOST_CLASSES:
-            raise DataError(f"--classes lists {len(found)}", f"2 to {_MOST_CLASSES}, the background first", "list all")
+            problem = f"--classes lists {len(found)} classes"
+            raise DataError(problem, f"2 to {_MOST_CLASSES}, the background first", "list all classes")
         return tuple(found)
 
     @classmethod
     def infer(cls, values: Mapping[int, str]) -> tuple[ClassValues, ...]:
-        """Classes when none were given: {0, 255}, or indices 0..K-1 without a gap.
+        """Infer the classes from mask values: {0, 255}, or indices 0..K-1 without a gap.
 
         Args:
-            values: each value that occurs in the masks, with a file that holds it.
+            values: each value that occurs in the masks, with a file that contains it.
 
         Raises:
-            DataError: any other set of values; the message holds the option to give.
+            DataError: for any other set of values; the message contains a `--classes` option to use.
         """
-        found = sorted(values, key=lambda value: (value < 0, abs(value)))  # the value of a ring is not the background's
+        found = sorted(values, key=lambda value: (value < 0, abs(value)))  # the value of a ring is not the background
         if found in ([0, 255], [255], [0], [0, 1], [1]):
             numbers: tuple[int, ...] = (0, 255) if 255 in found else (0, 1)
             names: tuple[str, ...] = ("background", "foreground")
@@ -64,10 +65,9 @@ class ClassValues:
         else:
             option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
             listed = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
-            wanted = "0 and 255, or class indices from 0 without a gap"
-            raise DataError(
-                f"the masks hold the values {listed}", wanted, f"correct them, or name all: --classes {option}"
-            )
+            expected = "0 and 255, or class indices from 0 without a gap"
+            advice = f"correct the masks, or name all classes: --classes {option}"
+            raise DataError(f"the masks contain the values {listed}", expected, advice)
         return tuple(
             cls(ClassInfo(name, _default_color(i)), (number,))
             for i, (name, number) in enumerate(zip(names, numbers, strict=True))
@@ -83,12 +83,12 @@ def _parsed(index: int, part: str) -> ClassValues:
         if not name:
             raise ValueError("a class without a name")
     except ValueError as error:
-        raise DataError(f"--classes {part!r}", _FORM, "write it like that") from error
+        raise DataError(f"--classes has the entry {part!r}", _FORM, "correct the entry") from error
     return ClassValues(ClassInfo(name, (rgb[0], rgb[1], rgb[2])), values)
 
 
 def _default_color(index: int) -> tuple[int, int, int]:
-    """Colour of class `index`: black for the background, then a palette that repeats darker."""
+    """Colour of class `index`: black for the background, then a palette that repeats in darker colours."""
     if index == 0:
         return _BACKGROUND
     round_, place = divmod(index - 1, len(_COLORS))
@@ -97,10 +97,10 @@ def _default_color(index: int) -> tuple[int, int, int]:
 
 
 def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> NDArray[np.uint8]:
-    """Class indices `(*spatial)` uint8 of raw mask values, integers of the same shape.
+    """Convert raw mask values `(*spatial)` of any integer dtype to class indices `(*spatial)` uint8.
 
     Raises:
-        DataError: a value that no class lists; names it and the file.
+        DataError: if a value belongs to no class; the message names the value and the file.
     """
     labels = np.full(mask.shape, -1, np.int16)
     for index, entry in enumerate(classes):
@@ -108,6 +108,6 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
     if (labels < 0).any():
         stray, count = np.unique(mask[labels < 0], return_counts=True)
         listed = ", ".join(f"{c.info.name}={'+'.join(map(str, c.values))}" for c in classes)
-        problem = f"{name} holds the value {stray[0]} in {count[0]} px"
-        raise DataError(problem, listed, "correct the mask or list it in --classes")
+        problem = f"{name} contains the value {stray[0]} in {count[0]} px"
+        raise DataError(problem, listed, "correct the mask, or add the value to --classes")
     return labels.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Data sets, their cases, and what a case holds."""
+"""Data sets, cases and examples."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from seg_runtime.support import DataError
 from .classes import ClassValues
 
 LABELS, VALUES = "labels", "values"
-"""Kinds of truth: a class for each pixel, or numbers for each pixel."""
+"""Kinds of ground truth: a class per pixel, or numbers per pixel."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A case in memory, at the image's own size. `spatial` is `(H, W)` or `(D, H, W)`.
+    """A case in memory, at the size of the image. `spatial` is `(H, W)` or `(D, H, W)`.
 
     Attributes:
         image: `(*spatial, C)` as the runtime reads it.
         labels: `(*spatial)` uint8 class indices.
-        instances: `(*spatial)` int32, object ids from 1; None where the data set has none.
+        instances: `(*spatial)` int32, object ids from 1; None if the data set has none.
         known: `(*spatial)` bool, annotated pixels; None for all. Other pixels have weight 0.
-        plain: the labels before a ring was drawn into them, see `ring.py`; None where there is no ring.
-        targets: `(*spatial, K)` float32, the values that a regression learns, in their own units; None where the truth is
-            labels. With targets the labels are 0.
+        plain: labels before a ring was added, see `ring.py`; None without a ring.
+        targets: `(*spatial, K)` float32, regression targets in their own units; None for labels. With targets, all labels
+            are 0.
     """
 
     image: NDArray[Any]
@@ -44,69 +44,69 @@ class Example:
 
     @classmethod
     def of_values(cls, image: NDArray[Any], targets: NDArray[Any]) -> Example:
-        """An example of a regression: targets `(*spatial, K)` of any dtype, their values kept."""
+        """Make an example for regression from targets `(*spatial, K)` of any dtype."""
         none = np.broadcast_to(np.uint8(0), targets.shape[:-1])
         return cls(image, none, targets=targets.astype(np.float32, copy=False))
 
     def checked(self, name: str) -> Example:
-        """The example itself.
+        """Return the example after checking its sizes.
 
         Raises:
-            DataError: image and ground truth differ in size.
+            DataError: if image and ground truth differ in size.
         """
         shape = self.image.shape[:-1]
-        truth = "mask" if self.targets is None else "target"
+        truth = "a mask" if self.targets is None else "a target"
         for what, got in ((truth, self.labels), ("instances", self.instances), ("annotation", self.known)):
             if got is not None and got.shape != shape:
-                problem = f"{name}: image of {sized(shape)}, {what} of {sized(got.shape)} px"
-                raise DataError(problem, "one size", "export them again")
+                problem = f"{name} has an image of {sized(shape)} px and {what} of {sized(got.shape)} px"
+                raise DataError(problem, "equal sizes", "export both again")
         return self
 
 
 class Case(ABC):
-    """One image with its ground truth. Files are read only when they are needed. Cases are sent to worker processes.
+    """One image with its ground truth. Files are read when they are needed. Cases must be picklable for worker processes.
 
     Attributes:
-        name: unique in its data set.
+        name: name of the case, unique in its data set.
     """
 
     name: str
 
     @abstractmethod
     def image(self) -> NDArray[Any]:
-        """`(*spatial, C)` as the runtime reads it, without the ground truth."""
+        """Read the image `(*spatial, C)` as the runtime does, without the ground truth."""
 
     @abstractmethod
     def values(self) -> dict[int, str]:
-        """All values of the mask, each with a file that holds it; empty where the truth is not a mask."""
+        """All values of the mask, each with a file that contains it; empty if the ground truth is not a mask."""
 
     @abstractmethod
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and ground truth.
+        """Read image and ground truth.
 
         Raises:
-            DataError: they differ in size, or the mask holds a value that no class lists.
+            DataError: if they differ in size, or the mask contains a value that belongs to no class.
         """
 
 
 def sized(shape: Sequence[int]) -> str:
-    """A size as people write it: width first, 512×300."""
+    """Format a size with the width first: 512×300."""
     return "×".join(str(n) for n in reversed(shape))
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a reader returns.
+    """A data set, as a reader returns it.
 
     Attributes:
-        cases: sorted by name.
-        truth: the kind of answer that it teaches, `labels` or `values`.
-        outputs: names of the values, the K of `Example.targets`; empty where the truth is labels.
-        channel_files: as in the contract: the files of an image, one a channel; empty where an image is one file.
-        voxels: as in the contract: the grid that structures become; None for images and volumes.
-        instances_only: the truth is objects with ids, without masks.
-        spacing_mm: distance between pixels along each spatial axis; None where it is unknown.
-        reader: the text that it was read by, `pets:split=test`.
+        cases: cases, sorted by name.
+        truth: kind of ground truth, `labels` or `values`.
+        outputs: names of the K values of `Example.targets`; empty for labels.
+        channel_files: files of an image, one per channel, as in the contract; empty if an image is one file.
+        voxels: grid for structures, as in the contract; None for images and volumes.
+        instances_only: whether the ground truth is object ids without masks.
+        spacing_mm: distance between pixels along each spatial axis; None if unknown.
+        reader: value of `--reader`, such as `pets:split=test`.
     """
 
     cases: tuple[Case, ...]
@@ -119,35 +119,35 @@ class DataSet:
     reader: str = ""
 
     def mask_values(self) -> dict[int, str]:
-        """All values that occur in the masks, each with a file that holds it."""
+        """All values that occur in the masks, each with a file that contains it."""
         found: dict[int, str] = {}
         for case in self.cases:
             found = {**case.values(), **found}
         return found
 
     def listed(self, path: Path) -> DataSet:
-        """The part whose cases a text file names, one a line, as a name or a file's name.
+        """Select the cases that a text file lists, one per line, by case name or file name.
 
         Raises:
-            DataError: the list cannot be read, names nothing, or names something else.
+            DataError: if the list cannot be read, is empty, or names an unknown case.
         """
         try:
             lines = path.read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             problem = f"--val-list {path} cannot be read ({error})"
-            raise DataError(problem, "a text file, one name a line", "check the path") from error
+            raise DataError(problem, "a text file with one name per line", "check the path") from error
         names = {_name_in_list(line.strip()) for line in lines if line.strip()}
         if not names:
-            raise DataError(f"--val-list {path} names nothing", "names of images in DATA", "correct the list")
+            raise DataError(f"--val-list {path} is empty", "names of images in DATA", "add the names")
         if missing := sorted(names - {case.name for case in self.cases}):
-            raise DataError(f"--val-list names {missing[0]!r}", "names of images in DATA", "correct the list")
+            raise DataError(f"--val-list names {missing[0]!r}, which is not in DATA", "", "correct the list")
         return replace(self, cases=tuple(case for case in self.cases if case.name in names))
 
     def split(self, fraction: float, list_file: Path | None, seed: int) -> tuple[list[Case], list[Case]]:
-        """Training and validation cases, by a list of names or by a seeded draw of at least one.
+        """Split into training and validation cases, by a list of names or at random with a seed.
 
         Raises:
-            DataError: no case for one of both, or a list that is wrong, see `listed`.
+            DataError: if one of the parts is empty, or for the reasons of `listed`.
         """
         if list_file is not None:
             names = {case.name for case in self.listed(list_file).cases}
@@ -156,7 +156,7 @@ class DataSet:
         training = [case for case in self.cases if case.name not in names]
         validation = [case for case in self.cases if case.name in names]
         if not training or not validation:
-            problem = f"{len(training)} images for training and {len(validation)} for validation"
+            problem = f"the split gives {len(training)} images for training and {len(validation)} for validation"
             raise DataError(problem, "at least one of each", "add images or change the split")
         return training, validation
 
@@ -168,6 +168,6 @@ def _drawn(names: Sequence[str], fraction: float, seed: int) -> set[str]:
 
 
 def _name_in_list(listed: str) -> str:
-    """The name of a case that a text file lists as such or as a file."""
+    """Name of a case that a text file lists by case name or file name."""
     path = Path(listed)
     return stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name

@@ -12,40 +12,44 @@ from seg_runtime.support import SegError
 
 
 def _touching(axes: int) -> NDArray[np.bool_]:
-    """A pixel and what it touches, its eight neighbours in an image, 26 in a volume."""
+    """Structuring element of a pixel and its neighbours: 8 in an image, 26 in a volume."""
     return np.ones((3,) * axes, bool)
 
 
 def weight_map(
     instances_or_labels: NDArray[Any], class_weights: Sequence[float], w0: float = 10.0, sigma_px: float = 5.0
 ) -> NDArray[np.float32]:
-    """Weight of each pixel in the loss: class balance everywhere, plus a border term in the gaps between cells.
+    """Compute the weight of each pixel in the loss: the class weight plus a border term in the gaps between cells.
 
-    d1 and d2 are the distances in px to the nearest and the second nearest cell. The border term is 0 inside cells and
-    0 everywhere when there are fewer than two cells.
+    d1 and d2 are the distances in px to the nearest and the second nearest cell. The border term is 0 inside cells, and
+    0 everywhere if there are fewer than two cells.
 
     Args:
-        instances_or_labels: `(*spatial)` integers, 0 is the background. Values all below `len(class_weights)` are read as
-            class indices: cells are then the connected parts of a class, and touching cells are separated by
-            morphology (`split_touching`). Otherwise they are ids, one per cell, all of class 1.
-        class_weights: weight w_c per class, the background first.
+        instances_or_labels: `(*spatial)` integers, 0 for the background. If all values are below `len(class_weights)`, they
+            are class indices: cells are the connected components of a class, and touching cells are separated by
+            morphology (`split_touching`). Otherwise they are ids, one per cell, and all cells have class 1.
+        class_weights: weight w_c per class, background first.
         w0: height of the border term.
-        sigma_px: its width.
+        sigma_px: width of the border term.
 
     Returns:
         `(*spatial)` float32.
 
     Raises:
-        SegError: not an array of integers, negative values, or sigma_px not positive.
+        SegError: if the array has no integers or negative values, or `sigma_px` is not positive.
     """
     cells = np.asarray(instances_or_labels)
     if cells.ndim < 2 or cells.dtype.kind not in "iub" or (cells.size and cells.min() < 0):
         raise SegError(
-            f"cells of shape {cells.shape}, {cells.dtype}", "(*spatial) integers from 0", "pass ids or class indices"
+            f"the cells have shape {cells.shape} and dtype {cells.dtype}",
+            "(*spatial) integers from 0",
+            "pass ids or class indices",
         )
     if sigma_px <= 0 or len(class_weights) < 2:
         raise SegError(
-            f"{sigma_px=}, {len(class_weights)} class weights", "a positive sigma_px, 2 or more weights", "correct them"
+            f"sigma_px is {sigma_px}, and there are {len(class_weights)} class weights",
+            "a positive sigma_px and 2 or more weights",
+            "correct the arguments",
         )
     are_labels = not cells.size or int(cells.max()) < len(class_weights)
     classes = cells if are_labels else np.minimum(cells, 1)
@@ -56,9 +60,9 @@ def weight_map(
 
 
 def border_term(instances: NDArray[Any], w0: float, sigma_px: float) -> NDArray[np.float64]:
-    """w0 · exp(-(d1 + d2)² / (2σ²)) outside cells, 0 inside; `(*spatial)` ids -> `(*spatial)` float64.
+    """Compute w0 · exp(-(d1 + d2)² / (2σ²)) outside cells and 0 inside, `(*spatial)` float64, from `(*spatial)` ids.
 
-    Each distance is computed near its cell only: beyond 6σ the term is under 2e-8 · w0 and taken as 0.
+    Distances are computed only near each cell: beyond 6σ the term is below 2e-8 · w0 and set to 0.
     """
     reach = int(np.ceil(6 * sigma_px))
     nearest = np.full((2, *instances.shape), np.inf)
@@ -75,10 +79,10 @@ def border_term(instances: NDArray[Any], w0: float, sigma_px: float) -> NDArray[
 
 
 def split_touching(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Cells of a semantic mask: `(*spatial)` class indices -> `(*spatial)` int32 ids, 0 on the background.
+    """Split a semantic mask `(*spatial)` of class indices into cells: `(*spatial)` int32 ids, 0 for the background.
 
-    Connected parts of a class are cells. A part with a neck, narrower than three quarters of the width of what lies on
-    either side, is two touching cells: each pixel goes to the nearest side, and the seam becomes background.
+    Connected components of a class are cells. A component with a neck, narrower than three quarters of the width on both
+    sides, is two touching cells: each pixel is assigned to the nearer side, and the seam becomes background.
     """
     instances = np.zeros(labels.shape, np.int32)
     for value in np.unique(labels):
@@ -93,7 +97,7 @@ def split_touching(labels: NDArray[Any]) -> NDArray[np.int32]:
     return instances
 
 
-NECK = 0.75  # of the depth of both sides: shallower than that, a connection is a neck
+NECK = 0.75  # a connection is a neck below this fraction of the depth on both sides
 
 
 def _pieces(part: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -107,7 +111,7 @@ def _pieces(part: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """One area inside each cell of a part: raise the level until it falls apart at a neck, then go on in each piece."""
+    """Find one area inside each cell: raise the level until the area splits at a neck, then continue with each piece."""
     found = np.zeros(depth.shape, bool)
     waiting = [depth > 0]
     while waiting:
@@ -125,6 +129,6 @@ def _cores(depth: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _seams(instances: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels of a cell that touch another cell of a higher id (see `_touching`): `(*spatial)` ids -> `(*spatial)` bool."""
+    """Mark the pixels that touch a cell with a higher id (see `_touching`): `(*spatial)` ids -> `(*spatial)` bool."""
     highest = ndimage.maximum_filter(instances, footprint=_touching(instances.ndim), mode="nearest")
     return (instances > 0) & (highest > instances)

@@ -1,4 +1,4 @@
-"""Scores of a model: metrics, measures, pictures of attention."""
+"""Scores of a model: metrics, measures and heat maps of attention."""
 
 from .attention import write_attention as write_attention
 from .measures import Measure as Measure

@@ -1,4 +1,4 @@
-"""Pictures of where an attention network looks: one heat map over the image for each gate."""
+"""Heat maps of an attention network: one per gate, drawn over the image."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def write_attention(
     folder: Path, model: Network, cases: Iterable[Case], classes: Sequence[ClassValues], contract: Contract,
     device: torch.device,
 ) -> int:  # fmt: skip
-    """Write the heat maps of cases as CASE_gate1.png and so on; returns how many. Of a volume they show the fullest slice.
+    """Write the heat maps of cases as CASE_gate1.png and so on, and return their number.
 
-    The network must have attention, see `Network.has_attention`.
+    For volumes, they show the slice with the most foreground. The network must have attention gates, see
+    `Network.has_attention`.
     """
     written = 0
     for case in cases:
         image = fitted(case.image(), contract, case.name)
-        if image.ndim - 1 > contract.geometry.axes:  # the slice that the preview shows, too
+        if image.ndim - 1 > contract.geometry.axes:  # the slice that the preview shows
             image = image[fullest_slice(case.read(classes).labels)]
         maps = attention_maps(model, image, contract, device)
         written += len(_write_pictures(folder, case.name, image, maps, contract))
@@ -40,19 +41,16 @@ def write_attention(
 
 
 def attention_maps(model: Network, image: NDArray[Any], contract: Contract, device: torch.device) -> Float:
-    """Alpha of each gate for a whole image, by the runtime's own windows.
+    """Compute alpha of each gate for a whole image, with the windows of the runtime.
 
     Args:
-        model: in evaluation mode, on `device`.
-        image: `(H, W, C)` with the contract's channels.
-        contract: how to cut and normalise.
-        device: where to compute.
+        model: network that `has_attention`, in evaluation mode, on `device`.
+        image: `(H, W, C)` with the channels of the contract.
+        contract: contract for tiling and normalisation.
+        device: device that computes.
 
     Returns:
         `(gates, H, W)` float32, 0..1, the coarsest gate first.
-
-    Args:
-        model: one that `has_attention`.
     """
 
     @torch.inference_mode()
@@ -66,21 +64,21 @@ def attention_maps(model: Network, image: NDArray[Any], contract: Contract, devi
 
 
 def _write_pictures(folder: Path, name: str, image: NDArray[Any], maps: Float, contract: Contract) -> list[Path]:
-    """Write `NAME_gate1.png` and so on, the coarsest gate first; returns their paths.
+    """Write `NAME_gate1.png` and so on, the coarsest gate first, and return their paths.
 
     Args:
-        folder: is made where it is missing.
-        name: of the case.
+        folder: output folder, created if it is missing.
+        name: name of the case.
         image: `(H, W, C)`.
-        maps: `(gates, H, W)` of `attention_maps`.
-        contract: says how grey values are shown.
+        maps: `(gates, H, W)` from `attention_maps`.
+        contract: contract with the intensity for displaying the image.
     """
     folder.mkdir(parents=True, exist_ok=True)
     grey = visible(image, contract.input.intensity)
     paths: list[Path] = []
     for number, alpha in enumerate(maps, 1):
         pace = 1 << (len(maps) - number + 1)
-        picture = heat_map(grey, alpha, f"gate {number} of {len(maps)}, one value for {pace} by {pace} px")
+        picture = heat_map(grey, alpha, f"gate {number} of {len(maps)}, one value per {pace} by {pace} px")
         path = folder / f"{name}_gate{number}.png"
         write_atomic(path, lambda file, picture=picture: picture.save(file, "PNG"))  # type: ignore[misc]
         paths.append(path)

@@ -1,7 +1,7 @@
-"""Measures beyond Dice and IoU, by name: `--metrics hd95,surface-dice=2,rand,voi`. All lengths are in px or voxels.
+"""Measures in addition to Dice and IoU, by name: `--metrics hd95,surface-dice=2,rand,voi`. Lengths are in px or voxels.
 
-Each measure of surfaces gives a number for each class, each measure of objects one for the image. Over images the mean is taken, each
-image counting the same, a class counting where it has a score.
+Measures of surfaces give one number per class, measures of objects one number per image. Scores are means over images
+with equal weights; a class is left out of images where it has no score.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Measure:
 
     Attributes:
         name: `hd95`, `surface-dice`, `rand` or `voi`.
-        tolerance_px: of `surface-dice`; else None.
+        tolerance_px: tolerance of `surface-dice`, else None.
     """
 
     name: str
@@ -39,32 +39,33 @@ class Measure:
 
     @property
     def text(self) -> str:
-        """As `--metrics`, tables and JSON name it."""
+        """Name in `--metrics`, tables and JSON."""
         return self.name if self.tolerance_px is None else f"{self.name}={self.tolerance_px:g}"
 
     @classmethod
     def parse(cls, text: str) -> tuple[Measure, ...]:
-        """The value of `--metrics`: measures with commas between them, or `none`.
+        """Parse `--metrics`: measures separated by commas, or `none`.
 
         Raises:
-            SegError: no such measure, one twice, or a tolerance that is missing, not a number of px, or out of place.
+            SegError: if a measure is unknown or repeated, or a tolerance is missing, invalid or not allowed.
         """
         measures: list[Measure] = []
         for part in text.split(",") if text not in ("", _NONE) else ():
             name, equals, value = part.strip().partition("=")
             if name not in _SURFACES + _OBJECTS or bool(equals) != (name == "surface-dice"):
-                raise SegError(f"--metrics {part.strip() or text}", _KNOWN, "choose among them, with commas between")
+                problem = f"--metrics has {part.strip() or text!r}"
+                raise SegError(problem, _KNOWN, "choose from these, separated by commas")
             found = cls(name, _tolerance(part, value) if equals else None)
             if found in measures:
-                raise SegError(f"--metrics with {found.text} twice", "each once", "leave one out")
+                raise SegError(f"--metrics has {found.text} twice", "", "give each measure once")
             measures.append(found)
         return tuple(measures)
 
     def check_installed(self) -> None:
-        """Refuse to go on where the package is missing that it needs.
+        """Check that the package that the measure needs is installed.
 
         Raises:
-            SegError: names the package and the extra.
+            SegError: if it is missing; the message names the package and the extra.
         """
         require_extra("metrics", "surface_distance" if self.name in _SURFACES else "skimage")
 
@@ -75,7 +76,8 @@ def _tolerance(part: str, value: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < math.inf:
-        raise SegError(f"--metrics {part.strip()}", "a tolerance in px, 0 or more", "such as surface-dice=2")
+        expected = "a tolerance in px, 0 or more"
+        raise SegError(f"--metrics has {part.strip()}", expected, "write it like surface-dice=2")
     return number
 
 
@@ -83,25 +85,25 @@ def measure(
     measures: Sequence[Measure], example: Example, labels: NDArray[np.uint8], classes: Sequence[ClassValues],
     empty: str = "skip", name: str = "the image",
 ) -> dict[str, NDArray[np.float64]]:  # fmt: skip
-    """The measures of one image.
+    """Compute measures of one image.
 
-    Where the reader drew a ring into the ground truth (`ring.py`), the boundary has no surface of its own: it is the line in
-    the middle of the ring. The ring of the answer is given to the class that is nearer, and that is compared with the ground
-    truth before the ring. So the outline of the object is measured, however wide the ring is.
+    If the reader added a ring to the ground truth (`ring.py`), the boundary is the middle line of the ring. The predicted
+    ring is replaced by the nearest class, and the result is compared with the ground truth without the ring. So the
+    outline of the object is measured, whatever the width of the ring.
 
     Args:
-        measures: what to measure.
+        measures: measures to compute.
         example: image and ground truth.
-        labels: `(*spatial)` uint8, the answer.
-        classes: of the model.
-        empty: of `metrics.EMPTY_DICE`, the score of a class that neither holds.
-        name: of the case, for errors.
+        labels: predicted labels, `(*spatial)` uint8.
+        classes: classes of the model.
+        empty: key of `metrics.EMPTY_DICE`, the score of a class in neither ground truth nor prediction.
+        name: name of the case, for errors.
 
     Returns:
-        For each measure's text `(K,)` scores of the classes, or `(1,)` of the image; NaN does not count.
+        Scores `(K,)` of the classes or `(1,)` of the image, by the text of the measure. NaN is left out of means.
 
     Raises:
-        DataError: surfaces of an image that is annotated in part only.
+        DataError: if a surface measure is used on an image that is only partly annotated.
     """
     ring = next((i for i, c in enumerate(classes) if RING in c.values), None)
     if ring is not None and example.plain is not None:
@@ -111,8 +113,9 @@ def measure(
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:
         if example.known is not None and not example.known.all():
-            problem = f"--metrics {surfaces[0].text} of {name}, of which only parts are annotated"
-            raise DataError(problem, "ground truth everywhere", "leave it out, since a surface may lie in such a part")
+            problem = f"--metrics {surfaces[0].text} needs annotations everywhere, but {name} is only partly annotated"
+            advice = f"leave out {surfaces[0].text}, since a surface may lie in a part without annotations"
+            raise DataError(problem, "", advice)
         tolerances = [m.tolerance_px for m in surfaces]
         found = surface_scores(example.labels, labels, len(classes), tolerances, empty)
         scores = {m.text: values for m, values in zip(surfaces, found, strict=True)}
@@ -125,7 +128,10 @@ def measure(
 
 
 def with_measures(summary: Mapping[str, Any], rows: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
-    """A `metrics.label_summary` with the measures of its images, those of classes in `classes`; None where nothing counts."""
+    """Add the mean measures of images to a `metrics.label_summary`; None if no image has a score.
+
+    Measures per class are added to its entry `classes`.
+    """
     full = {**summary, "classes": [dict(entry) for entry in summary["classes"]]}
     for key in rows[0] if rows else ():
         mean = [or_none(value) for value in over_images([row[key] for row in rows])]

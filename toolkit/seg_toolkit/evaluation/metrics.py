@@ -1,6 +1,7 @@
-"""Scores, plain functions: of labels Dice, IoU and pixel error by a confusion matrix; of values MAE, RMSE, PSNR and SSIM.
+"""Scores as plain functions: Dice, IoU and pixel error of labels; MAE, RMSE, PSNR and SSIM of values.
 
-PSNR and SSIM are scikit-image's: maintained, on numpy arrays of any range, and what papers of microscopy and remote sensing quote.
+PSNR and SSIM are those of scikit-image. It is maintained, takes numpy arrays of any range, and is what papers in
+microscopy and remote sensing report.
 """
 
 from __future__ import annotations
@@ -15,48 +16,48 @@ from seg_runtime.support import require_extra
 Confusion = NDArray[np.int64]
 Score = NDArray[np.float64]
 EMPTY_DICE = {"skip": np.nan, "one": 1.0}
-"""Dice and IoU of a class that neither the image nor the answer holds: left out of the mean, or 1, as in challenges where finding
-nothing in healthy people is half of the task."""
+"""Dice and IoU of a class in neither ground truth nor prediction: left out of the mean, or 1, as in challenges where
+finding nothing in healthy people is half of the task."""
 VALUE_METRICS = ("mae", "rmse", "psnr", "ssim")
 BEST_DB = 120.0
-"""Largest PSNR: of values that differ by a millionth of the range or less, which is the precision of float32."""
-_WINDOW_PX = 11  # of SSIM, in the paper of Wang et al. 2004
+"""Largest PSNR in dB, for values that differ by a millionth of the range or less, the precision of float32."""
+_WINDOW_PX = 11  # window of SSIM in Wang et al. 2004
 
 
 def confusion(truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: int) -> Confusion:
-    """Pixel counts `(K, K)`: rows are true classes, columns predicted ones. Both inputs `(H, W)` class indices."""
+    """Count pixels `(K, K)` from two `(H, W)` arrays of class indices: rows are true classes, columns predicted classes."""
     pairs = truth.astype(np.int64) * classes + labels
     return np.bincount(pairs.ravel(), minlength=classes * classes).reshape(classes, classes)
 
 
 def dice(counts: Confusion) -> Score:
-    """2·|A∩B| / (|A| + |B|) per class; NaN for a class in neither."""
+    """2·|A∩B| / (|A| + |B|) per class; NaN for a class that occurs in neither."""
     total = counts.sum(axis=0) + counts.sum(axis=1)
     return _ratio(2 * np.diag(counts), total)
 
 
 def iou(counts: Confusion) -> Score:
-    """|A∩B| / |A∪B| per class; NaN for a class in neither."""
+    """|A∩B| / |A∪B| per class; NaN for a class that occurs in neither."""
     hits = np.diag(counts)
     return _ratio(hits, counts.sum(axis=0) + counts.sum(axis=1) - hits)
 
 
 def pixel_error(counts: Confusion) -> float:
-    """Share of pixels with a wrong class."""
+    """Fraction of pixels with a wrong class."""
     return float(1 - np.trace(counts) / counts.sum())
 
 
 def label_summary(per_image: Sequence[Confusion], names: Sequence[str], empty_dice: str = "skip") -> dict[str, Any]:
-    """Scores averaged over images, each image counting the same, a class counting where it occurs or is predicted.
+    """Average scores over images with equal weights. A class counts in images where it occurs or is predicted.
 
     Args:
-        per_image: counts.
-        names: of the classes.
-        empty_dice: of `EMPTY_DICE`.
+        per_image: pixel counts of each image.
+        names: names of the classes.
+        empty_dice: key of `EMPTY_DICE`.
 
     Returns:
-        `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...]}`; a class that
-        occurs nowhere has None.
+        `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...]}`, with None for a
+        class that never occurs.
     """
     empty = EMPTY_DICE[empty_dice]
     dices = over_images([np.nan_to_num(dice(c), nan=empty) for c in per_image])
@@ -78,30 +79,31 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Score:
 
 
 def over_images(rows: Sequence[Score]) -> Score:
-    """Mean of scores per class, each image counting the same, a class counting where it has a score; NaN where it has none."""
+    """Average scores per class over images with equal weights, ignoring NaN; NaN for a class without scores."""
     table = np.stack(rows)
     seen = ~np.isnan(table)
     return _ratio(np.where(seen, table, 0).sum(axis=0), seen.sum(axis=0))
 
 
 def or_none(value: float) -> float | None:
-    """A score for JSON: None where it is NaN."""
+    """Convert a score for JSON: NaN becomes None."""
     return None if np.isnan(value) else float(value)
 
 
 def value_scores(
     truth: NDArray[np.float32], answer: NDArray[np.float32], ranges: Sequence[float]
 ) -> dict[str, NDArray[np.float64]]:
-    """Each of `VALUE_METRICS` for each output.
+    """Compute `VALUE_METRICS` of each output.
 
     Args:
-        truth: `(K, *spatial)` in the outputs' units.
-        answer: as many.
-        ranges: K, between the least and the largest value of each output: the peak of PSNR and the range of SSIM.
+        truth: `(K, *spatial)` true values in the units of the outputs.
+        answer: `(K, *spatial)` predicted values.
+        ranges: K differences between the largest and the smallest value of each output: the peak of PSNR and the range of
+            SSIM.
 
     Returns:
-        `(K,)` float64 each: MAE and RMSE in the output's unit, PSNR in dB up to `BEST_DB`, SSIM up to 1 with the Gaussian window
-        of its paper, NaN where the image is smaller than that.
+        Arrays `(K,)` float64: MAE and RMSE in the unit of the output, PSNR in dB up to `BEST_DB`, SSIM up to 1 with the
+        Gaussian window of its paper, NaN for images smaller than that window.
     """
     rows = [_of_output(t, a, extent) for t, a, extent in zip(truth, answer, ranges, strict=True)]
     return {name: np.array(values) for name, values in zip(VALUE_METRICS, zip(*rows, strict=True), strict=True)}
@@ -118,7 +120,7 @@ def _of_output(
     mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
     if not np.isfinite(rmse):
         return mae, rmse, -np.inf, np.nan
-    with np.errstate(divide="ignore"):  # of equal values
+    with np.errstate(divide="ignore"):  # if all values are equal
         ratio = float(peak_signal_noise_ratio(wide, other, data_range=extent))
     similar = np.nan
     if min(truth.shape) >= _WINDOW_PX:

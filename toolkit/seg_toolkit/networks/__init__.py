@@ -1,4 +1,4 @@
-"""The family: one network a file, each from a window to the logits of its centre."""
+"""Networks, one per file. Each maps a window to the logits of its centre."""
 
 from .device import LAYOUT as LAYOUT
 from .device import pick_device as pick_device

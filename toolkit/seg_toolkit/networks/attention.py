@@ -11,13 +11,13 @@ from .unet import UNet
 
 
 class _Gate(nn.Module):
-    """An additive attention gate: alpha = sigmoid(psi(relu(Wx x + Wg g))), with half as many maps inside as x has.
+    """An additive attention gate: alpha = sigmoid(psi(relu(Wx x + Wg g))), with half as many inner maps as x.
 
-    Wx is a 2×2 convolution of stride 2, so that x is read on the grid of g, as the paper's grid attention does.
+    Wx is a 2×2 convolution of stride 2, so that x is sampled on the grid of g, as in the grid attention of the paper.
     """
 
     def __init__(self, channels: int, gating: int) -> None:
-        """Build it for x of `channels` maps and g of `gating` maps."""
+        """Build a gate for x with `channels` maps and g with `gating` maps."""
         super().__init__()
         inner = max(1, channels // 2)
         self.skip = nn.Conv2d(channels, inner, 2, stride=2, bias=False)  # one bias serves both summands
@@ -25,24 +25,24 @@ class _Gate(nn.Module):
         self.psi = nn.Conv2d(inner, 1, 1)
 
     def forward(self, x: Tensor, g: Tensor) -> Tensor:
-        """Alpha `(N, 1, h, w)`, 0..1, of x `(N, C, 2h, 2w)` and g `(N, G, h, w)`."""
+        """Compute alpha `(N, 1, h, w)`, 0..1, from x `(N, C, 2h, 2w)` and g `(N, G, h, w)`."""
         return torch.sigmoid(self.psi(F.relu(self.skip(x) + self.gating(g))))
 
 
 class AttentionUNet(UNet):
-    """The U-Net with a gate on each skip; the gating signal is the map of the next coarser level.
+    """U-Net with a gate on each skip connection. The gating signal is the map of the next coarser level.
 
-    It differs from the paper in two points: alpha is brought to the skip's size by the nearest pixel, where the paper
-    interpolates, so that tiles are exact; and the topmost skip has a gate like the others.
+    There are two differences from the paper. Alpha is enlarged by nearest neighbour instead of interpolation, so that
+    tiles are exact. The topmost skip connection also has a gate.
 
     Args:
         in_channels: image channels.
-        classes: output maps K.
-        width: maps of the first level; each level doubles them.
-        depth: number of poolings, and of gates.
+        classes: number of output maps K.
+        width: feature maps of the first level; each level doubles them.
+        depth: number of poolings and gates.
         dropout: probability at the end of the contracting path.
         padding: see `UNet`.
-        norm: see `UNet`; gates have none.
+        norm: see `UNet`; gates have no norm.
         margin: see `UNet`.
     """
 
@@ -61,7 +61,7 @@ class AttentionUNet(UNet):
         self.gates.apply(he_normal)
 
     def attention(self, x: Tensor) -> Tensor:
-        """Alpha of each gate for the output window: `(N, depth, *output_shape)` float, 0..1, the coarsest gate first.
+        """Compute alpha of each gate for the output window: `(N, depth, *output_shape)` float, 0..1, the coarsest gate first.
 
         Args:
             x: images `(N, C, H, W)`.
@@ -81,5 +81,5 @@ class AttentionUNet(UNet):
         return skip * self._alpha(skip, coarse, place)
 
     def _alpha(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
-        """`(N, 1, 2h, 2w)` at the size of the skip."""
+        """Compute alpha `(N, 1, 2h, 2w)` at the size of the skip connection."""
         return F.interpolate(self.gates[place](skip, coarse), scale_factor=2.0, mode="nearest")  # (N, 1, 56, 56) …

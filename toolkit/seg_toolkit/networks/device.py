@@ -1,4 +1,4 @@
-"""Networks on a device: which one, and a network as the runtime calls a model."""
+"""Devices, and networks in the form in which the runtime calls a model."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from seg_runtime.support import SegError
 from torch import nn
 
 LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
-"""By spatial axes: the memory format that torch's convolutions are fastest in."""
+"""Memory format in which convolutions are fastest in PyTorch, by number of spatial axes."""
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a name; `auto` takes CUDA when torch can use it.
+    """Select a device by name. `auto` uses CUDA if PyTorch can use it.
 
     Raises:
-        SegError: CUDA that cannot be used.
+        SegError: if CUDA is requested and cannot be used.
     """
     usable = torch.cuda.is_available()
     if name == "cuda" and not usable:
-        wanted = "an NVIDIA GPU and a CUDA build of torch"
-        raise SegError("CUDA cannot be used by this torch", wanted, "use --device cpu")
+        expected = "an NVIDIA GPU and a CUDA build of PyTorch"
+        raise SegError("this PyTorch cannot use CUDA", expected, "use --device cpu")
     return torch.device("cuda" if usable and name != "cpu" else "cpu")
 
 
 def torch_infer(model: nn.Module, device: torch.device) -> Infer:
-    """The model as the runtime calls one: `(1, C, *input_shape)` float32 -> logits `(1, K, *output_shape)` float32."""
+    """Wrap a model for the runtime: `(1, C, *input_shape)` float32 -> logits `(1, K, *output_shape)` float32."""
 
     @torch.inference_mode()
     def infer(window: NDArray[np.float32]) -> NDArray[np.float32]:

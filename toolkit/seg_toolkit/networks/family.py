@@ -1,4 +1,4 @@
-"""The family: networks by name, and a network of what a checkpoint holds."""
+"""Networks by name, and networks rebuilt from a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ NETWORKS: Registry[type[Network]] = Registry(
 
 
 def build(arguments: Mapping[str, Any]) -> Network:
-    """A network of what a checkpoint holds of it: `kind` and the arguments of that kind.
+    """Build a network from the entry of a checkpoint: `kind` and the arguments of that kind.
 
     Raises:
-        ModelError: a kind that this installation does not know.
-        TypeError: arguments that the kind does not take.
+        ModelError: if this installation does not know the kind.
+        TypeError: if the kind does not take an argument.
     """
     rest = dict(arguments)
     kind = rest.pop("kind", None)
     if kind not in NETWORKS:
-        fix = "upgrade seg-edge on this machine, or install the package that offers it"
-        raise ModelError(f"a network of the kind {kind!r}", ", ".join(NETWORKS.names()), fix)
+        advice = "upgrade seg-edge, or install the package that provides this network"
+        raise ModelError(f"the network {kind!r} is unknown", ", ".join(NETWORKS.names()), advice)
     return NETWORKS.get(kind)(**rest)

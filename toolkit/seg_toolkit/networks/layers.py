@@ -1,8 +1,9 @@
-"""What the networks share: sizes, margins, initial weights.
+"""Shared parts of the networks: sizes, margins and initial weights.
 
-Padded convolutions still tile exactly, since a network answers only for pixels that see no padding. Zeros around a window
-differ from what lies there in the image, so near its border a padded network answers otherwise than in one pass over the whole
-image. A ring, the `Margin`, is therefore dropped; the runtime reads that ring from the image, as it does for valid convolutions.
+Padded networks can be tiled exactly too, because only the pixels that padding does not affect are used. The zeros around
+a window differ from the image content there, so near the border of a window the logits differ from those of one pass
+over the whole image. This ring, the `Margin`, is discarded. The runtime reads the ring from the image, as it does for
+valid convolutions.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from seg_runtime.support import SegError
 from torch import Tensor, nn
 
 ANSWER_PX = 384
-"""Side of the answer to a default window, as large as the step of the U-Net's 388 px."""
+"""Output side of a default window, as large as the step of the 388 px of the U-Net."""
 
 
 def reach_px(down: Sequence[int], up: Sequence[int], kernel: int = 2) -> int:
-    """How far the answer of an aligned square, its sides multiples of the stride, sees beyond that square.
+    """Compute how far the receptive field of an aligned output square extends beyond that square.
 
-    Counted from the answer back to the image, over the way through the bottom; skips are shorter. Poolings are 2×2.
+    The sides of an aligned square are multiples of the stride. The reach is counted from the output back to the image,
+    along the path through the bottom; skip connections reach less far. Poolings are 2×2.
 
     Args:
-        down: 3×3 convolutions of each level of the contracting path, from the top, those of the bottom last.
-        up: of each level of the expanding path, from the top.
-        kernel: side of the transposed convolutions of stride 2; 3, with torch's padding and output padding of 1, reads one
-            more pixel to the right and below.
+        down: numbers of 3×3 convolutions of the levels of the contracting path, from the top, the bottom last.
+        up: numbers of 3×3 convolutions of the levels of the expanding path, from the top.
+        kernel: side of the transposed convolutions of stride 2. With 3, and padding and output padding of 1 in PyTorch,
+            they read one more pixel to the right and below.
 
     >>> reach_px((2, 2, 2, 2, 2), (2, 2, 2, 2))
     94
@@ -43,12 +45,12 @@ def reach_px(down: Sequence[int], up: Sequence[int], kernel: int = 2) -> int:
 
 @dataclass(frozen=True)
 class Margin:
-    """The ring of a window that a padded network drops.
+    """The ring of a window that a padded network discards.
 
     Attributes:
-        px: its width.
-        reach_px: how far the network sees, see the function of that name.
-        stride: of the network.
+        px: width of the ring.
+        reach_px: reach of the receptive field, see the function `reach_px`.
+        stride: stride of the network.
     """
 
     px: int
@@ -57,35 +59,35 @@ class Margin:
 
     @classmethod
     def of(cls, option: int | None, reach_px: int, stride: int) -> Margin:
-        """The ring that an option says; None for the smallest multiple of the stride that covers the reach.
+        """Make the ring for an option; None uses the smallest multiple of the stride that covers the reach.
 
         Raises:
-            SegError: negative, or no multiple of the stride.
+            SegError: if the option is negative or not a multiple of the stride.
         """
         enough = -(-reach_px // stride) * stride
         if option is not None and (option < 0 or option % stride):
-            fix = f"leave --margin out for {enough}, or give 0 where whole images are taken"
-            raise SegError(f"margin {option}", f"0 or a multiple of {stride}", fix)
+            advice = f"leave out --margin for {enough}, or give 0 if the network takes whole images"
+            raise SegError(f"the margin is {option}", f"0 or a multiple of {stride}", advice)
         return cls(enough if option is None else option, reach_px, stride)
 
     def dropped(self, x: Tensor) -> Tensor:
-        """`(N, K, H, W)` without the ring."""
+        """Crop the ring from `(N, K, H, W)`."""
         return x[..., self.px : -self.px, self.px : -self.px] if self.px else x
 
     def answered_side(self, side: int) -> int | None:
-        """Side of the answer to a window of `side` px; None where a pooling would meet an odd size."""
+        """Output side of a window of `side` px; None if a pooling would get an odd size."""
         return side - 2 * self.px if side % self.stride == 0 and side > 2 * self.px else None
 
     def check_tiling(self) -> None:
-        """Raise SegError where windows without the ring would show seams."""
+        """Raise SegError if tiles would show seams."""
         if self.px < self.reach_px:
-            fix = "leave --margin out, or take the whole image in one window with --geometry fit"
+            advice = "leave out --margin, or use --geometry fit to put the whole image into one window"
             enough = Margin.of(None, self.reach_px, self.stride).px
-            raise SegError(f"margin {self.px} with geometry tile", f"{enough} or more", fix)
+            raise SegError(f"the margin is {self.px} with geometry tile", f"{enough} or more", advice)
 
 
 def output_size(size: int, depth: int = 4) -> int | None:
-    """Side of the output window in px for an input of `size` px; None where a pooling would meet an odd size.
+    """Output side in px of an input of `size` px; None if a pooling would get an odd size.
 
     >>> output_size(572), output_size(188), output_size(570)
     (388, 4, None)
@@ -102,17 +104,19 @@ def output_size(size: int, depth: int = 4) -> int | None:
 
 
 def centre(x: Tensor, height: int, width: int) -> Tensor:
-    """The middle `(N, C, height, width)` of larger maps; maps of that size as they are."""
+    """Crop the centre `(N, C, height, width)` of maps; maps of that size are returned unchanged."""
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return x[..., top : top + height, left : left + width] if top or left else x
 
 
 def he_normal(module: nn.Module) -> None:
-    """Normal weights of std √(2 / N), N inputs per output value (He et al. 2015, arXiv 1502.01852); for `Module.apply`."""
+    """Initialise weights N(0, 2 / N) for N inputs per output value (He et al. 2015, arXiv 1502.01852); for `Module.apply`."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)):
         taps = float(math.prod(module.kernel_size))
         if isinstance(module, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
-            taps /= math.prod(module.stride)  # an output pixel gets only those taps that the stride leads to it
+            taps /= math.prod(
+                module.stride
+            )  # each output pixel gets only the taps that match its position in the stride
         nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -1,4 +1,4 @@
-"""A U-Net with the image as input and a loss at every scale, for objects of very different sizes.
+"""U-Net with the image as input and a loss at every scale, for objects of very different sizes.
 
 Multi-scale input and side outputs as in M-Net (Fu et al. 2018, arXiv 1801.00926); deep supervision after Lee et al. 2015
 (arXiv 1409.5185).
@@ -15,15 +15,15 @@ from .unet import UNet
 
 
 class MultiScaleUNet(UNet):
-    """The U-Net with the average-pooled image beside the map of each level, and a head at each level of the expanding path.
+    """U-Net that gets the average-pooled image at each level and has a head at each level of the expanding path.
 
-    The heads below the top help in training; the exported file has the top one only.
+    The lower heads are used only in training; the exported file has the top head only.
 
     Args:
         in_channels: image channels.
         classes: output maps K.
-        width: maps of the first level; each level doubles them.
-        depth: number of poolings, and of heads.
+        width: feature maps of the first level; each level doubles them.
+        depth: number of poolings and heads.
         dropout: probability at the end of the contracting path.
         padding: see `UNet`.
         norm: see `UNet`.
@@ -44,7 +44,10 @@ class MultiScaleUNet(UNet):
         self.helpers.apply(he_normal)
 
     def supervised(self, x: Tensor) -> list[Tensor]:
-        """Logits `(N, K, *output_shape)` of every level, the answer first and the coarsest last, enlarged by the nearest pixel."""
+        """Compute logits `(N, K, *output_shape)` of every level, the output first and the coarsest last.
+
+        Coarse levels are enlarged by nearest neighbour.
+        """
         *others, top = self.expanding(*self.contracting(x))
         answer = self._logits(top)
         found = [answer]
@@ -54,7 +57,7 @@ class MultiScaleUNet(UNet):
         return found
 
     def _into_next_level(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """The image is cropped as the maps are before it is pooled, so that both lie on the same pixels."""
+        """Crop the image like the maps before pooling, so that both cover the same pixels."""
         image = F.avg_pool2d(centre(image, before.shape[-2], before.shape[-1]), 2)  # (N, C, 284, 284) …
         return torch.cat([pooled, image], dim=1), image  # (N, 64 + C, 284, 284) …
 

@@ -1,4 +1,4 @@
-"""What every network of the family offers to training, to export and to the checkpoint that rebuilds it."""
+"""Base class of the networks: the interface for training, export and checkpoints."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 
 class Network(nn.Module):
-    """A network from one window of fixed size to the logits of its centre.
+    """A network that maps a window of fixed size to the logits of its centre.
 
     Attributes:
-        kind: its name for `--network` and in checkpoints.
-        has_attention: whether it says where it looks, see `attention`.
-        options: its arguments besides `in_channels` and `classes` that options of `seg-train` give, by their names.
-        axes: spatial axes, 2 or 3.
-        default_input: the window that it is trained with unless `--input-size` says otherwise.
-        arguments: what rebuilds it, all of them plain values.
-        depth: poolings.
+        kind: name for `--network` and in checkpoints.
+        has_attention: whether the network has attention gates, see `attention`.
+        options: names of the arguments that options of `seg-train` set, without `in_channels` and `classes`.
+        axes: number of spatial axes, 2 or 3.
+        default_input: shape of a training window, unless `--input-size` is given.
+        arguments: arguments that rebuild the network, as plain values.
+        depth: number of poolings.
     """
 
     kind: ClassVar[str]
@@ -32,69 +32,73 @@ class Network(nn.Module):
 
     @property
     def described(self) -> dict[str, Any]:
-        """Its kind and its arguments, of which `build` makes it again."""
+        """Kind and arguments, from which `build` rebuilds the network."""
         return {"kind": self.kind, **self.arguments}
 
     @property
     def stride(self) -> int:
-        """Shifts by a multiple of so many px move the answer and change nothing else."""
+        """Number of px whose multiples shift the output together with the input, without any other change."""
         return 1 << self.depth
 
     def output_side(self, side: int) -> int | None:
-        """Side in px of the answer to a window of `side` px, None where a pooling would meet an odd size."""
+        """Output side in px of a window of `side` px; None if a pooling would get an odd size."""
         raise NotImplementedError
 
     def window(self, option: str) -> tuple[int, ...]:
-        """The input shape of `--input-size`: one number for all axes, or one for each with commas.
+        """Parse `--input-size`: one number for all axes, or one for each, separated by commas.
 
         Raises:
-            SegError: no numbers.
+            SegError: if the option is not a list of numbers.
         """
         try:
             sides = tuple(int(side) for side in option.split(","))
         except ValueError as error:
-            raise SegError(f"--input-size {option}", "a number, or one for each axis", "572, or 116,132,132") from error
+            expected = "one number, or one for each axis"
+            raise SegError(f"--input-size is {option}", expected, "write it like 572 or 116,132,132") from error
         return sides * self.axes if len(sides) == 1 else sides
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of the output, the centre of a window.
+        """Compute the shape of the output, the centre of a window.
 
         Args:
-            input_shape: of a window, one number for each of `axes`.
+            input_shape: shape of a window, one number for each of `axes`.
 
         Raises:
-            SegError: of another rank, or a size that some pooling cannot halve; names the nearest that are valid.
+            SegError: if the rank is wrong, or a pooling would get an odd size; the message names the nearest valid sizes.
         """
         if len(input_shape) != self.axes:
-            wanted = f"{self.axes} numbers" if self.axes > 2 else "one number, or two"
-            raise SegError(f"input size {_listed(input_shape)}", f"{wanted} for the network {self.kind}", "correct it")
+            expected = f"{self.axes} numbers" if self.axes > 2 else "one or two numbers"
+            problem = f"the input size is {_listed(input_shape)}"
+            raise SegError(problem, f"{expected} for the network {self.kind}", "correct --input-size")
         return tuple(self._output_side(side) for side in input_shape)
 
     def check_tiling(self) -> None:
-        """Raise SegError where windows of this network would not meet without seams; valid convolutions always do."""
+        """Raise SegError if tiles of this network would show seams. Networks with valid convolutions never do."""
 
     def begin_from(self, state: Mapping[str, Tensor]) -> None:
-        """Take weights that were trained on something else, by their names in `state`.
+        """Load pretrained weights by their names in `state`.
 
         Raises:
-            SegError: this kind of network cannot take any, or the weights do not fit.
+            SegError: if this kind of network has no pretrained weights, or the weights do not fit.
         """
-        raise SegError(f"--pretrained for the network {self.kind}", "--network ternaus", "leave it out")
+        problem = f"the network {self.kind} cannot start from pretrained weights"
+        raise SegError(problem, "", "leave out --pretrained, or use --network ternaus")
 
     def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
-        """Its layers that hold tensors, by name, in the order in which an image meets them, as weights made elsewhere are read.
+        """Yield the layers with tensors by name, in the order of the forward pass, for importing weights.
 
         Raises:
-            SegError: this kind of network has no order that others share.
+            SegError: if this kind of network has no order in common with other programs.
         """
-        raise SegError(f"import for the network {self.kind}", "the network unet", "leave --network out")
+        problem = f"weights cannot be imported into the network {self.kind}"
+        raise SegError(problem, "the network unet", "leave out --network")
 
     def supervised(self, x: Tensor) -> list[Tensor]:
-        """Logits `(N, K, *output_shape)` for the loss of a training: the answer first, then those that only help to train."""
+        """Compute logits `(N, K, *output_shape)` for the loss: the output first, then those used only in training."""
         return [self(x)]
 
     def attention(self, x: Tensor) -> Tensor:
-        """Where the network looks: `(N, maps, *output_shape)` float, 0..1, the coarsest map first; only of one that `has_attention`."""
+        """Compute attention `(N, maps, *output_shape)` float, 0..1, the coarsest map first. Only if `has_attention`."""
         raise NotImplementedError
 
     def _output_side(self, side: int) -> int:
@@ -105,9 +109,9 @@ class Network(nn.Module):
             above = next((n for n in range(max(side, 1), reach) if self.output_side(n)), None)
             near = " or ".join(str(n) for n in (below, above) if n)
             raise SegError(
-                f"input size {side}",
-                f"{self.stride}k + const so that every pooling meets an even size",
-                f"the nearest valid: {near}",
+                f"the input size {side} gives a pooling an odd size",
+                "",
+                f"use {near}; valid sizes are {self.stride} px apart",
             )
         return out
 

@@ -1,4 +1,4 @@
-"""TernausNet (Iglovikov and Shvets 2018, arXiv 1801.05746): a U-Net whose contracting path is VGG11, which can be pretrained."""
+"""TernausNet (Iglovikov and Shvets 2018, arXiv 1801.05746): a U-Net with VGG11 as contracting path, optionally pretrained."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .layers import Margin, he_normal, reach_px
 from .network import Network
 
 LEVELS = (1, 1, 2, 2, 2)
-"""Convolutions of VGG11 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1, column A) before each pooling."""
-ANSWER_PX = 320  # with the margin of 160 a window of 640 px
+"""Number of convolutions before each pooling in VGG11 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1, column A)."""
+ANSWER_PX = 320  # with the margin of 160 px, a window has 640 px
 REACH_PX = reach_px((*LEVELS, 1), (1, 1, 1, 1, 1), kernel=3)
 
 
@@ -21,7 +21,7 @@ class _Widening(nn.Sequential):
     """A 3×3 convolution, then one that doubles the size, each with a ReLU: `(N, in, H, W)` -> `(N, out, 2H, 2W)`."""
 
     def __init__(self, channels: int, middle: int, width: int) -> None:
-        """Build it from `channels` over `middle` to `width` maps."""
+        """Build the block with `channels`, `middle` and `width` maps."""
         super().__init__(
             nn.Conv2d(channels, middle, 3, padding=1), nn.ReLU(inplace=True),
             nn.ConvTranspose2d(middle, width, 3, stride=2, padding=1, output_padding=1), nn.ReLU(inplace=True),
@@ -29,14 +29,14 @@ class _Widening(nn.Sequential):
 
 
 class TernausNet(Network):
-    """VGG11 with a decoder, 640 -> 320 px; 22,927,393 parameters with 3 channels and 1 class at the full width.
+    """VGG11 with a decoder, 640 -> 320 px. It has 22,927,393 parameters with 3 channels and 1 class at full width.
 
     Args:
         in_channels: image channels.
         classes: output maps K.
-        width: maps of the first level; VGG11 has 64, of which the decoder's topmost level has half.
-        margin: ring in px of a window that is dropped, a multiple of 32. None: 160, as much as the network sees; 0: none,
-            for whole images only.
+        width: feature maps of the first level, 64 in VGG11. The topmost level of the decoder has half as many.
+        margin: width in px of the ring that is discarded, a multiple of 32. None: 160, the reach of the receptive field.
+            0: no ring, for whole images only.
     """
 
     kind = "ternaus"
@@ -47,7 +47,9 @@ class TernausNet(Network):
         super().__init__()
         if min(in_channels, classes) < 1 or width < 2 or width % 2:
             raise SegError(
-                f"TernausNet({in_channels=}, {classes=}, {width=})", "positive sizes, an even width", "correct them"
+                f"TernausNet({in_channels=}, {classes=}, {width=}) is not possible",
+                "positive sizes and an even width",
+                "correct the arguments",
             )
         self.depth = len(LEVELS)
         self.margin = Margin.of(margin, REACH_PX, self.stride)
@@ -66,7 +68,7 @@ class TernausNet(Network):
         self.apply(he_normal)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K, H - 320, W - 320)` of images `(N, C, H, W)`."""
+        """Compute logits `(N, K, H - 320, W - 320)` of images `(N, C, H, W)`."""
         carried = []
         for layer in self.features:
             if isinstance(layer, nn.MaxPool2d):
@@ -81,46 +83,49 @@ class TernausNet(Network):
         return self.margin.dropped(self.head(x))  # (N, K, 320, 320)
 
     def output_side(self, side: int) -> int | None:
-        """Side in px of the output window: 32k -> 32k - 320."""
+        """Output side in px: 32k -> 32k - 320."""
         return self.margin.answered_side(side)
 
     def check_tiling(self) -> None:
-        """Refuse windows that would show seams."""
+        """Raise SegError if tiles would show seams."""
         self.margin.check_tiling()
 
     def begin_from(self, state: Mapping[str, Tensor]) -> None:
-        """Take the contracting path of a torchvision `vgg11`; its classifier is left out.
+        """Load the contracting path from a torchvision `vgg11`, without its classifier.
 
-        torchvision feeds it RGB, scaled to 0..1 and standardised. For images of one channel the first layer's weights are
-        summed over RGB, which gives the same as a grey picture in three channels.
+        In torchvision, the input is RGB, scaled to 0..1 and standardised. For images with one channel, the weights of the
+        first layer are summed over RGB, which is equivalent to a grey image in three channels.
 
         Args:
-            state: with `features.0.weight` and so on.
+            state: state dict with `features.0.weight` and so on.
 
         Raises:
-            ModelError: a layer is missing or has another shape.
-            SegError: an image of other than 1 or 3 channels.
+            ModelError: if a layer is missing or has another shape.
+            SegError: if the images have neither 1 nor 3 channels.
         """
         wanted = {f"features.{name}": value for name, value in self.features.state_dict().items()}
         channels = self.arguments["in_channels"]
         if channels not in (1, 3):
-            raise SegError(f"--pretrained for {channels} channels", "1 or 3", "leave it out, or choose the channels")
+            problem = f"--pretrained does not fit {channels} channels"
+            raise SegError(problem, "1 or 3", "leave out --pretrained, or change --channels")
         found = {}
         for name, value in wanted.items():
             if name not in state:
-                raise ModelError(f"the pretrained weights lack {name}", "a torchvision vgg11", "check --pretrained")
+                problem = f"the pretrained weights lack {name}"
+                raise ModelError(problem, "the weights of a torchvision vgg11", "check --pretrained")
             given = state[name].float()
             if name == "features.0.weight" and channels == 1 and given.shape[1:2] == (3,):
                 given = given.sum(dim=1, keepdim=True)
             if given.shape != value.shape:
-                problem = f"pretrained {name} of shape {tuple(given.shape)}"
-                raise ModelError(problem, f"{tuple(value.shape)}", "give a torchvision vgg11, and leave --width at 64")
+                problem = f"the pretrained {name} has shape {tuple(given.shape)}"
+                advice = "use the weights of a torchvision vgg11, and leave --width at 64"
+                raise ModelError(problem, f"{tuple(value.shape)}", advice)
             found[name.removeprefix("features.")] = given
         self.features.load_state_dict(found)
 
 
 def _vgg11(channels: int, width: int) -> nn.Sequential:
-    """Its `features`, in torchvision's order, so that its weights have the same names."""
+    """Build `features` of VGG11 in the order of torchvision, so that its weights have the same names."""
     layers: list[nn.Module] = []
     for level, convolutions in enumerate(LEVELS):
         wide = width << min(level, 3)

@@ -1,4 +1,4 @@
-"""The U-Net of Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597, figure 1): all convolutions valid, or padded."""
+"""The U-Net of Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597, figure 1), with valid or padded convolutions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NORMS: dict[str, type[nn.Module] | None] = {"none": None, "batch": nn.BatchNorm2
 
 
 class _DoubleConv(nn.Sequential):
-    """Two 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`, or `(N, out, H, W)` where padded."""
+    """Two 3×3 convolutions, each with a ReLU: `(N, in, H, W)` -> `(N, out, H - 4, W - 4)`, or `(N, out, H, W)` with padding."""
 
     def __init__(self, channels: int, width: int, padding: str = "valid", norm: str = "none") -> None:
-        """Build it from `channels` to `width` maps, each convolution followed by a norm of `NORMS`."""
+        """Build the block from `channels` to `width` maps, with a norm of `NORMS` after each convolution."""
         kind = NORMS[norm]
         layers: list[nn.Module] = []
         for source in (channels, width):
@@ -33,22 +33,21 @@ class _DoubleConv(nn.Sequential):
 
 
 class UNet(Network):
-    """U-Net, 572 -> 388 px at depth 4; 31,031,810 parameters with 3 channels, 2 classes, width 64.
+    """U-Net, 572 -> 388 px at depth 4. It has 31,031,810 parameters with 3 channels, 2 classes and width 64.
 
     Args:
         in_channels: image channels.
         classes: output maps K.
-        width: maps of the first level; each level doubles them.
+        width: feature maps of the first level; each level doubles them.
         depth: number of poolings.
-        skip: `crop`, the paper's: the centre of the map before the pooling is carried over. `resize`: the map after
-            the pooling is carried over, resized bilinearly (half-pixel centres) to the decoder's size, as a Keras
-            variant does.
+        skip: what the skip connections carry. `crop`, as in the paper: the centre of the map before the pooling. `resize`, as
+            in a Keras variant: the map after the pooling, resized bilinearly (half-pixel centres) to the size of the decoder.
         dropout: probability at the end of the contracting path.
-        padding: `valid`, the paper's, or `same`: zeros keep the size of every map, 576 -> 384 px at depth 4.
-        norm: after each 3×3 convolution: `none`, the paper's; `batch` (Ioffe and Szegedy 2015, arXiv 1502.03167);
+        padding: `valid`, as in the paper, or `same`: zeros keep the size of every map, 576 -> 384 px at depth 4.
+        norm: norm after each 3×3 convolution: `none`, as in the paper; `batch` (Ioffe and Szegedy 2015, arXiv 1502.03167);
             `instance` (Ulyanov et al. 2016, arXiv 1607.08022), which depends on the whole window and so cannot be tiled.
-        margin: ring in px of a padded window that is dropped, a multiple of the stride. None: as much as the network sees,
-            96 at depth 4; 0: none, for whole images only. Valid convolutions have their own.
+        margin: width in px of the ring that is discarded with padding, a multiple of the stride. None: the reach of the
+            receptive field, 96 at depth 4. 0: no ring, for whole images only. Valid convolutions need no option.
     """
 
     kind = "unet"
@@ -62,12 +61,12 @@ class UNet(Network):
         super().__init__()
         for name, value, known in (("skip", skip, SKIPS), ("padding", padding, PADDINGS), ("norm", norm, NORMS)):
             if value not in known:
-                raise SegError(f"{name} {value!r}", " or ".join(known), "choose one of them")
+                raise SegError(f"{name} is {value!r}", " or ".join(known), "choose one of them")
         if min(in_channels, classes, width, depth) < 1 or not 0 <= dropout < 1:
             raise SegError(
-                f"{type(self).__name__}({in_channels=}, {classes=}, {width=}, {depth=}, {dropout=})",
-                "positive sizes, dropout in [0, 1)",
-                "correct the argument",
+                f"{type(self).__name__}({in_channels=}, {classes=}, {width=}, {depth=}, {dropout=}) is not possible",
+                "positive sizes and dropout in [0, 1)",
+                "correct the arguments",
             )
         self.depth, self.skip, self.padding, self.norm = depth, skip, padding, norm
         self.margin = self._margin(margin)
@@ -89,11 +88,11 @@ class UNet(Network):
         self.apply(he_normal)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4; 192 instead of 184 where padded."""
+        """Compute logits `(N, K, H - 184, W - 184)` of images `(N, C, H, W)` at depth 4; 192 instead of 184 with padding."""
         return self._logits(self.expanding(*self.contracting(x))[-1])  # (N, K, 388, 388)
 
     def contracting(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The maps of the skips, from the top, and the map of the bottom."""
+        """Compute the maps of the skip connections, from the top, and the map of the bottom."""
         carried, image = [], x
         for level in self.down:
             before = level(x)  # (N, 64, 568, 568) (N, 128, 280, 280) (N, 256, 136, 136) (N, 512, 64, 64)
@@ -103,7 +102,7 @@ class UNet(Network):
         return carried, self.dropout(self.bottom(x))  # (N, 1024, 28, 28)
 
     def expanding(self, carried: list[Tensor], x: Tensor) -> list[Tensor]:
-        """The maps of the expanding path, the top one last."""
+        """Compute the maps of the expanding path, the top one last."""
         maps: list[Tensor] = []
         for up, merge, wide in zip(self.up, self.merge, reversed(carried), strict=True):
             coarse, x = x, up(x)  # (N, 512, 56, 56) (N, 256, 104, 104) (N, 128, 200, 200) (N, 64, 392, 392)
@@ -113,8 +112,8 @@ class UNet(Network):
         return maps
 
     def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
-        """From the top of the contracting path to the bottom, then each level of the expanding path, then the head."""
-        if self.kind != UNet.kind:  # others have layers that this order lacks
+        """Yield layers from the top of the contracting path to the bottom, then of the expanding path, then the head."""
+        if self.kind != UNet.kind:  # subclasses have layers that this order lacks
             yield from super().layers_in_order()
         blocks = [f"down.{level}" for level in range(self.depth)] + ["bottom"]
         for level in range(self.depth):
@@ -125,53 +124,55 @@ class UNet(Network):
                     yield name, layer
 
     def output_side(self, side: int) -> int | None:
-        """Side in px of the output window at depth 4: 16k + 60 -> 16k - 124, or 16k -> 16k - 192 where padded."""
+        """Output side in px at depth 4: 16k + 60 -> 16k - 124, or 16k -> 16k - 192 with padding."""
         if self.padding == "same":
             return self.margin.answered_side(side)
         return output_size(side, self.depth)
 
     def check_tiling(self) -> None:
-        """Refuse windows that would show seams: too small a margin of a padded network, or a norm of each window by itself."""
+        """Raise SegError if tiles would show seams: the margin is too small, or the norm depends on the window."""
         if self.norm == "instance":
-            fix = "take --norm batch, or the whole image in one window with --geometry fit"
-            raise SegError("norm instance with geometry tile", "a norm that does not depend on the window", fix)
+            advice = "use --norm batch, or use --geometry fit to put the whole image into one window"
+            problem = "the norm instance depends on the window, which geometry tile does not allow"
+            raise SegError(problem, "", advice)
         if self.padding == "same":
             self.margin.check_tiling()
 
     def _margin(self, option: int | None) -> Margin:
-        """The ring that is dropped; valid convolutions need none."""
+        """Make the ring that is discarded; valid convolutions need none."""
         if self.padding == "same":
             return Margin.of(option, reach_px((2,) * (self.depth + 1), (2,) * self.depth), self.stride)
         if option is not None:
-            raise SegError(f"margin {option} with padding valid", "padding same", "leave --margin out, or pad")
+            problem = f"the margin is {option} with padding valid"
+            raise SegError(problem, "padding same", "leave out --margin, or use --padding same")
         return Margin(0, 0, self.stride)
 
     def _image_channels(self, in_channels: int) -> int:
-        """Channels that join the map of each level below the first."""
+        """Number of channels that are joined to the map of each level below the first."""
         return 0
 
     def _into_next_level(self, pooled: Tensor, image: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """The input of the next level, and the image at its scale, for networks that use the image again.
+        """Return the input of the next level and the image at its scale. Networks that use the image again override this.
 
         Args:
-            pooled: the map of the level above.
-            image: at the scale of that level.
-            before: its map before the pooling.
+            pooled: map of the level above, after the pooling.
+            image: image at the scale of that level.
+            before: map of that level before the pooling.
         """
         return pooled, image
 
     def _gated(self, skip: Tensor, coarse: Tensor, place: int) -> Tensor:
-        """The part of a skip that is joined, for networks with gates.
+        """Return the map of a skip connection that is joined. Networks with gates override this.
 
         Args:
             skip: `(N, C, 2h, 2w)`.
-            coarse: `(N, G, h, w)`, the map of the next coarser level.
-            place: of the level, 0 for the coarsest.
+            coarse: map of the next coarser level, `(N, G, h, w)`.
+            place: index of the level, 0 for the coarsest.
         """
         return skip
 
     def _logits(self, x: Tensor) -> Tensor:
-        """Logits of the output window, of the top map."""
+        """Compute the logits of the output window from the top map."""
         logits: Tensor = self.head(x)
         return self.margin.dropped(logits)
 

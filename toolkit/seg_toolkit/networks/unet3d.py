@@ -1,4 +1,4 @@
-"""The 3D U-Net of Çiçek, Abdulkadir, Lienkamp, Brox and Ronneberger 2016 (arXiv 1606.06650, figure 2): all convolutions valid."""
+"""The 3D U-Net of Çiçek, Abdulkadir, Lienkamp, Brox and Ronneberger 2016 (arXiv 1606.06650, figure 2), with valid convolutions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .network import Network
 
 
 class _DoubleConv3d(nn.Sequential):
-    """Two valid 3×3×3 convolutions, each normalised before its ReLU: `(N, in, D, H, W)` -> `(N, out, D - 4, H - 4, W - 4)`."""
+    """Two valid 3×3×3 convolutions, each with batch norm before its ReLU: `(N, in, D, H, W)` -> `(N, out, D - 4, H - 4, W - 4)`."""
 
     def __init__(self, channels: int, middle: int, width: int) -> None:
-        """Build it from `channels` over `middle` to `width` maps."""
+        """Build the block with `channels`, `middle` and `width` maps."""
         parts: list[nn.Module] = []
         for before, after in ((channels, middle), (middle, width)):
-            # no bias: the normalisation's shift is one, and export folds it in
+            # no bias: the norm has a shift, which export folds into the convolution
             parts += [nn.Conv3d(before, after, 3, bias=False), nn.BatchNorm3d(after), nn.ReLU(inplace=True)]
         super().__init__(*parts)
 
@@ -26,16 +26,16 @@ class _DoubleConv3d(nn.Sequential):
 class UNet3D(Network):
     """3D U-Net, 116×132×132 -> 28×44×44 voxels (depth, height, width) at depth 3.
 
-    The paper counts 19,069,955 parameters for 3 channels, 3 classes, width 32. That is what an exported file holds: its
-    convolutions with a bias each, the up-convolutions without. In training there are 19,072,291, since each of the 2,336
-    normalised maps has a scale and a shift in the place of a bias. Two things differ from the paper: at run time
-    the normalisation takes the averages of training and not the statistics of the window, which would make an answer
-    depend on where a window lies; and parameters of the optimizer are seg-train's.
+    The paper has 19,069,955 parameters for 3 channels, 3 classes and width 32. An exported file has the same number:
+    convolutions have a bias, up-convolutions do not. In training there are 19,072,291, because each of the 2,336
+    normalised maps has a scale and a shift instead of a bias. There are two differences from the paper. At run time, the
+    norm uses the averages of training instead of the statistics of the window, so that the logits do not depend on the
+    position of the window. The settings of the optimizer are those of seg-train.
 
     Args:
         in_channels: image channels.
         classes: output maps K.
-        width: maps of the first convolution. Before each pooling they double, so that a pooling never narrows what passes.
+        width: feature maps of the first convolution. They double before each pooling, which avoids bottlenecks.
         depth: number of poolings.
     """
 
@@ -48,8 +48,8 @@ class UNet3D(Network):
         """Build the network with He-normal weights."""
         super().__init__()
         if min(in_channels, classes, width, depth) < 1:
-            problem = f"UNet3D({in_channels=}, {classes=}, {width=}, {depth=})"
-            raise SegError(problem, "positive sizes", "correct the argument")
+            problem = f"UNet3D({in_channels=}, {classes=}, {width=}, {depth=}) is not possible"
+            raise SegError(problem, "positive sizes", "correct the arguments")
         self.arguments = {"in_channels": in_channels, "classes": classes, "width": width, "depth": depth}
         self.depth = depth
         widths = [2 * width << level for level in range(depth + 1)]  # after each level: 64 128 256 512
@@ -63,7 +63,7 @@ class UNet3D(Network):
         self.apply(he_normal)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K, D - 88, H - 88, W - 88)` of volumes `(N, C, D, H, W)` at depth 3."""
+        """Compute logits `(N, K, D - 88, H - 88, W - 88)` of volumes `(N, C, D, H, W)` at depth 3."""
         carried = []
         for level in self.down:
             carried.append(level(x))  # (N, 64, 112, 128, 128) (N, 128, 52, 60, 60) (N, 256, 22, 26, 26)
@@ -76,12 +76,12 @@ class UNet3D(Network):
         return self.head(x)  # type: ignore[no-any-return]  # (N, K, 28, 44, 44)
 
     def output_side(self, side: int) -> int | None:
-        """Side in voxels of the output window: 8k + 4 -> 8k - 84 at depth 3."""
+        """Output side in voxels at depth 3: 8k + 4 -> 8k - 84."""
         return output_size(side, self.depth)
 
 
 def _centre(skip: Tensor, like: Tensor) -> Tensor:
-    """The middle of `skip` in the size of `like`."""
+    """Crop the centre of `skip` to the size of `like`."""
     first = [(have - want) // 2 for have, want in zip(skip.shape[2:], like.shape[2:], strict=True)]
     z, y, x = (slice(f, f + n) for f, n in zip(first, like.shape[2:], strict=True))
     return skip[:, :, z, y, x]

@@ -1,4 +1,4 @@
-"""What a person chooses: the options of `seg-train`, recipes for them, and which of them fit together."""
+"""Options of training, import and evaluation: their definitions, recipes, configuration files and rules."""
 
 from .config import config_text as config_text
 from .config import read_config as read_config

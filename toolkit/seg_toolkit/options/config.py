@@ -1,4 +1,4 @@
-"""Configuration files: the options of a training in TOML, to be read by `--config`. Every run writes one that repeats it."""
+"""Configuration files: options of a training in TOML for `--config`. Each run writes one that repeats it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_ONE_CALL = ("resume", "overwrite")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The content of a TOML file."""
+    """Parse TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -26,15 +26,15 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def read_config(path: Path, known: Mapping[str, str]) -> dict[str, Any]:
-    """The options in a file, by their names in Python.
+    """Read options from a file, by their Python names.
 
     Args:
-        path: of a TOML file. Its keys are options without their leading dashes, also with underscores; its tables only order
+        path: path of a TOML file. Its keys are options without leading dashes; underscores are allowed. Its tables only group
             them.
-        known: how each option is written on the command line, by its name.
+        known: flag of each option on the command line, by Python name.
 
     Raises:
-        OptionsError: the file cannot be read, or sets something else.
+        OptionsError: if the file cannot be read, or sets something that is not an option.
     """
     try:
         content = parse_toml(path.read_text("utf-8"))
@@ -51,23 +51,23 @@ def read_config(path: Path, known: Mapping[str, str]) -> dict[str, Any]:
         flag = key.replace("_", "-")
         if flag not in names:
             near = get_close_matches(flag, names, 1)
-            fix = f"did you mean {near[0]}?" if near else "see seg-train --help"
-            raise OptionsError(f"--config {path} sets {key}, which is no option of seg-train", "", fix)
+            advice = f"did you mean {near[0]}?" if near else "see seg-train --help"
+            raise OptionsError(f"--config {path} sets {key}, which is not an option of seg-train", "", advice)
         if isinstance(value, (list, dict)):
             raise OptionsError(
-                f"--config {path} sets {key} to {value}", "a text, a number, true or false", "correct the file"
+                f"--config {path} sets {key} to {value}", "a string, a number, true or false", "correct the file"
             )
         options[names[flag]] = value
     return options
 
 
 def config_text(data: Path, out: Path, options: TrainOptions) -> str:
-    """The file that repeats a training.
+    """Write the configuration file that repeats a training.
 
     Args:
-        data: the training folder.
-        out: where the model is written.
-        options: of the training.
+        data: training folder.
+        out: path of the model.
+        options: options of the training.
     """
     import tomli_w
 

@@ -1,7 +1,7 @@
-"""The options of `seg-edge train`, `import` and `evaluate`: each is named, typed, explained and given its default here.
+"""Options of `seg-edge train`, `import` and `evaluate`, with their names, types, help texts and defaults.
 
-The command line makes its options of these classes, recipes and configuration files set them by name, and rules say which fit
-together. A default of None means that the data or the network decides.
+The command line builds its options from these classes. Recipes and configuration files set them by name. `rules` defines
+which of them fit together. A default of None means that the data or the network decides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seg_runtime.cli.options import PATH, Options, option
 from seg_runtime.support import SegError
 
 _MAX_LR = 100.0
-_OF_TRAINING = ("val_fraction", "val_list", "pretrained")  # besides the group of that name
+_OF_TRAINING = ("val_fraction", "val_list", "pretrained")  # in addition to the group Training
 _data = partial(option, group="Data")
 _network = partial(option, group="Network", of="network")
 _training = partial(option, group="Training")
@@ -26,7 +26,7 @@ _output = partial(option, group="Output")
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
-    """What training and evaluation have in common: how DATA is read and scored."""
+    """Options that training and evaluation share: how DATA is read and scored."""
 
     reader: str | None = _data(
         None, "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: pairs, which is images/ and masks/;"
@@ -52,16 +52,16 @@ class DataOptions(Options):
     device: str = option("auto", "Device that computes.", click.Choice(["auto", "cpu", "cuda"]), group="Device")
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are infinite or NaN."""
+        """Raise SegError if a number is infinite or NaN."""
         for flag, f in self.options().items():
             value = getattr(self, f.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise SegError(f"{flag} {value}", "a finite number", "correct it")
+                raise SegError(f"{flag} is {value}", "a finite number", "correct the number")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(DataOptions):
-    """What a training takes. `recipe` is the name of the recipe whose defaults were taken, for the record."""
+    """Options of a training. `recipe` is the name of the recipe whose defaults are used."""
 
     recipe: str = ""
 
@@ -157,15 +157,16 @@ class TrainOptions(DataOptions):
     overwrite: bool = _output(False, "Replace the model or the unfinished run at --out.", common=True)
 
     def __post_init__(self) -> None:
-        """Refuse a learning rate that cannot be."""
+        """Raise SegError if the learning rate is out of range."""
         super().__post_init__()
         if self.lr is not None and not 0 < self.lr <= _MAX_LR:
-            raise SegError(f"--lr {self.lr}", f"a number above 0 and up to {_MAX_LR:g}", "1e-3 suits adamw, 1e-4 sgd")
+            expected = f"a number above 0 and up to {_MAX_LR:g}"
+            raise SegError(f"--lr is {self.lr}", expected, "start with 1e-3 for adamw or 1e-4 for sgd")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions(TrainOptions):
-    """What the import of weights takes that were trained elsewhere."""
+    """Options for importing weights of other programs."""
 
     skip_first: bool = _network(
         False, "The network joins a skip connection before the upsampled map, not after it.", of="", common=True
@@ -173,7 +174,7 @@ class ImportOptions(TrainOptions):
 
     @classmethod
     def options(cls, of: str = "") -> dict[str, Field[Any]]:
-        """Without those of a training, which an import does not do."""
+        """Options without those of a training."""
         return {
             flag: f for flag, f in super().options(of).items()
             if f.metadata["group"] != "Training" and f.name not in _OF_TRAINING
@@ -182,7 +183,7 @@ class ImportOptions(TrainOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(DataOptions):
-    """What an evaluation takes."""
+    """Options of an evaluation."""
 
     json_path: Path | None = _output(
         None, "Also write the scores to this file.", PATH, flag="--json", metavar="FILE", common=True

@@ -1,8 +1,8 @@
-"""Recipes: defaults of `seg-train`'s options that suit a task. One TOML file each.
+"""Recipes: defaults of `seg-train` options for common tasks, one TOML file each.
 
-The keys of a file are the options without their dashes; its tables only order them for readers. What is given on the command
-line goes before a recipe. Another package adds a recipe by an entry point of the group `seg_edge.recipes` that names a file,
-such as `importlib.resources.files("package") / "toy.toml"`.
+The keys of a file are options without leading dashes; its tables only group them. Options on the command line override
+a recipe. Other packages add a recipe with an entry point of the group `seg_edge.recipes` that names a file, such as
+`importlib.resources.files("package") / "toy.toml"`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class _Recipe:
     """One recipe.
 
     Attributes:
-        name: of its file.
-        title: one line about it.
-        options: defaults of `TrainOptions`, by the names of its fields.
+        name: name of its file.
+        title: one-line description.
+        options: defaults of `TrainOptions` by field name.
     """
 
     name: str
@@ -48,12 +48,12 @@ def load_recipe(name: str) -> _Recipe:
     """Read a recipe.
 
     Args:
-        name: of `RECIPES`.
+        name: name in `RECIPES`.
 
     Raises:
-        SegError: no such recipe, a file that is none, or a key that is no option of a training.
+        SegError: if the recipe does not exist, its file is invalid, or a key is not an option of a training.
     """
-    file = RECIPES.get(name, "choose one for --recipe; seg-edge recipes describes them")
+    file = RECIPES.get(name, "run seg-edge recipes to see what they are for")
     try:
         content = parse_toml(file.read_text("utf-8"))
         title = str(content.pop("title"))
@@ -62,7 +62,7 @@ def load_recipe(name: str) -> _Recipe:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = "it has no title" if isinstance(error, KeyError) else error
         problem = f"recipe {name} cannot be read ({reason})"
-        raise SegError(problem, "a TOML file with a title, and options in tables", "correct the file") from error
+        raise SegError(problem, "a TOML file with a title and tables of options", "correct the file") from error
     if odd := sorted(options.keys() - {f.name for f in TrainOptions.options().values()}):
         raise SegError(f"recipe {name} sets {', '.join(odd)}", "options of seg-train", "correct the file")
     return _Recipe(name, title, options)

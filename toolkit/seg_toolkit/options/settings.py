@@ -1,4 +1,4 @@
-"""The numbers of one training run, as a checkpoint keeps them."""
+"""Settings of one training run, as stored in a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The numbers of one training run: what options say and the data decides. `--resume` compares them.
+    """Settings of one training run, from options and data. `--resume` compares them.
 
     Attributes:
-        average: decay per step of the running average of the weights that is evaluated and kept; 0 keeps the last weights.
-        validation: names of the cases that are never trained on.
-        recipe: name of the recipe that it began with.
-        reader: of the data set.
-        pretrained: digest (SHA-256) of the file of weights that it began with.
-        empty_dice: score of a class that neither the image nor the answer holds.
-        loss: of values, `l1` and so on; empty for labels.
-        metrics: what `--evaluate` measures besides, as `--metrics` names it.
+        average: decay per step of the running average of the weights, which is evaluated and saved; 0 uses the last weights.
+        validation: names of the validation cases.
+        recipe: name of the recipe.
+        reader: reader of the data set.
+        pretrained: SHA-256 of the file with pretrained weights.
+        empty_dice: score of a class in neither ground truth nor prediction, see `metrics.EMPTY_DICE`.
+        loss: regression loss, such as `l1`; empty for labels.
+        metrics: further measures of `seg-edge evaluate`, in the form of `--metrics`.
     """
 
     steps: int = 700
@@ -46,7 +46,7 @@ class Settings:
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Settings:
-        """Settings as JSON or a checkpoint holds them; those that are missing have their defaults."""
+        """Read settings from JSON or a checkpoint. Missing ones get their defaults."""
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         for name, value in known.items():
             known[name] = tuple(value) if isinstance(value, list) else value  # JSON has no tuples

@@ -1,4 +1,4 @@
-"""What the data decides before a training: statistics, choices, and codes of classes."""
+"""Choices from the data before a training: statistics, choices, and DICOM codes of classes."""
 
 from .choices import choose_augmentation as choose_augmentation
 from .choices import choose_balance as choose_balance

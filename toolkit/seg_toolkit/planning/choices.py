@@ -1,6 +1,6 @@
-"""What the data decides unless an option does: channels, intensity, geometry, weights, balance, augmentation, outputs.
+"""Choices from the data for options that are not given: channels, intensity, geometry, weights, balance and so on.
 
-Each choice comes with its reason, for people.
+Each choice is returned with its reason, which is shown to the user.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from ..data import Augmentation
 from .statistics import DataStatistics, TargetStatistics
 
 Choice = tuple[str, str]
-"""What was chosen, and why."""
+"""The choice and its reason."""
 
 
 def choose_channels(statistics: DataStatistics, option: int | None = None) -> tuple[int, str]:
-    """1 where every image is grey, else 3, else what the images have.
+    """Choose the number of channels: 1 if all images are grey, 3 for colour images, else that of the images.
 
     Raises:
-        DataError: images that cannot be brought to one number of channels without loss, or to the given one.
+        DataError: if the images cannot be converted to one number of channels, or the given number, without loss.
     """
     found = {s.channels for s in statistics.cases}
-    wanted, reason = option or max(found), "as asked"
+    wanted, reason = option or max(found), "set by you"
     if not option:
         reason = "every image is grey" if found == {1} else "colour images" if found <= {1, 3} else f"{wanted} channels"
     for case in statistics.cases:
         if case.channels != wanted and (case.channels, wanted) != (1, 3):
-            fix = "convert the images, or choose other --channels"
-            raise DataError(f"{case.name} has {case.channels} channels", f"{wanted} ({reason})", fix)
+            advice = "convert the images, or change --channels"
+            raise DataError(f"{case.name} has {case.channels} channels", f"{wanted} ({reason})", advice)
     return wanted, reason
 
 
 def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> tuple[Intensity, str]:
-    """The intensity rule, and why.
+    """Choose how grey values become floats.
 
     Args:
-        statistics: of the training images.
-        channels: of the network.
-        option: `auto`, a method's name, `window:LEVEL,WIDTH` in raw grey values, or `standardize:MEAN,SPREAD` in shares of the
-            dtype's maximum, with several channels `M1+M2+M3,S1+S2+S3`.
+        statistics: statistics of the training images.
+        channels: number of channels of the network.
+        option: `auto`, the name of a method, `window:LEVEL,WIDTH` in raw grey values, or `standardize:MEAN,SPREAD` as
+            fractions of the dtype's maximum, with several channels `M1+M2+M3,S1+S2+S3`.
     """
     method, _, numbers = option.partition(":")
     if method not in ("auto", *INTENSITIES) or (numbers and method not in ("window", "standardize")):
         known = f"auto, {', '.join(INTENSITIES)}, window:LEVEL,WIDTH or standardize:MEAN,SPREAD"
-        raise DataError(f"--intensity {option}", known, "choose one")
-    reason = "as asked"
+        raise DataError(f"--intensity is {option}", known, "choose one of them")
+    reason = "set by you"
     if method == "auto":
         method, reason = _auto_intensity(statistics)
     if method == "window":
@@ -58,7 +58,7 @@ def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> 
     if method == "zscore":
         usual = float(
             np.percentile([min(s.std) for s in statistics.cases], 10)
-        )  # not the minimum: that may be an empty field
+        )  # not the minimum, which may be that of an empty image
         floor = max(1e-4, usual / 2)
         return Intensity("zscore", std_floor=floor), reason
     if method == "standardize" and numbers:
@@ -77,16 +77,16 @@ def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> 
 
 def _auto_intensity(statistics: DataStatistics) -> Choice:
     if any(s.percentiles[0] < 0 for s in statistics.cases):
-        return "window", "signed grey values, as in CT; the window spans 0.5 to 99.5 % of them"
+        return "window", "grey values are signed, as in CT; the window spans their 0.5 to 99.5 percentiles"
     if any(np.dtype(s.dtype).kind == "f" and s.percentiles[1] > 1 for s in statistics.cases):
-        return "zscore", "floating-point images on a scale of their own"
-    # the range and not the standard deviation: that follows how much of an image is covered, too
+        return "zscore", "the images are floating-point with an unknown scale"
+    # the range, because the standard deviation also depends on how much of an image is covered
     ranges = [s.percentiles[1] - s.percentiles[0] for s in statistics.cases]
     low, high = np.percentile(ranges, [10, 90])
     ratio = float(high / max(low, 1e-6))
     if ratio > 2:
         return "zscore", f"the range of grey values differs {ratio:.1f}-fold from image to image"
-    return "standardize", "the range of grey values is alike from image to image"
+    return "standardize", "the range of grey values is similar in all images"
 
 
 def _window(statistics: DataStatistics, numbers: str) -> Intensity:
@@ -95,7 +95,7 @@ def _window(statistics: DataStatistics, numbers: str) -> Intensity:
             level, width = (float(v) for v in numbers.split(","))
         except ValueError as error:
             raise DataError(
-                f"--intensity window:{numbers}", "window:LEVEL,WIDTH such as window:40,400", "write it like that"
+                f"--intensity is window:{numbers}", "window:LEVEL,WIDTH", "write it like window:40,400"
             ) from error
     else:
         low = float(np.median([s.percentiles[0] for s in statistics.cases]))
@@ -105,7 +105,7 @@ def _window(statistics: DataStatistics, numbers: str) -> Intensity:
 
 
 def _standardize(numbers: str, channels: int) -> Intensity:
-    """Of numbers that another network was fed with."""
+    """Parse the numbers that another network was trained with."""
     try:
         mean, spread = (tuple(float(v) for v in part.split("+")) for part in numbers.split(","))
     except ValueError:
@@ -113,82 +113,83 @@ def _standardize(numbers: str, channels: int) -> Intensity:
     if not len(mean) == len(spread) == channels or not all(0 < s < math.inf for s in spread):
         form = "+".join(["0.5"] * channels)
         raise DataError(
-            f"--intensity standardize:{numbers}", f"{channels} means, a comma, {channels} positive spreads",
-            f"for example standardize:{form},{form}, in shares of the dtype's maximum",
+            f"--intensity is standardize:{numbers}", f"{channels} means, a comma, {channels} positive spreads",
+            f"write it like standardize:{form},{form}, as fractions of the dtype's maximum",
         )  # fmt: skip
     return Intensity("standardize", mean=mean, std=spread)
 
 
 def choose_geometry(statistics: DataStatistics, option: str) -> Choice:
-    """The geometry, and why.
+    """Choose the geometry.
 
     Raises:
-        DataError: an unknown one, or another than `tile` for volumes.
+        DataError: if the option is unknown, or is not `tile` for volumes.
     """
     if option != "auto" and option not in GEOMETRIES:
-        raise DataError(f"--geometry {option}", f"auto, {', '.join(GEOMETRIES)}", "choose one")
+        raise DataError(f"--geometry is {option}", f"auto, {', '.join(GEOMETRIES)}", "choose one of them")
     if volumes := [s for s in statistics.cases if len(s.shape) > 2]:
         if option in ("auto", "tile"):
             return "tile", "volumes keep their own resolution"
-        raise DataError(f"--geometry {option} and the volume {volumes[0].name}", "tile", "leave --geometry out")
+        problem = f"--geometry is {option}, but {volumes[0].name} is a volume"
+        raise DataError(problem, "tile", "leave out --geometry")
     if option != "auto":
-        return option, "as asked"
+        return option, "set by you"
     wide, output_px = float(np.mean([s.wide_share for s in statistics.cases])), statistics.output_px
     if wide > 0.5:
-        return "fit", f"{wide:.0%} of the foreground lies in objects wider than the {output_px} px of an output window"
-    return "tile", f"objects fit into an output window of {output_px} px; full resolution"
+        return "fit", f"{wide:.0%} of the foreground is in objects wider than an output window of {output_px} px"
+    return "tile", f"objects fit into an output window of {output_px} px, at full resolution"
 
 
 def choose_class_weights(statistics: DataStatistics, option: str) -> tuple[tuple[float, ...], str]:
-    """Weight per class with a mean of 1 over the pixels, and why.
+    """Choose the weights of the classes, with a mean of 1 over the pixels.
 
     Args:
-        statistics: of the training images.
+        statistics: statistics of the training images.
         option: `auto`, `none`, `balance` (1 / share) or `root` (1 / √share).
     """
     share = np.maximum(statistics.class_shares, 1e-4)
     rarest = float(share.min())
-    method, reason = option, "as asked"
+    method, reason = option, "set by you"
     if option == "auto":
         method = "root" if rarest < 0.02 else "none"
-        reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice term balances the rest"
+        reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice loss balances the rest"
     powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
     if method not in powers:
-        raise DataError(f"--class-weights {option}", "auto, none, root or balance", "choose one")
+        raise DataError(f"--class-weights is {option}", "auto, none, root or balance", "choose one of them")
     weights = share ** powers[method]
     return tuple((weights / (weights * share).sum()).tolist()), f"{method}: {reason}"
 
 
 def choose_balance(statistics: DataStatistics, option: float | None) -> tuple[float, str]:
-    """Share of the training windows that are placed on a pixel of a class drawn evenly, and why; the others lie anywhere."""
+    """Choose the fraction of training windows that are placed on a class drawn uniformly; others are placed anywhere."""
     if option is not None:
-        return option, "as asked"
+        return option, "set by you"
     rarest = float(statistics.class_shares.min())
     if rarest < 0.4:
-        return 0.5, f"so that the rarest class, {rarest:.1%} of the pixels, is met often"
+        return 0.5, f"the rarest class has {rarest:.1%} of the pixels and would be rare in windows"
     return 0.0, "no class is rare"
 
 
 def choose_augmentation(intensity: Intensity | None, option: str) -> Choice:
-    """The augmentation as `Augmentation.parse` takes it, and why; settings after `auto` are added to what is chosen.
+    """Choose the augmentation in the form of `Augmentation.parse`. Settings after `auto` are added to the choice.
 
     Args:
-        intensity: how grey values become floats; None where the answer follows from grey values, which must stay as they are.
-        option: of `--augment`.
+        intensity: how grey values become floats; None for a regression, whose targets depend on unchanged grey values.
+        option: value of `--augment`.
 
     Raises:
-        DataError: not an augmentation.
+        DataError: if the option is not an augmentation.
     """
     name, *settings = (part.strip() for part in option.split(","))
-    reason = "as asked"
+    reason = "set by you"
     if name == "auto" and intensity is None:
-        name, reason = "none", "grey values and pixels stay as they are, since the values follow from them"
+        name, reason = "none", "the targets depend on grey values and exact pixels, so both stay unchanged"
         settings = settings if any(s.startswith("flips=") for s in settings) else ["flips=square", *settings]
     elif name == "auto":
-        name, reason = "slight", "exposures are alike"
+        name, reason = "slight", "exposures are similar"
         if intensity and intensity.method in ("scale", "zscore"):
             name, reason = "wide", "exposures differ from image to image"
-        reason += ", with settings as asked" if settings else ""
+        reason += ", with your settings" if settings else ""
     text = ",".join([name, *settings])
     Augmentation.parse(text)
     return text, reason
@@ -197,15 +198,15 @@ def choose_augmentation(intensity: Intensity | None, option: str) -> Choice:
 def choose_outputs(
     targets: Sequence[TargetStatistics], names: Sequence[str], option: str | None = None
 ) -> tuple[OutputInfo, ...]:
-    """The outputs as a contract has them: the network gives values of mean 0 and spread 1 over the training targets.
+    """Choose the outputs for the contract. The network predicts values with mean 0 and spread 1 over the training targets.
 
     Args:
-        targets: of the training cases.
-        names: that the reader gives.
-        option: `NAME[=UNIT],…`, other names, and units; None for none.
+        targets: statistics of the targets of the training cases.
+        names: names of the outputs from the reader.
+        option: `NAME[=UNIT],…` for other names and units; None to keep the names.
 
     Raises:
-        DataError: another number of names, one twice, or targets that are the same everywhere.
+        DataError: if the number of names is wrong, a name is repeated, or a target is constant.
     """
     named = _named(names, option)
     counts = np.array([[e.count] for e in targets], np.float64)
@@ -217,7 +218,7 @@ def choose_outputs(
     for i, output in enumerate(named):
         if not low[i] < high[i]:
             problem = f"the targets of {output.name} are {low[i]:g} everywhere"
-            raise DataError(problem, "values that differ", "leave this output out, or correct the targets")
+            raise DataError(problem, "values that differ", "leave out this output, or correct the targets")
         first, last = float(low[i]), float(high[i])
         found.append(replace(output, offset=float(mean[i]), scale=float(std[i]), low=first, high=last))
     return tuple(found)
@@ -229,6 +230,6 @@ def _named(names: Sequence[str], option: str | None) -> list[OutputInfo]:
     parts = [[word.strip() for word in part.partition("=")[::2]] for part in option.split(",")]
     given = [name for name, _ in parts]
     if len(given) != len(names) or len(set(given)) < len(given) or not all(given):
-        wanted = f"{len(names)} names, each once, for {', '.join(names)}"
-        raise DataError(f"--outputs {option}", wanted, "write them as NAME=UNIT or NAME, with commas")
+        expected = f"{len(names)} names, each once, for {', '.join(names)}"
+        raise DataError(f"--outputs is {option}", expected, "write NAME=UNIT or NAME, separated by commas")
     return [OutputInfo(name, unit=unit) for name, unit in parts]

@@ -1,4 +1,4 @@
-"""Statistics of a data set, from which training chooses what fits it."""
+"""Statistics of a data set, from which the choices of a training are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..data import Case, ClassValues, DataSet, sized
 
 @dataclass(frozen=True)
 class TargetStatistics:
-    """Statistics of the targets of one case: `(K,)` float64 each, in their own units."""
+    """Statistics of the targets of one case, `(K,)` float64 each, in their own units."""
 
     count: int
     low: NDArray[np.float64]
@@ -28,7 +28,7 @@ class TargetStatistics:
 
     @classmethod
     def of(cls, targets: NDArray[Any]) -> TargetStatistics:
-        """Statistics of targets `(*spatial, K)`."""
+        """Compute the statistics of targets `(*spatial, K)`."""
         flat = targets.reshape(-1, targets.shape[-1])
         low, high = (np.asarray(end(axis=0), np.float64) for end in (flat.min, flat.max))
         mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
@@ -40,16 +40,16 @@ class CaseStatistics:
     """Statistics of one case.
 
     Attributes:
-        name: of the case.
-        shape: `(*spatial)`.
-        dtype: of the image.
-        channels: of the image; grey saved as colour counts as one.
-        mean: per channel, in units of the dtype's maximum.
-        std: likewise.
-        percentiles: 0.5 and 99.5 %, raw grey values.
-        pixels: `(K,)` annotated pixels of each class; all of them as one number where there are no classes.
-        wide_share: share of the foreground in objects wider than an output window.
-        targets: of a regression; else None.
+        name: name of the case.
+        shape: shape of the image, `(*spatial)`.
+        dtype: dtype of the image.
+        channels: number of channels; a grey image that is saved in colour has one.
+        mean: mean per channel, as a fraction of the dtype's maximum.
+        std: standard deviation per channel, as a fraction of the dtype's maximum.
+        percentiles: 0.5 and 99.5 percentiles of the raw grey values.
+        pixels: `(K,)` numbers of annotated pixels of each class; one number without classes.
+        wide_share: fraction of the foreground in objects wider than an output window.
+        targets: statistics of regression targets, else None.
     """
 
     name: str
@@ -69,10 +69,10 @@ class DataStatistics:
     """Statistics of a data set, or of a part of it.
 
     Attributes:
-        cases: of the part.
-        data: the data set.
-        classes: with their mask values; empty where the truth is not a mask.
-        output_px: smallest side of an output window.
+        cases: statistics of the cases.
+        data: data set.
+        classes: classes with their mask values; empty if the ground truth is not a mask.
+        output_px: smallest side of an output window in px.
     """
 
     cases: Sequence[CaseStatistics]
@@ -85,34 +85,34 @@ class DataStatistics:
         cls, data: DataSet, classes: Sequence[ClassValues], output_px: int,
         progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
     ) -> DataStatistics:  # fmt: skip
-        """Statistics of every case, each read once.
+        """Compute the statistics of all cases. Each case is read once.
 
         Args:
-            data: the data set.
-            classes: with their mask values.
-            output_px: smallest side of an output window.
-            progress: passes the cases on, and shows how many are done.
+            data: data set.
+            classes: classes with their mask values.
+            output_px: smallest side of an output window in px.
+            progress: wraps the cases to show progress.
 
         Raises:
-            DataError: an image and its mask differ in size, a stray mask value, or an image that cannot be read.
+            DataError: if an image and its mask differ in size, a mask value is unknown, or an image cannot be read.
         """
         cases = [_measured(case, data, classes, output_px) for case in progress(data.cases)]
         return cls(cases, data, classes, output_px)
 
     def part(self, cases: Iterable[Case]) -> DataStatistics:
-        """Those of some cases."""
+        """Select the statistics of some cases."""
         names = {case.name for case in cases}
         return replace(self, cases=[statistics for statistics in self.cases if statistics.name in names])
 
     @property
     def class_shares(self) -> NDArray[np.float64]:
-        """Share of all annotated pixels per class, `(K,)`."""
+        """Fraction of all annotated pixels per class, `(K,)`."""
         counts = np.sum([s.pixels for s in self.cases], axis=0)
         return np.asarray(counts / counts.sum())
 
     @property
     def scarce_classes(self) -> dict[int, list[int]]:
-        """Classes that fewer than half of the images hold, with the places of those images."""
+        """Classes that occur in fewer than half of the images, with the indices of these images."""
         found: dict[int, list[int]] = {}
         for index in range(len(self.cases[0].pixels)):
             places = [place for place, case in enumerate(self.cases) if case.pixels[index]]
@@ -122,29 +122,29 @@ class DataStatistics:
 
     @property
     def pixels(self) -> str:
-        """The kind of grey values, `integer` or `float`.
+        """Kind of grey values, `integer` or `float`.
 
         Raises:
-            DataError: both kinds in one data set.
+            DataError: if the data set has both kinds.
         """
         kinds = {("integer" if np.dtype(s.dtype).kind == "u" else "float"): s.name for s in self.cases}
         if len(kinds) > 1:
-            problem = f"{kinds['integer']} has integers and {kinds['float']} floats"
-            raise DataError(problem, "one kind", "convert them to one dtype")
+            problem = f"{kinds['integer']} has integers, but {kinds['float']} has floats"
+            raise DataError(problem, "one kind of grey values", "convert the images to one dtype")
         return next(iter(kinds))
 
     def check_axes(self, axes: int) -> None:
-        """Refuse pictures for a network of volumes; volumes for a network of slices are fine.
+        """Check that the cases are volumes if the network takes volumes. Volumes are valid for networks of slices.
 
         Raises:
-            DataError: names the first.
+            DataError: if a case is an image; the message names the first one.
         """
         if flat := next((s for s in self.cases if len(s.shape) < axes), None):
-            fix = "choose another --network, or another --reader"
-            raise DataError(f"{flat.name} is a picture", "volumes for a network of volumes", fix)
+            advice = "choose another --network or another --reader"
+            raise DataError(f"{flat.name} is an image, but the network takes volumes", "", advice)
 
     def described(self) -> list[str]:
-        """The statistics for a person, one line each."""
+        """Format the statistics for the user, one per line."""
         sizes = Counter(sized(s.shape) for s in self.cases).most_common()
         kinds = Counter(f"{s.dtype}, {s.channels} channel{'s' * (s.channels > 1)}" for s in self.cases).most_common()
         stds = [float(np.mean(s.std)) for s in self.cases]
@@ -154,7 +154,7 @@ class DataStatistics:
             f"{len(self.cases)} images: {shown}",
             "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
             f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
-            + (" of the full range" if unsigned else ", as they are"),
+            + (" of the full range" if unsigned else " (raw values)"),
         ]
         if self.classes:
             shares = zip(self.classes, self.class_shares, strict=True)
@@ -166,7 +166,7 @@ def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_
     example = case.read(classes)
     image, labels = example.image, example.labels
     known = labels if example.known is None else labels[example.known]
-    if not data.channel_files:  # else each file is a channel, whatever it shows
+    if not data.channel_files:  # else each file is a channel, whatever its content
         image = _without_empty_channels(image)
     mean, std = mean_std(image)
     low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
@@ -178,7 +178,7 @@ def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_
 
 
 def _without_empty_channels(image: NDArray[Any]) -> NDArray[Any]:
-    """Without an opaque alpha, and one channel of three that are the same."""
+    """Remove an opaque alpha channel, and reduce three equal channels to one."""
     if has_opaque_alpha(image):
         image = image[..., :-1]
     return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
@@ -186,7 +186,7 @@ def _without_empty_channels(image: NDArray[Any]) -> NDArray[Any]:
 
 def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:
     if max(labels.shape) <= 2 * output_px or labels.ndim > 2:
-        return 0.0  # windows show most of such an image anyway, and volumes are tiled in any case
+        return 0.0  # a window shows most of such an image, and volumes are always tiled
     parts, _ = ndimage.label(labels > 0)
     sizes = np.bincount(parts.ravel())
     boxes = ndimage.find_objects(parts)

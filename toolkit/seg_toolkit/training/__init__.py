@@ -1,4 +1,4 @@
-"""Training: the plan of a run, the loop, objectives and losses, and models that are scored without a training."""
+"""Training: plans, the training loop, objectives and losses, and scoring of existing models."""
 
 from .loop import train as train
 from .objectives import OBJECTIVES as OBJECTIVES

@@ -1,4 +1,4 @@
-"""The training loop: every optimizer step, schedule, checkpoint and picture of `seg-train` is on this page."""
+"""The training loop of `seg-train`: optimizer steps, schedule, checkpoints and pictures."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from .plan import Plan
 _PREVIEWS = 4  # validation images shown in the preview picture
 
 Watch = Callable[[int, float, float | None], None]
-"""Called with the step and its loss, after an evaluation also with its score."""
+"""Called with the step and its loss, and with the score after an evaluation."""
 
 
 def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
-    """Train, keep the best model, the state to resume from, a log and two pictures beside it.
+    """Train, and write the best model, the state for `--resume`, a log and two pictures.
 
     Args:
-        plan: of the run.
-        workers: processes that prepare windows.
+        plan: plan of the run.
+        workers: number of processes that prepare windows.
         watch: see `Watch`.
 
     Returns:
         The best checkpoint.
 
     Raises:
-        SegError: the loss or the model's answers are no longer finite.
-        KeyboardInterrupt: after Ctrl-C, the step and its evaluation finished and the state saved; a second Ctrl-C
-            stops at once, with the state of the last evaluation.
+        SegError: if the loss or the logits are no longer finite.
+        KeyboardInterrupt: after Ctrl-C, when the step and its evaluation are finished and the state is saved. A second
+            Ctrl-C stops immediately, with the state of the last evaluation.
     """
     settings, files, objective = plan.settings, plan.files, plan.objective
     run = _Run(plan)
@@ -77,11 +77,11 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, sco
 
 
 class _Run:
-    """All that changes from step to step, and all that `--resume` must find again."""
+    """The state that changes from step to step and that `--resume` restores."""
 
     def __init__(self, plan: Plan) -> None:
         model = plan.model
-        model.to(plan.device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in torch's stubs
+        model.to(plan.device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in the stubs of PyTorch
         self.plan, self.model, self.settings = plan, model, plan.settings
         self.optimization = Optimization(model, self.settings, plan.device)
         self.step, self.best = 0, -math.inf
@@ -90,13 +90,13 @@ class _Run:
 
     @property
     def answering(self) -> Network:
-        """The running average of the weights, which is evaluated and kept."""
+        """The running average of the weights, which is evaluated and saved."""
         network = self.optimization.average.module
         assert isinstance(network, Network)
         return network
 
     def advance(self, batch: Sequence[Tensor]) -> float:
-        """One optimizer step; its loss."""
+        """Do one optimizer step and return its loss."""
         self.model.train()
         device = self.plan.device
         image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
@@ -104,19 +104,21 @@ class _Run:
             answers = self.model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
         loss = deeply_supervised([self.plan.objective.loss(answer, truth, weights) for answer in answers])
         value = float(loss.detach())
-        _check_finite(value, f"the loss became {value} at step {self.step + 1}")  # a step on NaN would spoil the state
+        _check_finite(
+            value, f"the loss is no longer finite at step {self.step + 1} ({value})"
+        )  # a step on NaN would spoil the state
         self.optimization.step(loss)
         self.step += 1
         self.losses.append(value)
         return value
 
     def evaluate(self) -> dict[str, Any]:
-        """The scores of the validation cases, of which it writes a picture."""
+        """Score the validation cases and write the preview picture."""
         infer = torch_infer(self.answering.eval(), self.plan.device)
 
         def checked(window: NDArray[np.float32]) -> NDArray[np.float32]:
             logits = infer(window)
-            _check_finite(float(np.abs(logits).max()), "the model's answers are no longer finite")
+            _check_finite(float(np.abs(logits).max()), "the outputs of the model are no longer finite")
             return logits
 
         result, shown = self.plan.objective.score(self.plan.validation, checked, keep=_PREVIEWS)
@@ -125,7 +127,7 @@ class _Run:
         return result
 
     def note(self, score: float) -> bool:
-        """Add a row to the log; whether the score is the best so far."""
+        """Add a row to the log, and return whether the score is the best so far."""
         self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), self.plan.objective.key: score})
         self.losses.clear()
         if score <= self.best:
@@ -134,7 +136,7 @@ class _Run:
         return True
 
     def finished(self, result: dict[str, Any]) -> Checkpoint:
-        """A checkpoint of the weights as they are, with the scores that they reached."""
+        """Make a checkpoint of the current weights with their scores."""
         objective, settings = self.plan.objective, self.settings
         return Checkpoint.finished(
             self.answering, objective.contract, objective.classes, settings.reader,
@@ -146,7 +148,7 @@ class _Run:
         )  # fmt: skip
 
     def remember(self) -> None:
-        """Write the state beside the model."""
+        """Save the state for `--resume`."""
         state = {"model": self.model.state_dict(), **self.optimization.state()}
         numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
         training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
@@ -155,7 +157,7 @@ class _Run:
         save(saved, self.plan.files.state)
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a saved state."""
         self.model.load_state_dict(saved["model"])
         self.optimization.restore(saved)
         torch.set_rng_state(saved["rng"])
@@ -164,20 +166,22 @@ class _Run:
 
 
 class _CtrlC:
-    """While entered, the first Ctrl-C only sets `pressed`; the second interrupts as ever."""
+    """Context manager in which the first Ctrl-C only sets `pressed`; the second interrupts as usual."""
 
     def __init__(self) -> None:
         self.pressed = False
 
     def __enter__(self) -> _CtrlC:
-        """Take the signal over."""
-        self._mine = threading.current_thread() is threading.main_thread()  # only there signals can be handled
+        """Install the signal handler."""
+        self._mine = (
+            threading.current_thread() is threading.main_thread()
+        )  # signals can only be handled in the main thread
         if self._mine:
             self._before = signal.signal(signal.SIGINT, self._press)
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Give the signal back."""
+        """Restore the previous signal handler."""
         if self._mine:
             signal.signal(signal.SIGINT, self._before)
 
@@ -189,8 +193,8 @@ class _CtrlC:
 
 def _check_finite(value: float, problem: str) -> None:
     if not math.isfinite(value):
-        fix = "lower --lr or check the intensity of the images; the last good state is kept"
-        raise SegError(problem, "finite numbers", fix)
+        advice = "lower --lr, or check the intensity of the images; the last good state is saved"
+        raise SegError(problem, "", advice)
 
 
 def _write_log(rows: Sequence[dict[str, Any]], plan: Plan) -> None:

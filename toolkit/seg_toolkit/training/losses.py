@@ -1,4 +1,4 @@
-"""Losses, plain functions: of labels cross-entropy and Dice; of values L1, L2 and SSIM, in the network's own units."""
+"""Losses as plain functions: cross-entropy and Dice for labels; L1, L2 and SSIM for values in the units of the network."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SSIM_REACH_PX = 5
-"""Of the window of SSIM on either side, as in its paper: 11 px wide."""
-_SIGMA_PX = 1.5  # of that window
-_STABLE = (0.01**2, 0.03**2)  # K1 and K2 of the paper, squared, for values in units of their range
+"""Radius of the window of SSIM, which is 11 px wide as in its paper."""
+_SIGMA_PX = 1.5  # of the window of SSIM
+_STABLE = (0.01**2, 0.03**2)  # K1² and K2² of the paper, for values in units of their range
 
 ValueLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float], Sequence[float]], Tensor]
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """The energy of Ronneberger et al. 2015, equation 1: pixel-wise softmax and weighted cross-entropy.
+    """Weighted cross-entropy of a pixel-wise softmax, the energy of Ronneberger et al. 2015, equation 1.
 
-    Divided by the sum of the weights, so that neither the window's size nor the scale of the weights changes the step
-    that an optimizer takes; pixels of weight 0 do not count.
+    It is divided by the sum of the weights, so that the optimizer step depends neither on the size of the window nor on
+    the scale of the weights. Pixels with weight 0 do not count.
 
     Args:
         logits: `(N, K, *spatial)` float.
@@ -36,12 +36,12 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
 
 
 def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, known: Tensor | None = None) -> Tensor:
-    """1 - soft Dice, averaged over the classes; the V-Net loss of Milletari et al. 2016 (arXiv 1606.04797), squared terms left out.
+    """1 - soft Dice, averaged over the classes: the V-Net loss of Milletari et al. 2016 (arXiv 1606.04797) without squares.
 
     Args:
         logits: `(N, K, *spatial)` float.
         labels: `(N, *spatial)` int64 class indices.
-        smooth: px added to both sides, so that an absent class that is not predicted costs nothing.
+        smooth: px added to numerator and denominator, so that an absent class that is not predicted has no loss.
         known: `(N, *spatial)` bool, pixels that count; None for all.
 
     Returns:
@@ -58,9 +58,9 @@ def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, known: Tensor
 
 
 def deeply_supervised(losses: Sequence[Tensor]) -> Tensor:
-    """Mean of the losses of several levels, the finest first, each of half the weight of the one before it.
+    """Weighted mean of the losses of several levels, the finest first. Each level has half the weight of the previous one.
 
-    The weights are those of nnU-Net (Isensee et al. 2021, Nature Methods 18, 203-211). One loss is itself.
+    The weights are those of nnU-Net (Isensee et al. 2021, Nature Methods 18, 203-211). A single loss is unchanged.
     """
     joined = torch.stack(tuple(losses))
     weights = 0.5 ** torch.arange(len(losses), device=joined.device, dtype=joined.dtype)
@@ -73,14 +73,14 @@ def _l1_loss(
     """Mean absolute error.
 
     Args:
-        answer: `(N, K, *spatial)` float.
-        truth: as many.
+        answer: predictions `(N, K, *spatial)` float.
+        truth: targets of the same shape.
         weights: `(N, *spatial)` float, not negative.
-        offsets: K, for losses that need the values themselves: a value is `offset + scale * y` of its range.
-        scales: likewise.
+        offsets: K offsets for losses that need values as fractions of their range, `offset + scale * y`.
+        scales: K scales.
 
-    Returns:
-        Scalar, in units of the outputs' spread.
+        Returns:
+            Scalar, in units of the spread of the outputs.
     """
     return _weighted((answer.float() - truth).abs(), weights)
 
@@ -88,16 +88,16 @@ def _l1_loss(
 def _l2_loss(
     answer: Tensor, truth: Tensor, weights: Tensor, offsets: Sequence[float], scales: Sequence[float]
 ) -> Tensor:
-    """Mean squared error; arguments are those of `_l1_loss`."""
+    """Mean squared error. Arguments are those of `_l1_loss`."""
     return _weighted((answer.float() - truth).square(), weights)
 
 
 def _ssim_loss(
     answer: Tensor, truth: Tensor, weights: Tensor, offsets: Sequence[float], scales: Sequence[float]
 ) -> Tensor:
-    """1 - SSIM of Wang et al. 2004 (IEEE Trans. Image Process. 13, 600-612), equation 13; arguments are those of `_l1_loss`.
+    """1 - SSIM of Wang et al. 2004 (IEEE Trans. Image Process. 13, 600-612), equation 13. Arguments are those of `_l1_loss`.
 
-    Of the values in their own units, with the Gaussian window of the paper, where that lies inside the image.
+    SSIM is computed of values in their own units, with the Gaussian window of the paper, where it is inside the image.
 
     Returns:
         Scalar, 0 to 2.
@@ -122,7 +122,7 @@ def _weighted(errors: Tensor, weights: Tensor) -> Tensor:
 
 
 def _of_range(values: Tensor, offsets: Sequence[float], scales: Sequence[float]) -> Tensor:
-    """The network's units -> values as shares of the outputs' range."""
+    """Convert values from the units of the network to fractions of the range of the outputs."""
     along = (-1, *(1,) * (values.ndim - 2))
     offset, scale = (
         torch.tensor(numbers, dtype=values.dtype, device=values.device).reshape(along) for numbers in (offsets, scales)
@@ -131,7 +131,7 @@ def _of_range(values: Tensor, offsets: Sequence[float], scales: Sequence[float])
 
 
 def _blurred(values: Tensor) -> Tensor:
-    """`(N, K, *spatial)` under the window of SSIM, where it lies inside; each axis is `2 * SSIM_REACH_PX` px shorter."""
+    """Blur `(N, K, *spatial)` with the window of SSIM where it is inside; each axis gets `2 * SSIM_REACH_PX` px shorter."""
     axes = values.ndim - 2
     places = torch.arange(-SSIM_REACH_PX, SSIM_REACH_PX + 1, dtype=values.dtype, device=values.device)
     kernel = torch.exp(-0.5 * (places / _SIGMA_PX) ** 2)

@@ -1,4 +1,4 @@
-"""How weights change: the optimizer, the schedule of the learning rate, the running average."""
+"""Optimizer, learning rate schedule and running average of the weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..options import Settings
 
 
 class Optimization:
-    """All that changes the weights of a model, step by step.
+    """Updates the weights of a model, step by step.
 
     Attributes:
-        average: running average of the weights; its `module` is a network like the model.
+        average: running average of the weights; its `module` is a network of the same kind as the model.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, device: torch.device) -> None:
-        """Set it up for the weights of a model on a device."""
+        """Set up the optimizer for a model on a device."""
         self._model, steps = model, settings.steps
         self.average = _average(model, settings.average)
         self._optimizer = _optimizer(model, settings)
@@ -28,7 +28,7 @@ class Optimization:
         self._scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
 
     def step(self, loss: Tensor) -> None:
-        """One step down a loss."""
+        """Do one optimizer step for a loss."""
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._optimizer)
@@ -42,11 +42,11 @@ class Optimization:
         }  # fmt: skip
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` must find again."""
+        """State for `restore`."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a saved state."""
         for name, part in self._parts().items():
             part.load_state_dict(saved[name])
 
@@ -58,7 +58,7 @@ def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
 
 
 def _cosine(step: int, steps: int) -> float:
-    """Factor on the learning rate: a short linear rise, then half a cosine down to 1 %."""
+    """Factor on the learning rate: a short linear warm-up, then half a cosine down to 1 %."""
     rise = min(50, max(1, steps // 20))
     if step < rise:
         return (step + 1) / rise
@@ -66,7 +66,7 @@ def _cosine(step: int, steps: int) -> float:
 
 
 def _average(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    """Running average of the weights; its decay grows from 0, so that the first steps are forgotten."""
+    """Make a running average of the weights whose decay grows from 0, so that it forgets the first steps."""
 
     def merge(old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
         now = min(decay, (1 + float(count)) / (10 + float(count)))

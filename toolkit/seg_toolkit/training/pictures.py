@@ -1,4 +1,4 @@
-"""Pictures of a training: the curves, and the validation images with truth and answer."""
+"""Pictures of a training: curves, and validation images with ground truth and prediction."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seg_runtime.model import ClassInfo
 
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 _BLUE, _ORANGE = (0, 114, 178), (213, 94, 0)
-_SIDE = 300  # px of a column of a preview
-_OUTPUTS = 4  # of a regression that a preview shows, the first ones
+_SIDE = 300  # width of a column of a preview in px
+_OUTPUTS = 4  # number of outputs of a regression in a preview, the first ones
 _Row = tuple[str, list[Image.Image]]
-"""A caption, and the image, the truth and the answer."""
+"""A caption, and the image, the ground truth and the prediction."""
 
 
 def curves(rows: Sequence[Mapping[str, float]], score: str = "dice", title: str = "Dice") -> Image.Image:
-    """The loss and the validation score over the steps, side by side, from rows with `step`, `loss` and the key `score`."""
+    """Draw the loss and the validation score over the steps, from rows with `step`, `loss` and the key `score`."""
     width, height = 480, 340
     sheet = Image.new("RGB", (2 * width, height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
@@ -59,8 +59,10 @@ def _panel(
 def label_preview(
     cases: Sequence[tuple[str, NDArray[Any], NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
 ) -> Image.Image:
-    """A row per case `(name, image, truth, labels, dice)`: the image, the truth on it, the answer on it; of a volume its
-    slice with most foreground."""
+    """Draw a row per case `(name, image, truth, labels, dice)`: the image, and overlays of ground truth and prediction.
+
+    For volumes, the slice with the most foreground is shown.
+    """
     rows = [
         (f"{name}   Dice {dice:.3f}", _row(image, truth, labels, classes)) for name, image, truth, labels, dice in cases
     ]
@@ -71,10 +73,10 @@ def value_preview(
     cases: Sequence[tuple[str, NDArray[Any], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]],
     outputs: Sequence[str],
 ) -> Image.Image:
-    """A row per output of each case `(name, image, truth, values, psnr)`: the image, the truth, the answer, all in grey.
+    """Draw a row per output of each case `(name, image, truth, values, psnr)`: image, ground truth and prediction in grey.
 
-    Truth and values `(K, *spatial)` are on one scale, 0.5 to 99.5 % of the truth; `psnr` is `(K,)` dB. Of a volume it is
-    the middle slice.
+    Truth and values `(K, *spatial)` have one scale, from the 0.5 to the 99.5 percentile of the truth. `psnr` is `(K,)` in dB.
+    For volumes, the middle slice is shown.
     """
     rows = [
         (f"{name}   {output}   PSNR {psnr[i]:.1f} dB", _value_row(image, truth[i], values[i]))
@@ -102,7 +104,7 @@ def _sheet(rows: Sequence[_Row]) -> Image.Image:
 def _row(
     image: NDArray[Any], truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
 ) -> list[Image.Image]:
-    if labels.ndim > 2:  # of a volume the slice where most is to be seen
+    if labels.ndim > 2:  # for volumes, the slice with the most foreground
         place = fullest_slice(truth if truth.any() else labels)
         image, truth, labels = first_channel(image)[place], truth[place], labels[place]
     shown = visible(image)
@@ -119,9 +121,9 @@ def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[
 
 
 def _fitted(pictures: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:
-    """Pictures of one size in a column's width."""
+    """Resize pictures of equal size to the width of a column."""
     tiles = [Image.fromarray(p).convert("RGB") for p in pictures]
     factor = (_SIDE - 4) / max(tiles[0].size)
     size = (max(1, round(tiles[0].width * factor)), max(1, round(tiles[0].height * factor)))
-    how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small images show their pixels
+    how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # enlarged images show their pixels
     return [tile.resize(size, how) for tile in tiles]

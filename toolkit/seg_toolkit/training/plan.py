@@ -1,4 +1,4 @@
-"""A training run, ready to start: all that is decided before the first step."""
+"""Plan of a training run: everything that is decided before the first step."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .windows import WindowStream
 
 _STEPS = 3000
 Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
-"""Makes a progress bar of a label and a length; the bar passes things on, and shows how many are done."""
+"""Makes a progress bar from a label and a length; the bar wraps an iterable."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files of a training run. `model.pt` has `model.csv` and so on beside it; other names keep all of theirs.
+    """The files of a training run. For `model.pt`, they are `model.csv` and so on; other suffixes are kept in the names.
 
     Attributes:
         model: the best checkpoint.
@@ -41,27 +41,27 @@ class RunFiles:
 
     @property
     def state(self) -> Path:
-        """The state to resume from."""
+        """The state for `--resume`."""
         return self._beside(".resume.pt")
 
     @property
     def config(self) -> Path:
-        """The options, as `--config` reads them."""
+        """The options, in the form of `--config`."""
         return self._beside(".toml")
 
     @property
     def log(self) -> Path:
-        """The loss and the score of each evaluation."""
+        """Loss and score of each evaluation."""
         return self._beside(".csv")
 
     @property
     def curve(self) -> Path:
-        """A picture of the log."""
+        """Plot of the log."""
         return self._beside(".curve.png")
 
     @property
     def preview(self) -> Path:
-        """Validation images with truth and answer."""
+        """Validation images with ground truth and prediction."""
         return self._beside(".preview.png")
 
 
@@ -71,12 +71,12 @@ class Plan:
 
     Attributes:
         model: initialised network.
-        objective: with the contract, the classes and the settings.
+        objective: objective with the contract, the classes and the settings.
         stream: training windows.
-        validation: cases that are scored, never trained on.
-        device: where to train.
-        files: to write.
-        state: that an earlier run left; None for a new run.
+        validation: validation cases.
+        device: device for training.
+        files: files to write.
+        state: state of an interrupted run; None for a new run.
     """
 
     model: Network
@@ -89,31 +89,31 @@ class Plan:
 
     @property
     def settings(self) -> Settings:
-        """The numbers of the run."""
+        """Settings of the run."""
         return self.objective.settings
 
     @property
     def first_step(self) -> int:
-        """Steps that an earlier run has done."""
+        """Number of steps that an interrupted run has done."""
         return int(self.state.training["step"]) if self.state else 0
 
 
 def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Bar) -> Plan:
-    """Look at the data, choose, and say why.
+    """Read the data, make all choices and report them.
 
     Args:
-        data: the training folder.
-        out: where the model will be.
-        options: of the training.
-        say: called with every choice, a line each.
+        data: training folder.
+        out: path of the model.
+        options: options of the training.
+        say: called with a line for each choice.
         bar: see `Bar`.
     """
-    network = NETWORKS.get(options.network, "choose one for --network")
+    network = NETWORKS.get(options.network, "choose one of them for --network")
     input_shape, output_shape = _window_shapes(network, options)
     device, files = pick_device(options.device), RunFiles(out)
     state = _state(files, options)
     found = read_data_set(options.reader or PAIRS, data, say)
-    kind = OBJECTIVES.get(options.answer or found.truth, "choose one for --answer")
+    kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer")
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
     kind.check_options(options, min(output_shape))
@@ -121,7 +121,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     check_writable(out)
     training, validation = found.split(options.val_fraction, options.val_list, options.seed)
     classes = kind.choose_classes(found, options)
-    progress = bar("looking at the images", len(found.cases))
+    progress = bar("reading the images", len(found.cases))
     statistics = DataStatistics.of(found, classes, min(output_shape), progress)
     statistics.check_axes(len(input_shape))
     for line in statistics.described():
@@ -145,32 +145,32 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
 
 
 def _channels(data: DataSet, options: TrainOptions) -> int | None:
-    """Image channels, as many as files where each is a file of its own.
+    """Number of image channels, if each channel is a file.
 
     Raises:
-        SegError: `--channels`, or a recipe, gives another number.
+        SegError: if `--channels` or a recipe gives another number.
     """
     count = len(data.channel_files)
     if count and options.channels not in (None, count):
         endings = ", ".join(file.ending for file in data.channel_files)
-        problem = f"--channels {options.channels} and a reader of {count} files a case, {endings}"
-        raise SegError(problem, "as many channels as files", f"give --channels {count}, or name other files")
+        problem = f"--channels is {options.channels}, but each case has {count} files: {endings}"
+        raise SegError(problem, "one channel per file", f"use --channels {count}, or name other files")
     return count or options.channels
 
 
 def _build(kind: type[Network], channels: int, maps: int, options: TrainOptions) -> Network:
-    """A network with new weights; options that are None leave the network's own default."""
+    """Build a network with new weights. For options that are None, the default of the network is used."""
     given = {name: value for name in kind.options if (value := getattr(options, name)) is not None}
     return kind(**given, in_channels=channels, classes=maps)
 
 
 def _window_shapes(kind: type[Network], options: TrainOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Input and output shape of a window, as `--input-size` or else the network says.
+    """Input and output shape of a window, from `--input-size` or the network.
 
     Raises:
-        SegError: not a size that the network can take.
+        SegError: if the network cannot take this size.
     """
-    with torch.device("meta"):  # nothing is computed, since only its sizes are needed
+    with torch.device("meta"):  # only sizes are needed, so nothing is computed
         network = _build(kind, 1, 2, options)
     shape = network.window(str(options.input_size)) if options.input_size else network.default_input
     return shape, network.output_shape(shape)
@@ -180,9 +180,9 @@ def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Net
     torch.manual_seed(options.seed)
     try:
         network = _build(kind, chosen.channels, chosen.answer.maps, options)
-    except RuntimeError as error:  # torch has no class of its own for want of memory on CPU
-        problem = f"a network of width {options.width or 'its own'} does not fit into memory"
-        raise SegError(problem, "a smaller one", "lower --width") from error
+    except RuntimeError as error:  # PyTorch has no special class for out of memory on the CPU
+        width = f" of width {options.width}" if options.width else ""
+        raise SegError(f"a network{width} does not fit into memory", "", "lower --width") from error
     if options.pretrained:
         network.begin_from(read_state(options.pretrained))
     if chosen.geometry == "tile":
@@ -208,12 +208,11 @@ def _state(files: RunFiles, options: TrainOptions) -> Checkpoint | None:
     if options.resume:
         state = load(files.state)
         if not state.training:
-            wanted = "the state that seg-train leaves"
-            raise SegError(f"{files.state} holds no training state", wanted, "train without --resume")
+            raise SegError(f"{files.state} contains no training state", "", "train without --resume")
         return state
     for there in (files.model, files.state):
         if there.is_file() and not options.overwrite:
-            raise SegError(f"{there} exists", "a new name", "go on with --resume, or train anew with --overwrite")
+            raise SegError(f"{there} exists already", "", "continue with --resume, or start again with --overwrite")
     return None
 
 
@@ -223,11 +222,11 @@ def _plain(value: Any) -> Any:
 
 def _check_same(state: Checkpoint, objective: Objective, model: Network) -> None:
     then, now = state.training["settings"], asdict(objective.settings)
-    odd = [f"{k} {then.get(k)} then, {v} now" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
+    odd = [f"{k} was {then.get(k)} and is {v}" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
     built = state.network
-    odd += [f"{k} {built.get(k)} then, {v} now" for k, v in model.described.items() if built.get(k) != v]
+    odd += [f"{k} was {built.get(k)} and is {v}" for k, v in model.described.items() if built.get(k) != v]
     if state.contract.to_json() != objective.contract.to_json():
-        odd.append("the data or the options that shape the contract differ")
+        odd.append("the data or other options differ")
     if odd:
-        problem = f"--resume with other settings ({'; '.join(odd)})"
-        raise SegError(problem, "the same options and data", "repeat them, or train anew")
+        problem = f"--resume needs the settings of the interrupted run ({'; '.join(odd)})"
+        raise SegError(problem, "", "use the same options and data, or start again with --overwrite")

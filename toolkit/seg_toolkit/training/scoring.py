@@ -1,4 +1,4 @@
-"""Models that are scored without a training: checkpoints, and weights that were trained elsewhere."""
+"""Scoring of checkpoints and of imported weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .objectives import OBJECTIVES, Objective
 from .plan import Bar, make_plan
 
 Scored = tuple[Objective, dict[str, Any]]
-"""The objective of a model, and the summary of its scores."""
+"""The objective of a model and the summary of its scores."""
 
 
 def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar: Bar) -> Scored:
@@ -30,13 +30,13 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
 
     Args:
         model: path of the checkpoint.
-        data: the data set.
-        options: of the evaluation; what they leave open is as the model was trained.
-        say: called with lines about what the reader leaves out.
+        data: folder of the data set.
+        options: options of the evaluation; those that are not given are taken from the training.
+        say: called with messages about files that are left out.
         bar: see `Bar`.
 
-    Raises:
-        SegError: options or data that do not fit the model.
+        Raises:
+            SegError: if options or data do not fit the model.
     """
     checkpoint = load(model)
     contract = checkpoint.contract
@@ -53,8 +53,8 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     device = pick_device(options.device)
     network = checkpoint.build().to(device)
     if options.attention and not network.has_attention:
-        fix = "leave --attention out, or train with --network attention"
-        raise SegError(f"--attention for the network {network.kind}", "the network attention", fix)
+        advice = "leave out --attention, or train with --network attention"
+        raise SegError(f"the network {network.kind} has no attention gates", "", advice)
     infer = torch_infer(network, device)
     if options.tta:
         infer = averaged(infer, contract)
@@ -72,40 +72,43 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
 
 
 def _classes(checkpoint: Checkpoint, option: str | None) -> tuple[ClassValues, ...]:
-    """The model's classes, with the mask values of `--classes` where that is given.
+    """Classes of the model, with the mask values of `--classes` if given.
 
     Raises:
-        SegError: another number of classes.
+        SegError: if the number of classes differs.
     """
     classes = checkpoint.classes
     if not option or not classes:
         return classes
     given = ClassValues.parse(option)
     if len(given) != len(classes):
-        raise SegError(f"--classes lists {len(given)}", f"the model's {len(classes)}", "list the same classes")
+        problem = f"--classes lists {len(given)} classes, but the model has {len(classes)}"
+        raise SegError(problem, "", "list the classes of the model")
     return tuple(replace(known, values=entry.values) for known, entry in zip(classes, given, strict=True))
 
 
 def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions, say: Report, bar: Bar) -> Scored:
-    """Write a checkpoint of weights trained elsewhere, and score it on all of DATA: a low score shows that an option is wrong.
+    """Write a checkpoint from weights of another program and score it on DATA. A low score means that an option is wrong.
 
     Args:
-        weights: file with the state of the network.
+        weights: file with the state dict of the network.
         data: images with masks.
         out: path of the checkpoint.
-        options: of the import; see `foreign.fit_weights`.
-        say: called with every choice, a line each.
+        options: options of the import, see `foreign.fit_weights`.
+        say: called with a line for each choice.
         bar: see `Bar`.
 
     Raises:
-        SegError: options that leave open how the other network was fed, or that belong to training.
-        ModelError: weights that do not fit the network of the options.
+        SegError: if options do not define how the images were normalised, or do not fit the data.
+        ModelError: if the weights do not fit the network of the options.
     """
     state = read_state(weights)
     plan = make_plan(data, out, options, say, bar)
     objective, settings = plan.objective, plan.settings
     if measured := _measured(objective.contract.input.intensity, options.intensity):
-        say(f"note: {measured} of the images in {data}: wrong unless the network was fed with the same")
+        say(
+            f"note: {measured} from the images in {data}; this is correct only if the network was trained with the same"
+        )
     fit_weights(plan.model, state, options.skip_first)
     model = plan.model.to(plan.device).eval()
     cases = sorted([*plan.stream.cases, *plan.validation], key=lambda case: case.name)
@@ -125,12 +128,12 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
 
 
 def _measured(intensity: Intensity, option: str) -> str:
-    """What of the intensity was measured on DATA and not given in numbers, in words; empty for nothing."""
+    """Describe the part of the intensity that was measured on DATA instead of given as numbers; empty for none."""
     if ":" in option or intensity.method == "scale":
         return ""
     figures = {
         "standardize": f"mean {_listed(intensity.mean)} and spread {_listed(intensity.std)}",
-        "zscore": f"its smallest divisor, {intensity.std_floor:.4g},",
+        "zscore": f"the smallest divisor {intensity.std_floor:.4g}",
         "window": f"level {intensity.level:g} and width {intensity.width:g}",
     }
     return f"--intensity {intensity.method} takes {figures[intensity.method]}"

@@ -1,4 +1,4 @@
-"""An endless, seeded stream of training windows, the same whatever the number of workers."""
+"""An endless, seeded stream of training windows, independent of the number of workers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from torch.utils.data import DataLoader, Dataset
 from ..data import Augmentation, Case, warp
 from .objectives import Objective
 
-_CACHE_BYTES = 1 << 30  # of framed cases kept per worker, so that small sets are read once
-_UNKNOWN = 256  # beyond every class: a pixel that is not annotated
+_CACHE_BYTES = 1 << 30  # of framed cases per worker, so that small data sets are read once
+_UNKNOWN = 256  # marks pixels without annotation; larger than every class
 
 
 @dataclass(frozen=True)
 class _Framed:
-    """One case as the network sees it.
+    """One case, framed for the network.
 
     Attributes:
         image: `(*spatial, C)` raw grey values.
-        truth: `(*spatial)` or `(*spatial, K)`, see `Objective.target`.
+        truth: target `(*spatial)` or `(*spatial, K)`, see `Objective.target`.
         weights: `(*spatial)` float32.
     """
 
@@ -37,7 +37,7 @@ class _Framed:
     weights: NDArray[np.float32]
 
     def slice(self, place: int) -> _Framed:
-        """One slice of a volume."""
+        """Select one slice of a volume."""
         return _Framed(self.image[place], self.truth[place], self.weights[place])
 
 
@@ -45,7 +45,7 @@ Item = tuple[Tensor, Tensor, Tensor]
 
 
 def _collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
-    """A batch of the stream, or the first error in it."""
+    """Make a batch, or return the first error in it."""
     good = [item for item in items if not isinstance(item, SegError)]
     if len(good) < len(items):
         return next(item for item in items if isinstance(item, SegError))
@@ -53,25 +53,26 @@ def _collate(items: Sequence[Item | SegError]) -> list[Tensor] | SegError:
 
 
 def _ignore_ctrl_c(worker: int) -> None:
-    """A terminal sends Ctrl-C to the workers too; they end when the main process is done with them."""
+    """Ignore Ctrl-C, which a terminal also sends to the workers. They end when the main process closes them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class WindowStream(Dataset["Item | SegError"]):
-    """Windows `(C, *input_shape)` float32 with the truth and the weights of their output windows.
+    """Windows `(C, *input_shape)` float32 with the targets and weights of their output windows.
 
-    The truth is that of `Objective.target_window`; weights are `(*output_shape)` float32.
+    Targets are those of `Objective.target_window`; weights are `(*output_shape)` float32.
 
-    Item k is drawn from the seed and k alone. A share of `balance` of the windows is placed on a pixel of a class chosen
-    evenly among the classes of the image, so that rare ones are met often; the others lie anywhere. Classes that most
-    images lack (`scarce`: class -> places of the cases that hold it) draw half as many windows into their own images.
+    Item k depends only on the seed and k. A fraction `balance` of the windows is placed on a pixel of a class drawn
+    uniformly among the classes of the image, so that rare classes occur often; the others are placed anywhere. A fraction
+    `balance / 2` is taken from images with a class that most images lack (`scarce`: class -> indices of the cases that
+    contain it).
     """
 
     def __init__(
         self, cases: Sequence[Case], objective: Objective, augmentation: Augmentation, seed: int, balance: float = 0.5,
         scarce: Mapping[int, Sequence[int]] | None = None,
     ) -> None:  # fmt: skip
-        """Set up the stream; files are read when a window needs them."""
+        """Set up the stream. Files are read when a window needs them."""
         self.cases, self.objective, self.contract = list(cases), objective, objective.contract
         self.augmentation, self.seed, self.balance = augmentation, seed, balance
         self.scarce = dict(scarce or {})
@@ -79,21 +80,21 @@ class WindowStream(Dataset["Item | SegError"]):
         self._room = _CACHE_BYTES
 
     def batches(self, first: int, last: int, size: int, workers: int = 0) -> Iterator[list[Tensor]]:
-        """Windows `first` to `last` - 1 in batches: images, truths and weights, each stacked along a new first axis.
+        """Yield windows `first` to `last` - 1 in batches: images, targets and weights, stacked along a new first axis.
 
         Args:
             first: index of the first window.
-            last: index after the last one.
-            size: windows in a batch.
-            workers: processes that prepare them; 0 for none.
+            last: index after the last window.
+            size: windows per batch.
+            workers: number of processes that prepare windows; 0 for none.
 
         Raises:
-            SegError: a case that cannot be read.
+            SegError: if a case cannot be read.
         """
         loader = DataLoader(
             self, size, sampler=range(first, last), num_workers=workers, collate_fn=_collate,
             worker_init_fn=_ignore_ctrl_c,
-            generator=torch.Generator(),  # its own, or it would draw from the one that dropout draws from
+            generator=torch.Generator(),  # a separate one, since the default generator is used by dropout
         )  # fmt: skip
         for batch in loader:
             if isinstance(batch, SegError):
@@ -101,7 +102,7 @@ class WindowStream(Dataset["Item | SegError"]):
             yield batch
 
     def __getitem__(self, index: int) -> Item | SegError:
-        """Window `index` of the stream; a SegError comes back as a value, since workers cannot raise one whole."""
+        """Return window `index`, or a SegError as a value, because workers cannot raise it with its attributes."""
         try:
             return self._window(index)
         except SegError as error:
@@ -114,7 +115,7 @@ class WindowStream(Dataset["Item | SegError"]):
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
         axes = self.contract.geometry.axes
         change, centre = self.augmentation.draw(rng, axes), self._centre(case, rng)
-        if len(centre) > axes:  # a network of slices sees the one that the window's centre lies in
+        if len(centre) > axes:  # for a network of slices, the slice with the centre of the window
             case, centre = case.slice(round(float(centre[0]))), centre[1:]
         where = change.coordinates(centre, self.contract.geometry.input_shape, self.objective.on_pixels)
         image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
@@ -166,7 +167,7 @@ class WindowStream(Dataset["Item | SegError"]):
         anywhere: NDArray[np.float64]
         middle: NDArray[np.float64]
         anywhere, rare = rng.random(axes) * (shape - 1), rng.random() < self.balance
-        if self.contract.geometry.method != "tile":  # the network always sees the whole image; shift it a little
+        if self.contract.geometry.method != "tile":  # the window always shows the whole image, slightly shifted
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
@@ -180,20 +181,20 @@ class WindowStream(Dataset["Item | SegError"]):
         hit = np.array(np.unravel_index(rng.choice(pixels), known.shape), np.float64)
         half = np.zeros(axes)
         half[-len(self.contract.geometry.output_shape) :] = np.array(self.contract.geometry.output_shape) / 2
-        hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always its centre
+        hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always in its centre
         return hit
 
     def _fixed_shape(self, case: _Framed) -> tuple[int, ...]:
-        """What the one window at run time spans of the frame: its answer starts at the frame's first pixel."""
+        """Part of the frame that the single window at run time covers; its output starts at the first pixel of the frame."""
         geometry = self.contract.geometry
         return geometry.input_shape if geometry.method == "stretch" else geometry.output_shape
 
     def _answered(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Coordinates `(A, *output_shape)` of the pixels that the network answers for."""
+        """Coordinates `(A, *output_shape)` of the output pixels."""
         geometry = self.contract.geometry
         for axis, (i, o) in enumerate(zip(geometry.input_shape, geometry.output_shape, strict=True), 1):
             places = (i - o) // 2 + np.arange(o)
-            if geometry.method == "stretch":  # the answer is taken for the whole squeezed image
+            if geometry.method == "stretch":  # the output covers the whole resized image
                 places = np.rint((np.arange(o) + 0.5) * i / o - 0.5).astype(int)
             where = where.take(places, axis=axis)
         return where

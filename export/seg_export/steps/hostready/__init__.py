@@ -1,3 +1,3 @@
-"""The whole pipeline as one ONNX graph, for hosts that know nothing of seg-edge."""
+"""The whole pipeline as one ONNX graph, for programs without seg-edge."""
 
 from .step import HostReady as HostReady

@@ -1,4 +1,4 @@
-"""A graph under construction: nodes are added by calling it, names are made up here."""
+"""A graph builder that adds nodes when it is called and generates their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONNX_TYPES = {"uint8": UINT8, "uint16": onnx.TensorProto.UINT16, "float32": FLOA
 
 
 class Builder:
-    """Nodes and constants of one graph or subgraph, in order.
+    """Builder of one graph or subgraph.
 
     >>> b = Builder("pre")
     >>> total = b("Add", "x", b.const(1, np.int64))
@@ -25,83 +25,83 @@ class Builder:
     """
 
     def __init__(self, prefix: str) -> None:
-        """Start a graph whose names begin with `prefix`, which keeps them apart from those of an outer graph."""
+        """Start a graph whose names begin with `prefix`, so that they differ from those of an outer graph."""
         self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._count = 0
 
     def name(self) -> str:
-        """A name that nothing else has."""
+        """Generate a unique name."""
         self._count += 1
         return f"{self.prefix}/{self._count}"
 
     def __call__(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node of a standard operator; the name of its first output."""
+        """Add a node of a standard operator and return the name of its output."""
         output = self.name()
         self.nodes.append(helper.make_node(op, list(inputs), [output], name=f"{output}/{op}", **attributes))
         return output
 
     def node(self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
-        """Add a node with outputs of given names."""
+        """Add a node with given names of outputs."""
         self.nodes.append(helper.make_node(op, list(inputs), list(outputs), name=f"{self.name()}/{op}", **attributes))
 
     def const(self, value: ArrayLike, dtype: DTypeLike) -> str:
-        """A constant."""
+        """Add a constant and return its name."""
         name = self.name()
         self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
     def ints(self, *values: int) -> str:
-        """A constant `(n,)` int64."""
+        """Add a constant `(n,)` int64."""
         return self.const(values, np.int64)
 
     def integer(self, value: int) -> str:
-        """A constant int64 scalar."""
+        """Add a constant int64 scalar."""
         return self.const(value, np.int64)
 
     def double(self, value: float) -> str:
-        """A constant float64 scalar."""
+        """Add a constant float64 scalar."""
         return self.const(value, np.float64)
 
     def cast(self, value: str, to: int) -> str:
-        """`value` as another dtype."""
+        """Convert `value` to another dtype."""
         return self("Cast", value, to=to)
 
     def size(self, value: str, axis: int) -> str:
-        """Length of an axis, int64 scalar."""
+        """Compute the length of an axis, int64 scalar."""
         return self("Squeeze", self("Shape", value, start=axis, end=axis + 1))
 
     def shape(self, *lengths: str) -> str:
-        """A shape `(n,)` int64 of scalars."""
+        """Combine scalars to a shape `(n,)` int64."""
         return self("Concat", *(self("Unsqueeze", length, self.ints(0)) for length in lengths), axis=0)
 
     @property
     def turn(self) -> str:
-        """Number of the turn, int64 scalar, where this is the body of a Loop."""
+        """Name of the iteration number, int64 scalar, in the body of a Loop."""
         return f"{self.prefix}/turn"
 
     def count(self, length: str) -> str:
-        """0, 1, … below `length`, int64."""
+        """Compute the range 0, 1, … below `length`, int64."""
         return self("Range", self.integer(0), length, self.integer(1))
 
     def column(self, values: str) -> str:
-        """`(n,)` -> `(n, 1)`."""
+        """Reshape `(n,)` to `(n, 1)`."""
         return self("Unsqueeze", values, self.ints(1))
 
     def slice(self, values: str, start: str, end: str, axis: int) -> str:
-        """`values[start:end]` on one axis; `start` and `end` int64 scalars."""
+        """Compute `values[start:end]` along one axis; `start` and `end` are int64 scalars."""
         zero = self.ints(0)
         ends = (self("Unsqueeze", place, zero) for place in (start, end))
         return self("Slice", values, *ends, self.ints(axis))
 
     def loop(self, turns: str, body: Builder, scanned: Sequence[tuple[str, int, int]]) -> list[str]:
-        """A Loop of `turns` turns; the results of all turns, stacked on a new first axis.
+        """Add a Loop, and return its results stacked along a new first axis.
 
         Args:
-            turns: int64 scalar.
-            body: what one turn does; it may read names of this graph.
-            scanned: for each result its name in the body, ONNX type and rank.
+            turns: number of iterations, int64 scalar.
+            body: builder of one iteration; it may read names of this graph.
+            scanned: name in the body, ONNX type and rank of each result.
         """
         on, going = f"{body.prefix}/on", f"{body.prefix}/going"
         body.node("Identity", [on], [going])

@@ -1,4 +1,4 @@
-"""The runtime's corridor as ONNX operators; each method mirrors the function of seg_runtime that its docstring names."""
+"""The pipeline of the runtime as ONNX operators. Each method mirrors the function of seg_runtime that its docstring names."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seg_runtime.pipeline import Normaliser, dtype_maximum
 from .builder import DOUBLE, FLOAT, INT64, UINT8, Builder
 from .resample import resize
 
-BLOCK = 256  # rows at a time, where all of the image in wide numbers would need much memory
+BLOCK = 256  # rows at a time, because a wide dtype for the whole image would need much memory
 
 Sizes = tuple[str, str]
 """Rows and columns, int64 scalars."""
 
 
 class Corridor(Builder):
-    """A graph under construction that does to an image what the runtime does.
+    """A graph builder with the operations of the runtime's pipeline.
 
     Attributes:
-        contract: of the host-ready file.
+        contract: contract of the host-ready file.
     """
 
     def __init__(self, prefix: str, contract: Contract) -> None:
@@ -33,7 +33,7 @@ class Corridor(Builder):
         self.maximum = dtype_maximum(np.dtype(self.dtype))
 
     def frame(self, image: str, sizes: Sizes) -> tuple[str, Sizes]:
-        """`geometry.frame` of an image of these sizes, and the sizes of what comes out."""
+        """`geometry.frame` of an image of these sizes, and the sizes of the result."""
         if self.geometry.method == "tile":
             return image, sizes
         if self.geometry.method == "stretch":
@@ -53,13 +53,13 @@ class Corridor(Builder):
         return rows, columns
 
     def area(self, framed: Sizes) -> Sizes:
-        """What the windows answer for, see `Grid.of`."""
+        """Area that the windows cover, see `Grid.of`."""
         return self._integers(self.geometry.output_shape) if self.geometry.method == "stretch" else framed
 
     def normaliser(self, image: str) -> tuple[str, str, bool]:
-        """`Normaliser.of` of a framed image: shift and factor per channel, float32, and whether to clip."""
+        """`Normaliser.of` of a framed image: shift and factor per channel, float32, and whether values are clipped."""
         intensity = self.contract.input.intensity
-        if intensity.method != "zscore":  # which alone looks at the pixels
+        if intensity.method != "zscore":  # only zscore depends on the pixels
             known = Normaliser.of(np.empty((0, 0, 1), self.dtype), intensity)
             return self.const(known.shift, np.float32), self.const(known.factor, np.float32), known.clip
         mean, std = self._mean_std(image)
@@ -70,7 +70,7 @@ class Corridor(Builder):
         return self.cast(shift, FLOAT), self.cast(factor, FLOAT), False
 
     def _mean_std(self, image: str) -> tuple[str, str]:
-        """`intensity.mean_std` before the division by the unit: float64 `(C,)`."""
+        """`intensity.mean_std` before the division by the unit, float64 `(C,)`."""
         height = self.size(image, 0)
         count = self.cast(self("Mul", height, self.size(image, 1)), DOUBLE)
         if self.dtype == "float32":
@@ -84,7 +84,7 @@ class Corridor(Builder):
         return mean, self("Sqrt", variance)
 
     def _summed(self, image: str, height: str, kind: int, change: Callable[[Builder, str], str]) -> str:
-        """Sum per channel `(C,)` of a function of the pixels, block by block."""
+        """Sum a function of the pixels per channel `(C,)`, block by block."""
         body = Builder(self.name())
         first = body("Mul", body.turn, body.integer(BLOCK))
         last = body("Min", body("Add", first, body.integer(BLOCK)), height)
@@ -95,7 +95,7 @@ class Corridor(Builder):
         return self("ReduceSum", sums, self.ints(0), keepdims=0)
 
     def window_counts(self, area: Sizes) -> Sizes:
-        """How many windows `Grid.origins` has on each axis."""
+        """Number of windows of `Grid.origins` along each axis."""
         rows, columns = (
             self._windows_along(*numbers)
             for numbers in zip(area, self.geometry.output_shape, self.geometry.step, strict=True)
@@ -111,7 +111,9 @@ class Corridor(Builder):
     def mirror_index(self, start: str, length: int, size: str) -> str:
         """`grid.mirror_index`: `(length,)` int64."""
         last = self("Sub", size, self.integer(1))
-        period = self("Max", self("Mul", last, self.integer(2)), self.integer(1))  # an axis of one pixel repeats it
+        period = self(
+            "Max", self("Mul", last, self.integer(2)), self.integer(1)
+        )  # an axis of one pixel repeats this pixel
         index = self("Mod", self("Add", self.const(np.arange(length), np.int64), start), period)
         return self("Min", index, self("Max", self("Sub", period, index), self.integer(0)))
 
@@ -131,10 +133,10 @@ class Corridor(Builder):
         return self.cast(self("ArgMax", logits, axis=0, keepdims=0), UINT8)
 
     def stitch(self, stack: str, counts: Sizes, area: Sizes, leading: int) -> str:
-        """`Grid.stitch`: answers `(windows, [K,] h, w)` -> `([K,] H, W)`.
+        """`Grid.stitch`: results `(windows, [K,] h, w)` -> `([K,] H, W)`.
 
-        All windows are laid side by side with their overlap, and of each row and column the place is read that
-        `Grid.core` gives: a window answers for one step, the last one of an axis for what is left.
+        All windows are laid side by side with their overlap. Each row and column is then read from the place that `Grid.core`
+        gives: a window is used for one step, and the last window of an axis for the rest.
         """
         out, keep = self.geometry.output_shape, [self.size(stack, 1)] if leading else []
         shape = self.shape(*counts, *keep, *(self.integer(o) for o in out))
@@ -150,7 +152,7 @@ class Corridor(Builder):
         return whole
 
     def unframe(self, answer: str, area: Sizes, own: Sizes, leading: int) -> str:
-        """`geometry.unframe`: the last two axes from the sizes of the area back to the image's own."""
+        """`geometry.unframe`: resize the last two axes from the area to the size of the image."""
         if self.geometry.method == "tile":
             return answer
         for axis, (size, length) in enumerate(zip(area, own, strict=True)):

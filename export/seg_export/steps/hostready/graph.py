@@ -1,4 +1,4 @@
-"""The host-ready graph: `image` `(H, W, C)` of any size in, `labels` `(H, W)` uint8 out, the network in a Loop over windows."""
+"""The host-ready graph: `image` `(H, W, C)` of any size -> `labels` `(H, W)` uint8, with the network in a Loop over windows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .corridor import Corridor
 
 
 def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
-    """The whole pipeline as one checked ONNX model of standard operators.
+    """Build the whole pipeline as one checked ONNX model of standard operators.
 
     Args:
         network: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`; its weights move into the Loop.
-        contract: of the host-ready file.
-        probabilities: add the output `probabilities` `(K, H, W)` float32, 0..1.
+        contract: contract of the host-ready file.
+        probabilities: whether to add the output `probabilities` `(K, H, W)` float32, 0..1.
 
     Returns:
-        Input `image` `(H, W, C)` of the contract's dtype, outputs `labels` `(H, W)` uint8 and `probe` `(windows, K, h, w)`
-        float32: every 16th logit of each window, by which a self-test sees more than labels tell.
+        Model with the input `image` `(H, W, C)` in the dtype of the contract and the outputs `labels` `(H, W)` uint8 and
+        `probe` `(windows, K, h, w)` float32: every 16th logit of each window, which a self-test compares in addition.
     """
     b = Corridor("host", contract)
     own = b.size("image", 0), b.size("image", 1)
@@ -47,7 +47,7 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
 def _window(
     b: Corridor, image: str, framed: tuple[str, str], across: str, network: onnx.ModelProto
 ) -> tuple[Corridor, str]:
-    """The body of the Loop, up to the logits `(K, *output_shape)` of one window."""
+    """Build the body of the Loop, up to the logits `(K, *output_shape)` of one window."""
     geometry = b.geometry
     shift, factor, clip = b.normaliser(image)
     body = Corridor("window", b.contract)
@@ -69,7 +69,7 @@ def _window(
 
 
 def _reading(network: onnx.ModelProto, window: str) -> list[onnx.NodeProto]:
-    """The network's nodes, with `window` in the place of its input, whose name the whole image has now."""
+    """Copy the nodes of the network with `window` as input, because the whole image now has the name of its input."""
     nodes = []
     for node in network.graph.node:
         copy = onnx.NodeProto()

@@ -1,4 +1,4 @@
-"""`seg_runtime.pipeline.resample` as ONNX operators: Pillow's bicubic resampling in exact integer arithmetic, held in float64."""
+"""`seg_runtime.pipeline.resample` as ONNX operators: bicubic resampling of Pillow in exact integer arithmetic in float64."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from seg_runtime.pipeline import BICUBIC_BITS, BICUBIC_REACH
 
 from .builder import DOUBLE, INT64, ONNX_TYPES, Builder
 
-BAND = 32  # results at a time: they lean on a few neighbours only, and all other weights are 0
+BAND = 32  # results at a time: they depend on few neighbours, and all other weights are 0
 
 
 @dataclass(frozen=True)
 class _Kernel:
-    """Where the weights of an axis lie: names of float64 scalars and of `(length, 1)` float64 columns."""
+    """Positions of the weights of an axis: names of float64 scalars and of `(length, 1)` float64 columns."""
 
     stretch: str
     centre: str
@@ -33,10 +33,10 @@ def _kernel(b: Builder, size: str, length: str) -> _Kernel:
 
 
 def _weights(body: Builder, kernel: _Kernel, rows: str, start: str, stop: str) -> str:
-    """`resample.weights` of some rows, at the places where they are not all 0, turned: `(stop - start, rows)`.
+    """`resample.weights` of some rows where they are not all 0, transposed: `(stop - start, rows)`.
 
-    Made turned, and not turned before the product: ONNX Runtime below 1.26 fuses such a pair into an operator that it
-    lacks for float64, and does not load the file.
+    They are computed transposed, because ONNX Runtime below 1.26 fuses a Transpose and a MatMul into an operator that it
+    lacks for float64, and then cannot load the file.
     """
     half = body.double(0.5)
     columns = (body("Gather", v, rows, axis=0) for v in (kernel.first, kernel.end, kernel.centre))
@@ -46,12 +46,12 @@ def _weights(body: Builder, kernel: _Kernel, rows: str, start: str, stop: str) -
     narrow = body("Div", body.double(1), kernel.stretch)
     distance = body("Abs", body("Mul", body("Add", body("Sub", place, centre), half), narrow))
     values = body("Where", inside, _cubic(body, distance), body.double(0))
-    sums = body("CumSum", values, body.integer(0))  # from the first to the last, as Pillow adds
+    sums = body("CumSum", values, body.integer(0))  # from first to last, in the order of Pillow
     count = body("Sub", stop, start)
     total = body.slice(sums, body("Sub", count, body.integer(1)), count, 0)
     scaled = body("Mul", body("Div", values, total), body.double(2**BICUBIC_BITS))
     away = body("Where", body("Less", values, body.double(0)), body.double(-0.5), half)
-    return body.cast(body.cast(body("Add", scaled, away), INT64), DOUBLE)  # a cast to integers cuts off the fraction
+    return body.cast(body.cast(body("Add", scaled, away), INT64), DOUBLE)  # a cast to integers truncates
 
 
 def _cubic(b: Builder, d: str) -> str:
@@ -72,7 +72,7 @@ def _rounded(b: Builder, sums: str, maximum: float) -> str:
 
 
 def resize(b: Builder, image: str, shape: tuple[str, str], dtype: str, maximum: float) -> str:
-    """`resample.resize`: `(H, W, C)` -> `(*shape, C)`; the rows, then the columns."""
+    """`resample.resize`: `(H, W, C)` -> `(*shape, C)`, first along rows, then along columns."""
     rows, columns = shape
     planes = b("Transpose", image, perm=[2, 0, 1])  # (C, H, W)
     narrow = _pass(b, planes, b.size(image, 1), columns, dtype, maximum)  # (C, H, columns)
@@ -83,11 +83,11 @@ def resize(b: Builder, image: str, shape: tuple[str, str], dtype: str, maximum: 
 
 
 def _pass(b: Builder, planes: str, size: str, length: str, dtype: str, maximum: float) -> str:
-    """Resize the last axis of `(C, N, size)` to `length`, band by band of the results."""
+    """Resize the last axis of `(C, N, size)` to `length`, in bands of results."""
     kernel = _kernel(b, size, length)
     body, kind = Builder(b.name()), ONNX_TYPES[dtype]
     place = body("Add", body.const(range(BAND), np.int64), body("Mul", body.turn, body.integer(BAND)))
-    place = body("Min", place, body("Sub", length, body.integer(1)))  # beyond the end: the last one again
+    place = body("Min", place, body("Sub", length, body.integer(1)))  # past the end, the last one is repeated
     start = body.cast(body("ReduceMin", body("Gather", kernel.first, place, axis=0), keepdims=0), INT64)
     stop = body.cast(body("ReduceMax", body("Gather", kernel.end, place, axis=0), keepdims=0), INT64)
     band = _weights(body, kernel, place, start, stop)  # (n, BAND)

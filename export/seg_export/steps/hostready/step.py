@@ -1,4 +1,4 @@
-"""The step that puts the pipeline into the graph; its labels must be the runtime's, on every pixel of every image compared."""
+"""The step that adds the pipeline to the graph. All its labels must equal those of the runtime on the compared images."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from ...proof import Picture, as_dtype, generated, generated_images, some
 from ..step import Request, State, Step
 from .graph import host_ready
 
-IMAGES = 4  # of a folder, whole, evenly spaced
-SAMPLES = 2  # made-up images of one window, which later steps are compared on
+IMAGES = 4  # whole images of a folder to compare, evenly spaced
+SAMPLES = 2  # generated images of one window, for comparing later steps
 
 
 class HostReady(Step):
-    """Let the file take a whole image and give its labels."""
+    """Make the file take a whole image and return its labels."""
 
     def check(self, request: Request) -> None:
-        """Refuse other answers than labels, whose decision the graph repeats."""
+        """Check that the model predicts labels, because the graph contains their decision rule."""
         if not isinstance(answer_of(request.contract), Labels):
-            problem = f"a host-ready file that answers {request.contract.answer.kind}"
-            raise SegError(problem, "labels", "leave --host-ready out")
+            problem = f"a host-ready file cannot return {request.contract.answer.kind}"
+            raise SegError(problem, "labels", "leave out --host-ready")
 
     def apply(self, state: State) -> None:
         """Change the graph.
 
         Raises:
-            ParityError: a pixel differs from the runtime's answer.
-            ImageError: an image to compare on that the file's dtype cannot hold.
+            ParityError: if a label differs from that of the runtime.
+            ImageError: if an image does not fit into the dtype of the file.
         """
         options, windows = state.request.options, state.session
         file = HostReadyFile(state.contract.file.precision, options.image_dtype)
@@ -50,18 +50,18 @@ class HostReady(Step):
         state.request.watching.report(figures, state.contract)
         if differing:
             problem = f"{differing} of {pixels} px differ between the host-ready form and the runtime"
-            raise ParityError(problem, "none", "nothing was written; report this model")
+            raise ParityError(problem, "", "nothing was written; report this model")
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
 
 
 def sizes(contract: Contract) -> list[tuple[int, int]]:
-    """Where seams, mirrors and resizing can go wrong: one pixel, less than a window, one pixel over, not square."""
+    """Critical image sizes for seams, mirroring and resizing: one pixel, less than a window, one pixel more, not square."""
     (rows, columns), (step, _) = contract.geometry.output_shape, contract.geometry.step
     return [(1, 1), (rows // 3, columns // 2 + 1), (rows, columns), (rows + 1, 7), (step + 1, columns + step + 5)]
 
 
 def _images(images: Sequence[Picture], contract: Contract) -> Iterator[Array]:
-    """Whole images, and crops or mirrored extensions of them in the sizes that matter, `(H, W, C)` of the host's dtype."""
+    """Yield whole images, and crops or mirrored extensions in critical sizes, `(H, W, C)` in the dtype of the file."""
     real = [picture.part(contract) for picture in some(images, IMAGES)]
     whole = real or list(generated_images(contract, 2))
     cast = [as_dtype(image, np.dtype(contract.file.dtype), contract) for image in whole]

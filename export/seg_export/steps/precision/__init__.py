@@ -1,3 +1,3 @@
-"""Precisions below fp32: int8 and fp16, each proven on real images before it is written."""
+"""Precisions int8 and fp16, proven on real images before the file is written."""
 
 from .step import InPrecision as InPrecision

@@ -1,4 +1,4 @@
-"""Calibration: the values that each tensor of a network takes on real windows."""
+"""Calibration: the ranges of all tensors of a network on real windows."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from onnx import TensorProto, helper, numpy_helper
 from seg_runtime import DataError, Float, Infer, ParityError
 from seg_runtime.engine import open_graph
 
-SAMPLE = (
-    16384  # values of each tensor and window, evenly spaced: 0.5 million of 32 windows, 4 MB for each tensor at most
-)
+SAMPLE = 16384  # evenly spaced values per tensor and window: 0.5 million for 32 windows, at most 4 MB per tensor
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What values the tensors of a graph take."""
+    """Distribution of the values of the tensors of a graph."""
 
     extremes: dict[str, tuple[float, float]]
-    """Name of a float tensor -> the smallest and largest of all its values."""
+    """Name of a float tensor -> its smallest and largest value."""
     samples: dict[str, Float]
     """Name -> `(n,)` float32, evenly spaced values of all windows, sorted."""
 
     def ranges(self, tail: float = 0.0) -> dict[str, tuple[float, float]]:
-        """What 8 bits are laid over.
+        """Compute the ranges that 8 bits represent.
 
         Args:
-            tail: share of the values that may lie beyond each end and are cut off; 0 for none.
+            tail: fraction of the values to clip at each end; 0 for none.
         """
         if not tail:
             return self.extremes
@@ -40,17 +38,18 @@ class Spread:
 
     @classmethod
     def of(cls, graph: onnx.ModelProto, windows: Iterable[Float]) -> Spread:
-        """Ranges and samples over all windows.
+        """Compute ranges and samples over all windows.
 
-        The graph itself reduces each tensor to its ends and a few values, so that memory hardly grows with the windows.
+        The graph itself reduces each tensor to its extremes and some values, so that memory hardly grows with the number of
+        windows.
 
         Args:
-            graph: input `image`.
-            windows: each `(1, C, *input_shape)` float32, as the runtime makes them.
+            graph: network with the input `image`.
+            windows: windows of the runtime, `(1, C, *input_shape)` float32 each.
 
         Raises:
-            DataError: no window.
-            ParityError: a tensor becomes NaN or infinite.
+            DataError: if there is no window.
+            ParityError: if a tensor becomes NaN or infinite.
         """
         session, names = _reducing(graph)
         samples: list[list[Float]] = [[] for _ in names]
@@ -61,21 +60,20 @@ class Spread:
             values = np.array([answers[0::3], answers[1::3]], np.float64).T
             if not np.isfinite(values).all():
                 odd = names[int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])]
-                raise ParityError(
-                    f"the network's tensor {odd} becomes NaN or infinite", "finite values", "train it again"
-                )
+                problem = f"the tensor {odd} of the network becomes NaN or infinite"
+                raise ParityError(problem, "", "train the model again")
             low, high = np.minimum(low, values[:, 0]), np.maximum(high, values[:, 1])
             for kept, some in zip(samples, answers[2::3], strict=True):
                 kept.append(some)
             seen += 1
         if not seen:
-            raise DataError("no window to calibrate on", "at least one image", "name a folder with images")
+            raise DataError("there is no window to calibrate on", "", "use a folder with images")
         extremes = {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
         return cls(extremes, {name: np.sort(np.concatenate(s)) for name, s in zip(names, samples, strict=True)})
 
 
 def _reducing(graph: onnx.ModelProto) -> tuple[Any, list[str]]:
-    """A session that gives the minimum, the maximum and some values of each float tensor, and their names."""
+    """Open a session that returns minimum, maximum and some values of each float tensor; also return their names."""
     inferred = onnx.shape_inference.infer_shapes(graph)
     weights = {t.name for t in inferred.graph.initializer}
     values = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
@@ -91,7 +89,7 @@ def _reducing(graph: onnx.ModelProto) -> tuple[Any, list[str]]:
             inferred.graph.node.append(helper.make_node(kind, [name], [reduced], name=reduced, keepdims=0))
             inferred.graph.output.append(helper.make_tensor_value_info(reduced, TensorProto.FLOAT, []))
         row, some, step = (f"{name} {what}" for what in ("row", "some", "step"))
-        # an odd step, so that it does not keep to the same columns of an image
+        # an odd step, so that the values are not from the same columns of an image
         inferred.graph.initializer.extend(_ints({step: [int(np.prod(shapes[name])) // SAMPLE | 1]}))
         inferred.graph.node.append(helper.make_node("Reshape", [name, "row"], [row], name=row))
         inferred.graph.node.append(helper.make_node("Slice", [row, "first", "end", "axis", step], [some], name=some))
@@ -104,11 +102,11 @@ def _ints(values: dict[str, list[int]]) -> list[TensorProto]:
 
 
 def infer_of(graph: onnx.ModelProto, *, exact: bool = False) -> Infer:
-    """A graph as ONNX Runtime computes it on the CPU.
+    """Wrap a graph as a function that ONNX Runtime computes on the CPU.
 
     Args:
-        graph: input `image`, output `logits`.
-        exact: compute it operator by operator as ONNX defines them: no fused kernel, and so none that saturates.
+        graph: network with the input `image` and the output `logits`.
+        exact: compute each operator as ONNX defines it, without fused kernels, which might saturate.
     """
     session = open_graph(graph.SerializeToString(), optimize=not exact)
 

@@ -1,4 +1,4 @@
-"""What int8 is made with: where its ranges end, and which layers stay in float. Chosen by the labels that come out."""
+"""Settings of int8: the ends of the ranges, and the layers that stay in float. They are chosen by the resulting labels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import onnx
 
 TAILS = (1e-4, 1e-5, 1e-3, 0.0)
-"""Shares of a tensor's values to cut off at each end. The brightest spots of a few images stretch a range so far that one
-of its 255 steps swallows what distinguishes dim objects."""
-GAIN = 0.05  # points of Dice that a layer in float must bring, else it is not worth its time
-PATIENCE = 3  # layers in a row that bring nothing, after which no further one is tried
+"""Fractions of the values of a tensor to clip at each end. The brightest spots of a few images can extend a range so far
+that dim objects differ by less than one of its 255 steps."""
+GAIN = 0.05  # Dice points that a layer in float must gain to be worth its time
+PATIENCE = 3  # the search stops after this number of layers in a row without a gain
 
 Layer = tuple[str, ...]
 Make = Callable[[float, Layer], onnx.ModelProto]
@@ -20,18 +20,18 @@ def choose(
     candidates: Sequence[Layer], make: Make, lost_by: Callable[[onnx.ModelProto], float], goal: float,
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[float, Layer]:  # fmt: skip
-    """The tail of the ranges, and the names of nodes to keep in float.
+    """Choose the tail of the ranges, and the names of the nodes to keep in float.
 
-    All in int8 with the tail that loses least, where that reaches the goal. Else each layer's effect is measured with this
-    layer alone in float, and they go back into float from the worst on, each only if it brings `GAIN` on top of the others,
-    until the goal is reached or nothing helps.
+    If int8 with the best tail reaches the goal, all layers are int8. Otherwise, the effect of each layer is measured with
+    this layer alone in float. Layers then return to float, those with the largest effect first, if each gains at least
+    `GAIN` in addition to the others, until the goal is reached or nothing helps.
 
     Args:
-        candidates: layers, each the names of its nodes.
+        candidates: layers, each as the names of its nodes.
         make: tail, names to keep -> graph.
-        lost_by: points of Dice that a graph is off by on whole images, see `Cost.off`.
-        goal: points of Dice with which all is well.
-        watch: called with graphs measured and graphs in all.
+        lost_by: returns the error of a graph on whole images in Dice points, see `Cost.off`.
+        goal: acceptable error in Dice points.
+        watch: called with the number of graphs measured and the total.
     """
     losses = {}
     for done, tail in enumerate(TAILS, 1):
@@ -58,5 +58,5 @@ def choose(
 
 
 def _joined(kept: Layer, layer: Layer) -> Layer:
-    """Both, each name once: neighbours share nodes."""
+    """Join two layers, with each name once, because neighbours share nodes."""
     return tuple(dict.fromkeys((*kept, *layer)))

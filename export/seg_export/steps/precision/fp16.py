@@ -1,4 +1,4 @@
-"""fp16: the network in half precision, its input and output in float32."""
+"""fp16: the network in half precision, with input and output in float32."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from onnxruntime.transformers.float16 import convert_float_to_float16, convert_n
 from ...graph import with_node_names
 
 LARGEST = 65504 / 4
-"""Of a tensor in fp16: the largest number, with room for images that calibration has not seen."""
+"""Largest value of a tensor in fp16, with headroom for images that are not in the calibration."""
 
 
 def halved(graph: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
-    """The network in fp16.
+    """Convert a network to fp16.
 
     Args:
-        graph: any network of float32.
+        graph: any network in float32.
         keep: names of nodes of `with_node_names(graph)` that stay in float32.
 
     Returns:
-        Input `image` and output `logits` are float32 still; casts stand between the two precisions.
+        The network, with input `image` and output `logits` in float32, and casts between the precisions.
     """
     result: onnx.ModelProto = convert_float_to_float16(
         with_node_names(graph), keep_io_types=True, node_block_list=list(keep)
     )
     _direct(result)
-    ONNXModel(result).topological_sort()  # the converter puts its casts last
+    ONNXModel(result).topological_sort()  # the converter appends its casts at the end
     result.ir_version = graph.ir_version
     del result.graph.value_info[:]
     onnx.checker.check_model(result, full_check=True)
@@ -37,10 +37,10 @@ def halved(graph: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProt
 
 
 def rounded(graph: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
-    """The arithmetic of `halved` for a CPU: float32, with each weight and tensor that is fp16 there rounded to it.
+    """Simulate `halved` on a CPU: float32, with each weight and tensor that would be fp16 rounded to fp16.
 
-    ONNX Runtime computes an fp16 file on a CPU with fp16 weights, but keeps what lies between the nodes in float32, whatever
-    the file says: neither a rounding nor an overflow of an activation would be seen. Sums are in float32, as cuDNN's are.
+    On a CPU, ONNX Runtime computes an fp16 file with fp16 weights but keeps activations in float32, whatever the file says.
+    So rounding or overflow of activations would not be detected. Sums are in float32, as in cuDNN.
     """
     model = onnx.shape_inference.infer_shapes(with_node_names(graph))
     values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
@@ -78,7 +78,7 @@ def rounded(graph: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
 
 
 def _direct(model: onnx.ModelProto) -> None:
-    """Take the way through fp16 out between two nodes in float32: the converter casts there and back, and large numbers overflow."""
+    """Remove casts to fp16 and back between two nodes in float32, which the converter adds and in which values overflow."""
     graph = model.graph
     makers = {name: n for n in graph.node for name in n.output}
     outputs = {v.name for v in graph.output}
@@ -87,7 +87,7 @@ def _direct(model: onnx.ModelProto) -> None:
         if there is None or there.op_type != "Cast" or _to(there) != TensorProto.FLOAT16:
             continue
         old, new = back.output[0], there.input[0]
-        if old in outputs:  # the name of an output stays
+        if old in outputs:  # keep the name of an output
             old, new = new, old
         graph.node.remove(back)
         for node in graph.node:
@@ -103,7 +103,7 @@ def _to(cast: onnx.NodeProto) -> int:
 
 
 def in_float(graph: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
-    """Nodes to keep in float32: the one that makes the logits, and what reads or gives numbers too large for fp16."""
+    """Nodes to keep in float32: the one that computes the logits, and those with inputs or outputs too large for fp16."""
     model = with_node_names(graph)
     weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT}
     ends = {**ranges} | {name: (float(w.min()), float(w.max())) for name, w in weights.items() if w.size}

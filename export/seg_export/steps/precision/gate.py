@@ -1,4 +1,4 @@
-"""The gate: what a precision costs in labels, on whole real images, by the corridor that every image takes."""
+"""The gate: the effect of a precision on the labels of whole real images, computed by the pipeline of the runtime."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seg_runtime.answers import answer_of
 from ...proof import Picture
 from .cost import Cost
 
-IMAGES = 8  # that judge, whole
+IMAGES = 8  # number of whole images that decide
 
 
 @dataclass(frozen=True)
 class Known:
-    """An image that fp32 has answered."""
+    """An image with the labels of fp32."""
 
     image: Array
     truth: NDArray[np.uint8] | None
@@ -26,15 +26,15 @@ class Known:
 
 
 def answered(chosen: Sequence[Picture], contract: Contract, reference: Infer) -> Iterator[Known]:
-    """Images, their true labels where known, and fp32's labels.
+    """Yield images with their true labels, if known, and the labels of fp32.
 
     Args:
         chosen: images.
-        contract: of the model.
+        contract: contract of the model.
         reference: fp32, window -> logits.
 
     Raises:
-        ImageError, DataError: an image or mask that does not fit the model.
+        ImageError, DataError: if an image or mask does not fit the model.
     """
     for picture in chosen:
         image, truth = picture.with_truth(contract)
@@ -44,13 +44,13 @@ def answered(chosen: Sequence[Picture], contract: Contract, reference: Infer) ->
 def judge(
     known: Iterable[Known], contract: Contract, form: Infer, watch: Callable[[int], None] = lambda done: None
 ) -> Cost:
-    """Segment whole images by another precision, and count.
+    """Segment whole images in another precision, and compare.
 
     Args:
         known: see `answered`.
-        contract: of both.
-        form: the other precision.
-        watch: called with images done.
+        contract: contract of both.
+        form: the other precision, window -> logits.
+        watch: called with the number of images done.
     """
     cost = Cost(len(contract.classes))
 

@@ -1,4 +1,4 @@
-"""int8: activations as u8 and weights as s8 per channel, in QuantizeLinear and DequantizeLinear of the standard."""
+"""int8: activations as u8 and weights as s8 per channel, in standard QuantizeLinear and DequantizeLinear nodes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from seg_runtime.engine import cpu_features
 from ...graph import silenced, with_node_names
 
 WEIGHTED = ("Conv", "ConvTranspose")
-# The others pass 8-bit values on: a float island between two convolutions costs more than it saves.
+# The others only pass 8-bit values on: float between two convolutions would cost more time than it saves.
 QUANTISED = (*WEIGHTED, "Relu", "MaxPool", "Concat", "Slice", "Pad", "DepthToSpace", "Transpose", "Reshape", "Resize")
-DOT_PRODUCTS = ("AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # kernels that add products of u8 and s8 in 32 bits
+DOT_PRODUCTS = ("AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # features for kernels that add products of u8 and s8 in 32 bits
 
 
 def quantised(
@@ -27,20 +27,20 @@ def quantised(
     keep: Collection[str] = (),
     reduce_range: bool = False,
 ) -> onnx.ModelProto:
-    """The network in int8.
+    """Convert a network to int8.
 
     Args:
-        graph: any network of float32; input `image`, output `logits`, which stay float32.
-        ranges: of `Spread.ranges` for this graph.
+        graph: any network in float32; its input `image` and output `logits` stay float32.
+        ranges: `Spread.ranges` of this graph.
         keep: names of nodes that stay in float, see `with_node_names`.
-        reduce_range: weights in 7 bits, so that kernels which add two products in 16 bits do not saturate.
+        reduce_range: whether to store weights in 7 bits, so that kernels that add two products in 16 bits do not saturate.
 
     Returns:
-        Standard operators only. A ReLU is folded into the zero point of what it feeds: u8 begins at 0 there.
-        Logits are never rounded to 8 bits: they would tie in many pixels, and all of those fall to the first class.
+        Network of standard operators. A ReLU becomes part of the zero point of its output, where u8 starts at 0.
+        Logits are never rounded to 8 bits, because ties would assign many pixels to the first class.
 
     Raises:
-        SegError: the quantizer leaves something out or puts in an operator that is not ONNX's own.
+        SegError: if the quantizer adds an operator that is not a standard ONNX operator.
     """
     model, known = with_node_names(graph), dict(ranges)
     ends = _last(model)
@@ -63,9 +63,10 @@ def quantised(
 
 
 def layers(graph: onnx.ModelProto) -> list[tuple[str, ...]]:
-    """What can stay in float, as names of `with_node_names(graph)`: for each activation, what makes it and all that reads it.
+    """Groups of nodes that can stay in float, as names of `with_node_names(graph)`: for each activation, its producer and
+    all its consumers.
 
-    A convolution alone would gain little: what it reads and what it makes are rounded to 8 bits by its neighbours.
+    A convolution alone would gain little, because its neighbours round its input and output to 8 bits.
     """
     model = with_node_names(graph)
     readers: dict[str, list[onnx.NodeProto]] = {}
@@ -85,15 +86,15 @@ def layers(graph: onnx.ModelProto) -> list[tuple[str, ...]]:
 
 
 def _last(model: onnx.ModelProto) -> list[str]:
-    """The nodes that make the outputs."""
+    """Names of the nodes that compute the outputs."""
     outputs = {v.name for v in model.graph.output}
     return [n.name for n in model.graph.node if outputs & {*n.output}]
 
 
 def saturates() -> bool:
-    """Whether this processor's kernels for u8 and s8 may saturate: x86 without VNNI, and ARM without dot product.
+    """Whether the u8 and s8 kernels of this processor may saturate: on x86 without VNNI, and on ARM without dot product.
 
-    Where the processor does not say, they may.
+    The result is True if the features of the processor are unknown.
     """
     features = cpu_features()
     return not any(features.get(name) for name in DOT_PRODUCTS)
@@ -105,10 +106,10 @@ def _pointwise(node: onnx.NodeProto) -> bool:
 
 
 def _multiplied(model: onnx.ModelProto, head: onnx.NodeProto, ranges: dict[str, tuple[float, float]]) -> list[str]:
-    """Write a 1×1 Conv as a MatMul over channels; gives the names of what comes after the product.
+    """Replace a 1×1 Conv by a MatMul over channels; returns the names of the nodes after the product.
 
-    ONNX Runtime leaves the maps of its integer kernels channels last, and multiplies them there. A Conv that gives floats needs
-    them the other way round: 3.5 % of a window's time instead of 0.9 %.
+    The integer kernels of ONNX Runtime produce maps with channels last, in which a MatMul can be computed directly. A Conv
+    with float output needs channels first: 3.5 % of the time of a window instead of 0.9 %.
     """
     graph, name = model.graph, head.name
     tensors = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.name in head.input}
@@ -132,10 +133,11 @@ def _multiplied(model: onnx.ModelProto, head: onnx.NodeProto, ranges: dict[str, 
 
 
 def _tidy(result: onnx.ModelProto, source: onnx.ModelProto) -> None:
-    """Keep the versions of the source; what the quantizer notes besides the graph goes."""
+    """Restore the versions of the source, and remove metadata of the quantizer."""
     domains = {n.domain for n in result.graph.node}
     if odd := domains - {"", "ai.onnx"}:
-        raise SegError(f"the quantizer used operators of {sorted(odd)}", "standard ones", "report this")
+        problem = f"the quantizer used operators of {sorted(odd)}"
+        raise SegError(problem, "standard operators", "report this as a bug")
     del result.opset_import[:]
     result.opset_import.extend(source.opset_import)
     result.ir_version = source.ir_version

@@ -1,4 +1,4 @@
-"""The step that makes an fp32 graph one of int8 or fp16, and judges what that costs."""
+"""The step that converts an fp32 graph to int8 or fp16, and measures the effect on labels."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .cost import GOAL
 from .gate import IMAGES, Known, answered, judge
 from .tolerance import check_kernels, tolerance
 
-CALIBRATION_IMAGES = 16  # of a folder, evenly spaced, two windows of each
-KERNEL_IMAGES = 2  # on windows of which kernels are compared with their meaning
+CALIBRATION_IMAGES = 16  # images of a folder, evenly spaced, with two windows each
+KERNEL_IMAGES = 2  # images for comparing kernels with exact arithmetic
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class _Made:
     """A network in another precision.
 
     Attributes:
-        graph: of it.
-        facts: what was chosen for it, for the contract.
-        infer: its arithmetic on a CPU; None where the file itself shows it.
-        reference: what answers its golden samples; None for torch.
+        graph: graph of the network.
+        facts: settings for the contract.
+        infer: simulation of its arithmetic on a CPU; None if the file itself computes it.
+        reference: model for its golden samples; None for PyTorch.
     """
 
     graph: onnx.ModelProto
@@ -40,14 +40,14 @@ class _Made:
 
 
 class InPrecision(Step):
-    """Compute in int8 or fp16: fitted to the images of `--calibration`, judged by those of `--images`, else by the same."""
+    """Compute in int8 or fp16, fitted to the images of `--calibration` and judged on `--images`, or else on the same."""
 
     def apply(self, state: State) -> None:
-        """Change the graph, where its labels are those of fp32.
+        """Change the graph, and compare its labels with those of fp32.
 
         Raises:
-            ParityError: it costs too many labels, answers blank or NaN, or this processor's kernels saturate.
-            DataError, ImageError: images that do not fit the model.
+            ParityError: if the labels differ too much, are blank or from NaN, or the kernels of this processor saturate.
+            DataError, ImageError: if images do not fit the model.
         """
         request, contract, fp32 = state.request, state.contract, state.session
         name, images = request.options.precision, request.calibration
@@ -81,7 +81,7 @@ def _fp16(state: State, found: Spread) -> _Made:
 
 
 def _int8(state: State, found: Spread, known: Iterable[Known]) -> _Made:
-    """What is chosen for it is chosen by the images of the calibration, never by those that judge it."""
+    """Convert to int8 with settings chosen on the calibration images only, never on the images that judge it."""
     graph, contract, reduce_range = state.graph, state.contract, state.request.options.reduce_range
     reduce_range = int8.saturates() if reduce_range is None else reduce_range
     images, ranges = list(known), {tail: found.ranges(tail) for tail in TAILS}
@@ -103,7 +103,7 @@ def _int8(state: State, found: Spread, known: Iterable[Known]) -> _Made:
 
 
 def _counted(windows: Iterable[Float], total: int, state: State) -> Iterator[Float]:
-    """Windows as they come; of an image that is one window there is one only, so the bar may end early."""
+    """Yield windows with progress. Images of one window give only one, so the progress is completed at the end."""
     done = 0
     for done, window in enumerate(windows, 1):
         yield window
@@ -113,10 +113,10 @@ def _counted(windows: Iterable[Float], total: int, state: State) -> Iterator[Flo
 
 
 def _rows(facts: dict[str, Any]) -> Sequence[tuple[str, str]]:
-    """What was chosen, for a person."""
+    """Format the settings for the user."""
     rows = [("layers in float", ", ".join(facts["in_float"]) or "none")]
     if facts.get("tail"):
-        rows.append(("range left out", f"{100 * facts['tail']:.3g} % of the values at each end"))
+        rows.append(("clipped", f"{100 * facts['tail']:.3g} % of the values at each end of the range"))
     if "reduce_range" in facts:
         rows.append(("weights", "7 bits (--reduce-range)" if facts["reduce_range"] else "8 bits"))
     return rows

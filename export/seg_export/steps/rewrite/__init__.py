@@ -1,4 +1,4 @@
-"""Graph rewriting: the same function in operators that ONNX Runtime computes faster."""
+"""Graph rewriting: the same function in operators that are faster in ONNX Runtime."""
 
 from .step import Rewrite as Rewrite
 from .timing import Fastest as Fastest

@@ -1,4 +1,4 @@
-"""Tables of forms: what can be in one, the one that serves when nobody measures, and a graph rewritten by one."""
+"""Tables of forms: possible forms, the default table, and rewriting a graph with a table."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from .layers import FORMS, Layer, Table, layer_of
 from .rule import Constants
 
 _RULES = (*winograd.RULES, *layout.RULES)
-FOLDED = 1 << 31  # elements; transformed weights are computed here, not at every start of a session
-WIDE = 128  # channels and maps from which Winograd's transforms along columns cost less than the products they save
-WIDER = 256  # and those along both axes
-AREA = 1600  # px; below so many results the weights weigh more than the time they save
-SHARE = 16  # weights a result, at most, that may grow fourfold; heavier layers get twofold ones, for the sake of memory
+FOLDED = 1 << 31  # elements; transformed weights are computed here and not at every start of a session
+WIDE = 128  # smallest number of channels and maps for which Winograd along columns is faster
+WIDER = 256  # the same for Winograd along both axes
+AREA = 1600  # smallest number of output px for which the saved time is worth the larger weights
+SHARE = (
+    16  # weights per output px up to which weights may grow fourfold; larger layers get twofold growth to save memory
+)
 
 
 def layers_of(graph: onnx.ModelProto) -> list[Layer]:
-    """The layers of a graph that `to_onnx` made, in the order in which they run."""
+    """List the layers of a graph from `to_onnx`, in the order in which they run."""
     return [layer for node in _read(graph).graph if (layer := layer_of(node))]
 
 
 def forms_of(layer: Layer) -> list[str]:
-    """The forms that a layer can take, torch's first."""
+    """List the forms that a layer can take, the exported one first."""
     constants = Constants()
     rules = [rule({}, constants) for rule in _RULES]
     fitting = {form for rule in rules if rule.fits(layer) for form in rule.forms}
@@ -37,11 +39,11 @@ def forms_of(layer: Layer) -> list[str]:
 
 
 def default_table(layers: Sequence[Layer], precision: str = "fp32") -> dict[str, str]:
-    """A form for each layer that is better off in another than torch's own, as measured on 2 cores with AVX-512.
+    """Choose a form for each layer that is faster than the exported one, as measured on 2 cores with AVX-512.
 
     Args:
-        layers: of `layers_of`.
-        precision: `fp32`, `int8` or `fp16`; the last is for CUDA, which likes torch's forms.
+        layers: layers from `layers_of`.
+        precision: `fp32`, `int8` or `fp16`. fp16 is for CUDA, where the exported forms are fastest.
     """
     choose = {"fp32": _float, "int8": _integer}.get(precision)
     return {layer.name: form for layer in layers if choose and (form := choose(layer)) != FORMS[layer.kind][0]}
@@ -68,14 +70,15 @@ def _integer(layer: Layer) -> str:
 
 
 def rewritten(graph: onnx.ModelProto, table: Table) -> onnx.ModelProto:
-    """The same function with each layer in the form that a table names.
+    """Rewrite each layer into the form that a table names.
 
     Args:
-        graph: as `to_onnx` makes it; its sizes are fixed.
-        table: layers that it does not name stay as they are.
+        graph: graph from `to_onnx`, with fixed sizes.
+        table: forms of the layers; other layers are not changed.
 
     Returns:
-        A checked graph of standard operators, its weights constants, as a quantizer wants them; opset, IR version, inputs and outputs are those of `graph`.
+        A checked graph of standard operators. Its weights are constants, as quantizers need them. Opset, IR version, inputs
+        and outputs are those of `graph`.
     """
     model, constants = _read(graph), Constants()
     rules = [kind.rule(table, constants) for kind in _RULES]  # type: ignore[no-untyped-call]
@@ -85,7 +88,7 @@ def rewritten(graph: onnx.ModelProto, table: Table) -> onnx.ModelProto:
     common.NameFixPass()(model)
     found: onnx.ModelProto = ir.serde.serialize_model(model)
     found.ir_version = graph.ir_version
-    del found.graph.value_info[:]  # shapes of values that are gone
+    del found.graph.value_info[:]  # shapes of values that no longer exist
     onnx.checker.check_model(found, full_check=True)
     return found
 

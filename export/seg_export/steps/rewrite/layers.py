@@ -1,4 +1,4 @@
-"""The places of a network that can be computed in more than one way, by the name that a table of forms gives them."""
+"""Layers of a network that have more than one form."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ FORMS = {
     "up": ("transposed", "shuffled", "woven"),
     "crop": ("slices", "slice", "dilated"),
 }
-"""Kind -> its forms; the first is what torch exports."""
+"""Kind -> its forms; the first is the one that PyTorch exports."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One place of a network.
+    """One layer of a network.
 
     Attributes:
-        name: of its weight; of a crop, of the value that it gives.
-        kind: `conv` (3×3, valid, stride 1, a ReLU behind it), `up` (transposed 2×2, stride 2) or `crop`.
-        channels: of its input.
-        maps: of its output.
-        size: of its input in px.
-        parts: channels of each map that a Concat before it joins; one where there is none.
-        taken: px that a crop takes away at the top and at the left.
-        left: px that it leaves.
+        name: name of its weight; for a crop, name of its output.
+        kind: `conv` (3×3, valid, stride 1, followed by a ReLU), `up` (transposed 2×2, stride 2) or `crop`.
+        channels: number of input channels.
+        maps: number of output maps.
+        size: size of the input in px.
+        parts: channels of each map that a preceding Concat joins; one entry without a Concat.
+        taken: px that a crop removes at the top and at the left.
+        left: size in px after a crop.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Layer:
 
 
 def layer_of(node: ir.Node) -> Layer | None:
-    """The layer that a node computes, None for a node that has one form only."""
+    """Return the layer that a node computes, or None for a node with only one form."""
     if node.op_type == "Conv" and _is_valid_conv(node, 3, 1):
         return _conv(node)
     if node.op_type == "ConvTranspose" and _is_valid_conv(node, 2, 2):
@@ -73,12 +73,12 @@ def _is_valid_conv(node: ir.Node, side: int, stride: int) -> bool:
 
 
 def _list_of(attribute: ir.Attr) -> list[int]:
-    """The value of an attribute of integers, empty for others."""
+    """Value of an attribute of integers; empty for other attributes."""
     return list(attribute.as_ints()) if attribute.type == ir.AttributeType.INTS else []
 
 
 def _shape_of(value: ir.Value | None) -> tuple[int, int, int, int] | None:
-    """`(N, C, H, W)` where all four are known."""
+    """Shape `(N, C, H, W)`, or None if it is not fully known."""
     if value is None or value.shape is None or len(value.shape) != 4:
         return None
     sizes = [n for n in value.shape if isinstance(n, int)]
@@ -86,13 +86,13 @@ def _shape_of(value: ir.Value | None) -> tuple[int, int, int, int] | None:
 
 
 def _weight_of(node: ir.Node) -> ir.Value | None:
-    """The weight of a Conv or ConvTranspose where it is an initializer."""
+    """Weight of a Conv or ConvTranspose, or None if it is not an initializer."""
     weight = node.inputs[1] if len(node.inputs) > 1 else None
     return weight if weight is not None and weight.const_value is not None and weight.name else None
 
 
 def parts_of(value: ir.Value) -> list[ir.Value]:
-    """What a Concat over channels joins into a value; the value itself where no Concat made it."""
+    """List the values that a Concat over channels joins, or the value itself without a Concat."""
     producer = value.producer()
     if producer is None or producer.op_type != "Concat" or producer.attributes["axis"].as_int() != 1:
         return [value]
@@ -105,7 +105,7 @@ def _conv(node: ir.Node) -> Layer | None:
     if source is None or weight is None or shape is None:
         return None
     if [use.op_type for use in node.outputs[0].consumers()] != ["Relu"]:
-        return None  # the forms are those of a convolution and its ReLU
+        return None  # forms exist only for a convolution followed by a ReLU
     parts = tuple(s[1] for part in parts_of(source) if (s := _shape_of(part)))
     return Layer(_name(node.inputs[1]), "conv", shape[1], weight[0], shape[2:], parts)
 
@@ -122,7 +122,7 @@ def _name(value: ir.Value | None) -> str:
 
 
 def _crop(node: ir.Node) -> Layer | None:
-    """A crop is a Slice of columns on a Slice of rows."""
+    """Return the crop of a Slice of columns after a Slice of rows, else None."""
     rows = node.inputs[0].producer() if node.inputs[0] is not None else None
     if rows is None or rows.op_type != "Slice":
         return None
@@ -135,7 +135,7 @@ def _crop(node: ir.Node) -> Layer | None:
 
 
 def _spans(node: ir.Node) -> Iterator[tuple[int, int, int]]:
-    """Axis, start and end of each axis that a Slice of step 1 cuts; nothing where they are not constant."""
+    """Yield axis, start and end of each axis of a Slice with step 1; nothing if they are not constant."""
     given = [v.const_value.numpy() if v is not None and v.const_value is not None else None for v in node.inputs[1:]]
     if len(given) < 3 or any(v is None for v in given) or (len(given) > 3 and (given[3] != 1).any()):  # type: ignore[union-attr]
         return

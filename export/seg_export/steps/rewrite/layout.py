@@ -1,4 +1,4 @@
-"""Rewrites of what lies between two 3×3 convolutions: joined maps, missing channels, up-convolutions and crops."""
+"""Rewrites of layouts: joined maps, missing channels, up-convolutions and crops."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from .layers import Layer, parts_of
 from .rule import RewriteRule
 
 PACK = 4
-"""Channels that an integer kernel takes into one product."""
+"""Number of channels that an integer kernel combines in one product."""
 
 
 class _Split(RewriteRule):
     """Conv(Concat(a, b)) -> Conv(a) + Conv(b), for layers of the form `split`.
 
-    The maps of a skip connection are then convolved in the blocked layout in which they lie, and are never copied
-    together; ONNX Runtime fuses the sum into the second convolution.
+    The maps of a skip connection are then convolved in their blocked layout without being copied together. ONNX Runtime
+    fuses the sum into the second convolution.
     """
 
     forms = ("split",)
 
     def fits(self, layer: Layer) -> bool:
-        """Only on a Concat over channels."""
+        """Whether a Concat over channels precedes the layer."""
         return len(layer.parts) > 1
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
-        """The bias goes to the first part."""
+        """Rewrite the layer; the first part gets the bias."""
         node, layer = self.at(place)
         sums = None
         for part, weight in zip(parts_of(x), self.constants.weights_of_parts(op, w, layer.parts), strict=True):
@@ -39,20 +39,20 @@ class _Split(RewriteRule):
 
 
 class _Pad(RewriteRule):
-    """Conv(x) -> Conv(Pad(x)), for layers of the form `padded`: 1, 2 or 3 channels get channels of zeros up to 4.
+    """Conv(x) -> Conv(Pad(x)), for layers of the form `padded`: channels of zeros are added up to a multiple of 4.
 
-    Integer kernels pack four channels into one product; with three, the first layer of an int8 network ran nine times
-    slower than the others. The sums are the same to the bit.
+    Integer kernels combine four channels in one product. With three, the first layer of an int8 network was nine times
+    slower than the others. The sums are bitwise equal.
     """
 
     forms = ("padded",)
 
     def fits(self, layer: Layer) -> bool:
-        """Only where channels are missing."""
+        """Whether channels are missing."""
         return layer.channels % PACK > 0
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
-        """Zeros after the last channel, of the maps and of the weight."""
+        """Add zeros after the last channel of the maps and of the weight."""
         node, layer = self.at(place)
         more = self.constants.ints(op, 0, 0, 0, 0, 0, -layer.channels % PACK, 0, 0)
         return op.Conv(op.Pad(x, more), op.Pad(w, more), *node.inputs[2:])
@@ -61,20 +61,20 @@ class _Pad(RewriteRule):
 class _Upconv(RewriteRule):
     """ConvTranspose 2×2 of stride 2 -> Conv 1×1 and a layout of 2×2 blocks, for layers of the forms `shuffled` and `woven`.
 
-    Each output pixel has one input pixel, so that the four pixels of a block are four sets of maps of one 1×1 convolution.
-    The sums are the same to the bit; a 1×1 convolution can be quantised where ONNX Runtime has no integer kernel for the
-    transposed one. `shuffled` lays the blocks out by DepthToSpace. `woven` does it channels last, in Transposes whose
-    outer ones cancel against those that ONNX Runtime puts around integer convolutions.
+    Each output pixel depends on one input pixel, so the four pixels of a block are four sets of maps of one 1×1
+    convolution. The sums are bitwise equal. A 1×1 convolution can be quantised, while ONNX Runtime has no integer kernel for
+    the transposed one. `shuffled` arranges the blocks with DepthToSpace. `woven` arranges them with channels last, in
+    Transposes of which the outer ones cancel with those that ONNX Runtime adds around integer convolutions.
     """
 
     forms = ("shuffled", "woven")
 
     def pattern(self, op: Any, x: Any, w: Any) -> Any:
-        """A ConvTranspose, with or without bias."""
+        """Match a ConvTranspose, with or without bias."""
         return op.ConvTranspose(x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["place"])
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
-        """The weight `(C, K, 2, 2)` becomes `(4 K, C, 1, 1)`, the block's pixel outermost."""
+        """Rewrite the weight `(C, K, 2, 2)` to `(4 K, C, 1, 1)`, with the pixel of the block as the outermost index."""
         (node, layer), k = self.at(place), self.constants
         turned = op.Transpose(w, perm=[2, 3, 1, 0])
         wide = op.Reshape(turned, k.ints(op, 4 * layer.maps, layer.channels, 1, 1))
@@ -95,23 +95,23 @@ class _Upconv(RewriteRule):
 
 
 class _Crop(RewriteRule):
-    """The centre crop of a skip connection, two Slices in torch's graph -> one Slice, or a dilated convolution.
+    """Centre crop of a skip connection, two Slices in the exported graph -> one Slice, or a dilated convolution.
 
-    `slice`: one Slice of rows and columns. `dilated`: a depthwise 3×3 convolution whose centre is 1 and whose dilation is
-    what the crop takes away on each side; valid, it reads the centre and nothing else. ONNX Runtime computes it in the
-    blocked layout that its convolutions leave, where a Slice costs a reordering of the whole map before it and of the
-    crop after it. Exact for finite values.
+    `slice`: one Slice of rows and columns. `dilated`: a depthwise 3×3 convolution whose centre weight is 1, other weights
+    are 0 and dilation is the crop on each side; without padding, it copies the centre. ONNX Runtime computes it in the
+    blocked layout of its convolutions, while a Slice needs a reordering of the whole map before it and of the crop after
+    it. The result is exact for finite values.
     """
 
     forms = ("slice", "dilated")
 
     def pattern(self, op: Any, x: Any) -> Any:  # type: ignore[override]
-        """A Slice of a Slice."""
+        """Match a Slice of a Slice."""
         rows = op.Slice(x, _allow_other_inputs=True, _outputs=["rows"])
         return op.Slice(rows, _allow_other_inputs=True, _outputs=["place"])
 
     def rewrite(self, op: Any, x: ir.Value, place: ir.Value, **_: Any) -> Any:
-        """In the form that the table names; a crop that is not centred is a Slice in any case."""
+        """Rewrite into the form of the table. A crop that is not centred always becomes a Slice."""
         layer, k = self.at(place)[1], self.constants
         (top, left), (height, width) = layer.taken, layer.left
         centred = layer.size == (height + 2 * top, width + 2 * left) and min(top, left) > 0

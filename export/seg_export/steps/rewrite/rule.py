@@ -1,4 +1,4 @@
-"""What the rewrites share: they look at the table, and make constants."""
+"""Base class of the rewrites, and constants."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .layers import Layer, Table, layer_of
 
 
 class Constants:
-    """Makes initializers, each content once; their names are digests, so that the same graph gives the same file."""
+    """Makes initializers, each content once. Their names are digests, so that equal graphs give equal files."""
 
     def __init__(self) -> None:
         self._made: dict[str, ir.Value] = {}
 
     def ints(self, op: Any, *values: int) -> ir.Value:
-        """A constant `(n,)` int64."""
+        """Make a constant `(n,)` int64."""
         return self._value(op, np.array(values, np.int64))
 
     def floats(self, op: Any, values: ArrayLike) -> ir.Value:
-        """A float32 constant."""
+        """Make a float32 constant."""
         return self._value(op, np.ascontiguousarray(values, np.float32))
 
     def weights_of_parts(self, op: Any, weight: ir.Value, parts: Sequence[int]) -> list[ir.Value]:
-        """The weight `(K, C, 3, 3)` of joined maps cut into those of its parts `(K, part, 3, 3)`."""
+        """Split the weight `(K, C, 3, 3)` of joined maps into those of the parts `(K, part, 3, 3)`."""
         if len(parts) < 2:
             return [weight]
         ends = np.cumsum(parts)
@@ -47,7 +47,7 @@ class Constants:
 
 
 class RewriteRule(RewriteRuleClassBase):
-    """A rewrite of the layers whose form is among `forms`. Its pattern calls the layer's own result `place`."""
+    """A rewrite of layers whose form is in `forms`. Its pattern names the result of the layer `place`."""
 
     forms: tuple[str, ...] = ()
 
@@ -56,24 +56,24 @@ class RewriteRule(RewriteRuleClassBase):
         self.table, self.constants = table, constants
 
     def check(self, context: Any, place: ir.Value, **_: Any) -> bool:  # type: ignore[override]
-        """Whether this is a layer, and the table gives it one of these forms."""
+        """Whether this is a layer for which the table has one of these forms."""
         node = place.producer()
         layer = layer_of(node) if node else None
         return layer is not None and self.table.get(layer.name) in self.forms and self.fits(layer)
 
     def fits(self, layer: Layer) -> bool:
-        """Whether the layer can take the form at all."""
+        """Whether the layer can take the form."""
         return True
 
     def pattern(self, op: Any, x: Any, w: Any) -> Any:
-        """A Conv, with or without bias."""
+        """Match a Conv, with or without bias."""
         return op.Conv(x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["place"])
 
     @staticmethod
     def at(place: ir.Value) -> tuple[ir.Node, Layer]:
-        """Node and layer of a place that was checked."""
+        """Return node and layer of a place that was checked."""
         node = place.producer()
         layer = layer_of(node) if node else None
         if node is None or layer is None:
-            raise ValueError(f"{place.name} is no layer")
+            raise ValueError(f"{place.name} is not a layer")
         return node, layer

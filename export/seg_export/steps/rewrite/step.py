@@ -1,4 +1,4 @@
-"""The step that rewrites a graph, from the options."""
+"""The step that rewrites a graph."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .timing import fastest
 
 
 class Rewrite(Step):
-    """Give each layer the form that the default table names, or the one that is fastest on this machine."""
+    """Rewrite each layer into the form of the default table, or into the fastest form on this machine."""
 
     def apply(self, state: State) -> None:
-        """Change the graph, and note its forms in the provenance; the proof against torch comes after."""
+        """Change the graph, and store its forms in the provenance. The next step compares it with PyTorch."""
         options, graph = state.request.options, state.graph
         if options.tune and options.precision == "fp32":
             best = fastest(graph, lambda done, total: state.progress("measuring forms", done, total))

@@ -1,7 +1,4 @@
-"""Which form each layer gets on this machine: measured, not guessed.
-
-`seg-export --tune` and `seg-run --tune` both come here.
-"""
+"""Measuring which form of each layer is fastest on this machine, for `seg-export --tune` and `seg-edge tune`."""
 
 from __future__ import annotations
 
@@ -21,22 +18,22 @@ from seg_runtime.support import table
 from .apply import default_table, forms_of, layers_of, rewritten
 from .layers import Layer, Table
 
-LAYER_RUNS, NETWORK_RUNS = 5, 3  # the shortest counts: noise only ever adds
-PAIRS = 5  # windows of both graphs in turn, each in a session of its own
-WORTH = 0.97  # of the time; a gain below is lost in noise, while the file grows
+LAYER_RUNS, NETWORK_RUNS = 5, 3  # the shortest time is used, because noise only adds time
+PAIRS = 5  # windows of both graphs in turn, each in its own session
+WORTH = 0.97  # largest ratio of times; smaller gains are lost in noise, while the file grows
 
 Watch = Callable[[int, int], None]
-"""Called with measurements done and measurements in all."""
+"""Called with the number of measurements done and the total."""
 
 
 @dataclass
 class Measured:
-    """What was measured here.
+    """Measurements on this machine.
 
     Attributes:
-        table: the fastest.
-        layer_ms: of each convolution in each of its forms, alone.
-        network_ms: of a window in each table that was tried whole.
+        table: the fastest table.
+        layer_ms: time in ms of each convolution alone, in each of its forms.
+        network_ms: time in ms of a window, for each table.
     """
 
     table: dict[str, str] = field(default_factory=dict)
@@ -46,14 +43,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Fastest:
-    """What was chosen here, and by which figures.
+    """The fastest forms on this machine, with their measurements.
 
     Attributes:
-        graph: in the forms of `forms`; the graph as it was where nothing is faster.
-        forms: of the layers, by name; empty where nothing is faster.
-        measured: in search of them.
-        pairs_ms: ms of a window of the graph as it was and in the best forms found, in turn; empty where these are its own.
-        machine: what measured.
+        graph: graph in these forms, or the original graph if nothing is faster.
+        forms: forms of the layers by name; empty if nothing is faster.
+        measured: measurements of the search.
+        pairs_ms: times in ms of a window of the original graph and of the best forms, in turn; empty if they are equal.
+        machine: machine that measured.
     """
 
     graph: onnx.ModelProto
@@ -64,15 +61,15 @@ class Fastest:
 
     @property
     def ratio(self) -> float | None:
-        """Median of the pairs, best forms to the graph as it was; None where no other form was better alone."""
+        """Median ratio of the pairs, best forms to original graph; None if the search found nothing faster."""
         return median(other / plain for plain, other in self.pairs_ms) if self.pairs_ms else None
 
     def provenance(self) -> dict[str, Any]:
-        """What the contract's provenance says about it."""
+        """Return the entries for the provenance of the contract."""
         return {"rewritten": dict(self.forms), "tuned_on": dict(self.machine)}
 
     def as_dict(self) -> dict[str, Any]:
-        """All figures, for JSON."""
+        """Return all figures for JSON."""
         return {
             "forms": dict(self.forms),
             "ratio": self.ratio,
@@ -83,13 +80,13 @@ class Fastest:
         }
 
     def table(self) -> str:
-        """The figures for a person."""
+        """Format the figures for the user."""
         layers, networks = self.measured.layer_ms, self.measured.network_ms
         forms = list(dict.fromkeys(form for ms in layers.values() for form in ms))
         rows = [
-            ("ms of a convolution", _columns(forms)),
+            ("ms per convolution", _columns(forms)),
             *((name, _columns([_ms(ms.get(form)) for form in forms])) for name, ms in layers.items()),
-            ("ms of a window", ""),
+            ("ms per window", ""),
             *((name, _columns([_ms(ms)])) for name, ms in networks.items()),
         ]
         title = "forms measured on {processor}, {threads} threads, ONNX Runtime {onnxruntime}".format(**self.machine)
@@ -97,25 +94,25 @@ class Fastest:
 
     def _verdict(self) -> str:
         if self.ratio is None:
-            return "nothing is faster than the network as it was"
+            return "nothing is faster than the original network"
         name = min(self.measured.network_ms, key=self.measured.network_ms.__getitem__, default="")
         pairs = ", ".join(f"{other:.0f} / {plain:.0f}" for plain, other in self.pairs_ms)
-        figures = f"{name}: {self.ratio:.3f} of the time of the network as it was ({pairs} ms in turn)"
-        return figures if self.forms else f"{figures}, which is not worth a larger file; {WORTH} would be"
+        figures = f"{name}: {self.ratio:.3f} of the time of the original network ({pairs} ms in turn)"
+        return figures if self.forms else f"{figures}; a larger file is worth it from {WORTH} on"
 
 
 def fastest(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, threads: int | None = None) -> Fastest:
-    """Measure the forms of a network on this machine's processors and take the best, if it is worth it.
+    """Measure the forms of a network on this machine, and use the best if it is worth it.
 
-    The search times each table once; another process may have slowed down a part of it. So the winner and the graph as
-    it was are timed once more in turn, and the median of their ratios decides.
+    The search times each table once, and another process may slow down a part of it. So the winner and the original graph
+    are timed again in turn, and the median of their ratios decides.
 
     Args:
-        graph: of `to_onnx`, or of a file that was not rewritten.
+        graph: graph from `to_onnx`, or of a file that is not rewritten.
         watch: see `Watch`.
-        threads: of the measured sessions; None takes all that this process may use.
+        threads: number of threads; None for all that this process may use.
     """
-    last = [0, 0]  # measurements done and in all, of the search
+    last = [0, 0]  # measurements done and total of the search
 
     def search(done: int, total: int) -> None:
         last[:] = done, total
@@ -138,16 +135,16 @@ def fastest(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, thr
 
 
 def measure(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, threads: int | None = None) -> Measured:
-    """Time the forms of a network on this machine's processors.
+    """Time the forms of a network on this machine.
 
-    Convolutions are timed alone, in each form. Crops, up-convolutions and joined maps cost what the layouts around them
-    cost, so that they are timed in the whole network. What torch exports and the default table are among the tables
-    tried: the answer is the fastest of all.
+    Convolutions are timed alone, in each form. The time of crops, up-convolutions and joined maps depends on the layouts
+    around them, so they are timed in the whole network. The exported graph and the default table are among the tables
+    tried, and the fastest of all is returned.
 
     Args:
-        graph: of `to_onnx`.
+        graph: graph from `to_onnx`.
         watch: see `Watch`.
-        threads: of the measured sessions; None takes all that this process may use.
+        threads: number of threads; None for all that this process may use.
     """
     layers = layers_of(graph)
     convs = [layer for layer in layers if layer.kind == "conv"]
@@ -166,7 +163,7 @@ def measure(graph: onnx.ModelProto, watch: Watch = lambda done, total: None, thr
 
 
 def _tables(layers: list[Layer], convs: Table) -> dict[str, dict[str, str]]:
-    """Tables to be tried whole."""
+    """Make the tables to try in the whole network."""
     own = {n: form for n, form in convs.items() if form != "direct"}
     crops = {layer.name: "dilated" for layer in layers if layer.kind == "crop"}
     split = {layer.name: "split" for layer in layers if len(layer.parts) > 1 and layer.name not in own}
@@ -182,7 +179,7 @@ def _tables(layers: list[Layer], convs: Table) -> dict[str, dict[str, str]]:
 
 
 def _layer_ms(layer: Layer, form: str, threads: int | None) -> float:
-    """One convolution with its ReLU, on random maps and weights, its input as it comes from elsewhere."""
+    """Time one convolution with its ReLU, on random maps and weights, with its input in the default layout."""
     rng = np.random.default_rng(0)
     names = [f"part{i}" for i in range(len(layer.parts))]
     shapes = [[1, channels, *layer.size] for channels in layer.parts]
@@ -201,14 +198,14 @@ def _layer_ms(layer: Layer, form: str, threads: int | None) -> float:
 
 
 def _network_ms(graph: onnx.ModelProto, threads: int | None = None) -> float:
-    """The shortest time of a window, in a session of its own."""
+    """Measure the shortest time of a window, in its own session."""
     shape = [d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim]
     window = np.random.default_rng(0).random(shape, dtype=np.float32)
     return _shortest_ms(graph, {graph.graph.input[0].name: window}, NETWORK_RUNS, threads)
 
 
 def _shortest_ms(graph: onnx.ModelProto, feeds: dict[str, NDArray[Any]], runs: int, threads: int | None) -> float:
-    """Of some runs after one that warms up, in a session as seg-run opens it, alone: idle sessions disturb others."""
+    """Measure the shortest of some runs after a warm-up, in one session as in seg-run, because idle sessions disturb others."""
     session = open_graph(graph.SerializeToString(), threads=threads)
     times = []
     for _ in range(runs + 1):

@@ -1,16 +1,16 @@
-"""A valid 3×3 convolution and its ReLU by Winograd's algorithms, which need fewer products.
+"""Winograd's algorithms for a valid 3×3 convolution and its ReLU, which need fewer products.
 
-Lavin and Gray 2016 (arXiv 1509.09308): Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A for every 6×6 tile d, which steps by 4. The products are
-summed over channels, which makes the middle 36 matrix products. How they are written decides what they cost:
+Lavin and Gray 2016 (arXiv 1509.09308): Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A for every 6×6 tile d, with a step of 4. The
+products are summed over channels, so the middle part is 36 matrix products. Their form determines the speed:
 
-- Bᵀ d B is two rounds of depthwise convolutions of stride 4, rows first, then columns; each matrix product is a 1×1
-  convolution. All of them run in the blocked layout of ONNX Runtime's convolutions, so that nothing is reordered.
-- The bias is added to the one product whose column of Aᵀ is all ones: it reaches every result once.
-- Aᵀ M A is one Gemm over all 36 products; the ReLU is fused into it, and DepthToSpace lays the 16 results of a tile out.
-- G g Gᵀ is computed when the file is written: the weights of such a layer grow fourfold. Left to ONNX Runtime, it took two
-  seconds of every start.
+- Bᵀ d B is computed by depthwise convolutions of stride 4, first along rows, then along columns. Each matrix product is a
+  1×1 convolution. All of them use the blocked layout of convolutions in ONNX Runtime, so nothing is reordered.
+- The bias is added to the one product whose column of Aᵀ is all ones, so that it is added to every result once.
+- Aᵀ M A is one Gemm over all 36 products. The ReLU is fused into it, and DepthToSpace arranges the 16 results of a tile.
+- G g Gᵀ is computed when the file is written, so the weights of such a layer grow fourfold. In ONNX Runtime it took two
+  seconds at every start.
 
-Maps that a Concat joins are transformed one by one, and their products are added.
+Maps that a Concat joins are transformed separately, and their products are added.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .rule import Constants, RewriteRule
 
 
 class _Transforms(NamedTuple):
-    """What makes one of Winograd's algorithms, along one axis: `b_t` `(n, n)`, `g` `(n, 3)`, `a_t` `(m, n)` for n inputs and m results."""
+    """Matrices of a Winograd algorithm along one axis: `b_t` `(n, n)`, `g` `(n, 3)`, `a_t` `(m, n)` for n inputs, m results."""
 
     b_t: NDArray[np.float64]
     g: NDArray[np.float64]
     a_t: NDArray[np.float64]
     ones: int
-    """The column of `a_t` that is all ones."""
+    """Index of the column of `a_t` that is all ones."""
 
 
 F4 = _Transforms(
@@ -62,7 +62,7 @@ class _Relued(RewriteRule):
     """A rewrite of a convolution together with its ReLU."""
 
     def pattern(self, op: Any, x: Any, w: Any) -> Any:
-        """A Conv, with or without bias, and its ReLU."""
+        """Match a Conv, with or without bias, and its ReLU."""
         conv = op.Conv(x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["place"])
         return op.Relu(conv)
 
@@ -73,11 +73,11 @@ class _Winograd(_Relued):
     forms = ("winograd",)
 
     def transforms(self) -> _Transforms:
-        """Those of one axis."""
+        """Return the matrices of one axis."""
         return F4
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
-        """The layer with its ReLU."""
+        """Rewrite the layer with its ReLU."""
         (node, layer), k, how = self.at(place), self.constants, self.transforms()
         (m, n), shape = how.a_t.shape, (layer.size[0] - 2, layer.size[1] - 2)
         tiles = (-(-shape[0] // m), -(-shape[1] // m))
@@ -98,33 +98,33 @@ class _Winograd(_Relued):
 class _Winograd2(_Winograd):
     """Relu(Conv) -> F(2×2, 3×3), for layers of the form `winograd2`: 16 products instead of 36 for each 2×2 block of results.
 
-    The weights grow by 16/9 instead of fourfold, its constants are 1 and 1/2, and the error is that of a direct convolution.
-    Its transforms make 4 values for each result where those of F(4×4) make 2.25.
+    The weights grow by 16/9 instead of fourfold, the constants are 1 and 1/2, and the error is that of a direct convolution.
+    The transforms compute 4 values for each result, those of F(4×4) 2.25.
     """
 
     forms = ("winograd2",)
 
     def transforms(self) -> _Transforms:
-        """Those of one axis."""
+        """Return the matrices of one axis."""
         return F2
 
 
 class _Winograd1d(_Relued):
     """Relu(Conv) -> F(4, 3) along columns, for layers of the form `winograd1d`: 18 products instead of 36 for 4 results of a row.
 
-    Half of what `winograd` saves, for a half of its memory: the weights grow twofold instead of fourfold, the transformed
-    maps one and a half times instead of more than twofold, and the error is a tenth.
+    It saves half as much as `winograd` for half of its memory: the weights grow twofold instead of fourfold, the transformed
+    maps by 1.5 instead of more than twofold. The error is a tenth.
 
-    - Bᵀ d is six depthwise convolutions of stride 4 along columns; each product is a 3×1 convolution, all in the blocked
+    - Bᵀ d is six depthwise convolutions of stride 4 along columns. Each product is a 3×1 convolution. All use the blocked
       layout.
-    - Aᵀ M is one Gemm that reads the products as columns and writes the four results of a tile side by side: nothing is
-      laid out afterwards. The ReLU is fused into it.
+    - Aᵀ M is one Gemm that reads the products as columns and writes the four results of a tile side by side, so that no
+      rearrangement is needed. The ReLU is fused into it.
     """
 
     forms = ("winograd1d",)
 
     def rewrite(self, op: Any, x: ir.Value, w: ir.Value, place: ir.Value) -> Any:
-        """The layer with its ReLU."""
+        """Rewrite the layer with its ReLU."""
         (node, layer), k = self.at(place), self.constants
         height, width = layer.size[0] - 2, layer.size[1] - 2
         m, n = F4.a_t.shape
@@ -158,7 +158,7 @@ def _transformed(
     size: tuple[int, int],
     tiles: tuple[int, int],
 ) -> list[ir.Value]:
-    """Bᵀ d B of all tiles: n² maps `(1, C, *tiles)`, the row's index outermost."""
+    """Compute Bᵀ d B of all tiles: n² maps `(1, C, *tiles)`, with the index of the row outermost."""
     m, found = len(how.a_t), []
     for row in how.b_t:
         rows = _along(k, op, part, row, m, 0, channels, size[0], tiles[0])
@@ -177,7 +177,7 @@ def _along(
     size: int,
     tiles: int,
 ) -> ir.Value:
-    """One row of Bᵀ along one axis, as a depthwise convolution of stride m; tiles that reach beyond the map read zeros."""
+    """Apply one row of Bᵀ along one axis as a depthwise convolution of stride m. Tiles beyond the map read zeros."""
     taps = np.trim_zeros(row, "b")
     dilation = 2 if not taps[1::2].any() else 1  # every other tap is zero
     kernel = taps[::dilation]
@@ -195,7 +195,7 @@ def _along(
 
 
 def _weights(k: Constants, op: Any, weight: ir.Value, how: _Transforms, maps: int, channels: int) -> list[ir.Value]:
-    """G g Gᵀ: n² weights `(K, C, 1, 1)` of 1×1 convolutions."""
+    """Compute G g Gᵀ: n² weights `(K, C, 1, 1)` of 1×1 convolutions."""
     taps = op.Reshape(weight, k.ints(op, maps, channels, 1, 9))
     return [op.MatMul(taps, k.floats(op, np.outer(first, second).reshape(9, 1))) for first in how.g for second in how.g]
 
@@ -203,7 +203,7 @@ def _weights(k: Constants, op: Any, weight: ir.Value, how: _Transforms, maps: in
 def _product(
     op: Any, parts: list[tuple[list[ir.Value], list[ir.Value]]], place: int, bias: list[ir.Value | None]
 ) -> ir.Value:
-    """One of the n² matrix products, `(1, K, *tiles)`, summed over the parts."""
+    """Compute one of the n² matrix products, `(1, K, *tiles)`, summed over the parts."""
     (maps, weights), *others = parts
     total: ir.Value = op.Conv(maps[place], weights[place], *bias)
     for maps, weights in others:
@@ -215,7 +215,7 @@ def _results(
     k: Constants, op: Any, products: list[ir.Value], how: _Transforms, layer: Layer, tiles: tuple[int, int],
     shape: tuple[int, int],
 ) -> ir.Value:  # fmt: skip
-    """relu(Aᵀ M A), laid out as `(1, K, *shape)`."""
+    """Compute relu(Aᵀ M A), arranged as `(1, K, *shape)`."""
     m, n = how.a_t.shape
     joined = op.Reshape(op.Concat(*products, axis=1), k.ints(op, n * n, layer.maps * tiles[0] * tiles[1]))
     both = np.einsum("ia,jb->ijab", how.a_t, how.a_t).reshape(m * m, n * n)

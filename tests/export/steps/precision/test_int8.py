@@ -52,7 +52,7 @@ def test_ranges_are_those_of_the_activations(source):
 
 def test_ranges_refuse_nan_and_nothing(source):
     graph, windows, _ = source
-    with pytest.raises(DataError, match="no window to calibrate on"):
+    with pytest.raises(DataError, match="there is no window to calibrate on"):
         Spread.of(graph, [])
     with pytest.raises(ParityError, match="NaN or infinite"):
         Spread.of(graph, [windows[0] * np.nan])

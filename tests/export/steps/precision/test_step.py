@@ -83,7 +83,7 @@ def test_kernels_that_saturate_are_refused_at_export(monkeypatch, data):
         return np.clip(logits, -2, 2) if self.contract.file.precision == "int8" else logits
 
     monkeypatch.setattr(Session, "run", cut_off)
-    with pytest.raises(ParityError, match=r"int8 kernels of this processor err by .*--reduce-range"):
+    with pytest.raises(ParityError, match=r"int8 kernels of this processor have an error of .*--reduce-range"):
         export(bright(), ExportOptions(precision="int8", calibration=data))
 
 
@@ -122,7 +122,7 @@ def test_a_form_that_answers_blank_is_refused_and_the_old_file_stays(monkeypatch
     target.write_bytes(b"an older file")
     result = seg_export(saved, target, "--precision", "int8", "--calibration", data, "--report", report)
     assert result.exit_code == 1
-    assert "int8 beside fp32" in result.stdout
+    assert "int8 compared with fp32" in result.stdout
     assert "3 of 3 images are blank" in result.stderr
     assert target.read_bytes() == b"an older file"
     assert json.loads(report.read_text())["parity"]["int8"]["blank"] == 3
@@ -135,8 +135,8 @@ def test_the_command_line_tells_the_cost(saved, data, tmp_path):
         seg_export(saved, target, "--precision", "int8", "--calibration", data, "--images", real, "--golden", real)
     )
     for words in (
-        "drop against fp32    0.000",
-        "goal                 0.3 reached (limit 1.0), by fp32",
+        "drop against fp32      0.000",
+        "goal                   0.3 reached (limit 1.0), by fp32",
         "layers in float",
     ):
         assert words in result.stdout
@@ -147,10 +147,10 @@ def test_the_command_line_tells_the_cost(saved, data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--precision", "int8"], "--precision needs real images: add --calibration DIR"),
-        (["--precision", "fp16"], "--precision needs real images: add --calibration DIR"),
+        (["--precision", "int8"], "--precision needs real images. Add --calibration DIR"),
+        (["--precision", "fp16"], "--precision needs real images. Add --calibration DIR"),
         (["--precision", "int8", "--calibration", "EMPTY"], "has no images"),
-        (["--precision", "int8", "--calibration", "nowhere"], "--calibration nowhere is no folder"),
+        (["--precision", "int8", "--calibration", "nowhere"], "--calibration nowhere is not a folder"),
         (["--precision", "int8", "--calibration", "FLOATS"], "grey values"),
     ],
 )
@@ -175,22 +175,22 @@ def test_images_of_one_class_prove_nothing(tmp_path):
     dark = folder(tmp_path, masks=False)
     for path in (dark / "images").iterdir():
         Image.fromarray((two_tone(1) // 4).astype(np.uint8)).save(path)
-    with pytest.raises(ParityError, match="fp32 finds one class only on these images"):
+    with pytest.raises(ParityError, match="fp32 finds only one class on these images"):
         export(bright(), ExportOptions(precision="int8", calibration=dark))
 
 
 def test_a_constant_network_is_refused(data):
     source = bright()
     source.state = {k: v * 0 if k == "head.weight" else v for k, v in source.state.items()}
-    with pytest.raises(ParityError, match="fp32 finds one class only"):
+    with pytest.raises(ParityError, match="fp32 finds only one class"):
         export(source, ExportOptions(precision="int8", calibration=data))
 
 
 @pytest.mark.parametrize(
     ("arguments", "note"),
     [
-        (["--calibration", "nowhere"], "--calibration is ignored: fp32 is not fitted to images"),
-        (["--no-reduce-range"], "--reduce-range is ignored: it is about the weights of int8"),
+        (["--calibration", "nowhere"], "fp32 needs no calibration, so --calibration is ignored"),
+        (["--no-reduce-range"], "only int8 has quantized weights, so --reduce-range is ignored"),
     ],
 )
 def test_options_that_do_nothing_for_fp32_are_noted(saved, tmp_path, arguments, note):
@@ -202,7 +202,7 @@ def test_int8_is_optimized_whether_asked_to_or_not(data, files):
     notes = []
     options = ExportOptions(precision="int8", calibration=data, optimize=True, tune=True)
     assert export(bright(), options, Watching(note=notes.append)).content == files["int8"]
-    assert notes == [f"{option} is ignored: int8 models are always optimized" for option in ("--optimize", "--tune")]
+    assert notes == [f"int8 models are always optimized, so {option} is ignored" for option in ("--optimize", "--tune")]
 
 
 def test_unknown_precision(data):

@@ -48,9 +48,12 @@ def test_another_number_of_channels_is_refused(fields: Path, tmp_path: Path) -> 
     words = [fields, *SMALL, "--reader", READER, "--steps", "1", "-o", tmp_path / "m.pt"]
     told = seg_train(*words, "--channels", "3")
     assert told.exit_code == 1
-    assert "--channels 3 and a reader of 2 files a case, _dapi, _actin" in told.stderr
-    assert "give --channels 2" in told.stderr
-    assert "4 and a reader of 2" in seg_train(*words, "--recipe", "brain-tumour", "--network", "unet").stderr
+    assert "--channels is 3, but each case has 2 files: _dapi, _actin" in told.stderr
+    assert "Use --channels 2" in told.stderr
+    assert (
+        "--channels is 4, but each case has 2 files"
+        in seg_train(*words, "--recipe", "brain-tumour", "--network", "unet").stderr
+    )
     ok(seg_train(*words, "--channels", "2"))
 
 

@@ -78,7 +78,7 @@ def test_another_layout_is_refused(pets: Path, gone: str, told: str) -> None:
 
 def test_a_list_of_other_names_is_refused(pets: Path) -> None:
     (pets / "annotations" / "trainval.txt").write_text("cat_1 1 1 1\n")
-    with pytest.raises(DataError, match="nothing that"):
+    with pytest.raises(DataError, match="contains no image that"):
         cases_of("pets", pets, lambda text: None)
 
 

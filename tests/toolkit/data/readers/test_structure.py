@@ -97,17 +97,19 @@ def test_the_archives_own_folders_are_read(tmp_path: Path) -> None:
 
 
 def test_wrong_folders_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere has no structures.*wanted DATA/NAME\.pdb"):
+    with pytest.raises(DataError, match=r"nowhere has no structures.*expected DATA/NAME\.pdb"):
         cases_of("structure", tmp_path / "nowhere", quiet)
     (tmp_path / "a.mol2").write_text("")
     with pytest.raises(DataError, match=r"has no structures; expected DATA/NAME\.pdb"):
         cases_of("structure", tmp_path, quiet)
     put(tmp_path / "c.pdb", molecule("EDO", 4, (2, 6, 0)))
-    with pytest.raises(DataError, match=r"1 structures in .* and no ligand; expected a molecule beside the chains"):
+    with pytest.raises(
+        DataError, match=r"none of the 1 structures in .* has a ligand; expected a molecule that belongs to no chain"
+    ):
         cases_of("structure", tmp_path, quiet)
     put(tmp_path / "a.pdb", molecule("LIG", 7, (2, 6, 0)))
     put(tmp_path / "a.ent", molecule("LIG", 7, (2, 6, 0)))
-    with pytest.raises(DataError, match=r"a\.pdb and .*a\.ent have one name"):
+    with pytest.raises(DataError, match=r"a\.pdb and .*a\.ent have the same name"):
         cases_of("structure", tmp_path, quiet)
     (tmp_path / "a.ent").write_text("no structure")
     (tmp_path / "a.pdb").unlink()

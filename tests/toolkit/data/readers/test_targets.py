@@ -93,7 +93,7 @@ def test_targets_of_another_size_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "images" / "a.png", ramp(6, 8, np.uint8))
     put(tmp_path / "targets" / "a.tif", ramp(6, 7))
     [case] = cases_of("targets", tmp_path, print)
-    with pytest.raises(DataError, match="a: image of 8×6, target of 7×6 px"):
+    with pytest.raises(DataError, match="a has an image of 8×6 px and a target of 7×6 px"):
         case.read(())
 
 
@@ -125,7 +125,7 @@ def test_what_does_not_match_is_told(tmp_path: Path) -> None:
     "options", ["images=_a*2+_b*2", "images=_a+_a", "images=_a*0+_b", "images=_a+", "targets=_a*2+_b", "targets=_a+_a"]
 )
 def test_odd_endings_are_refused(tmp_path: Path, options: str) -> None:
-    with pytest.raises(SegError, match=r"a reader with the endings|the reader targets with"):
+    with pytest.raises(SegError, match=r"the reader has the endings|the reader targets has"):
         cases_of(f"targets:{options}", scene(tmp_path), print)
 
 

@@ -76,7 +76,7 @@ def test_a_volume_that_dataset_json_leaves_out_is_told(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps(listed))
     told: list[str] = []
     assert len(cases_of("nifti", tmp_path, told.append)) == 1
-    assert told == [f"1 in {part} that are no cases, left out: pancreas_002" for part in ("imagesTr", "labelsTr")]
+    assert told == [f"1 in {part} that are not cases, left out: pancreas_002" for part in ("imagesTr", "labelsTr")]
     (tmp_path / "labelsTr" / "pancreas_001.nii.gz").unlink()
     with pytest.raises(DataError, match=r"labelsTr lacks pancreas_001, which dataset\.json lists"):
         cases_of("nifti", tmp_path, told.append)
@@ -91,7 +91,7 @@ def test_a_volume_that_dataset_json_leaves_out_is_told(tmp_path: Path) -> None:
 )
 def test_another_layout_is_refused_with_the_one_wanted(tmp_path: Path, reader: str, told: str) -> None:
     write_pairs(tmp_path)
-    with pytest.raises(DataError, match=f"{told}.*wanted DATA/"):
+    with pytest.raises(DataError, match=f"{told}.*expected DATA/"):
         cases_of(reader, tmp_path, quiet)
 
 
@@ -102,7 +102,7 @@ def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     image = nibabel.load(path)
     moved = image.affine + np.outer([0, 0, 5, 0], [0, 0, 0, 1])
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), moved), path)
-    with pytest.raises(DataError, match=r"t1ce\.nii\.gz has another affine"):
+    with pytest.raises(DataError, match=r"t1ce\.nii\.gz and the first file of its case have different affines"):
         cases_of("brats", tmp_path, quiet)[0].read(BRATS)
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj)[1:], image.affine), path)
     with pytest.raises(DataError, match="48×48×24"):
@@ -115,7 +115,7 @@ def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
 def test_a_stray_or_fractional_label_names_its_file(tmp_path: Path) -> None:
     brain_tumour.write(tmp_path, 1, 0)
     case = cases_of("brats", tmp_path, quiet)[0]
-    with pytest.raises(DataError, match=r"_seg\.nii\.gz holds the value 4"):
+    with pytest.raises(DataError, match=r"_seg\.nii\.gz contains the value 4"):
         case.read(MSD)
     path = tmp_path / case.name / f"{case.name}_seg.nii.gz"
     image = nibabel.load(path)
@@ -144,11 +144,11 @@ def test_another_value_can_mean_unknown(tmp_path: Path) -> None:
     example = case.read(ClassValues.parse("ground=0,thing=1"))
     assert example.known is not None
     assert (~example.known).sum() == 2
-    with pytest.raises(DataError, match="holds the value 9"):
+    with pytest.raises(DataError, match="contains the value 9"):
         cases_of("sparse", tmp_path, quiet)[0].read(ClassValues.parse("ground=0,thing=1"))
     with pytest.raises(DataError, match="sparse:unknown=255"):
         cases_of("sparse:none", tmp_path, quiet)
-    with pytest.raises(SegError, match="options of it, each once: ring"):
+    with pytest.raises(SegError, match="unknown or repeated option; expected ring, each once"):
         cases_of("brats:3", tmp_path, quiet)
 
 
@@ -188,14 +188,14 @@ def test_volumes_are_never_resized(data: dict[str, Path], tmp_path: Path, words:
     ]  # fmt: skip
     told = seg_train(data["nifti"], *small, *words)
     assert told.exit_code == 1
-    assert f"--geometry {words[-1]} and the volume pancreas_00" in told.stderr
-    assert "; expected tile" in told.stderr
+    assert f"--geometry is {words[-1]}, but pancreas_00" in told.stderr
+    assert "is a volume; expected tile" in told.stderr
 
 
 def test_pictures_are_no_volumes(tmp_path: Path) -> None:
     told = seg_train(write_pairs(tmp_path / "data"), "--network", "unet3d", "--width", "1", "-o", tmp_path / "m.pt")
     assert told.exit_code == 1
-    assert "a0 is a picture; expected volumes for a network of volumes" in told.stderr
+    assert "a0 is an image, but the network takes volumes" in told.stderr
 
 
 def test_training_keeps_the_reader_and_shows_the_fullest_slice(data: dict[str, Path], tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: 
     assert found["mean_psnr"] == pytest.approx(load(out).contract.provenance["validation"]["mean_psnr"], abs=1e-3)
     again = ok(seg_edge("evaluate", out, data, "--classes", "a=0,b=1", "--metrics", "rand"))
     for option in ("--classes", "--metrics"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it" in again.stderr
+        assert f"note: this kind of output has no such option, so {option} is ignored" in again.stderr
 
 
 def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -121,12 +121,12 @@ def test_a_truth_of_another_kind_is_refused_before_it_is_scored(trained: tuple[P
         put(tmp_path / part / "a.png", np.zeros((48, 48, 3) if part == "targets" else (48, 48), np.uint8))
         put(tmp_path / "labels" / part.replace("targets", "masks") / "a.png", np.zeros((48, 48), np.uint8))
     told = seg_edge("evaluate", trained[1], tmp_path)
-    assert (told.exit_code, "DATA has 3 values a pixel as its truth; expected 1 value a pixel" in told.stderr) == (
+    assert (told.exit_code, "DATA has 3 values per pixel; expected 1 value per pixel" in told.stderr) == (
         1,
         True,
     )
     told = seg_edge("evaluate", trained[1], tmp_path / "labels", "--reader", "pairs")
-    assert (told.exit_code, "DATA has labels as its truth; expected values" in told.stderr) == (1, True)
+    assert (told.exit_code, "DATA has labels as the ground truth; expected values" in told.stderr) == (1, True)
 
 
 def test_the_best_checkpoint_is_that_of_the_best_psnr_though_it_be_negative(tmp_path: Path) -> None:
@@ -149,17 +149,17 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     ok(seg_train(*words, "--resume"))
     other = seg_train(*[w if w != "l2+ssim" else "l1" for w in words], "--resume")
     assert other.exit_code == 1
-    assert "loss l2+ssim then, l1 now" in other.stderr
+    assert "loss was l2+ssim and is l1" in other.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--loss", "huber"], "--loss huber; expected l1, l2, ssim, or a sum"),
-        (["--loss", "l1+l1"], "--loss l1+l1"),
-        (["--loss", "ssim", "--input-size", "44"], "an output window of 4 px"),
-        (["--geometry", "fit"], "--geometry needs an answer that can be resized"),
-        (["--answer", "labels"], "--answer needs a data set that teaches it"),
+        (["--loss", "huber"], "--loss is huber; expected l1, l2, ssim, or a sum"),
+        (["--loss", "l1+l1"], "--loss is l1+l1"),
+        (["--loss", "ssim", "--input-size", "44"], "the output window of 4 px is too small"),
+        (["--geometry", "fit"], "--geometry needs an output that can be resized"),
+        (["--answer", "labels"], "--answer needs a data set with this kind of ground truth"),
         (["--answer", "depth"], "unknown answer to train 'depth'; expected labels, values"),
         (["--outputs", "a,b"], "1 names, each once"),
     ],
@@ -174,18 +174,18 @@ def test_options_of_labels_get_a_note(tmp_path: Path) -> None:
     words = ["--classes", "a=0,b=1", "--class-weights", "root", "--dice-weight", "2", "--steps", "1"]
     done = ok(seg_train(write(tmp_path / "data"), *TINY, *words, "-o", tmp_path / "m.pt"))
     for option in ("--classes", "--class-weights", "--dice-weight"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it" in done.stderr
+        assert f"note: this kind of output has no such option, so {option} is ignored" in done.stderr
 
 
 def test_options_of_values_get_a_note_where_the_truth_is_labels(cells: Path, tmp_path: Path) -> None:
     done = ok(seg_train(cells, *SMALL, "--loss", "l1", "--outputs", "a", "--steps", "1", "-o", tmp_path / "m.pt"))
     for option in ("--loss", "--outputs"):
-        assert f"note: {option} is ignored: the answer that this network learns does not take it" in done.stderr
+        assert f"note: this kind of output has no such option, so {option} is ignored" in done.stderr
 
 
 def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
-    words = ["--width", "2", "--intensity", "scale"]
+    words = ["--reader", "targets", "--width", "2", "--intensity", "scale"]
     done = seg_edge("import", tmp_path / "w.pt", write(tmp_path / "data"), *words, "-o", tmp_path / "m.pt")
     assert done.exit_code == 2
-    assert "import needs labels as the truth" in done.stderr
+    assert "import needs labels as the ground truth" in done.stderr

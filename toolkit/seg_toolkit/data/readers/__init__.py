@@ -1,4 +1,4 @@
-"""Readers: one for each public layout of data sets."""
+"""Readers, one for each public data set layout."""
 
 from .registry import PAIRS as PAIRS
 from .registry import READERS as READERS

@@ -1,6 +1,6 @@
-"""Channels as files of one case, as microscopes save them: images/CASE_dapi.tif, images/CASE_actin.tif, …
+"""Reader of channels in separate files, as microscopes save them.
 
-with masks/CASE.* as in a folder of pairs.
+The files are images/CASE_dapi.tif, images/CASE_actin.tif and so on, with masks/CASE.* as in the reader `pairs`.
 """
 
 from __future__ import annotations
@@ -32,50 +32,50 @@ from .. import (
 
 @dataclass(frozen=True)
 class _ChannelsCase(Case):
-    """A case whose image lies in a file for each channel."""
+    """A case whose image has one file per channel."""
 
     name: str
     image_files: tuple[Path, ...]
     mask_file: Path
 
     def image(self) -> NDArray[Any]:
-        """`(H, W, C)`, a channel for each file."""
+        """Read the image `(H, W, C)`, one channel per file."""
         return read_channels(self.image_files)
 
     def values(self) -> dict[int, str]:
-        """Of the mask."""
+        """Values of the mask."""
         return {int(v): str(self.mask_file) for v in np.unique(read_mask(self.mask_file))}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and ground truth; see `Case.read`."""
+        """Read image and ground truth; see `Case.read`."""
         labels = to_labels(read_mask(self.mask_file), classes, str(self.mask_file))
         return Example(self.image(), labels).checked(self.name)
 
 
 def find_channels(root: Path, report: Report, files: str = "") -> DataSet:
-    """The cases that have a mask.
+    """Find the cases that have a mask.
 
     Args:
-        root: the folder of `images` and `masks`.
-        report: called with a line about cases without a mask and masks without a case.
-        files: how the names of the channels' files end, in order: `_dapi+_actin+_tubulin`.
+        root: folder that contains `images` and `masks`.
+        report: called with a message about cases without a mask and masks without a case.
+        files: endings of the channels' file names, in order: `_dapi+_actin+_tubulin`.
 
     Raises:
-        SegError: fewer than two channels named, or one twice.
-        DataError: no such folders, or no case with a mask.
-        ImageError: a case lacks a channel, or a file is none.
+        SegError: if fewer than two channels are named, or one is repeated.
+        DataError: if a folder is missing, or no case has a mask.
+        ImageError: if a case lacks a channel, or a file belongs to no channel.
     """
     channel_files = parse_channels(files)
     if len(channel_files) < 2 or any(file.factor > 1 for file in channel_files):
-        problem, fix = f"the reader channels with files={files}", "such as channels:files=_dapi+_actin"
-        raise SegError(problem, "how their names end, two or more, each once, all of one size", fix)
+        problem, advice = f"the reader channels has files={files}", "write it like channels:files=_dapi+_actin"
+        raise SegError(problem, "two or more endings of file names, each once, without factors", advice)
     layout = f"images/CASE{channel_files[0].ending}.*, … with masks/CASE.*"
     for part in ("images", "masks"):
         if not (root / part).is_dir():
-            raise DataError(f"{root} has no folder {part}", layout, "point to the folder that holds them")
+            raise DataError(f"{root} has no folder {part}", layout, "give the folder that contains it")
     images, masks = by_channels(root / "images", channel_files), by_name(root / "masks")
     names = matched(report, (images, "cases without a mask"), (masks, "masks without a case"))
     if not names:
-        raise DataError(f"no case in {root / 'images'} has the name of a mask", layout, "rename them")
+        raise DataError(f"no case in {root / 'images'} has the name of a mask", layout, "rename the files")
     cases = tuple(_ChannelsCase(name, images[name], masks[name]) for name in names)
     return DataSet(cases, channel_files=channel_files)

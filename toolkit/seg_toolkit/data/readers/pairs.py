@@ -1,4 +1,4 @@
-"""Images with masks, instances or both: images/NAME.* with masks/NAME.* or instances/NAME.*."""
+"""Reader of images with masks, instances or both: images/NAME.* with masks/NAME.* or instances/NAME.*."""
 
 from __future__ import annotations
 
@@ -38,42 +38,42 @@ class PairCase(Case):
     instances_file: Path | None = None
 
     def image(self) -> NDArray[Any]:
-        """`(H, W, C)`."""
+        """Read the image `(H, W, C)`."""
         return read_image(self.image_file)
 
     def values(self) -> dict[int, str]:
-        """Of the mask; 0 and 1 where there are only instances."""
+        """Values of the mask; 0 and 1 if there are only instances."""
         if self.mask_file is None:
             return {value: str(self.instances_file) for value in (0, 1)}
         return {int(v): str(self.mask_file) for v in np.unique(read_mask(self.mask_file))}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and ground truth; see `Case.read`."""
+        """Read image and ground truth; see `Case.read`."""
         labels, instances = self.truth(classes)
         return Example(self.image(), labels, instances).checked(self.name)
 
     def truth(self, classes: Sequence[ClassValues]) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
-        """Labels `(H, W)` uint8 and, where there are any, instances `(H, W)` int32."""
+        """Read labels `(H, W)` uint8 and instances `(H, W)` int32, or None without instances."""
         instances = None if self.instances_file is None else _ids(self.instances_file)
         if self.mask_file is not None:
             return to_labels(read_mask(self.mask_file), classes, str(self.mask_file)), instances
         if instances is None:
-            raise DataError(f"{self.name} has no mask", "a mask or instances", "add one")
+            raise DataError(f"{self.name} has no mask", "a mask or instances", "add one of them")
         return (instances > 0).astype(np.uint8), instances
 
 
 def find_pairs(root: Path, report: Report) -> DataSet:
-    """Images with masks, instances or both, matched by their names.
+    """Find images with masks, instances or both, matched by name.
 
     Args:
-        root: the training folder.
-        report: called with a line about files that match nothing.
+        root: training folder.
+        report: called with a message about files without a match.
 
     Raises:
-        DataError: no such folder, no images, no masks, two files of one name, or nothing that matches.
+        DataError: if the folder, images or masks are missing, two files have the same name, or nothing matches.
     """
     if not (root / "images").is_dir():
-        raise DataError(f"{root} has no folder images", _LAYOUT, "point to the folder that holds them")
+        raise DataError(f"{root} has no folder images", _LAYOUT, "give the folder that contains it")
     found = {part: by_name(root / part) for part in _PARTS}
     images, masks, instances = found.values()
     if not masks and not instances:
@@ -81,21 +81,24 @@ def find_pairs(root: Path, report: Report) -> DataSet:
     if not images:
         raise DataError(f"{root / 'images'} has no images", _LAYOUT, "add the images")
     if masks and instances and (odd := sorted(images.keys() & masks.keys() - instances.keys())):
-        problem = f"instances of {odd[0]} and {len(odd) - 1} more are missing"
-        raise DataError(problem, "instances for every image or for none", "add them or move the folder away")
+        problem = f"the instances of {odd[0]} and {len(odd) - 1} more are missing"
+        advice = "add them, or remove the folder instances"
+        raise DataError(problem, "instances for every image or for none", advice)
     filled = [part for part in _PARTS if found[part]]
     others = {part: " and ".join(other for other in filled if other != part) for part in filled}
     names = matched(report, *((found[part], f"in {part} without a match in {others[part]}") for part in filled))
     if not names:
-        raise DataError(f"no image in {root} has the name of a mask", "images/NAME.* with masks/NAME.*", "rename them")
+        problem = f"no image in {root} has the name of a mask"
+        raise DataError(problem, "images/NAME.* with masks/NAME.*", "rename the files")
     cases = tuple(PairCase(n, images[n], masks.get(n), instances.get(n)) for n in names)
     return DataSet(cases, instances_only=not masks)
 
 
 def _ids(path: Path) -> NDArray[np.int32]:
-    """Instance ids 0..n of a file, renumbered without gaps, since some programs count in millions."""
+    """Read instance ids and renumber them 0..n without gaps, because ids of some programs are very large."""
     values = read_mask(path)
     if values.min() < 0:
-        raise DataError(f"{path} holds the id {values.min()}", "0 for the background and ids from 1", "correct it")
+        problem = f"{path} contains the id {values.min()}"
+        raise DataError(problem, "0 for the background and ids from 1", "correct the file")
     known, ids = np.unique(values, return_inverse=True)
     return (ids.reshape(values.shape) + int(known[0] != 0)).astype(np.int32)

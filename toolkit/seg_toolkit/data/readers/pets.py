@@ -1,8 +1,8 @@
-"""The Oxford-IIIT Pet data set (Parkhi et al. 2012): photographs of cats and dogs with trimaps.
+"""Reader of the Oxford-IIIT Pet data set (Parkhi et al. 2012): photographs of cats and dogs with trimaps.
 
 images/NAME.jpg
-annotations/trimaps/NAME.png     1 the animal, 2 the background, 3 undecided, along its outline
-annotations/list.txt, trainval.txt, test.txt     "NAME CLASS SPECIES BREED" a line, `#` before comments
+annotations/trimaps/NAME.png     1 animal, 2 background, 3 undecided, along the outline
+annotations/list.txt, trainval.txt, test.txt     "NAME CLASS SPECIES BREED" per line, `#` starts comments
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from .pairs import PairCase
 
 _LISTS = {"trainval": "trainval.txt", "test": "test.txt", "all": "list.txt"}
 _LAYOUT = "images/NAME.jpg, annotations/trimaps/NAME.png and annotations/trainval.txt, test.txt and list.txt"
-_PICTURES = (b"\xff\xd8", b"\x89PNG", b"BM")  # how files begin that can be read
+_PICTURES = (b"\xff\xd8", b"\x89PNG", b"BM")  # first bytes of formats that can be read
 
 
 def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
-    """The cases that a list names.
+    """Find the cases of a list.
 
     Args:
-        root: the folder that holds `images` and `annotations`.
-        report: called with lines about what is left out: names without an image or trimap, and pictures of other formats under the name .jpg.
+        root: folder that contains `images` and `annotations`.
+        report: called with messages about names without an image or trimap, and about files named .jpg in other formats.
         split: `trainval`, `test` or `all`.
 
     Raises:
-        SegError: another split.
-        DataError: another layout.
+        SegError: if the split is unknown.
+        DataError: if the layout is different.
     """
     if split not in _LISTS:
-        raise SegError(f"the reader pets with split={split}", ", ".join(_LISTS), "choose one")
+        raise SegError(f"the reader pets has split={split}", ", ".join(_LISTS), "choose one of them")
     images, trimaps, listed = root / "images", root / "annotations" / "trimaps", root / "annotations" / _LISTS[split]
     for folder in (images, trimaps):
         if not folder.is_dir():
-            raise DataError(f"{root} has no folder {folder.relative_to(root)}", _LAYOUT, "point to the folder of both")
+            problem = f"{root} has no folder {folder.relative_to(root)}"
+            raise DataError(problem, _LAYOUT, "give the folder that contains images and annotations")
     cases: list[PairCase] = []
     missing, odd = [], []
     for name in _names(listed):
@@ -50,7 +51,8 @@ def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
     report_left_out(report, missing, f"in {listed.name} without image or trimap")
     report_left_out(report, odd, "of another format than JPEG")
     if not cases:
-        raise DataError(f"nothing that {listed} names lies in {root}", _LAYOUT, "unpack images and annotations there")
+        problem = f"{root} contains no image that {listed} names"
+        raise DataError(problem, _LAYOUT, "unpack images and annotations there")
     return DataSet(tuple(cases))
 
 
@@ -66,5 +68,5 @@ def _names(path: Path) -> list[str]:
         raise DataError(f"{path} cannot be read ({error})", _LAYOUT, "unpack the annotations") from error
     names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
     if odd := [name for name in names if "/" in name or "\\" in name]:
-        raise DataError(f"{path} names {odd[0]!r}", "files of the folder images", "correct the list")
+        raise DataError(f"{path} names {odd[0]!r}", "names of files in images", "correct the list")
     return names

@@ -1,7 +1,7 @@
-"""Readers by name. Each takes the folder of a data set in its public layout and returns a DataSet.
+"""Readers by name. Each reads the folder of a data set in its public layout and returns a DataSet.
 
-Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test`, as `split` is its first option. They are
-the reader's keyword arguments. Every reader of masks also takes `ring`, see `ring.py`.
+Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test` because `split` is its first option.
+They are the keyword arguments of the reader. Every reader of masks also takes `ring`, see `ring.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .tracking import find_tracking
 from .volumes import find_brats, find_decathlon, find_sparse
 
 Reader = Callable[..., DataSet]
-"""Takes the folder, a `Report` and its options, which are texts; raises DataError for a folder in another layout."""
+"""Takes the folder, a `Report` and options as strings; raises DataError if the folder has another layout."""
 
 PAIRS = "pairs"
 READERS: Registry[Reader] = Registry(
@@ -51,19 +51,19 @@ READERS: Registry[Reader] = Registry(
 
 
 def read_data_set(reader: str, root: Path, report: Report) -> DataSet:
-    """A data set, its cases sorted by name.
+    """Read a data set, with its cases sorted by name.
 
     Args:
         reader: `NAME` or `NAME:OPTION=VALUE,…`.
-        root: the data set's folder.
-        report: called with a line about files that match nothing.
+        root: folder of the data set.
+        report: called with a message about files without a match.
 
     Raises:
-        SegError: an unknown reader or option, or a ring where the truth is not a mask.
-        DataError: `root` is not in the reader's layout; says what was looked for.
+        SegError: if the reader or an option is unknown, or a ring is used without masks.
+        DataError: if `root` does not have the layout of the reader; the message describes that layout.
     """
     name, _, text = reader.partition(":")
-    find = READERS.get(name, "choose one for --reader")
+    find = READERS.get(name, "choose one of them for --reader")
     options = _options(reader, text, find)
     ring = options.pop("ring", None)
     found = find(root, report, **options)
@@ -77,7 +77,7 @@ def read_data_set(reader: str, root: Path, report: Report) -> DataSet:
 
 
 def _options(reader: str, text: str, find: Reader) -> dict[str, str]:
-    """`a=1,b=2` as keyword arguments of a reader; a value alone is that of its first."""
+    """Convert `a=1,b=2` to keyword arguments of a reader. A value without a name belongs to the first argument."""
     known = [*list(inspect.signature(find).parameters)[2:], "ring"]
     options: dict[str, str] = {}
     for part in text.split(",") if text else ():
@@ -85,6 +85,7 @@ def _options(reader: str, text: str, find: Reader) -> dict[str, str]:
         if not equals and len(known) > 1:
             key, value = known[0], part
         if key not in known or key in options:
-            raise SegError(f"--reader {reader}", f"options of it, each once: {', '.join(known)}", "NAME:OPTION=VALUE")
+            problem = f"--reader {reader} has an unknown or repeated option"
+            raise SegError(problem, f"{', '.join(known)}, each once", "write it like NAME:OPTION=VALUE")
         options[key] = value
     return options

@@ -1,8 +1,8 @@
-"""The ISBI 2012 challenge's layout: two TIFF stacks, the page of one the truth of the other's.
+"""Reader of the ISBI 2012 challenge: one TIFF stack of images and one of masks, page by page.
 
 train-volume.tif     30 pages of 512×512, 8 bits: serial sections of a ventral nerve cord
-train-labels.tif     as many: 0 the membranes, 255 the inside of cells
-test-volume.tif      without public truth; ignored
+train-labels.tif     30 pages: 0 membranes, 255 inside of cells
+test-volume.tif      without public ground truth; ignored
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from seg_runtime.support import DataError
 from .. import Case, ClassValues, DataSet, Example, Report, page_count, read_page, to_labels
 
 _VOLUME, _LABELS = "train-volume.tif", "train-labels.tif"
-_LAYOUT = f"{_VOLUME} and {_LABELS}, stacks of as many pages"
+_LAYOUT = f"{_VOLUME} and {_LABELS}, stacks with equal numbers of pages"
 
 
 @dataclass(frozen=True)
 class _PageCase(Case):
-    """A page of a stack, with the page of another one as its mask."""
+    """A page of a stack, with the same page of another stack as its mask."""
 
     name: str
     image_file: Path
@@ -32,15 +32,15 @@ class _PageCase(Case):
     page: int
 
     def image(self) -> NDArray[Any]:
-        """`(H, W, C)`."""
+        """Read the image `(H, W, C)`."""
         return read_page(self.image_file, self.page)
 
     def values(self) -> dict[int, str]:
-        """Of the mask."""
+        """Values of the mask."""
         return {int(v): self._title for v in np.unique(self._mask())}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and ground truth; see `Case.read`."""
+        """Read image and ground truth; see `Case.read`."""
         return Example(self.image(), to_labels(self._mask(), classes, self._title)).checked(self.name)
 
     def _mask(self) -> NDArray[np.int64]:
@@ -52,18 +52,18 @@ class _PageCase(Case):
 
 
 def find_stacks(root: Path, report: Report) -> DataSet:
-    """A case for each page.
+    """Make a case for each page.
 
     Raises:
-        DataError: a stack is missing, or they have different numbers of pages.
-        ImageError: a stack cannot be read.
+        DataError: if a stack is missing, or the stacks have different numbers of pages.
+        ImageError: if a stack cannot be read.
     """
     image, mask = root / _VOLUME, root / _LABELS
     for file in (image, mask):
         if not file.is_file():
-            raise DataError(f"{root} has no {file.name}", _LAYOUT, "point to the folder that holds them")
+            raise DataError(f"{root} has no {file.name}", _LAYOUT, "give the folder that contains both")
     pages, masks = page_count(image), page_count(mask, indices=True)
     if pages != masks:
-        raise DataError(f"{image} has {pages} pages, {_LABELS} {masks}", _LAYOUT, "take both of one set")
+        raise DataError(f"{image} has {pages} pages, {_LABELS} {masks}", _LAYOUT, "use both of the same set")
     digits = max(2, len(str(pages - 1)))
     return DataSet(tuple(_PageCase(f"page{n:0{digits}}", image, mask, n) for n in range(pages)))

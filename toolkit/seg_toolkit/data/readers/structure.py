@@ -1,11 +1,12 @@
-"""The layout of the Protein Data Bank: one PDB or mmCIF file for each complex, its ligands as HETATM records in the same file.
+"""Reader of the Protein Data Bank: one PDB or mmCIF file per complex, with ligands as HETATM records in the same file.
 
-For binding sites on voxels as Nazem et al. 2021 find them by a 3D U-Net (J. Bioinform. Comput. Biol. 19, 2150006), on 2 Å.
+It is made for binding sites on voxels of 2 Å, as Nazem et al. 2021 (J. Bioinform. Comput. Biol. 19, 2150006) find them
+with a 3D U-Net.
 
-Files lie in the folder, DATA/1abc.pdb, or one deeper, DATA/ab/pdb1abc.ent.gz, as the archive divides them. A binding site
-is where a ligand lies: the voxels whose centres are within `reach` Å of one of its heavy atoms. Ligands are the molecules
-that belong to no chain, with at least `_FEWEST_ATOMS` heavy atoms, without what crystals were grown from (`_ADDITIVES`);
-water, ions and sugars that are linked to the chain are none.
+Files are in the folder (DATA/1abc.pdb) or in subfolders (DATA/ab/pdb1abc.ent.gz), as in the archive. A binding site is
+all voxels whose centres are within `reach` Å of a heavy atom of a ligand. Ligands are molecules that belong to no chain
+and have at least `_FEWEST_ATOMS` heavy atoms, except additives of crystallisation (`_ADDITIVES`). Water, ions and
+sugars that are linked to the chain are not ligands.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from .. import Case, ClassValues, DataSet, Example, Report, by_name, report_left
 _VOXEL, _REACH = "2", "4"
 _FINEST_ANGSTROM, _COARSEST_ANGSTROM, _FARTHEST_ANGSTROM = 0.25, 8.0, 16.0
 _FEWEST_ATOMS = 6
-# by their chemical component: solvents and cryoprotectants, buffers, precipitants, detergents, reducing agents
+# chemical components: solvents and cryoprotectants, buffers, precipitants, detergents, reducing agents
 _ADDITIVES = """
     GOL EDO PGO PDO MPD MRD BU1 BUD IPA EOH MOH DMS DMF ACN ACT ACY FMT CIT FLC TAR TLA MLI MLA SIN OXL SUC TRE
     TRS BTB EPE MES MOP CAC BCN IMD GAI B3P PEG PGE PG4 PG5 PG6 P6G P33 1PE 2PE 7PE 12P 15P PE3 PE4 PE5 PE8 XPE
@@ -46,14 +47,14 @@ _LAYOUT = "DATA/NAME.pdb or .cif, or DATA/FOLDER/NAME.pdb, with the ligands in t
 
 @dataclass(frozen=True)
 class _StructureCase(Case):
-    """A complex: the chains are its image, the molecules that they bind its truth.
+    """A complex. The chains are the image; the molecules that they bind are the ground truth.
 
     Attributes:
-        name: of the file, without its suffix.
-        file: where it lies.
-        grid: the voxels that it becomes.
-        reach_angstrom: how far a site reaches from a heavy atom of its ligand.
-        wanted: chemical components that are ligands; empty for all but additives.
+        name: name of the file, without its suffix.
+        file: path of the file.
+        grid: voxel grid of the image.
+        reach_angstrom: distance of a site from a heavy atom of its ligand.
+        wanted: chemical components that are ligands; empty for all except additives.
     """
 
     name: str
@@ -63,16 +64,16 @@ class _StructureCase(Case):
     wanted: tuple[str, ...] = ()
 
     def image(self) -> NDArray[Any]:
-        """`(D, H, W, C)` uint8."""
+        """Read the image `(D, H, W, C)` uint8."""
         structure, lattice = self._read()
         return lattice.filled(structure, self.grid)
 
     def values(self) -> dict[int, str]:
-        """0, and 1 for the site."""
+        """0, and 1 for a binding site."""
         return {value: str(self.file) for value in (0, 1)}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and ground truth; see `Case.read`."""
+        """Read image and ground truth; see `Case.read`."""
         structure, lattice = self._read()
         site = np.zeros(math.prod(lattice.shape), np.int64)
         for ligand in self.bound(structure):
@@ -96,19 +97,19 @@ class _StructureCase(Case):
 
 
 def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str = _REACH, ligands: str = "") -> DataSet:
-    """The complexes that have a ligand.
+    """Find the complexes that have a ligand.
 
     Args:
-        root: the data set.
-        report: called with a line about structures without a ligand, whose binding sites are unknown.
+        root: folder of the data set.
+        report: called with a message about structures without a ligand, whose binding sites are unknown.
         voxel: side of a voxel in Å.
         reach: see `_StructureCase`, in Å.
-        ligands: chemical components, HEM+ATP, that alone are ligands; empty for all but additives.
+        ligands: chemical components to use as ligands, such as HEM+ATP; empty for all except additives.
 
     Raises:
-        SegError: an option out of range.
-        DataError: another layout, two files of one name, or no ligand in any of them.
-        ImageError: a file that cannot be read.
+        SegError: if an option is out of range.
+        DataError: if the layout is different, two files have the same name, or no file has a ligand.
+        ImageError: if a file cannot be read.
     """
     grid = Voxels(_angstrom("voxel", voxel, _FINEST_ANGSTROM, _COARSEST_ANGSTROM), CHANNELS)
     reaches = _angstrom("reach", reach, 0.0, _FARTHEST_ANGSTROM)
@@ -117,15 +118,16 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
     files = by_name(root, named) or by_name(root, named, recursive=True)
     if not files:
         raise DataError(
-            f"{root} has no structures", f"{_LAYOUT}; {Structures.title}", "point to the folder that holds them"
+            f"{root} has no structures", f"{_LAYOUT}; {Structures.title}", "give the folder that contains them"
         )
     cases = [_StructureCase(name, file, grid, reaches, wanted) for name, file in files.items()]
     found = tuple(c for c in cases if c.bound(read_structure(read_bytes(c.file), str(c.file))))
     report_left_out(report, files.keys() - {c.name for c in found}, "without a ligand")
     if not found:
-        what = " or ".join(wanted) or f"other than additives, of {_FEWEST_ATOMS} heavy atoms or more"
-        problem, fix = f"{len(cases)} structures in {root} and no ligand", "name others: structure:ligands=HEM+ATP"
-        raise DataError(problem, f"a molecule beside the chains, {what}", fix)
+        which = " or ".join(wanted) or f"other than additives, of {_FEWEST_ATOMS} heavy atoms or more"
+        problem = f"none of the {len(cases)} structures in {root} has a ligand"
+        advice = "name other ligands: --reader structure:ligands=HEM+ATP"
+        raise DataError(problem, f"a molecule that belongs to no chain, {which}", advice)
     return DataSet(found, voxels=grid)
 
 
@@ -135,6 +137,6 @@ def _angstrom(option: str, text: str, low: float, high: float) -> float:
     except ValueError:
         value = math.nan
     if not low <= value <= high or value == 0:
-        problem, fix = f"--reader structure:{option}={text}", "correct it"
-        raise SegError(problem, f"a length in Å, {low:g} to {high:g}", fix)
+        problem = f"--reader has structure:{option}={text}"
+        raise SegError(problem, f"a length in Å, {low:g} to {high:g}", "correct the length")
     return value

@@ -1,10 +1,11 @@
-"""Images with images as their truth, from which a regression learns values.
+"""Reader of images with target images for regression.
 
-    images/NAME.tif       the image; also images/NAME_red.tif, NAME_pan.tif and so on, a channel each
-    targets/NAME.tif      the values to be answered; also targets/NAME_nuclei.tif and so on, an output each
+    images/NAME.tif       the image, or images/NAME_red.tif, NAME_pan.tif and so on, one channel per file
+    targets/NAME.tif      the values to predict, or targets/NAME_nuclei.tif and so on, one output per file
 
-Both may be stacks of as many pages, each page a case of its own. Channels that are files may be coarser than the finest
-one by a whole factor, as the bands of a satellite are than its panchromatic channel: `_red*4` is enlarged four times.
+Both may be stacks with equal numbers of pages; each page is a case. Channels in separate files may be coarser than the
+finest one by an integer factor, such as the bands of a satellite compared with its panchromatic channel: `_red*4` is
+enlarged four times.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ class _TargetCase(Case):
     """A page of an image with the same page of its targets.
 
     Attributes:
-        name: unique in its data set.
-        image_files: one, or one for each channel.
-        target_files: one, or one for each output.
-        page: counted from 0.
-        channels: of the image, where each is a file.
-        outputs: how many values a pixel of the target has.
+        name: name of the case, unique in its data set.
+        image_files: one file, or one per channel.
+        target_files: one file, or one per output.
+        page: page number, from 0.
+        channels: channels of the image if each is a file.
+        outputs: number of values per pixel of the target.
     """
 
     name: str
@@ -61,7 +62,7 @@ class _TargetCase(Case):
     outputs: int
 
     def image(self) -> NDArray[Any]:
-        """`(H, W, C)`."""
+        """Read the image `(H, W, C)`."""
         return read_channels(self.image_files, self.channels, partial(read_page, page=self.page))
 
     def values(self) -> dict[int, str]:
@@ -69,42 +70,43 @@ class _TargetCase(Case):
         return {}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and targets.
+        """Read image and targets.
 
         Raises:
-            DataError: they differ in size, or a target has another number of channels than the first one.
+            DataError: if they differ in size, or the number of channels differs from that of the first target.
         """
         targets = read_channels(self.target_files, read=partial(read_page, page=self.page))
         if targets.shape[-1] != self.outputs:
             problem = f"the target of {self.name} has {targets.shape[-1]} channels"
-            raise DataError(problem, f"{self.outputs} as the first one has", "export them again")
+            raise DataError(problem, f"{self.outputs}, as the first target has", "export the targets again")
         return Example.of_values(self.image(), targets).checked(self.name)
 
 
 def find_targets(root: Path, report: Report, targets: str = "", images: str = "") -> DataSet:
-    """The cases that have targets, one for each page.
+    """Find the cases that have targets, one per page.
 
     Args:
-        root: the folder of `images` and `targets`.
-        report: called with a line about images without targets and targets without an image.
-        targets: how the names of the outputs' files end, in order: `_nuclei+_membrane`; empty where one file holds all.
-        images: how those of the channels' files end: `_red*4+_green*4+_pan`; empty where one file holds all.
+        root: folder that contains `images` and `targets`.
+        report: called with a message about images without targets and targets without an image.
+        targets: endings of the outputs' file names, in order: `_nuclei+_membrane`; empty if one file holds all outputs.
+        images: endings of the channels' file names: `_red*4+_green*4+_pan`; empty if one file holds all channels.
 
     Raises:
-        SegError: endings twice, or factors of which none is 1.
-        DataError: no such folder, none that match, or stacks of different numbers of pages.
-        ImageError: a case lacks a file, or one cannot be read.
+        SegError: if an ending is repeated, or no factor is 1.
+        DataError: if a folder is missing, nothing matches, or stacks have different numbers of pages.
+        ImageError: if a case lacks a file, or a file cannot be read.
     """
     for part in _PARTS:
         if not (root / part).is_dir():
-            raise DataError(f"{root} has no folder {part}", _LAYOUT, "point to the folder that holds them")
+            raise DataError(f"{root} has no folder {part}", _LAYOUT, "give the folder that contains it")
     channels, outputs = parse_channels(images), parse_channels(targets)
     if any(file.factor > 1 for file in outputs):
-        raise SegError(f"the reader targets with targets={targets}", "targets of the image's own size", "leave * out")
+        problem = f"the reader targets has targets={targets}"
+        raise SegError(problem, "targets of the size of the image", "leave out the factors")
     pictures, truths = (_files(root / part, files) for part, files in zip(_PARTS, (channels, outputs), strict=True))
     both = matched(report, (pictures, "images without a target"), (truths, "targets without an image"))
     if not both:
-        raise DataError(f"no image in {root / 'images'} has the name of a target", _LAYOUT, "rename them")
+        raise DataError(f"no image in {root / 'images'} has the name of a target", _LAYOUT, "rename the files")
     names = _output_names(outputs, truths[both[0]][0])
     cases: list[Case] = []
     for name in both:
@@ -115,13 +117,13 @@ def find_targets(root: Path, report: Report, targets: str = "", images: str = ""
             for page, title in enumerate(titles)
         ]
     if twice := sorted(name for name, count in Counter(case.name for case in cases).items() if count > 1):
-        problem = f"two cases have the name {twice[0]}, a page of a stack and a file"
-        raise DataError(problem, "one name each", "rename the file")
+        problem = f"two cases have the name {twice[0]}: a page of a stack and a file"
+        raise DataError(problem, "", "rename the file")
     return DataSet(tuple(cases), VALUES, names, channels)
 
 
 def _files(folder: Path, channels: Sequence[ChannelFile]) -> dict[str, tuple[Path, ...]]:
-    """The files of each case, by its name."""
+    """List the files of each case by name."""
     return by_channels(folder, channels) if channels else {name: (p,) for name, p in by_name(folder).items()}
 
 
@@ -129,12 +131,13 @@ def _pages(name: str, files: Sequence[Path]) -> int:
     counts = {path: page_count(path) for path in files}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{path.parent.name}/{path.name} {count}" for path, count in counts.items())
-        raise DataError(f"the pages of {name} are {listed}", "as many in each file", "export them again")
+        problem = f"the files of {name} have different numbers of pages: {listed}"
+        raise DataError(problem, "", "export them again")
     return counts[files[0]]
 
 
 def _output_names(outputs: Sequence[ChannelFile], target: Path) -> tuple[str, ...]:
-    """Names by the endings of the files; without such by the channels of a target."""
+    """Name the outputs by the endings of the files, or by the channels of a target if there are none."""
     if outputs:
         endings = tuple(file.ending for file in outputs)
         bare = tuple(ending.strip("_-. ") or ending for ending in endings)

@@ -1,8 +1,8 @@
-"""The Cell Tracking Challenge's layout (PhC-C2DH-U373, DIC-C2DH-HeLa and the others in 2-D): films, some frames annotated.
+"""Reader of the 2-D data sets of the Cell Tracking Challenge, such as PhC-C2DH-U373 and DIC-C2DH-HeLa.
 
 01/t000.tif, t001.tif, …             a sequence
-01_GT/SEG/man_seg000.tif             16-bit ids of its cells by hand, 0 the background; most frames have none
-01_ST/SEG/man_seg000.tif             the same by computer, the silver truth, of some data sets
+01_GT/SEG/man_seg000.tif             16-bit ids of cells, annotated by hand, 0 for the background; missing for most frames
+01_ST/SEG/man_seg000.tif             the same by computer, called silver truth; only in some data sets
 """
 
 from __future__ import annotations
@@ -17,42 +17,43 @@ from .pairs import PairCase
 
 _TRUTHS = ("GT", "ST")
 _FRAME, _SEGMENTED = re.compile(r"t(\d{3,})\.tiff?"), re.compile(r"man_seg(\d{3,})\.tiff?")
-_LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif, and so on"
+_LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif and so on"
 
 
 def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
-    """The frames that are annotated, of all sequences.
+    """Find the annotated frames of all sequences.
 
     Args:
-        root: one data set, the folder of `01`, `01_GT`, `02`, ….
-        report: called with a line about sequences without truth and truth without a frame.
-        truth: `GT`, by hand, or `ST`, silver.
+        root: folder of one data set, which contains `01`, `01_GT`, `02`, ….
+        report: called with a message about sequences without ground truth and ground truth without a frame.
+        truth: `GT` for annotations by hand, or `ST` for silver truth.
 
     Raises:
-        SegError: another truth.
-        DataError: no sequence, no annotated frame, or a volume.
+        SegError: if `truth` is unknown.
+        DataError: if there is no sequence or no annotated frame, or the data are volumes.
     """
     if truth not in _TRUTHS:
-        raise SegError(f"the reader cell-tracking with truth={truth}", " or ".join(_TRUTHS), "choose one")
+        raise SegError(f"the reader cell-tracking has truth={truth}", " or ".join(_TRUTHS), "choose one of them")
     places = sorted(root.iterdir()) if root.is_dir() else []
     sequences = [place for place in places if re.fullmatch(r"\d\d", place.name) and place.is_dir()]
     if not sequences:
-        raise DataError(f"{root} has no sequence 01", _LAYOUT, "point to the folder of one data set")
+        raise DataError(f"{root} has no sequence 01", _LAYOUT, "give the folder of one data set")
     cases: list[PairCase] = []
     for sequence in sequences:
         cases += _annotated(sequence, root / f"{sequence.name}_{truth}" / "SEG", report)
     if not cases:
-        fix = "or --reader cell-tracking:truth=ST where there is silver truth" if truth == "GT" else "unpack it"
-        raise DataError(f"no frame in {root} has a segmentation in *_{truth}/SEG", _LAYOUT, fix)
+        silver = "use --reader cell-tracking:truth=ST if the data set has silver truth"
+        advice = silver if truth == "GT" else "unpack the segmentations"
+        raise DataError(f"no frame in {root} has a segmentation in *_{truth}/SEG", _LAYOUT, advice)
     return DataSet(tuple(cases), instances_only=True)
 
 
 def _annotated(sequence: Path, folder: Path, report: Report) -> list[PairCase]:
     frames, masks = _numbered(sequence, _FRAME), _numbered(folder, _SEGMENTED)
     if not frames:
-        raise DataError(f"{sequence} has no frames", _LAYOUT, "unpack them")
+        raise DataError(f"{sequence} has no frames", _LAYOUT, "unpack the frames")
     if slices := sorted(folder.glob("man_seg_*_*.tif")):
-        raise DataError(f"{slices[0]} is a slice of a volume", "sequences of images", "choose a data set in 2-D")
+        raise DataError(f"{slices[0]} is a slice of a volume", "sequences of images", "choose a 2-D data set")
     if not masks:
         report(f"{sequence.name} has no segmentation in {folder.parent.name}, left out")
     report_left_out(report, (masks[n].name for n in masks.keys() - frames.keys()), f"in {folder} without a frame")

@@ -1,10 +1,10 @@
-"""Readers of volumes, NIfTI files or TIFF stacks: BraTS, the Medical Segmentation Decathlon, and volumes annotated in part.
+"""Readers of volumes in NIfTI files or TIFF stacks: BraTS, the Medical Segmentation Decathlon, and sparse annotations.
 
 brats     CASE/CASE_flair.nii.gz, _t1, _t1ce, _t2 and _seg, all on one grid
-nifti     imagesTr/NAME.nii.gz, labelsTr/NAME.nii.gz and dataset.json, as the Decathlon lays them out
-sparse    images/NAME with labels/NAME, after Çiçek et al. 2016 (arXiv 1606.06650): where the labels hold 255, or the
-          value given as `--reader sparse:unknown=VALUE`, nothing is annotated; those voxels have weight 0 in training
-          and are not counted in scores
+nifti     imagesTr/NAME.nii.gz, labelsTr/NAME.nii.gz and dataset.json, the layout of the Decathlon
+sparse    images/NAME with labels/NAME, as in Çiçek et al. 2016 (arXiv 1606.06650): voxels with the label 255, or the
+          VALUE of `--reader sparse:unknown=VALUE`, are not annotated; they have weight 0 in training and are left out
+          of scores
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class _VolumeCase(Case):
     """A case whose channels and labels are volumes on one grid.
 
     Attributes:
-        name: unique in its data set.
-        channels: files of the image, each of one channel or more, in their order.
+        name: name of the case, unique in its data set.
+        channels: files of the image in order, each with one or more channels.
         labels: file of the ground truth.
-        unknown: value of the labels where nothing is annotated; None where all of it is.
+        unknown: label of voxels without annotation; None if all are annotated.
     """
 
     name: str
@@ -65,28 +65,30 @@ class _VolumeCase(Case):
     unknown: int | None = None
 
     def image(self) -> NDArray[Any]:
-        """`(D, H, W, C)`."""
+        """Read the image `(D, H, W, C)`."""
         return self._image()[0]
 
     def values(self) -> dict[int, str]:
-        """Of the labels, without the value of voxels that are not annotated."""
+        """Values of the labels, without the value for voxels that are not annotated."""
         found = np.unique(_read_mask(self.labels)[0])
         return {int(v): str(self.labels) for v in found if v != self.unknown}
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Image and ground truth; see `Case.read`."""
+        """Read image and ground truth; see `Case.read`."""
         image, place = self._image()
         mask, labels_place = _read_mask(self.labels)
         known = None
         if mask.shape != image.shape[:-1]:
-            problem = f"{self.name}: image of {sized(image.shape[:-1])}, labels of {sized(mask.shape)} voxels"
-            raise DataError(problem, "one size", "export them again")
+            problem = (
+                f"{self.name} has an image of {sized(image.shape[:-1])} voxels and labels of {sized(mask.shape)} voxels"
+            )
+            raise DataError(problem, "equal sizes", "export both again")
         _check_place(place, labels_place, self.labels)
         if self.unknown is not None:
             known = mask != self.unknown
             if not known.any():
-                wanted = f"values other than {self.unknown}"
-                raise DataError(f"{self.labels} annotates no voxel", wanted, "leave it out")
+                problem = f"{self.labels} annotates no voxel"
+                raise DataError(problem, f"values other than {self.unknown}", "leave this case out")
             mask = np.where(known, mask, classes[0].values[0])
         return Example(image, to_labels(mask, classes, str(self.labels)), known=known)
 
@@ -99,46 +101,47 @@ class _VolumeCase(Case):
                 problem = (
                     f"{path} has {sized(part.shape[:-1])} voxels, {self.channels[0].name} {sized(first.shape[:-1])}"
                 )
-                raise DataError(problem, "one size for all channels of a case", "export them again")
+                raise DataError(problem, "equal sizes in all channels of a case", "export them again")
             _check_place(place, its_place, path)
             parts.append(part)
         return (first if len(parts) == 1 else np.concatenate(parts, axis=-1)), place
 
 
 def _check_place(place: Place, other: Place, path: Path) -> None:
-    """Refuse a file whose voxels lie elsewhere than those of the case's first one."""
+    """Raise DataError if the voxels of a file and of the first file of its case are at different places."""
     if not place.same_as(other):
-        raise DataError(f"{path} has another affine than its case's first file", "one grid", "resample it to that")
+        problem = f"{path} and the first file of its case have different affines"
+        raise DataError(problem, "one grid for all files of a case", "resample the file to the grid of the first")
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Place]:
-    """`(D, H, W, C)` of a volume or a stack, and where its voxels lie."""
+    """Read a volume or stack `(D, H, W, C)` and the place of its voxels."""
     data = read_bytes(path)
     page = next(FORMATS.of(data, path).read(data, str(path), ReadOptions(axes=3, indices=True)))
     return page.array, page.place
 
 
 def _read_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
-    """Label values `(D, H, W)` of a volume, and where its voxels lie.
+    """Read label values `(D, H, W)` and the place of their voxels.
 
     Raises:
-        DataError: several channels, or values that are not integers.
+        DataError: if the file has several channels, or values that are not integers.
     """
     values, place = _read(path)
     if values.shape[-1] != 1:
-        raise DataError(f"{path} has {values.shape[-1]} channels", "labels of one value a voxel", "correct it")
+        raise DataError(f"{path} has {values.shape[-1]} channels", "one label per voxel", "correct the file")
     return to_integers(values[..., 0], path), place
 
 
 def find_brats(root: Path, report: Report) -> DataSet:
-    """Cases of four channels, flair, t1, t1ce, t2.
+    """Find cases with the four channels flair, t1, t1ce, t2.
 
     Args:
-        root: the data set; its folders are the cases, those of an HGG and an LGG folder, too.
-        report: called with a line about cases without labels, such as those of the challenge's validation set.
+        root: folder of the data set; cases are its folders, or those in its folders HGG and LGG.
+        report: called with a message about cases without labels, such as those of the challenge's validation set.
 
     Raises:
-        DataError: no case, or one that lacks a scan.
+        DataError: if there is no case, or a case lacks a scan.
     """
     cases: list[_VolumeCase] = []
     without_labels: list[str] = []
@@ -156,45 +159,45 @@ def find_brats(root: Path, report: Report) -> DataSet:
         cases.append(_VolumeCase(folder.name, files, labels))
     report_left_out(report, without_labels, "without labels")
     if not cases:
-        raise DataError(f"{root} has no case with labels", _BRATS, "point to the folder that holds the cases")
+        raise DataError(f"{root} has no case with labels", _BRATS, "give the folder that contains the cases")
     return DataSet(tuple(cases), channel_files=parse_channels("+".join(f"_{scan}" for scan in _SCANS)))
 
 
 def _case_folders(root: Path) -> list[Path]:
     if not root.is_dir():
-        raise DataError(f"{root} is no folder", _BRATS, "check the path")
+        raise DataError(f"{root} is not a folder", _BRATS, "check the path")
     inside = sorted(p for p in root.iterdir() if p.is_dir())
     graded = [p for p in inside if p.name in ("HGG", "LGG")]
     return sorted(p for folder in graded or [root] for p in folder.iterdir() if p.is_dir())
 
 
 def find_decathlon(root: Path, report: Report) -> DataSet:
-    """The cases that dataset.json lists for training; without that file all that have labels.
+    """Find the training cases in dataset.json; without that file, all cases that have labels.
 
     Args:
-        root: the data set.
-        report: called with a line about files that match nothing.
+        root: folder of the data set.
+        report: called with a message about files without a match.
 
     Raises:
-        DataError: another layout, a damaged dataset.json, or a file that it lists and that is missing.
+        DataError: if the layout is different, dataset.json is damaged, or a file that it lists is missing.
     """
     images, labels = (by_name(root / part, _is_volume) for part in ("imagesTr", "labelsTr"))
     if not images or not labels:
         which = "imagesTr" if not images else "labelsTr"
-        raise DataError(f"{root / which} has no NIfTI volumes", _DECATHLON, "point to the folder that holds both")
+        raise DataError(f"{root / which} has no NIfTI volumes", _DECATHLON, "give the folder that contains both")
     listed = _listed(root / "dataset.json")
     names = sorted(listed) if listed else sorted(images.keys() & labels.keys())
     for what, there in (("imagesTr", images), ("labelsTr", labels)):
         if missing := [name for name in listed if name not in there]:
             raise DataError(f"{root / what} lacks {missing[0]}, which dataset.json lists", _DECATHLON, "copy it there")
-        report_left_out(report, there.keys() - set(names), f"in {what} that are no cases")
+        report_left_out(report, there.keys() - set(names), f"in {what} that are not cases")
     if not names:
-        raise DataError(f"no volume in {root} has the name of its labels", _DECATHLON, "rename them")
+        raise DataError(f"no volume in {root} has the name of its labels", _DECATHLON, "rename the files")
     return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name]) for name in names))
 
 
 def _listed(path: Path) -> list[str]:
-    """Names of the training cases in dataset.json; none where there is no such file."""
+    """Names of the training cases in dataset.json; empty if the file does not exist."""
     try:
         entries = json.loads(path.read_text("utf-8"))["training"]
         files = [entry["image"] if isinstance(entry, dict) else entry for entry in entries]
@@ -202,28 +205,28 @@ def _listed(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        wanted = 'a list "training" of {"image": …, "label": …}'
-        raise DataError(f"{path} cannot be read ({error!r})", wanted, "correct or remove it") from error
+        expected = 'a list "training" of {"image": …, "label": …}'
+        raise DataError(f"{path} cannot be read ({error!r})", expected, "correct or remove the file") from error
 
 
 def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
-    """The volumes that have labels, of which a part may be annotated.
+    """Find the volumes that have labels, which may be partly annotated.
 
     Args:
-        root: the data set.
-        report: called with a line about files that match nothing.
-        unknown: value of the labels where nothing is annotated.
+        root: folder of the data set.
+        report: called with a message about files without a match.
+        unknown: label of voxels without annotation.
 
     Raises:
-        DataError: another layout, or a value that is no integer.
+        DataError: if the layout is different, or `unknown` is not an integer.
     """
     try:
         value = int(unknown)
     except ValueError as error:
-        problem = f"--reader sparse:unknown={unknown}"
-        raise DataError(problem, "an integer such as sparse:unknown=255", "correct it") from error
+        problem = f"--reader has sparse:unknown={unknown}"
+        raise DataError(problem, "an integer such as sparse:unknown=255", "correct the value") from error
     images, labels = (by_name(root / part, _is_volume_or_stack) for part in ("images", "labels"))
     names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
     if not names:
-        raise DataError(f"{root} has no volume with labels", _SPARSE, "point to the folder that holds both")
+        raise DataError(f"{root} has no volume with labels", _SPARSE, "give the folder that contains both")
     return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name], value) for name in names))

@@ -1,4 +1,4 @@
-"""Objectives: what a training aims at, one for each kind of answer. Nothing else in the toolkit asks for the kind."""
+"""Training objectives, one per kind of output. Nothing else in the toolkit depends on the kind."""
 
 from .labels import LabelObjective as LabelObjective
 from .objective import Choices as Choices

@@ -1,4 +1,4 @@
-"""The objective of labels: cross-entropy and Dice to lower, Dice to score by."""
+"""Objective for labels: cross-entropy and Dice as loss, Dice as score."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
 from .objective import Choices, Objective, ScoredCase
 
-_SIGMA_PX = 5.0  # width of the border term, as in the paper
+_SIGMA_PX = 5.0  # width of the border term in the U-Net paper
 
 
 class LabelObjective(Objective):
-    """Labels of the right class."""
+    """Predict the class of each pixel."""
 
     Spec = LabelSpec
     truth = LABELS
@@ -54,13 +54,13 @@ class LabelObjective(Objective):
 
     @classmethod
     def check_options(cls, options: TrainOptions, output_px: int) -> None:
-        """Refuse measures that do not exist, too."""
+        """Also raise SegError for unknown measures."""
         super().check_options(options, output_px)
         Measure.parse(options.metrics or "")
 
     @classmethod
     def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
-        """The classes that are named or found, with their codes."""
+        """Choose the classes from the option or the masks, with their codes."""
         found = ClassValues.parse(options.classes) if options.classes else ClassValues.infer(data.mask_values())
         infos = coded([entry.info for entry in found], options.codes)
         return tuple(replace(entry, info=info) for entry, info in zip(found, infos, strict=True))
@@ -69,7 +69,7 @@ class LabelObjective(Objective):
     def choose(
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
-        """Every choice that the data decides unless an option does, each said with its reason."""
+        """Make all choices that options leave to the data, and report each with its reason."""
         channels, why = choose_channels(statistics, options.channels)
         say(f"channels: {channels} ({why})")
         intensity, why = choose_intensity(training, channels, options.intensity)
@@ -92,40 +92,42 @@ class LabelObjective(Objective):
         )  # fmt: skip
 
     def target(self, example: Example) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Class indices `(*spatial)`; weights by class, and higher in the gaps between cells."""
+        """Return class indices `(*spatial)` and weights, which are higher in the gaps between cells."""
         labels, instances = example.labels, example.instances
         border: NDArray[np.float64] | float = 0.0
         if self.settings.border_weight:
             cells = split_touching(labels) if instances is None else instances
             border = border_term(cells, self.settings.border_weight, _SIGMA_PX)
             if instances is None:
-                labels = np.where(cells > 0, labels, 0).astype(np.uint8)  # the seam between touching cells is no cell
+                labels = np.where(cells > 0, labels, 0).astype(
+                    np.uint8
+                )  # the seam between touching cells is background
         weights = weight_map(labels, self.settings.class_weights, w0=0.0) + border
         return labels, weights.astype(np.float32)
 
     def target_window(self, target: NDArray[np.uint8], where: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Class indices `(*output_shape)`."""
+        """Sample class indices `(*output_shape)`."""
         return warp(target[..., None], where, 0)[..., 0].astype(np.int64)
 
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        """Weighted cross-entropy and Dice; truth is `(N, *spatial)` int64."""
+        """Compute weighted cross-entropy plus Dice loss; truth is `(N, *spatial)` int64."""
         loss = weighted_cross_entropy(answer, truth, weights)
         if self.settings.dice_weight:
             loss = loss + self.settings.dice_weight * dice_loss(answer, truth, known=weights > 0)
         return loss
 
     def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
-        """Figures are counts `(K, K)`, without pixels that are not annotated."""
+        """Score a case; figures are pixel counts `(K, K)` of annotated pixels."""
         known = slice(None) if example.known is None else example.known
         counts = confusion(example.labels[known], answer[known], len(self.classes))
         return ScoredCase(name, example.image, example.labels, answer, counts, float(np.nanmean(dice(counts))), example)
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
-        """See `metrics.label_summary`."""
+        """Average the scores, see `metrics.label_summary`."""
         return label_summary(figures, [c.info.name for c in self.classes], self.settings.empty_dice)
 
     def table(self, result: dict[str, Any]) -> str:
-        """A line for each class."""
+        """Format one line per class."""
         columns = [key for key in result["classes"][0] if key != "name"]
         heads = [{"dice": "Dice", "iou": "IoU"}.get(key, key) for key in columns]
         lines = [f"{'class':<16} {' '.join(f'{head:>8}' for head in heads)}"]
@@ -138,17 +140,17 @@ class LabelObjective(Objective):
         return "\n".join(lines)
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
-        """See `pictures.label_preview`."""
+        """Draw the preview, see `pictures.label_preview`."""
         return label_preview([(c.name, c.image, c.truth, c.answer, c.score) for c in cases], self.contract.classes)
 
 
 def _border_weight(option: float | None, instances_only: bool) -> tuple[float, str]:
-    """Height w0 of the weight map's border term, and why."""
+    """Choose the height w0 of the border term of the weight map."""
     if option is not None:
-        return option, "as asked"
+        return option, "set by you"
     if instances_only:
-        return 10.0, "there are only instances, so the gaps between them are what matters"
-    return 0.0, "overlap with the masks is the aim; 10 would teach the gaps between cells, as the paper does"
+        return 10.0, "the data set has instances only, so the gaps between them matter"
+    return 0.0, "the aim is overlap with the masks; 10 teaches the gaps between cells, as in the paper"
 
 
 def _number(value: float | None) -> str:

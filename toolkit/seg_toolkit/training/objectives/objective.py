@@ -1,4 +1,4 @@
-"""What every objective offers: all that a training does differently for one kind of answer."""
+"""Base class of objectives: everything in a training that depends on the kind of output."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from ...planning import DataStatistics
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """All of a training that follows from its data, unless an option says it.
+    """Choices of a training, from options and data.
 
     Attributes:
-        channels: of the image.
+        channels: number of image channels.
         intensity: how grey values become floats.
         geometry: how an image becomes windows.
-        answer: what the network's maps mean.
-        augment: see `Augmentation.parse`.
-        class_weights: in the loss.
+        answer: meaning of the output maps.
+        augment: augmentation, see `Augmentation.parse`.
+        class_weights: weights of the classes in the loss.
         border_weight: w0 of the weight map.
-        balance: share of windows placed on a class drawn evenly.
-        scarce: classes that most images lack, with the places of the cases that hold them.
-        loss: by name, where there are several.
-        metrics: what `--evaluate` measures besides.
+        balance: fraction of windows that are placed on a class drawn uniformly.
+        scarce: classes that most images lack, with the indices of the cases that contain them.
+        loss: name of the loss, if there are several.
+        metrics: further measures of `seg-edge evaluate`.
     """
 
     channels: int
@@ -55,16 +55,16 @@ class Choices:
 
 @dataclass(frozen=True)
 class ScoredCase:
-    """A case with the answer of a model, and its scores.
+    """A case with the prediction of a model and its scores.
 
     Attributes:
-        name: of the case.
+        name: name of the case.
         image: `(*spatial, C)`.
-        truth: in the form of the answer: labels `(*spatial)` or values `(K, *spatial)`.
-        answer: of the runtime.
-        figures: all that `Objective.summary` needs of it.
-        score: of this case alone, of the kind that the objective is named by.
-        example: as it was read.
+        truth: ground truth in the form of the prediction, labels `(*spatial)` or values `(K, *spatial)`.
+        answer: prediction of the runtime.
+        figures: input of `Objective.summary` for this case.
+        score: score of this case, of the kind `Objective.key`.
+        example: image and ground truth as they were read.
     """
 
     name: str
@@ -77,17 +77,18 @@ class ScoredCase:
 
 
 class Objective(ABC):
-    """What a training aims at. Another package adds one by an entry point of the group `seg_edge.objectives`.
+    """Objective of a training. Other packages add one with an entry point of the group `seg_edge.objectives`.
 
     Attributes:
-        Spec: what the contract holds of the answer; the registry's name is its `kind`.
-        truth: kind of truth that it learns from, see `DataSet.truth`.
-        options: fields of `TrainOptions` that it takes, of those that only some objectives take.
-        importable: whether weights alone say what the network's maps mean.
-        placed_by_class: whether windows can be placed on a class: the truth is class indices `(*spatial)`.
-        on_pixels: windows lie on the image's pixels where nothing but flips moves them, so that nothing is interpolated.
-        key: of the score that chooses the best checkpoint, higher being better, in logs.
-        title: its name for people.
+        Spec: class that describes the output in the contract; its `kind` is the name in the registry.
+        truth: kind of ground truth, see `DataSet.truth`.
+        options: fields of `TrainOptions` that the objective takes, among those that only some objectives take.
+        importable: whether weights alone define the meaning of the output maps.
+        placed_by_class: whether windows can be placed on a class, because the truth is class indices `(*spatial)`.
+        on_pixels: whether windows are aligned with the pixels of the image if only flips move them, so that nothing is
+            interpolated.
+        key: key in logs of the score that selects the best checkpoint; higher is better.
+        title: name of that score for the user.
     """
 
     Spec: ClassVar[type[AnswerSpec]]
@@ -102,14 +103,14 @@ class Objective(ABC):
     def __init__(
         self, contract: Contract, classes: Sequence[ClassValues] = (), settings: Settings | None = None
     ) -> None:
-        """Of a contract, with the classes by which cases are read and the settings of the training."""
+        """Set up the objective for a contract, with the classes of the masks and the settings of the training."""
         self.contract, self.classes, self.settings = contract, tuple(classes), settings or Settings()
 
     @classmethod
     def request(
         cls, options: DataOptions, data: DataSet | None = None, network: Sequence[str] | None = None
     ) -> Request:
-        """What rules must know: of the objective, of the data set, and of the options that a network takes."""
+        """Make the request for checking rules from the objective, the data set and the options that the network takes."""
         return Request(
             options=options, network=network, objective=cls.options, geometries=cls.Spec.geometries,
             importable=cls.importable, fits_data=data is None or data.truth == cls.truth,
@@ -117,14 +118,14 @@ class Objective(ABC):
 
     @classmethod
     def check_options(cls, options: TrainOptions, output_px: int) -> None:
-        """Refuse values of options before any case is read.
+        """Check values of options before any case is read.
 
         Args:
-            options: of the training.
-            output_px: smallest side of an output window.
+            options: options of the training.
+            output_px: smallest side of an output window in px.
 
         Raises:
-            SegError: says which; or nothing is installed that can run such a model.
+            SegError: if a value is invalid, or no installed package can run such a model.
         """
         ANSWERS.get(cls.Spec.kind)
         name, comma, settings = options.augment.partition(",")
@@ -132,7 +133,7 @@ class Objective(ABC):
 
     @classmethod
     def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
-        """The classes by which cases are read; empty where the truth is not a mask."""
+        """Choose the classes of the masks; empty if the ground truth is not a mask."""
         return ()
 
     @classmethod
@@ -140,67 +141,67 @@ class Objective(ABC):
     def choose(
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
-        """Every choice that the data decides unless an option does, each said with its reason.
+        """Make all choices that options leave to the data, and report each with its reason.
 
         Args:
-            statistics: of all cases.
-            training: of those that are trained on.
-            options: of the training.
-            say: called with every choice, a line each.
+            statistics: statistics of all cases.
+            training: statistics of the training cases.
+            options: options of the training.
+            say: called with a line for each choice.
         """
 
     @abstractmethod
     def target(self, example: Example) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """What the network is to learn of a case.
+        """Compute the training target of a case.
 
         Args:
-            example: its labels, instances and annotated pixels framed as the contract says. Its targets are as the data set
-                has them, since values go with windows on the image's own pixels.
+            example: example whose labels, instances and annotated pixels are framed for the contract. Its targets are
+                unchanged, because windows of a regression are aligned with the pixels of the image.
 
         Returns:
-            `(*spatial)` or `(*spatial, K)`, and the weight of each pixel `(*spatial)`.
+            The target `(*spatial)` or `(*spatial, K)`, and the weight of each pixel `(*spatial)`.
         """
 
     @abstractmethod
     def target_window(self, target: NDArray[Any], where: NDArray[np.float64]) -> NDArray[Any]:
-        """The part of a target at the coordinates `(A, *output_shape)`, as the loss takes it, without the axis N."""
+        """Sample a target at the coordinates `(A, *output_shape)`, in the form for the loss without the axis N."""
 
     @abstractmethod
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        """What training lowers, a scalar.
+        """Compute the loss, a scalar.
 
         Args:
-            answer: of the network, `(N, K, *spatial)`.
-            truth: of `target_window`.
+            answer: output of the network, `(N, K, *spatial)`.
+            truth: batch of `target_window`.
             weights: `(N, *spatial)` float.
         """
 
     @abstractmethod
     def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
-        """A case scored by an answer, which has the runtime's form."""
+        """Score a prediction of the runtime for a case."""
 
     @abstractmethod
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
-        """Scores averaged over images, ready for JSON, from the `figures` of each."""
+        """Average scores over images, from their `figures`; the result can be written as JSON."""
 
     @abstractmethod
     def table(self, result: dict[str, Any]) -> str:
-        """A summary for a person."""
+        """Format a summary as a table for the user."""
 
     @abstractmethod
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
-        """A row or more per case: the image, the truth, the answer."""
+        """Draw one or more rows per case: image, ground truth and prediction."""
 
     def score(
         self, cases: Iterable[Case], infer: Infer, measures: Sequence[Measure] = (), keep: int = 0
     ) -> tuple[dict[str, Any], list[ScoredCase]]:
-        """The summary of all cases, each answered by the runtime's own corridor, ready for JSON.
+        """Score cases with the pipeline of the runtime; the summary can be written as JSON.
 
         Args:
-            cases: to score.
+            cases: cases to score.
             infer: the model.
-            measures: besides, of labels only.
-            keep: so many of the cases are returned, the first ones.
+            measures: further measures, for labels only.
+            keep: number of cases to return, the first ones.
         """
         answer = answer_of(self.contract)
         figures: list[Any] = []
@@ -219,22 +220,22 @@ class Objective(ABC):
         return (with_measures(result, rows) if rows else result), kept
 
     def best(self, result: dict[str, Any]) -> float:
-        """The score of a summary that chooses the best checkpoint."""
+        """Return the score that selects the best checkpoint."""
         return float(result[f"mean_{self.key}"])
 
     def check_data(self, data: DataSet) -> None:
-        """Refuse a data set that cannot score the model.
+        """Check that a data set can score the model.
 
         Raises:
-            DataError: a structure on another grid than the model's, or a truth of another kind.
+            DataError: if the voxel grid or the kind of ground truth differs from the model's.
         """
         if data.voxels != self.contract.input.voxels:
-            wanted = f"{_input(self.contract.input.voxels)} as the model was trained"
-            raise DataError(f"DATA is {_input(data.voxels)}", wanted, "choose another --reader")
+            expected = f"{_input(self.contract.input.voxels)}, as in training"
+            raise DataError(f"DATA has {_input(data.voxels)}", expected, "choose another --reader")
         if data.truth != self.truth:
-            wanted = f"{self.truth} as the model was trained"
-            raise DataError(f"DATA has {data.truth} as its truth", wanted, "choose another --reader")
+            problem = f"DATA has {data.truth} as the ground truth"
+            raise DataError(problem, f"{self.truth}, as in training", "choose another --reader")
 
 
 def _input(voxels: Voxels | None) -> str:
-    return f"a structure on voxels of {voxels.side_angstrom:g} Å" if voxels else "an image or a volume"
+    return f"structures on voxels of {voxels.side_angstrom:g} Å" if voxels else "images or volumes"

@@ -1,4 +1,4 @@
-"""Objectives by the kind of answer that they train."""
+"""Objectives by kind of output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objective of values: L1, L2 or SSIM to lower, PSNR to score by, MAE, RMSE and SSIM beside it."""
+"""Objective for regression: L1, L2 or SSIM as loss, PSNR as score, and MAE, RMSE and SSIM as further metrics."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LOSS = "l1"
 
 
 class ValueObjective(Objective):
-    """Values near those of the targets.
+    """Predict the values of the targets.
 
-    PSNR chooses the best checkpoint: it is the mean squared error on a scale that outputs of any unit share.
+    PSNR selects the best checkpoint. It is the mean squared error on a scale that does not depend on the unit.
     """
 
     Spec = ValueSpec
@@ -41,7 +41,7 @@ class ValueObjective(Objective):
     def __init__(
         self, contract: Contract, classes: Sequence[ClassValues] = (), settings: Settings | None = None
     ) -> None:
-        """Set it up.
+        """Set up the objective.
 
         Raises:
             SegError: see `check_options`.
@@ -56,7 +56,7 @@ class ValueObjective(Objective):
 
     @classmethod
     def check_options(cls, options: TrainOptions, output_px: int) -> None:
-        """Refuse a loss that does not exist, or that needs larger windows, too."""
+        """Also raise SegError if the loss is unknown or needs larger windows."""
         super().check_options(options, output_px)
         _loss_names(options.loss or _LOSS, output_px)
 
@@ -64,18 +64,18 @@ class ValueObjective(Objective):
     def choose(
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
-        """Every choice that the data decides unless an option does, each said with its reason."""
+        """Make all choices that options leave to the data, and report each with its reason."""
         channels, why = choose_channels(statistics, options.channels)
         say(f"channels: {channels} ({why})")
         auto = options.intensity == "auto"
         intensity, why = choose_intensity(training, channels, "standardize" if auto else options.intensity)
-        say(f"intensity: {intensity.method} ({'values follow from grey values, whose scale is kept' if auto else why})")
+        say(f"intensity: {intensity.method} ({'targets depend on the scale of grey values' if auto else why})")
         targets = [case.targets for case in training.cases if case.targets]
         outputs = choose_outputs(targets, statistics.data.outputs, options.outputs)
         say(f"outputs: {_described(outputs)}")
         augment, why = choose_augmentation(None, options.augment)
         say(f"augmentation: {augment} ({why})")
-        why = "as asked" if options.loss else "it follows the median, so that single bright pixels do not dominate"
+        why = "set by you" if options.loss else "it fits the median, so single bright pixels do not dominate"
         loss = options.loss or _LOSS
         say(f"loss: {loss} ({why})")
         return Choices(
@@ -88,21 +88,21 @@ class ValueObjective(Objective):
         )
 
     def target(self, example: Example) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Targets `(*spatial, K)` in the network's units; every pixel counts the same."""
+        """Return targets `(*spatial, K)` in the units of the network, and equal weights."""
         assert example.targets is not None
         return Values(self.contract).to_network(example.targets), np.ones(example.targets.shape[:-1], np.float32)
 
     def target_window(self, target: NDArray[np.float32], where: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Values `(K, *output_shape)`."""
+        """Sample values `(K, *output_shape)`."""
         return np.ascontiguousarray(np.moveaxis(warp(target, where, 3), -1, 0))
 
     def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        """Sum of the terms; truth is `(N, K, *spatial)` float32 in the network's units."""
+        """Sum the terms of the loss; truth is `(N, K, *spatial)` float32 in the units of the network."""
         first, *others = (term(answer, truth, weights, *self._to_range) for term in self._terms)
         return sum(others, first)
 
     def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
-        """Figures are `metrics.value_scores`."""
+        """Score a case; figures are those of `metrics.value_scores`."""
         assert example.targets is not None
         truth = np.moveaxis(example.targets, -1, 0)
         figures = value_scores(truth, answer, [o.high - o.low for o in self.outputs])
@@ -111,8 +111,8 @@ class ValueObjective(Objective):
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
         """`{"images": n, "mean_psnr": dB, "mean_ssim": s, "outputs": [{"name", "unit", "mae", "rmse", "psnr", "ssim"}, …]}`.
 
-        Means over images, each counting the same; MAE and RMSE are in the output's unit. SSIM of images that are smaller
-        than its window is None.
+        These are means over images with equal weights. MAE and RMSE are in the unit of the output. SSIM is None for images
+        that are smaller than its window.
         """
         means = {metric: np.mean([f[metric] for f in figures], axis=0) for metric in VALUE_METRICS}
         outputs = [
@@ -123,7 +123,7 @@ class ValueObjective(Objective):
         return {"images": len(figures), **whole, "outputs": outputs}
 
     def table(self, result: dict[str, Any]) -> str:
-        """A line for each output."""
+        """Format one line per output."""
         lines = [f"{'output':<16} {'MAE':>10} {'RMSE':>10} {'PSNR dB':>8} {'SSIM':>8}"]
         for entry in result["outputs"]:
             name = f"{entry['name']} ({entry['unit']})" if entry["unit"] else entry["name"]
@@ -133,34 +133,32 @@ class ValueObjective(Objective):
         return "\n".join(lines)
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
-        """See `pictures.value_preview`."""
+        """Draw the preview, see `pictures.value_preview`."""
         shown = [(c.name, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases]
         return value_preview(shown, [o.name for o in self.outputs])
 
     def check_data(self, data: DataSet) -> None:
-        """Refuse a data set that cannot score the model: also one with another number of values a pixel."""
+        """Also raise DataError if the number of values per pixel differs."""
         super().check_data(data)
         if len(data.outputs) != len(self.outputs):
-            problem, wanted = (
-                f"DATA has {_values(data.outputs)} as its truth",
-                f"{_values(self.outputs)} as the model answers",
-            )
-            raise DataError(problem, wanted, "choose another --reader")
+            problem = f"DATA has {_values(data.outputs)}"
+            raise DataError(problem, f"{_values(self.outputs)}, as the model predicts", "choose another --reader")
 
 
 def _loss_names(loss: str, output_px: int) -> list[str]:
-    """The terms of a loss such as `l1+ssim`.
+    """Parse a loss such as `l1+ssim`.
 
     Raises:
-        SegError: an unknown loss, one twice, or windows too small for SSIM.
+        SegError: if a term is unknown or repeated, or windows are too small for SSIM.
     """
     names = loss.split("+")
     if not set(names) <= VALUE_LOSSES.keys() or len(set(names)) < len(names):
-        raise SegError(f"--loss {loss}", f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim", "choose one")
+        expected = f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim"
+        raise SegError(f"--loss is {loss}", expected, "choose one of them")
     least = 2 * SSIM_REACH_PX + 1
     if "ssim" in names and output_px < least:
-        problem = f"--loss {loss} and an output window of {output_px} px"
-        raise SegError(problem, f"{least} px or more", "take a larger --input-size, or another loss")
+        problem = f"the output window of {output_px} px is too small for --loss {loss}"
+        raise SegError(problem, f"{least} px or more", "use a larger --input-size or another loss")
     return names
 
 
@@ -172,4 +170,4 @@ def _described(outputs: Sequence[OutputInfo]) -> str:
 
 
 def _values(outputs: Sequence[object]) -> str:
-    return f"{len(outputs)} value{'s'[: len(outputs) > 1]} a pixel"
+    return f"{len(outputs)} value{'s'[: len(outputs) > 1]} per pixel"
