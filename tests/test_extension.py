@@ -100,7 +100,7 @@ def test_images_of_the_format_are_answered_on_the_provider(
     assert np.count_nonzero(mask) > 400  # 200 π = 628 px
     assert int((out / "disc0_size.txt").read_text()) == record["largest"]["pixels"] == np.count_nonzero(mask)
     assert (record["provider"]["used"], record["outputs"]["mask"]) == ("counted", "disc0_mask.grid")
-    assert "5 finished before" in run(*words, toys=installed, log=log).stdout
+    assert "5 already done" in run(*words, toys=installed, log=log).stdout
 
 
 def test_the_self_test_and_the_doctor_know_the_provider(installed: Path, model: Path, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_step_is_checked_before_the_work_and_its_outcome_proven(installed: Pat
     checkpoint, log = model.with_suffix(".pt"), tmp_path / "log"
     words = ["seg-export", checkpoint, tmp_path / "n.onnx", "--step"]
     refused = run(*words, "scaled", "--batch", 2, toys=installed, log=log, code=1)
-    assert "leave out --batch" in refused.stderr
+    assert "Leave out --batch" in refused.stderr
     spoiled = run(*words, "spoiling", toys=installed, log=log, code=1)
     assert "leave out --step spoiling" in spoiled.stderr
     assert not (tmp_path / "n.onnx").exists()
@@ -125,6 +125,6 @@ def test_a_step_is_checked_before_the_work_and_its_outcome_proven(installed: Pat
 
 def test_without_the_package_the_answer_is_named(model: Path, data: Path, tmp_path: Path) -> None:
     told = run("seg-run", "--model", model, data / "images", toys=None, log=tmp_path / "log", code=1)
-    assert "answer of kind 'largest'" in told.stderr
+    assert "unknown kind of answer 'largest'" in told.stderr
     told = run("seg-run", "--provider", "counted", data, toys=None, log=tmp_path / "log", code=2)
     assert "counted" in told.stderr

@@ -1,4 +1,4 @@
-"""seg_runtime: run one exported model file on ONNX Runtime, without torch."""
+"""Run a model file made by seg-export on ONNX Runtime, without torch."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from .support import (
     ProviderError,
     SegError,
     SelfTestError,
-    import_when_asked,
+    import_on_access,
 )
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ __all__ = [
     "Tuning",
 ]
 
-if not TYPE_CHECKING:  # else a type checker would believe that every name is there
-    __getattr__ = import_when_asked(
+if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
+    __getattr__ = import_on_access(
         __name__,
         {
             "model": ("ClassInfo", "Contract", "Intensity"),

@@ -1,4 +1,4 @@
-"""The one place where the four steps meet: preprocess, session, postprocess, labels."""
+"""The complete pipeline for one image: read, preprocess, run the model, postprocess."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .support import ImageError, ModelError, SegError
 
 @dataclass
 class Segmentation:
-    """What a model says about one image.
+    """The result for one image.
 
     Attributes:
-        answer: the labels, or of a regression the values, whichever the model's answer gives.
-        record: what a machine reads about how they came about.
-        image: `(*spatial, C)` the image as decoded.
-        contract: of the model.
-        place: where its pixels lie in the world; `place.stored` brings an answer to the order of the file.
+        answer: the labels of a segmentation model, or the values of a regression model.
+        record: machine-readable facts about the result and how it was made.
+        image: the decoded image, `(*spatial, C)`.
+        contract: contract of the model.
+        place: position of the pixels in space; `place.stored` converts a result to the axis order of the file.
     """
 
     answer: Array
@@ -45,39 +45,41 @@ class Segmentation:
     contract: Contract
     place: Place
     _again: Callable[[Array], Float] = field(repr=False)
-    """Probabilities of a fitted image."""
+    """Computes the probabilities of a fitted image."""
     _probabilities: Float | None = field(default=None, repr=False)
 
     @property
     def labels(self) -> NDArray[np.uint8]:
-        """`(H, W)` class indices at the image's own size; of a volume `(D, H, W)`.
+        """Class indices at the size of the image: `(H, W)`, or `(D, H, W)` for a volume.
 
         Raises:
-            SegError: the model answers no labels.
+            SegError: the model does not predict labels.
         """
         return self._of("labels")
 
     @property
     def values(self) -> Float:
-        """`(K, H, W)` of a regression, in the units of its training targets; of a volume `(K, D, H, W)`.
+        """Predicted values in the units of the training targets: `(K, H, W)`, or `(K, D, H, W)` for a volume.
 
         Raises:
-            SegError: the model answers no values.
+            SegError: the model does not predict values.
         """
         return self._of("values")
 
     def _of(self, data: str) -> Array:
         gives = answer_of(self.contract).data
         if gives != data:
-            raise SegError(f"{data} of a model that answers {gives}", f"a model that answers {data}", f"take .{gives}")
+            raise SegError(f"this model predicts {gives}, not {data}", "", f"use .{gives}")
         return self.answer
 
     @property
     def probabilities(self) -> Float:
-        """`(K, *spatial)` float32, 0..1. Runs the network again unless they were asked for at once.
+        """Probabilities of the classes, `(K, *spatial)` float32, 0..1.
+
+        Runs the network again unless the call that made this result kept them.
 
         Raises:
-            SegError: the model's answer has none.
+            SegError: the model has no probabilities.
         """
         if self._probabilities is None:
             _check_probabilities(self.contract)
@@ -86,18 +88,18 @@ class Segmentation:
 
 
 def _check_probabilities(contract: Contract) -> None:
-    """Refuse to ask a model for probabilities that has none.
+    """Check that a model has probabilities.
 
     Raises:
-        SegError: says what it has.
+        SegError: it has none; the error says what it predicts.
     """
     if contract.answer.activation == "none":
-        problem = f"probabilities of a model that answers {answer_of(contract).data}"
-        raise SegError(problem, "a model of classes", "leave them out")
+        data = answer_of(contract).data
+        raise SegError(f"this model predicts {data} and has no probabilities", "", f"use the {data}")
 
 
 class Segmenter:
-    """A model ready to segment images. Thread-safe; a context manager that frees the model at its end.
+    """A loaded model that segments images. Thread-safe. As a context manager, it frees the model on exit.
 
     >>> with Segmenter("model.onnx", provider="cpu") as segmenter:  # doctest: +SKIP
     ...     labels = segmenter("image.png").labels
@@ -117,23 +119,23 @@ class Segmenter:
     ) -> None:
         """Load a model made by seg-export.
 
-        Several files of one model, for windows of different sizes, are opened when an image needs them; each image goes
-        to the one that costs it least, and its record names that one.
+        You can pass several files of one model with different window sizes. A file is opened when an image needs it.
+        Each image runs on the file with the lowest cost, which its record names.
 
         Args:
-            model: path of an ONNX file, its content, a file that is being read, or several of these.
-            provider: see `RunOptions`, as for all that follow.
-            threads: of the operators on CPU.
+            model: path of an ONNX file, its content, a `ModelFile`, or a sequence of these.
+            provider: execution provider; see `RunOptions` for this and the following arguments.
+            threads: number of threads of the CPU operators.
             fast_math: allow TF32 on CUDA.
-            tta: answer every window by the mean over it turned and mirrored in all eight ways.
-            self_test: let the device answer a file's golden samples first; `test_report` holds the figures.
-            require_signature: PEM file of the public key that must have signed the model.
-            tuning: of speed and memory.
+            tta: average the predictions for all eight rotations and reflections of each window.
+            self_test: run the golden samples of each file first; the figures are in `test_report`.
+            require_signature: PEM file of the public key; the model must be signed with the matching private key.
+            tuning: settings for speed and memory.
 
         Raises:
-            SegError: one of its children, those of `Session` among them.
-            SelfTestError: the device answers otherwise than torch did at export.
-            ModelError: `tta` with a model that cannot be turned.
+            SegError: one of its subclasses, including those raised by `Session`.
+            SelfTestError: the device does not reproduce the results of torch at export.
+            ModelError: `tta` is set for a model that does not support it.
         """
         key = None if require_signature is None else Path(require_signature)
         self.options = RunOptions(
@@ -159,7 +161,7 @@ class Segmenter:
             self.test_report = self.test_report or report
 
     def __enter__(self) -> Segmenter:
-        """Return itself."""
+        """Return the Segmenter."""
         return self
 
     def __exit__(
@@ -169,34 +171,34 @@ class Segmenter:
         self.close()
 
     def close(self) -> None:
-        """Free the model once the images under way are done; later ones raise SegError.
+        """Free the model when the images in progress are done. Later calls raise SegError.
 
-        A Segmentation whose probabilities may still be asked for keeps the model in memory, too.
+        A Segmentation also keeps the model in memory, since it may still have to compute probabilities.
         """
         with self._lock:
             self._files = None
 
     @property
     def session(self) -> Session:
-        """The loaded model; of several files the first.
+        """The session of the loaded model, or of the first one if there are several files.
 
         Raises:
             SegError: after `close`.
         """
         session = self._opened().members[0].session
-        assert session is not None  # the first file is opened at once
+        assert session is not None  # the first file is opened in the constructor
         return session
 
     def _opened(self) -> Ensemble:
         with self._lock:
             if self._files is None:
-                raise SegError("this Segmenter is closed", "", "make a new one, or segment inside its with block")
+                raise SegError("this Segmenter is closed", "", "create a new one, or segment inside its with block")
             return self._files
 
     def warm_up(self) -> None:
-        """Run one window of zeros, so that the first image does not pay for allocations and kernel choice.
+        """Run one window of zeros, so that the first image is not slowed down by allocations and kernel selection.
 
-        Of several files each is run, and measured for the choice among them. The next record tells the time as `warm_up`.
+        With several files, each one is run and timed to choose among them. The next record holds the time as `warm_up`.
         """
         self._opened().warm_up()
 
@@ -211,14 +213,16 @@ class Segmenter:
         """Segment one image.
 
         Args:
-            image: path of a PNG, JPEG, BMP, one-page TIFF, DICOM image, NIfTI volume or structure, a PIL image, or an array
-                `(H, W)` or `(H, W, C)` of uint8, uint16 or floats. A model of volumes takes a NIfTI volume, a TIFF of
-                several pages, or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume lie as the network
-                saw it; `result.place.stored(result.labels)` brings them to the order of the file. Those of a PDB or mmCIF
-                file, for a model of structures, lie on the grid that `result.place` tells.
-            probabilities: keep them from this run (4 bytes per class and px); else they are made when asked for.
+            image: path of a PNG, JPEG, BMP, one-page TIFF, DICOM image, NIfTI volume or structure, a PIL image, or an
+                array `(H, W)` or `(H, W, C)` of uint8, uint16 or floats. A volume model takes a NIfTI volume, a TIFF
+                with several pages, or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume have the
+                axis order that the network sees; `result.place.stored(result.labels)` converts them to the order of the
+                file. The labels of a PDB or mmCIF file, for a structure model, lie on the grid described by
+                `result.place`.
+            probabilities: keep the probabilities of this run (4 bytes per class and px); otherwise they are computed on
+                first access.
             max_pixels: refuse a file with more px.
-            progress: called with windows done and windows in all.
+            progress: called with the number of windows done and their total.
 
         Raises:
             ImageError: the image cannot be read or does not fit the model.
@@ -232,7 +236,7 @@ class Segmenter:
             pages = FORMATS.pages(data, str(image), self.contract, max_pixels)
             page = next(pages)
             if next(pages, None) is not None:
-                raise ImageError(f"{image} has several pages", "one", "use Segmenter.pages for a stack")
+                raise ImageError(f"{image} has several pages", "one page", "use Segmenter.pages for a stack")
             timings.add("decode", start)
         elif isinstance(image, Image.Image):
             page = Page(from_pil(image), "image")
@@ -243,7 +247,7 @@ class Segmenter:
     def pages(
         self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
     ) -> Iterator[Segmentation]:
-        """Segment the pages of an image file one after the other; arguments and errors are those of a call."""
+        """Segment the pages of an image file one by one. Arguments and errors are those of `__call__`."""
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
         for page in FORMATS.pages(data, str(path), self.contract, max_pixels):
@@ -258,14 +262,14 @@ class Segmenter:
         progress: Progress | None = None,
         timings: Timings | None = None,
     ) -> Segmentation:
-        """Segment one page, see `formats.Page`; a model of slices answers a volume slice by slice.
+        """Segment one page, see `formats.Page`. A 2-D model processes a volume slice by slice.
 
         Args:
-            page: an array, what errors and the record call it, and its place.
-            sha256: of the file's content; None takes that of the page.
-            probabilities: as in a call.
-            progress: as in a call.
-            timings: of stages that are done.
+            page: the array, its name and its place.
+            sha256: digest of the file's content; None uses that of the array.
+            probabilities: as in `__call__`.
+            progress: as in `__call__`.
+            timings: times of stages that are already done.
         """
         timings = timings or Timings()
         files = self._opened()
@@ -283,7 +287,7 @@ class Segmenter:
 
         def again(fitted_image: Array) -> Float:
             later = way(fitted_image, True, Timings(), None)[1]
-            assert later is not None  # they were asked for
+            assert later is not None  # they were requested
             return later
 
         return Segmentation(found, record, page.array, contract, page.place, again, scores)
@@ -292,13 +296,13 @@ class Segmenter:
 def _record(
     session: Session, page: Page, sha256: str, facts: Mapping[str, Any], ms: Mapping[str, float]
 ) -> dict[str, Any]:
-    """What a machine reads about a result: which model, which input, which provider, what came out, how long it took.
+    """Return the machine-readable record of a result: model, input, provider, result and times.
 
     Args:
-        session: the model that answered.
+        session: session that ran the model.
         page: the image.
-        sha256: of the file's content, or of the array's bytes where there was no file.
-        facts: about its answer, see `Answer.record`.
+        sha256: digest of the file's content, or of the array's bytes if there is no file.
+        facts: facts about the result, see `Answer.record`.
         ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
     """
     *depth, height, width, channels = page.array.shape
@@ -336,7 +340,7 @@ def _answered(
     session: Session, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
     tta: bool,
 ) -> tuple[Array, Float | None]:  # fmt: skip
-    """The answer for an image, and probabilities where they were asked for."""
+    """Return the result for an image, and the probabilities if requested."""
     contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
         _check_probabilities(contract)
@@ -344,11 +348,11 @@ def _answered(
         infer = averaged(session.run, contract) if tta else session.run
         return segment(image, contract, infer, answer, timings, progress, probabilities)
     if image.dtype != contract.file.dtype:
-        fix = f"convert the image, or export the model with --host-ready --host-dtype {image.dtype}"
-        raise ImageError(f"{name} has dtype {image.dtype}", f"{contract.file.dtype} as the model was exported", fix)
+        advice = f"convert the image, or export the model again with --host-ready --host-dtype {image.dtype}"
+        raise ImageError(f"{name} has dtype {image.dtype}", f"{contract.file.dtype}, as set at export", advice)
     if probabilities and not session.has_probabilities:
-        fix = "export it with --host-ready --host-probabilities"
-        raise ModelError("this host-ready model gives labels only", "one with probabilities", fix)
+        advice = "export the model again with --host-ready --host-probabilities"
+        raise ModelError("this host-ready model has no probability output", "", advice)
 
     def one(plane: Array, watch: Progress | None) -> list[Array]:
         start = time.perf_counter()

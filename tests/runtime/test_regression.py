@@ -82,14 +82,14 @@ def test_values_are_those_of_torch_in_the_units_of_the_targets(regression: Made)
 def test_labels_of_a_regression_and_values_of_a_segmentation_are_refused(regression: Made, model: Made) -> None:
     image = noise_image(80, 80, 1)
     found = Segmenter(regression.path, provider="cpu")(image)
-    with pytest.raises(SegError, match=r"labels of a model that answers values; .*: take \.values"):
+    with pytest.raises(SegError, match=r"predicts values, not labels. Use \.values"):
         _ = found.labels
-    with pytest.raises(SegError, match=r"probabilities of a model that answers values; expected a model of classes"):
+    with pytest.raises(SegError, match=r"predicts values and has no probabilities"):
         _ = found.probabilities
-    with pytest.raises(SegError, match="probabilities of a model that answers values"):
+    with pytest.raises(SegError, match="predicts values and has no probabilities"):
         Segmenter(regression.path, provider="cpu")(image, probabilities=True)
     labelled = Segmenter(model.path, provider="cpu")(image.repeat(3, -1))
-    with pytest.raises(SegError, match=r"values of a model that answers labels; .*: take \.labels"):
+    with pytest.raises(SegError, match=r"predicts labels, not values. Use \.labels"):
         _ = labelled.values
     assert (Labels.data, Values.data) == ("labels", "values")
 
@@ -114,7 +114,7 @@ def test_seg_run_writes_floats_a_record_and_a_picture(regression: Made, picture:
         assert told["min"] == plane.min()
         assert told["max"] == plane.max()
         assert told["mean"] == pytest.approx(plane.astype(np.float64).mean(), rel=1e-9)
-    assert "1 finished before" in seg_run(*words).output
+    assert "1 already done" in seg_run(*words).output
 
 
 def test_a_stack_is_answered_page_by_page(regression: Made, tmp_path: Path) -> None:
@@ -149,11 +149,11 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
     words = ["--model", regression.path, "--out", tmp_path / "out"]
     told = seg_run(*words, "--probabilities", "npy", picture)
     assert told.exit_code == 1
-    assert "error: --probabilities needs a model of classes" in told.stderr
+    assert "error: --probabilities needs a segmentation model" in told.stderr
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / "v.nii.gz")
     told = seg_run(*words, tmp_path / "v.nii.gz")
     assert told.exit_code == 1
-    assert "a NIfTI volume, where a model's values have no place" in told.stderr
+    assert "a NIfTI volume, a format that cannot hold values" in told.stderr
     bad = np.zeros((80, 80), np.float32)
     bad[3, 4] = np.nan
     Image.fromarray(bad).save(tmp_path / "nan.tif")
@@ -163,7 +163,7 @@ def test_what_a_regression_cannot_answer_is_told_in_one_line(regression: Made, p
     Image.fromarray(noise_image(80, 80)).save(tmp_path / "colour.png")
     told = seg_run(*words, tmp_path / "colour.png")
     assert told.exit_code == 1
-    assert "1 grey channel as the model was trained" in told.stderr
+    assert "1 grey channel, like the training images" in told.stderr
     assert not list(tmp_path.glob("out/*"))
 
 
@@ -174,7 +174,7 @@ def test_the_self_test_knows_no_labels_and_sees_a_spoiled_weight(regression: Mad
     assert report["passed"]
     assert (report["samples"], report["pixels"]) == (2, 0)
     assert 0 < report["max_error_of_range"] < 1e-5
-    with pytest.raises(SelfTestError, match="of the logits' range"):
+    with pytest.raises(SelfTestError, match="of the logit range"):
         Segmenter(resealed(regression.path, spoil_one_weight), provider="cpu", self_test=True)
 
 

@@ -255,7 +255,7 @@ def test_max_pixels(model_file: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
 def test_values_in_another_unit_are_refused_instead_of_guessed(make_model: MakeModel, dtype: type) -> None:
-    with pytest.raises(ImageError, match="uint8 or uint16 as the model was trained"):
+    with pytest.raises(ImageError, match="uint8 or uint16, like the training images"):
         Segmenter(make_model().path, provider="cpu")(noise_image(20, 30).astype(dtype))
 
 

@@ -111,12 +111,12 @@ def test_a_folder_of_structures_is_skipped_and_overwritten_as_images_are(tmp_pat
     words = ["--model", made.atoms, "--out", tmp_path, tmp_path]
     first = seg_run(*words)
     assert (first.exit_code, first.stdout.split(";")[0].strip()) == (1, "3 segmented, 1 failed")
-    assert "bad.cif is no structure that can be read" in first.stderr
+    assert "bad.cif is not a readable structure" in first.stderr
     (tmp_path / "bad.cif").unlink()
     (tmp_path / "s1_mask.mrc").unlink()
-    assert "1 segmented, 2 finished before" in seg_run(*words).stdout
+    assert "1 segmented, 2 already done" in seg_run(*words).stdout
     put(tmp_path / "s2.pdb", protein(9))
-    assert "s2.json holds the result of another model or another s2.pdb" in seg_run(*words).stderr
+    assert "s2.json is the record of another model, of another s2.pdb" in seg_run(*words).stderr
     again = seg_run("--overwrite", "--probabilities", "npy", *words)
     assert "3 segmented" in again.stdout
     labels, scores = answer(made, tmp_path / "s2.pdb")
@@ -134,9 +134,9 @@ def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path
         (
             made.scans,
             atoms,
-            "a.pdb is a structure of atoms; expected a DICOM image or a NIfTI volume or a picture as the model was trained",
+            "a.pdb is a structure of atoms; expected a DICOM image or a NIfTI volume or a picture, like the training data",
         ),
-        (made.atoms, tmp_path / "a.tif", "a.tif is a picture; expected a structure of atoms as the model was trained"),
+        (made.atoms, tmp_path / "a.tif", "a.tif is a picture; expected a structure of atoms, like the training data"),
         (
             made.atoms,
             put(tmp_path / "a.nii.gz", b"volume"),
@@ -154,12 +154,12 @@ def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path
 def test_forms_of_the_probabilities_that_an_input_cannot_have(tmp_path: Path, made: Made) -> None:
     atoms = put(tmp_path / "a.pdb", protein())
     told = seg_run("--model", made.atoms, "--out", tmp_path / "o", "--probabilities", "tiff", atoms)
-    assert "--probabilities tiff for a structure of atoms" in told.stderr
-    assert "wanted npy or map" in told.stderr
+    assert "a structure of atoms, which does not support --probabilities tiff" in told.stderr
+    assert "expected npy or map" in told.stderr
     pages = [Image.new("L", (20, 20), shade) for shade in range(20)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     told = seg_run("--model", made.scans, "--out", tmp_path / "o", "--probabilities", "map", tmp_path / "a.tif")
-    assert "--probabilities map for" in told.stderr
+    assert "which does not support --probabilities map" in told.stderr
     assert not (tmp_path / "o").exists()
 
 

@@ -1,7 +1,7 @@
-"""Kinds of answers: what logits become, what is recorded of them, which files they can be, how they are drawn.
+"""Kinds of answers: what the logits become, and how the result is recorded, written and drawn.
 
-Nobody outside of this folder asks which kind an answer is: whatever follows from the kind is a method or an attribute of
-`Answer`, or of its spec in the contract.
+Code outside this folder does not check the kind of an answer: everything that depends on it is a method or an attribute
+of `Answer`, or of its spec in the contract.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..formats import Answered, Output, Source, Write, prepare_pages
 from ..model import ANSWER_GROUP, Contract
-from ..support import Registry, import_when_asked, subclass_of
+from ..support import Registry, import_on_access, subclass_of
 from .answer import Answer as Answer
 from .labels import Labels as Labels
 from .values import Values as Values
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .overlay import visible as visible
     from .valuemap import grey as grey
 
-if not TYPE_CHECKING:  # else a type checker would believe that every name is there
-    __getattr__ = import_when_asked(
+if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
+    __getattr__ = import_on_access(
         __name__, {"overlay": ("blend", "first_channel", "fullest_slice", "visible"), "valuemap": ("grey",)}
     )
 
@@ -34,10 +34,10 @@ ANSWERS: Registry[type[Answer]] = Registry(
 
 
 def answer_of(contract: Contract) -> Answer:
-    """The answer that a contract names.
+    """Return the answer that a contract specifies.
 
     Raises:
-        SegError: the package that has it is not installed.
+        SegError: the package that provides it is not installed.
     """
     return ANSWERS.get(contract.answer.kind)(contract)
 
@@ -48,4 +48,4 @@ def _prepare_overlays(results: Sequence[Answered], source: Source) -> tuple[str,
 
 
 OVERLAY = Output("overlay", (".png", ".tif"), _prepare_overlays)
-"""The answer for the eye, of any kind and beside any format."""
+"""The overlay, for any kind of answer and any format."""

@@ -1,4 +1,4 @@
-"""What an answer is: from the logits of a window to the record, the files and the picture of an image."""
+"""Base class of answers: from the logits of a window to the record, the files and the overlay of an image."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Answer(ABC):
-    """The answer of one model. Another package adds one by an entry point of the group `seg_edge.answers`.
+    """The answer of a model. Other packages add kinds with entry points of the group `seg_edge.answers`.
 
     Attributes:
-        Spec: what its contracts hold of it; the registry's name is the spec's kind.
-        data: what its arrays are to whoever writes them: `labels`, class indices, or `values`, floats; see `formats`.
+        Spec: class of its part of the contract; its name in the registry is `Spec.kind`.
+        data: type of its arrays for file formats: `labels` (class indices) or `values` (floats); see `formats`.
     """
 
     Spec: ClassVar[type[AnswerSpec]]
@@ -31,56 +31,59 @@ class Answer(ABC):
 
     @abstractmethod
     def empty(self, shape: tuple[int, ...]) -> Array:
-        """An array `(…, *shape)` for the answers of all windows, to be filled."""
+        """Return an array `(…, *shape)` that the results of all windows are written to."""
 
     @abstractmethod
     def window(self, logits: Float) -> Array:
-        """What becomes of the logits `(K, *spatial)` of a window, pixel by pixel: `(…, *spatial)`."""
+        """Convert the logits `(K, *spatial)` of a window to the result `(…, *spatial)`, pixel by pixel."""
 
     def whole(self, stitched: Array) -> Array:
-        """The answer of an image, from what `window` gave for all of it `(…, *spatial)`, at the image's own size."""
+        """Return the result of an image from the stitched results `(…, *spatial)` of `window`, at the size of the
+        image."""
         return stitched
 
     def margins(self, logits: Float) -> Float:
-        """How far each pixel `(*spatial)` is from another class, in logits; asked only where the spec is `decided`."""
-        raise NotImplementedError(f"{type(self).__name__} decides nothing")
+        """Return the distance in logits of each pixel `(*spatial)` to another class. Only called if the spec is
+        `decided`."""
+        raise NotImplementedError(f"{type(self).__name__} does not assign classes")
 
     @abstractmethod
     def record(self, answer: Array) -> dict[str, Any]:
-        """What the record of an image says about its answer, ready for JSON."""
+        """Return the facts about a result for the record, ready for JSON."""
 
     @abstractmethod
     def draw(self, image: Array, answer: Array) -> Image.Image:
-        """An answer for the eye, with a legend; `image` is `(*spatial, C)`."""
+        """Draw a result with a legend; `image` is `(*spatial, C)`."""
 
     def outputs(self, source: Source, form: str = "") -> Sequence[Output]:
-        """The files that are written for a source.
+        """Return the files to write for a source.
 
         Args:
-            source: that is answered.
-            form: of the first one, where its format has several.
+            source: the input.
+            form: form of the first file, if its format has several.
 
         Raises:
-            ImageError: the format has no place for such answers.
-            SegError: the format has several forms, and not this one.
+            ImageError: the format cannot hold such results.
+            SegError: the format has several forms, but not this one.
         """
         forms = source.format.outputs(self.data, source)
         if not forms:
-            problem = f"{source.path} is {source.format.title}, where a model's {self.data} have no place"
-            raise ImageError(problem, "PNG, JPEG, BMP or TIFF", "convert it")
+            problem = f"{source.path} is {source.format.title}, a format that cannot hold {self.data}"
+            raise ImageError(problem, "a PNG, JPEG, BMP or TIFF image", "convert it")
         if form and form not in forms and len(forms) > 1:
-            raise SegError(f"the form {form!r} for {source.format.title}", " or ".join(forms), "choose one of them")
+            problem = f"unknown output form {form!r} for {source.format.title}"
+            raise SegError(problem, " or ".join(forms), "choose one of these")
         return [forms.get(form) or next(iter(forms.values()))]
 
     def segment(
         self, image: Array, infer: Infer, timings: Timings | None = None, progress: Progress | None = None
     ) -> Array:
-        """The answer for an image.
+        """Return the result for an image.
 
         Args:
             image: `(*spatial, C)`, fitted to the contract.
             infer: the model.
-            timings: receives milliseconds per stage.
-            progress: called with windows done and windows in all.
+            timings: receives the milliseconds per stage.
+            progress: called with the number of windows done and their total.
         """
         return segment(image, self.contract, infer, self, timings, progress)[0]

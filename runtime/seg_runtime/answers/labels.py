@@ -1,4 +1,4 @@
-"""One class for each pixel: segmentation."""
+"""Segmentation: one class per pixel."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ class Labels(Answer):
         self.spec = contract.answer
 
     def empty(self, shape: tuple[int, ...]) -> Array:
-        """All background."""
+        """Return labels that are all background."""
         return np.zeros(shape, np.uint8)
 
     def window(self, logits: Float) -> NDArray[np.uint8]:
-        """Class index of each pixel.
+        """Return the class index of each pixel.
 
-        `argmax` takes the largest logit, the first of equals. `threshold` takes, of the classes after the background, the
-        largest whose probability reaches the threshold, and the background (0) where none does.
+        `argmax` takes the class with the largest logit, the first one if several are equal. `threshold` takes, among
+        the classes after the background, the most probable one if its probability reaches the threshold, else the
+        background (0).
         """
         if self.spec.decision == "threshold":
             best = (1 + logits[1:].argmax(axis=0)).astype(np.uint8)
             return np.where(logits[1:].max(axis=0) >= self.threshold_logit, best, 0).astype(np.uint8)
         if len(logits) == 2:
-            second: NDArray[np.bool_] = logits[1] > logits[0]  # the same answer as argmax, several times faster
+            second: NDArray[np.bool_] = logits[1] > logits[0]  # same result as argmax, several times faster
             return second.view(np.uint8)
         labels: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
         return labels
 
     def margins(self, logits: Float) -> Float:
-        """How far each pixel is from another label: from the second class, or from the threshold if nearer."""
+        """Return the distance of each pixel to another label: to the second class, or to the threshold if nearer."""
         if self.spec.decision == "argmax":
             top = np.partition(logits, len(logits) - 2, axis=0)[-2:]
             return np.asarray(top[1] - top[0], np.float32)
@@ -59,12 +60,12 @@ class Labels(Answer):
 
     @property
     def threshold_logit(self) -> np.float64:
-        """The threshold of the decision `threshold` as a logit, possibly infinite."""
+        """Threshold of the decision `threshold` as a logit; may be infinite."""
         with np.errstate(divide="ignore"):
             return np.float64(np.log(self.spec.threshold) - np.log1p(-np.float64(self.spec.threshold)))
 
     def record(self, answer: Array) -> dict[str, Any]:
-        """Pixels of each class."""
+        """Return the number of pixels of each class."""
         classes = self.spec.classes
         counts = count_labels(answer, len(classes))
         return {
@@ -75,7 +76,7 @@ class Labels(Answer):
         }
 
     def draw(self, image: Array, answer: Array) -> Image.Image:
-        """The image with its labels."""
+        """Draw the labels over the image."""
         from .overlay import overlay
 
         return overlay(image, answer, self.spec.classes, self.contract.input.intensity)

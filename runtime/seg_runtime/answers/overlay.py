@@ -1,4 +1,4 @@
-"""What a person looks at: the image with the labels laid over it, and a legend."""
+"""Overlays: the image with its labels in colour and a legend."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from ..model import ClassInfo, Intensity
 from ..pipeline import Array, count_labels
 
 OPACITY = 0.35
-SLICES = 9  # of a volume on its sheet
+SLICES = 9  # slices of a volume in its overlay
 
 
 def visible(image: Array, intensity: Intensity | None = None) -> NDArray[np.uint8]:
-    """`(H, W, C)` of any dtype -> `(H, W, 3)` uint8 for the eye.
+    """Convert an image `(H, W, C)` of any dtype to `(H, W, 3)` uint8 for display.
 
-    8 bits as they are, others within the `window` that the model sees, or between 0.5 and 99.5 %.
+    8-bit images keep their values. Others are scaled to the model's `window`, or between their 0.5 and 99.5
+    percentiles.
     """
     shown = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
     if shown.dtype == np.uint8:
@@ -32,7 +33,7 @@ def visible(image: Array, intensity: Intensity | None = None) -> NDArray[np.uint
 
 
 def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour has another label: `(H, W)` -> `(H, W)`."""
+    """Return the pixels of `(H, W)` labels whose right or lower neighbour has another label."""
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
@@ -40,7 +41,7 @@ def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
-    """Lay classes over a picture: translucent areas with a full-colour outline; the background stays as it is.
+    """Draw classes over an image as translucent areas with opaque outlines. The background is unchanged.
 
     Args:
         picture: `(H, W, 3)` uint8.
@@ -48,14 +49,14 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
         classes: names and colours.
     """
     colors = np.array([c.color for c in classes], np.float32)
-    # integer weights per class and channel: one look-up, no float copy of the picture
+    # a table of the blended values per class and channel avoids a float copy of the image
     table = np.rint((1 - OPACITY) * np.arange(256)[None, :, None] + OPACITY * colors[:, None, :]).astype(np.uint8)
     table[0] = np.arange(256)[:, None]
     result = np.stack([table[labels, picture[..., c], c] for c in range(3)], axis=-1)
     edge = _outline(labels)
     edge_colors = colors.astype(np.uint8)
     if not edge_colors[0].any():
-        edge_colors[0] = (255, 255, 255)  # black cannot be seen on a dark field
+        edge_colors[0] = (255, 255, 255)  # a black outline is invisible on a dark image
     result[edge] = edge_colors[np.maximum(labels, _right_and_below(labels))[edge]]
     return result
 
@@ -63,9 +64,9 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
 def overlay(
     image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], intensity: Intensity | None = None
 ) -> Image.Image:
-    """The image `(*spatial, C)` with its labels and, below it, a legend with the share of each class.
+    """Draw an image `(*spatial, C)` with its labels and, below it, a legend with the share of each class.
 
-    Of a volume a sheet of slices, evenly spaced; of more than three channels the first.
+    For a volume, draw evenly spaced slices. With more than three channels, draw the first one.
     """
     shown, marked = (image, labels) if labels.ndim == 2 else (_sheet(first_channel(image)), _sheet(labels))
     picture = Image.fromarray(blend(visible(shown, intensity), marked, classes))
@@ -74,17 +75,17 @@ def overlay(
 
 
 def first_channel(image: Array) -> Array:
-    """A volume `(…, C)` for the eye: colours and grey as they are, of other channels, such as scans, the first."""
+    """Return a volume `(…, C)` unchanged if it is grey or RGB, else its first channel, such as the first scan."""
     return image if image.shape[-1] in (1, 3) else image[..., :1]
 
 
 def fullest_slice(labels: NDArray[np.uint8]) -> int:
-    """Place of the slice of `(D, H, W)` with most foreground, the first of equals."""
+    """Return the index of the slice of `(D, H, W)` with the most foreground, the first one if several are equal."""
     return int(np.argmax(np.count_nonzero(labels, axis=(1, 2))))
 
 
 def _sheet(volume: Array) -> Array:
-    """At most `SLICES` slices of `(D, H, W, …)`, evenly spaced, row by row; empty places are black."""
+    """Arrange at most `SLICES` evenly spaced slices of `(D, H, W, …)` row by row; empty cells are black."""
     count = min(SLICES, len(volume))
     chosen = [volume[i] for i in np.linspace(0, len(volume) - 1, count + 2).round().astype(int)[1:-1]]
     wide = -(-count // max(1, round(count**0.5)))

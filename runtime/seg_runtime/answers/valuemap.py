@@ -1,4 +1,4 @@
-"""What a person looks at after a regression: its values in grey, each output beside the other, with their scale."""
+"""Value maps: the outputs of a regression in grey, side by side, with their scales."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..model import OutputInfo
 
-GAP = 4  # px between pictures
+GAP = 4  # px between the maps
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 
 
 def grey(plane: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
-    """Values as grey of the same shape: black at `low` and below, white at `high` and above, where they are no number, too."""
+    """Convert values to grey: black at `low` and below, white at `high` and above and for NaN."""
     scaled = (plane - np.float32(low)) * np.float32(255 / (high - low))
     shown: NDArray[np.uint8] = np.clip(np.nan_to_num(scaled, nan=255), 0, 255).astype(np.uint8)
     return shown
 
 
 def value_map(values: NDArray[np.float32], outputs: Sequence[OutputInfo]) -> Image.Image:
-    """Values `(K, *spatial)` side by side, each from the least to the largest training target; of a volume its middle slice."""
+    """Draw values `(K, *spatial)` side by side, each scaled to the range of its training targets.
+
+    For a volume, draw the middle slice.
+    """
     planes = values if values.ndim == 3 else values[:, values.shape[1] // 2]
     tiles = [_with_scale(grey(p, o.low, o.high), o) for p, o in zip(planes, outputs, strict=True)]
     columns = math.ceil(math.sqrt(len(tiles)))
@@ -35,7 +38,7 @@ def value_map(values: NDArray[np.float32], outputs: Sequence[OutputInfo]) -> Ima
 
 
 def _with_scale(plane: NDArray[np.uint8], output: OutputInfo) -> Image.Image:
-    """The picture above a bar from black to white, which says what they stand for."""
+    """Draw a grey bar with its range below the map."""
     picture = Image.fromarray(plane).convert("RGB")
     size = max(12, min(28, picture.width // 20))
     font = ImageFont.load_default(size)

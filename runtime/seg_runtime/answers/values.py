@@ -1,4 +1,4 @@
-"""Values for each pixel in the units of the training targets: regression."""
+"""Regression: values per pixel in the units of the training targets."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Values(Answer):
         self.spec = contract.answer
 
     def empty(self, shape: tuple[int, ...]) -> Array:
-        """Zeros."""
+        """Return zeros."""
         return np.zeros((len(self.spec.outputs), *shape), np.float32)
 
     def window(self, logits: Float) -> Float:
-        """`offset + scale * y` in float32."""
+        """Return `offset + scale * logits` in float32."""
         offset, scale = self._factors((-1, *(1,) * (logits.ndim - 1)))
         return logits * scale + offset
 
     def to_network(self, targets: Float) -> Float:
-        """The way back, with the outputs last: what a network is to give for targets `(*spatial, K)`."""
+        """Apply the inverse of `window` to targets `(*spatial, K)`: what the network should output for them."""
         offset, scale = self._factors((-1,))
         return (targets - offset) / scale
 
@@ -46,7 +46,7 @@ class Values(Answer):
         )
 
     def record(self, answer: Array) -> dict[str, Any]:
-        """Least, largest and mean value of each output; None where one is not finite, which JSON cannot say."""
+        """Return the minimum, maximum and mean of each output; None if it is not finite, since JSON has no NaN."""
         return {
             "values": [
                 {"index": i, "name": o.name, "unit": o.unit, **_extent(plane)}
@@ -55,7 +55,7 @@ class Values(Answer):
         }
 
     def draw(self, image: Array, answer: Array) -> Image.Image:
-        """The values themselves in grey, with their scale."""
+        """Draw the values in grey, with their scale."""
         from .valuemap import value_map
 
         return value_map(answer, self.spec.outputs)

@@ -1,4 +1,4 @@
-"""Many inputs: find them, run them, write results, resume."""
+"""Batch runs: find the inputs, run them, write the results, resume an interrupted run."""
 
 from .inputs import BatchOptions as BatchOptions
 from .inputs import Task as Task

@@ -1,4 +1,4 @@
-"""What to segment and where its results go: files, folders opened, DICOM series gathered, channels joined."""
+"""Find the inputs of a run and the paths of their results: files, folders, DICOM series and channel files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .records import EarlierResults
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """What to write, and how.
+    """Options of a batch run.
 
     Attributes:
-        overlay: write the answers for the eye, too.
-        probabilities: form of the probabilities, `npy`, `tiff` or `map`; empty for none.
-        dicom_seg: form of the answer to DICOM images, `binary` or `labelmap`; empty for the first.
-        overwrite: replace results.
-        jobs: threads that decode and encode.
+        overlay: also write overlays.
+        probabilities: format of the probabilities, `npy`, `tiff` or `map`; empty for none.
+        dicom_seg: type of the DICOM SEG, `binary` or `labelmap`; empty for `binary`.
+        overwrite: replace existing results.
+        jobs: number of threads that decode and encode.
         max_pixels: refuse a file with more px.
     """
 
@@ -40,9 +40,9 @@ class Task:
     """One source and its results: `STEM_mask.png`, `STEM.json`, …
 
     Attributes:
-        source: what is segmented.
-        stem: path that its results begin with.
-        outputs: the results that are wanted.
+        source: the input.
+        stem: start of the paths of its results.
+        outputs: the results to write.
     """
 
     source: Source
@@ -51,31 +51,31 @@ class Task:
 
     @property
     def record(self) -> Path:
-        """Where its record lies; `complete` in it says that the rest is whole."""
+        """Path of the record; its entry `complete` says that all other results are complete."""
         return self.stem.with_name(self.stem.name + ".json")
 
     def path(self, output: Output, suffix: str) -> Path:
-        """Path of one result, such as `STEM_mask.png`; that of the key `probabilities_npy` is `STEM_probabilities.npy`."""
+        """Return the path of a result: `STEM_mask.png`, or `STEM_probabilities.npy` for the key `probabilities_npy`."""
         return self.stem.with_name(f"{self.stem.name}_{output.key.partition('_')[0]}{suffix}")
 
     def paths(self, output: Output) -> list[Path]:
-        """All paths that a result may have, of one page or several."""
+        """Return all paths that a result may have, for one page or several."""
         return [self.path(output, suffix) for suffix in output.suffixes]
 
 
 def find_tasks(
     inputs: Sequence[Path], out: Path, recursive: bool, contract: Contract, options: BatchOptions
 ) -> tuple[list[Task], Failures]:
-    """What to segment, folders opened, and inputs that cannot be: missing, empty folders, clashing names.
+    """Return the tasks of a run and the inputs that fail: missing files, empty folders, clashing names.
 
-    What an earlier run wrote is never an input, so that `seg-run *.png` can be repeated.
+    The results of an earlier run are never inputs, so that you can repeat `seg-run *.png`.
 
     Args:
         inputs: files and folders.
-        out: where results go; a folder's own structure is kept below it.
-        recursive: look into folders of folders.
-        contract: of the model. Of a folder only the formats that it takes are looked at.
-        options: what is wanted.
+        out: output folder; the results of a folder keep its structure.
+        recursive: search subfolders.
+        contract: contract of the model; in a folder, only files of formats that the model accepts are considered.
+        options: options of the run.
     """
     sources, failed = _find_sources(inputs, recursive, contract)
     tasks: dict[Path, Task] = {}
@@ -87,34 +87,29 @@ def find_tasks(
             continue
         other = tasks.setdefault(task.stem, task)
         if _real(other.source.files) != _real(source.files):
-            clash = f"{source.path} and {other.source.path} would write the same {task.stem.name}.json"
-            failed.append((source.path, ImageError(clash, "one name each", "run one of them with another --out")))
+            problem = f"{source.path} and {other.source.path} would write the same {task.stem.name}.json"
+            failed.append((source.path, ImageError(problem, "", "run one of them with another --out")))
     given = [*(file for source in sources for file in source.files), *(path for path, _ in failed)]
-    read = set(_real(given))  # refused ones, too: no result may take their place
+    read = set(_real(given))  # including failed inputs, which no result may overwrite
     for task in list(tasks.values()):
         written = [task.record, *(path for output in task.outputs for path in task.paths(output))]
         if hit := next((path for path in written if os.path.realpath(path) in read), None):
-            problem = f"{task.source.path} would write over {hit}, which is an input of this run"
-            failed.append(
-                (task.source.path, ImageError(problem, "results apart from the images", "choose another --out"))
-            )
+            problem = f"the results of {task.source.path} would overwrite {hit}, which is an input of this run"
+            failed.append((task.source.path, ImageError(problem, "", "choose another --out")))
             del tasks[task.stem]
     return list(tasks.values()), failed
 
 
 def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Iterable[Output]:
-    """The results that are wanted of a source; raises SegError for one that it cannot have."""
+    """Yield the results to write for a source. Raises SegError for a result that its format does not support."""
     yield from answer_of(contract).outputs(source, options.dicom_seg)
     if options.overlay:
         yield OVERLAY
     if form := options.probabilities:
         forms = source.format.probabilities()
         if form not in forms:
-            raise SegError(
-                f"--probabilities {form} for {source.format.title}, {source.path}",
-                " or ".join(forms),
-                "choose one of them",
-            )
+            problem = f"{source.path} is {source.format.title}, which does not support --probabilities {form}"
+            raise SegError(problem, " or ".join(forms), "choose one of these" if len(forms) > 1 else "choose this one")
         yield forms[form]
 
 
@@ -128,7 +123,7 @@ def _find_sources(inputs: Sequence[Path], recursive: bool, contract: Contract) -
                 sources, odd = _open_folder(given, recursive, contract, results)
             else:
                 sources, odd = _open_file(given, contract, results)
-        except SegError as error:  # a package is missing, or the folder cannot be read
+        except SegError as error:  # a package is missing or the folder cannot be read
             sources, odd = [], [(given, error)]
         found += sources
         failed += odd
@@ -141,9 +136,9 @@ def _find_sources(inputs: Sequence[Path], recursive: bool, contract: Contract) -
 def _by_case(
     sources: Sequence[Source], channel_files: Sequence[ChannelFile], named: Container[Path]
 ) -> tuple[list[Source], Failures]:
-    """Files of one case as one source, which is named and placed like them without the channel; series stay as they are.
+    """Join the files of each case into one source, named like the files without the channel. Series are not changed.
 
-    What else lies beside a whole case in a folder, such as its ground truth `CASE_seg`, is passed over unless it is named.
+    Other files of a complete case in a folder, such as its ground truth `CASE_seg`, are skipped unless they are named.
     """
     alone = {source.path: source for source in sources if source.joinable}
     cases, failed = group(list(alone), channel_files)
@@ -159,7 +154,7 @@ def _by_case(
 
 
 def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[ChannelFile]) -> bool:
-    """Whether a file that is no channel bears the name of one of these cases."""
+    """Return whether a file that is not a channel has the name of one of these cases."""
     stem = stem_of(path)
     channel = any(stem.endswith(file.ending) for file in channel_files)
     marks = ("_", "-", ".", " ")
@@ -175,7 +170,7 @@ def _open_file(given: Path, contract: Contract, results: EarlierResults) -> tupl
         raise ImageError(f"{given} does not exist", known, "check the path")
     head = head_of(given)
     found = FORMATS.of(head, given)
-    if head:  # what is empty or cannot be read is told when it is read
+    if head:  # an empty or unreadable file is reported when it is read
         FORMATS.check(found, head, str(given), contract)
     return found.sources([given], None)
 
@@ -207,12 +202,12 @@ def _open_folder(
     if not failed and (not seen or (files and not sources)):
         hint = "" if recursive else " or pass --recursive"
         known = ", ".join(suffix for f in formats for suffix in f.suffixes)
-        failed.append((folder, ImageError(f"{folder} has no images ({known})", "", f"name another folder{hint}")))
+        failed.append((folder, ImageError(f"{folder} has no images ({known})", "", f"choose another folder{hint}")))
     return sources, failed
 
 
 def _format_in_folder(path: Path, formats: Sequence[Format]) -> Format | None:
-    """The format of a file that lies in a folder, by its content where it has the name of an image; None for others."""
+    """Return the format of a file in a folder, from its content if it is named like an image; None for other files."""
     head = head_of(path) if any(f.by_content for f in formats) else b""
     if not any(f.named(path) or (f.by_content and FORMATS.recognised(f, head)) for f in formats):
         return None

@@ -1,4 +1,4 @@
-"""Reading the files of a source: at once, or page by page when its turn has come, each file the one that was digested."""
+"""Read the files of a source, at once or page by page, and check that they do not change after they are hashed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..support import ImageError
 
 @dataclass(frozen=True)
 class Loaded:
-    """A source whose pages are in memory, or are read when they are asked for.
+    """A source whose pages are in memory or are read on demand.
 
     Attributes:
-        sha256: of the file's content; of several files the digest of their digests.
-        pages: in order.
-        count: of them.
-        decode_ms: None where the pages are yet to be read.
+        sha256: digest of the file's content; for several files, the digest of their digests.
+        pages: the pages in order.
+        count: number of pages.
+        decode_ms: time to decode; None if the pages are read on demand.
     """
 
     sha256: str
@@ -31,13 +31,13 @@ class Loaded:
 
 
 class Content:
-    """The files of a source, digested; the first one is kept in memory until its pages are read."""
+    """The files of a source and their digests. The first file is kept in memory until its pages are read."""
 
     def __init__(self, source: Source) -> None:
-        """Read and digest all files.
+        """Read and hash all files.
 
         Raises:
-            ImageError: one cannot be read.
+            ImageError: a file cannot be read.
         """
         self.source = source
         first = read_bytes(source.files[0])
@@ -47,7 +47,8 @@ class Content:
         self.sha256 = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
 
     def load(self, contract: Contract, max_pixels: int) -> Loaded:
-        """The pages as the model takes them; those of formats that are `deferred`, which may fill the memory, one by one."""
+        """Return the pages in the form that the model takes. Formats that are `deferred` are read page by page to save
+        memory."""
         pages = (self._joined if self.source.channel_files else self._pages)(contract, max_pixels)
         if self.source.format.deferred:
             self._kept.clear()
@@ -66,21 +67,22 @@ class Content:
             return self._kept.pop(path)
         data = read_bytes(path)
         if _sha256(data) != self._digests[path]:
-            raise ImageError(f"{path} changed while it was read", "files that stay", "run it again")
+            raise ImageError(f"{path} changed while it was read", "", "run it again")
         return data
 
     def _joined(self, contract: Contract, max_pixels: int) -> Iterator[Page]:
-        """One page `(*spatial, C)` of files with a channel each."""
+        """Yield one page `(*spatial, C)` from files with one channel each."""
         pages: dict[Path, Page] = {}
         for path in self.source.files:
             found = FORMATS.pages(self._data(path), str(path), contract, max_pixels)
             pages[path] = next(found)
             if next(found, None) is not None:
-                raise ImageError(f"{path} has several pages", "one channel a file", "split the stack")
+                raise ImageError(f"{path} has several pages", "one channel per file", "split the stack")
         factors = [file.factor for file in self.source.channel_files]
-        first = pages[self.source.files[factors.index(1)]]  # others are enlarged to it
+        first = pages[self.source.files[factors.index(1)]]  # the others are enlarged to its size
         if odd := next((path for path, page in pages.items() if not first.place.same_as(page.place)), None):
-            raise ImageError(f"{odd} lies elsewhere than {Path(first.name).name}", "one grid", "resample it to that")
+            problem = f"{odd} and {Path(first.name).name} have different voxel grids"
+            raise ImageError(problem, "", "resample one of them to the grid of the other")
         arrays = stacked([p.array for p in pages.values()], [p.name for p in pages.values()], self.source.channel_files)
         yield Page(arrays, str(self.source.files[0].parent / self.source.stem.name), first.place)
 

@@ -1,4 +1,4 @@
-"""Records of files: the one to be written, and those of earlier runs with the files that these wrote."""
+"""Records: write one for each input, and read those of earlier runs with the results that they list."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEEP = "pass --overwrite to replace it, or choose another --out"
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """An earlier run's record, None where there is none.
+    """Read the record of an earlier run; None if there is none.
 
     Raises:
-        SegError: a file of that name that seg-run did not write, or that cannot be read.
+        SegError: the file was not written by seg-run or cannot be read.
     """
     try:
         record = json.loads(path.read_bytes())
@@ -25,23 +25,22 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        problem = f"{path} cannot be read ({error.strerror})"
-        raise SegError(problem, "a readable folder", "choose another --out") from error
+        raise SegError(f"{path} cannot be read ({error.strerror})", "", "choose another --out") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP) from error
+        raise SegError(f"{path} exists and is not a record of seg-run", "", KEEP) from error
     if not all(isinstance(n, str) and n == Path(n).name for n in names):
-        raise SegError(f"{path} exists and is no record of seg-run", "a free place", KEEP)
+        raise SegError(f"{path} exists and is not a record of seg-run", "", KEEP)
     return dict(record)
 
 
 class EarlierResults:
-    """The files that earlier runs wrote, as the records beside them say; each record is read once."""
+    """The results of earlier runs, as listed in the records in the same folders. Each record is read once."""
 
     def __init__(self) -> None:
         self._listed: dict[Path, frozenset[str]] = {}
 
     def __contains__(self, path: Path) -> bool:
-        """Whether the record beside a file lists it."""
+        """Return whether a record in the folder of a file lists it."""
         name, mark, _ = stem_of(path).rpartition("_")
         if not mark:
             return False
@@ -52,23 +51,23 @@ class EarlierResults:
 
 
 def listed_outputs(path: Path) -> dict[str, str]:
-    """Names of the results that the record of an earlier run lists, by their keys; empty where there is no record."""
+    """Return the names of the results that a record lists, by key; empty if there is no record."""
     try:
         record = read_record(path)
     except SegError:
-        return {}  # --overwrite on a file that is no record: ours replaces it
+        return {}  # with --overwrite, a file that is not a record is replaced
     return dict(record["outputs"]) if record else {}
 
 
 def stack_record(
     pages: Sequence[Mapping[str, Any]], ms: Mapping[str, float], outputs: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The record of a file: of its one page, or what all pages share with a list of the rest.
+    """Return the record of a file. With several pages, it holds their common entries and a list of the others.
 
     Args:
-        pages: records of `Segmentation`.
-        ms: further milliseconds per stage and page.
-        outputs: names of the files written, by kind.
+        pages: records of the pages, see `Segmentation`.
+        ms: additional milliseconds per stage and page.
+        outputs: names of the files written, by key.
     """
     timed = [{**page, "ms": {**page["ms"], **{k: round(v, 3) for k, v in ms.items()}}} for page in pages]
     if len(timed) == 1:

@@ -1,4 +1,4 @@
-"""Many images: what is already done, decode and encode beside the inference, one bad image at a time."""
+"""Run many images: skip finished ones, decode and encode during inference, report each failed image separately."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .records import KEEP, listed_outputs, read_record, stack_record
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A loaded source, and whether results that lie there already are of this very source and model."""
+    """A loaded source, and whether the existing results come from the same source and model."""
 
     loaded: Loaded
     same_origin: bool
@@ -34,17 +34,16 @@ def run_tasks(
     options: BatchOptions,
     progress: Callable[[Task, float], None] = lambda task, share: None,
 ) -> Iterator[tuple[Task, str | SegError]]:
-    """Segment all tasks; decoding of the next and encoding of the last images overlap the inference.
+    """Segment all tasks. The next images are decoded and the last results encoded during inference.
 
     Args:
         segmenter: the model.
-        tasks: of `find_tasks`.
-        options: how they are run.
-        progress: called with the task in hand and the share of it that is done.
+        tasks: tasks from `find_tasks`.
+        options: options of the run.
+        progress: called with the current task and the share of it that is done.
 
     Yields:
-        Each task with `done`, `skipped`, what is to be known about a task that is done, or the error that it met, in
-        order of completion.
+        Each task with `done`, `skipped`, a note about a finished task, or its error, in order of completion.
     """
     ahead: deque[tuple[Task, Future[_Waiting | None]]] = deque()
     behind: deque[tuple[Task, Future[str]]] = deque()
@@ -70,7 +69,7 @@ def run_tasks(
                     yield _outcome(*behind.popleft())
             while behind:
                 yield _outcome(*behind.popleft())
-        finally:  # an abandoned run decodes nothing more; what is being written is finished by the pool
+        finally:  # an interrupted run stops decoding; the pool finishes results that are being written
             for _, loading in ahead:
                 loading.cancel()
 
@@ -83,17 +82,17 @@ def _outcome(task: Task, writing: Future[str]) -> tuple[Task, str | SegError]:
 
 
 def _as_seg_error(task: Task, error: Exception) -> SegError:
-    """One image's trouble, whatever it is, must not end the run of all others."""
+    """Convert any error into a SegError, so that one bad image does not stop the others."""
     if isinstance(error, SegError):
         return error
     kind = type(error).__name__
-    text = kind if task.source.format.private else f"{kind}: {error}"  # a text may quote a patient's name
+    text = kind if task.source.format.private else f"{kind}: {error}"  # the text may contain a patient's name
     reason = "out of memory" if isinstance(error, MemoryError) else text
-    return ImageError(f"{task.source.path} failed ({reason})", "", "try it alone, or report it")
+    return ImageError(f"{task.source.path} failed ({reason})", "", "run it alone, or report the problem")
 
 
 def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> _Waiting | None:
-    """The source, or None where an earlier run has finished it."""
+    """Load the source of a task; None if an earlier run has finished it."""
     content = Content(task.source)
     if not options.overwrite and _finished(task, content.sha256, segmenter):
         return None
@@ -105,19 +104,19 @@ def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> _Waiting |
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
-    """Whether the very results that are wanted lie there.
+    """Return whether the results of a task exist already.
 
     Raises:
-        SegError: something else lies there, which must not be lost.
+        SegError: other results or files exist and would be overwritten.
     """
     record = read_record(task.record)
     if record is not None and not _same_origin(record, input_sha256, segmenter):
-        other = f"another model or another {task.source.path.name}, or of other --tta or --fast-math"
-        raise SegError(f"{task.record} holds the result of {other}", "a free place", KEEP)
+        other = f"another model, of another {task.source.path.name}, or of other --tta or --fast-math options"
+        raise SegError(f"{task.record} is the record of {other}", "", KEEP)
     listed = {} if record is None else record["outputs"]
     for path in (path for output in task.outputs for path in task.paths(output)):
         if path.exists() and path.name not in listed.values():
-            raise SegError(f"{path} exists and no record of seg-run lists it", "a free place", KEEP)
+            raise SegError(f"{path} exists but is not listed in a record of seg-run", "", KEEP)
     return bool(record and record.get("complete")) and all(
         output.key in listed and (task.stem.parent / listed[output.key]).exists() for output in task.outputs
     )
@@ -148,18 +147,19 @@ def _segment(
             page, sha256, probabilities=bool(options.probabilities), progress=watch(len(results)), timings=timings
         )
         if loaded.decode_ms is None and not options.overlay:
-            result.image = np.empty((0, 0, page.array.shape[-1]), page.array.dtype)  # hundreds would fill the memory
+            result.image = np.empty(
+                (0, 0, page.array.shape[-1]), page.array.dtype
+            )  # hundreds of images would fill the memory
         results.append(result)
 
 
 def _write(task: Task, results: Sequence[Segmentation], waiting: _Waiting) -> str:
-    """Write all results of one source between two forms of its record: one that announces them, one that completes.
+    """Write all results of a source. Its record is written before them, as incomplete, and after them, as complete.
 
-    Results that lie there already and are not of this very source and model are removed: what another model said must not be
-    taken for this one's.
+    Existing results from another source or model are removed, so that they are not mistaken for results of this model.
 
     Returns:
-        `done`, or what is to be known about it.
+        `done`, or a note about the results.
     """
     loaded, start = waiting.loaded, time.perf_counter()
     prepared = {output.key: (output, *output.prepare(results, task.source)) for output in task.outputs}

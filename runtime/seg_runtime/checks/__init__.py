@@ -1,4 +1,4 @@
-"""The self-test of a model file and the doctor of a machine."""
+"""Checks: the self-test of a model file and the doctor, which examines a machine."""
 
 from .doctor import doctor_table as doctor_table
 from .doctor import examine as examine

@@ -1,4 +1,4 @@
-"""The doctor: what this machine has, what really works, and the one line that mends what does not. Needs no model."""
+"""The doctor: examine this machine, test the providers and say how to fix each problem. No model is needed."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from .probe import Probe
 
 
 def examine(provider: str) -> dict[str, Any]:
-    """Look at everything.
+    """Examine this machine.
 
     Args:
-        provider: `auto` or one of `engine.PROVIDERS`; whether it can be had decides `works`.
+        provider: `auto` or one of `engine.PROVIDERS`; `works` in the report says whether it can run a model.
 
     Returns:
         The report, ready for JSON.
@@ -41,7 +41,7 @@ def examine(provider: str) -> dict[str, Any]:
         ort = runtime_module()
     except SegError as error:
         findings.append(_finding(error))
-    *_, needed = candidates(provider)  # `auto` works where its last one does
+    *_, needed = candidates(provider)  # `auto` works if its last candidate does
     tried = list(_tried(ort, provider)) if ort else []
     return {
         "works": any(p.loads for p in tried if p.name == needed.name),
@@ -58,12 +58,12 @@ def examine(provider: str) -> dict[str, Any]:
 
 
 def _tried(ort: Any, provider: str) -> Iterator[Probe]:
-    """What comes of trying those of `auto`, the one asked for, and all that are installed, by seg-run or by ONNX Runtime."""
+    """Test the providers of `auto`, the requested one, and all that seg-run or ONNX Runtime have installed."""
     known: list[type[Provider]] = []
     for name in PROVIDERS.names():
         try:
             [kind] = candidates(name)
-        except SegError as error:  # of a package that is not whole
+        except SegError as error:  # from a broken package
             yield Probe(name, False, error.problem, error.advice)
             continue
         known.append(kind)
@@ -74,22 +74,22 @@ def _tried(ort: Any, provider: str) -> Iterator[Probe]:
 
 
 def _findings(provider: str, tried: list[Probe]) -> Iterator[dict[str, str]]:
-    """What is wrong, each with its fix.
+    """Yield the problems, each with its fix.
 
-    That a provider does not work is wrong only where it was asked for, or where the hardware is there that it is for.
+    A provider that does not work is a problem only if it is requested or if this machine has the hardware for it.
     """
     try:
         if note := check_wheels(AUTO):
-            problem, _, fix = note.partition(": ")
-            yield {"problem": problem, "fix": fix}
+            problem, _, advice = note.partition(": ")
+            yield {"problem": problem, "fix": advice}
     except SegError as error:
         yield _finding(error)
-    two_wheels = len(wheels()) > 1  # found above; whatever does not load, this comes first
+    two_wheels = len(wheels()) > 1  # reported above; it has to be fixed before anything that does not load
     for p in tried:
         if not (p.loads or two_wheels) and (p.name == provider or _expected(p.name)):
             yield {"problem": p.problem, "fix": p.fix}
     if cpu_features().get("AVX2") is False and platform.machine().lower() in ("x86_64", "amd64"):
-        yield {"problem": "this processor has no AVX2", "fix": "expect CPU times several times longer"}
+        yield {"problem": "this processor has no AVX2", "fix": "expect inference on the CPU to be several times slower"}
 
 
 def _expected(name: str) -> bool:
@@ -104,7 +104,7 @@ def _finding(error: SegError) -> dict[str, str]:
 
 
 def doctor_table(report: Mapping[str, Any]) -> str:
-    """The report of `examine` for a person."""
+    """Format the report of `examine` as a table."""
     nvidia, threads = report["nvidia"], report["threads"]
     rows = [("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items()))]
     rows.append(("wheels", ", ".join(f"{name} {version}" for name, version in report["wheels"].items()) or "none"))
@@ -112,13 +112,14 @@ def doctor_table(report: Mapping[str, Any]) -> str:
         rows.append((p["name"], "works" if p["loads"] else f"does not work: {p['problem']}"))
     for what in ("cuda", "cudnn"):
         if wanted := nvidia[f"{what}_wanted"]:
-            rows.append((f"{what} libraries", f"wheel wants {wanted}, found {nvidia[f'{what}_found'] or 'none'}"))
-    limit = f", driver for CUDA up to {nvidia['driver_cuda']}" if nvidia["driver_cuda"] else ""
-    rows.append(("NVIDIA driver", f"{nvidia['driver'] or 'none seen'}{limit}"))
+            rows.append((f"{what} libraries", f"the wheel needs {wanted}, found {nvidia[f'{what}_found'] or 'none'}"))
+    limit = f", supports CUDA up to {nvidia['driver_cuda']}" if nvidia["driver_cuda"] else ""
+    rows.append(("NVIDIA driver", f"{nvidia['driver'] or 'not found'}{limit}"))
     has = [name for name, there in report["cpu"]["features"].items() if there]
-    rows.append(("processor", f"{report['cpu']['name']}; {', '.join(has) or 'no feature known'}"))
+    rows.append(("processor", f"{report['cpu']['name']}; {', '.join(has) or 'features unknown'}"))
     quota = f", quota {threads['quota']:g}" if threads["quota"] else ""
-    rows.append(("threads", f"{threads['available']} for this process, {threads['processors']} in the machine{quota}"))
+    available = f"{threads['available']} available to this process"
+    rows.append(("threads", f"{available}, {threads['processors']} on this machine{quota}"))
     rows += [("fix", f"{f['problem']}: {f['fix']}") for f in report["findings"]]
-    rows.append(("verdict", f"--provider {report['asked']} {'works' if report['works'] else 'does not work'}"))
+    rows.append(("result", f"--provider {report['asked']} {'works' if report['works'] else 'does not work'}"))
     return table(rows)

@@ -1,4 +1,4 @@
-"""Does an execution provider really compute? A model of one convolution, made byte by byte, is run on it."""
+"""Test whether an execution provider can compute, by running a model with one convolution, built byte by byte."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from ..engine import Provider, RunOptions, open_on, quiet, runtime_module
 from ..support import SegError
 
-SUM = 45.0  # of the weights 1..9, which a window of ones must give
+SUM = 45.0  # sum of the weights 1..9: the correct result for an input of ones
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The outcome of trying one provider."""
+    """The result of testing one provider."""
 
     name: str
     loads: bool
@@ -28,7 +28,7 @@ class Probe:
 
     @classmethod
     def of(cls, kind: type[Provider]) -> Probe:
-        """Try one of the providers that seg-run takes."""
+        """Test one of the providers that seg-run supports."""
         try:
             provider = kind(RunOptions(provider=kind.name, threads=1))
             provider.settle(runtime_module())
@@ -38,21 +38,22 @@ class Probe:
 
     @classmethod
     def of_other(cls, ort: Any, name: str) -> Probe:
-        """Try a provider of ONNX Runtime that seg-run does not take, by its own name."""
+        """Test a provider of ONNX Runtime that seg-run does not support, by its name in ONNX Runtime."""
         options = ort.SessionOptions()
         options.log_severity_level = 4
         try:
             with quiet(ort), contextlib.redirect_stdout(io.StringIO()):
                 session = ort.InferenceSession(_tiny_model(), options, providers=[name], enable_fallback=0)
             if session.get_providers()[0] != name:
-                return cls(name, False, "it was refused at start")
+                return cls(name, False, "ONNX Runtime did not start it")
             return _computes(session, name)
-        except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+        except Exception as error:  # ONNX Runtime's many exception classes have no common base class
             return cls(name, False, _one_line(error))
 
 
 def _tiny_model() -> bytes:
-    """`y = Conv(x, w)`, x of ones `(1, 1, 3, 3)` float32 -> y `(1, 1, 1, 1)`; field numbers are those of onnx.proto."""
+    """Return the model `y = Conv(x, w)`, float32 x `(1, 1, 3, 3)` -> y `(1, 1, 1, 1)`. Field numbers: see
+    onnx.proto."""
     weight = b"".join(_number(1, n) for n in (1, 1, 3, 3)) + _number(2, 1) + _part(8, b"w")
     weight += _part(9, struct.pack("<9f", *range(1, 10)))
     node = _part(1, b"x") + _part(1, b"w") + _part(2, b"y") + _part(4, b"Conv")
@@ -65,19 +66,19 @@ def _computes(session: Any, name: str) -> Probe:
     try:
         answer = float(session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})[0].item())
     except Exception as error:  # as above
-        return Probe(name, False, f"it loads but cannot run ({_one_line(error)})", "update the driver")
+        return Probe(name, False, f"it loads but cannot run a model ({_one_line(error)})", "update the driver")
     if answer != SUM:
         return Probe(name, False, f"it loads but computes {answer} instead of {SUM}", "update the driver")
     return Probe(name, True)
 
 
 def _one_line(error: Exception) -> str:
-    """Its words in one line, without the place in ONNX Runtime's source."""
+    """Return the message as one line, without the location in ONNX Runtime's source."""
     return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))
 
 
 def _value(name: bytes, side: int) -> bytes:
-    """ValueInfoProto: a float32 tensor `(1, 1, side, side)`."""
+    """Return a ValueInfoProto of a float32 tensor `(1, 1, side, side)`."""
     shape = b"".join(_part(1, _number(1, n)) for n in (1, 1, side, side))
     return _part(1, name) + _part(2, _part(1, _number(1, 1) + _part(2, shape)))
 

@@ -1,4 +1,4 @@
-"""The self-test: what a device answers for the golden samples of a file against what torch answered at export."""
+"""The self-test: compare this device's results for the golden samples of a file with those of torch at export."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ class SelfTest:
     """Agreement of a device with the torch model over all golden samples."""
 
     limit: float
-    """Error that is allowed, as a share of a sample's range of logits."""
+    """Largest allowed error, as a share of the logit range of a sample."""
     samples: int = 0
     logits: int = 0
-    """Compared."""
+    """Number of logits compared."""
     pixels: int = 0
-    """Whose labels were compared; none of a regression."""
+    """Number of pixels whose labels were compared; 0 for a regression."""
     max_abs_error: float = 0.0
     max_error_of_range: float = 0.0
     not_finite: int = 0
     flipped: int = 0
     allowed: int = 0
-    """Of the flipped pixels those where the right label is undecided within the limit."""
+    """Number of flipped pixels where the correct label is undecided within the limit."""
     max_flip_margin: float | None = None
-    """Largest margin of this device, in logits, at a flipped pixel; None without a flip or without logits."""
+    """Largest margin on this device, in logits, at a flipped pixel; None if there are no flips or no logits."""
     ms: list[float] = field(default_factory=list)
     rms_limit: float | None = None
-    """Of the root of the mean squared error, as such a share, too; None where only `limit` counts."""
+    """Largest allowed RMS error, as a share of the logit range; None if only `limit` applies."""
     max_rms_of_range: float = 0.0
 
     def add(self, sample: Sample, labels: Labels | None, logits: Float, contract: Contract) -> None:
-        """Compare the answers for one sample."""
+        """Compare the results for one sample."""
         self.samples += 1
         self.not_finite += int((~np.isfinite(logits)).sum())
         whole = logits.shape[1:] == contract.geometry.output_shape
@@ -70,26 +70,28 @@ class SelfTest:
         self.pixels += flips.size
         self.flipped += int(flips.sum())
         self.allowed += int((flips & close).sum())
-        if flips.any() and flips.shape == gaps.shape:  # an image resized for the network has no margin of its own
+        if flips.any() and flips.shape == gaps.shape:  # an image that is resized for the network has no margins
             self.max_flip_margin = max(self.max_flip_margin or 0.0, float(gaps[flips].max()))
 
     def failures(self) -> list[str]:
-        """What does not hold, in words; empty when the device passes."""
+        """Return what failed, as text; empty if the device passes."""
         found = []
         if not self.samples:
-            found.append("no sample was compared")
+            found.append("no samples were compared")
         if self.not_finite:
             found.append(f"{self.not_finite} logits are NaN or infinite")
         elif not self.max_error_of_range <= self.limit:
-            found.append(f"error {self.max_error_of_range:.2e} of the logits' range, limit {self.limit:.0e}")
+            error = f"the largest error is {self.max_error_of_range:.2e} of the logit range"
+            found.append(f"{error}, more than the limit of {self.limit:.0e}")
         if self.rms_limit is not None and not self.not_finite and not self.max_rms_of_range <= self.rms_limit:
-            found.append(f"error {self.max_rms_of_range:.2e} of the range on average, limit {self.rms_limit:.0e}")
+            error = f"the RMS error is {self.max_rms_of_range:.2e} of the logit range"
+            found.append(f"{error}, more than the limit of {self.rms_limit:.0e}")
         if wrong := self.flipped - self.allowed:
-            found.append(f"{wrong} of {self.pixels} px have another label where the right one is sure")
+            found.append(f"{wrong} of {self.pixels} px have a different label although the correct one is certain")
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """All figures for JSON, which has no NaN."""
+        """Return all figures for JSON, which has no NaN."""
         finite = not self.not_finite
         return {
             "passed": not self.failures(),
@@ -110,13 +112,13 @@ class SelfTest:
 
 
 def run_self_test(session: Session) -> dict[str, Any]:
-    """Let a session answer its golden samples, which are then let go.
+    """Run the golden samples of a session, and free them.
 
     Returns:
         The report, ready for JSON.
 
     Raises:
-        SelfTestError: it answers otherwise than torch did at export; with the report.
+        SelfTestError: the results differ from those of torch at export; contains the report.
     """
     assert session.golden is not None  # it was opened with `self_test`
     result = SelfTest(session.golden.limit, rms_limit=session.golden.rms_limit)
@@ -125,7 +127,7 @@ def run_self_test(session: Session) -> dict[str, Any]:
         labels, logits = _answer(session, image)
         result.ms.append((time.perf_counter() - start) * 1000)
         result.add(sample, labels, logits, session.contract)
-    session.golden = None  # a megabyte that has done its work
+    session.golden = None  # frees about 1 MB
     facts = session.facts()
     report = {
         "self_test": result.as_dict(),
@@ -134,17 +136,17 @@ def run_self_test(session: Session) -> dict[str, Any]:
         "placement": session.placement,
     }
     if found := result.failures():
-        problem = f"{session.provider.name} does not answer the golden samples as torch did ({'; '.join(found)})"
-        fix = "leave out TF32, update the driver, or use --provider cpu"
-        raise SelfTestError(problem, "the answers stored at export", fix, report)
+        problem = f"{session.provider.name} does not reproduce the golden samples ({'; '.join(found)})"
+        advice = "do not allow TF32, update the driver, or use --provider cpu"
+        raise SelfTestError(problem, "the results stored at export", advice, report)
     return report
 
 
 def _answer(session: Session, image: Array) -> tuple[Labels | None, Float]:
-    """Labels `(H, W)` of an image `(H, W, C)`, None of a regression, and the logits `(K, *output_shape)` of its one window.
+    """Return the labels `(H, W)` of an image `(H, W, C)` and the logits `(K, *output_shape)` of its one window.
 
-    The labels come by the way that every image takes. Of a host-ready file the logits are its probe: every `PROBE_PACE`-th
-    of them along each axis.
+    The labels are None for a regression. They pass through the same pipeline as every image. For a host-ready file, the
+    logits are its probe: every `PROBE_PACE`-th logit along each axis.
     """
     contract = session.contract
     if contract.file.whole_images:
@@ -160,29 +162,32 @@ def _answer(session: Session, image: Array) -> tuple[Labels | None, Float]:
 
 
 def self_test_table(report: Mapping[str, Any]) -> str:
-    """The report of `run_self_test` for a person."""
+    """Format the report of `run_self_test` as a table."""
     test, provider, placement = report["self_test"], report["provider"], report["placement"]
 
     def number(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.3e}"
 
+    tf32 = ", TF32 allowed" if provider["fast_math"] else ""
     rows = [
-        ("provider", f"{provider['used']} (asked: {provider['asked']}{', TF32 allowed' if provider['fast_math'] else ''})"),
+        ("provider", f"{provider['used']} (requested: {provider['asked']}{tf32})"),
         ("", provider["reason"]),
         ("golden samples", f"{test['samples']} ({test['logits_compared']} logits)"),
         ("largest error", number(test["max_abs_error"])),
-        ("of the range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
+        ("relative to range", f"{number(test['max_error_of_range'])}  (limit {test['limit']:.0e})"),
     ]  # fmt: skip
     if test["rms_limit"]:
-        rows.append(("on average", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})"))
+        rows.append(
+            ("RMS, relative to range", f"{number(test['rms_error_of_range'])}  (limit {test['rms_limit']:.0e})")
+        )
     if test["pixels"]:
-        undecided = f"of which {test['flipped_allowed']} where the right label is undecided"
+        undecided = f"{test['flipped_allowed']} of them where the correct label is undecided"
         rows.append(("flipped px", f"{test['flipped']} of {test['pixels']}, {undecided}"))
-        rows.append(("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flip"))
+        rows.append(("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flips"))
     nodes = ", ".join(f"{count} on {name}" for name, count in (placement or {}).items())
     rows += [
-        ("ms a sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
-        ("nodes", nodes or "unknown to this ONNX Runtime"),
+        ("ms per sample", ", ".join(f"{v:.1f}" for v in test["ms"])),
+        ("nodes", nodes or "not reported by this ONNX Runtime"),
         ("versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())),
         ("model", f"{report['model']['sha256']} ({report['model']['precision']})"),
         ("self-test", "; ".join(test["failures"]) or "passed"),

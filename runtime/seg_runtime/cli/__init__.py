@@ -1,1 +1,1 @@
-"""The commands that run a model, and `seg-edge`, which has all commands."""
+"""The commands that run a model, and `seg-edge`, which groups all commands."""

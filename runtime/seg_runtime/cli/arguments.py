@@ -1,4 +1,4 @@
-"""Options of the commands that run a model."""
+"""The options of the commands that run a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _speed = partial(option, group="Speed and memory")
 
 
 class _ProviderName(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
-    """A provider's name. Those of other packages are looked up only where one is named, or for the help text."""
+    """The name of a provider. Other packages are searched only for a name that is not built in, and for the help
+    text."""
 
     name = "provider"
 
@@ -39,46 +40,46 @@ class _ProviderName(click.ParamType):  # type: ignore[type-arg]  # no generic cl
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions(Options):
-    """Where a model runs."""
+    """The options that choose where a model runs."""
 
     provider: str = _model(
-        AUTO, "Execution provider. The one you name is used, or the command ends with exit code 3; auto takes CUDA when it"
-        " loads, else the CPU.", _ProviderName(), common=True,
+        AUTO, "Execution provider. If the provider you name is not available, the command fails with exit code 3;"
+        " auto uses CUDA if it loads, otherwise the CPU.", _ProviderName(), common=True,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(DeviceOptions):
-    """Which model runs, and how.
+    """The options that choose the model and how it runs.
 
     Attributes:
-        written: names of the options on the command line, such as `--cache`; the others have their defaults.
+        written: names of the options that are set on the command line, such as `--cache`.
     """
 
     written: frozenset[str] = frozenset()
 
     models: tuple[Path, ...] = _model(
-        (), "ONNX file made by seg-export [default: $SEG_MODEL, else ./model.onnx]. You can name several files of one checkpoint"
-        " that differ in --input-size or --batch: each image is given to the fastest one for its size.",
+        (), "ONNX file made by seg-export [default: $SEG_MODEL, else ./model.onnx]. You can pass several files exported"
+        " from one checkpoint with different --input-size or --batch: each image runs on the fastest one for its size.",
         PATH, common=True, flag="--model", multiple=True, show_default=False,
     )  # fmt: skip
     require_signature: Path | None = _model(
         None,
-        "Refuse a model unless MODEL.sig beside it is its signature by this public key (PEM).",
+        "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM).",
         PATH,
         metavar="KEY.pub",
     )
     threads: int | None = _speed(
-        None, "Threads of the inference [default: all that this process may use].", click.IntRange(1)
+        None, "Number of inference threads [default: all threads available to this process].", click.IntRange(1)
     )
     cache: Path | None = _speed(
-        None, "Keep optimized models in this folder, so that the next start on CPU is faster. Each is as large as its file"
-        " [default: $SEG_CACHE, else none].", PATH, envvar="SEG_CACHE", metavar="DIR",
+        None, "Cache optimized models in this folder to speed up the next start on the CPU. Each is as large as its model"
+        " file [default: $SEG_CACHE, else no cache].", PATH, envvar="SEG_CACHE", metavar="DIR",
     )  # fmt: skip
-    shrink_memory: bool = _speed(False, "Free memory after every window, for a machine that others use too.")
-    cuda_graph: bool = _speed(False, "CUDA: record the kernels of a window once and replay them.")
-    prefer_nhwc: bool = _speed(False, "CUDA: compute convolutions with the channels last.")
-    fast_math: bool = _speed(False, "CUDA: allow TF32, which is faster and has errors near 1e-3.")
+    shrink_memory: bool = _speed(False, "Free memory after every window, for machines shared with other programs.")
+    cuda_graph: bool = _speed(False, "CUDA: record the kernels of one window as a CUDA graph and replay it.")
+    prefer_nhwc: bool = _speed(False, "CUDA: run convolutions in channels-last (NHWC) layout.")
+    fast_math: bool = _speed(False, "CUDA: allow TF32, which is faster but has errors of about 1e-3.")
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -88,7 +89,7 @@ class ModelOptions(DeviceOptions):
     def open(
         self, models: Path | Sequence[Path | ModelFile], *, tta: bool = False, self_test: bool = False
     ) -> Segmenter:
-        """The model, ready to run. The process is ours alone, and so is its memory arena."""
+        """Open the model. It may use the memory arena of the process, since a command has the process to itself."""
         from ..segmenter import Segmenter  # numpy and Pillow are imported while the model is read
 
         tuning = Tuning(
@@ -103,33 +104,36 @@ class ModelOptions(DeviceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ModelOptions):
-    """What `seg-run` takes besides the images."""
+    """The options of `seg-run`."""
 
-    out: Path = _output(Path(), "Folder for the results.", PATH, common=True, flag="-o,--out", metavar="DIR")
+    out: Path = _output(Path(), "Output folder.", PATH, common=True, flag="-o,--out", metavar="DIR")
     overlay: bool = _output(
-        False, "Also write NAME_overlay.png: the image with its labels and a legend; of a regression its values in grey.",
-        common=True,
+        False, "Also write NAME_overlay.png: the image with its labels and a legend, or the values of a regression in"
+        " grey.", common=True,
     )  # fmt: skip
     probabilities: str | None = _output(
-        None, "Also write the probability of each class as float32; map is for models of structures.",
+        None, "Also write the probability of each class as float32; map is only for models of molecular structures.",
         click.Choice(["npy", "tiff", "map"]), common=True,
     )  # fmt: skip
-    recursive: bool = _output(False, "Also look into the folders of a folder.", common=True)
-    overwrite: bool = _output(False, "Replace earlier results instead of skipping images that have them.", common=True)
+    recursive: bool = _output(False, "Also search the subfolders of a folder.", common=True)
+    overwrite: bool = _output(False, "Replace existing results instead of skipping these images.", common=True)
     tta: bool = _output(
-        False, "Test-time augmentation: average each window over all eight turns and mirrorings, which takes eight times as long.",
+        False, "Test-time augmentation: average the predictions for all eight rotations and reflections of each window."
+        " Takes eight times as long.",
         common=True,
     )  # fmt: skip
     dicom_seg: str | None = _output(
         None,
-        "Form of the DICOM SEG that is written for DICOM images [default: binary].",
+        "Type of the DICOM SEG that is written for DICOM images [default: binary].",
         click.Choice(["binary", "labelmap"]),
     )
     max_pixels: int = _output(
-        MAX_PIXELS, "Refuse files with more pixels, all pages counted.", click.IntRange(1), metavar="N"
+        MAX_PIXELS, "Refuse files with more pixels than this in all pages together.", click.IntRange(1), metavar="N"
     )
-    jobs: int = _speed(2, "Threads that read images and write results during the inference.", click.IntRange(1, 64))
+    jobs: int = _speed(
+        2, "Number of threads that read images and write results during inference.", click.IntRange(1, 64)
+    )
     warm_up: bool = _speed(
         False,
-        "Run a window of zeros first; with several models, run each, and choose among them by the measured times.",
+        "Run one window of zeros first; with several models, run each one and choose among them by measured time.",
     )

@@ -1,4 +1,4 @@
-"""What all commands share: help in groups with examples, and one line on stderr and an exit code for whatever goes wrong."""
+"""Shared code of all commands: grouped help with examples, and errors as one line on stderr with an exit code."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ..support import VERSION, SegError
 from .options import GROUPS, GroupedOption
 
 OURS = ("seg_runtime", "seg_toolkit", "seg_export")
-INTERRUPTED, PIPE_CLOSED = 130, 141  # what shells report for these signals
+INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes that shells report for these signals
 _F = TypeVar("_F", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
 
 class Program(click.Command):
-    """A click command that prints `error: …` for wrong options, for a SegError and for Ctrl-C, and no traceback."""
+    """A click command that prints `error: …` instead of a traceback for wrong options, a SegError and Ctrl-C."""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
-        """Run and exit; see `click.Command.main`, whose `standalone_mode` this replaces."""
+        """Run the command and exit. Replaces the `standalone_mode` of `click.Command.main`."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a narrow encoding of the terminal must not end the work
-        warnings.simplefilter("ignore")  # libraries grumble about odd files; what matters is raised
+                stream.reconfigure(errors="replace")  # the terminal's encoding may lack characters
+        warnings.simplefilter("ignore")  # libraries warn about unusual files; real problems are raised
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name, **extra)
@@ -45,27 +45,27 @@ class Program(click.Command):
 
 
 class Command(Program):
-    """A command of seg-edge: its help lists examples, then the options in groups, the most used first."""
+    """A command of seg-edge. Its help shows examples, then the options in groups, the most used ones first."""
 
     def __init__(
         self, *words: Any, examples: Sequence[tuple[str, str]] = (), moved: Mapping[str, str] = {}, **more: Any
     ) -> None:
-        """Make it.
+        """Create a command.
 
         Args:
-            words: of `click.Command`.
-            examples: command lines, each with what it does.
-            moved: options that have become commands of seg-edge, by the names of these.
-            more: of `click.Command`.
+            words: positional arguments of `click.Command`.
+            examples: pairs of a command line and its description.
+            moved: options that have become commands of seg-edge -> the name of the command.
+            more: keyword arguments of `click.Command`.
         """
         super().__init__(*words, **{"context_settings": SETTINGS, **more})
         self.examples, self.moved = examples, moved
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but name the command that an option has become."""
+        """Parse arguments as click does, but point to the command that has replaced an option."""
         for flag, command in self.moved.items():
             if any(word.split("=")[0] == flag for word in args):
-                raise click.UsageError(f"{flag} is a command now: seg-edge {command}", ctx)
+                raise click.UsageError(f"{flag} is now a command: run `seg-edge {command}`", ctx)
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -87,12 +87,12 @@ class Command(Program):
 
 
 def version_option() -> Callable[[_F], _F]:
-    """`--version`."""
+    """Return the decorator that adds `--version`."""
     return click.version_option(VERSION, prog_name="seg-edge")
 
 
 def written() -> frozenset[str]:
-    """Names of the options on the command line, such as `--overlay`."""
+    """Return the names of the options that are set on the command line, such as `--overlay`."""
     context = click.get_current_context()
     source = click.core.ParameterSource.COMMANDLINE
     given = (p for p in context.command.params if context.get_parameter_source(p.name or "") is source)
@@ -100,18 +100,18 @@ def written() -> frozenset[str]:
 
 
 def note(text: str) -> None:
-    """Tell a person on stderr what does not end the work."""
+    """Print a note on stderr."""
     click.echo(f"note: {text}", err=True)
 
 
 def show(table: str, report: Any) -> None:
-    """A table for a person on stderr, and JSON for a machine on stdout."""
+    """Print a table on stderr and its report as JSON on stdout."""
     click.echo(table, err=True)
     click.echo(json.dumps(report, indent=2))
 
 
 def progress_bars() -> Callable[[str, int, int], None]:
-    """A progress bar on stderr for each thing that is done; called with its name, how many are done and how many in all."""
+    """Return a function that shows progress bars on stderr; call it with a label, the steps done and the total."""
     known: dict[str, Callable[[int, int], None]] = {}
 
     def watch(what: str, done: int, total: int) -> None:
@@ -123,7 +123,8 @@ def progress_bars() -> Callable[[str, int, int], None]:
 
 
 def _progress_bar(label: str) -> Callable[[int, int], None]:
-    """A progress bar on stderr; called after each step with how many are done and how many in all."""
+    """Return a function that shows one progress bar on stderr; call it after each step with the steps done and the
+    total."""
     bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
 
     def watch(done: int, total: int) -> None:
@@ -136,9 +137,10 @@ def _progress_bar(label: str) -> Callable[[int, int], None]:
 
 
 def _explained(error: BaseException) -> tuple[str, int] | None:
-    """One line about an error, and the exit code; None for a fault of our own, which ends in a traceback."""
+    """Return one line about an error and the exit code, or None for a bug of seg-edge, which ends in a traceback."""
     if isinstance(error, click.ClickException):
-        return f"{error.format_message().rstrip('.')}. See --help.", error.exit_code
+        text = error.format_message()
+        return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} See --help.", error.exit_code
     if isinstance(error, SegError):
         return str(error), error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
@@ -151,12 +153,12 @@ def _explained(error: BaseException) -> tuple[str, int] | None:
         problem = f"the package {package} failed ({type(error).__name__}: {error})"
         return str(SegError(problem, "", "report it to its authors, or uninstall it")), 1
     if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}. Choose another path.", 1
+        return f"cannot use {error.filename or 'a file'} ({error.strerror or error}). Choose another path.", 1
     return None
 
 
 def _foreign_package(error: BaseException) -> str:
-    """The package that extends seg-edge and in whose code an error arose, empty for our own errors."""
+    """Return the extension package in whose code an error was raised, or an empty string for errors of seg-edge itself."""
     from importlib.metadata import distributions
 
     points = [

@@ -1,4 +1,4 @@
-"""`seg-edge doctor`: what this machine has, and what is wrong with it."""
+"""`seg-edge doctor`: check this machine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from .options import options_of
     cls=Command,
     short_help="Check this machine: packages, GPU libraries, processor.",
     examples=[
-        ("seg-edge doctor", "See which providers work here, and how to repair those that do not"),
+        ("seg-edge doctor", "List the providers that work here and how to fix the others"),
         ("seg-edge doctor --provider cuda", "Check that CUDA works: exit code 3 if it does not"),
     ],
 )
 @options_of(DeviceOptions)
 @version_option()
 def main(**values: Any) -> None:
-    """Report what this machine has and what is wrong with it. No model is needed.
+    """Report what this machine can run and what is wrong with it. No model is needed.
 
-    It lists the ONNX Runtime packages, the providers that really compute, missing libraries, CUDA and cuDNN, the processor
-    and the threads, and says how to repair what does not work: a table on stderr, JSON on stdout.
+    The report lists the ONNX Runtime packages, the providers that can actually run a model, missing libraries, the CUDA
+    and cuDNN versions, the processor and the number of threads, and says how to fix each problem. The table goes to
+    stderr, JSON to stdout.
     """
     from ..checks import doctor_table, examine
 

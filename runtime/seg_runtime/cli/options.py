@@ -1,4 +1,4 @@
-"""Options of a command as fields of a dataclass: each is named, typed, explained and given its default there and nowhere else."""
+"""Command-line options as dataclass fields: the field alone defines an option's name, type, help and default."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import click
 
 PATH = click.Path(path_type=Path)
 COMMON = "Most used"
-"""Title of the options that help shows first."""
+"""Title of the group that help shows first."""
 GROUPS = (
     COMMON, "Data", "Network", "Training", "Device", "Proof", "Precision and speed", "Form of the file", "Model and device",
     "Speed and memory", "Input and output", "Output", "Other",
 )  # fmt: skip
-"""Titles of groups of options, in the order in which help shows them."""
+"""Titles of the option groups, in the order of the help."""
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class GroupedOption(click.Option):
-    """An option that help lists under a title."""
+    """An option that belongs to a group in the help."""
 
     def __init__(self, *names: Any, group: str = "Other", **settings: Any) -> None:
         super().__init__(*names, **settings)
@@ -32,17 +32,17 @@ def option(
     default: Any, text: str, kind: Any = None, *, group: str = "Other", common: bool = False, flag: str = "", of: str = "",
     **more: Any,
 ) -> Any:  # fmt: skip
-    """A field that is an option.
+    """Return a dataclass field that is an option.
 
     Args:
-        default: of the option.
-        text: its help.
-        kind: what click converts and checks it by; None for text, or a flag where the default is False.
-        group: the title that help lists it under.
-        common: one of the ten that people use most, which help lists first.
-        flag: how it is written, where that is not the field's name with dashes; several ways with commas.
-        of: a set of options, which `Options.options` can choose.
-        more: of `click.option`, such as `metavar` and `multiple`.
+        default: default value.
+        text: help text.
+        kind: click type; None for text, or for a flag if the default is False.
+        group: title of its group in the help.
+        common: whether it is one of the ten most used options, which the help lists first.
+        flag: name on the command line, if it is not the field's name with dashes; separate several names with commas.
+        of: name of a set of options that `Options.options` can select.
+        more: arguments of `click.option`, such as `metavar` and `multiple`.
     """
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         more.setdefault("metavar", "N")
@@ -57,14 +57,14 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of a command. Subclasses are frozen dataclasses, whose fields made by `option` are the options."""
+    """Base class of a command's options: a frozen dataclass whose fields made by `option` are the options."""
 
     @classmethod
     def options(cls, of: str = "") -> dict[str, Field[Any]]:
-        """Fields that are options, by how they are written on the command line, `--val-list`.
+        """Return the fields that are options, by their name on the command line, such as `--val-list`.
 
         Args:
-            of: takes those of this set only; empty for all.
+            of: a set of options; empty for all.
         """
         return {_flags(f)[-1]: f for f in fields(cls) if "help" in f.metadata and of in ("", f.metadata["of"])}
 
@@ -75,7 +75,7 @@ def _flags(option: Field[Any]) -> list[str]:
 
 
 def options_of(kind: type[Options]) -> Callable[[_F], _F]:
-    """A decorator that gives a command an option for each field of a class."""
+    """Return a decorator that adds the options of a class to a command."""
 
     def decorate(command: _F) -> _F:
         for f in reversed(kind.options().values()):

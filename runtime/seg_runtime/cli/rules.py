@@ -1,4 +1,4 @@
-"""Which options of `seg-run` and `seg-edge self-test` fit the model and the provider, checked once the model is loaded."""
+"""Rules about the options of `seg-run` and `seg-edge self-test`, checked once the model is loaded."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class Loaded(NamedTuple):
-    """The options of a command, and the model that was opened for it."""
+    """The options of a command and the session of its model."""
 
     options: ModelOptions
     session: Session
 
     @property
     def probabilities(self) -> bool:
-        """Whether probabilities are wanted, which only `seg-run` writes."""
+        """Whether probabilities are requested; only `seg-run` writes them."""
         return isinstance(self.options, RunOptions) and bool(self.options.probabilities)
 
 
 def _taken(option: str, advice: str) -> Rule[Loaded]:
-    """An option that only some providers take: a note on the others."""
+    """Return the rule of an option that only some providers use; the others ignore it with a note."""
     name = option.removeprefix("--").replace("-", "_")
     return Rule(
         option,
@@ -43,23 +43,23 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         "--probabilities",
         given=lambda x: x.probabilities,
         fits=lambda x: x.session.contract.answer.activation != "none",
-        needs="a model of classes",
-        advice="leave it out; values are always written",
+        needs="a segmentation model",
+        advice="leave it out: a regression model always writes its values",
     ),
     Rule(
         "--probabilities",
         given=lambda x: x.probabilities,
         fits=lambda x: x.session.has_probabilities or not x.session.contract.file.whole_images,
-        needs="a host-ready file with probabilities",
-        advice="export it with --host-ready --host-probabilities",
+        needs="a host-ready model with a probability output",
+        advice="export the model again with --host-ready --host-probabilities",
     ),
-    _taken("--cuda-graph", "only CUDA records one"),
+    _taken("--cuda-graph", "only CUDA can record graphs"),
     Rule(
         "--cuda-graph",
         given=lambda x: x.options.cuda_graph and "cuda_graph" in x.session.provider.takes,
         fits=lambda x: not x.session.contract.file.whole_images,
-        needs="a file that takes windows",
-        advice="a host-ready file takes images of any size",
+        needs="a model exported without --host-ready",
+        advice="a host-ready model takes images of any size",
         harmless=True,
     ),
     Rule(
@@ -71,19 +71,19 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         ),
         fits=lambda x: x.session.cuda_graph,
         needs="kernels that can be recorded",
-        advice="this model's kernels cannot be recorded",
+        advice="the kernels of this model cannot be recorded",
         harmless=True,
     ),
-    _taken("--prefer-nhwc", "it changes CUDA alone"),
-    _taken("--fast-math", "only NVIDIA's GPUs have TF32"),
-    _taken("--shrink-memory", "this provider has its own memory"),
-    _taken("--cache", "this provider optimises the model again at each start"),
+    _taken("--prefer-nhwc", "only CUDA has this option"),
+    _taken("--fast-math", "only NVIDIA GPUs support TF32"),
+    _taken("--shrink-memory", "this provider manages its own memory"),
+    _taken("--cache", "this provider optimizes the model again at each start"),
     Rule(
         "--cache",
         given=lambda x: "--cache" in x.options.written and "cache" in x.session.provider.takes,
         fits=lambda x: x.options.require_signature is None,
-        needs="a model without --require-signature",
-        advice="only the bytes that were signed are opened",
+        needs="no --require-signature",
+        advice="--require-signature loads only the signed bytes",
         harmless=True,
     ),
 )

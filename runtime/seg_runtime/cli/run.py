@@ -1,4 +1,4 @@
-"""`seg-run`: images -> masks, overlays, records."""
+"""`seg-run`: segment images and write masks, overlays and records."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="Segment images with an exported model.",
     examples=[
-        ("seg-run --model model.onnx image.png", "Segment an image; the results lie in this folder"),
-        ("seg-run --model model.onnx images --out results --overlay", "Segment a folder, and draw each result"),
-        ("seg-run --provider cuda image.png", "Run on CUDA, or fail"),
+        ("seg-run --model model.onnx image.png", "Segment one image and write the results to the current folder"),
+        (
+            "seg-run --model model.onnx images --out results --overlay",
+            "Segment the images of a folder and draw each result",
+        ),
+        ("seg-run --provider cuda image.png", "Run on CUDA; fail if it is not available"),
     ],
     moved={"--self-test": "self-test", "--tune": "tune", "--doctor": "doctor"},
 )
@@ -37,16 +40,16 @@ if TYPE_CHECKING:
 @options_of(RunOptions)
 @version_option()
 def main(images: tuple[Path, ...], **values: Any) -> None:
-    """Segment IMAGES, which are files or folders, and write NAME_mask.png and NAME.json for each.
+    """Segment IMAGES, which are files or folders, and write NAME_mask.png and NAME.json for each image.
 
-    The pixels of a mask are class indices. A regression writes NAME_values.tif instead, float32 in the units of its training.
-    The mask of a NIfTI volume is NAME_mask.nii.gz on the grid of the volume. The answer to a PDB or mmCIF structure is the map
-    NAME_mask.mrc that lies over it, and NAME.json lists the residues of each site. A folder of DICOM images is a study: each
-    series gets one DICOM SEG. If the channels of a case are files of their own, such as NAME_dapi.tif and NAME_actin.tif, they
-    are read as one image.
+    The pixel values of a mask are class indices. A regression model writes NAME_values.tif instead: float32 values in
+    the units of its training targets. The mask of a NIfTI volume is NAME_mask.nii.gz on the voxel grid of the volume.
+    The mask of a PDB or mmCIF structure is the map NAME_mask.mrc, aligned with the structure, and NAME.json lists the
+    residues of each site. A folder of DICOM images is a study: each series gets one DICOM SEG. If each channel of a
+    case is a separate file, such as NAME_dapi.tif and NAME_actin.tif, the files are read as one image.
 
-    Images that have results already are skipped. Exit codes: 0 all done, 1 some image failed (each is named), 2 wrong options,
-    3 the provider is not available, 130 interrupted.
+    Images that already have results are skipped. Exit codes: 0 all images are done, 1 some images failed (each is
+    listed), 2 wrong options, 3 the provider is not available, 130 interrupted.
     """
     options = RunOptions(**values, written=written())
     out = _folder(options.out)
@@ -75,13 +78,13 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
 
 
 def _folder(out: Path) -> Path:
-    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - odd names do not raise
-        raise SegError(f"--out {out} is no folder that can be written to", "a folder", "name another")
+    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - raises on no name
+        raise SegError(f"--out {out} is not a writable folder", "", "choose another folder")
     return out
 
 
 def _detail(segmenter: Segmenter) -> str:
-    """Why `auto` took the CPU, or how many of the model's nodes the provider really got."""
+    """Return why `auto` chose the CPU, or how many nodes of the model run on each provider."""
     session = segmenter.session
     if session.provider_reason:
         return f" ({session.provider_reason})"
@@ -93,7 +96,7 @@ def _detail(segmenter: Segmenter) -> str:
 
 @dataclass
 class _Outcome:
-    """What became of a run."""
+    """The results of a run."""
 
     done: list[Task] = field(default_factory=list)
     skipped: list[Task] = field(default_factory=list)
@@ -105,7 +108,7 @@ def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> _Out
     from ..batch import run_tasks
 
     outcome = _Outcome()
-    ticks = 1000  # of the bar per image
+    ticks = 1000  # steps of the progress bar per image
     with click.progressbar(length=ticks * max(1, len(tasks)), label="segmenting", file=sys.stderr) as bar:
         shown: dict[Path, int] = {}
 
@@ -132,7 +135,7 @@ def _report(outcome: _Outcome, out: Path) -> None:
         click.echo(f"error: {error}", err=True)
     parts = [f"{len(outcome.done)} segmented"]
     if outcome.skipped:
-        parts.append(f"{len(outcome.skipped)} finished before")
+        parts.append(f"{len(outcome.skipped)} already done")
     if outcome.failed:
         parts.append(f"{len(outcome.failed)} failed")
     where = f"; results in {click.format_filename(out)}" if outcome.done or outcome.skipped else ""

@@ -1,4 +1,4 @@
-"""`seg-edge self-test`: this device against torch, on the samples inside a model."""
+"""`seg-edge self-test`: compare this device with torch on the golden samples in a model file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .rules import MODEL_RULES, Loaded
 
 @click.command(
     cls=Command,
-    short_help="Check that this device gives the same answers as torch.",
+    short_help="Check that this device gives the same results as torch.",
     examples=[
         ("seg-edge self-test model.onnx", "Test a model on the provider that auto chooses"),
         ("seg-edge self-test model.onnx --provider cuda", "Test it on CUDA"),
@@ -28,10 +28,10 @@ from .rules import MODEL_RULES, Loaded
 @options_of(ModelOptions)
 @version_option()
 def main(tested: tuple[Path, ...], **values: Any) -> None:
-    """Run the golden samples inside each MODEL on this device, and compare the answers with those of torch.
+    """Run the golden samples stored in each MODEL on this device and compare the results with those of torch.
 
-    Run it after every update of a driver or of ONNX Runtime. The table goes to stderr, JSON to stdout. Exit code 1 means that
-    the device answers otherwise than torch did at export.
+    Run this command after every update of a driver or of ONNX Runtime. The table goes to stderr, JSON to stdout. Exit
+    code 1 means that the results on this device differ from those of torch at export.
     """
     from ..checks import self_test_table
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..support import import_when_asked
+from ..support import import_on_access
 from .hardware import available_threads as available_threads
 from .hardware import cpu_features as cpu_features
 from .hardware import cpu_name as cpu_name
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .nvidia import nvidia_report as nvidia_report
     from .session import Session as Session
 
-if not TYPE_CHECKING:  # else a type checker would believe that every name is there
-    __getattr__ = import_when_asked(
+if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
+    __getattr__ = import_on_access(
         __name__, {"ensemble": ("Ensemble", "Model"), "nvidia": ("nvidia_report",), "session": ("Session",)}
     )

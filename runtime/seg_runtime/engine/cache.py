@@ -1,11 +1,12 @@
-"""A folder of optimised models, which shortens the start of a session on CPU.
+"""A cache of optimized models, which speeds up the start of a session on the CPU.
 
-Optimising reorders the weights for the processor's kernels. An entry keeps the optimised graph and the weights in two files, so
-that ONNX Runtime maps the weights instead of reading, optimising and reordering them. The model file itself is still read and
-digested at every start: ONNX Runtime's part is saved. An entry serves one model, one ONNX Runtime and one kind of processor.
+Optimization reorders the weights for the kernels of the processor. An entry holds the optimized graph and the weights
+in two files, so that ONNX Runtime memory-maps the weights instead of reading, optimizing and reordering them. The model
+file is still read and hashed at every start; only the work of ONNX Runtime is saved. An entry is valid for one model,
+one build of ONNX Runtime and one type of processor.
 
-Entries lie in a folder that only its owner may enter, appear whole or not at all, and are digested before they are used.
-An entry or a folder that is wrong in any way is not used; that is never an error.
+Entries are in a folder that only its owner can access, are written atomically, and are hashed before use. A damaged
+entry or an unsuitable folder is not used, without an error.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ FORMAT = 1
 MAX_ENTRIES = 8
 MAX_BYTES = 2 << 30
 GRAPH, WEIGHTS, SEAL = "graph.onnx", "weights.bin", "seal.json"
-APART = 1024  # bytes from which an initialiser goes to WEIGHTS
-PIECE = 8 << 20  # bytes that one thread digests at a time
-ABANDONED = 3600  # seconds after which a half-written entry belongs to nobody
-ENTRY, UNFINISHED = re.compile("[0-9a-f]{64}"), re.compile(r"\.[0-9a-f]{32}")  # names of folders here
+APART = 1024  # bytes; initializers of this size or more are stored in WEIGHTS
+PIECE = 8 << 20  # bytes that a thread hashes at a time
+ABANDONED = 3600  # seconds after which an unfinished entry is removed
+ENTRY, UNFINISHED = re.compile("[0-9a-f]{64}"), re.compile(r"\.[0-9a-f]{32}")  # names of entry folders
 Source = bytes | Path
 Create = Callable[[Source, Callable[[Any], None]], Any]
-"""Makes a session of a model, after a function has changed its SessionOptions."""
+"""Creates a session for a model, after a function has changed its SessionOptions."""
 
 
 def key(model_sha256: str, ort: Any) -> str:
-    """Name of the entry for a model on this machine: all that decides what ONNX Runtime makes of it."""
+    """Return the name of the entry for a model on this machine, a hash of everything that affects its optimization."""
     build = ort.get_build_info() if hasattr(ort, "get_build_info") else ""
     machine = [platform.machine(), platform.system(), cpu_name(), *cpu_flags()]
     text = json.dumps([FORMAT, model_sha256, str(ort.__version__), build, "cpu", machine])
@@ -52,33 +53,33 @@ def key(model_sha256: str, ort: Any) -> str:
 def open_cached(
     folder: Path, name: str, ort: Any, model: Source, create: Create, check_unchanged: Callable[[], None]
 ) -> Any:
-    """A session from the entry `name`, or of `model` itself, which then leaves that entry behind.
+    """Return a session from the cache entry `name`, or from `model`, which creates the entry.
 
     Args:
-        folder: the cache's folder; made when missing.
-        name: of `key`.
+        folder: folder of the cache; created if it does not exist.
+        name: result of `key`.
         ort: the module onnxruntime.
         model: content or path of the ONNX file.
-        create: makes a session and raises ModelError.
-        check_unchanged: raises ModelError where the file is no longer the one that `name` stands for: ONNX Runtime may
-            have read another, whose entry would answer for this one ever after.
+        create: creates a session and may raise ModelError.
+        check_unchanged: raises ModelError if the file is no longer the one that `name` stands for. ONNX Runtime may
+            then have read another file, and its entry must not be stored under this name.
     """
     place = _private(folder / "seg-edge")
     if place is None:
         return create(model, _unchanged)
     entry = place / name
     if _intact(entry, name):
-        with contextlib.suppress(ModelError):  # it vanished, or this ONNX Runtime refuses it
-            return create(entry / GRAPH, lambda options: _skip_optimisation(options, ort))
+        with contextlib.suppress(ModelError):  # it was removed, or this ONNX Runtime cannot load it
+            return create(entry / GRAPH, lambda options: _skip_optimization(options, ort))
     _remove(entry)
     fresh = place / f".{uuid.uuid4().hex}"
     try:
         try:
             fresh.mkdir(0o700)
-            session = create(model, lambda options: _save_optimised(options, fresh))
-        except (OSError, ModelError):  # the disk, or the model itself, whose error comes without saving
+            session = create(model, lambda options: _save_optimized(options, fresh))
+        except (OSError, ModelError):  # disk error, or a bad model, which fails again below
             return create(model, _unchanged)
-        with contextlib.suppress(OSError, SegError):  # another process was faster, or the disk is full
+        with contextlib.suppress(OSError, SegError):  # another process stored it first, or the disk is full
             check_unchanged()
             _seal(fresh, name)
             fresh.rename(entry)
@@ -89,21 +90,21 @@ def open_cached(
 
 
 def _unchanged(options: Any) -> None:
-    """Options as they are."""
+    """Leave the options unchanged."""
 
 
-def _skip_optimisation(options: Any, ort: Any) -> None:
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is optimised
+def _skip_optimization(options: Any, ort: Any) -> None:
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is already optimized
 
 
-def _save_optimised(options: Any, folder: Path) -> None:
+def _save_optimized(options: Any, folder: Path) -> None:
     options.optimized_model_filepath = str(folder / GRAPH)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(APART))
 
 
 def _private(folder: Path) -> Path | None:
-    """The folder, when it is ours alone and can be written to."""
+    """Create a folder and return it, or None if it is not writable or other users can access it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -119,16 +120,16 @@ def _private(folder: Path) -> Path | None:
 
 
 def _seal(folder: Path, name: str) -> None:
-    """Write down what the entry holds; what changes afterwards is seen."""
+    """Write the digests of the files in an entry, so that later changes are detected."""
     files = {path.name: _digest(path) for path in sorted(folder.iterdir())}
     if GRAPH not in files or not files.keys() <= {GRAPH, WEIGHTS}:
-        raise SegError(f"ONNX Runtime left {sorted(files)} for an optimised model", f"{GRAPH} and {WEIGHTS}")
+        raise SegError(f"ONNX Runtime wrote {sorted(files)} for an optimized model", f"{GRAPH} and {WEIGHTS}")
     text = json.dumps({"name": name, "files": files})
     write_atomic(folder / SEAL, lambda file: file.write(text.encode()))
 
 
 def _intact(entry: Path, name: str) -> bool:
-    """Whether an entry is there and just as it was sealed; the time of its use is noted."""
+    """Return whether an entry exists and matches its digests; update the time of its last use."""
     try:
         sealed = json.loads((entry / SEAL).read_bytes())
         there = {path.name for path in entry.iterdir()} - {SEAL}
@@ -142,9 +143,10 @@ def _intact(entry: Path, name: str) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """sha256 over the sha256 of the file's pieces, which several threads digest. Raises OSError for what is no file."""
+    """Return the SHA-256 over the SHA-256 of the file's pieces, hashed in threads. Raises OSError if it is not a
+    file."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     starts = range(0, max(1, path.stat().st_size), PIECE)
     with ThreadPoolExecutor(min(8, available_threads())) as pool:
         return hashlib.sha256(b"".join(pool.map(lambda start: _piece(path, start), starts))).hexdigest()
@@ -162,9 +164,9 @@ def _piece(path: Path, start: int) -> bytes:
 
 
 def _remove_oldest(place: Path, newest: Path) -> None:
-    """Remove the entries used longest ago until the rest is within the bounds, and what a killed process left.
+    """Remove the least recently used entries until the rest is within the limits, and entries of killed processes.
 
-    Only what has the name of an entry: the folder may be somebody's for something else, too.
+    Only folders with the name of an entry are removed, since the folder may be used for other things as well.
     """
     used: list[tuple[float, int, Path]] = []
     for folder in place.iterdir():
@@ -184,7 +186,7 @@ def _remove_oldest(place: Path, newest: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Take away whatever lies there, if it can be."""
+    """Remove a file or folder if possible."""
     with contextlib.suppress(OSError):
         if stat.S_ISDIR(path.lstat().st_mode):
             shutil.rmtree(path, ignore_errors=True)

@@ -1,9 +1,11 @@
-"""Several files of one model, exported for windows of different sizes or in batches: each image goes to the one that costs it least.
+"""Several files of one model, exported with different window sizes or batches. Each image runs on the one with the
+lowest cost.
 
-A larger window shares its margin among more output: 92 px of ring on 388 px of output cost 2.2 times the network's work on
-those pixels, on 900 px 1.45 times. A small image, though, would fill a large window with its own reflection. By how much a
-window's time grows with it depends on the network and the machine; the figure used here is that of width 64, and a narrow
-network may be better off with larger windows than it says. Measuring tells, see `Ensemble.warm_up`.
+A larger window has less overhead: with a margin of 92 px, the input has 2.2 times as many pixels as an output of 388
+px, but only 1.45 times as many as one of 900 px. A small image, however, would fill most of a large window with its own
+reflection. How the time grows with the window size depends on the network and the machine. The figure used here was
+measured at width 64; for a narrower network, larger windows may be better than it predicts. To measure instead, see
+`Ensemble.warm_up`.
 """
 
 from __future__ import annotations
@@ -24,33 +26,35 @@ from .session import Session
 
 Model = str | Path | bytes | ModelFile
 GROWTH = 1.17
-"""Power of its pixels that a window costs where nothing was measured: on 2 cores at width 64, 1084² took 4.5 times as long
-as 572², not 3.6, and 1596² 10.7 times, not 7.8. At widths 32, 16 and 8 the powers of 1084² are 1.15, 1.13 and 0.92."""
-OWN = ("geometry.input_shape", "geometry.output_shape", "file.batch")  # what files of one model may differ in
+"""Assumed cost of a window without measurements: its number of pixels to this power. On 2 cores at width 64, 1084² took
+4.5 times as long as 572², not 3.6, and 1596² 10.7 times, not 7.8. At widths 32, 16 and 8, the powers for 1084² are
+1.15, 1.13 and 0.92."""
+OWN = ("geometry.input_shape", "geometry.output_shape", "file.batch")  # files of one model may differ in these
 
 
 @dataclass
 class _Member:
-    """One file, opened when an image needs it first."""
+    """One file, opened when an image first needs it."""
 
     model: Model
     contract: Contract
     sha256: str
     session: Session | None = None
     ms: list[float] = field(default_factory=list)
-    """A call, one figure for each image that it answered."""
+    """Time per call, one figure per image."""
 
     def calls(self, shape: tuple[int, ...]) -> int:
-        """How often the file is run for an image of `shape` px."""
+        """Return the number of calls for an image of `shape` px."""
         return math.ceil(len(Grid.of(shape, self.contract.geometry).origins()) / self.contract.file.batch)
 
     def cost(self, shape: tuple[int, ...], ms: Callable[[_Member], float]) -> float:
-        """Of an image of `shape` px: calls times what one costs, be its batch full or not."""
+        """Return the cost of an image of `shape` px: the number of calls times the cost of a call, with a full batch or
+        not."""
         return self.calls(shape) * ms(self)
 
 
 class Ensemble:
-    """The files of one model, the first of them open."""
+    """The files of one model. The first file is always open."""
 
     def __init__(
         self, models: Sequence[Model], options: RunOptions, check: Callable[[Session], None] = lambda session: None
@@ -59,14 +63,14 @@ class Ensemble:
 
         Args:
             models: one or more files.
-            options: of all of them.
-            check: refuses a file that was just opened by an error.
+            options: options of all files.
+            check: called with each session that is opened; may raise an error.
 
         Raises:
-            ModelError: the files are not of one model, or one is not signed as required.
+            ModelError: the files belong to different models, or one is not signed as required.
         """
         if not models:
-            raise ModelError("no model", "one file or more", "name one made by seg-export")
+            raise ModelError("no model is given", "one or more files", "pass a file made by seg-export")
         self._options, self._check, self._lock = options, check, threading.Lock()
         first = self._open(models[0])
         self.members = [_Member(models[0], first.contract, first.sha256, first)]
@@ -84,16 +88,17 @@ class Ensemble:
         return session
 
     def session_for(self, shape: tuple[int, ...]) -> Session:
-        """The session of the file that answers an image of `shape` px at the least cost.
+        """Return the session with the lowest cost for an image of `shape` px.
 
         Raises:
-            ModelError: it changed since it was looked at.
+            ModelError: the file has changed since its contract was read.
         """
         with self._lock:
             return self._opened(self.choose(shape))
 
     def warm_up(self) -> None:
-        """Run every file on zeros; where there are several, which opens all, measure them for the choice."""
+        """Run every file on zeros. If there are several, this opens all of them and measures their times for the
+        choice."""
         with self._lock:
             for member in self.members:
                 session = self._opened(member)
@@ -109,15 +114,15 @@ class Ensemble:
             session = self._open(member.model)
             if session.sha256 != member.sha256:
                 name = member.model if isinstance(member.model, (str, Path)) else "the model"
-                raise ModelError(f"{name} changed since the start", "a file that stays", "run it again")
+                raise ModelError(f"{name} changed during the run", "", "run it again")
             member.session = session
         return member.session
 
     def choose(self, shape: tuple[int, ...]) -> _Member:
-        """The file for an image of `shape` px: of geometry `tile` the cheapest one, else the first.
+        """Return the file for an image of `shape` px: the cheapest one for geometry `tile`, else the first one.
 
-        A window costs a power of its input pixels and a batch as much as its windows do; or a call costs its measured
-        milliseconds, where every file has been measured twice.
+        The cost of a call is its measured time, if every file has been measured twice. Otherwise it is the number of
+        windows times a power of the number of input pixels of a window.
         """
         if len(self.members) == 1 or self.members[0].contract.geometry.method != "tile":
             return self.members[0]
@@ -130,7 +135,7 @@ class Ensemble:
         return min(self.members, key=lambda member: member.cost(shape, ms))
 
     def measured(self, session: Session, shape: tuple[int, ...], ms: float) -> None:
-        """Note the milliseconds of inference that a session took for an image of `shape` px."""
+        """Store the milliseconds of inference that a session took for an image of `shape` px."""
         with self._lock:
             for member in self.members:
                 if member.session is session:
@@ -138,12 +143,12 @@ class Ensemble:
 
 
 def check_same(first: Contract, other: Contract, name: str) -> None:
-    """Refuse a file that is not of the same model as the first one, window size apart.
+    """Check that a file belongs to the same model as the first one, apart from the window size and the batch.
 
     Raises:
-        ModelError: it names the first difference.
+        ModelError: it does not; the error names the first difference.
     """
-    fix = "name files that seg-export made of one checkpoint, of different --input-size or --batch only"
+    advice = "pass files exported from one checkpoint that differ only in --input-size or --batch"
     ours, theirs = _facts(first), _facts(other)
     mine, given = (c.provenance.get("weights_sha256") for c in (first, other))
     differ: list[tuple[str, Any, Any]] = [
@@ -156,15 +161,15 @@ def check_same(first: Contract, other: Contract, name: str) -> None:
     if first.geometry.margin != other.geometry.margin:
         differ.append(("margin", first.geometry.margin, other.geometry.margin))
     if isinstance(network := first.provenance.get("network"), Mapping) and network.get("skip", "crop") != "crop":
-        problem = f"a network of --skip {network['skip']} answers otherwise in windows of another size"
-        raise ModelError(problem, "one file", "leave the other files out")
+        problem = f"a network with --skip {network['skip']} gives different results in windows of another size"
+        raise ModelError(problem, "one file", "leave out the other files")
     if differ:
         field_name, mine, given = differ[0]
-        raise ModelError(f"{name} is not of the same model: its {field_name} is {given!r}", f"{mine!r}", fix)
+        raise ModelError(f"{name} belongs to another model: its {field_name} is {given!r}", f"{mine!r}", advice)
 
 
 def _facts(contract: Contract) -> dict[str, Any]:
-    """All that files of one model share, by name: `geometry.stride`, `answer.classes` and so on."""
+    """Return the facts that files of one model share, by name, such as `geometry.stride` and `answer.classes`."""
     parts = {name: getattr(contract, name) for name in ("input", "geometry", "answer", "file")}
     facts = {f"{name}.{key}": value for name, part in parts.items() for key, value in to_json_value(part).items()}
     return {name: value for name, value in facts.items() if name not in OWN}

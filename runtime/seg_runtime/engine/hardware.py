@@ -1,4 +1,4 @@
-"""What this machine computes with: its processor, what that can do, and how much of it this process may use."""
+"""The processor of this machine: its name, its features and the share of it that this process may use."""
 
 from __future__ import annotations
 
@@ -9,47 +9,48 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-CPU_FEATURES = ("AVX2", "AVX512F", "AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # the last one is ARM's dot product
+CPU_FEATURES = ("AVX2", "AVX512F", "AVX512_VNNI", "AVX_VNNI", "ASIMDDP")  # ASIMDDP is the dot product of ARM
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def available_threads() -> int:
-    """Threads worth starting: the process's affinity and its container's quota, not the machine's size."""
+    """Return the number of threads to use, from the affinity of the process and the quota of its container."""
     quota = cpu_quota()
     threads = _affine_threads()
     return threads if quota is None else max(1, min(threads, int(quota)))
 
 
 def _affine_threads() -> int:
-    """Processors that this process may run on, whatever share of their time it gets."""
+    """Return the number of processors that this process may run on, without quotas."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def cpu_quota(root: Path = CGROUPS, own: Path = OWN_GROUP) -> float | None:
-    """Processors' worth of time that this process may use, None without a limit.
+    """Return the CPU quota of this process, in processors; None if there is no limit.
 
-    Every control group from the process's own up to the root may limit it; inside a container its own one is the root.
+    Every control group (cgroup) from that of the process up to the root may set a limit. In a container, the group of
+    the process is the root.
 
     Args:
-        root: where cgroup version 2 is mounted, or the folder of version 1's controllers.
-        own: the file that names the process's group.
+        root: mount point of cgroup version 2, or the folder of the controllers of version 1.
+        own: file that names the group of the process.
     """
     found = [share for folder in _groups(root, own) if (share := _share(folder)) is not None]
     return min(found, default=None)
 
 
 def _groups(root: Path, own: Path) -> list[Path]:
-    folders = [root, root / "cpu"]  # version 1 keeps the processor's controller in a folder of its own
+    folders = [root, root / "cpu"]  # version 1 has a separate folder for the CPU controller
     with contextlib.suppress(OSError):
         for line in own.read_text().splitlines():
             number, controllers, group = line.split(":", 2)
             base = root if number == "0" else root / "cpu" if "cpu" in controllers.split(",") else None
             while base is not None and group not in ("", "/"):
                 folders.append(base / group.lstrip("/"))
-                group = os.path.dirname(group)  # noqa: PTH120 - a name inside the hierarchy, not of this file system
+                group = os.path.dirname(group)  # noqa: PTH120 - a cgroup name, not a file path
     return folders
 
 
@@ -66,7 +67,7 @@ def _share(folder: Path) -> float | None:
 
 
 def cpu_features() -> dict[str, bool | None]:
-    """Whether the processor has what ONNX Runtime's fast kernels use; None where the system does not say."""
+    """Return whether the processor has the features that ONNX Runtime's fast kernels use; None if unknown."""
     flags = {name.upper() for name in cpu_flags()} or {name for name, has in _numpy_features().items() if has}
     if not flags:
         return dict.fromkeys(CPU_FEATURES, None)
@@ -74,7 +75,7 @@ def cpu_features() -> dict[str, bool | None]:
 
 
 def cpu_flags() -> list[str]:
-    """All that Linux says the processor can do, sorted; empty on other systems."""
+    """Return the CPU flags that Linux reports, sorted; empty on other systems."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -84,7 +85,7 @@ def cpu_flags() -> list[str]:
 
 
 def _numpy_features() -> dict[str, bool]:
-    """As numpy detects them, in our spelling."""
+    """Return the features that numpy detects, with the names used here."""
     for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):  # numpy 2 and 1
         with contextlib.suppress(ImportError, AttributeError):
             found: dict[str, bool] = import_module(module).__cpu_features__
@@ -93,7 +94,7 @@ def _numpy_features() -> dict[str, bool]:
 
 
 def cpu_name() -> str:
-    """The processor's name as its maker gave it."""
+    """Return the model name of the processor."""
     try:
         match = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:

@@ -1,4 +1,4 @@
-"""What this machine has of NVIDIA: the driver, and the majors of CUDA and cuDNN that can be loaded."""
+"""The NVIDIA software of this machine: the driver and the versions of CUDA and cuDNN that can be loaded."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-CUDNN_MAJOR = 9  # of every CUDA wheel since ONNX Runtime 1.19
+CUDNN_MAJOR = 9  # used by every CUDA wheel since ONNX Runtime 1.19
 _DRIVER = ("libcuda.so.1", "nvcuda.dll")
 
 
 def nvidia_report(ort: Any) -> dict[str, Any]:
-    """The driver, and the versions of CUDA and cuDNN that the wheel wants and that can be loaded here.
+    """Return the driver version, and the versions of CUDA and cuDNN that the wheel needs and that can be loaded.
 
     Args:
-        ort: the module onnxruntime, None where there is none.
+        ort: the module onnxruntime; None if it is not installed.
     """
     major = cuda_wanted(ort)
     runtimes = [n for m in (13, 12, 11) for n in (f"libcudart.so.{m}", f"cudart64_{m}.dll")]
@@ -31,12 +31,12 @@ def nvidia_report(ort: Any) -> dict[str, Any]:
 
 
 def cuda_wanted(ort: Any) -> str:
-    """The major of CUDA that a wheel is built for, empty where it is built for none."""
+    """Return the major version of CUDA that the wheel is built for; empty if it is built without CUDA."""
     return str(getattr(ort, "cuda_version", "") or "").split(".")[0]
 
 
 def driver() -> str | None:
-    """The driver's version, `present` where it does not say; None without one."""
+    """Return the version of the driver, `present` if it is unknown, None if there is no driver."""
     try:
         text = Path("/proc/driver/nvidia/version").read_text()
     except OSError:
@@ -46,7 +46,7 @@ def driver() -> str | None:
 
 
 def _version(names: Sequence[str], function: str) -> str | None:
-    """The version that CUDA's driver or runtime tells (12080 is 12.8), None without the library."""
+    """Return the version that the CUDA driver or runtime reports (12080 is 12.8); None without the library."""
     library, number = _library(names), ctypes.c_int()
     if library is None or getattr(library, function)(ctypes.byref(number)):
         return None
@@ -58,7 +58,7 @@ def _cudnn() -> str | None:
     if library is None:
         return None
     library.cudnnGetVersion.restype = ctypes.c_size_t
-    number = library.cudnnGetVersion()  # 90100 is 9.1.0, 8907 was 8.9.7
+    number = library.cudnnGetVersion()  # 90100 is 9.1.0, 8907 is 8.9.7
     major, rest = divmod(number, 10000 if number >= 90000 else 1000)
     return f"{major}.{rest // 100}.{rest % 100}"
 

@@ -1,4 +1,4 @@
-"""A model opened by ONNX Runtime on exactly one provider, or an error that says why not and what to do."""
+"""Open a model with ONNX Runtime on exactly one provider, or raise an error that says why this fails and what to do."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from .installation import REINSTALL, quiet, runtime_module, wheels
 from .options import RunOptions
 from .providers import Cpu, Provider, candidates
 
-_REFUSED = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")  # errors about the model, on any provider
+_REFUSED = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NotImplemented")  # errors about the model on any provider
 
 
 def check_wheels(provider: str) -> str:
-    """A note about two ONNX Runtime wheels in one environment, empty where there is one.
+    """Return a note if two ONNX Runtime wheels are installed in one environment, else an empty string.
 
     Raises:
-        ProviderError: two wheels and a provider asked for that only one of them has: one overwrote files of the other, so
-            that it may have vanished.
+        ProviderError: two wheels are installed, and the requested provider is in only one of them. One wheel overwrites
+            files of the other, so the provider may be missing.
     """
     kinds, found = candidates(provider), wheels()
     if len(found) < 2:
         return ""
     both = " and ".join(f"{name} {version}" for name, version in found.items())
     if len(kinds) == 1 and kinds[0].extra:
-        raise ProviderError(f"{both} are installed in one environment", "exactly one", REINSTALL)
+        raise ProviderError(f"{both} are installed in one environment", "exactly one of them", REINSTALL)
     return f"{both} are installed in one environment and overwrite each other: {REINSTALL}"
 
 
 def open_on(
     provider: Provider, model: Source, sha256: str = "", check_unchanged: Callable[[], None] = lambda: None
 ) -> Any:
-    """An `onnxruntime.InferenceSession` on a provider that is settled.
+    """Return an `onnxruntime.InferenceSession` on a provider, after `Provider.settle`.
 
     Args:
-        provider: with its options.
+        provider: the provider and its options.
         model: content or path of an ONNX file.
-        sha256: of the model, for the cache of optimised models; without it none is used.
-        check_unchanged: raises ModelError where a path holds no longer what `sha256` is of; the cache asks.
+        sha256: digest of the model for the cache of optimized models; if empty, no cache is used.
+        check_unchanged: raises ModelError if the file at the path no longer has this digest; called by the cache.
 
     Raises:
-        ProviderError: it cannot be had.
-        ModelError: ONNX Runtime refuses the model.
+        ProviderError: the provider is not available.
+        ModelError: ONNX Runtime cannot load the model.
     """
     ort = runtime_module()
     if not provider.installed(ort):
@@ -60,25 +60,25 @@ def open_on(
             session = create(model, lambda options: None)
         else:
             session = open_cached(folder, key(sha256, ort), ort, model, create, check_unchanged)
-    except ProviderError:  # it failed in its midst, and may have read before what was settled
+    except ProviderError:  # its libraries may already have read the process-wide settings
         provider.started()
         raise
-    if session.get_providers()[0] != provider.ort_name:  # ONNX Runtime itself goes on, on CPU
+    if session.get_providers()[0] != provider.ort_name:  # ONNX Runtime fell back to the CPU
         raise provider.unavailable(ort, provider.missing(ort))
     provider.started()
     return session
 
 
 def open_graph(model: bytes, *, threads: int | None = None, optimize: bool = True) -> Any:
-    """An `onnxruntime.InferenceSession` on CPU of any graph in memory, set up as those of model files are.
+    """Return an `onnxruntime.InferenceSession` on the CPU for any graph in memory, configured as for model files.
 
     Args:
-        model: a serialised ONNX model.
-        threads: of the operators; None takes all that this process may use.
-        optimize: let ONNX Runtime fuse operators; without it each is computed as ONNX defines it.
+        model: a serialized ONNX model.
+        threads: number of threads of the operators; None uses all threads available to this process.
+        optimize: let ONNX Runtime fuse operators; if false, each operator is computed as ONNX defines it.
 
     Raises:
-        ModelError: ONNX Runtime refuses the model.
+        ModelError: ONNX Runtime cannot load the model.
     """
     ort = runtime_module()
 
@@ -93,21 +93,21 @@ def _create(ort: Any, provider: Provider, model: Source, change: Callable[[Any],
     options = provider.session_options(ort)
     try:
         change(options)
-        # without this, a session whose provider fails, at start or in the middle of a run, repeats the work on CPU
+        # with fallback, a session whose provider fails at start or during a run would repeat the work on the CPU
         with quiet(ort):
             session = ort.InferenceSession(model, options, providers=provider.chain(), enable_fallback=0)
-    except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+    except Exception as error:  # ONNX Runtime's many exception classes have no common base class
         if provider.universal or type(error).__name__ in _REFUSED:
-            problem = f"ONNX Runtime {ort.__version__} refuses the model ({error})"
+            problem = f"ONNX Runtime {ort.__version__} cannot load the model ({error})"
             raise ModelError(problem, "", "export it again") from error
         raise ProviderError(f"{provider.label} failed to start ({error})", "", provider.fix(ort)) from error
-    session.disable_fallback()  # versions that do not know the argument know this
-    session._model_bytes = None  # kept by ONNX Runtime for a fallback that is off: the whole file, in memory for good
+    session.disable_fallback()  # for versions without the argument
+    session._model_bytes = None  # the whole file, which ONNX Runtime would keep for a fallback
     return session
 
 
 def placement(session: Any) -> dict[str, int] | None:
-    """Nodes on each execution provider; None where ONNX Runtime is too old to say."""
+    """Return the number of nodes on each execution provider; None if ONNX Runtime is too old to report it."""
     try:
         subgraphs = session.get_provider_graph_assignment_info()
     except (AttributeError, RuntimeError):

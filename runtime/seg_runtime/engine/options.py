@@ -1,4 +1,4 @@
-"""The options of a run, in one typed object that travels from the command line to the session."""
+"""The options of a run, as typed objects that are passed from the command line to the session."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ AUTO = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """What changes speed and memory, and not one bit of an answer on CPU.
+    """Settings for speed and memory. On the CPU, they do not change the results by a single bit.
 
     Attributes:
-        cache: folder for optimised models, see `cache.py`; None keeps none. CPU only.
-        shrink_memory: give the memory of the activations back after every window; the next one asks for it again.
-        process_arena: take the activations' memory from one arena of the process, which grows by what is asked for instead
-            of by powers of two: some 90 MB less for the first window of the paper's network, kept until the process ends.
-        cuda_graph: CUDA: record the kernels of a window once and replay them; given up where the recording fails.
-        prefer_nhwc: CUDA: let ONNX Runtime lay out convolutions with the channels last.
+        cache: folder for optimized models, see `cache.py`; None disables the cache. CPU only.
+        shrink_memory: free the memory of the activations after every window; the next window allocates it again.
+        process_arena: allocate activations from one arena of the process, which grows by the requested size instead of
+            by powers of two. This saves about 90 MB for the first window of the paper's network. The arena is kept
+            until the process ends.
+        cuda_graph: CUDA: record the kernels of a window as a CUDA graph and replay it; disabled if recording fails.
+        prefer_nhwc: CUDA: let ONNX Runtime run convolutions in channels-last (NHWC) layout.
     """
 
     cache: Path | None = None
@@ -35,16 +36,17 @@ class RunOptions:
     """How a model is opened and run.
 
     Attributes:
-        provider: a name of `PROVIDERS`, which is then used or refused; `auto` takes CUDA when it really loads, else CPU.
-        threads: of the operators on CPU; None takes all that this process may use.
-        fast_math: allow TF32 on CUDA (errors near 1e-3 instead of 1e-5).
-        tta: answer every window by the mean over it turned and mirrored in all eight ways, see `tta.py`.
-        self_test: compare the device with the golden samples of the file before it answers anything.
-        require_signature: PEM file of the public key that must have signed the model, see `signature.py`.
-        tuning: of speed and memory.
+        provider: a name in `PROVIDERS`, which is then used or an error is raised; `auto` uses CUDA if it loads, else
+            the CPU.
+        threads: number of threads of the CPU operators; None uses all threads available to this process.
+        fast_math: allow TF32 on CUDA (errors of about 1e-3 instead of 1e-5).
+        tta: average the predictions for all eight rotations and reflections of each window, see `tta.py`.
+        self_test: run the golden samples of the file first and compare the results.
+        require_signature: PEM file of the public key that the model's signature must match, see `signature.py`.
+        tuning: settings for speed and memory.
 
     Raises:
-        SegError: less than one thread.
+        SegError: fewer than one thread.
     """
 
     provider: str = AUTO
@@ -56,7 +58,7 @@ class RunOptions:
     tuning: Tuning = Tuning()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the number of threads."""
         if self.threads is not None and self.threads < 1:
-            fix = "leave it out to use all that this process may use"
-            raise SegError(f"{self.threads} threads", "1 or more", fix)
+            advice = "leave it out to use all threads available to this process"
+            raise SegError(f"the number of threads is {self.threads}", "1 or more", advice)

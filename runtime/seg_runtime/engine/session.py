@@ -1,4 +1,4 @@
-"""model.onnx -> Session: its contract, and windows -> logits, or whole images -> labels where the file is host-ready."""
+"""A loaded model: windows -> logits, or whole images -> labels if the file is host-ready."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Session:
     """One loaded model on one execution provider. Thread-safe: ONNX Runtime's `run` is.
 
     Attributes:
-        contract: read from the file's metadata.
-        options: asked for.
-        provider: the one in use.
-        provider_reason: why `auto` did not take CUDA, empty otherwise.
-        sha256: of the file that ONNX Runtime was given.
-        golden: samples for the self-test, None unless asked for.
+        contract: contract in the file's metadata.
+        options: requested options.
+        provider: provider in use.
+        provider_reason: why `auto` did not choose CUDA; otherwise empty.
+        sha256: digest of the file that ONNX Runtime has loaded.
+        golden: samples for the self-test; None unless requested.
     """
 
     provider: Provider
@@ -45,14 +45,14 @@ class Session:
         """Load a model.
 
         Args:
-            model: path of an ONNX file, its content, or a file that is being read.
-            options: of the run. With `self_test` the file's golden samples are kept, and ONNX Runtime notes which provider
-                gets which node. With `require_signature` no cache is used.
+            model: path of an ONNX file, its content, or a `ModelFile`.
+            options: options of the run. With `self_test`, the golden samples of the file are kept, and ONNX Runtime
+                records which provider runs each node. With `require_signature`, no cache is used.
 
         Raises:
-            ModelError: the file cannot be read, is damaged, not signed as required, or is not an ONNX model of the contract's shape.
-            ContractError: the file carries no contract or one this version cannot follow.
-            ProviderError: the provider cannot be had, or what was asked for contradicts what is settled in this process.
+            ModelError: the file cannot be read, is damaged, is not signed as required, or does not match its contract.
+            ContractError: the file has no contract, or one that this version does not support.
+            ProviderError: the provider is not available, or its options conflict with process-wide settings.
         """
         self._start = time.perf_counter()
         self.options, self.provider_reason = options, ""
@@ -67,12 +67,12 @@ class Session:
         self.contract = content.contract
         self.golden = _golden(content, self.contract) if options.self_test else None
         source = ModelSource.of(content, signed=options.require_signature is not None)
-        del content, reading  # the file's bytes must not lie beside ONNX Runtime's own copies of them
+        del content, reading  # free the file's bytes before ONNX Runtime makes its own copy
         self._open(source)
         _give_back_memory()
 
     def _open(self, source: ModelSource) -> None:
-        """Open the model on the provider asked for; `auto` takes the first that works."""
+        """Open the model on the requested provider; `auto` uses the first one that works."""
         *_, last = kinds = candidates(self.options.provider)
         windows = not self.contract.file.whole_images
         options = self.options if windows else _without_graph(self.options)
@@ -89,7 +89,7 @@ class Session:
                 )
 
     def _open_on(self, provider: Provider, source: ModelSource) -> None:
-        """Open the model on one provider, and run it once where that tells whether the provider works."""
+        """Open the model on one provider, and run it once if only that shows whether the provider works."""
         self.provider = provider
         sha256 = "" if source.signed else self.sha256
         try:
@@ -106,11 +106,11 @@ class Session:
         except ProviderError:
             if not provider.cuda_graph:
                 raise
-            # a graph that cannot be recorded is given up, the provider is not; another reason is raised again
+            # retry without the CUDA graph, which may not be recordable; if the cause is another, this raises again
             self._open_on(type(provider)(_without_graph(provider.options), half=provider.half), source)
 
     def _prove(self) -> None:
-        """Run once."""
+        """Run the model once to check that the provider works."""
         try:
             self.warm_up()
         except ModelError as error:
@@ -124,11 +124,11 @@ class Session:
 
     @property
     def placement(self) -> dict[str, int] | None:
-        """Nodes on each execution provider, None when not asked for or when ONNX Runtime cannot tell."""
+        """Number of nodes on each execution provider; None if not recorded or not reported by ONNX Runtime."""
         return placement(self._session)
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What a machine reads about what computes an answer: the model, the provider, and versions."""
+        """Return the facts about the model, the provider and the versions for records."""
         file, asked = self.contract.file, self.options
         return {
             "model": {"sha256": self.sha256, "form": file.kind, "precision": file.precision},
@@ -137,15 +137,16 @@ class Session:
         }
 
     def run(self, windows: Float) -> Float:
-        """Logits `(n, K, *output_shape)` float32 of `n` windows `(n, C, *input_shape)` float32.
+        """Return the logits `(n, K, *output_shape)` float32 of `n` windows `(n, C, *input_shape)` float32.
 
-        The file always takes as many as its contract's `batch` says: zeros fill it up to that, and their answers are dropped.
+        The file always takes `batch` windows, see the contract: missing windows are zeros, and their logits are
+        dropped.
 
         Args:
-            windows: 1 up to that many.
+            windows: 1 to `batch` windows.
 
         Raises:
-            ModelError: ONNX Runtime fails in the middle, for want of memory for example.
+            ModelError: ONNX Runtime fails during the run, for example because it runs out of memory.
         """
         count = len(windows)
         if (missing := self.contract.file.batch - count) > 0:
@@ -159,30 +160,31 @@ class Session:
         return self._fixed is not None
 
     def take_ms(self) -> dict[str, float]:
-        """Milliseconds of `load` and `warm_up` that no record has yet, and forget them."""
+        """Return the milliseconds of `load` and `warm_up` that are in no record yet, and reset them."""
         ms, self.ms = self.ms, {}
         return ms
 
     def run_image(self, image: Array, probabilities: bool = False) -> list[Array]:
-        """Labels `(H, W)` uint8, and `(K, H, W)` float32 probabilities if asked for, of a whole image by a host-ready file.
+        """Run a host-ready file on a whole image; return labels `(H, W)` uint8 and, if requested, probabilities.
 
         Args:
             image: `(H, W, C)` of the file's dtype.
-            probabilities: the file must have that output, see `has_probabilities`.
+            probabilities: also return `(K, H, W)` float32; the file must have this output, see `has_probabilities`.
 
         Raises:
-            ModelError: ONNX Runtime fails in the middle.
+            ModelError: ONNX Runtime fails during the run.
         """
         return self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
 
     def run_probe(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
-        """Labels `(H, W)` of an image of one window by a host-ready file, and its probe: every 16th logit `(K, h, w)`."""
+        """Run a host-ready file on an image of one window; return labels `(H, W)` and its probe, every 16th logit `(K,
+        h, w)`."""
         labels, probe = self._run(["labels", "probe"], np.ascontiguousarray(image))
         return labels, probe[0]
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether a host-ready file gives probabilities, too."""
+        """Whether a host-ready file has a probability output."""
         return "probabilities" in [v.name for v in self._session.get_outputs()]
 
     def _run(self, outputs: list[str], image: Array) -> list[Array]:
@@ -190,13 +192,13 @@ class Session:
             if self._fixed is not None:
                 return [self._fixed.run(image)]
             return list(self._session.run(outputs, {"image": image}, self._run_options))
-        except Exception as error:  # ONNX Runtime raises a dozen classes without a common root
+        except Exception as error:  # ONNX Runtime's many exception classes have no common base class
             raise ModelError(
                 f"ONNX Runtime failed while running the model ({error})", "", "free memory, or use --provider cpu"
             ) from error
 
     def warm_up(self) -> None:
-        """Run zeros through it, so that the first image does not pay for allocations and kernel choice."""
+        """Run zeros, so that the first image is not slowed down by allocations and kernel selection."""
         c, start = self.contract, time.perf_counter()
         if c.file.whole_images:
             self.run_image(np.zeros((1, 1, c.input.channels), c.file.dtype))
@@ -205,21 +207,20 @@ class Session:
         self.ms["warm_up"] = self.ms.get("warm_up", 0.0) + (time.perf_counter() - start) * 1000
 
     def _check_shapes(self, name: str) -> None:
-        wanted = _values(self.contract)
+        expected = _values(self.contract)
         given = {v.name: (v.type, [n if isinstance(n, int) else None for n in v.shape]) for v in self._ports()}
-        if "probabilities" not in given:  # a host-ready file may go without
-            wanted.pop("probabilities", None)
-        if given != wanted:
-            raise ModelError(
-                f"{name} has inputs and outputs {given}", f"{wanted} as its contract says", "export it again"
-            )
+        if "probabilities" not in given:  # optional in a host-ready file
+            expected.pop("probabilities", None)
+        if given != expected:
+            problem = f"{name} has the inputs and outputs {given}"
+            raise ModelError(problem, f"{expected}, as its contract states", "export it again")
 
     def _ports(self) -> list[Any]:
         return [*self._session.get_inputs(), *self._session.get_outputs()]
 
 
 def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
-    """Inputs and outputs of a file with this contract: ONNX type and shape, None for what differs from run to run."""
+    """Return the ONNX type and shape of the inputs and outputs of a file with this contract; None for dynamic sizes."""
     floats, maps = "tensor(float)", c.answer.maps
     if not c.file.whole_images:
         return {
@@ -241,19 +242,20 @@ def _without_graph(options: RunOptions) -> RunOptions:
 
 
 def _give_back_memory() -> None:
-    """Let the C library return freed memory; nothing happens where it cannot.
+    """Return freed memory to the system, if the C library supports it.
 
-    Loading leaves holes as large as the weights between what stays (glibc keeps them for later; measured: 110 MB of a 124 MB model).
+    Loading leaves unused memory about as large as the weights (measured: 110 MB for a 124 MB model), which glibc would
+    keep.
     """
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # in glibc, not in musl
         if trim is not None:
             trim(0)
 
 
 def _golden(content: Content, contract: Contract) -> Golden:
-    from ..model import GOLDEN_KEY, Golden  # only a self-test reads archives
+    from ..model import GOLDEN_KEY, Golden  # imported only for a self-test
 
     if GOLDEN_KEY not in content.onnx.metadata:
-        raise ModelError(f"{content.name} carries no golden samples", "a file made by seg-export", "export it again")
+        raise ModelError(f"{content.name} has no golden samples", "a file made by seg-export", "export it again")
     return Golden.from_text(content.onnx.metadata[GOLDEN_KEY], contract)

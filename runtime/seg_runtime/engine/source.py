@@ -1,4 +1,4 @@
-"""The model that ONNX Runtime is given: a file that stays as it was digested, or the very bytes that were signed."""
+"""The model passed to ONNX Runtime: a file that must not change after it was hashed, or the signed bytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..support import ModelError
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where ONNX Runtime takes a model from that was read and digested.
+    """A model that was read and hashed, in the form passed to ONNX Runtime.
 
     Attributes:
-        name: for errors.
+        name: name for errors.
         model: path of the file, or its content.
-        stamp: of the file when it was digested; None of a content.
-        signed: whether nothing but these bytes will do.
+        stamp: stamp of the file when it was hashed; None for content.
+        signed: whether only these exact bytes may be loaded.
     """
 
     name: str
@@ -27,18 +27,19 @@ class ModelSource:
 
     @classmethod
     def of(cls, content: Content, signed: bool) -> ModelSource:
-        """The file itself, which costs no copy of its bytes in memory; the bytes where there is none, or where they were signed.
+        """Return the path of the file, which saves a copy in memory, or its bytes if it has no path or is signed.
 
         Args:
-            content: of the model.
-            signed: nothing but the bytes that were signed will do.
+            content: the model.
+            signed: whether only the signed bytes may be loaded.
         """
         if signed or content.stamp is None or content.path is None or not _named_for_onnxruntime(content.path):
             return cls(content.name, content.data, None, signed)
         return cls(content.name, content.path, content.stamp, signed)
 
     def check_unchanged(self) -> None:
-        """Refuse a file that was written to after it was digested; ONNX Runtime may have read something else."""
+        """Raise ModelError if the file was changed after it was hashed, since ONNX Runtime may have read other
+        bytes."""
         if self.stamp is None or not isinstance(self.model, Path):
             return
         try:
@@ -46,11 +47,11 @@ class ModelSource:
         except OSError:
             now = None
         if now != self.stamp:
-            raise ModelError(f"{self.name} changed while it was loaded", "a file that stays", "run it again")
+            raise ModelError(f"{self.name} changed while it was loaded", "", "run it again")
 
 
 def _named_for_onnxruntime(path: Path) -> bool:
-    """Whether ONNX Runtime can open a path: it takes UTF-8 only, and what ends in .ort for another format."""
+    """Return whether ONNX Runtime can open a path: it must be UTF-8 and not end in .ort, which is another format."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

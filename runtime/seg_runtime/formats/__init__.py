@@ -1,6 +1,7 @@
-"""Kinds of files: how each is recognised, read and written, and where its pixels lie in the world.
+"""File formats: how to recognize, read and write files, and the position of their pixels in space.
 
-Nobody outside of this folder asks which format a file has: whatever follows from it is a method or an attribute of `Format`.
+Code outside this folder does not check the format of a file: everything that depends on it is a method or an attribute
+of `Format`.
 """
 
 from .arrays import from_array as from_array

@@ -1,4 +1,4 @@
-"""Registered channels that are files of one case: CASE_dapi.tif, CASE_actin.tif -> one image with two channels."""
+"""Join the channel files of a case: CASE_dapi.tif and CASE_actin.tif -> one image with two channels."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from .format import stem_of
 def group(
     paths: Sequence[Path], channel_files: Sequence[ChannelFile]
 ) -> tuple[dict[Path, tuple[Path, ...]], list[tuple[Path, SegError]]]:
-    """Which files are one case.
+    """Group files by case.
 
     Args:
-        paths: image files of any folders; files of one case lie in one folder.
-        channel_files: of the contract, whose endings stand before the suffix, in order: `_dapi`, `_actin`.
+        paths: image files in any folders; the files of a case are in one folder.
+        channel_files: channel files of the contract, in order; their endings precede the suffix: `_dapi`, `_actin`.
 
     Returns:
-        Folder/CASE with the files of all channels, in order, or with the one file that holds as many itself; and what
-        cannot be grouped: files that are no channel, two files for one channel, cases that lack a channel, each with its error.
+        Folder/CASE -> the files of all channels, in order, or the single file that holds all channels; and the files
+        that cannot be grouped, each with its error: files that are not a channel, a second file for a channel, cases
+        that lack a channel.
     """
     endings = [file.ending for file in channel_files]
     found: dict[Path, dict[str, Path]] = {}
@@ -36,7 +37,7 @@ def group(
             files = found.setdefault(path.parent / stem_of(path).removesuffix(ending), {})
             if (other := files.setdefault(ending, path)) != path:
                 problem = f"{path} and {other.name} are the same channel of one case"
-                raise ImageError(problem, "one file each", "remove one")
+                raise ImageError(problem, "one file per channel", "remove one of them")
         except SegError as error:
             failed.append((path, error))
     whole: dict[Path, tuple[Path, ...]] = {}
@@ -49,38 +50,39 @@ def group(
 
 
 def _ending(path: Path, wanted: Sequence[str]) -> str:
-    """Which channel a file is, the longest ending that fits; empty for a volume that holds all of them.
+    """Return the ending of a channel file, the longest that matches; empty for a volume that holds all channels.
 
     Raises:
-        ImageError: it is neither, or a volume that cannot be read.
+        ImageError: the file is neither, or is a volume that cannot be read.
         SegError: the package that reads it is not installed.
     """
     stem = stem_of(path)
     if endings := [e for e in wanted if stem.endswith(e) and stem != e]:
         return max(endings, key=len)
-    problem, fix = f"{path} is no channel of a case", "name it so, or keep it elsewhere"
+    problem, advice = f"{path} is not a channel of a case", "rename it, or move it to another folder"
     if (count := FORMATS.of(head_of(path), path).stored_channels(path)) is None:
-        raise ImageError(problem, _names(wanted), fix)
+        raise ImageError(problem, _names(wanted), advice)
     if count != len(wanted):
-        either = f"{_names(wanted)}, or {len(wanted)} in one volume"
-        raise ImageError(f"{problem} and has {count} of its own", either, fix)
+        expected = f"{_names(wanted)}, or one volume with {len(wanted)} channels"
+        raise ImageError(f"{problem} and has {count} channel{'' if count == 1 else 's'}", expected, advice)
     return ""
 
 
 def _complete(case: Path, files: Mapping[str, Path], endings: Sequence[str]) -> tuple[Path, ...]:
-    """The files of a case in the order of its channels.
+    """Return the files of a case in the order of its channels.
 
     Raises:
-        ImageError: it lacks a channel, or has all of them in one file and some once more.
+        ImageError: the case lacks a channel, or has all channels in one file and further files.
     """
     there = ", ".join(file.name for file in files.values())
     if "" in files:
         if len(files) > 1:
-            raise ImageError(f"{case} is in {there}", "its channels once", "remove what is too much")
+            problem = f"{case} has more than one file for a channel ({there})"
+            raise ImageError(problem, "each channel once", "remove the extra files")
         return (files[""],)
     if missing := [ending for ending in endings if ending not in files]:
-        problem, fix = f"{case} has no channel {' and no '.join(missing)}", f"add it beside {there}, or name it, too"
-        raise ImageError(problem, f"a file each: {_names(endings)}", fix)
+        problem, advice = f"{case} lacks the channel {' and '.join(missing)}", f"add the file next to {there}"
+        raise ImageError(problem, f"one file per channel, {_names(endings)}", f"{advice}, or pass it as well")
     return tuple(files[ending] for ending in endings)
 
 
@@ -89,16 +91,16 @@ def _names(endings: Sequence[str]) -> str:
 
 
 def stacked(pages: Sequence[Array], names: Sequence[str], channel_files: Sequence[ChannelFile] = ()) -> Array:
-    """One image `(*spatial, len(pages))` of one-channel images `(*spatial, C)`; three equal channels count as one.
+    """Join one-channel images `(*spatial, C)` to `(*spatial, len(pages))`; three equal channels count as one.
 
     Args:
-        pages: of the channels, in order.
-        names: of their files, for errors.
-        channel_files: of the contract, by whose factors each is enlarged first; empty for none. A pixel becomes a
-            square of so many, so that grey values stay what they were, on every machine.
+        pages: the images, in the order of the channels.
+        names: names of their files, for errors.
+        channel_files: channel files of the contract, whose factors enlarge the images first; empty for none. Pixels are
+            repeated, so that the grey values do not change on any machine.
 
     Raises:
-        ImageError: a channel in colour, or sizes or dtypes that differ.
+        ImageError: a channel is in colour, or the sizes or dtypes differ.
     """
     planes = [_plane(page, name) for page, name in zip(pages, names, strict=True)]
     scales = [file.factor for file in channel_files] or [1] * len(planes)
@@ -107,8 +109,8 @@ def stacked(pages: Sequence[Array], names: Sequence[str], channel_files: Sequenc
     for plane, name, factor in zip(planes, names, scales, strict=True):
         if tuple(n * factor for n in plane.shape) != shape or plane.dtype != dtype:
             problem = f"{name} has {_kind(plane)}, {Path(names[finest]).name} {_kind(planes[finest])}"
-            size = "one size" if factor == 1 else f"a size that is 1/{factor} of it"
-            raise ImageError(problem, f"registered channels: {size}, one dtype", "export them together")
+            size = "the same size" if factor == 1 else f"1/{factor} of that size"
+            raise ImageError(problem, f"registered channels with {size} and the same dtype", "export them together")
     return np.stack([_enlarged(plane, factor) for plane, factor in zip(planes, scales, strict=True)], axis=-1)
 
 
@@ -122,7 +124,7 @@ def _plane(page: Array, name: str) -> Array:
     colour = page[..., :3] if page.shape[-1] >= 3 else page[..., :1]
     alpha = page.ndim == 3 and page.shape[-1] in (2, 4) and has_opaque_alpha(page)
     if not (page.shape[-1] in (1, 3) or alpha) or (colour != colour[..., :1]).any():
-        raise ImageError(f"{name} has {page.shape[-1]} channels", "one channel a file", "split it")
+        raise ImageError(f"{name} has {page.shape[-1]} channels", "one channel per file", "split it")
     plane: Array = colour[..., 0]
     return plane
 

@@ -1,4 +1,4 @@
-"""The registry of formats, and files on disk: their content and their format."""
+"""The registry of formats, and functions that read files and detect their format."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from .structures import Structures
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of an image file.
+    """Read the content of an image file.
 
     Raises:
-        ImageError: missing, a folder, unreadable or empty.
+        ImageError: the path does not exist, is a folder, cannot be read or is empty.
     """
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise ImageError(f"{path} is no regular file", READABLE, "copy it into one")
+            raise ImageError(f"{path} is not a regular file", READABLE, "copy its content to a file")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist", READABLE, "check the path") from error
     except IsADirectoryError as error:
-        raise ImageError(f"{path} is a folder", READABLE, "name a file in it") from error
+        raise ImageError(f"{path} is a folder", READABLE, "choose a file in it") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror})", READABLE, "check its permissions") from error
     if not data:
-        raise ImageError(f"{path} is empty", "a file with something in it", "copy or export it again")
+        raise ImageError(f"{path} is empty", "", "copy or export it again")
     return data
 
 
 def head_of(path: Path) -> bytes:
-    """The beginning of a file, empty where it cannot be read: that is told by whoever reads all of it."""
+    """Read the beginning of a file; empty if it cannot be read, which is reported when the whole file is read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would block
             return b""
         with path.open("rb") as file:
             return file.read(HEAD)
@@ -48,69 +48,72 @@ def head_of(path: Path) -> bytes:
 
 
 class Formats(Registry[Format]):
-    """All formats that are known."""
+    """The registry of file formats."""
 
     def of(self, head: bytes, name: str | Path) -> Format:
-        """The format of a file: by its content, else by its name, else a picture, whose reader says what is wrong.
+        """Detect the format of a file from its content, else from its name; else `picture`, whose reader raises an
+        error.
 
         Args:
-            head: the file's content, or its first `HEAD` bytes.
-            name: its path or name.
+            head: content of the file, or its first `HEAD` bytes.
+            name: path or name of the file.
         """
         found = next((f for f in self.all() if self.recognised(f, head)), None)
         return found or next((f for f in self.all() if f.named(name)), self.get("picture"))
 
     def recognised(self, format: Format, head: bytes) -> bool:
-        """Whether a format recognises a content; one of another package that raises does not, and ends no work with other files."""
+        """Return whether a format recognizes a content; False if the format, which may be from another package,
+        raises."""
         try:
             return format.recognises(head[:HEAD])
         except Exception:
             return False
 
     def of_model(self, contract: Contract) -> list[Format]:
-        """The formats that a model takes."""
+        """Return the formats that a model takes."""
         return [f for f in self.all() if f.fits(contract)]
 
     def is_picture(self, name: str | Path) -> bool:
-        """Whether a file has the name of a picture, of one page or several; volumes and structures are none."""
+        """Return whether a file is named like a 2-D image with one page or several, not a volume or a structure."""
         return any(f.named(name) for f in self.all() if f.axes == 2)
 
     def check(self, found: Format, head: bytes, name: str, contract: Contract) -> None:
-        """Refuse a file of a format that the model does not take.
+        """Check that a model takes files of a format.
 
         Args:
             found: the format, see `of`.
-            head: the file's content, or its first `HEAD` bytes.
-            name: its path or name, which errors quote.
-            contract: of the model.
+            head: content of the file, or its first `HEAD` bytes.
+            name: path or name of the file, for errors.
+            contract: contract of the model.
 
         Raises:
-            ImageError: says which it takes; of a file of no known format also which package is broken.
+            ImageError: it does not; the error names the formats that it takes and, for a file of unknown format, a
+                package that is broken.
         """
         guessed = found is self.get("picture") and not (found.named(name) or self.recognised(found, head))
         if guessed and (broken := self.broken()):
-            raise ImageError(f"{name} is of no known format, and {broken[0].problem}", "", broken[0].advice)
+            raise ImageError(f"{name} has an unknown format, and {broken[0].problem}", "", broken[0].advice)
         if not found.fits(contract):
             known = " or ".join(f.title for f in self.of_model(contract))
-            problem = f"{name} is {'of no known format' if guessed else found.title}"
-            raise ImageError(problem, f"{known} as the model was trained", "name another file or model")
+            problem = f"{name} {'has an unknown format' if guessed else f'is {found.title}'}"
+            raise ImageError(problem, f"{known}, like the training data", "choose another file or model")
 
     def pages(self, data: bytes, name: str, contract: Contract, max_pixels: int = MAX_PIXELS) -> Iterator[Page]:
-        """The pages of a file as a model wants them, one after the other.
+        """Read the pages of a file one by one, in the form that a model takes.
 
         Args:
-            data: the file's content.
-            name: its path or name, which errors quote.
-            contract: of the model.
+            data: content of the file.
+            name: path or name of the file, for errors.
+            contract: contract of the model.
             max_pixels: refuse a file with more px.
 
         Yields:
-            `(H, W, C)` for each page of a picture; `(D, H, W, C)` of a volume, for any model; and of a TIFF of several
-            pages for a model of volumes, and of a structure.
+            `(H, W, C)` for each page of a 2-D image; `(D, H, W, C)` for a volume, for a structure, and for a TIFF with
+            several pages if the model takes volumes.
 
         Raises:
-            ImageError: the file cannot be read, or is a single picture and the model wants volumes, or of a format that the
-                model does not take.
+            ImageError: the file cannot be read, has a format that the model does not take, or is a single image and the
+                model takes volumes.
             SegError: a package that reads it is not installed.
         """
         found = self.of(data, name)

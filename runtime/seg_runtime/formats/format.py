@@ -1,4 +1,5 @@
-"""What a file format is: how its files are recognised and read, where their pixels lie, what is written beside them."""
+"""Base classes of file formats: recognizing and reading files, the position of their pixels, and the results to
+write."""
 
 from __future__ import annotations
 
@@ -15,26 +16,26 @@ from ..pipeline import Array, Float
 from ..support import SegError
 
 HEAD = 4096
-"""Bytes at the beginning of a file by which a format recognises it."""
+"""Number of bytes at the beginning of a file from which formats recognize it."""
 Failures = list[tuple[Path, SegError]]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the pixels of an image lie in the world; this one does not know.
+    """The position of the pixels of an image in space. This base class has no position.
 
     Attributes:
-        spacing_mm: size of a pixel or voxel along each axis of the array, None where it is not known.
+        spacing_mm: size of a pixel or voxel along each axis of the array; None if unknown.
     """
 
     spacing_mm: tuple[float, ...] | None = None
 
     def stored(self, values: Array) -> Array:
-        """Values `(*spatial)` as the network sees them -> in the order of the file; a view."""
+        """Convert values `(*spatial)` from the network's axis order to that of the file; returns a view."""
         return values
 
     def same_as(self, other: Place) -> bool:
-        """Whether both images have the same grid in the world, as far as that is known."""
+        """Return whether both images have the same grid in space, as far as it is known."""
         return True
 
 
@@ -44,8 +45,8 @@ class Page:
 
     Attributes:
         array: `(*spatial, C)` uint8, uint16 or float32.
-        name: what errors call it, such as the path of its file; the record takes what stands behind the last slash.
-        place: where it lies.
+        name: name for errors, such as the path of its file; the record uses the part after the last slash.
+        place: its position in space.
     """
 
     array: Array
@@ -55,13 +56,13 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How the pages of a file are wanted.
+    """How to read the pages of a file.
 
     Attributes:
-        axes: spatial axes of the model: with 3 the pages of a stack are one volume.
-        voxels: of a model of structures the grid that they become.
-        max_pixels: refuse a file with more px, all pages counted.
-        indices: give the stored values of palette and 1-bit pictures, as masks want, not their colours.
+        axes: number of spatial axes of the model; with 3, the pages of a stack form one volume.
+        voxels: voxel grid of a structure model.
+        max_pixels: refuse a file with more px in all pages.
+        indices: read the stored values of palette and 1-bit images, as needed for masks, instead of their colours.
     """
 
     axes: int = 2
@@ -71,22 +72,22 @@ class ReadOptions:
 
     @classmethod
     def of(cls, contract: Contract, max_pixels: int = MAX_PIXELS) -> ReadOptions:
-        """As a model wants them."""
+        """Return the options for a model."""
         return cls(axes=contract.geometry.axes, voxels=contract.input.voxels, max_pixels=max_pixels)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One image to segment: its files and how they are read.
+    """One image to segment: its files and how to read them.
 
     Attributes:
-        path: what errors quote: the file, or the folder of a series.
-        stem: of its results, relative to the folder for them.
-        files: all that is read, in order.
-        format: that reads them.
-        channel_files: of the contract, where each file is a channel of the image; empty where one file holds all.
-        pages: how many its files hold; None where reading them tells.
-        joinable: whether its file may be one channel of a case.
+        path: path for errors: the file, or the folder of a series.
+        stem: start of the names of its results, relative to the output folder.
+        files: the files to read, in order.
+        format: format that reads them.
+        channel_files: channel files of the contract, if each file is a channel; empty if one file holds all channels.
+        pages: number of pages of all files; None if unknown before they are read.
+        joinable: whether its file may be a channel of a case.
     """
 
     joinable: ClassVar[bool] = True
@@ -100,7 +101,7 @@ class Source:
 
 
 class Answered(Protocol):
-    """One page that was segmented, see `segmenter.Segmentation`."""
+    """The result for one page, see `segmenter.Segmentation`."""
 
     answer: Array
     image: Array
@@ -114,20 +115,20 @@ class Answered(Protocol):
 
 
 Write = Callable[[BinaryIO], object]
-"""Writes into an open file that has a name."""
+"""Writes to an open file that has a name."""
 Prepare = Callable[[Sequence[Answered], Source], tuple[str, Write]]
-"""Takes the answers to all pages of a source; gives the suffix of the file and what writes it. What can fail fails here, before
-anything is written."""
+"""Takes the results of all pages of a source; returns the suffix of the file and a function that writes it. Errors are
+raised here, before anything is written."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """A file that is written beside an image.
+    """A result file of an image.
 
     Attributes:
-        key: in the record; NAME_KEY is the file's name, up to the first underscore of the key.
-        suffixes: that the file can have.
-        prepare: makes it.
+        key: key in the record; the file's name is NAME_KEY, with the key up to its first underscore.
+        suffixes: suffixes that the file may have.
+        prepare: creates the content.
     """
 
     key: str
@@ -136,10 +137,11 @@ class Output:
 
 
 def _prepare_npy(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
-    """Probabilities: `(K, *spatial)` of one page in the order of its file, `(P, K, H, W)` of several."""
+    """Prepare probabilities: `(K, *spatial)` for one page, in the axis order of its file, `(P, K, H, W)` for
+    several."""
     pages = [np.stack([r.place.stored(plane) for plane in r.probabilities]) for r in results]
     if len({p.shape for p in pages}) > 1:
-        raise SegError("the pages differ in size", "one size for a stack in NPY", "use --probabilities tiff")
+        raise SegError("the pages differ in size", "pages of one size for NPY", "use --probabilities tiff")
     values = pages[0] if len(pages) == 1 else np.stack(pages)
     return ".npy", lambda file: np.save(file, values)
 
@@ -148,15 +150,15 @@ NPY = Output("probabilities_npy", (".npy",), _prepare_npy)
 
 
 class Format(ABC):
-    """A kind of file. Another package adds one by an entry point of the group `seg_edge.formats` that names an instance.
+    """A file format. Other packages add instances with entry points of the group `seg_edge.formats`.
 
     Attributes:
-        title: what a file of it is, for errors: "a NIfTI volume".
-        suffixes: of its files, in lower case.
-        axes: spatial axes of one page: 2 of a picture, 3 of a volume.
-        by_content: whether files of folders belong to it whatever their suffix is.
-        deferred: whether files are read only when their turn has come, since one may fill the memory.
-        private: whether a file may name a person, so that errors of libraries are not quoted.
+        title: name of a file of this format in errors, such as "a NIfTI volume".
+        suffixes: suffixes of its files, in lower case.
+        axes: number of spatial axes of a page: 2 for an image, 3 for a volume.
+        by_content: whether files in folders are recognized by content, whatever their suffix.
+        deferred: whether a file is read only when it is needed, because it may fill the memory.
+        private: whether files may contain personal data, so that messages of libraries are not shown.
     """
 
     title: ClassVar[str]
@@ -168,45 +170,47 @@ class Format(ABC):
 
     @property
     def one_at_a_time(self) -> bool:
-        """Whether the results of a file are written before the next one is segmented: those of a volume may fill the memory."""
+        """Whether to write the results of a file before the next one is segmented, because volumes may fill the
+        memory."""
         return self.axes == 3
 
     @abstractmethod
     def recognises(self, head: bytes) -> bool:
-        """Whether a file that begins with `head`, up to `HEAD` bytes, is of this format; False where that cannot be told."""
+        """Return whether a file that begins with `head`, up to `HEAD` bytes, has this format; False if this is
+        unclear."""
 
     def named(self, name: str | Path) -> bool:
-        """Whether a file has a suffix of this format."""
+        """Return whether a file has a suffix of this format."""
         return str(name).lower().endswith(self.suffixes)
 
     def fits(self, contract: Contract) -> bool:
-        """Whether a model takes such files: all but models of structures take images and volumes."""
+        """Return whether a model takes such files: all except structure models take images and volumes."""
         return contract.input.voxels is None
 
     @abstractmethod
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
-        """The pages of a file.
+        """Read the pages of a file.
 
         Args:
-            data: the file's content.
-            name: its path or name, which errors quote.
-            options: how they are wanted.
+            data: content of the file.
+            name: path or name of the file, for errors.
+            options: how to read the pages.
 
         Raises:
-            ImageError: it cannot be read, or is too large.
+            ImageError: the file cannot be read or is too large.
             SegError: a package that reads it is not installed.
         """
 
     def stored_channels(self, path: Path) -> int | None:
-        """Channels that one file holds, by its header, where it may hold those that a model has a file each for; else None."""
+        """Return the number of channels in the header of a file that may hold all channels of a case; else None."""
         return None
 
     def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
-        """The images that files are, one each, and the files that are none.
+        """Return the sources of files, one per file, and the files that fail.
 
         Args:
-            files: of this format.
-            folder: that was opened, whose structure the results keep; None for files that were named.
+            files: files of this format.
+            folder: folder that they were found in, whose structure the results keep; None for files named by the user.
         """
         found = []
         for path in files:
@@ -216,29 +220,30 @@ class Format(ABC):
 
     @abstractmethod
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """How answers are written, by the name of the form; the first is written when nobody asks for another.
+        """Return the outputs for results, by the name of the form; the first one is the default.
 
         Args:
-            data: what they are: `labels` or `values`, see `answers.Answer`.
-            source: that was answered.
+            data: type of the results, `labels` or `values`, see `answers.Answer`.
+            source: the input.
 
         Returns:
-            Empty where the format has no place for such answers.
+            The outputs; empty if the format cannot hold such results.
         """
 
     def probabilities(self) -> Mapping[str, Output]:
-        """How probabilities are written, by the name of the form."""
+        """Return the outputs for probabilities, by the name of the form."""
         return {"npy": NPY}
 
     def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
-        """What the record of an image says besides, by entry; entries that it has already are updated."""
+        """Return further entries of an image's record; existing entries are updated."""
         return {}
 
     def note(self, source: Source) -> str:
-        """What is to be known about the results of a source, empty for nothing."""
+        """Return a note about the results of a source; empty if there is none."""
         return ""
 
 
 def stem_of(path: Path) -> str:
-    """The name of a file without its suffix; `.gz` is a part of the one before it, as in `.nii.gz` and `.pdb.gz`."""
+    """Return the name of a file without its suffix, where `.gz` is part of the suffix, as in `.nii.gz` and
+    `.pdb.gz`."""
     return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem

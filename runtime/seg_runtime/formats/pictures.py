@@ -1,6 +1,6 @@
-"""PNG, JPEG, BMP and TIFF files, by Pillow, without losing a bit and without believing a file.
+"""Read and write PNG, JPEG, BMP and TIFF files with Pillow, losslessly and without trusting the content of a file.
 
-Arrays are `(H, W, C)`, uint8, uint16 or float32, upright (EXIF orientation applied), alpha as a channel.
+Arrays are `(H, W, C)` uint8, uint16 or float32, with the EXIF orientation applied and alpha as a channel.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from .arrays import from_pil, upright
 from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source, Write
 
 READABLE = "a PNG, JPEG, BMP, TIFF or DICOM image"
-CLASSIC_TIFF = 4_000_000_000  # bytes; its offsets have 32 bits
+CLASSIC_TIFF = 4_000_000_000  # bytes; classic TIFF has 32-bit offsets
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; two letters alone would take texts for pictures
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; the two letters BM alone would also match text files
 _BITS_PER_SAMPLE = 258  # TIFF tag
 
 
 class Pictures(Format):
-    """Pictures of one page, and TIFF stacks."""
+    """2-D images with one page, and TIFF stacks."""
 
     title = "a picture"
     suffixes = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
     def recognises(self, head: bytes) -> bool:
-        """By the signature of each format."""
+        """Recognize the signature of each format."""
         bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
         return bmp or head.startswith(_SIGNATURES)
 
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
-        """`(H, W, C)` for each page; for a model of volumes all pages as `(D, H, W, C)`."""
+        """Yield `(H, W, C)` for each page, or all pages as `(D, H, W, C)` for a volume model."""
         with contextlib.closing(Pages(data, name, options.max_pixels, options.indices)) as pages:
             arrays = (pages[number] for number in range(len(pages)))
             for array in arrays if options.axes == 2 else [volume_of(arrays, name)]:
                 yield Page(array, name)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Labels as a palette picture, values as TIFF of float32."""
+        """Return the output for labels, a palette image, or for values, a float32 TIFF."""
         return {"labels": {"mask": MASK}, "values": {"values": VALUES}}.get(data, {})
 
     def probabilities(self) -> Mapping[str, Output]:
-        """NPY and TIFF."""
+        """Return the outputs NPY and TIFF."""
         return {"npy": NPY, "tiff": PROBABILITIES}
 
 
 def planes_of(values: NDArray[Any]) -> NDArray[Any]:
-    """Any values `(…, H, W)` as planes `(P, H, W)`."""
+    """Reshape values `(…, H, W)` to planes `(P, H, W)`."""
     return values.reshape(-1, *values.shape[-2:])
 
 
 def prepare_pages(pages: Sequence[Image.Image]) -> tuple[str, Write]:
-    """One page as PNG, several as one TIFF (deflate)."""
+    """Prepare one page as PNG, several as one TIFF (deflate)."""
     if len(pages) == 1:
         return ".png", lambda file: pages[0].save(file, "PNG")
     options: dict[str, Any] = {"save_all": True, "append_images": pages[1:], "compression": "tiff_adobe_deflate"}
@@ -74,7 +74,7 @@ def _prepare_masks(results: Sequence[Answered], source: Source) -> tuple[str, Wr
 
 
 def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
-    """Planes of float32 as pages of one TIFF."""
+    """Prepare float32 planes as the pages of one TIFF."""
     pages = [Image.fromarray(plane) for value in values for plane in planes_of(value)]
     large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
     return ".tif", lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
@@ -88,62 +88,62 @@ PROBABILITIES = Output(
 
 
 def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
-    """Palette picture of `(H, W)` labels: pixel value = class index, palette = class colours."""
+    """Return a palette image of labels `(H, W)`: pixel value = class index, palette = class colours."""
     picture = Image.fromarray(labels)
     picture.putpalette([v for c in classes for v in c.color])
     return picture
 
 
 def volume_of(pages: Iterator[NDArray[Any]], name: str) -> NDArray[Any]:
-    """The pages `(H, W, C)` of a stack as one volume `(D, H, W, C)`.
+    """Join the pages `(H, W, C)` of a stack to one volume `(D, H, W, C)`.
 
     Raises:
-        ImageError: a single page, or pages that differ in size or type.
+        ImageError: there is a single page, or the pages differ in size or type.
     """
     planes = list(pages)
     if len(planes) == 1:
-        fix = "name a NIfTI file or a TIFF of several pages"
-        raise ImageError(f"{name} is a single picture", "a volume as the model was trained", fix)
+        advice = "choose a NIfTI file or a TIFF with several pages"
+        raise ImageError(f"{name} is a single image", "a volume, like the training data", advice)
     kinds = list(dict.fromkeys((p.shape, str(p.dtype)) for p in planes))
     if len(kinds) > 1:
         problem = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
-        raise ImageError(problem, "one size and type for a volume", "export the stack again")
+        raise ImageError(problem, "pages of one size and type for a volume", "export the stack again")
     return np.stack(planes)
 
 
 class Pages:
-    """The pages of a picture file, each at the cost of one: its reader is kept, and knows where they begin.
+    """The pages of an image file. The reader is kept, so that each page is read in constant time.
 
-    Pages are `(H, W, C)` uint8, uint16 or float32. Not for several threads at once.
+    Pages are `(H, W, C)` uint8, uint16 or float32. Not thread-safe.
 
     Args:
-        data: the file's content.
-        name: what errors call it.
-        max_pixels: refuse a file with more px, all pages counted, before anything is unpacked.
-        indices: give the stored values of palette and 1-bit pictures, as masks want, not their colours.
+        data: content of the file.
+        name: name of the file, for errors.
+        max_pixels: refuse a file with more px in all pages, before it is decompressed.
+        indices: read the stored values of palette and 1-bit images, as needed for masks, instead of their colours.
 
     Raises:
-        ImageError: not an image of a known format, truncated, too large, or of a colour model that has no plain
-            reading as grey or RGB.
+        ImageError: the file has an unknown format, is truncated or too large, or its colour model is not grey, RGB or
+            palette.
     """
 
     def __init__(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> None:
-        """Find the pages; none is unpacked yet."""
+        """Find the pages, without decompressing them."""
         self._data, self._name, self._as_indices = data, name, indices
-        with _damage_told(name):
+        with _damage_reported(name):
             self._image = _opened(data, name)
             self._count = int(getattr(self._image, "n_frames", 1)) if self._image.format == "TIFF" else 1
             _check_size(self._image, self._count, name, max_pixels)
 
     def __len__(self) -> int:
-        """Count the pages."""
+        """Return the number of pages."""
         return self._count
 
     def __getitem__(self, number: int) -> NDArray[Any]:
-        """`(H, W, C)` of a page, counted from 0."""
+        """Return a page `(H, W, C)`, counted from 0."""
         if not 0 <= number < self._count:
             raise IndexError(number)
-        with _damage_told(self._name):
+        with _damage_reported(self._name):
             _seek(self._image, number)
             if self._as_indices and _stores_indices(self._image):
                 return _indices(self._image)
@@ -151,26 +151,26 @@ class Pages:
             return _page(self._image, self._data, number, title)
 
     def close(self) -> None:
-        """Let the file's content go."""
+        """Free the content of the file."""
         self._image.close()
 
 
 @contextlib.contextmanager
-def _damage_told(name: str) -> Iterator[None]:
+def _damage_reported(name: str) -> Iterator[None]:
     try:
         yield
     except ImageError:
         raise
-    except Exception as error:  # Pillow's decoders report damage by a dozen kinds, struct.error among them
+    except Exception as error:  # Pillow's decoders raise many classes, including struct.error
         raise ImageError(f"{name} is damaged ({error})", READABLE, "copy or export it again") from error
 
 
-_PILLOW = threading.Lock()  # Pillow keeps its own size limit in a module variable
+_PILLOW = threading.Lock()  # Pillow's size limit is a module variable
 
 
 @contextlib.contextmanager
 def _own_limit() -> Iterator[None]:
-    """Let `max_pixels` alone judge sizes, while Pillow parses headers: it checks them against a limit of its own."""
+    """Disable Pillow's own size limit while it parses headers, since `max_pixels` is checked instead."""
     with _PILLOW:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -184,8 +184,8 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
         with _own_limit():
             picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image that can be read", READABLE, "convert it") from error
-    assert isinstance(picture, ImageFile.ImageFile)  # what Image.open makes
+        raise ImageError(f"{name} is not a readable image", READABLE, "convert it") from error
+    assert isinstance(picture, ImageFile.ImageFile)  # the type that Image.open returns
     return picture
 
 
@@ -204,11 +204,11 @@ def _check_size(image: ImageFile.ImageFile, frames: int, name: str, max_pixels: 
             raise ImageError(
                 f"{name} has {pixels} px{more}",
                 f"at most {max_pixels}",
-                "crop it, or allow more (seg-run --max-pixels)",
+                "crop it, or raise the limit (seg-run --max-pixels)",
             )
 
 
-_SPREAD = {"L;2": 85, "L;4": 17}  # Pillow spreads grey of 2 and 4 bits over 0..255
+_SPREAD = {"L;2": 85, "L;4": 17}  # Pillow scales 2-bit and 4-bit grey to 0..255
 
 
 def _stores_indices(image: ImageFile.ImageFile) -> bool:
@@ -228,8 +228,8 @@ def _page(image: ImageFile.ImageFile, data: bytes, page: int, name: str) -> NDAr
     if low is None:
         return from_pil(image, name)
     if "transparency" in image.info:
-        raise ImageError(f"{name} has a transparent colour with 16 bits", "an opaque image", "flatten it first")
-    # Pillow keeps only the high byte of 16-bit colour. Decoding the same stream in the other byte order gives the low one.
+        raise ImageError(f"{name} has a transparent colour with 16 bits", "an opaque image", "flatten it")
+    # Pillow keeps only the high byte of 16-bit colour. Decoding with the other byte order gives the low byte.
     high_bytes = np.asarray(upright(image), np.uint16)
     with _opened(data, name) as again:
         _seek(again, page)
@@ -248,7 +248,8 @@ def _with_rawmode(tile: Any, rawmode: str) -> Any:
 
 
 def _low_byte_mode(image: ImageFile.ImageFile, name: str) -> str | None:
-    """Pillow's raw mode that reads the low bytes of a 16-bit colour page; None where Pillow keeps all bits anyway."""
+    """Return Pillow's raw mode that reads the low bytes of a 16-bit colour page; None if Pillow keeps all bits
+    anyway."""
     raw = _rawmode(image.tile[0]) if image.tile else ""
     base, _, order = raw.partition(";16")
     if base in ("RGB", "RGBA", "RGBX") and order in ("B", "L", "N"):
@@ -259,7 +260,7 @@ def _low_byte_mode(image: ImageFile.ImageFile, name: str) -> str | None:
     if base != "BGR" and (";16" in raw or bits > 8) and image.mode in ("LA", "RGB", "RGBA", "La", "RGBa", "CMYK", "L"):
         raise ImageError(
             f"{name} is {image.mode} with 16 bits ({raw or bits})",
-            "16 bits as grey, RGB or RGBA",
-            "convert it, or save 8 bits",
+            "16-bit grey, RGB or RGBA",
+            "convert it, or save it with 8 bits",
         )
     return None

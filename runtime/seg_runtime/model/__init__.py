@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..support import import_when_asked
+from ..support import import_on_access
 from .answer import ANSWER_GROUP as ANSWER_GROUP
 from .answer import AnswerSpec as AnswerSpec
 from .answer import ClassInfo as ClassInfo
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .golden import Pixels as Pixels
     from .golden import Sample as Sample
 
-if not TYPE_CHECKING:  # else a type checker would believe that every name is there
-    __getattr__ = import_when_asked(
+if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
+    __getattr__ = import_on_access(
         __name__, {"golden": ("FLIP_MARGIN_ERRORS", "FP32_LIMIT", "Golden", "Pixels", "Sample")}
     )

@@ -1,4 +1,4 @@
-"""What the maps of a network mean: the part of the contract that `answers/` acts upon."""
+"""The meaning of the network's output maps: the part of the contract that `answers/` uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..support import ContractError, Registry, SegError
 from .nested import Variant, need
 
 ANSWER_GROUP = "seg_edge.answers"
-"""Entry points of answers of other packages; each is an `answers.Answer`, which names its spec."""
+"""Group of the entry points that add answers; each is an `answers.Answer`, which names its spec."""
 MOST_OUTPUTS = 64
 
 
@@ -23,17 +23,17 @@ class Code:
     meaning: str
 
     def __post_init__(self) -> None:
-        """Refuse an empty part."""
+        """Check that no part is empty."""
         parts = (self.value, self.scheme, self.meaning)
-        need(all(isinstance(v, str) and v for v in parts), "an empty code", "value, scheme, meaning")
+        need(all(isinstance(v, str) and v for v in parts), "a code has an empty part", "value, scheme and meaning")
 
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class: its name and the RGB colour (0..255) that masks and overlays show it in.
+    """One class: its name and its RGB colour (0..255) in masks and overlays.
 
-    `category` and `property_type` say in codes what it is, e.g. (123037004, SCT, Anatomical Structure) and
-    (10200004, SCT, Liver): DICOM's segmented property category and type. None where nobody said.
+    `category` and `property_type` are DICOM's segmented property category and type as codes, e.g. (123037004, SCT,
+    Anatomical Structure) and (10200004, SCT, Liver). They are None if not specified.
     """
 
     name: str
@@ -42,17 +42,17 @@ class ClassInfo:
     property_type: Code | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a colour that is none."""
+        """Check the colour."""
         rgb = all(type(v) is int and 0 <= v <= 255 for v in self.color)
-        need(rgb, f"the colour {self.color} of {self.name}", "RGB values 0..255")
+        need(rgb, f"class {self.name} has the colour {self.color}", "RGB values from 0 to 255")
 
 
 @dataclass(frozen=True)
 class OutputInfo:
-    """One output of a regression: its value is `offset + scale * y`, y being what the network gives.
+    """One output of a regression: its value is `offset + scale * y`, where y is the output of the network.
 
-    Values are in the units of the training targets, named by `unit` where somebody did. `low` and `high` are the least and
-    the largest of those targets: what pictures and scores take for the range. Nothing is clipped to it.
+    Values are in the units of the training targets; `unit` is their name, if specified. `low` and `high` are the
+    minimum and maximum of the targets. Value maps and scores use them as the range; values are not clipped to it.
     """
 
     name: str
@@ -63,22 +63,25 @@ class OutputInfo:
     unit: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no number, no range or has no name."""
-        need(isinstance(self.name, str) and bool(self.name), "an output without a name", "a name each")
+        """Check the name, the numbers and the range."""
+        need(isinstance(self.name, str) and bool(self.name), "an output has no name", "a name for each output")
         numbers = (self.offset, self.scale, self.low, self.high)
-        need(all(map(math.isfinite, numbers)), f"infinite numbers of the output {self.name}", "finite ones")
-        need(self.scale > 0, f"the scale {self.scale} of the output {self.name}", "a positive one")
-        need(self.low < self.high, f"values of {self.name} from {self.low} to {self.high}", "a range")
+        finite = all(map(math.isfinite, numbers))
+        need(finite, f"output {self.name} has numbers that are not finite", "finite numbers")
+        need(self.scale > 0, f"output {self.name} has the scale {self.scale}", "a positive number")
+        need(self.low < self.high, f"output {self.name} has low {self.low} and high {self.high}", "low < high")
 
 
 @dataclass(frozen=True)
 class AnswerSpec(Variant):
-    """What the maps of a network mean. Subclasses are frozen dataclasses.
+    """The meaning of the network's output maps. Subclasses are frozen dataclasses.
 
     Attributes:
-        kind: its name, which the registry of answers knows.
-        decided: whether each pixel gets one of several classes, so that a small error may flip it.
-        geometries, forms, precisions: what such a model can be trained and exported as.
+        kind: its name in the registry of answers.
+        decided: whether each pixel gets one of several classes, so that a small error may change it.
+        geometries: geometries that such a model can be trained with.
+        forms: forms of file that it can be exported as.
+        precisions: precisions that it can be exported in.
     """
 
     decided: ClassVar[bool] = False
@@ -88,23 +91,23 @@ class AnswerSpec(Variant):
 
     @property
     def maps(self) -> int:
-        """Maps of the network, K."""
+        """Number of output maps, K."""
         raise NotImplementedError
 
     @property
     def activation(self) -> str:
-        """What makes probabilities of logits: `softmax`, `sigmoid` or `none`."""
+        """Function that converts logits to probabilities: `softmax`, `sigmoid` or `none`."""
         return "none"
 
     @classmethod
     def of_kind(cls, kind: str) -> type[Variant]:
-        """The spec of a kind, which another package may have."""
+        """Return the spec class of a kind, which another package may provide."""
         if kind in _OWN:
             return _OWN[kind]
         offered = Registry[type](ANSWER_GROUP, "answer", {})
         if kind not in offered:
-            fix = "upgrade seg-edge, or install the package that offers it"
-            raise ContractError(f"contract with an answer of kind {kind!r}", ", ".join(_OWN), fix)
+            advice = "upgrade seg-edge, or install the package that provides it"
+            raise ContractError(f"unknown kind of answer {kind!r} in the contract", ", ".join(_OWN), advice)
         try:
             found: type[Variant] = offered.get(kind).Spec  # type: ignore[attr-defined]
         except SegError as error:
@@ -114,13 +117,13 @@ class AnswerSpec(Variant):
 
 @dataclass(frozen=True)
 class LabelSpec(AnswerSpec):
-    """One class for each pixel.
+    """One class per pixel.
 
     Attributes:
-        classes: class 0 is the background.
-        decision: `argmax` takes the largest probability; `threshold` the largest of the classes after the background that
-            reaches `threshold`, each class with a probability of its own.
-        threshold: probability from which a class counts, for the decision `threshold`.
+        classes: the classes; class 0 is the background.
+        decision: `argmax` takes the most probable class; `threshold` takes, among the classes after the background,
+            which have independent probabilities, the most probable one that reaches `threshold`, else the background.
+        threshold: lowest probability of a class, for the decision `threshold`.
     """
 
     kind = "labels"
@@ -134,28 +137,28 @@ class LabelSpec(AnswerSpec):
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
-        need(2 <= len(self.classes) <= 256, f"{len(self.classes)} classes", "2 to 256, the background first")
+        """Check that the fields are consistent."""
+        need(2 <= len(self.classes) <= 256, f"{len(self.classes)} classes", "2 to 256 classes, the background first")
         need(self.decision in ("argmax", "threshold"), f"decision {self.decision!r}", "argmax or threshold")
         need(0 <= self.threshold <= 1, f"threshold {self.threshold}", "a probability from 0 to 1")
 
     @property
     def maps(self) -> int:
-        """One map for each class."""
+        """Number of output maps: one per class."""
         return len(self.classes)
 
     @property
     def activation(self) -> str:
-        """Softmax where classes exclude each other, else a sigmoid of each."""
+        """`softmax` if the classes are mutually exclusive, else `sigmoid` per class."""
         return "softmax" if self.decision == "argmax" else "sigmoid"
 
 
 @dataclass(frozen=True)
 class ValueSpec(AnswerSpec):
-    """Values for each pixel, in the units of the training targets.
+    """Values per pixel, in the units of the training targets.
 
     Attributes:
-        outputs: in their order, a map each.
+        outputs: the outputs, in the order of their maps.
     """
 
     kind = "values"
@@ -163,14 +166,14 @@ class ValueSpec(AnswerSpec):
     outputs: tuple[OutputInfo, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Check that the fields are consistent."""
         names = [o.name for o in self.outputs]
-        need(1 <= len(names) <= MOST_OUTPUTS, f"{len(names)} outputs", f"1 to {MOST_OUTPUTS}")
-        need(len(set(names)) == len(names), f"outputs {names}", "names of their own")
+        need(1 <= len(names) <= MOST_OUTPUTS, f"{len(names)} outputs", f"1 to {MOST_OUTPUTS} outputs")
+        need(len(set(names)) == len(names), f"output names {names}", "unique names")
 
     @property
     def maps(self) -> int:
-        """One map for each output."""
+        """Number of output maps: one per output."""
         return len(self.outputs)
 
 

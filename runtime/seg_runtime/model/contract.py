@@ -1,7 +1,8 @@
-"""The contract: everything besides the weights that decides what a model answers for an image.
+"""The contract: everything besides the weights that determines the result of a model for an image.
 
-It is created in training, stored in the checkpoint, embedded in the ONNX file's metadata and read back by the runtime, so that
-pre- and post-processing are identical everywhere. Its parts are nested objects; each refuses what contradicts itself.
+It is created in training, stored in the checkpoint, embedded in the metadata of the ONNX file and read by the runtime,
+so that pre- and postprocessing are identical everywhere. Its parts are nested objects, each of which checks its
+consistency.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .nested import Variant, from_json_value, need, to_json_value
 VERSION = 6
 METADATA_KEY = "seg_edge.contract"
 GOLDEN_KEY = "seg_edge.golden"
-"""Of the golden samples, see `golden`."""
+"""Metadata key of the golden samples, see `golden`."""
 GEOMETRIES = ("tile", "fit", "stretch")
 PRECISIONS = ("fp32", "int8", "fp16")
 HOST_DTYPES = ("uint8", "uint16", "float32")
@@ -27,13 +28,14 @@ HOST_DTYPES = ("uint8", "uint16", "float32")
 
 @dataclass(frozen=True)
 class Geometry:
-    """How an image of any size becomes network inputs of one size.
+    """How an image of any size is mapped to network inputs of one size.
 
     Attributes:
-        input_shape: of one network input (window), spatial axes only, e.g. (572, 572).
-        output_shape: the centre of the window that the valid convolutions leave, e.g. (388, 388).
-        method: `tile` cuts windows, `fit` and `stretch` resize the image to one window; see `pipeline/geometry.py`.
-        stride: the network is equivariant to shifts of this many px only (2 to the number of poolings).
+        input_shape: shape of one network input (window), spatial axes only, e.g. (572, 572).
+        output_shape: shape of the network output, the centre of the window that valid convolutions leave, e.g. (388,
+            388).
+        method: `tile` cuts windows; `fit` and `stretch` resize the image to one window; see `pipeline/geometry.py`.
+        stride: the network is equivariant only to shifts by multiples of this many px (2 to the number of poolings).
     """
 
     input_shape: tuple[int, ...]
@@ -42,35 +44,40 @@ class Geometry:
     stride: int = 16
 
     def __post_init__(self) -> None:
-        """Refuse windows that cannot be."""
+        """Check the shapes."""
         i, o = self.input_shape, self.output_shape
         need(self.method in GEOMETRIES, f"geometry {self.method!r}", " or ".join(GEOMETRIES))
-        need(all(type(v) is int for v in (*i, *o, self.stride)), "sizes that are no integers", "integers")
-        need(len(i) == len(o) >= 1, "input and output of different rank", "the same rank")
+        need(all(type(v) is int for v in (*i, *o, self.stride)), "sizes are not integers", "integers")
+        need(len(i) == len(o) >= 1, f"input shape {i} and output shape {o}", "the same number of axes")
         need(self.axes < 3 or self.method == "tile", f"geometry {self.method!r} for volumes", "tile")
         need(all(n > 0 for n in o), f"output shape {o}", "positive sizes")
         gaps = [a - b for a, b in zip(i, o, strict=True)]
-        need(all(g >= 0 and g % 2 == 0 for g in gaps), f"window {i} -> {o}", "an even margin")
+        need(
+            all(g >= 0 and g % 2 == 0 for g in gaps),
+            f"window {i} -> {o}",
+            "an even difference, at least 0, on each axis",
+        )
         need(self.stride >= 1, f"stride {self.stride}", "1 or more")
-        problem = f"geometry 'tile' and an output window of {o}"
-        wanted = f"at least {self.stride} px, else windows cannot meet exactly"
-        need(self.method != "tile" or min(self.step) > 0, problem, wanted)
+        problem = f"geometry 'tile' with an output window of {o}"
+        expected = f"at least {self.stride} px, so that windows meet exactly"
+        need(self.method != "tile" or min(self.step) > 0, problem, expected)
 
     @property
     def axes(self) -> int:
-        """Spatial axes of a window: 2 for images and slices, 3 for volumes."""
+        """Number of spatial axes of a window: 2 for images and slices, 3 for volumes."""
         return len(self.input_shape)
 
     @property
     def margin(self) -> tuple[int, ...]:
-        """Ring in px that valid convolutions consume on each side, e.g. (92, 92); `stretch` gives it no thought: 0."""
-        if self.method == "stretch":  # the whole input is the image; its answer, the centre, is taken for all of it
+        """Border in px that valid convolutions remove on each side, e.g. (92, 92); 0 for `stretch`, which ignores
+        it."""
+        if self.method == "stretch":  # the image fills the input; the output, its centre, is used for the whole image
             return (0,) * self.axes
         return tuple((i - o) // 2 for i, o in zip(self.input_shape, self.output_shape, strict=True))
 
     @property
     def step(self) -> tuple[int, ...]:
-        """Distance in px from window to window: the largest multiple of `stride` inside the output window."""
+        """Distance in px between windows: the largest multiple of `stride` that fits in the output window."""
         if self.method != "tile":  # an image is one window
             return self.output_shape
         return tuple(o // self.stride * self.stride for o in self.output_shape)
@@ -78,11 +85,11 @@ class Geometry:
 
 @dataclass(frozen=True)
 class FileForm(Variant):
-    """What a model file takes and computes in; a window and its logits are float32 always.
+    """The input and the precision of a model file. Windows and logits are always float32.
 
     Attributes:
-        whole_images: whether it takes images of any size, the pipeline being in its graph; else windows.
-        precision: what the network computes in: `fp32`, `int8` or `fp16`.
+        whole_images: whether the file takes images of any size, with the pipeline in its graph, instead of windows.
+        precision: precision of the network: `fp32`, `int8` or `fp16`.
     """
 
     whole_images: ClassVar[bool] = False
@@ -90,26 +97,26 @@ class FileForm(Variant):
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown precision."""
+        """Check the precision."""
         need(self.precision in PRECISIONS, f"precision {self.precision!r}", " or ".join(PRECISIONS))
 
     @property
     def batch(self) -> int:
-        """Windows in one call."""
+        """Number of windows per call."""
         return 1
 
     @property
     def dtype(self) -> str | None:
-        """Of the images that the file takes; None where it takes windows."""
+        """Dtype of the images that the file takes; None if it takes windows."""
         return None
 
 
 @dataclass(frozen=True)
 class WindowFile(FileForm):
-    """A file that takes normalised network inputs `(batch, C, *input_shape)` and gives their logits.
+    """A file that takes normalized network inputs `(batch, C, *input_shape)` and returns their logits.
 
     Attributes:
-        batch: windows in one call, always so many.
+        batch: fixed number of windows per call.
     """
 
     kind = "window"
@@ -117,17 +124,17 @@ class WindowFile(FileForm):
     batch: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         super().__post_init__()
-        need(type(self.batch) is int and self.batch >= 1, f"a batch of {self.batch}", "1 or more")
+        need(type(self.batch) is int and self.batch >= 1, f"batch {self.batch}", "1 or more")
 
 
 @dataclass(frozen=True)
 class HostReadyFile(FileForm):
-    """A file that takes a whole image `(H, W, C)` and gives its labels: the pipeline is in the graph.
+    """A file that takes a whole image `(H, W, C)` and returns its labels: the pipeline is part of the graph.
 
     Attributes:
-        dtype: of the image: `uint8`, `uint16` or `float32`.
+        dtype: dtype of the image: `uint8`, `uint16` or `float32`.
     """
 
     kind = "host-ready"
@@ -136,22 +143,23 @@ class HostReadyFile(FileForm):
     dtype: str = "uint8"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         super().__post_init__()
-        need(self.dtype in HOST_DTYPES, f"a host-ready file of {self.dtype!r}", " or ".join(HOST_DTYPES))
+        need(self.dtype in HOST_DTYPES, f"host-ready file with dtype {self.dtype!r}", " or ".join(HOST_DTYPES))
 
 
 @dataclass(frozen=True)
 class Contract:
-    """Everything besides the weights that decides what a model answers for an image.
+    """Everything besides the weights that determines the result of a model for an image.
 
     Attributes:
-        input: what images the network takes.
-        geometry: how they become windows.
-        answer: what the network's maps mean.
-        file: what the file takes and computes in.
-        provenance: where the model comes from.
-        parity: the figures of its proofs.
+        input: the images that the network takes.
+        geometry: how images become windows.
+        answer: the meaning of the network's output maps.
+        file: the input and the precision of the file.
+        provenance: origin of the model.
+        parity: figures of the proofs.
+        version: version of the contract's format.
     """
 
     input: Input
@@ -163,34 +171,36 @@ class Contract:
     version: int = VERSION
 
     def __post_init__(self) -> None:
-        """Refuse parts that contradict each other."""
+        """Check that the parts are consistent."""
         answer, file, method = self.answer, self.file, self.geometry.method
-        kind = f"answers of the kind {answer.kind}"
+        kind = f"a model that predicts {answer.kind}"
         need(method in answer.geometries, f"geometry {method!r} for {kind}", " or ".join(answer.geometries))
         need(file.kind in answer.forms, f"form {file.kind!r} for {kind}", " or ".join(answer.forms))
-        need(file.precision in answer.precisions, f"{file.precision} for {kind}", " or ".join(answer.precisions))
-        problem = f"a batch of {file.batch} windows and geometry {method!r}"
-        need(file.batch == 1 or method == "tile", problem, "geometry 'tile': others answer an image by one window")
+        precisions = " or ".join(answer.precisions)
+        need(file.precision in answer.precisions, f"precision {file.precision!r} for {kind}", precisions)
+        problem = f"batch {file.batch} with geometry {method!r}"
+        need(file.batch == 1 or method == "tile", problem, "geometry 'tile', since the others use one window per image")
         if self.input.voxels:
-            need(self.geometry.axes == 3, f"voxels and windows of {self.geometry.axes} axes", "three")
-            need(answer.decided, f"voxels and {kind}", "classes: what is written are sites")
+            need(self.geometry.axes == 3, f"voxels with windows of {self.geometry.axes} axes", "3 axes")
+            need(answer.decided, f"voxels with {kind}", "a model that predicts classes, since the results are sites")
 
     @property
     def classes(self) -> tuple[ClassInfo, ...]:
-        """Of an answer that has classes, the background first; else empty."""
+        """Classes of the answer, the background first; empty if it has none."""
         found: tuple[ClassInfo, ...] = getattr(self.answer, "classes", ())
         return found
 
     def to_json(self) -> str:
-        """The contract as one line of JSON."""
+        """Return the contract as one line of JSON."""
         return json.dumps(to_json_value(self), sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes | memoryview) -> Contract:
-        """Read a contract back.
+        """Read a contract from JSON.
 
         Raises:
-            ContractError: not JSON, another version, missing or unknown fields, or values that contradict each other.
+            ContractError: the text is not JSON, or has another version, missing or unknown fields, or inconsistent
+                values.
         """
         text = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
         try:
@@ -202,6 +212,8 @@ class Contract:
         version = raw.get("version")
         if type(version) is not int or version != VERSION:
             newer = type(version) is int and version > VERSION
-            fix = "upgrade seg-edge on this machine" if newer else "train and export the model again with this version"
-            raise ContractError(f"contract version {version!r}", f"{VERSION}", fix)
+            advice = (
+                "upgrade seg-edge on this machine" if newer else "train and export the model again with this version"
+            )
+            raise ContractError(f"the contract has version {version!r}", f"version {VERSION}", advice)
         return from_json_value(cls, raw)

@@ -1,4 +1,4 @@
-"""What images a network takes: the part of the contract that `formats/` and `pipeline/` act upon."""
+"""The images that a network takes: the part of the contract that `formats/` and `pipeline/` use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ INTENSITIES = ("scale", "standardize", "window", "zscore")
 
 @dataclass(frozen=True)
 class Intensity:
-    """How grey values become floats. Unused parameters stay empty.
+    """How grey values become floats. Unused parameters are empty.
 
     - `scale`: x / dtype maximum (255, 65535; 1 for floats).
-    - `standardize`: x / dtype maximum, then (x - mean) / std with `mean`, `std` of the training set, one per channel.
+    - `standardize`: x / dtype maximum, then (x - mean) / std with `mean` and `std` of the training set, one per
+      channel.
     - `window`: (x - (level - width / 2)) / width, clipped to 0..1, in raw grey values (CT: Hounsfield units).
-    - `zscore`: (x - mean) / max(std, std_floor) per image and channel, in units of x / dtype maximum. The floor keeps
-      the noise of an empty field from being blown up to the contrast of a full one.
+    - `zscore`: (x - mean) / max(std, std_floor) per image and channel, in units of x / dtype maximum. The floor
+      prevents the noise of an empty image from being amplified to the contrast of a full one.
     """
 
     method: str
@@ -30,64 +31,64 @@ class Intensity:
     std_floor: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that the method cannot use."""
+        """Check the parameters of the method."""
         need(self.method in INTENSITIES, f"intensity {self.method!r}", " or ".join(INTENSITIES))
         numbers = (*self.mean, *self.std, self.level, self.width, self.std_floor)
-        need(all(map(math.isfinite, numbers)), "infinite numbers", "finite ones")
+        need(all(map(math.isfinite, numbers)), "the intensity parameters are not finite", "finite numbers")
         need(all(s > 0 for s in self.std), f"std {self.std}", "positive values")
-        need(self.method != "window" or self.width > 0, f"intensity window of width {self.width}", "a positive width")
-        need(self.method != "zscore" or self.std_floor > 0, f"zscore floor {self.std_floor}", "a positive floor")
+        need(self.method != "window" or self.width > 0, f"intensity window width {self.width}", "a positive width")
+        need(self.method != "zscore" or self.std_floor > 0, f"zscore std_floor {self.std_floor}", "a positive number")
 
 
 @dataclass(frozen=True)
 class Voxels:
-    """The grid that a structure of atoms becomes, see `formats/structures/`.
+    """The voxel grid of a molecular structure, see `formats/structures/`.
 
     Attributes:
-        side_angstrom: of a voxel.
-        channels: by name.
+        side_angstrom: side of a voxel.
+        channels: names of the channels.
     """
 
     side_angstrom: float
     channels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what is no grid."""
+        """Check the fields."""
         side = self.side_angstrom
         positive = type(side) in (int, float) and math.isfinite(side) and side > 0
-        need(positive, f"voxels of {side!r} Å", "a positive side")
-        need(all(isinstance(n, str) and n for n in self.channels), f"voxels of the channels {self.channels}", "names")
+        need(positive, f"voxel side {side!r} Å", "a positive number")
+        need(all(isinstance(n, str) and n for n in self.channels), f"voxel channels {self.channels}", "non-empty names")
 
 
 @dataclass(frozen=True)
 class ChannelFile:
-    """A channel that is a file of its own.
+    """A channel that is stored in a separate file.
 
     Attributes:
-        ending: of the file's name before its suffix, `_dapi` for example.
-        factor: by how much its image is enlarged, each pixel to a square of so many.
+        ending: end of the file's name before its suffix, such as `_dapi`.
+        factor: factor by which its image is enlarged: each pixel becomes `factor` px along every axis.
     """
 
     ending: str
     factor: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what no file name can end in."""
+        """Check the ending and the factor."""
         named = isinstance(self.ending, str) and self.ending and "/" not in self.ending
-        need(bool(named), f"the channel {self.ending!r}", "how its file's name ends")
-        need(type(self.factor) is int and self.factor >= 1, f"the factor {self.factor}", "1 or more")
+        need(bool(named), f"channel file ending {self.ending!r}", "the end of a file name, such as '_dapi'")
+        need(type(self.factor) is int and self.factor >= 1, f"channel file factor {self.factor}", "1 or more")
 
 
 @dataclass(frozen=True)
 class Input:
-    """What images a network takes.
+    """The images that a network takes.
 
     Attributes:
-        channels: 1 grey, 3 RGB.
+        channels: number of channels, e.g. 1 for grey, 3 for RGB.
         intensity: how grey values become floats.
-        pixels: kind of the training images' grey values: `integer` (unsigned, 8 or 16 bits) or `float`.
-        channel_files: the files of a case, one a channel; empty: one file holds all channels.
-        voxels: of a model of structures the grid that they become; None for a model of images and volumes.
+        pixels: type of the training images' grey values: `integer` (unsigned, 8 or 16 bits) or `float`.
+        channel_files: the files of a case, one per channel; empty if one file holds all channels.
+        voxels: voxel grid of a structure model; None for a model of images or volumes.
     """
 
     channels: int
@@ -97,15 +98,16 @@ class Input:
     voxels: Voxels | None = None
 
     def __post_init__(self) -> None:
-        """Refuse parts that contradict each other."""
+        """Check that the fields are consistent."""
         i, count = self.intensity, self.channels
         need(type(count) is int and count >= 1, f"{count} channels", "1 or more")
         need(self.pixels in PIXELS, f"pixels {self.pixels!r}", " or ".join(PIXELS))
         given = i.method != "standardize" or len(i.mean) == len(i.std) == count
-        need(given, "mean and std not given per channel", f"{count} of each")
+        need(given, "mean and std are not given per channel", f"{count} values each")
         endings = [file.ending for file in self.channel_files]
-        need(len(set(endings)) == len(endings) in (0, count), f"{len(endings)} channel files", f"{count}, or none")
+        problem = f"channel files with the endings {endings}"
+        need(len(set(endings)) == len(endings) in (0, count), problem, f"{count} different endings, or none")
         finest = min((file.factor for file in self.channel_files), default=1)
-        need(finest == 1, f"factors from {finest}", "1 for the finest channel")
-        problem = f"voxels of {len(self.voxels.channels) if self.voxels else 0} channels"
+        need(finest == 1, f"smallest channel file factor {finest}", "1 for the finest channel")
+        problem = f"{len(self.voxels.channels) if self.voxels else 0} voxel channels"
         need(not self.voxels or len(self.voxels.channels) == count, problem, f"{count}")

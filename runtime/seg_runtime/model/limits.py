@@ -1,4 +1,5 @@
-"""Sizes that command lines show before anything heavy is imported."""
+"""Limits that the help shows, in a module that imports nothing."""
 
-MAX_PIXELS = 178_956_970  # of an image, all pages, or voxels of a volume, all channels; the size from which Pillow itself calls one a decompression bomb
-PROBE_PACE = 16  # px: a host-ready file gives every 16th logit of each window, its output `probe`, for the self-test
+# px of an image in all pages, or voxels of a volume in all channels; above it, Pillow raises DecompressionBombError
+MAX_PIXELS = 178_956_970
+PROBE_PACE = 16  # px: `probe`, an output of host-ready files for the self-test, holds every 16th logit of each window

@@ -1,6 +1,7 @@
-"""Frozen dataclasses <-> JSON: the parts of a contract, each checked when it is made.
+"""Convert frozen dataclasses, the parts of a contract, to and from JSON.
 
-A class of several variants, such as the kinds of answers, is written with its `kind` and read back as the class of that kind.
+A class with several variants, such as the kinds of answers, is written with its `kind` and read as the class of that
+kind.
 """
 
 from __future__ import annotations
@@ -17,42 +18,41 @@ T = TypeVar("T")
 
 
 class Variant:
-    """A part of the contract that is one of several kinds."""
+    """A part of the contract that has several kinds."""
 
     kind: ClassVar[str]
 
     @classmethod
     def of_kind(cls, kind: str) -> type[Variant]:
-        """The class of a kind.
+        """Return the class of a kind.
 
         Raises:
-            ContractError: there is none.
+            ContractError: the kind is unknown.
         """
         found = {c.kind: c for c in cls.__subclasses__()}
         if kind not in found:
-            raise ContractError(
-                f"contract with a {cls.__name__} of kind {kind!r}", ", ".join(found), "upgrade seg-edge"
-            )
+            problem = f"unknown kind of {cls.__name__} {kind!r} in the contract"
+            raise ContractError(problem, ", ".join(found), "upgrade seg-edge")
         return found[kind]
 
 
 def need(ok: bool, problem: str, expected: str) -> None:
-    """Refuse a contract.
+    """Check a condition of the contract.
 
     Args:
-        ok: whether all is well.
-        problem: what is wrong, after "contract with".
-        expected: what would be right.
+        ok: the condition.
+        problem: what is wrong if it is false; follows "invalid contract: ".
+        expected: completes "expected ...".
 
     Raises:
-        ContractError: it is not ok.
+        ContractError: the condition is false.
     """
     if not ok:
-        raise ContractError(f"contract with {problem}", expected, "train or export the model again")
+        raise ContractError(f"invalid contract: {problem}", expected, "train or export the model again")
 
 
 def to_json_value(value: Any) -> Any:
-    """A dataclass, and all in it, as what JSON knows."""
+    """Convert a dataclass and everything in it to JSON types."""
     if is_dataclass(value) and not isinstance(value, type):
         kind = {"kind": value.kind} if isinstance(value, Variant) else {}
         return {**kind, **{f.name: to_json_value(getattr(value, f.name)) for f in fields(value)}}
@@ -62,26 +62,27 @@ def to_json_value(value: Any) -> Any:
 
 
 def from_json_value(wanted: type[T], raw: Any, name: str = "contract") -> T:
-    """What `to_json_value` made.
+    """Convert the result of `to_json_value` back to a dataclass.
 
     Args:
         wanted: the dataclass.
-        raw: what JSON gave.
-        name: of the part, for errors.
+        raw: the parsed JSON.
+        name: name of the part, for errors.
 
     Raises:
-        ContractError: missing or unknown fields, values of another type, or such that contradict each other.
+        ContractError: fields are missing or unknown, or values have another type or are inconsistent.
     """
     kind: Any = wanted
     if not isinstance(raw, Mapping):
-        raise ContractError(f"the {name} is no JSON object", "", "export the model again")
+        raise ContractError(f"{name} is not a JSON object", "", "export the model again")
     if issubclass(kind, Variant):
         raw = dict(raw)
         kind = kind.of_kind(str(raw.pop("kind", "")))
     types_of = get_type_hints(kind)
     known = [f.name for f in fields(kind)]
     if odd := sorted(set(raw) ^ set(known)):
-        raise ContractError(f"{name} fields {odd} missing or unknown", "", "export the model again with this version")
+        problem = f"the fields {odd} of {name} are missing or unknown"
+        raise ContractError(problem, "", "export the model again with this version")
     result: T = kind(**{field: _value(types_of[field], raw[field], f"{name}.{field}") for field in known})
     return result
 
@@ -101,5 +102,6 @@ def _value(wanted: Any, raw: Any, name: str) -> Any:
     number = type(raw) in (int, float) and math.isfinite(raw)
     fits = number if wanted is float else isinstance(raw, Mapping) if origin is Mapping else type(raw) is wanted
     if not fits:
-        raise ContractError(f"{name} is {raw!r}", f"{getattr(wanted, '__name__', wanted)}", "export the model again")
+        expected = f"a value of type {getattr(wanted, '__name__', wanted)}"
+        raise ContractError(f"{name} is {raw!r}", expected, "export the model again")
     return raw

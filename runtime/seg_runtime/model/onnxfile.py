@@ -1,7 +1,7 @@
-"""What an ONNX file holds, read from its bytes before ONNX Runtime sees them.
+"""Scan an ONNX file before ONNX Runtime loads it.
 
-The wire format is that of https://protobuf.dev/programming-guides/encoding, the field numbers are those of onnx.proto.
-Nothing is copied, nothing recurses, and what is read is bounded, so that no file can cost more than a second here.
+Wire format: https://protobuf.dev/programming-guides/encoding. Field numbers: onnx.proto. The scan copies nothing, does
+not recurse and is bounded, so that no file takes more than a second.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 from ..support import ModelError
 
-MAX_BYTES = 2**31 - 1  # of any protobuf message
-MAX_NODES = 20_000  # a U-Net has 70; what lies far above only keeps ONNX Runtime's optimizer busy
-MAX_FIELDS = 500_000  # ours have some thousands
-MAX_DEPTH = 64  # of messages; one subgraph inside another takes three
-MAX_NAME = 1000  # bytes of an operator's, a domain's or a key's name
-IR_VERSIONS, OPSETS = (3, 10), (7, 21)  # what ONNX Runtime 1.18, the oldest supported, is sure to load
-DOMAINS = ("", "ai.onnx")  # operators that every host has; those of other domains may need a library of code
+MAX_BYTES = 2**31 - 1  # limit of protobuf messages
+MAX_NODES = 20_000  # a U-Net has 70; a graph far larger would only keep ONNX Runtime's optimizer busy
+MAX_FIELDS = 500_000  # files of seg-export have a few thousand
+MAX_DEPTH = 64  # nested messages; a subgraph takes three
+MAX_NAME = 1000  # bytes of the name of an operator, a domain or a key
+IR_VERSIONS, OPSETS = (3, 10), (7, 21)  # versions that ONNX Runtime 1.18, the oldest supported one, can load
+DOMAINS = ("", "ai.onnx")  # operators that every host provides; other domains may need a custom library
 
 _VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
 _SIZES = {_I64: 8, _I32: 4}
 _EXTERNAL = 1  # TensorProto.DataLocation
 
-# message -> number of a field -> the message in it
+# message -> field number -> message in this field
 _INSIDE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 8: "opset", 14: "entry", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -34,7 +34,7 @@ _INSIDE: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "elsewhere"},  # StringStringEntryProto of external_data
 }
-# message -> number of a field whose value matters -> its wire type
+# message -> number of a field whose value is used -> its wire type
 _VALUES: dict[str, dict[int, int]] = {
     "model": {1: _VARINT},
     "opset": {1: _LEN, 2: _VARINT},
@@ -48,30 +48,30 @@ Span = tuple[int, int]
 
 @dataclass
 class OnnxFile:
-    """What a model file holds, its subgraphs and functions included."""
+    """The content of a model file, including its subgraphs and functions."""
 
     ir_version: int = 0
     opsets: dict[str, int] = field(default_factory=dict)
-    """Domain -> newest version that it imports."""
+    """Domain -> newest version that the file imports."""
     nodes: int = 0
     graphs: int = 0
     operators: set[tuple[str, str]] = field(default_factory=set)
-    """(domain, type) of every node."""
+    """(domain, type) of all nodes."""
     external: bool = False
-    """Whether any tensor lies in another file."""
+    """Whether any tensor is stored in another file."""
     metadata: dict[str, memoryview] = field(default_factory=dict)
-    """`metadata_props`, the values as views of the file's bytes."""
+    """`metadata_props`; the values are views of the file's bytes."""
 
     @classmethod
     def scan(cls, data: bytes, name: str) -> OnnxFile:
-        """Walk through a model file.
+        """Scan a model file.
 
         Args:
-            data: its content.
-            name: what an error calls it.
+            data: content of the file.
+            name: name of the file for errors.
 
         Raises:
-            ModelError: cut short, damaged, or no ONNX file at all.
+            ModelError: the file is truncated, damaged or not an ONNX file.
         """
         if len(data) > MAX_BYTES:
             raise ModelError(f"{name} has {len(data)} bytes", f"at most {MAX_BYTES}", "export it with seg-export")
@@ -79,35 +79,36 @@ class OnnxFile:
         try:
             _walk(memoryview(data), found)
             if not found.graphs:
-                raise _Damaged("no graph in it")
+                raise _Damaged("it has no graph")
         except _Damaged as error:
-            problem = f"{name} is no ONNX model, or cut short or damaged ({error})"
+            problem = f"{name} is not an ONNX model, or it is truncated or damaged ({error})"
             raise ModelError(problem, "an ONNX file made by seg-export", "copy or export it again") from error
         return found
 
     def check(self, name: str) -> None:
-        """Refuse what this version was not made for.
+        """Check that this version supports the file.
 
         Raises:
-            ModelError: external data, too many nodes, an IR or opset version or an operator's domain out of bounds.
+            ModelError: the file has external data, too many nodes, or an unsupported IR version, opset or operator
+                domain.
         """
-        if self.external:  # a second file, which no digest covers
-            problem = f"{name} keeps weights in another file"
-            raise ModelError(problem, "one file with everything inside", "export it with seg-export")
+        if self.external:  # the digest does not cover a second file
+            problem = f"{name} stores weights in another file"
+            raise ModelError(problem, "a single file with all weights", "export it with seg-export")
         if self.nodes > MAX_NODES:
             raise ModelError(f"{name} has {self.nodes} nodes", f"at most {MAX_NODES}", "export it with seg-export")
         opset = max((version for domain, version in self.opsets.items() if domain in DOMAINS), default=0)
         versions = [("IR version", self.ir_version, IR_VERSIONS), ("opset", opset, OPSETS)]
         for what, version, (oldest, newest) in versions:
             if not oldest <= version <= newest:
-                fix = "upgrade seg-edge on this machine" if version > newest else "export it again"
-                raise ModelError(f"{name} is of {what} {version}", f"{oldest} to {newest}", fix)
+                advice = "upgrade seg-edge on this machine" if version > newest else "export it again"
+                raise ModelError(f"{name} has {what} {version}", f"{oldest} to {newest}", advice)
         if odd := sorted(f"{domain}.{kind}" for domain, kind in self.operators if domain not in DOMAINS):
-            problem = f"{name} uses operators that are not ONNX's own ({', '.join(odd[:3])})"
+            problem = f"{name} uses operators outside the ONNX standard ({', '.join(odd[:3])})"
             raise ModelError(problem, "standard operators only", "export it with seg-export")
 
 
-class _Damaged(Exception):  # noqa: N818 - never leaves this file
+class _Damaged(Exception):  # noqa: N818 - used only in this module
     pass
 
 
@@ -117,7 +118,7 @@ def _walk(data: memoryview, found: OnnxFile) -> None:
     while waiting:
         message, start, end, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise _Damaged(f"more than {MAX_DEPTH} levels")
+            raise _Damaged(f"more than {MAX_DEPTH} nested messages")
         inside, wanted = _INSIDE.get(message, {}), _VALUES.get(message, {})
         values: dict[int, int | Span] = {}
         for number, wire, value in _fields(data, start, end):
@@ -132,7 +133,8 @@ def _walk(data: memoryview, found: OnnxFile) -> None:
 
 
 def _fields(data: memoryview, at: int, end: int) -> Iterator[tuple[int, int, int | Span]]:
-    """Number, wire type and value of each field: an integer, or where its bytes start and end."""
+    """Yield the number, wire type and value of each field. The value is an integer, or the start and end of the
+    bytes."""
     while at < end:
         tag, at = _varint(data, at, end)
         number, wire = tag >> 3, tag & 7
@@ -149,17 +151,17 @@ def _fields(data: memoryview, at: int, end: int) -> Iterator[tuple[int, int, int
         else:
             raise _Damaged(f"wire type {wire} at byte {at}")
         if length > end - at:
-            raise _Damaged(f"{length} bytes announced at byte {at}, {end - at} left")
+            raise _Damaged(f"a field of {length} bytes at byte {at}, where {end - at} bytes are left")
         yield number, wire, (at, at + length)
         at += length
 
 
 def _varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
-    """An unsigned number of at most 64 bits, 7 in each byte, and where it ends."""
+    """Read an unsigned integer of at most 64 bits, 7 per byte; return it and the position of its end."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= end:
-            raise _Damaged(f"the end came early, at byte {at}")
+            raise _Damaged(f"unexpected end at byte {at}")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -183,8 +185,8 @@ def _note(found: OnnxFile, message: str, data: memoryview, values: dict[int, int
         found.external = True
     elif message == "entry":
         key = _name(data, values.get(1))
-        if key in found.metadata:  # readers differ in which of two they take
-            raise _Damaged(f"two entries {key!r}")
+        if key in found.metadata:  # readers differ in which of the two entries they use
+            raise _Damaged(f"duplicate metadata entry {key!r}")
         found.metadata[key] = _view(data, values.get(2))
 
 

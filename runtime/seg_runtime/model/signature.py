@@ -1,6 +1,7 @@
-"""A signature says who made a model file; the digest inside it only says that no byte was lost on the way.
+"""Signatures of model files. A signature proves who made a file; the digest in the file only proves that it is
+undamaged.
 
-Made and checked by the package model-signing of the OpenSSF, with an elliptic key and without any network:
+Signatures are made and checked with the package model-signing of the OpenSSF, with an elliptic-curve key and offline:
 
     openssl ecparam -name prime256v1 -genkey -noout -out key.pem && openssl ec -in key.pem -pubout -out key.pub
     model_signing sign key model.onnx --private_key key.pem --signature model.onnx.sig
@@ -17,28 +18,29 @@ from pathlib import Path
 
 from ..support import ModelError, SegError
 
-_HOW = "model_signing sign key {model} --private_key key.pem --signature {model}.sig"
+_HOW = "sign it: model_signing sign key {model} --private_key key.pem --signature {model}.sig"
+_RENEW = "get the model and its signature again from the author"
 
 
 def check_signature(model: Path, sha256: str, key: Path) -> None:
-    """Refuse a model that the holder of a key did not sign.
+    """Check the signature of a model.
 
     Args:
-        model: its file; the signature lies beside it, with `.sig` added to its name.
-        sha256: of the bytes that ONNX Runtime will be given, which may no longer be those on disk.
-        key: PEM file with the public elliptic key.
+        model: path of the model; the signature is in the same folder, with `.sig` appended to the name.
+        sha256: digest of the bytes that ONNX Runtime will load, which may differ from those on disk by now.
+        key: PEM file with the public elliptic-curve key.
 
     Raises:
         SegError: the extra is not installed, or the key cannot be read.
-        ModelError: no signature, one of another key, or one of another file.
+        ModelError: there is no signature, or it belongs to another key or another file.
     """
     place = model.with_name(model.name + ".sig")
-    wanted = f"one made with the key of {key}"
+    expected = f"a signature made with the private key that belongs to {key}"
     try:
         signature = place.read_bytes()
     except OSError as error:
-        problem = f"{model} has no signature {place.name} beside it ({error.strerror})"
-        raise ModelError(problem, wanted, _HOW.format(model=model.name)) from error
+        problem = f"{model} has no signature: {place.name} cannot be read ({error.strerror})"
+        raise ModelError(problem, expected, _HOW.format(model=model.name)) from error
     try:
         key.read_bytes()
     except OSError as error:
@@ -48,24 +50,22 @@ def check_signature(model: Path, sha256: str, key: Path) -> None:
         signed = _signed_sha256(model, signature, key)
     except SegError:
         raise
-    except Exception as error:  # model-signing and what lies below it raise their own kinds
+    except Exception as error:  # model-signing and its dependencies raise many classes
         reason = str(error) or type(error).__name__
-        problem = f"{place} is no right signature of {model.name} ({reason})"
-        raise ModelError(problem, wanted, "get both again from whoever made the model") from error
+        problem = f"{place} is not a valid signature of {model.name} ({reason})"
+        raise ModelError(problem, expected, _RENEW) from error
     if signed != sha256:
-        problem = f"{place} signs a file with the sha256 {signed}"
-        raise ModelError(
-            problem, f"{sha256}, which was read from {model}", "get both again from whoever made the model"
-        )
+        problem = f"{place} signs a file with the SHA-256 {signed}"
+        raise ModelError(problem, f"{sha256}, the digest of {model}", _RENEW)
 
 
 def _signed_sha256(model: Path, signature: bytes, key: Path) -> str:
-    """The digest that a genuine signature covers; what was verified is the very copy that is then read."""
+    """Verify a signature and return the digest that it covers. Both steps use the same copy of the signature."""
     try:
         from model_signing import verifying
     except ImportError as error:
         problem = f"model-signing cannot be imported ({error})"
-        raise SegError(problem, "the extra 'sign'", "pip install 'seg-edge[sign]'") from error
+        raise SegError(problem, "", "install the extra 'sign': pip install 'seg-edge[sign]'") from error
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         copy = Path(folder) / "signature"
         copy.write_bytes(signature)
@@ -73,5 +73,5 @@ def _signed_sha256(model: Path, signature: bytes, key: Path) -> str:
     statement = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
     [resource] = statement["predicate"]["resources"]
     if resource["algorithm"] != "sha256":
-        raise ValueError(f"made with {resource['algorithm']} instead of sha256")
+        raise ValueError(f"it uses {resource['algorithm']} instead of sha256")
     return str(resource["digest"])

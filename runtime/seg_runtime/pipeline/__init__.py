@@ -1,4 +1,4 @@
-"""Arrays only: preprocess, geometry, windows, stitching, test-time augmentation."""
+"""The pipeline on arrays: preprocessing, geometry, windows, stitching, test-time augmentation."""
 
 from .fit import fitted as fitted
 from .fit import has_opaque_alpha as has_opaque_alpha

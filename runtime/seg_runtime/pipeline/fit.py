@@ -1,4 +1,4 @@
-"""An image as a model takes it: the channels and the kind of grey values that it was trained on, where nothing is lost."""
+"""Convert an image to the channels and the type of grey values that a model was trained on, if this is lossless."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from ..support import ImageError
 
 
 def fitted(image: NDArray[Any], contract: Contract, name: str = "image") -> NDArray[Any]:
-    """Bring `(*spatial, C)` to what the model was trained on, where nothing is lost by it.
+    """Convert an image `(*spatial, C)` to the form that the model was trained on, if this is lossless.
 
     Raises:
-        ImageError: other channels, or floats where the model knows integers (and the other way round), whose unit
-            would be a guess; a single picture for a model of volumes.
+        ImageError: the channels differ; the image has floats and the model was trained on integers, or vice versa, so
+            that the scale is unknown; or the image is 2-D and the model takes volumes.
     """
     wanted = contract.input
     kind = "integer" if image.dtype.kind == "u" else "float"
-    if kind != wanted.pixels and wanted.intensity.method != "window":  # a window is in raw grey values
+    if kind != wanted.pixels and wanted.intensity.method != "window":  # `window` uses raw grey values
         values = "uint8 or uint16" if wanted.pixels == "integer" else "floats"
-        fix = "convert it to the scale of the training images"
-        raise ImageError(f"{name} has {image.dtype} grey values", f"{values} as the model was trained", fix)
-    if wanted.channel_files and image.shape[-1] != wanted.channels:  # grey for all of them would be a wrong answer
-        files = f"{wanted.channels}: {', '.join(f'CASE{file.ending}' for file in wanted.channel_files)}"
-        raise ImageError(f"{name} has {image.shape[-1]} channels", files, "pass one array of all, or use seg-run")
+        advice = "convert it to the scale of the training images"
+        raise ImageError(f"{name} has {image.dtype} grey values", f"{values}, like the training images", advice)
+    if (
+        wanted.channel_files and image.shape[-1] != wanted.channels
+    ):  # copying a grey image to all channels would be wrong
+        files = f"{wanted.channels} ({', '.join(f'CASE{file.ending}' for file in wanted.channel_files)})"
+        advice = "pass one array with all channels, or use seg-run"
+        raise ImageError(f"{name} has {image.shape[-1]} channels", files, advice)
     if image.ndim - 1 < contract.geometry.axes:
-        raise ImageError(f"{name} is a single picture", "a volume as the model was trained", "name a volume")
+        raise ImageError(f"{name} is a single image", "a volume, like the training data", "pass a volume")
     return fit_channels(image, wanted.channels, name)
 
 
 def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDArray[Any]:
-    """Bring `(*spatial, C)` to the channel count of the model where nothing is lost by it.
+    """Convert an image `(*spatial, C)` to the number of channels of the model, if this is lossless.
 
-    An opaque alpha is dropped, grey becomes three equal channels, three equal channels become grey.
+    An opaque alpha channel is dropped, grey becomes three equal channels, and three equal channels become grey.
 
     Raises:
         ImageError: any other difference.
@@ -43,9 +46,9 @@ def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDA
     have = image.shape[-1]
     if have == channels:
         return image
-    if have in (2, 4) and channels in (1, 3) and image.ndim == 3:  # of a volume they are scans, none is alpha
+    if have in (2, 4) and channels in (1, 3) and image.ndim == 3:  # channels of a volume are scans, not alpha
         if not has_opaque_alpha(image):
-            raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it on a background first")
+            raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it onto a background")
         return fit_channels(image[..., :-1], channels, name)
     if have == 1 and channels == 3:
         return np.repeat(image, 3, axis=-1)
@@ -54,19 +57,20 @@ def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDA
             return image[..., :1]
         raise ImageError(
             f"{name} is in colour (3 channels)",
-            "1 grey channel as the model was trained",
-            "convert it to grey as the training images were",
+            "1 grey channel, like the training images",
+            "convert it to grey in the same way as the training images",
         )
-    raise ImageError(f"{name} has {have} channels", f"{channels} as the model was trained", "pick or convert channels")
+    expected = f"{channels}, like the training images"
+    raise ImageError(f"{name} has {have} channels", expected, "select or convert channels")
 
 
 def is_grey(image: NDArray[Any]) -> bool:
-    """Whether the first three channels of `(*spatial, 3 or 4)` are the same everywhere."""
+    """Return whether the first three channels of `(*spatial, 3 or 4)` are equal everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
 
 
 def has_opaque_alpha(image: NDArray[Any]) -> bool:
-    """Whether a picture `(H, W, C)` has a last channel that is alpha and says nothing."""
+    """Return whether the last channel of an image `(H, W, C)` is an alpha channel that is opaque everywhere."""
     return image.ndim == 3 and image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
 
 

@@ -1,8 +1,8 @@
-"""From the image's own size to the size that the network sees, and back.
+"""Resize images to the size that the network takes, and results to the size of the image.
 
-`tile` changes nothing. `fit` resizes the image, aspect kept, into one output window. `stretch` squeezes it to one
-input window and stretches the answer, which belongs to the window's centre, back over all of it: geometrically
-misplaced by the margin, kept for models that were trained that way.
+`tile` does not resize. `fit` resizes the image to fit one output window and keeps the aspect ratio. `stretch` resizes
+the image to one input window and the result, which belongs to the centre of the window, to the whole image. The result
+is therefore displaced by up to the margin; `stretch` exists for models that were trained this way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .resample import resize
 
 
 def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
-    """Size in px of an image of `shape` px after `frame`."""
+    """Return the size in px of an image of `shape` px after `frame`."""
     if contract.geometry.method == "tile":
         return shape
     if contract.geometry.method == "stretch":
@@ -28,18 +28,19 @@ def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
 
 
 def frame(image: NDArray[Any], contract: Contract) -> NDArray[Any]:
-    """Resize `(H, W, C)` to what the network sees: bicubic, antialiased, in Pillow's arithmetic; see `resample.py`."""
+    """Resize `(H, W, C)` to the network's size: bicubic, antialiased, with Pillow's arithmetic; see `resample.py`."""
     shape = framed_shape(image.shape[:-1], contract)
     return image if shape == image.shape[:-1] else _resize(image, shape)
 
 
 def frame_labels(labels: NDArray[Any], contract: Contract) -> NDArray[Any]:
-    """Resize `(H, W)` labels or instances as `frame` resizes their image: the nearest pixel, values kept."""
+    """Resize `(H, W)` labels or instances in the same way as `frame`, with nearest-neighbour interpolation."""
     return unframe(labels, framed_shape(labels.shape, contract))
 
 
 def unframe(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Bring the last axes of labels or probabilities `(..., h, w)` to `shape`: the nearest pixel centre, values kept."""
+    """Resize the last axes of labels or probabilities `(..., h, w)` to `shape`, with nearest-neighbour
+    interpolation."""
     for axis, length in zip(range(values.ndim - len(shape), values.ndim), shape, strict=True):
         size = values.shape[axis]
         if size != length:
@@ -48,15 +49,15 @@ def unframe(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _centres(size: int, length: int) -> NDArray[np.intp]:
-    """floor((i + 1/2) * size / length) in integers, exact in every language."""
+    """Return floor((i + 1/2) * size / length), with integer arithmetic, so that it is exact in every language."""
     return (2 * np.arange(length, dtype=np.intp) + 1) * size // (2 * length)
 
 
 def _resize(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """`(H, W, C)` to `(*shape, C)`: the rows are resized first, then the columns.
+    """Resize `(H, W, C)` to `(*shape, C)`: first along the rows, then along the columns.
 
-    Each axis in a call of its own, since Pillow's order of the two passes differs from version to version (13.0 begins
-    with the columns where they shrink more), and with it the grey values.
+    Each axis takes a separate call, because the order of Pillow's two passes, and with it the grey values, depends on
+    its version (13.0 starts with the columns if they shrink more).
     """
     height, width = shape
     if image.dtype == np.uint16:

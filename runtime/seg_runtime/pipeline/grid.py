@@ -1,8 +1,8 @@
-"""The windows of an image: where they lie, how they are cut out, mirrored at the edges, and how their answers are stitched.
+"""The windows of an image: their positions, cutting with reflection at the borders, and stitching of the results.
 
-The overlap-tile strategy of Ronneberger et al. 2015 (arXiv 1505.04597, figure 2), made exact: windows step by a
-multiple of the network's pooling stride, so that every window meets the image in the same pooling phase and the
-stitched logits equal those of one pass over the whole padded image.
+This is the overlap-tile strategy of Ronneberger et al. 2015 (arXiv 1505.04597, figure 2), made exact: the step between
+windows is a multiple of the network's pooling stride, so that all windows have the same pooling phase and the stitched
+logits equal those of one pass over the whole padded image.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .intensity import Array, Float, Normaliser
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the windows of one image lie. All in px of the image that the network sees, spatial axes only."""
+    """The positions of the windows of an image, in px of the resized image, for the spatial axes only."""
 
     shape: tuple[int, ...]
-    """Size of the area to be answered."""
+    """Size of the area that the results cover."""
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     margin: tuple[int, ...]
@@ -32,13 +32,13 @@ class Grid:
 
     @classmethod
     def of(cls, shape: tuple[int, ...], geometry: Geometry) -> Grid:
-        """The windows that answer an image of `shape` px (after `geometry.frame`)."""
+        """Return the windows of an image of `shape` px (after `geometry.frame`)."""
         g = geometry
         area = g.output_shape if g.method == "stretch" else shape
         return cls(area, g.input_shape, g.output_shape, g.margin, g.step)
 
     def origins(self) -> list[tuple[int, ...]]:
-        """First pixel of each output window, in row-major order."""
+        """Return the first pixel of each output window, in row-major order."""
         axes = [
             range(0, (0 if n <= o else -(-(n - o) // s) * s) + 1, s)
             for n, o, s in zip(self.shape, self.output_shape, self.step, strict=True)
@@ -46,10 +46,10 @@ class Grid:
         return list(itertools.product(*axes))
 
     def core(self, origin: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        """Slices of the image that the window at `origin` answers for, and the same pixels in its output window.
+        """Return the slices of the image that the window at `origin` covers, and the same pixels in its output window.
 
-        A window answers for `step` px; the last one of an axis for what is left. Overlap is cropped, never blended:
-        the values are the same in both windows.
+        A window covers `step` px, and the last one along an axis the remaining pixels. Overlap is cropped, not blended,
+        because the values of both windows are equal there.
         """
         where, inside = [], []
         for first, n, o, s in zip(origin, self.shape, self.output_shape, self.step, strict=True):
@@ -60,13 +60,13 @@ class Grid:
         return tuple(where), tuple(inside)
 
     def windows(self, image: Array, intensity: Intensity, *, reuse: bool = False, batch: int = 1) -> Iterator[Float]:
-        """Network inputs `(n, C, *input_shape)` float32, contiguous, one for each of the origins, made when asked for.
+        """Yield network inputs `(n, C, *input_shape)` float32, contiguous, with one window per origin, on demand.
 
         Args:
-            image: `(*spatial, C)`, framed.
+            image: `(*spatial, C)`, after `geometry.frame`.
             intensity: how grey values become floats.
-            reuse: give two arrays in turn, so that a group is good until the second one after it is asked for.
-            batch: windows of a group, `n`; the last group holds what is left.
+            reuse: yield two arrays in turn, so that a group is valid until the group after the next one is requested.
+            batch: number of windows per group, `n`; the last group may be smaller.
         """
         normalise = Normaliser.of(image, intensity)
         origins = self.origins()
@@ -81,18 +81,18 @@ class Grid:
             yield group[: len(some)]
 
     def stitch(self, pieces: Iterable[Array], into: Array) -> Array:
-        """Place the answers of all windows into one array.
+        """Write the results of all windows into one array.
 
         Args:
             pieces: `(..., *output_shape)` per window, in the order of the origins.
-            into: `(..., *shape)`; filled and returned.
+            into: `(..., *shape)`; written to and returned.
         """
         for origin, piece in zip(self.origins(), pieces, strict=True):
             self.place(piece, origin, into)
         return into
 
     def place(self, piece: Array, origin: tuple[int, ...], into: Array) -> None:
-        """Place the answer `(..., *output_shape)` of the window at `origin` into `(..., *shape)`."""
+        """Write the result `(..., *output_shape)` of the window at `origin` into `(..., *shape)`."""
         where, inside = self.core(origin)
         target: tuple[Any, ...] = (..., *where)
         source: tuple[Any, ...] = (..., *inside)
@@ -100,9 +100,10 @@ class Grid:
 
 
 def mirror_index(start: int, length: int, size: int) -> NDArray[np.intp]:
-    """Indices that read `length` pixels from `start` on an axis of `size` px, mirrored at both ends as often as needed.
+    """Return the indices of `length` pixels from `start` on an axis of `size` px, reflected at both ends as often as
+    needed.
 
-    The edge pixel is not repeated (numpy's mode `reflect`); an axis of one pixel repeats it.
+    The edge pixel is not repeated (numpy's mode `reflect`), except on an axis of one pixel.
 
     >>> mirror_index(-2, 7, 3).tolist()
     [2, 1, 0, 1, 2, 1, 0]
@@ -115,11 +116,11 @@ def mirror_index(start: int, length: int, size: int) -> NDArray[np.intp]:
 
 
 def cut(image: Array, origin: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    """Read a box that may reach beyond the image, mirrored there.
+    """Cut a box out of an image. Outside the image, the box contains the reflected image.
 
     Args:
         image: `(*spatial, C)` of any dtype.
-        origin: first pixel of the box, may be negative.
+        origin: first pixel of the box; may be negative.
         shape: size of the box.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Grey values -> network input. numpy only, any number of spatial axes."""
+"""Convert grey values to network input, with numpy only, for any number of spatial axes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ Float = NDArray[np.float32]
 
 
 def dtype_maximum(dtype: np.dtype[Any]) -> float:
-    """Largest value of an integer dtype, 1 for floats: the unit of the intensities `scale`, `standardize`, `zscore`."""
+    """Return the maximum of an integer dtype, 1 for floats: the unit of `scale`, `standardize` and `zscore`."""
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
 
 def mean_std(image: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation per channel of an `(*spatial, C)` image, in units of its dtype's maximum.
+    """Return the mean and standard deviation per channel of an image `(*spatial, C)`, in units of its dtype's maximum.
 
-    In blocks of rows, so that a large image needs no copy of itself. The sums of integers and of their squares are
-    integers, hence the same in every language and on every device; floats take two passes in float64.
+    The sums are computed in blocks of rows, so that a large image is not copied. For integers, the sums of the values
+    and of their squares are integers, hence identical in every language and on every device. Floats take two passes in
+    float64.
     """
     unit, count = dtype_maximum(image.dtype), image.size // image.shape[-1]
     axes = tuple(range(image.ndim - 1))
@@ -42,23 +43,25 @@ def mean_std(image: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """The map from one image's grey values to network input: `(x - shift) * factor` per channel in float32."""
+    """The conversion of an image's grey values to network input: `(x - shift) * factor` per channel in float32."""
 
     shift: Float
-    """One value, or one for each channel."""
+    """One value, or one value per channel."""
     factor: Float
     clip: bool
-    """To 0..1, afterwards."""
+    """Whether to clip the result to 0..1."""
 
     def __call__(self, box: Array) -> Float:
-        """Network input `(*spatial, C)` of any box `(*spatial, C)` cut from the image."""
+        """Return the network input `(*spatial, C)` for any box `(*spatial, C)` of the image."""
         values: Float = (box.astype(np.float32) - self.shift) * self.factor
         return np.clip(values, 0, 1) if self.clip else values
 
     def into(self, box: Array, planes: Float) -> Float:
-        """The same with the channels first, `(C, *spatial)`, written into an array of that shape, which is returned."""
+        """Write the network input with the channels first into an array `(C, *spatial)`, which is returned."""
         along = (-1, *(1,) * (box.ndim - 1))
-        np.copyto(planes, np.moveaxis(box, -1, 0), casting="unsafe")  # one pass makes floats and moves the channels
+        np.copyto(
+            planes, np.moveaxis(box, -1, 0), casting="unsafe"
+        )  # converts to float and moves the channels in one pass
         if self.shift.any():
             planes -= self.shift.reshape(along)
         planes *= self.factor.reshape(along)
@@ -66,10 +69,10 @@ class Normaliser:
 
     @classmethod
     def of(cls, image: Array, intensity: Intensity) -> Normaliser:
-        """How this image's grey values become network input.
+        """Return the conversion for an image.
 
         Args:
-            image: `(*spatial, C)`; only `zscore` looks at its values.
+            image: `(*spatial, C)`; its values are used only by `zscore`.
             intensity: see `Intensity`.
         """
         unit = dtype_maximum(image.dtype)

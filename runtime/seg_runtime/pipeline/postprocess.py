@@ -1,4 +1,4 @@
-"""Logits -> probabilities, labels -> counts. numpy only, any number of spatial axes."""
+"""Convert logits to probabilities and count labels, with numpy only, for any number of spatial axes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 def activate(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
-    """Probabilities of logits `(K, *spatial)`, float32, 0..1.
+    """Convert logits `(K, *spatial)` to probabilities, float32, 0..1.
 
     Args:
-        logits: of a window or a whole image.
+        logits: logits of a window or a whole image.
         activation: `softmax` over the K maps, or `sigmoid` of each.
     """
     if activation == "softmax":
@@ -22,7 +22,7 @@ def activate(logits: NDArray[np.float32], activation: str) -> NDArray[np.float32
 
 
 def count_labels(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Pixels per class of `(*spatial)` labels; in blocks, since numpy counts in 64-bit copies."""
+    """Count the pixels per class of labels `(*spatial)`, in blocks, since numpy makes 64-bit copies to count."""
     rows = max(1, (1 << 20) // labels[0].size)
     counts = np.zeros(classes, np.int64)
     for start in range(0, len(labels), rows):

@@ -1,8 +1,9 @@
-"""Pillow's bicubic resampling of integer images as exact integer arithmetic, so that any language and any ONNX host can repeat it.
+"""Pillow's bicubic resampling of integer images in exact arithmetic, so that any language and ONNX host can reproduce
+it.
 
-Pillow resizes 8-bit pictures in two passes, first along the rows and then along the columns. Each pass is a product
-with a matrix of fixed-point weights of 22 bits, rounded to a grey value. All sums stay below 2**53, so that float64
-matrix products hold them exactly, whatever the order in which a library adds.
+Pillow resizes 8-bit images in two passes, first along the rows and then along the columns. Each pass is a product with
+a matrix of 22-bit fixed-point weights, rounded to a grey value. All sums are below 2**53, so float64 matrix products
+are exact, whatever the order of the additions.
 """
 
 from __future__ import annotations
@@ -14,21 +15,22 @@ from numpy.typing import NDArray
 
 Weights = NDArray[np.float64]
 
-BICUBIC_BITS = 22  # of the weights; Pillow's 32 less 8 for the grey value and 2 for overshoot
+BICUBIC_BITS = 22  # bits of the weights; Pillow's 32 minus 8 for the grey value and 2 for overshoot
 BICUBIC_REACH = 2.0  # half width of the cubic kernel, in px
 
 
 def cubic(distance: Weights) -> Weights:
-    """Keys' cubic convolution kernel (1981) with a = -1/2, at non-negative distances in px."""
+    """Return Keys' cubic convolution kernel (1981) with a = -1/2, at non-negative distances in px."""
     near = (1.5 * distance - 2.5) * distance * distance + 1
     far = (((distance - 5) * distance + 8) * distance - 4) * -0.5
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
 def weights(size: int, length: int) -> Weights:
-    """Fixed-point weights `(length, size)` that resize an axis of `size` px to `length` px: integers held as float64.
+    """Return the fixed-point weights `(length, size)` that resize an axis of `size` px to `length` px: integers as
+    float64.
 
-    When shrinking, the kernel is widened by the scale (antialiasing).
+    If the axis shrinks, the kernel is widened by the scale (antialiasing).
     """
     scale = size / length
     stretch = max(scale, 1.0)
@@ -47,8 +49,8 @@ def weights(size: int, length: int) -> Weights:
 def resize(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Resize `(H, W, C)` uint8 or uint16 to `(*shape, C)` of the same dtype, bicubic and antialiased.
 
-    For uint8 this equals Pillow's `resize(…, BICUBIC)` of the rows and then of the columns, bit for bit; Pillow itself
-    is faster there.
+    For uint8, the result is identical to Pillow's `resize(…, BICUBIC)` of the rows and then of the columns; Pillow is
+    faster.
     """
     maximum = np.iinfo(image.dtype).max
     (height, width, _), (rows, columns) = image.shape, shape

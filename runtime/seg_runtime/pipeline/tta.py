@@ -1,10 +1,11 @@
-"""Test-time augmentation: the mean of what a model says about a window turned and mirrored in all eight ways.
+"""Test-time augmentation: average the predictions for all eight rotations and reflections of a window.
 
-Ronneberger et al. 2015, section 4: "average over 7 rotated versions of the input data". The square has eight symmetries, itself
-and seven more, and those move pixels onto pixels: nothing is interpolated. Windows are turned, not images. Every pooling of a
-network of this family halves an even size, so that its blocks lie alike from either end of a window, and a turned window
-meets it in the phase that the plain one does: the mean has the network's own stride and margin, its windows meet without
-seams, and what a pixel gets does not depend on the image's size. Training's evaluation and the runtime both call `averaged`.
+Ronneberger et al. 2015, section 4: "average over 7 rotated versions of the input data". A square has eight symmetries,
+the identity and seven others, which map pixels to pixels, so nothing is interpolated. Windows are transformed, not
+images. Every pooling layer of these networks halves an even size, so the pooling blocks are symmetric within a window,
+and a transformed window has the same pooling phase as the original. The average therefore has the stride and the margin
+of the network, windows meet without seams, and the result of a pixel does not depend on the size of the image. The
+evaluation in training and the runtime both call `averaged`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from .windows import Infer
 
 VIEWS = 8
 UPRIGHT = "upright"
-"""In the provenance, as `orientation`: training never showed pictures turned in all eight ways."""
+"""Value of `orientation` in the provenance if training did not use all eight rotations and reflections."""
 _LEAST, _MOST = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg  # probabilities whose logits are finite
 
 
 def turned(values: Array, view: int) -> Array:
-    """One of the eight views of `(…, H, W)`, as numpy's view of the same memory; view 0 is the plain one.
+    """Return one of the eight rotations and reflections of `(…, H, W)`, as a numpy view; view 0 is the original.
 
     >>> turned(np.array([[0, 1], [2, 3]]), 6).tolist()  # a quarter turn to the left
     [[1, 3], [0, 2]]
@@ -37,17 +38,17 @@ def turned(values: Array, view: int) -> Array:
 
 
 def turned_back(values: Array, view: int) -> Array:
-    """The way back of `turned`."""
+    """Apply the inverse of `turned`."""
     values = values[..., :: -1 if view & 2 else 1, :: -1 if view & 1 else 1]
     return values.swapaxes(-1, -2) if view & 4 else values
 
 
 def check_turnable(contract: Contract) -> None:
-    """Refuse a model whose windows cannot be turned, or should not be.
+    """Check that a model supports test-time augmentation.
 
     Raises:
-        ModelError: a host-ready file, whose windows nobody outside of it sees; windows that are not square in their last two
-            axes; a model of pictures that stay upright.
+        ModelError: the file is host-ready, so that its windows are not accessible; the last two axes of its windows are
+            not square; or it was trained on upright images only.
     """
     check(RULES, contract, ModelError)
 
@@ -62,32 +63,36 @@ RULES: Sequence[Rule[Contract]] = (
         "--tta",
         given=lambda c: True,
         fits=lambda c: not c.file.whole_images,
-        needs="a file that takes windows, which can be turned",
-        advice="export it without --host-ready, or leave --tta out",
+        needs="a model exported without --host-ready, whose windows can be rotated and reflected",
+        advice="export the model again without --host-ready, or leave out --tta",
     ),
     Rule(
-        "--tta", lambda c: True, _square, "square windows", "export it with a square --input-size, or leave --tta out"
+        "--tta",
+        given=lambda c: True,
+        fits=_square,
+        needs="a model with square windows",
+        advice="export the model again with a square --input-size, or leave out --tta",
     ),
     Rule(
         "--tta",
         given=lambda c: True,
         fits=lambda c: c.provenance.get("orientation") != UPRIGHT,
-        needs="a model trained on pictures turned in all ways, not on such that stay upright",
-        advice="leave --tta out, or train with flips=square in --augment",
+        needs="a model trained with all eight rotations and reflections, not on upright images only",
+        advice="leave out --tta, or train with flips=square in --augment",
     ),
 )
-"""Of the models whose windows may be turned."""
+"""Requirements of `--tta`."""
 
 
 def averaged(infer: Infer, contract: Contract) -> Infer:
-    """A model that answers each window by the mean over its eight views, at eight times the cost.
+    """Return a model that averages over the eight views of each window, at eight times the cost.
 
-    Probabilities are averaged, and given back as logits that have them, so that all that follows stays as it is; of a model
-    without an activation the values themselves. Of a volume the views turn every slice in its plane.
+    It averages probabilities and returns the logits of the mean, so that later steps do not change. Without an
+    activation, it averages the values. In a volume, the views transform each slice in its plane.
 
     Args:
         infer: the model, see `Infer`.
-        contract: of the model.
+        contract: contract of the model.
 
     Raises:
         ModelError: see `check_turnable`.
@@ -102,20 +107,20 @@ def averaged(infer: Infer, contract: Contract) -> Infer:
             some = jobs[first : first + contract.file.batch]
             views = np.stack([turned(windows[number], view) for number, view in some])
             for (number, view), logits in zip(some, infer(np.ascontiguousarray(views)), strict=True):
-                said = turned_back(_said(logits, activation), view)
+                values = turned_back(_activated(logits, activation), view)
                 before = sums[number]
-                sums[number] = np.array(said) if before is None else np.add(before, said, out=before)
+                sums[number] = np.array(values) if before is None else np.add(before, values, out=before)
         return _as_logits(np.stack([total for total in sums if total is not None]) / np.float32(VIEWS), activation)
 
     return mean
 
 
-def _said(logits: Float, activation: str) -> Float:
+def _activated(logits: Float, activation: str) -> Float:
     return logits if activation == "none" else activate(logits, activation)
 
 
 def _as_logits(means: Float, activation: str) -> Float:
-    """Logits `(n, K, *spatial)` float32 whose activation gives these means."""
+    """Return the logits `(n, K, *spatial)` float32 whose activation equals these means."""
     if activation == "none":
         return means
     shares = np.clip(means, _LEAST, _MOST)

@@ -1,8 +1,8 @@
-"""One image through a model, window by window: the corridor that training, export and runtime share.
+"""Run a model on an image, window by window. Training, export and runtime share this code.
 
-While a window is in the network, one helper thread decides and places the answer of the window before it and prepares
-the one after it. Order, values and memory (two windows, two answers) are those of doing one thing after the other.
-A file that takes several windows in one call gets them in groups, which take the place of single windows in all this.
+While the network runs on a window, a helper thread postprocesses the previous window and prepares the next one. The
+order, the values and the memory (two windows and two results) are the same as without the thread. If a file takes
+several windows per call, groups of windows take the place of single windows.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from .postprocess import activate
 Infer = Callable[[Float], Float]
 """Windows `(n, C, *input_shape)` -> logits `(n, K, *output_shape)`, both float32; `n` is at most the file's `batch`."""
 Progress = Callable[[int, int], None]
-"""Called with windows done and windows in all."""
+"""Called with the number of windows done and their total."""
 Finish = Callable[[tuple[int, ...], Float], None]
-"""Takes the origin of a window and its logits `(K, *output_shape)`."""
+"""Called with the origin of a window and its logits `(K, *output_shape)`."""
 
 
 class PerWindow(Protocol):
-    """What is made of logits; see `answers.Answer`."""
+    """Converts logits to results; see `answers.Answer`."""
 
     def empty(self, shape: tuple[int, ...]) -> Array:
-        """An array `(…, *shape)` to be filled."""
+        """Return an array `(…, *shape)` to write results to."""
 
     def window(self, logits: Float) -> Array:
-        """What becomes of the logits `(K, *spatial)` of a window."""
+        """Convert the logits `(K, *spatial)` of a window to a result."""
 
     def whole(self, stitched: Array) -> Array:
-        """What becomes of all of it, at the image's own size."""
+        """Convert the stitched results to the result of the image, at its size."""
 
 
 @dataclass
 class Timings:
-    """Milliseconds spent per stage on one image; those of stages that overlap add up to more than the clock's."""
+    """Milliseconds per stage for one image. Stages overlap, so the sum may exceed the elapsed time."""
 
     ms: dict[str, float] = field(default_factory=dict)
 
     def add(self, stage: str, start: float) -> float:
-        """Book the time since `start` on `stage`; returns now."""
+        """Add the time since `start` to `stage` and return the current time."""
         now = time.perf_counter()
         self.ms[stage] = self.ms.get(stage, 0.0) + (now - start) * 1000
         return now
 
 
 def window_logits(image: Array, contract: Contract, infer: Infer) -> tuple[Grid, Iterator[Float]]:
-    """The logits of a model for one image, one window at a time when asked for, without a helper thread.
+    """Return the logits of a model for an image, one window at a time, on demand and without a helper thread.
 
     Args:
-        image: `(*spatial, C)` with the contract's channels.
-        contract: how to cut and normalise.
-        infer: see `Infer`; it gets one window at a time here.
+        image: `(*spatial, C)` with the channels of the contract.
+        contract: how to cut and normalize windows.
+        infer: the model, see `Infer`; called with one window at a time.
 
     Returns:
-        The Grid, and an iterator over logits `(K, *output_shape)` in the order of its origins.
+        The Grid, and an iterator over the logits `(K, *output_shape)` in the order of its origins.
     """
     framed = frame(image, contract)
     grid = Grid.of(framed.shape[:-1], contract.geometry)
@@ -75,19 +75,19 @@ def segment(
     image: Array, contract: Contract, infer: Infer, answer: PerWindow, timings: Timings | None = None,
     progress: Progress | None = None, probabilities: bool = False,
 ) -> tuple[Array, Float | None]:  # fmt: skip
-    """The answer for an image, and its probabilities where they are asked for.
+    """Return the result for an image and, if requested, its probabilities.
 
-    A window's answer is made and placed before the next one's, so that besides the answer there is memory for two calls'
-    logits only; with probabilities for the logits of the whole image. A model of slices answers a volume slice by slice.
+    The result of each window is stored before that of the next one, so that only the logits of two calls are in memory,
+    or those of the whole image with probabilities. A 2-D model processes a volume slice by slice.
 
     Args:
-        image: `(*spatial, C)` with the contract's channels.
-        contract: how to cut and normalise.
+        image: `(*spatial, C)` with the channels of the contract.
+        contract: how to cut and normalize windows.
         infer: the model.
-        answer: what is made of logits.
+        answer: converts logits to results.
         timings: receives `preprocess`, `inference` and `postprocess`.
-        progress: told of windows.
-        probabilities: of a model that has an activation.
+        progress: called after each call of the model.
+        probabilities: also return probabilities; the model must have an activation.
 
     Returns:
         `(…, *spatial)`, and `(K, *spatial)` float32, 0..1, or None.
@@ -107,16 +107,16 @@ def segment(
 def slice_by_slice(
     image: Array, axes: int, one: Callable[[Array, Progress | None], Sequence[Array]], progress: Progress | None
 ) -> Sequence[Array]:
-    """What a model of `axes` spatial axes answers for an image, or for each slice of a volume.
+    """Apply a function for images of `axes` spatial axes to an image, or to each slice of a volume.
 
     Args:
-        image: `(*spatial, C)`, of `axes` spatial axes or one more.
-        axes: of the model.
-        one: answers one image, arrays `(…, *spatial)`, and tells of its progress.
-        progress: told of the windows of all slices.
+        image: `(*spatial, C)`, with `axes` spatial axes or one more.
+        axes: number of spatial axes of the model.
+        one: returns arrays `(…, *spatial)` for one image, and reports its progress.
+        progress: called with the number of windows done in all slices and their total.
 
     Returns:
-        The arrays of `one`; of a volume `(…, D, *spatial)`, slices along the axis D.
+        The arrays of `one`; for a volume `(…, D, *spatial)`, stacked along the axis D.
     """
     if image.ndim - 1 == axes:
         return one(image, progress)
@@ -132,7 +132,7 @@ def slice_by_slice(
 
 
 def _slice_progress(progress: Progress | None, number: int, slices: int) -> Progress | None:
-    """Progress of one slice as progress of a volume of so many slices."""
+    """Convert the progress of one slice to the progress of a volume."""
     if progress is None:
         return None
     watch = progress
@@ -143,7 +143,7 @@ def _stitched(
     image: Array, contract: Contract, infer: Infer, answer: PerWindow, times: Timings, progress: Progress | None,
     probabilities: bool,
 ) -> Sequence[Array]:  # fmt: skip
-    """The answers of all windows of one image or slice, stitched, and its probabilities where they are asked for."""
+    """Return the stitched results of all windows of an image or slice and, if requested, its probabilities."""
     start = time.perf_counter()
     framed = frame(image, contract)
     grid = Grid.of(framed.shape[:-1], contract.geometry)
@@ -168,14 +168,15 @@ def _overlapped(
     framed: Array, grid: Grid, contract: Contract, infer: Infer, finish: Finish, times: Timings,
     progress: Progress | None,
 ) -> None:  # fmt: skip
-    """Run all windows of a framed image; `infer` and `progress` are called in the caller's thread only."""
+    """Run all windows of an image after `frame`. `infer` and `progress` are called in the caller's thread only."""
     batch = contract.file.batch
     origins = grid.origins()
     groups = [origins[i : i + batch] for i in range(0, len(origins), batch)]
     made = _timed(grid.windows(framed, contract.input.intensity, reuse=True, batch=batch), times)
 
     def beside(number: int, before: Float | None) -> Float | None:
-        """What the helper does during the inference of group `number`: finish the last one, prepare the next one."""
+        """Finish the previous group and prepare the next one, in the helper thread during the inference of group
+        `number`."""
         if before is not None:
             finish_all(number - 1, before)
         return next(made, None)
@@ -186,12 +187,12 @@ def _overlapped(
 
     group: Float | None = next(made)
     logits: Float | None = None
-    # an error or Ctrl-C leaves the block when the helper has ended what it is at, and passes on as it came
+    # an error or Ctrl-C is raised unchanged after the helper has finished its current job
     with ThreadPoolExecutor(1) as helper:
         for number in range(len(groups)):
-            alone = len(groups) == 1  # needs no thread
+            alone = len(groups) == 1  # no thread is needed
             job = None if alone else helper.submit(beside, number, logits)
-            assert group is not None  # there is one for every number
+            assert group is not None  # there is a group for every number
             start = time.perf_counter()
             logits = infer(group)
             times.add("inference", start)

@@ -1,4 +1,4 @@
-"""What everything else stands on: errors, atomic writes, folders, registries, optional packages. Nothing here needs numpy."""
+"""Basic utilities: errors, atomic writes, folders, registries, optional packages. Nothing here imports numpy."""
 
 from ..version import VERSION as VERSION
 from ..version import versions_of as versions_of
@@ -19,7 +19,7 @@ from .errors import SelfTestError as SelfTestError
 from .extras import require_extra as require_extra
 from .folders import list_files as list_files
 from .folders import named as named
-from .lazy import import_when_asked as import_when_asked
+from .lazy import import_on_access as import_on_access
 from .registry import Registry as Registry
 from .registry import instance_of as instance_of
 from .registry import subclass_of as subclass_of

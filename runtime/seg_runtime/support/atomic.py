@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside the target, flushed to disk, renamed over it."""
+"""Atomic file writes: write a temporary file in the target's folder, flush it to disk, rename it to the target."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .errors import SegError
 
 
 def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` with an open binary file and put what it wrote at `target` in one step.
+    """Write a file atomically.
 
-    Whatever stood at `target` stays as it was until the new content is complete on disk.
+    An existing file at `target` is kept until the new content is complete on disk.
 
     Args:
-        target: the file to create or replace; its folder is created when missing.
-        write: receives the open file; an exception from it leaves `target` untouched and no leftover file.
+        target: the file to create or replace; its folder is created if it does not exist.
+        write: writes the content to the open binary file; if it raises, `target` is unchanged and no file is left over.
 
     Raises:
         SegError: the folder cannot be created or written to, or the disk is full.
     """
-    target = Path(os.path.realpath(target))  # a link stays one, and leads to the new content
-    if os.path.exists(target) and not os.path.isfile(target):  # noqa: PTH110, PTH113 - never raise on odd names
-        raise SegError(f"cannot write {target} (it is no regular file)", "the name of a file", "choose another")
-    beside = target.with_name(f".{uuid.uuid4().hex}.partial")  # short, so that every legal target name has room
+    target = Path(os.path.realpath(target))  # a symbolic link is kept and points to the new content
+    if os.path.exists(target) and not os.path.isfile(target):  # noqa: PTH110, PTH113 - raise on no name
+        raise SegError(f"cannot write {target}, which is not a regular file", "", "choose another file name")
+    beside = target.with_name(f".{uuid.uuid4().hex}.partial")  # short, so that it fits wherever the target's name does
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("x+b") as file:
@@ -38,20 +38,20 @@ def write_atomic(target: Path, write: Callable[[BinaryIO], object]) -> None:
         _sync_folder(target.parent)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SegError(f"cannot write {target} ({reason})", "", "free the disk or choose another folder") from error
+        raise SegError(f"cannot write {target} ({reason})", "", "free disk space or choose another folder") from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
 
 
 def check_writable(target: Path) -> None:
-    """Refuse a target before hours of work go into it.
+    """Check, before a long computation, that a file can be written.
 
     Raises:
         SegError: `target` is a folder, or its folder cannot be created or written to.
     """
     if target.is_dir():
-        raise SegError(f"{target} is a folder", "the name of a file", f"for example {target / 'model'}{target.suffix}")
+        raise SegError(f"{target} is a folder", "a file name", f"use, for example, {target / 'model'}{target.suffix}")
     probe = target.with_name(f".{uuid.uuid4().hex}.probe")
     write_atomic(probe, lambda file: None)
     probe.unlink()
@@ -59,7 +59,7 @@ def check_writable(target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
-        return  # Windows has no handle for a folder; NTFS journals the rename itself
+        return  # Windows has no handles for folders; NTFS journals the rename
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,6 +1,6 @@
-"""Which options fit together: tables of rules, checked before any work starts.
+"""Rules about which options can be combined, checked before any work starts.
 
-The rules of a command make its errors, its notes and its table in the documentation.
+The rules of a command define its errors, its notes and its table in the documentation.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from typing import Generic, TypeVar
 
 from .errors import OptionsError, SegError
 
-O = TypeVar("O")  # noqa: E741 - the options, and what is known besides them
+O = TypeVar("O")  # noqa: E741 - the options and other facts that rules check
 
 
 @dataclass(frozen=True)
 class Rule(Generic[O]):
-    """One line of a table: an option, and what it needs.
+    """An option and its requirement: one row of a rules table.
 
     Attributes:
-        option: as a person writes it: `--batch`.
-        given: whether somebody gave it.
-        fits: whether the rest fits it.
-        needs: what it needs, for people: `--host-ready`, "a model of classes".
-        advice: what to do instead; of a harmless option why it does nothing.
-        harmless: it does nothing where it does not fit: a note, not a refusal.
+        option: name on the command line, such as `--batch`.
+        given: returns whether the option is set.
+        fits: returns whether its requirement is met.
+        needs: the requirement, as shown to the user: `--host-ready`, "a segmentation model".
+        advice: what to do instead, an imperative sentence; for a harmless option a clause that says why it has no
+            effect and that reads well before ", so --option is ignored".
+        harmless: whether the option is ignored with a note, instead of an error, if its requirement is not met.
     """
 
     option: str
@@ -36,18 +37,18 @@ class Rule(Generic[O]):
 
 
 def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsError) -> list[str]:
-    """Refuse options that contradict each other.
+    """Check options against a table of rules.
 
     Args:
         rules: the table.
-        options: what its rules look at.
-        error: the class to raise: `ModelError` where the options fit together, but not this model.
+        options: the argument of the rules' functions.
+        error: the class to raise, such as `ModelError` if the options are valid but do not fit the model.
 
     Returns:
-        A note for each harmless option that does nothing.
+        A note for each harmless option that is ignored.
 
     Raises:
-        SegError: an `error` about the first option that does not fit, what it needs and what to do.
+        SegError: an `error` that names the first option whose requirement is not met, the requirement and the advice.
     """
     broken = [rule for rule in rules if rule.given(options) and not rule.fits(options)]
     if harmful := next((rule for rule in broken if not rule.harmless), None):
@@ -56,7 +57,7 @@ def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsE
 
 
 def described(rules: Sequence[Rule[O]]) -> str:
-    """The table for the documentation, in Markdown."""
+    """Return the table as Markdown for the documentation."""
     rows = [(f"`{r.option}`", r.needs, "a note" if r.harmless else "an error", r.advice) for r in rules]
     lines = ["| option | needs | otherwise | what to do |", "|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

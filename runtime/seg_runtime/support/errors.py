@@ -1,4 +1,4 @@
-"""The errors of seg-edge: one root, few children. A message says what is wrong, what was expected and what to do."""
+"""The exceptions of seg-edge. A message says what is wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 
 class SegError(Exception):
-    """Root of every error a person can cause. The command lines print it as one line and exit with `exit_code`.
+    """Base class of all errors that a user can cause. The commands print it as one line and exit with `exit_code`.
 
     >>> print(SegError("a.png has 2 channels", "1 or 3", "convert it to grey"))
     a.png has 2 channels; expected 1 or 3. Convert it to grey.
 
     Args:
-        problem: what is wrong, in the words of the person who caused it.
-        expected: what would have been right; left out where `problem` says it all.
-        advice: what to do next.
+        problem: a clause that says what is wrong, in the user's terms.
+        expected: a noun phrase that completes "expected ..."; empty if it adds nothing.
+        advice: an imperative sentence that says what to do.
     """
 
     exit_code = 1
@@ -25,8 +25,8 @@ class SegError(Exception):
         text = f"{problem}; expected {expected}" if expected else problem
         if advice:
             text = f"{_ended(text)} {_ended(advice[0].upper() + advice[1:])}"
-        line = " ".join(text.split())  # one line, whatever a library put into `problem`
-        super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may hold any bytes
+        line = " ".join(text.split())  # a library's text in `problem` may have several lines
+        super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may contain any bytes
 
 
 def _ended(sentence: str) -> str:
@@ -34,48 +34,48 @@ def _ended(sentence: str) -> str:
 
 
 class OptionsError(SegError):
-    """Options that do not fit together."""
+    """The options cannot be combined."""
 
     exit_code = 2
 
 
 class ContractError(SegError):
-    """The model file carries no contract, a newer one, or one that contradicts itself."""
+    """The contract of the model file is missing, inconsistent or of an unsupported version."""
 
 
 class ModelError(SegError):
-    """The model file or checkpoint cannot be read or is not what its contract says."""
+    """The model file or checkpoint cannot be read or does not match its contract."""
 
 
 class ImageError(SegError):
-    """An image cannot be read, or does not fit the model and cannot be converted without loss."""
+    """The image cannot be read, or does not fit the model and cannot be converted without loss."""
 
 
 class DataError(SegError):
-    """A training folder is not what was announced: unmatched files, stray mask values, nothing in it."""
+    """The training data are not as declared: unmatched files, unexpected mask values, an empty folder."""
 
 
 class ProviderError(SegError):
-    """The execution provider that was asked for cannot be had."""
+    """The requested execution provider is not available."""
 
     exit_code = 3
 
 
 class InterruptedRunError(SegError):
-    """Ctrl-C, after everything worth keeping was kept."""
+    """The user pressed Ctrl-C, and all results so far are saved."""
 
     exit_code = 130
 
 
 class ParityError(SegError):
-    """A form of the model does not agree with the torch model."""
+    """An exported form of the model does not agree with the torch model."""
 
 
 class SelfTestError(SegError):
-    """The device does not answer the model file's golden samples as torch did.
+    """The device does not reproduce the golden samples in the model file.
 
     Attributes:
-        report: all figures, as `seg-edge self-test` prints them.
+        report: all figures, as printed by `seg-edge self-test`.
     """
 
     def __init__(self, problem: str, expected: str, advice: str, report: Mapping[str, Any]) -> None:

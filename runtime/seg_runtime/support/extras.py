@@ -1,4 +1,4 @@
-"""Heavy packages are extras: their absence is told in one line with the extra that brings them."""
+"""Optional packages: one error that names the extra to install if a package is missing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from .errors import SegError
 
 
 def require_extra(extra: str, *packages: str) -> None:
-    """Refuse to go on without `packages`.
+    """Check that the packages of an extra are installed.
 
     Raises:
-        SegError: names what is missing and the extra to install.
+        SegError: a package is missing; the error names it and the extra to install.
     """
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise SegError(
-            f"{', '.join(missing)} not installed", f"the extra {extra!r}", f"pip install 'seg-edge[{extra}]'"
-        )
+        problem = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        raise SegError(problem, "", f"install the extra {extra!r}: pip install 'seg-edge[{extra}]'")

@@ -1,4 +1,4 @@
-"""What lies in a folder."""
+"""List the files of a folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ SHOWN = 5  # names in a message
 def list_files(
     folder: Path, recursive: bool = False, unreadable: list[tuple[Path, SegError]] | None = None
 ) -> list[Path]:
-    """The files of a folder, sorted, then those of its folders, without hidden files; empty where there is no such folder.
+    """List the files of a folder, sorted, then those of its subfolders.
+
+    Hidden files are left out. The list is empty if the folder does not exist.
 
     Args:
-        folder: to look into.
-        recursive: look into folders of folders, too.
-        unreadable: receives folders that cannot be read, each with its error; None raises the first one.
+        folder: the folder to list.
+        recursive: whether to include subfolders.
+        unreadable: receives folders that cannot be read, each with its error; if None, the first error is raised.
 
     Raises:
         DataError: a folder cannot be read.
@@ -29,8 +31,7 @@ def list_files(
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return
         place = Path(error.filename)
-        problem = f"{place} cannot be read ({error.strerror})"
-        refused = DataError(problem, "a readable folder", "check its permissions")
+        refused = DataError(f"{place} cannot be read ({error.strerror})", "", "check the folder's permissions")
         if unreadable is None:
             raise refused from error
         unreadable.append((place, refused))
@@ -45,5 +46,5 @@ def list_files(
 
 
 def named(names: Sequence[str]) -> str:
-    """Names for a message: the first few of them, and three dots where there are more."""
+    """Join names for a message: the first few, then an ellipsis if there are more."""
     return f"{', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for."""
+"""Import the names of a package on first access."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 
-def import_when_asked(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
-    """The `__getattr__` of a package (PEP 562): a command line starts reading the model before numpy is imported.
+def import_on_access(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
+    """Return a `__getattr__` for a package (PEP 562), so that a command starts to read the model before it imports
+    numpy.
 
     Args:
-        package: its `__name__`.
-        modules: names that each of its modules has.
+        package: `__name__` of the package.
+        modules: the names that each of its modules provides.
     """
     homes = {name: module for module, names in modules.items() for name in names}
 

@@ -1,11 +1,11 @@
-"""Registries: our own things by name, then those that installed packages offer as entry points.
+"""Registries of named objects: built-in ones, then those that installed packages provide as entry points.
 
-A package outside of this repository adds, for example, a file format by an entry point of its own:
+Another package adds, for example, a file format with an entry point:
 
     [project.entry-points."seg_edge.formats"]
     toy = "toy_format:ToyFormat"
 
-Entry points are looked up only for a name that is not ours, or where all are asked for: reading them costs a start 15 ms.
+Entry points are read only for a name that is not built in, or to list all names, because reading them takes 15 ms.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ def subclass_of(base: type, own_name: Callable[[Any], str] | None = None) -> Che
 
 
 class Registry(Generic[T]):
-    """Things of one kind, by name.
+    """Objects of one kind, by name.
 
     >>> Registry("seg_edge.numbers", "number", {"one": 1}).get("one")
     1
     """
 
     def __init__(self, group: str, what: str, own: Mapping[str, T], check: Check | None = None) -> None:
-        """Set it up.
+        """Create a registry.
 
         Args:
-            group: of the entry points, `seg_edge.formats` for example.
-            what: one of these things in an error, "format" for example.
-            own: our own things, which come first.
-            check: what the things of other packages must be.
+            group: group of the entry points, such as `seg_edge.formats`.
+            what: what errors call an object, such as "format".
+            own: built-in objects, which take precedence.
+            check: what the objects of other packages must be; None accepts all.
         """
         self.group, self.what, self.own, self._check = group, what, dict(own), check
         self._loaded: dict[str, T] = {}
@@ -66,7 +66,7 @@ class Registry(Generic[T]):
 
     @cached_property
     def _offered(self) -> dict[str, Any]:
-        from importlib.metadata import entry_points  # 15 ms
+        from importlib.metadata import entry_points  # takes 15 ms
 
         points = [point for point in entry_points(group=self.group) if point.name not in self.own]
         for name in {point.name for point in points}:
@@ -76,31 +76,31 @@ class Registry(Generic[T]):
         return {point.name: point for point in points}
 
     def names(self) -> list[str]:
-        """All names, ours first."""
+        """Return all names, built-in ones first."""
         return [*self.own, *sorted(self._offered)]
 
     def __contains__(self, name: str) -> bool:
-        """Whether a thing of this name is known."""
+        """Return whether the name is known."""
         return name in self.own or name in self._offered
 
-    def get(self, name: str, fix: str = "") -> T:
-        """The thing of a name.
+    def get(self, name: str, advice: str = "") -> T:
+        """Return the object with a name.
 
         Args:
-            name: of `names`.
-            fix: what an error advises; empty to advise another name, or to repair the package that offers it.
+            name: one of `names()`.
+            advice: advice of the error; by default to choose another name, or to repair the package that provides it.
 
         Raises:
-            SegError: nothing has this name, or the package that offers it cannot be loaded.
+            SegError: the name is unknown, or the package that provides the object cannot be loaded.
         """
         if name in self.own:
             return self.own[name]
         if name not in self._offered:
-            from difflib import get_close_matches  # 20 ms, for the unlucky only
+            from difflib import get_close_matches  # takes 20 ms
 
             near = get_close_matches(name, self.names(), 1)
-            fix = f"did you mean {near[0]}?" if near else fix or "choose one of them"
-            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), fix)
+            advice = f"did you mean {near[0]}?" if near else advice or "choose one of these"
+            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), advice)
         if name in self._broken:
             raise self._broken[name]
         if name not in self._loaded:
@@ -108,20 +108,21 @@ class Registry(Generic[T]):
             try:
                 thing = self._offered[name].load()
                 problem = self._check(name, thing) if self._check else ""
-            except (Exception, SystemExit) as error:  # whatever that package does when it is imported
+            except (Exception, SystemExit) as error:  # importing another package can raise anything
                 problem = str(error) or type(error).__name__
             if problem:
                 problem = f"the {self.what} {name!r} cannot be loaded from {offered} ({problem})"
-                advice = "install what it needs, or uninstall the package that offers it"
-                self._broken[name] = SegError(problem, "", advice)
+                repair = "install its dependencies, or uninstall the package that provides it"
+                self._broken[name] = SegError(problem, "", repair)
                 raise self._broken[name]
             self._loaded[name] = thing
         return self._loaded[name]
 
     def all(self) -> Iterator[T]:
-        """All things, ours first; those of other packages are loaded when their turn comes, and left out if they cannot be.
+        """Iterate over all objects, built-in ones first.
 
-        What is broken in one package must not end work that has no need of it; `broken` tells it.
+        Objects of other packages are loaded one at a time and skipped if loading fails, so that a broken package does
+        not stop work that does not need it; see `broken`.
         """
         yield from self.own.values()
         for name in sorted(self._offered):
@@ -129,7 +130,7 @@ class Registry(Generic[T]):
                 yield self.get(name)
 
     def broken(self) -> list[SegError]:
-        """Why things of other packages cannot be loaded."""
+        """Return the errors of objects of other packages that cannot be loaded."""
         errors = []
         for name in sorted(self._offered):
             try:

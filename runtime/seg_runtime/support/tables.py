@@ -1,4 +1,4 @@
-"""Figures for a person: a name and a value a line."""
+"""Plain-text tables with one name and value per line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(rows: Sequence[tuple[str, str]], title: str = "") -> str:
-    """Rows of a name and a value, the values below each other, under a title where there is one."""
+    """Format rows of a name and a value with aligned values, below an optional title."""
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {value}" for name, value in rows]
     return "\n".join([title, *lines] if title else lines)

@@ -71,7 +71,7 @@ def test_a_missing_file_is_told_with_what_the_model_takes(
 def test_a_file_of_no_known_format_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     [error] = found(tmp_path / "notes.txt", model=STRUCTURES)[1]
-    assert "notes.txt is of no known format; expected a structure of atoms" in error
+    assert "notes.txt has an unknown format; expected a structure of atoms" in error
     [error] = found(picture(tmp_path / "a.png"), model=STRUCTURES)[1]
     assert "a.png is a picture; expected a structure of atoms" in error
 
@@ -81,4 +81,4 @@ def test_a_result_takes_the_place_of_no_input_even_of_a_refused_one(tmp_path: Pa
         (tmp_path / name).write_text("ATOM")
     tasks, failed = find_tasks([tmp_path / "a.pdb", tmp_path / "a.json"], tmp_path, False, STRUCTURES, BatchOptions())
     assert tasks == []
-    assert any("a.pdb would write over" in error and "a.json" in error for error in errors(failed))
+    assert any("a.pdb would overwrite" in error and "a.json" in error for error in errors(failed))

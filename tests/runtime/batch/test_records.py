@@ -30,5 +30,5 @@ def test_pages_are_listed() -> None:
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"input": {}}', '{"outputs": {"mask": "../a"}}'])
 def test_a_file_of_that_name_that_is_no_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(SegError, match="is no record of seg-run"):
+    with pytest.raises(SegError, match="is not a record of seg-run"):
         read_record(tmp_path / "a.json")

@@ -46,7 +46,7 @@ def test_without_asking_nothing_is_tested(model_file: Path) -> None:
 
 
 def test_one_spoiled_weight_fails(model_file: Path) -> None:
-    with pytest.raises(SelfTestError, match=r"cpu does not answer the golden samples.*limit 1e-04") as caught:
+    with pytest.raises(SelfTestError, match=r"cpu does not reproduce the golden samples.*limit of 1e-04") as caught:
         Segmenter(resealed(model_file, spoil_one_weight), provider="cpu", self_test=True)
     assert caught.value.exit_code == 1
     assert not caught.value.report["self_test"]["passed"]
@@ -62,14 +62,14 @@ def test_a_wrong_contract_fails(make_model: MakeModel, wrong: dict[str, Any]) ->
     made = make_model(decision="threshold", classes=3)
     contract = changed(made.contract, **wrong)
     content = stamped(onnx.load(made.path), contract, golden_text(made.path))
-    with pytest.raises(SelfTestError, match="does not answer the golden samples"):
+    with pytest.raises(SelfTestError, match="does not reproduce the golden samples"):
         Segmenter(content, provider="cpu", self_test=True)
 
 
 def test_a_file_without_samples_says_so(model: Made) -> None:
     content = stamped(onnx.load(model.path), model.contract)
     assert Segmenter(content, provider="cpu")
-    with pytest.raises(ModelError, match=r"carries no golden samples.*export it again"):
+    with pytest.raises(ModelError, match=r"has no golden samples.*Export it again"):
         Segmenter(content, provider="cpu", self_test=True)
 
 
@@ -89,7 +89,7 @@ def test_the_command_line_passes_and_tells(model_file: Path) -> None:
     assert report["self_test"]["passed"]
     assert report["provider"]["used"] == "cpu"
     assert report["versions"]["onnxruntime"] == onnxruntime.__version__
-    for word in ("largest error", "of the range", "flipped px", "passed", "ms a sample", "nodes"):
+    for word in ("largest error", "relative to range", "flipped px", "passed", "ms per sample", "nodes"):
         assert word in result.stderr
 
 
@@ -109,7 +109,7 @@ def test_the_command_line_fails_with_its_report(model_file: Path, tmp_path: Path
     result = seg_edge("self-test", "--model", spoiled, "--provider", "cpu")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["self_test"]["failures"]
-    assert result.stderr.splitlines()[-1].startswith("error: cpu does not answer")
+    assert result.stderr.splitlines()[-1].startswith("error: cpu does not reproduce")
 
 
 CONTRACT = contract(188, method="fit")
@@ -146,21 +146,21 @@ def test_figures_by_hand() -> None:
 def test_a_flip_where_torch_was_sure_fails() -> None:
     result = SelfTest(limit=1e-3)
     result.add(by_hand(close=False), *answer(-0.004), CONTRACT)
-    assert result.failures() == ["1 of 16 px have another label where the right one is sure"]
+    assert result.failures() == ["1 of 16 px have a different label although the correct one is certain"]
 
 
 def test_an_error_over_the_limit_fails_even_without_a_flip() -> None:
     result = SelfTest(limit=1e-5)
     result.add(by_hand(close=False), *answer(0.002), CONTRACT)
     assert result.flipped == 0
-    assert result.failures() == ["error 1.00e-04 of the logits' range, limit 1e-05"]
+    assert result.failures() == ["the largest error is 1.00e-04 of the logit range, more than the limit of 1e-05"]
 
 
 def test_an_error_on_average_over_its_own_limit_fails() -> None:
     result = SelfTest(limit=1e-3, rms_limit=1e-4)
     result.add(by_hand(close=False), *answer(0.004), CONTRACT)
     assert result.max_rms_of_range == pytest.approx(0.003 / 10 / np.sqrt(5))  # of three logits and the two ends
-    assert result.failures() == ["error 1.34e-04 of the range on average, limit 1e-04"]
+    assert result.failures() == ["the RMS error is 1.34e-04 of the logit range, more than the limit of 1e-04"]
     assert SelfTest(limit=1e-3, rms_limit=2e-4, samples=1, max_rms_of_range=1.34e-4).failures() == []
 
 
@@ -199,7 +199,7 @@ def test_a_host_ready_file_is_judged_by_its_probe(make_model: MakeModel, geometr
     def spoil(proto: onnx.ModelProto) -> None:
         spoil_one_weight_in(window_body(proto))
 
-    with pytest.raises(SelfTestError, match=r"error .* of the logits' range"):
+    with pytest.raises(SelfTestError, match=r"error is .* of the logit range"):
         Segmenter(resealed(made.path, spoil), provider="cpu", self_test=True)
 
 
@@ -217,5 +217,5 @@ def test_golden_text_of_another_shape_is_refused() -> None:
 def test_tf32_is_seen_to_fail(make_model: MakeModel) -> None:
     made = make_model()
     assert Segmenter(made.path, provider="cuda", self_test=True).test_report
-    with pytest.raises(SelfTestError, match="cuda does not answer"):
+    with pytest.raises(SelfTestError, match="cuda does not reproduce"):
         Segmenter(made.path, provider="cuda", fast_math=True, self_test=True)

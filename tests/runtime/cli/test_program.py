@@ -70,7 +70,7 @@ def test_a_mistyped_command_or_option_gets_the_nearest_one() -> None:
 def test_an_option_that_became_a_command_names_it(call, flag: str, command: str) -> None:
     done = call(flag)
     assert done.exit_code == 2
-    assert f"{flag} is a command now: seg-edge {command}" in done.stderr
+    assert f"{flag} is now a command: run `seg-edge {command}`" in done.stderr
 
 
 def test_a_command_that_cannot_be_loaded_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

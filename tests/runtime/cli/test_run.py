@@ -91,7 +91,7 @@ def test_a_model_without_contract_is_refused_by_name(model_file: Path) -> None:
     onnx.save(graph, "bare.onnx")
     result = seg_run("--model", "bare.onnx", "--out", "out", picture("a.png"))
     assert result.exit_code == 1
-    assert "bare.onnx carries no contract" in result.stderr
+    assert "bare.onnx has no contract" in result.stderr
     assert not Path("out").exists()
 
 
@@ -157,7 +157,7 @@ def test_one_bad_image_does_not_stop_the_rest(model_file: Path) -> None:
 
 BAD = {
     "empty.png": (b"", "is empty"),
-    "text.png": (b"I am a text", "not an image"),
+    "text.png": (b"I am a text", "not a readable image"),
     "bomb.png": (png_header_only(60_000, 60_000), "3600000000 px"),
     "bomb.tif": (tiff([noise_image(4, 4)] * 2, claim={1: (60_000, 60_000)}), "px"),
 }
@@ -214,7 +214,7 @@ def test_a_rerun_skips_and_overwrite_forces(model_file: Path) -> None:
     command = ["--model", model_file, "--out", "out", picture("a.png")]
     seg_run(*command)
     again = ok(seg_run(*command))
-    assert "0 segmented, 1 finished before" in again.stdout
+    assert "0 segmented, 1 already done" in again.stdout
     assert "1 segmented" in seg_run(*command, "--overwrite").stdout
 
 
@@ -338,9 +338,9 @@ def test_a_provider_that_cannot_be_had_exits_3(provider: str, model_file: Path) 
 def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
     words = ["--model", model.path, "--cuda-graph", "--prefer-nhwc"]
     graph, layout, tf32 = (
-        "note: --cuda-graph is ignored: only CUDA records one",
-        "note: --prefer-nhwc is ignored: it changes CUDA alone",
-        "note: --fast-math is ignored: only NVIDIA's GPUs have TF32",
+        "note: only CUDA can record graphs, so --cuda-graph is ignored",
+        "note: only CUDA has this option, so --prefer-nhwc is ignored",
+        "note: only NVIDIA GPUs support TF32, so --fast-math is ignored",
     )
 
     def notes(*more: object, call: Callable[..., Result] = seg_run) -> list[str]:
@@ -357,7 +357,7 @@ def test_the_signed_bytes_are_opened_and_no_cache(model_file: Path) -> None:
     session = Segmenter(model_file, provider="cpu").session
     options = RunOptions(cache=Path("kept"), require_signature=Path("key.pub"), written=frozenset({"--cache"}))
     assert check(MODEL_RULES, Loaded(options, session)) == [
-        "--cache is ignored: only the bytes that were signed are opened"
+        "--require-signature loads only the signed bytes, so --cache is ignored"
     ]
 
 
@@ -365,10 +365,10 @@ def test_probabilities_that_a_model_cannot_give_are_refused_before_any_image(
     regression: Made, make_model: MakeModel
 ) -> None:
     for path, needed in (
-        (regression.path, "a model of classes: leave it out"),
+        (regression.path, "a segmentation model. Leave it out"),
         (
             make_model(options=ExportOptions(host_ready=True)).path,
-            "a host-ready file with probabilities: export it with",
+            "a host-ready model with a probability output. Export the model again with",
         ),
     ):
         result = seg_run("--model", path, "--out", "out", "--probabilities", "npy", picture("a.png"), picture("b.png"))

@@ -119,7 +119,7 @@ def test_a_file_that_changed_meanwhile(model: Made, larger: Path, make_model: Ma
     path.write_bytes(larger.read_bytes())
     segmenter = Segmenter([model.path, path], provider="cpu")
     path.write_bytes(make_model(seed=3).path.read_bytes())
-    with pytest.raises(ModelError, match=r"second.onnx changed since the start"):
+    with pytest.raises(ModelError, match=r"second.onnx changed during the run"):
         segmenter(noise_image(132, 132))
     assert segmenter(noise_image(60, 60)).labels.shape == (60, 60)
 
@@ -138,7 +138,7 @@ def test_files_of_another_model_are_refused_by_the_first_difference(
     model: Made, make_model: MakeModel, change: dict[str, object], word: str
 ) -> None:
     other = make_model(**change)
-    with pytest.raises(ModelError, match=rf"model.onnx is not of the same model: its .*({word})"):
+    with pytest.raises(ModelError, match=rf"model.onnx belongs to another model: its .*({word})"):
         Segmenter([model.path, other.path], provider="cpu")
 
 
@@ -155,7 +155,7 @@ def test_contracts_that_differ(model: Made) -> None:
 
 
 def test_no_file_at_all() -> None:
-    with pytest.raises(ModelError, match="no model"):
+    with pytest.raises(ModelError, match="no model is given"):
         Segmenter([], provider="cpu")
 
 
@@ -187,7 +187,7 @@ def test_on_the_command_line(model: Made, larger: Path, tmp_path: Path, monkeypa
     assert "2 segmented" in seg_run(*words, *images).stdout
     shas = {name: json.loads(Path(f"out/{name}.json").read_bytes())["model"]["sha256"] for name in ("small", "large")}
     assert shas["small"] != shas["large"]
-    assert "2 finished before" in seg_run(*words, *images).stdout
+    assert "2 already done" in seg_run(*words, *images).stdout
     refused = seg_run("--model", model.path, images[1], "--out", "out")
     assert "another model" in errors(refused.stderr)[0]
 
@@ -206,7 +206,7 @@ def test_the_self_test_tests_every_file(
         assert failed.exit_code == 1
         passed = {Path(r["file"]).name: r["self_test"]["passed"] for r in json.loads(failed.stdout)}
         assert passed == {"spoiled.onnx": False, model.path.name: True}
-        assert "does not answer the golden samples" in errors(failed.stderr)[0]
+        assert "does not reproduce the golden samples" in errors(failed.stderr)[0]
 
 
 @pytest.fixture(scope="module")

@@ -91,8 +91,8 @@ def test_auto_takes_the_first_that_works() -> None:
 @pytest.mark.parametrize(
     ("name", "fix"),
     [
-        ("cuda", r"NVIDIA driver, CUDA 12 and cuDNN 9 \(pip install 'onnxruntime-gpu\[cuda,cudnn\]'"),
-        ("tensorrt", r"NVIDIA driver, CUDA 12 and cuDNN 9 .* and TensorRT 10 \(pip install tensorrt-cu12\)"),
+        ("cuda", r"NVIDIA driver, CUDA 12 and cuDNN 9 \(`pip install 'onnxruntime-gpu\[cuda,cudnn\]'`"),
+        ("tensorrt", r"NVIDIA driver, CUDA 12 and cuDNN 9 .* and TensorRT 10 \(`pip install tensorrt-cu12`\)"),
         ("openvino", r"pip install --force-reinstall onnxruntime-openvino"),
     ],
 )
@@ -133,7 +133,9 @@ def test_tf32_of_tensorrt_is_switched_off_for_the_process(unsettled: pytest.Monk
     settle("tensorrt", STRICT)
     settle("cuda", STRICT)
     for provider in ("cuda", "tensorrt"):
-        with pytest.raises(ProviderError, match=f"on {provider}, and NVIDIA_TF32_OVERRIDE=0 forbids it"):
+        with pytest.raises(
+            ProviderError, match=f"{provider} cannot use fast math .*NVIDIA_TF32_OVERRIDE=0 disables it"
+        ):
             settle(provider, FAST)
 
 
@@ -149,7 +151,7 @@ def test_tensorrt_without_tf32_is_refused_after_a_session_with_it(provider: str,
     unsettled.delenv(TF32_SWITCH)
     start(provider, FAST)
     settle("cuda", STRICT)  # has an option of its own
-    with pytest.raises(ProviderError, match=rf"after a session on {provider} with it.*a process of its own"):
+    with pytest.raises(ProviderError, match=rf"after a session on {provider} with fast math.*in a separate process"):
         settle("tensorrt", STRICT)
 
 
@@ -204,7 +206,7 @@ def test_a_provider_of_another_package_segments(
     done = in_a_process("seg-run", *words, path=toy)
     assert done.returncode == 0, done.stderr
     assert "provider: toy (" in done.stderr  # with its nodes
-    assert "note: --cache is ignored" in done.stderr
+    assert "so --cache is ignored" in done.stderr
     record = json.loads(Path("a.json").read_bytes())
     assert (record["provider"]["asked"], record["provider"]["used"]) == ("toy", "toy")
     assert set(record["provider"]["nodes"]) == {"CPUExecutionProvider"}

@@ -64,7 +64,7 @@ def test_unknown_provider(model_file: Path) -> None:
 
 
 def test_no_threads_at_all(model_file: Path) -> None:
-    with pytest.raises(SegError, match="0 threads"):
+    with pytest.raises(SegError, match="number of threads is 0"):
         Session(model_file, RunOptions(provider="cpu", threads=0))
 
 
@@ -80,7 +80,7 @@ def test_without_contract_the_file_is_refused_by_name(model_file: Path, tmp_path
     del graph.metadata_props[:]
     bare = tmp_path / "bare.onnx"
     onnx.save(graph, bare)
-    with pytest.raises(ContractError, match=r"bare.onnx carries no contract.*seg-export"):
+    with pytest.raises(ContractError, match=r"bare.onnx has no contract.*seg-export"):
         Session(bare, CPU)
 
 
@@ -89,7 +89,7 @@ def test_a_newer_contract_is_refused(model_file: Path) -> None:
     text = next(p.value for p in graph.metadata_props if p.key == METADATA_KEY)
     text = text.replace(f'"version": {VERSION}', f'"version": {VERSION + 1}')
     onnx.helper.set_model_props(graph, {METADATA_KEY: text})
-    with pytest.raises(ContractError, match=rf"version {VERSION + 1}.*upgrade"):
+    with pytest.raises(ContractError, match=rf"version {VERSION + 1}.*Upgrade"):
         Session(sealed(graph.SerializeToString()), CPU)
 
 
@@ -103,7 +103,7 @@ def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
     ("name", "content", "word"),
     [
         ("a.onnx", b"", "is empty"),
-        ("a.onnx", b"not a model", "is no ONNX model"),
+        ("a.onnx", b"not a model", "is not an ONNX model"),
         ("a.pt", b"anything", r"torch checkpoint.*seg-export .*a\.pt .*a\.onnx"),
     ],
 )
@@ -122,7 +122,7 @@ def test_missing_model_and_folder(tmp_path: Path) -> None:
 
 def test_a_truncated_model_is_refused(model_file: Path) -> None:
     content = model_file.read_bytes()
-    with pytest.raises(ModelError, match="cut short"):
+    with pytest.raises(ModelError, match="truncated"):
         Session(content[: len(content) // 2], CPU)
 
 
@@ -130,7 +130,7 @@ def test_external_weights_are_refused(model_file: Path, tmp_path: Path, monkeypa
     graph = onnx.load(model_file)
     onnx.save_model(graph, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
     monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for them
-    with pytest.raises(ModelError, match="keeps weights in another file"):
+    with pytest.raises(ModelError, match="stores weights in another file"):
         Session(tmp_path / "m.onnx", CPU)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_is_written_to_while_it_is_loaded(
 ) -> None:
     path, reading = being_loaded(model, tmp_path)
     path.write_bytes(make_model(seed=3).path.read_bytes())
-    with pytest.raises(ModelError, match=r"model.onnx changed while it was loaded.*run it again"):
+    with pytest.raises(ModelError, match=r"model.onnx changed while it was loaded.*Run it again"):
         Session(reading, CPU)
 
 

@@ -81,8 +81,8 @@ def test_a_case_that_lacks_a_channel_fails_and_the_others_do_not(segmenter: Segm
     Image.fromarray(noise_image(20, 30)[..., 0]).save(tmp_path / "in" / "notes.png")
     done, failed = go(segmenter, [tmp_path / "in"], tmp_path / "out")
     assert done == ["done"]
-    assert "notes.png is no channel" in failed[0]
-    assert "a has no channel _actin" in failed[1]
+    assert "notes.png is not a channel" in failed[0]
+    assert "a lacks the channel _actin" in failed[1]
 
 
 def test_channels_of_other_sizes_or_pages_fail(segmenter: Segmenter, tmp_path: Path) -> None:
@@ -124,17 +124,17 @@ def test_a_coarse_channel_is_enlarged_pixel_by_pixel() -> None:
     image = stacked([coarse, fine], ["a", "b"], channel_files("_a*2", "_b"))
     assert image[..., 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
     np.testing.assert_array_equal(image[..., 1:], fine)
-    with pytest.raises(ImageError, match=r"a has 2×1 px of uint16, b 4×2 px of uint16; .* 1/4 of it"):
+    with pytest.raises(ImageError, match=r"a has 2×1 px of uint16, b 4×2 px of uint16; .* 1/4 of that size"):
         stacked([coarse, fine], ["a", "b"], channel_files("_a*4", "_b"))
-    with pytest.raises(ImageError, match="one size"):
+    with pytest.raises(ImageError, match="with the same size"):
         stacked([coarse, fine], ["a", "b"])
 
 
 @pytest.mark.parametrize(
     ("endings", "came"),
     [
-        (("_a", "_b"), "2 channel files; expected 3"), (("_a", "_a", "_b"), "3 channel files"), (("_a", "", "_b"), "how its file.s name ends"),
-        (("_a", "x/y", "_b"), "how its file.s name ends"),
+        (("_a", "_b"), "'_a', '_b'.*; expected 3 different endings"), (("_a", "_a", "_b"), "'_a', '_a', '_b'.*; expected 3 different endings"), (("_a", "", "_b"), "the end of a file name"),
+        (("_a", "x/y", "_b"), "the end of a file name"),
     ],
 )  # fmt: skip
 def test_a_contract_of_odd_channels_is_refused(model: Made, endings: tuple[str, ...], came: str) -> None:
@@ -150,7 +150,7 @@ def test_export_is_proven_on_cases_as_seg_run_groups_them(model: Made, tmp_path:
     made = export(named, ExportOptions(images=tmp_path, golden=tmp_path))
     assert (made.contract.parity["windows"], made.contract.parity["images"]) == (2, "real")
     (tmp_path / "images" / "b_actin.tif").unlink()
-    with pytest.raises(ImageError, match="b has no channel _actin"):
+    with pytest.raises(ImageError, match="b lacks the channel _actin"):
         export(named, ExportOptions(images=tmp_path))
 
 

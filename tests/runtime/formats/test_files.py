@@ -98,7 +98,7 @@ def test_a_file_of_a_broken_package_names_the_package(
         "seg-run", "--model", model.path, "--provider", "cpu", "--out", tmp_path, ROOT / "LICENSE", path=tmp_path
     )
     assert done.returncode == 1
-    assert "LICENSE is of no known format, and the file format 'toy' cannot be loaded" in done.stderr
+    assert "LICENSE has an unknown format, and the file format 'toy' cannot be loaded" in done.stderr
     assert "No module named 'libtoy'" in done.stderr
     examined = in_a_process("seg-edge", "doctor", "--provider", "cpu", path=tmp_path)
     assert any("'toy' cannot be loaded" in finding["problem"] for finding in json.loads(examined.stdout)["findings"])

@@ -117,17 +117,17 @@ def damaged() -> dict[str, tuple[bytes, str]]:
     return {
         "short.nii": (good[:-9], "is damaged"),
         "short.nii.gz": (gzip.compress(good)[:-40], "is damaged"),
-        "head.nii": (good[:200], "is no NIfTI file"),
-        "picture.nii": (b"\x89PNG\r\n\x1a\n" + bytes(400), "is no NIfTI file"),
-        "zeros.nii": (bytes(1000), "is no NIfTI file"),
+        "head.nii": (good[:200], "is not a NIfTI file"),
+        "picture.nii": (b"\x89PNG\r\n\x1a\n" + bytes(400), "is not a NIfTI file"),
+        "zeros.nii": (bytes(1000), "is not a NIfTI file"),
         "nan.nii": (nifti(nan).to_bytes(), "NaN"),
         "big.nii": (
-            nibabel.Nifti1Image(np.full((2, 2, 2), 2**24 + 1, np.int32), np.eye(4)).to_bytes(), "float32 does not hold"
+            nibabel.Nifti1Image(np.full((2, 2, 2), 2**24 + 1, np.int32), np.eye(4)).to_bytes(), "float32 cannot represent"
         ),
         "complex.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2), np.complex64), np.eye(4)).to_bytes(), "complex64"),
         "five.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 1, 3), np.float32), np.eye(4)).to_bytes(), "5 axes"),
         "film.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 65), np.float32), np.eye(4)).to_bytes(), "64 channels"),
-        "flat.nii": (bytes(flat), "affine that tells no place"),
+        "flat.nii": (bytes(flat), "affine that is not invertible"),
     }  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def test_size_is_judged_before_anything_is_unpacked() -> None:
 def test_without_nibabel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nibabel", None)
     monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
-    with pytest.raises(SegError, match=r"nibabel not installed.*pip install 'seg-edge\[volume\]'"):
+    with pytest.raises(SegError, match=r"nibabel is not installed.*pip install 'seg-edge\[volume\]'"):
         read_volume(bytes(352), "a.nii")
 
 

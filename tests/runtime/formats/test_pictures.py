@@ -128,7 +128,7 @@ def test_a_transparent_colour_is_not_lost(transparent: dict[str, Any]) -> None:
 
 
 def test_cmyk_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ImageError, match=r"CMYK.*convert it to RGB"):
+    with pytest.raises(ImageError, match=r"CMYK.*Convert it to RGB"):
         one(encoded(Image.new("CMYK", (4, 4)), "JPEG"))
 
 
@@ -230,7 +230,7 @@ def test_a_damaged_second_page_names_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "word"), [(b"", "is empty"), (b"hello, I am text", "not an image"), (b"\x89PNG\r\n\x1a\n", "not an image")]
+    ("content", "word"), [(b"", "is empty"), (b"hello, I am text", "not a readable image"), (b"\x89PNG\r\n\x1a\n", "not a readable image")]
 )  # fmt: skip
 def test_what_is_no_image_is_refused_by_name(content: bytes, word: str, tmp_path: Path) -> None:
     path = tmp_path / "field.png"

@@ -176,16 +176,16 @@ def test_residues_are_named_as_their_authors_number_them() -> None:
 GOOD = chain([(0, 0, 0), (3.8, 0, 0)])
 WATER = [line(1, "O", "HOH", 1, (0, 0, 0), kind="HETATM")]
 WRONG = {
-    "empty.pdb": (b"", "holds no atoms"),
-    "empty.cif": (b"", "is no structure that can be read"),
-    "text.pdb": (b"It was a dark and stormy night;\nthe rain fell in torrents.\n", "holds no atoms"),
-    "text.cif": (b"It was a dark and stormy night.\n", "is no structure that can be read"),
-    "picture.pdb": (b"\x89PNG\r\n\x1a\n" + bytes(400), "holds no atoms"),
-    "factors.cif": (b"data_r\nloop_\n_refln.index_h\n_refln.index_k\n1 2\n", "holds no atoms"),
-    "water.pdb": (text(WATER).encode(), "no atom of a protein"),
-    "header.pdb": (b"HEADER    OXYGEN TRANSPORT\nEND\n", "holds no atoms"),
+    "empty.pdb": (b"", "has no atoms"),
+    "empty.cif": (b"", "is not a readable structure"),
+    "text.pdb": (b"It was a dark and stormy night;\nthe rain fell in torrents.\n", "has no atoms"),
+    "text.cif": (b"It was a dark and stormy night.\n", "is not a readable structure"),
+    "picture.pdb": (b"\x89PNG\r\n\x1a\n" + bytes(400), "has no atoms"),
+    "factors.cif": (b"data_r\nloop_\n_refln.index_h\n_refln.index_k\n1 2\n", "has no atoms"),
+    "water.pdb": (text(WATER).encode(), "no atoms of a protein"),
+    "header.pdb": (b"HEADER    OXYGEN TRANSPORT\nEND\n", "has no atoms"),
     "nan.pdb": (text(GOOD).replace("   3.800", "     nan").encode(), r"line 6 of nan.pdb has the coordinates"),
-    "stars.pdb": (text(GOOD).replace("   3.800", "********").encode(), r"\*\*\*.*numbers in the columns 31 to 54"),
+    "stars.pdb": (text(GOOD).replace("   3.800", "********").encode(), r"\*\*\*.*numbers in columns 31 to 54"),
     "short.pdb": ("\n".join(one[:40] for one in GOOD).encode(), "line 1 of short.pdb has the coordinates"),
     "cut.pdb.gz": (gzip.compress(text(GOOD).encode())[:-30], "is damaged"),
 }
@@ -203,28 +203,30 @@ def test_a_cif_without_coordinates_is_refused() -> None:
     parsed.setup_entities()
     cif = parsed.make_mmcif_document().as_string()
     for odd in ("?", "nan", "1e30"):
-        with pytest.raises(ImageError, match=r"coordinates|no structure"):
+        with pytest.raises(ImageError, match=r"coordinates|not a readable structure"):
             read_structure(cif.replace(" 3.8 ", f" {odd} ").encode(), "a.cif")
 
 
 def test_an_enormous_structure_is_refused_before_its_grid_is_made() -> None:
     far = structure([*GOOD, *chain([(9000.0, 0, 0), (-900.0, 9000.0, 9000.0)], name="B")])
     with pytest.raises(
-        ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; expected at most 178956970: keep"
+        ImageError, match=r"Å large, which makes \d+ voxels in 6 channels; expected at most 178956970. Keep"
     ):
         Lattice.around(far, TWO, "virus.pdb")
-    with pytest.raises(ImageError, match="wanted at most 100"):
+    with pytest.raises(ImageError, match="expected at most 100"):
         read_voxels(text(GOOD).encode(), "a.pdb", TWO, max_pixels=100)
 
 
 def test_a_channel_of_a_later_version_is_refused() -> None:
-    with pytest.raises(ImageError, match="'charge' of structures; expected occupied, carbon"):
+    with pytest.raises(
+        ImageError, match="structure channel 'charge', which this version does not know; expected occupied, carbon"
+    ):
         read_voxels(text(GOOD).encode(), "a.pdb", Voxels(2.0, ("occupied", "charge")))
 
 
 def test_without_gemmi_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
-    with pytest.raises(SegError, match=r"gemmi not installed.*pip install 'seg-edge\[structure\]'"):
+    with pytest.raises(SegError, match=r"gemmi is not installed.*pip install 'seg-edge\[structure\]'"):
         read_structure(text(GOOD).encode(), "a.pdb")
 
 

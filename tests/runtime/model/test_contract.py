@@ -63,16 +63,16 @@ def with_json(**values: object) -> str:
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
         ("[]", "not a JSON object"),
-        (with_json(version=VERSION + 1), "upgrade"),
+        (with_json(version=VERSION + 1), "Upgrade"),
         (with_json(version=0), "version 0"),
         (with_json(version="1"), "version '1'"),
         (with_json(surprise=1), "surprise"),
-        (with_json(input__surprise=1), r"contract.input fields \['surprise'\]"),
-        (with_json(input=None), "contract.input is no JSON object"),
-        (with_json(input__channels=None), "contract.input.channels is None; expected int"),
-        (with_json(input__channels=1.0), "contract.input.channels is 1.0; expected int"),
-        (with_json(input__channels=True), "contract.input.channels is True; expected int"),
-        (with_json(input__intensity=None), "contract.input.intensity is no JSON object"),
+        (with_json(input__surprise=1), r"fields \['surprise'\] of contract.input"),
+        (with_json(input=None), "contract.input is not a JSON object"),
+        (with_json(input__channels=None), "contract.input.channels is None; expected a value of type int"),
+        (with_json(input__channels=1.0), "contract.input.channels is 1.0; expected a value of type int"),
+        (with_json(input__channels=True), "contract.input.channels is True; expected a value of type int"),
+        (with_json(input__intensity=None), "contract.input.intensity is not a JSON object"),
         (with_json(input__intensity={"method": "scale", "gamma": 2}), "gamma"),
         (with_json(answer__classes=[{"name": "a"}, {"name": "b"}]), "color"),
         (
@@ -82,11 +82,11 @@ def with_json(**values: object) -> str:
         (with_json(answer__classes={"a": 1, "b": 2}), "contract.answer.classes is {'a': 1"),
         (with_json(input__channel_files={"a": 1}), "contract.input.channel_files is {'a': 1}"),
         (with_json(provenance=[1]), r"contract.provenance is \[1\]"),
-        (with_json(answer__threshold="0.5"), "threshold is '0.5'; expected float"),
-        (with_json(answer__kind="riddles"), "answer of kind 'riddles'.*; expected labels, values"),
-        (with_json(file__kind="riddle"), "of kind 'riddle'; expected window, host-ready"),
+        (with_json(answer__threshold="0.5"), "threshold is '0.5'; expected a value of type float"),
+        (with_json(answer__kind="riddles"), "kind of answer 'riddles'.*; expected labels, values"),
+        (with_json(file__kind="riddle"), "FileForm 'riddle' .*; expected window, host-ready"),
         (with_json(geometry__input_shape=572), "contract.geometry.input_shape is 572"),
-        (with_json(geometry__stride=16.5), "contract.geometry.stride is 16.5; expected int"),
+        (with_json(geometry__stride=16.5), "contract.geometry.stride is 16.5; expected a value of type int"),
     ],
 )
 def test_a_contract_that_cannot_be_followed_is_refused_by_name(text: str, word: str) -> None:
@@ -105,7 +105,7 @@ def test_a_missing_field_is_named() -> None:
 @pytest.mark.parametrize("version", range(1, VERSION))
 def test_an_older_version_is_refused_with_what_to_do(version: int) -> None:
     with pytest.raises(
-        ContractError, match=rf"version {version}; expected {VERSION}: train and export the model again"
+        ContractError, match=rf"version {version}; expected version {VERSION}. Train and export the model again"
     ):
         Contract.from_json(json.dumps({"version": version, "input_shape": [572, 572]}))
 
@@ -119,24 +119,24 @@ def test_an_older_version_is_refused_with_what_to_do(version: int) -> None:
         ({"channels": True}, "True channels"),
         ({"classes": TWO[:1]}, "1 classes"),
         ({"classes": TWO * 129}, "258 classes"),
-        ({"output_shape": (388,)}, "rank"),
+        ({"output_shape": (388,)}, "the same number of axes"),
         ({"output_shape": (388, 0)}, "output shape"),
-        ({"output_shape": (387, 387)}, "margin"),
-        ({"output_shape": (600, 600)}, "margin"),
+        ({"output_shape": (387, 387)}, "an even difference"),
+        ({"output_shape": (600, 600)}, "an even difference"),
         ({"stride": 0}, "stride"),
-        ({"stride": 16.5}, "no integers"),
+        ({"stride": 16.5}, "sizes are not integers"),
         ({"pixels": "odd"}, "odd"),
         ({"input_shape": (188, 188), "output_shape": (4, 4)}, "at least 16"),
         ({"input_shape": (572,) * 3, "output_shape": (388,) * 3, "method": "fit"}, "volumes"),
-        ({"intensity": Intensity("standardize", (0.5,), (0.5,))}, "3 of each"),
+        ({"intensity": Intensity("standardize", (0.5,), (0.5,))}, "3 values each"),
         ({"threshold": 1.5}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
         ({"precision": "int4"}, r"precision 'int4'; expected fp32 or int8 or fp16"),
-        ({"batch": 0}, "a batch of 0"),
-        ({"batch": 1.5}, "a batch of 1.5"),
-        ({"batch": True}, "a batch of True"),
+        ({"batch": 0}, "batch 0"),
+        ({"batch": 1.5}, "batch 1.5"),
+        ({"batch": True}, "batch True"),
         ({"batch": 2, "method": "fit"}, "geometry 'fit'"),
-        ({"dtype": "int8"}, "host-ready file of 'int8'"),
+        ({"dtype": "int8"}, "host-ready file with dtype 'int8'"),
     ],
 )
 def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, Any], word: str) -> None:
@@ -148,23 +148,23 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, Any], w
     ("make", "word"),
     [
         (lambda: Intensity("loud"), "loud"),
-        (lambda: Intensity("window", level=float("nan"), width=1.0), "infinite"),
+        (lambda: Intensity("window", level=float("nan"), width=1.0), "not finite"),
         (lambda: Intensity("standardize", (0, 0, 0), (1, 0, 1)), "positive"),
         (lambda: Intensity("window", width=0), "width"),
         (lambda: Intensity("zscore"), "floor"),
         (lambda: ClassInfo("hot", (256, 0, 0)), "colour"),
-        (lambda: Code("", "SCT", "x"), "empty code"),
-        (lambda: OutputInfo(""), "without a name"),
+        (lambda: Code("", "SCT", "x"), "empty part"),
+        (lambda: OutputInfo(""), "has no name"),
         (lambda: OutputInfo("a", scale=0.0), "positive"),
-        (lambda: OutputInfo("a", offset=float("nan")), "infinite"),
-        (lambda: OutputInfo("a", low=2.0, high=2.0), "a range"),
+        (lambda: OutputInfo("a", offset=float("nan")), "not finite"),
+        (lambda: OutputInfo("a", low=2.0, high=2.0), "low < high"),
         (lambda: ValueSpec(()), "0 outputs"),
-        (lambda: ValueSpec((OutputInfo("a"),) * 2), "names of their own"),
-        (lambda: Voxels(0, ("a",)), "voxels of 0 Å"),
-        (lambda: Voxels(float("nan"), ("a",)), "voxels of nan Å"),
-        (lambda: Voxels(2, ("a", "")), "wanted names"),
-        (lambda: ChannelFile("a/b"), "the channel 'a/b'"),
-        (lambda: ChannelFile("_a", 0), "the factor 0"),
+        (lambda: ValueSpec((OutputInfo("a"),) * 2), "unique names"),
+        (lambda: Voxels(0, ("a",)), "voxel side 0 Å"),
+        (lambda: Voxels(float("nan"), ("a",)), "voxel side nan Å"),
+        (lambda: Voxels(2, ("a", "")), "expected non-empty names"),
+        (lambda: ChannelFile("a/b"), "ending 'a/b'"),
+        (lambda: ChannelFile("_a", 0), "factor 0"),
     ],
 )
 def test_a_part_that_contradicts_itself_is_refused(make: Any, word: str) -> None:
@@ -176,9 +176,9 @@ def test_voxels() -> None:
     solid = changed(PAPER, input_shape=(20, 20, 20), output_shape=(4, 4, 4), stride=2)
     there = changed(solid, voxels=Voxels(1.5, ("occupied", "carbon", "oxygen")))
     assert Contract.from_json(there.to_json()) == there
-    with pytest.raises(ContractError, match="voxels of 2 channels; expected 3"):
+    with pytest.raises(ContractError, match="2 voxel channels; expected 3"):
         changed(solid, voxels=Voxels(2, ("a", "b")))
-    with pytest.raises(ContractError, match="windows of 2 axes; expected three"):
+    with pytest.raises(ContractError, match="windows of 2 axes; expected 3 axes"):
         changed(PAPER, voxels=Voxels(2, ("a", "b", "c")))
     with pytest.raises(ContractError, match="colour"):
         Contract.from_json(with_json(input__voxels={"side_angstrom": 2, "colour": []}))
@@ -200,9 +200,9 @@ def test_a_regression_comes_back_with_its_units() -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"method": "fit"}, "geometry 'fit' for answers of the kind values; expected tile"),
-        ({"dtype": "uint8"}, "form 'host-ready' for answers of the kind values; expected window"),
-        ({"precision": "int8"}, "int8 for answers of the kind values; expected fp32"),
+        ({"method": "fit"}, "geometry 'fit' for a model that predicts values; expected tile"),
+        ({"dtype": "uint8"}, "form 'host-ready' for a model that predicts values; expected window"),
+        ({"precision": "int8"}, "precision 'int8' for a model that predicts values; expected fp32"),
     ],
 )
 def test_a_regression_takes_only_what_it_can(change: dict[str, Any], word: str) -> None:
@@ -216,7 +216,7 @@ def test_the_finest_channel_has_the_factor_1(factors: tuple[int, ...]) -> None:
         return tuple(ChannelFile(ending, factor) for ending, factor in zip(("_a", "_b", "_c"), factors, strict=True))
 
     assert changed(PAPER, channel_files=files(4, 4, 1)).input.channel_files[0] == ChannelFile("_a", 4)
-    with pytest.raises(ContractError, match="factors"):
+    with pytest.raises(ContractError, match="channel file factor"):
         changed(PAPER, channel_files=files(*factors))
 
 

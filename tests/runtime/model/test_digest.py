@@ -38,20 +38,20 @@ def test_a_changed_byte_is_told_with_both_digests(model_file: Path, tmp_path: Pa
     damaged.write_bytes(content)
     came = hashlib.sha256(content[:-LENGTH]).hexdigest()
     with pytest.raises(
-        ModelError, match=rf"damaged.onnx was changed.*{came}; expected {kept}.*copy or export it again"
+        ModelError, match=rf"damaged.onnx was changed.*{came}; expected {kept}.*Copy or export it again"
     ):
         Session(damaged, CPU)
 
 
 @pytest.mark.parametrize("cut", [1, 64, LENGTH, LENGTH + 1])
 def test_a_file_cut_short_is_refused(model_file: Path, cut: int) -> None:
-    with pytest.raises(ModelError, match="copy or export it again"):
+    with pytest.raises(ModelError, match="Copy or export it again"):
         Session(model_file.read_bytes()[:-cut], CPU)
 
 
 @pytest.mark.parametrize("appended", [b"\x00", b"\x28\x00"])
 def test_nothing_may_follow_the_digest(model_file: Path, appended: bytes) -> None:
-    with pytest.raises(ModelError, match="copy or export it again"):
+    with pytest.raises(ModelError, match="Copy or export it again"):
         Session(model_file.read_bytes() + appended, CPU)
 
 

@@ -18,7 +18,7 @@ def test_the_content_is_taken_once(model_file: Path) -> None:
     content = reading.take()
     assert content.sha256 == hashlib.sha256(content.data).hexdigest()
     assert content.name == str(model_file)
-    with pytest.raises(SegError, match="taken before"):
+    with pytest.raises(SegError, match="already taken"):
         reading.take()
 
 

@@ -166,7 +166,7 @@ def test_the_file_answers_as_torch_does(make_model: MakeModel, geometry: str) ->
         (changed(TINY, dtype="uint8"), "host-ready"),
         (changed(TINY, input_shape=(4, 6), output_shape=(2, 4)), "square windows"),
         (changed(TINY, input_shape=(4,), output_shape=(2,)), "square"),
-        (changed(TINY, provenance={"orientation": "upright"}), "stay upright"),
+        (changed(TINY, provenance={"orientation": "upright"}), "upright images only"),
     ],
     ids=["host-ready", "wide", "line", "upright"],
 )
@@ -186,7 +186,7 @@ def test_seg_run_refuses_a_host_ready_file(make_model: MakeModel, tmp_path: Path
     path = make_model(options=HOST_READY).path
     done = seg_run("--model", path, "--out", tmp_path / "out", "--tta", tmp_path / "a.png")
     assert done.exit_code == 1
-    assert "--tta needs a file that takes windows" in done.stderr
+    assert "--tta needs a model exported without --host-ready" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -195,9 +195,9 @@ def test_seg_run_tells_it_and_does_not_take_one_for_the_other(model_file: Path, 
     words = ["--model", model_file, "--out", tmp_path / "out", tmp_path / "a.png"]
     ok(seg_run(*words, "--tta"))
     assert json.loads((tmp_path / "out" / "a.json").read_text())["model"]["tta"] is True
-    assert "1 finished before" in seg_run(*words, "--tta").stdout
+    assert "1 already done" in seg_run(*words, "--tta").stdout
     plain = seg_run(*words)
     assert plain.exit_code == 1
-    assert "of other --tta" in plain.stderr
+    assert "of other --tta or --fast-math options" in plain.stderr
     ok(seg_run(*words, "--overwrite"))
     assert json.loads((tmp_path / "out" / "a.json").read_text())["model"]["tta"] is False

@@ -1,4 +1,4 @@
-"""Execution providers, one class each: what it takes, how it is set up, what to install where it is missing."""
+"""Execution providers, one class each: supported options, setup, and what to install if it is missing."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PROVIDERS: Registry[type[Provider]] = Registry(
 
 
 def candidates(name: str) -> tuple[type[Provider], ...]:
-    """The providers that a name stands for, in the order in which they are tried.
+    """Return the providers that a name stands for, in the order in which they are tried.
 
     Args:
-        name: of `PROVIDERS`, or `auto`.
+        name: a name in `PROVIDERS`, or `auto`.
 
     Raises:
-        ProviderError: there is none of this name, or the package that offers it cannot be loaded.
+        ProviderError: the name is unknown, or the package that provides it cannot be loaded.
     """
     if name == AUTO:
         return Cuda, Cpu

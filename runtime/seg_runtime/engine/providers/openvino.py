@@ -1,4 +1,4 @@
-"""Intel's processors by OpenVINO."""
+"""Intel processors with OpenVINO."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .provider import Provider
 
 
 class OpenVINO(Provider):
-    """OpenVINO on the CPU. Its memory is its own, so that none is given back."""
+    """OpenVINO on the CPU. It manages its own memory, which ONNX Runtime cannot shrink."""
 
     name = "openvino"
     label = "OpenVINO"
@@ -16,9 +16,10 @@ class OpenVINO(Provider):
     extra = "openvino"
 
     def settings(self) -> dict[str, str]:
-        """ACCURACY: in the model's own precision, whatever OpenVINO's default for this processor may be."""
+        """Return the options. ACCURACY keeps the precision of the model, whatever OpenVINO's default for the processor
+        is."""
         return {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": str(self.threads)}
 
     def repair(self, ort: Any) -> str:
-        """Its wheel once more."""
-        return "pip install --force-reinstall onnxruntime-openvino"
+        """Advise to reinstall the wheel."""
+        return "run `pip install --force-reinstall onnxruntime-openvino`"

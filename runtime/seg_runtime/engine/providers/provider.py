@@ -1,4 +1,4 @@
-"""What an execution provider of ONNX Runtime is here: its options, what it needs, and what to do where it is missing."""
+"""Base class of execution providers of ONNX Runtime: options, requirements, and what to do if one is missing."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ CPU = "CPUExecutionProvider"
 
 
 class Provider:
-    """An execution provider that is about to open a model. Subclasses say what differs from one to another.
+    """An execution provider that opens a model. Subclasses define the differences between providers.
 
-    Another package adds one by an entry point of the group `seg_edge.providers`, under the provider's name.
+    Other packages add providers with entry points of the group `seg_edge.providers`, under the provider's name.
 
     Attributes:
-        name: as `--provider` takes it.
-        label: for people.
-        ort_name: as ONNX Runtime calls it.
-        extra: of seg-edge, which installs the wheel that has it; empty where no extra does.
-        takes: names of the fields of `RunOptions` and `Tuning` that have an effect on it, besides those of every provider.
-        universal: it takes every node on every machine: none is left to the CPU, and what it refuses is wrong with the model.
-        first_run: it may load and yet be unable to compute: a model counts as opened after a run of zeros.
-        tunable: it computes with what `seg-run --tune` measures.
-        device: where its buffers lie, as ONNX Runtime names it.
-        arena: ONNX Runtime's name of the memory that `shrink_memory` gives back.
-        refusal: why it did not load where no library is missing.
+        name: name for `--provider`.
+        label: name in messages.
+        ort_name: name in ONNX Runtime.
+        extra: extra of seg-edge that installs its wheel; empty if there is none.
+        takes: fields of `RunOptions` and `Tuning` that affect it, besides those that affect every provider.
+        universal: whether it runs every node on every machine, so that errors are caused by the model, not the
+            provider.
+        first_run: whether it may load without being able to compute, so that the model must run once on zeros to be
+            sure.
+        tunable: whether the choices that `seg-edge tune` measures apply to it.
+        device: ONNX Runtime's name of the device of its buffers.
+        arena: ONNX Runtime's name of the memory that `shrink_memory` frees.
+        refusal: why it did not load, if no library is missing.
     """
 
     name: ClassVar[str]
@@ -42,65 +44,65 @@ class Provider:
     tunable: ClassVar[bool] = False
     device: ClassVar[str] = "cpu"
     arena: ClassVar[str] = "cpu:0"
-    refusal: ClassVar[str] = "it was refused at start"
+    refusal: ClassVar[str] = "ONNX Runtime did not start it"
 
     def __init__(self, options: RunOptions, *, half: bool = False) -> None:
-        """Take the options.
+        """Create a provider.
 
         Args:
-            options: of the run.
-            half: whether the model itself computes in float16.
+            options: options of the run.
+            half: whether the model computes in float16.
         """
         self.options, self.half = options, half
         self.threads = options.threads or available_threads()
 
     @classmethod
     def installed(cls, ort: Any) -> bool:
-        """Whether the installed ONNX Runtime is built with it."""
+        """Return whether the installed ONNX Runtime is built with it."""
         return cls.ort_name in ort.get_available_providers()
 
     @classmethod
     def expected(cls) -> bool:
-        """Whether this machine has the hardware that it is for, so that it is a fault where it does not work."""
+        """Return whether this machine has the hardware for it, so that it should work."""
         return cls.universal
 
     @property
     def cuda_graph(self) -> bool:
-        """Whether it records a window's kernels once and replays them, through buffers that stay where they are."""
+        """Whether it records the kernels of a window and replays them, with fixed buffers."""
         return "cuda_graph" in self.takes and self.options.tuning.cuda_graph
 
     def settle(self, ort: Any) -> None:
-        """Settle for the process what its libraries read when they start.
+        """Make the process-wide settings that its libraries read when they start.
 
         Raises:
-            ProviderError: it is settled otherwise already. `auto` goes no further either.
+            ProviderError: the settings conflict with earlier ones. `auto` then fails as well.
         """
 
     def preload(self, ort: Any) -> None:
-        """Load the libraries that it needs, where ONNX Runtime would not find them."""
+        """Load the libraries that ONNX Runtime would not find."""
 
     def started(self) -> None:
-        """Note that its libraries have started, and have read what `settle` settled."""
+        """Remember that its libraries have started and have read the settings of `settle`."""
 
     def session_options(self, ort: Any) -> Any:
-        """`onnxruntime.SessionOptions`."""
+        """Return `onnxruntime.SessionOptions`."""
         options = ort.SessionOptions()
-        if self.options.self_test or not self.universal:  # which nodes it got; older versions pass over the entry
+        if self.options.self_test or not self.universal:  # records its nodes; older versions ignore it
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         options.intra_op_num_threads = self.threads
-        options.log_severity_level = 4  # what a log line would say is raised as an error here
+        options.log_severity_level = 4  # problems are raised as errors instead
         return options
 
     def settings(self) -> dict[str, str]:
-        """ONNX Runtime's options of this provider."""
+        """Return ONNX Runtime's options of this provider."""
         return {}
 
     def chain(self) -> list[Any]:
-        """The `providers` of an InferenceSession: this one first, the CPU last for what it cannot take."""
+        """Return the `providers` of an InferenceSession: this one, then the CPU for nodes that it does not support."""
         return [(self.ort_name, self.settings()), CPU]
 
     def run_options(self, ort: Any) -> Any:
-        """`onnxruntime.RunOptions` of every run, None for the plain ones."""
+        """Return `onnxruntime.RunOptions` for every run; None for the default."""
         if not (self.options.tuning.shrink_memory and "shrink_memory" in self.takes):
             return None
         options = ort.RunOptions()
@@ -108,11 +110,11 @@ class Provider:
         return options
 
     def unavailable(self, ort: Any, problem: str) -> ProviderError:
-        """The error that says why it cannot be used, and what to install."""
+        """Return an error that says why the provider cannot be used and what to install."""
         return ProviderError(f"{self.label} cannot be used: {problem}", "", self.fix(ort))
 
     def missing(self, ort: Any) -> str:
-        """Why it did not load, by the name of the first missing library."""
+        """Return why the provider did not load: the first missing library, or `refusal`."""
         import ctypes
 
         folder = Path(ort.__file__).parent / "capi"
@@ -125,15 +127,15 @@ class Provider:
         return self.refusal
 
     def fix(self, ort: Any) -> str:
-        """What to do where it does not work."""
+        """Return what to do if the provider does not work."""
         if self.installed(ort):
             repair = self.repair(ort)
         elif self.extra:
-            repair = f"{UNINSTALL}, then pip install 'seg-edge[{self.extra}]'"
+            repair = f"{UNINSTALL}, then `pip install 'seg-edge[{self.extra}]'`"
         else:
-            repair = "install an ONNX Runtime that is built with it"
+            repair = "install an ONNX Runtime build that includes it"
         return f"{repair}; or use --provider cpu"
 
     def repair(self, ort: Any) -> str:
-        """What to install where ONNX Runtime has it and it does not work."""
-        return "install what it needs"
+        """Return what to install if ONNX Runtime has the provider but it does not work."""
+        return "install the libraries that it needs"

@@ -1,4 +1,4 @@
-"""NVIDIA's GPUs by TensorRT, and by CUDA for what it cannot take."""
+"""NVIDIA GPUs with TensorRT, and with CUDA for nodes that TensorRT does not support."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .cuda import APART, TF32_SWITCH, Cuda
 
 
 class TensorRT(Cuda):
-    """TensorRT, which makes one engine of the network when it opens it."""
+    """TensorRT, which builds an engine of the network when it opens the model."""
 
     name = "tensorrt"
     label = "TensorRT"
@@ -19,30 +19,30 @@ class TensorRT(Cuda):
 
     @classmethod
     def expected(cls) -> bool:
-        """Never: wheels list it wherever they list CUDA, and CUDA alone is enough to use a card."""
+        """Return False: wheels list TensorRT whenever they list CUDA, and CUDA is enough to use a GPU."""
         return False
 
     def forbid_tf32(self) -> None:
-        """Forbid TF32 for the whole process.
+        """Disable TF32 for the whole process.
 
-        ONNX Runtime's TensorRT has no option for it (microsoft/onnxruntime#26029): only an environment variable forbids it,
-        which NVIDIA's libraries read when they start. So one process cannot have TensorRT without TF32 and another session
-        with it; and torch beside such a TensorRT goes without, too.
+        ONNX Runtime's TensorRT provider has no option for TF32 (microsoft/onnxruntime#26029). Only an environment
+        variable disables it, which NVIDIA's libraries read when they start. A process therefore cannot combine a
+        TensorRT session without TF32 and another session with it. torch in the same process does not use TF32 either.
         """
         now = os.environ.get(TF32_SWITCH)
         if self.started_fast:
-            problem = f"TensorRT without TF32 after a session on {self.started_fast[0]} with it (fast math)"
-            raise ProviderError(problem, "one answer to TF32 in a process", APART)
+            problem = f"TensorRT cannot disable TF32 after a session on {self.started_fast[0]} with fast math (TF32)"
+            raise ProviderError(problem, "the same TF32 setting for all sessions of a process", APART)
         if now not in (None, "0"):
-            problem = f"TensorRT without TF32, and {TF32_SWITCH}={now} in the environment"
-            raise ProviderError(problem, "0", "unset it, or allow fast math")
+            problem = f"TensorRT cannot disable TF32, because {TF32_SWITCH}={now} is set in the environment"
+            raise ProviderError(problem, "0", f"unset {TF32_SWITCH}, or allow fast math")
         os.environ[TF32_SWITCH] = "0"
 
     def chain(self) -> list[Any]:
-        """Itself, then CUDA, then the CPU."""
+        """Return TensorRT, then CUDA, then the CPU."""
         engine = {"trt_fp16_enable": str(int(self.half))}
         return [(self.ort_name, engine), (Cuda.ort_name, self.settings()), *super().chain()[1:]]
 
     def repair(self, ort: Any) -> str:
-        """What CUDA needs, and TensorRT itself."""
-        return f"{super().repair(ort)} and TensorRT 10 (pip install tensorrt-cu12)"
+        """Name the libraries of CUDA, and TensorRT."""
+        return f"{super().repair(ort)} and TensorRT 10 (`pip install tensorrt-cu12`)"

@@ -1,3 +1,3 @@
-"""DICOM images in, DICOM SEG out."""
+"""Read DICOM images and write DICOM SEG."""
 
 from .format import Dicom as Dicom

@@ -1,4 +1,4 @@
-"""DICOM images in, DICOM SEG out: a series is one source. pydicom and highdicom are the extra `dicom`, imported when needed."""
+"""The DICOM format: a series is one source. pydicom and highdicom, the extra `dicom`, are imported on first use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Series(Source):
     """Images of one series on one grid.
 
     Attributes:
-        stack: its files, and what is known of their places.
+        stack: the files and their positions.
     """
 
     joinable = False
@@ -43,10 +43,10 @@ class Dicom(Format):
     private = True
 
     def recognises(self, head: bytes) -> bool:
-        """Whether a file that begins with `head` is DICOM, whatever its name is.
+        """Return whether a file that begins with `head` is DICOM, whatever its name.
 
-        Either it has the mark of a DICOM file (PS3.10, section 7.1), or it begins, as old files without a preamble do,
-        with an element of group 0002 or 0008 in little or big endian byte order.
+        It has the prefix of a DICOM file (PS3.10, section 7.1) or, like old files without a preamble, begins with an
+        element of group 0002 or 0008 in little-endian or big-endian byte order.
         """
         if head[128:132] == b"DICM":
             return True
@@ -60,15 +60,17 @@ class Dicom(Format):
         return False
 
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
-        """`(H, W, C)` for each frame; for a model of volumes all frames as `(D, H, W, C)`."""
+        """Yield `(H, W, C)` for each frame, or all frames as `(D, H, W, C)` for a volume model."""
         frames = decode_dicom(data, name, options.max_pixels)
         for array in frames if options.axes == 2 else [volume_of(frames, name)]:
             yield Page(array, name)
 
     def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
-        """The series that files make up. Their names come from folder and files: what a DICOM file says never becomes a path.
+        """Return the series in files, named after the folder and the files: data from a DICOM file are never used in a
+        path.
 
-        Files that were named are sources of their own. In a folder, reports and plans that lie beside images are passed over.
+        Each file that the user names is a separate source. In a folder, objects that are not images, such as reports
+        and plans, are skipped.
         """
         if folder is None:
             stacks, failed = find_stacks(files, apart=True)
@@ -91,7 +93,7 @@ class Dicom(Format):
         return Series(path, stem, stack.files, self, pages=stack.frames, stack=stack)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Labels as DICOM SEG, or as a plain mask where no SEG can reference the images."""
+        """Return the output for labels: DICOM SEG, or a plain mask if a SEG cannot reference the images."""
         if data != "labels":
             return {}
         if self.note(source):
@@ -99,12 +101,12 @@ class Dicom(Format):
         return {form: Output(f"seg_{form}", (".dcm",), partial(_prepare_seg, form=form)) for form in SEG_FORMS}
 
     def probabilities(self) -> Mapping[str, Output]:
-        """NPY and TIFF."""
+        """Return the outputs NPY and TIFF."""
         return {"npy": NPY, "tiff": PROBABILITIES}
 
     def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
-        """Counts and versions; nothing that the files say of a person."""
-        from importlib.metadata import version  # costs each start 15 ms
+        """Return counts and versions, without personal data from the files."""
+        from importlib.metadata import version  # takes 15 ms
 
         assert isinstance(source, Series)
         return {
@@ -114,9 +116,9 @@ class Dicom(Format):
         }
 
     def note(self, source: Source) -> str:
-        """Why there is no DICOM SEG."""
+        """Return a note that says why there is no DICOM SEG; empty if there is one."""
         reason = source.stack.no_seg if isinstance(source, Series) else ""
-        return f"{source.path} got a plain mask and no DICOM SEG: {reason}" if reason else ""
+        return f"{source.path} gets a plain mask instead of a DICOM SEG, because {reason}" if reason else ""
 
 
 def _prepare_seg(results: Sequence[Answered], source: Source, form: str) -> tuple[str, Write]:

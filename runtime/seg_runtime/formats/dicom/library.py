@@ -1,4 +1,4 @@
-"""pydicom and highdicom, when they are needed, and silent: what they say in logs and warnings may name a person."""
+"""Import pydicom and highdicom on first use, and suppress their logs and warnings, which may contain personal data."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any
 
 from ...support import ImageError, SegError, require_extra
 
-Dataset = Any  # pydicom's types hold only where it is installed
+Dataset = Any  # pydicom may not be installed
 _LOUD = ("pydicom", "highdicom", "pylibjpeg", "PIL")
 
 
 def pydicom(part: str = "") -> Any:
-    """The module `pydicom`, or one inside it.
+    """Import and return `pydicom`, or one of its modules.
 
     Raises:
-        SegError: not installed; names the extra.
+        SegError: it is not installed; the error names the extra.
     """
     require_extra("dicom", "pydicom")
     return importlib.import_module(f"pydicom.{part}" if part else "pydicom")
 
 
 def highdicom() -> Any:
-    """The module `highdicom`.
+    """Import and return `highdicom`.
 
     Raises:
-        SegError: not installed; names the extra.
+        SegError: it is not installed; the error names the extra.
     """
     require_extra("dicom", "pydicom", "highdicom")
     with discreet("highdicom"):
@@ -45,8 +45,8 @@ _caught: warnings.catch_warnings[None] | None = None
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing that the libraries log or warn about gets out. Levels and filters belong to the process, so all threads
-    that are inside share one change of them."""
+    """Suppress logs and warnings of the libraries. Log levels and warning filters belong to the process, so all threads
+    in this context share one change."""
     global _inside, _caught
     with _lock:
         if not _inside:
@@ -72,13 +72,13 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def discreet(name: str) -> Iterator[None]:
-    """Run the libraries on a file: silent, and an error of theirs becomes one that tells its kind but not its text.
+    """Run the libraries on a file without output, and replace their errors by one with the class name but not the text.
 
     Args:
-        name: what the error calls the file.
+        name: name of the file, for errors.
 
     Raises:
-        ImageError: for whatever the libraries raise; they quote values of the file.
+        ImageError: the libraries raise an error, whose text may contain values from the file.
     """
     with _quiet():
         try:
@@ -86,5 +86,5 @@ def discreet(name: str) -> Iterator[None]:
         except (SegError, MemoryError):
             raise
         except Exception as error:
-            problem = f"{name} is damaged or breaks the DICOM standard ({type(error).__name__})"
+            problem = f"{name} is damaged or violates the DICOM standard ({type(error).__name__})"
             raise ImageError(problem, "a DICOM image", "export it again") from None

@@ -1,16 +1,16 @@
-"""DICOM images -> arrays, in the form in which `Pictures.read` gives other files.
+"""Read DICOM images as arrays, in the same form as `Pictures.read`.
 
-Which grey values a model sees:
+The values passed to a model are:
 
-- Colour (RGB, YBR_*, PALETTE COLOR) of 8 or 16 bits becomes RGB, uint8 or uint16.
-- Grey of 8 unsigned bits without a rescale is what a PNG of it would hold: uint8.
-- All other grey becomes float32 in the unit of its modality, slope and intercept or the modality LUT applied:
-  Hounsfield units for CT. More than 8 bits are floats even where nothing rescales: 12 of 16 bits tell no full scale
-  that a model trained on integers could share.
-- MONOCHROME1 without a rescale is turned, so that high is bright as in every other image. Where a rescale gives
-  the values a meaning, they keep it.
-- Pixel padding is no measurement. It takes the lowest value of the rest of its frame.
-- VOI windows and LUTs, overlays and presentation states are for the eye, and left to it.
+- Colour (RGB, YBR_*, PALETTE COLOR) with 8 or 16 bits becomes RGB, uint8 or uint16.
+- Grey with 8 unsigned bits and without a rescale becomes uint8, as in a PNG file.
+- All other grey becomes float32 in the units of the modality, with slope and intercept or the modality LUT applied,
+  e.g. Hounsfield units for CT. Grey with more than 8 bits becomes float even without a rescale, because the full scale
+  of, for example, 12 of 16 bits does not match that of integer training images.
+- MONOCHROME1 without a rescale is inverted, so that high values are bright, as in all other images. With a rescale, the
+  values have a meaning and are kept.
+- Padding pixels are not measurements. They are set to the lowest other value of the frame.
+- VOI windows and LUTs, overlays and presentation states are for display and are ignored.
 
 Source: PS3.3, C.7.6.3 (image pixels), C.11.1 (modality LUT), C.7.5.1 (padding).
 """
@@ -39,65 +39,65 @@ _WANTED = "a DICOM image"
 
 
 class NoPictureError(ImageError):
-    """A DICOM object of another kind: refused when it is named, passed over in a study."""
+    """A DICOM object that is not an image: an error if the user names it, skipped in a study."""
 
 
 def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[Any]]:
-    """Frames of a DICOM file, one after the other.
+    """Decode the frames of a DICOM file one by one.
 
     Args:
-        data: the file's content.
-        name: what errors call it; nothing else about it is told.
-        max_pixels: refuse a file with more px, all frames counted, before anything is unpacked.
+        data: content of the file.
+        name: name of the file, the only fact about it in errors.
+        max_pixels: refuse a file with more px in all frames, before it is decompressed.
 
     Yields:
         `(H, W, 1)` or `(H, W, 3)` uint8, uint16 or float32.
 
     Raises:
-        ImageError: damaged, truncated, no image, or compressed or coloured in a way that cannot be read.
+        ImageError: the file is damaged, truncated or not an image, or its compression or colour model is not supported.
         SegError: pydicom is not installed.
     """
     header = read_dataset(io.BytesIO(data), name)
     dataset = read_dataset(io.BytesIO(data), name, _check_size(header, name, max_pixels))
-    _check_size(dataset, name, max_pixels)  # again: what lies behind the pixels may say otherwise
+    _check_size(dataset, name, max_pixels)  # again, since elements after the pixels may change the size
     with discreet(name):
         _check_pixels(dataset, name)
         stored, sizes = pydicom("pixels").iter_pixels(dataset, raw=False), stream_sizes(dataset)
     for index in range(frame_count(dataset)):
         with discreet(name):
             if next(sizes, None) not in (None, (int(dataset.Columns), int(dataset.Rows), int(dataset.SamplesPerPixel))):
-                problem = f"{name}: a compressed frame has another size than the file says"
-                raise ImageError(problem, "one size", "export it again")
+                problem = f"{name} has a compressed frame whose size differs from the header"
+                raise ImageError(problem, "", "export it again")
             frame = _frame(next(stored), dataset, index, name)
         yield frame
 
 
 def _check_size(dataset: Dataset, name: str, max_pixels: int) -> int:
-    """The px of an image, all frames counted.
+    """Return the number of px in all frames.
 
     Raises:
-        ImageError: no image, or more than `max_pixels`.
+        ImageError: the dataset is not an image, or has more than `max_pixels` px.
     """
     check_image(dataset, name)
     with discreet(name):
         pixels = int(dataset.Rows) * int(dataset.Columns) * frame_count(dataset)
         if pixels > max_pixels:
-            fix = "crop it, or allow more (seg-run --max-pixels)"
-            raise ImageError(f"{name} has {pixels} px", f"at most {max_pixels}", fix)
+            advice = "crop it, or raise the limit (seg-run --max-pixels)"
+            raise ImageError(f"{name} has {pixels} px", f"at most {max_pixels}", advice)
         return pixels
 
 
 def read_dataset(source: Path | BinaryIO, name: str, pixels: int | None = None) -> Dataset:
-    """A file's elements.
+    """Read the elements of a file.
 
     Args:
         source: the file.
-        name: what errors call it.
-        pixels: how many px the image has, which bounds what a deflated file may inflate to; None for the elements
-            before the pixels alone.
+        name: name of the file, for errors.
+        pixels: number of px of the image, which limits the inflated size of a deflated file; None reads only the
+            elements before the pixels.
 
     Raises:
-        ImageError: cannot be read or is no DICOM file.
+        ImageError: the file cannot be read or is not a DICOM file.
         SegError: pydicom is not installed.
     """
     library = pydicom()
@@ -122,74 +122,74 @@ def read_dataset(source: Path | BinaryIO, name: str, pixels: int | None = None) 
 
 
 def check_image(dataset: Dataset, name: str) -> None:
-    """Refuse what is no image that a network for pictures can see.
+    """Check that a dataset is an image that a network can process.
 
     Raises:
-        NoPictureError: it holds no pixels, or those of a segmentation.
-        ImageError: names the reason in the standard's words, never in the file's.
+        NoPictureError: it has no pixels, or is a segmentation.
+        ImageError: it is not supported; the error uses terms of the standard, never text from the file.
     """
     with discreet(name):
         kind = _known_name(dataset.get("SOPClassUID"))
         if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
-            raise NoPictureError(f"{name} is a DICOM directory", _WANTED, "name its folder, with --recursive")
+            raise NoPictureError(f"{name} is a DICOM directory", _WANTED, "pass its folder with --recursive")
         if dataset.get("SOPClassUID") in _SEGMENTATIONS:
-            raise NoPictureError(f"{name} is a segmentation ({kind})", _WANTED, "name the images that it was made from")
+            raise NoPictureError(f"{name} is a segmentation ({kind})", _WANTED, "pass the images it was made from")
         if "Rows" not in dataset or "Columns" not in dataset or "PhotometricInterpretation" not in dataset:
-            raise NoPictureError(f"{name} carries no image ({kind})", _WANTED, "name the images of the study")
+            raise NoPictureError(f"{name} contains no image ({kind})", _WANTED, "pass the images of the study")
         photometric = str(dataset.PhotometricInterpretation)
         if photometric not in (*GREY, *COLOUR, PALETTE):
             listed = ", ".join((*GREY, *COLOUR, PALETTE))
-            raise ImageError(f"{name} has another colour model", f"one of {listed}", "export it again")
+            raise ImageError(f"{name} has an unsupported colour model", f"one of {listed}", "export it again")
         wanted = 1 if photometric in (*GREY, PALETTE) else 3
         if dataset.get("SamplesPerPixel", wanted) != wanted:
             raise ImageError(
-                f"{name} says {photometric} with {int(dataset.SamplesPerPixel)} samples per pixel", f"{wanted}",
+                f"{name} is {photometric} with {int(dataset.SamplesPerPixel)} samples per pixel", f"{wanted}",
                 "export it again",
             )  # fmt: skip
         if photometric in GREY and "RedPaletteColorLookupTableDescriptor" in dataset:
             problem = f"{name} mixes grey values with palette colours"
-            raise ImageError(problem, "grey values alone", "name the images that it was computed from")
+            raise ImageError(problem, "grey values only", "pass the images it was computed from")
         if "TotalPixelMatrixColumns" in dataset and frame_count(dataset) > 1:
-            problem = f"{name} is one picture cut into {frame_count(dataset)} tiles"
-            raise ImageError(problem, "a whole picture", "export it as TIFF")
+            problem = f"{name} is one image divided into {frame_count(dataset)} tiles"
+            raise ImageError(problem, "an image without tiles", "export it as TIFF")
 
 
 def frame_count(dataset: Dataset) -> int:
-    """Number of frames, 1 where the file does not say."""
+    """Return the number of frames, 1 if the file does not specify it."""
     return max(1, int(dataset.get("NumberOfFrames") or 1))
 
 
 def _check_pixels(dataset: Dataset, name: str) -> None:
-    """Refuse what pydicom would refuse in words that may quote the file."""
+    """Check what pydicom would report with text that may contain values from the file."""
     if not any(word in dataset for word in _PIXELS):
         raise ImageError(f"{name} has no pixel data", _WANTED, "copy or export it again")
     for word in ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation"):
         if dataset.get(word) is None and (word != "PixelRepresentation" or "PixelData" in dataset):
             raise ImageError(f"{name} has no {word}", _WANTED, "export it again")
     if str(dataset.PhotometricInterpretation) in COLOUR and dataset.get("PixelRepresentation") == 1:
-        raise ImageError(f"{name} has signed colours", "unsigned ones", "export it again")
+        raise ImageError(f"{name} has signed colour values", "unsigned values", "export it again")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_private or not syntax.is_transfer_syntax:
-        raise ImageError(f"{name} has an unknown transfer syntax", "one of the standard", "export it again")
+        raise ImageError(f"{name} has an unknown transfer syntax", "a standard one", "export it again")
     if not syntax.is_compressed or syntax.is_deflated:
         have = len(next(dataset[word].value for word in _PIXELS if word in dataset))
         want = pydicom("pixels.utils").get_expected_length(dataset)
         if have < want:
             problem = f"{name} is truncated ({have} of {want} bytes of pixel data)"
-            raise ImageError(problem, "the whole file", "copy it again")
+            raise ImageError(problem, "", "copy it again")
         return
     try:
         able = pydicom("pixels").get_decoder(syntax).is_available
     except NotImplementedError:
         able = False
     if not able:
-        problem = f"{name} is compressed as {syntax.name}, which nothing installed here unpacks"
-        raise ImageError(problem, "another transfer syntax", "pip install 'seg-edge[dicom]', or export it uncompressed")
+        problem = f"{name} is compressed as {syntax.name}, which no installed package can decode"
+        raise ImageError(problem, "", "install a decoder: pip install 'seg-edge[dicom]', or export it uncompressed")
 
 
 def _known_name(uid: Any) -> str:
-    """The standard's name of a SOP class, never an unknown UID itself."""
-    return "of no known kind" if uid is None or uid.name == str(uid) else str(uid.name)
+    """Return the name of a SOP class in the standard, never an unknown UID."""
+    return "unknown kind" if uid is None or uid.name == str(uid) else str(uid.name)
 
 
 def _frame(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> NDArray[Any]:
@@ -201,13 +201,13 @@ def _frame(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> NDA
         return _palette(values, dataset)
     bits = int(dataset.BitsStored)
     if values.dtype not in (np.uint8, np.uint16) or bits != values.dtype.itemsize * 8:
-        raise ImageError(f"{name} has {bits} bits per colour", "8 or 16", "export it with 8")
+        raise ImageError(f"{name} has {bits} bits per colour", "8 or 16", "export it with 8 bits")
     return np.ascontiguousarray(values)
 
 
 def _palette(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     colours: NDArray[Any] = pydicom("pixels").apply_color_lut(values, dataset)
-    if colours.dtype == np.uint16:  # many hold 8 bits in a table of 16: v, v * 256 or v * 257
+    if colours.dtype == np.uint16:  # many 16-bit tables hold 8-bit values: v, v * 256 or v * 257
         low, high = (colours & 255).astype(np.uint8), (colours >> 8).astype(np.uint8)
         if not high.any():
             colours = low
@@ -231,20 +231,19 @@ def _grey(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> NDAr
     if padded.any() and not padded.all():
         values[padded] = values[~padded].min()
     if not np.isfinite(values).all():
-        raise ImageError(
-            f"{name} contains NaN, infinity or more than float32 holds", "finite values", "export it again"
-        )
+        problem = f"{name} contains NaN, infinity or values beyond the range of float32"
+        raise ImageError(problem, "finite values", "export it again")
     return values[..., None]
 
 
 def _is_picture(stored: NDArray[Any], dataset: Dataset) -> bool:
-    """Whether the stored values use an unsigned range that everybody knows: 8 bits, or one."""
+    """Return whether the stored values use a common unsigned range: 8 bits, or one bit."""
     unsigned = stored.dtype == np.uint8 and int(dataset.get("PixelRepresentation", 0)) == 0
     return unsigned and int(dataset.BitsStored) in (1, 8)
 
 
 def _turned(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """High for low within the range that the stored bits span."""
+    """Invert the values within the range of the stored bits."""
     if values.dtype == np.uint8:
         return np.uint8(255) - values
     if values.dtype.kind == "f" and "PixelData" not in dataset:
@@ -255,7 +254,7 @@ def _turned(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
 
 
 def _rescale(dataset: Dataset, index: int, name: str) -> tuple[float, float]:
-    """Slope and intercept of a frame: of the file, of all its frames, or of this one."""
+    """Return slope and intercept of a frame, from the file, its shared groups or the groups of the frame."""
     found = dataset
     for groups, place in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", index)):
         items = dataset.get(groups) or []
@@ -264,12 +263,13 @@ def _rescale(dataset: Dataset, index: int, name: str) -> tuple[float, float]:
     slope = 1.0 if found.get("RescaleSlope") is None else float(found.RescaleSlope)
     intercept = 0.0 if found.get("RescaleIntercept") is None else float(found.RescaleIntercept)
     if slope == 0 or not np.isfinite([slope, intercept]).all():
-        raise ImageError(f"{name} has a rescale that no value survives", "a slope other than 0", "export it again")
+        problem = f"{name} has an invalid rescale slope or intercept"
+        raise ImageError(problem, "finite numbers and a slope other than 0", "export it again")
     return slope, intercept
 
 
 def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
-    """Where the stored values are padding: `PixelPaddingValue`, up to `PixelPaddingRangeLimit` where there is one."""
+    """Return where the stored values are padding: `PixelPaddingValue`, or the range up to `PixelPaddingRangeLimit`."""
     first = dataset.get("PixelPaddingValue")
     if first is None or stored.dtype.kind == "f":
         return np.zeros(stored.shape, bool)
@@ -279,7 +279,7 @@ def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
 
 
 def _as_stored(value: Any, dataset: Dataset) -> int:
-    """A padding value with the sign of the pixels, whichever of the two its writer chose."""
+    """Convert a padding value, which programs write signed or unsigned, to the signedness of the pixels."""
     number, span = int(value), 1 << int(dataset.BitsAllocated)
     if int(dataset.get("PixelRepresentation", 0)) == 1:
         return number - span if number >= span // 2 else number

@@ -1,8 +1,8 @@
-"""DICOM files -> stacks of images that belong together, in the order of space.
+"""Group DICOM files into stacks of images in spatial order.
 
-A stack is what one DICOM SEG answers: the images of a series that share size, orientation, spacing and frame of
-reference, each at another position along the normal of their planes. A second image at a position that is taken, as
-of another phase of the heart, belongs to another stack.
+A stack corresponds to one DICOM SEG: the images of a series with the same size, orientation, spacing and frame of
+reference, each at another position along the normal of their planes. A second image at the same position, such as
+another phase of the heart, belongs to another stack.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ...support import ImageError, SegError, require_extra
 from .library import Dataset, discreet
 from .read import check_image, frame_count, read_dataset
 
-_MERGED = 1e-3  # mm: positions closer than that along the normal are one
-_SAME = 1e-4  # direction cosines, and mm of spacing: differences up to that are rounding
+_MERGED = 1e-3  # mm; closer positions along the normal are equal
+_SAME = 1e-4  # direction cosines, and mm of spacing; smaller differences are rounding errors
 _NEEDS_FRAME = frozenset(  # SOP classes whose images must have a frame of reference (PS3.3, A.1.4)
     f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "128", "128.1", "130")
 )
@@ -33,19 +33,19 @@ class Stack:
     """Images of one series on one grid."""
 
     files: tuple[Path, ...]
-    """By rising position along the normal; one where the images have no position."""
+    """By increasing position along the normal; one file if the images have no position."""
     frames: int
-    """Of all files."""
+    """Number of frames in all files."""
     placed: bool
-    """Whether the images have a place in the patient."""
+    """Whether the images have a position in the patient."""
     no_seg: str = ""
-    """Why no DICOM SEG can answer them; empty where one can."""
+    """Why a DICOM SEG cannot reference the images; empty if it can."""
 
     def headers(self) -> list[Dataset]:
-        """All elements but the pixels of the files, in their order.
+        """Read all elements of the files except the pixels, in order.
 
         Raises:
-            ImageError: a file is gone or has become another since the stack was found.
+            ImageError: a file was removed or replaced since the stack was found.
         """
         headers = [read_dataset(path, str(path)) for path in self.files]
         for path, header in zip(self.files, headers, strict=True):
@@ -54,37 +54,38 @@ class Stack:
             words = ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
             series = {tuple(str(h.get(word) or "").strip() for word in words) for h in headers}
             if len(series) > 1:
-                raise ImageError(f"{self.files[0].parent} has changed", "files that stay", "run it again")
+                raise ImageError(f"the files in {self.files[0].parent} changed during the run", "", "run it again")
         return headers
 
 
 @dataclass(frozen=True)
 class _Plane:
-    """Where the planes of a file lie."""
+    """The position of the planes of a file."""
 
     key: tuple[Any, ...]
-    """The same for all images of a stack."""
+    """Equal for all images of a stack."""
     grid: NDArray[np.float64]
-    """`(8,)` direction cosines of rows and columns, and spacing in mm; about the same for all images of a stack."""
+    """`(8,)` direction cosines of rows and columns, and spacing in mm; approximately equal for all images of a
+    stack."""
     height_mm: float
-    """Position along the normal, of the first frame."""
+    """Position of the first frame along the normal."""
 
     def joins(self, first: _Plane) -> bool:
-        """Whether it lies on the grid of a stack's first image. Writers round each slice's directions for itself."""
+        """Return whether it is on the grid of a stack's first image, within the rounding of each slice's directions."""
         return self.key == first.key and bool(np.abs(self.grid - first.grid).max() <= _SAME)
 
 
 def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack], list[tuple[Path, SegError]]]:
-    """The stacks that DICOM files make up, in the order of their first files, and the files that are no images.
+    """Return the stacks of DICOM files, in the order of their first files, and the files that fail.
 
-    A copy of an earlier file is passed over. Another image under the SOP Instance UID of an earlier one fails: no SEG
-    could tell the two apart.
+    A copy of an earlier file is skipped. A different image with the SOP Instance UID of an earlier one fails, since a
+    SEG could not distinguish the two.
 
     Args:
         files: DICOM files.
-        apart: each file is a stack of its own, as when a person named it.
+        apart: whether each file is a separate stack, as for files named by the user.
     """
-    require_extra("dicom", "pydicom", "highdicom")  # one error where they are missing, not one per file
+    require_extra("dicom", "pydicom", "highdicom")  # one error if they are missing, not one per file
     grouped: list[tuple[_Plane, list[tuple[float, int, Path]]]] = []
     patients: dict[str, str] = {}
     found: dict[Path, Stack] = {}
@@ -120,37 +121,37 @@ def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack]
 
 
 def _is_copy(path: Path, earlier: Path) -> bool:
-    """True where two files of one SOP Instance UID hold the same bytes.
+    """Return True if two files with the same SOP Instance UID have the same bytes.
 
     Raises:
-        ImageError: they do not.
+        ImageError: they differ.
     """
     if filecmp.cmp(path, earlier, shallow=False):
         return True
-    problem = f"{path}: another image carries the same SOP Instance UID"
+    problem = f"{path} has the same SOP Instance UID as another image"
     raise ImageError(problem, "one image per UID", "export the series again")
 
 
 def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> None:
-    """Refuse an image of another patient than its series had before: a SEG takes its identity from one image.
+    """Check that an image has the same Patient ID as its series, since a SEG takes the patient from one image.
 
     Args:
-        path: the file.
-        header: of it.
-        patients: Patient ID by series; the file's is added.
+        path: path of the file.
+        header: header of the file.
+        patients: Patient ID by series; that of the file is added.
 
     Raises:
-        ImageError: names no patient.
+        ImageError: it differs; the error does not contain the Patient ID.
     """
     series = header.get("SeriesInstanceUID")
     patient = str(header.get("PatientID") or "").strip()
     if series and patients.setdefault(str(series), patient) != patient:
-        problem = f"{path} carries another Patient ID than an earlier image of its series"
+        problem = f"{path} has a different Patient ID than an earlier image of its series"
         raise ImageError(problem, "one patient per series", "export the series again")
 
 
 def _plane_of(header: Dataset) -> _Plane | str:
-    """Where the planes of a file lie, or why that is unknown, in words that tell nothing of the file."""
+    """Return the position of the planes of a file, or why it is unknown, without values from the file."""
     if reason := _unfit(header):
         return reason
     planes = [_plane(header, index) for index in range(frame_count(header))]
@@ -173,7 +174,7 @@ def _plane_of(header: Dataset) -> _Plane | str:
 
 
 def _unfit(header: Dataset) -> str:
-    """Why no DICOM SEG can reference a file, wherever it lies; empty where one can."""
+    """Return why a DICOM SEG cannot reference a file, whatever its position; empty if it can."""
     if missing := [word for word in _IDENTITY if not header.get(word)]:
         return f"it has no {missing[0]}"
     kind = header.SOPClassUID
@@ -183,7 +184,7 @@ def _unfit(header: Dataset) -> str:
 
 
 def _plane(header: Dataset, index: int) -> tuple[list[float], list[float], list[float]] | None:
-    """Orientation, position and spacing of a frame, from the file or from its functional groups."""
+    """Return orientation, position and spacing of a frame, from the file or its functional groups."""
     groups = []
     for word, place_ in (("PerFrameFunctionalGroupsSequence", index), ("SharedFunctionalGroupsSequence", 0)):
         items = header.get(word) or []
@@ -208,13 +209,13 @@ def _alone(path: Path, header: Dataset, frames: int, where: _Plane | str) -> Sta
         return Stack((path,), frames, True)
     reason = _unfit(header) or where
     if frames == 1 and not _unfit(header):
-        # PS3.3, A.51: a segmentation without a frame of reference lies on the pixels of the image that it references
+        # PS3.3, A.51: without a frame of reference, a segmentation has the pixel grid of the image that it references
         reason = "an image of its kind must have a frame of reference" if header.SOPClassUID in _NEEDS_FRAME else ""
     return Stack((path,), frames, False, reason)
 
 
 def _layers(members: list[tuple[float, int, Path]]) -> list[list[Path]]:
-    """Images by rising height; one at a height that is taken goes into the next layer."""
+    """Sort images by height; further images at the same height go to further layers."""
     layers: list[list[Path]] = []
     last, depth = float("-inf"), 0
     for height, _, path in sorted(members):

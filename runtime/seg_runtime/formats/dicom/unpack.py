@@ -1,4 +1,5 @@
-"""What a compressed file would unpack to, found before it is unpacked: a few hundred bytes can claim gigabytes."""
+"""Determine the decompressed size of a file before decompressing it, since a few hundred bytes can expand to
+gigabytes."""
 
 from __future__ import annotations
 
@@ -11,38 +12,39 @@ from typing import Any
 from ...support import ImageError
 from .library import Dataset, pydicom
 
-ELEMENTS_BYTES = 32 << 20  # of all elements but the pixels; large functional groups take a few MiB
+ELEMENTS_BYTES = 32 << 20  # size of all elements except the pixels; large functional groups take a few MiB
 _PIXEL_BYTES = 3 * 8  # three samples of 64 bits
 _JPEG_2000 = ("4.90", "4.91", "4.92", "4.93", "4.201", "4.202", "4.203")
 _JPEG = ("4.50", "4.51", "4.57", "4.70", "4.80", "4.81")
-_NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)  # among 0xC0 to 0xCF: tables, and a code that is reserved
+_NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)  # codes between 0xC0 and 0xCF for tables, and a reserved one
 
 
 class BoundedFile(io.BufferedReader):
-    """A file that pydicom reads without inflating more of it than an image of its size needs.
+    """A file that limits how much pydicom inflates to the size of the image.
 
-    pydicom inflates a deflated dataset (PS3.5, A.5) whole, wherever it is told to stop. It reads its rest for that, and
-    for nothing else. Here that rest comes inflated within the bound, and stored again as a deflate stream.
+    pydicom always inflates a deflated dataset (PS3.5, A.5) completely, and only then reads the whole rest of the file.
+    This class inflates the rest itself, up to the limit, and returns it as a deflate stream without compression.
     """
 
-    name = ""  # pydicom asks for it; a file in memory has none
+    name = ""  # required by pydicom; a file in memory has no name
 
     def __init__(self, raw: Any, label: str, pixels: int | None) -> None:
-        """
+        """Open a file.
+
         Args:
             raw: the file.
-            label: what errors call it.
-            pixels: px of the image; None where the elements before the pixels are enough, and the rest is cut off.
+            label: name of the file, for errors.
+            pixels: number of px of the image; None to read the elements before the pixels and cut off the rest.
         """
         super().__init__(raw)
         self._label, self._pixels = label, pixels
         self.cut = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file; all the rest comes inflated within the bound.
+        """Read `size` bytes as usual, or the whole rest, inflated up to the limit.
 
         Raises:
-            ImageError: it inflates to more than elements and pixels take.
+            ImageError: it inflates to more than the size of the elements and the pixels.
         """
         data = super().read(size)
         if size is not None and size >= 0:
@@ -56,12 +58,13 @@ class BoundedFile(io.BufferedReader):
         return stored.compress(plain) + stored.flush()
 
     def too_large(self) -> ImageError:
-        """The refusal of a file that passes the bound."""
-        return ImageError(f"{self._label} inflates to more than its image takes", "an image", "export it again")
+        """Return the error for a file that exceeds the limit."""
+        return ImageError(f"{self._label} inflates to more data than its image needs", "", "export it again")
 
 
 def stream_sizes(dataset: Dataset) -> Iterator[tuple[int, int, int]]:
-    """Width, height and samples that the stream of each frame claims; nothing where no stream claims any."""
+    """Yield width, height and samples in the header of each frame's stream; nothing for formats without such a
+    header."""
     syntax = str(dataset.file_meta.TransferSyntaxUID).removeprefix("1.2.840.10008.1.2.")
     if syntax not in (*_JPEG_2000, *_JPEG):
         return
@@ -71,15 +74,15 @@ def stream_sizes(dataset: Dataset) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg_2000_size(stream: bytes) -> tuple[int, int, int]:
-    told = importlib.import_module("openjpeg").get_parameters(stream)
-    return int(told["columns"]), int(told["rows"]), int(told["samples_per_pixel"])
+    found = importlib.import_module("openjpeg").get_parameters(stream)
+    return int(found["columns"]), int(found["rows"]), int(found["samples_per_pixel"])
 
 
 def _jpeg_size(stream: bytes) -> tuple[int, int, int]:
-    """Of JPEG and JPEG-LS: from the frame header (ISO 10918-1, B.2.2; ISO 14495-1, C.2.2).
+    """Read the size from the frame header of JPEG or JPEG-LS (ISO 10918-1, B.2.2; ISO 14495-1, C.2.2).
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no frame header.
     """
     at = 2
     while at + 10 <= len(stream) and stream[at] == 0xFF:

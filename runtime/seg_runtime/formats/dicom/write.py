@@ -1,7 +1,8 @@
-"""Labels -> DICOM SEG on the grid of the images that they answer, by highdicom.
+"""Write labels as DICOM SEG on the grid of the source images, with highdicom.
 
-The object is a function of the source, the model, the labels and the libraries' versions alone: dates are those of the
-source, UIDs are hashes, the versions among what they are hashed from. So a retry makes the same bytes, and an archive that has them already can tell.
+The object depends only on the source, the model, the labels and the versions of the libraries: dates are those of the
+source, and UIDs are hashes, which include the versions. A repeated run therefore writes the same bytes, and an archive
+can recognize an object that it already has.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from ...version import VERSION
 from .library import Dataset, discreet, highdicom, pydicom
 
 SEG_FORMS = ("binary", "labelmap")
-TISSUE = Code("85756007", "SCT", "Tissue")  # category and type where nobody said what a class is (PS3.16, CID 7150)
+TISSUE = Code("85756007", "SCT", "Tissue")  # category and type of a class without codes (PS3.16, CID 7150)
 _NAMESPACE = uuid.UUID("6d6c5b0e-8f0a-5f0e-9f53-7365672d6564")
-_TYPE_2 = (  # must be there, may be empty; many a source lacks one
+_TYPE_2 = (  # required but may be empty; sources often lack one
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
     "ReferringPhysicianName",
 )  # fmt: skip
-_PLACED_BY = (  # a frame of reference without positions says nothing, and asks for positions in the SEG
+_PLACED_BY = (  # a frame of reference is meaningless without positions and would require positions in the SEG
     "FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
 )  # fmt: skip
 _STAMPS = (("ContentDate", "ContentTime"), ("AcquisitionDate", "AcquisitionTime"), ("SeriesDate", "SeriesTime"),
@@ -36,7 +37,7 @@ _STAMPS = (("ContentDate", "ContentTime"), ("AcquisitionDate", "AcquisitionTime"
 
 
 def _derived_uid(*parts: str) -> str:
-    """A UID of its own for these texts, the same on every machine: a name-based UUID below 2.25 (PS3.5, B.2)."""
+    """Return a UID derived from texts, the same on every machine: a name-based UUID under 2.25 (PS3.5, B.2)."""
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(10).join(parts)).int}"
 
 
@@ -44,29 +45,29 @@ def write_seg(
     headers: Sequence[Dataset], labels: NDArray[np.uint8], contract: Contract, model_sha256: str, form: str,
     placed: bool, name: str, runtime_version: str = "unknown",
 ) -> bytes:  # fmt: skip
-    """A DICOM SEG file.
+    """Return the content of a DICOM SEG file.
 
     Args:
-        headers: of the source, without pixels: one multi-frame object, or single images in order.
-        labels: `(frames, H, W)` class indices; 0 is the background and no segment.
-        contract: of the model; its classes become segments 1 to K - 1, whether or not they were found.
-        model_sha256: of the model file.
+        headers: headers of the source, without pixels: one multi-frame object, or single images in order.
+        labels: `(frames, H, W)` class indices; 0 is the background, which is not a segment.
+        contract: contract of the model; its classes become segments 1 to K - 1, whether they occur or not.
+        model_sha256: digest of the model file.
         form: `binary`, one frame per segment and plane, or `labelmap`, one frame of class indices per plane.
-        placed: whether the source has positions in the patient; otherwise the SEG lies on the source's pixels.
-        name: what errors call the source.
-        runtime_version: of ONNX Runtime.
+        placed: whether the source has positions in the patient; otherwise the SEG uses the pixel grid of the source.
+        name: name of the source, for errors.
+        runtime_version: version of ONNX Runtime.
 
     Raises:
-        ImageError: the source lacks what a SEG must say of it.
+        ImageError: the source lacks elements that a SEG requires.
         SegError: highdicom is not installed.
     """
     hd = highdicom()
     digest = hashlib.sha256(labels.tobytes()).hexdigest()
-    versions = [  # of all that has a say in the bytes; the UID is another when one of them is
+    versions = [  # of everything that affects the bytes; the UID depends on them
         f"seg-edge {VERSION}", f"onnxruntime {runtime_version}", f"highdicom {hd.__version__}",
         f"pydicom {pydicom().__version__}",
     ]  # fmt: skip
-    with discreet(name):  # elements are parsed, and complained about, when they are looked at
+    with discreet(name):  # pydicom parses elements, and may warn about them, on access
         sources = [str(h.SOPInstanceUID) for h in headers]
         thickness_mm = _thickness_mm(headers) if placed else 0.0
         headers = [_usable(h, placed, thickness_mm) for h in headers]
@@ -99,7 +100,7 @@ def write_seg(
 
 
 def _usable(header: Dataset, placed: bool, thickness_mm: float) -> Dataset:
-    """A copy that highdicom takes: empty where the source says nothing or nonsense."""
+    """Return a copy that highdicom accepts, with empty values for missing or invalid ones."""
     plain = copy.copy(header)
     for word in _TYPE_2:
         if word not in plain:
@@ -113,22 +114,23 @@ def _usable(header: Dataset, placed: bool, thickness_mm: float) -> Dataset:
         plain.PatientSex = ""
     if placed:
         if not plain.get("SliceThickness") and "SharedFunctionalGroupsSequence" not in plain:
-            plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C of a SEG, may be empty in its source
+            plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C in a SEG, may be empty in the source
     else:
         for word in _PLACED_BY:
             if word in plain:
                 delattr(plain, word)
         plain.NumberOfFrames = 1
-        shared = pydicom("dataset").Dataset()  # highdicom wants it of every kind of image that may have frames
+        shared = pydicom("dataset").Dataset()  # highdicom requires it for every class of image that may have frames
         shared.PixelMeasuresSequence = [pydicom("dataset").Dataset()]
         plain.SharedFunctionalGroupsSequence = [shared]
     return plain
 
 
 def _thickness_mm(headers: Sequence[Dataset]) -> float:
-    """What a slice that does not tell its thickness takes: the distance to the next one; alone, a row of pixels."""
+    """Return the thickness for slices without one: the distance between slices, or the pixel spacing of a single
+    slice."""
     if "ImagePositionPatient" not in headers[0]:
-        return 1.0  # a multi-frame object says it in its functional groups
+        return 1.0  # a multi-frame object has it in its functional groups
     places = np.array([[float(v) for v in h.ImagePositionPatient] for h in headers])
     steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
     return float(np.median(steps)) if len(steps) else float(headers[0].PixelSpacing[0])
@@ -159,7 +161,7 @@ def _segment(hd: Any, number: int, info: ClassInfo, contract: Contract, model_sh
 
 
 def _label(name: str) -> str:
-    """A class's name as LO allows it: 64 characters, no backslash, no control."""
+    """Return the name of a class as a valid LO value: 64 characters, no backslashes or control characters."""
     return "".join("/" if c == "\\" else c if c.isprintable() else " " for c in name)[:64].strip() or "class"
 
 
@@ -170,27 +172,27 @@ def _number(value: Any) -> int:
 
 
 def _is_ascii(contract: Contract) -> bool:
-    """Whether all that a contract puts into the object can be written in any character set."""
+    """Return whether all texts of a contract in the object are ASCII, which every character set contains."""
     codes = [c for info in contract.classes for c in (info.category, info.property_type) if c]
     texts = [_label(info.name) for info in contract.classes]
     return all(text.isascii() for text in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
 
 
 def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str, is_ascii: bool) -> None:
-    """Replace what highdicom draws from clock and chance by what follows from source and model."""
+    """Replace the times and random UIDs of highdicom by values derived from the source and the model."""
     first = headers[0]
     day, moment = next(
         ((str(first.get(d)), str(first.get(t))) for d, t in _STAMPS if first.get(d) and first.get(t)),
-        ("19000101", "000000"),  # type 1 elements, and nothing to go by
+        ("19000101", "000000"),  # type 1 elements, but the source has no date
     )
     seg.ContentDate, seg.ContentTime = day, moment
     del seg.InstanceCreationDate, seg.InstanceCreationTime
     if "ContentCreatorName" not in seg:
-        seg.ContentCreatorName = ""  # type 2: nobody, a program
+        seg.ContentCreatorName = ""  # type 2; empty, since the creator is a program
     if "FrameOfReferenceUID" not in seg:
         for item in seg.SharedFunctionalGroupsSequence:
             item.pop("PixelMeasuresSequence", None)
-        seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C where there are no positions
+        seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C, required without positions
     seg.DeviceUID = _derived_uid("device", model_sha256)
     for item in seg.get("ContributingEquipmentSequence", []):
         if "highdicom" in str(item.get("ManufacturerModelName", "")) and "ContributionDateTime" in item:
@@ -199,7 +201,7 @@ def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str, is_asci
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = organisation
     charset = first.get("SpecificCharacterSet")
-    if not is_ascii:  # the source's own set may lack the letters
+    if not is_ascii:  # the source's character set may lack these letters
         seg.SpecificCharacterSet = "ISO_IR 192"
     elif charset:
         seg.SpecificCharacterSet = charset

@@ -1,4 +1,4 @@
-"""Structures of proteins and nucleic acids in, maps that lie over them out."""
+"""Read structures of proteins and nucleic acids, and write maps that are aligned with them."""
 
 from .atoms import Ligand as Ligand
 from .atoms import Structure as Structure

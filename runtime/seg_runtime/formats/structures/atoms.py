@@ -1,8 +1,8 @@
-"""Structures of proteins and nucleic acids: which atoms a network sees. gemmi is the extra `structure`, imported when needed.
+"""Read structures of proteins and nucleic acids. gemmi, the extra `structure`, is imported on first use.
 
-What the network sees are the chains alone: the first model, without water, ligands, ions and hydrogens, each atom where its
-occupancy is highest. Residues that are modified, such as MSE, belong to their chain. What changes this changes answers, hence
-the contract's version.
+The network sees only the chains of the first model, without water, ligands, ions and hydrogens, and each atom at its
+position of highest occupancy. Modified residues, such as MSE, belong to their chain. A change of these rules changes
+the results and requires a new version of the contract.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ...support import ImageError, require_extra
 TEXTS, CIFS = (".pdb", ".ent"), (".cif",)
 SUFFIXES = tuple(suffix + packed for suffix in (*TEXTS, *CIFS) for packed in ("", ".gz"))
 WANTED = f"a structure in PDB or mmCIF format, {', '.join(SUFFIXES)}"
-MOST_BYTES = 1 << 29  # of a file, unpacked
+MOST_BYTES = 1 << 29  # size of a file, decompressed
 FARTHEST_ANGSTROM = 1e6  # from the origin; the coordinates of PDB files end at 9999.999
 RADII_ANGSTROM = {"C": 1.70, "N": 1.55, "O": 1.52, "P": 1.80, "S": 1.80, "SE": 1.90}  # Bondi 1964
 OTHER_RADIUS_ANGSTROM = 1.80
-AROMATIC = {  # carbons of rings, by residue; their nitrogens are nitrogen
+AROMATIC = {  # ring carbons by residue; ring nitrogens are in the channel nitrogen
     "PHE": "CG CD1 CD2 CE1 CE2 CZ", "TYR": "CG CD1 CD2 CE1 CE2 CZ", "HIS": "CG CD2 CE1",
     "TRP": "CG CD1 CD2 CE2 CE3 CZ2 CZ3 CH2",
     **dict.fromkeys(("A", "G", "DA", "DG"), "C2 C4 C5 C6 C8"), **dict.fromkeys(("C", "U", "DC", "DT"), "C2 C4 C5 C6"),
@@ -37,12 +37,12 @@ _ELEMENTS = {"N": "nitrogen", "O": "oxygen", "S": "sulphur", "SE": "sulphur"}
 _GZIP = b"\x1f\x8b"
 
 Positions = NDArray[np.float64]
-"""`(N, 3)`: x, y, z in Å as the file has them."""
+"""`(N, 3)`: x, y, z in Å, in the coordinates of the file."""
 
 
 @dataclass(frozen=True)
 class Residue:
-    """One residue as its authors number it."""
+    """One residue, with the authors' numbering."""
 
     chain: str
     number: int
@@ -52,7 +52,7 @@ class Residue:
 
 @dataclass(frozen=True)
 class Ligand:
-    """One molecule that is no part of a chain and no water: its residue and its heavy atoms."""
+    """A molecule that is neither part of a chain nor water: its residue and its heavy atoms."""
 
     residue: Residue
     positions: Positions
@@ -60,15 +60,15 @@ class Ligand:
 
 @dataclass(frozen=True)
 class Structure:
-    """Heavy atoms of the chains, and what they bind.
+    """The heavy atoms of the chains, and the ligands.
 
     Attributes:
-        positions: of the atoms.
-        radii: `(N,)` in Å.
-        channels: of each atom, beside `occupied`; empty for the rest.
-        owners: `(N,)` place of each atom's residue.
-        residues: of the chains, in the order of the file.
-        ligands: in the order of the file.
+        positions: positions of the atoms.
+        radii: `(N,)` radii of the atoms in Å.
+        channels: channel of each atom in addition to `occupied`; empty if there is none.
+        owners: `(N,)` index of the residue of each atom.
+        residues: residues of the chains, in the order of the file.
+        ligands: ligands, in the order of the file.
     """
 
     positions: Positions
@@ -80,14 +80,14 @@ class Structure:
 
 
 def read_structure(data: bytes, name: str) -> Structure:
-    """What a file holds.
+    """Read a structure.
 
     Args:
-        data: its content; packed with gzip or not.
-        name: whose suffix tells the format, and what errors call it.
+        data: content of the file, compressed with gzip or not.
+        name: name of the file, for errors; its suffix gives the format.
 
     Raises:
-        ImageError: not in that format, damaged, no atom of a chain in it, or coordinates that are none.
+        ImageError: the file has another format, is damaged, has no atoms of a chain or has invalid coordinates.
         SegError: gemmi is not installed.
     """
     model = _first_model(data, name)
@@ -107,8 +107,8 @@ def read_structure(data: bytes, name: str) -> Structure:
             elif group.entity_type == kind.NonPolymer:
                 ligands.append(Ligand(named, _positions(heavy, name)))
     if not atoms:
-        problem = f"{name} holds no atom of a protein or a nucleic acid"
-        raise ImageError(problem, WANTED, "check what it holds: water, ligands and hydrogens are left out")
+        problem = f"{name} has no atoms of a protein or nucleic acid"
+        raise ImageError(problem, WANTED, "check its content: water, ligands and hydrogens are ignored")
     elements = [atom.element.name.upper() for atom, _ in atoms]
     return Structure(
         _positions([atom for atom, _ in atoms], name),
@@ -121,7 +121,7 @@ def read_structure(data: bytes, name: str) -> Structure:
 
 
 def load_gemmi() -> Any:
-    """The library.
+    """Import and return gemmi.
 
     Raises:
         SegError: it is not installed.
@@ -142,12 +142,10 @@ def _first_model(data: bytes, name: str) -> Any:
             found = library.read_pdb_string(text)
         found.merge_chain_parts()
         found.setup_entities()
-    except (RuntimeError, ValueError, IndexError) as error:  # what gemmi makes of C++'s
-        raise ImageError(
-            f"{name} is no structure that can be read ({error})", WANTED, "copy or export it again"
-        ) from error
+    except (RuntimeError, ValueError, IndexError) as error:  # from C++ exceptions
+        raise ImageError(f"{name} is not a readable structure ({error})", WANTED, "copy or export it again") from error
     if not len(found) or not found[0].count_atom_sites():
-        raise ImageError(f"{name} holds no atoms", WANTED, "check what it is")
+        raise ImageError(f"{name} has no atoms", WANTED, "check its content")
     return found[0]
 
 
@@ -158,15 +156,16 @@ def _text(data: bytes, name: str) -> str:
         except (OSError, EOFError, zlib.error) as error:
             raise ImageError(f"{name} is damaged ({error})", WANTED, "copy it again") from error
     if len(data) > MOST_BYTES:
-        raise ImageError(f"{name} has more than {MOST_BYTES >> 20} MB of text", "less", "keep some of its chains")
-    return data.decode("ascii", "replace").replace("\ufffd", "?").replace("\0", " ")  # a column is a byte
+        problem = f"{name} has more than {MOST_BYTES >> 20} MiB of text"
+        raise ImageError(problem, "", "keep only some of its chains")
+    return data.decode("ascii", "replace").replace("\ufffd", "?").replace("\0", " ")  # keeps one character per byte
 
 
 def _check_columns(text: str, name: str) -> None:
-    """Refuse coordinates of a PDB file that are no numbers, which gemmi takes for zeros.
+    """Check that the coordinates of a PDB file are numbers, since gemmi reads other text as zeros.
 
     Raises:
-        ImageError: names the line.
+        ImageError: they are not; the error names the line.
     """
     for place, line in enumerate(text.splitlines(), 1):
         if line[:6].upper() not in ("ATOM  ", "HETATM"):
@@ -177,11 +176,11 @@ def _check_columns(text: str, name: str) -> None:
             finite = False
         if not finite:
             problem = f"line {place} of {name} has the coordinates {line[30:54]!r}"
-            raise ImageError(problem, "numbers in the columns 31 to 54", "correct the line or leave it out")
+            raise ImageError(problem, "numbers in columns 31 to 54", "correct or remove the line")
 
 
 def _alternatives(chain: Any, kind: Any) -> Iterator[Any]:
-    """The residues of a chain; where one place holds several, the one with the highest occupancy."""
+    """Yield the residues of a chain; of several residues at one position, the one with the highest occupancy."""
     place: list[Any] = []
     for residue in chain:
         same = place and residue.entity_type == kind.Polymer and residue.seqid == place[0].seqid
@@ -198,10 +197,11 @@ def _occupancy(residue: Any) -> float:
 
 
 def _heavy(residue: Any) -> list[Any]:
-    """Its atoms without hydrogen; one that has several places where its occupancy is highest, the first of equals."""
+    """Return the atoms of a residue without hydrogens. Of alternative positions, the first one with the highest
+    occupancy."""
     best: dict[str, Any] = {}
     for place, atom in enumerate(residue):
-        if not atom.is_hydrogen() and atom.altloc == "\0":  # names may be shared by all carbons of a ligand then
+        if not atom.is_hydrogen() and atom.altloc == "\0":  # atoms of a ligand may share a name
             best[f"{atom.name} {place}"] = atom
         elif not atom.is_hydrogen() and (atom.name not in best or atom.occ > best[atom.name].occ):
             best[atom.name] = atom
@@ -210,9 +210,9 @@ def _heavy(residue: Any) -> list[Any]:
 
 def _positions(atoms: Sequence[Any], name: str) -> Positions:
     found = np.array([(atom.pos.x, atom.pos.y, atom.pos.z) for atom in atoms], np.float64).reshape(-1, 3)
-    if not (np.abs(found) <= FARTHEST_ANGSTROM).all():  # NaN, too
+    if not (np.abs(found) <= FARTHEST_ANGSTROM).all():  # also false for NaN
         problem = f"{name} has coordinates that are missing, infinite or beyond {FARTHEST_ANGSTROM:g} Å"
-        raise ImageError(problem, "numbers in Å", "correct them or leave these atoms out")
+        raise ImageError(problem, "numbers in Å", "correct or remove these atoms")
     return found
 
 

@@ -1,8 +1,9 @@
-"""What a model says about a structure: maps that lie over it in PyMOL, ChimeraX or Coot, and the residues at its sites.
+"""The results for a structure: maps that are aligned with it in PyMOL, ChimeraX or Coot, and the residues at its sites.
 
-Maps are CCP4/MRC files (Cheng et al. 2015, MRC2014) written by gemmi. Their place is told by NXSTART, NYSTART and NZSTART
-alone, which are whole numbers since centres of voxels lie at multiples of their side; the field ORIGIN, which programs
-read in different ways, stays zero. PyMOL scales such maps by their own spread unless `normalize_ccp4_maps` is off.
+Maps are CCP4/MRC files (Cheng et al. 2015, MRC2014), written by gemmi. NXSTART, NYSTART and NZSTART alone give their
+position. These are integers, since the centres of voxels are at multiples of the voxel side. The field ORIGIN, which
+programs interpret differently, is zero. PyMOL scales such maps by their standard deviation unless `normalize_ccp4_maps`
+is off.
 """
 
 from __future__ import annotations
@@ -20,43 +21,43 @@ from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, So
 from .atoms import SUFFIXES, Structure, load_gemmi, read_structure
 from .voxels import Lattice
 
-LINING_ANGSTROM = 4.0  # between a residue's heavy atom and the centre of a voxel of its site
+LINING_ANGSTROM = 4.0  # between a heavy atom of a residue and the centre of a voxel of the site
 _SUFFIX = ".mrc"
 _BYTES, _WORDS, _FLOATS = 0, 1, 2  # modes of the format: int8, int16, float32
 _STARTS, _INTERVALS = (5, 6, 7), (8, 9, 10)  # words of the header, x, y, z
 
 
 class Structures(Format):
-    """PDB and mmCIF files: the answer is a map that lies over the structure."""
+    """PDB and mmCIF files. The result is a map that is aligned with the structure."""
 
     title = "a structure of atoms"
     suffixes = SUFFIXES
     axes = 3
 
     def recognises(self, head: bytes) -> bool:
-        """Never: both are plain texts."""
+        """Return False: both formats are plain text."""
         return False
 
     def fits(self, contract: Contract) -> bool:
-        """Whether the model was trained on structures."""
+        """Return whether the model was trained on structures."""
         return contract.input.voxels is not None
 
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
-        """The grid `(D, H, W, C)` uint8 of a structure."""
-        assert options.voxels  # of a model that takes structures
+        """Yield the voxel grid `(D, H, W, C)` uint8 of a structure."""
+        assert options.voxels  # set for every structure model
         site = Site.read(data, name, options.voxels, options.max_pixels)
         yield Page(site.lattice.filled(site.structure, options.voxels), name, site)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Labels as a map."""
+        """Return the output for labels, a map."""
         return {"mask": Output("mask", (_SUFFIX,), _prepare_labels)} if data == "labels" else {}
 
     def probabilities(self) -> Mapping[str, Output]:
-        """NPY, and a map of the likeliest class that is not the background."""
+        """Return the outputs: NPY, and a map of the most probable class other than the background."""
         return {"npy": NPY, "map": Output("probabilities_map", (_SUFFIX,), _prepare_probability)}
 
     def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
-        """The grid and each site."""
+        """Return the facts about the grid and each site."""
         [result] = results
         return {"structure": _site(result).record(result.answer, result.contract.classes)}
 
@@ -79,7 +80,7 @@ def _prepare_probability(results: Sequence[Answered], source: Source) -> tuple[s
 
 @dataclass(frozen=True, kw_only=True)
 class Site(Place):
-    """A structure, its grid and what is written about them."""
+    """A structure and its voxel grid, which writes the results."""
 
     structure: Structure
     lattice: Lattice
@@ -87,21 +88,23 @@ class Site(Place):
 
     @classmethod
     def read(cls, data: bytes, name: str, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> Site:
-        """A file's structure on its grid; errors are those of `read_structure` and `Lattice.around`."""
+        """Read the structure of a file and create its grid; raises the errors of `read_structure` and
+        `Lattice.around`."""
         structure = read_structure(data, name)
         lattice = Lattice.around(structure, voxels, name, max_pixels)
         return cls(spacing_mm=(voxels.side_angstrom * 1e-7,) * 3, structure=structure, lattice=lattice, voxels=voxels)
 
     def write_labels(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
-        """Write labels `(D, H, W)` as a map of int8, or of int16 where there are more than 128 classes."""
+        """Write labels `(D, H, W)` as an int8 map, or an int16 map if a label exceeds 127."""
         _write_map(file, labels, self.lattice, _BYTES if labels.max() < 128 else _WORDS)
 
     def write_probability(self, file: BinaryIO, probabilities: Float) -> None:
-        """Write of `(K, D, H, W)` the probability of the likeliest class that is not the background, float32."""
+        """Write the probability of the most probable class other than the background, from `(K, D, H, W)`, as
+        float32."""
         _write_map(file, probabilities[1:].max(axis=0), self.lattice, _FLOATS)
 
     def record(self, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> dict[str, Any]:
-        """What a machine reads about the grid and each site, ready for JSON."""
+        """Return the facts about the grid and each site for the record, ready for JSON."""
         side = self.lattice.side_angstrom
         counts = np.bincount(labels.ravel(), minlength=len(classes))
         return {
@@ -123,10 +126,10 @@ class Site(Place):
         }
 
     def lining(self, inside: NDArray[np.bool_]) -> list[dict[str, Any]]:
-        """The residues at a site, in the order of the file: chain, number with its insertion code, name.
+        """Return the residues at a site, in the order of the file: chain, number with insertion code, and name.
 
         Args:
-            inside: `(D, H, W)`, voxels of the site.
+            inside: `(D, H, W)`, the voxels of the site.
         """
         flat, near = inside.ravel(), np.zeros(len(self.structure.residues), bool)
         if flat.any():
@@ -137,16 +140,16 @@ class Site(Place):
 
 
 def _write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> None:
-    """Write `(D, H, W)` on a structure's grid as a CCP4/MRC map.
+    """Write values `(D, H, W)` on the grid of a structure as a CCP4/MRC map.
 
     Args:
-        file: an open file that has a name, which gemmi writes by.
-        values: of any type.
-        lattice: their place.
-        mode: of the format: 0 int8, 1 int16, 2 float32.
+        file: an open file with a name, since gemmi writes to a path.
+        values: values of any dtype.
+        lattice: the grid.
+        mode: mode of the format: 0 int8, 1 int16, 2 float32.
 
     Raises:
-        OSError: not all of it could be written.
+        OSError: the file could not be written completely.
     """
     library = load_gemmi()
     grid = library.FloatGrid(np.asfortranarray(np.moveaxis(values, (0, 1, 2), (2, 1, 0)).astype(np.float32)))
@@ -164,5 +167,5 @@ def _write_map(file: BinaryIO, values: Array, lattice: Lattice, mode: int) -> No
     except RuntimeError as error:
         raise OSError(str(error)) from error
     size = 1024 + content.header_i32(24) + values.size * (1, 2, 4)[mode]
-    if (written := file.seek(0, 2)) != size:  # what the last flush could not write, nobody tells
+    if (written := file.seek(0, 2)) != size:  # gemmi does not report an error of the last flush
         raise OSError(f"{written} of {size} bytes written")

@@ -1,13 +1,13 @@
-"""Structures -> grids of voxels `(D, H, W, C)`.
+"""Convert structures to voxel grids `(D, H, W, C)`.
 
-A voxel holds how much atoms fill it, after Jiménez et al. 2017 (DeepSite, Bioinformatics 33:3036): n(d) = 1 - exp(-(r / d)^12)
-of an atom with the van der Waals radius r at the distance d from the voxel's centre; of several atoms the largest n; 255 times
-that, rounded, uint8.
+The value of a voxel is its occupancy by atoms, after Jiménez et al. 2017 (DeepSite, Bioinformatics 33:3036):
+n(d) = 1 - exp(-(r / d)^12) for an atom with the van der Waals radius r at the distance d from the centre of the voxel.
+The largest n of all atoms is multiplied by 255, rounded and stored as uint8.
 
-Centres of voxels lie at whole multiples of their side in the file's own coordinates, axes D, H, W along z, y, x, and the
-grid reaches at least `PAD_ANGSTROM` beyond every atom; further out a network sees the grid's mirror image. So a map that is
-written on it lies over the structure in any program, and the same atoms give the same grid. What changes any of this changes
-answers, hence the contract's version.
+The centres of voxels are at multiples of the voxel side in the coordinates of the file, with the axes D, H, W along z,
+y, x. The grid extends at least `PAD_ANGSTROM` beyond every atom; beyond the grid, the network sees its reflection. A
+map on this grid is therefore aligned with the structure in any program, and the same atoms always give the same grid. A
+change of these rules changes the results and requires a new version of the contract.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from ...support import ImageError
 from .atoms import Positions, Structure
 
 PAD_ANGSTROM = 8.0
-REACH_ANGSTROM = 4.0  # beyond it n is 0 when rounded: (1.9 / 4)^12 is 1e-4
+REACH_ANGSTROM = 4.0  # beyond this distance, n rounds to 0: (1.9 / 4)^12 is 1e-4
 CHANNELS = ("occupied", "carbon", "aromatic", "nitrogen", "oxygen", "sulphur")
-"""Of a grid: every heavy atom of the chains; carbon outside of rings; carbon of aromatic rings; nitrogen; oxygen; sulphur
-and selenium. Phosphorus and the rest are in `occupied` only."""
+"""Channels of a grid: all heavy atoms of the chains; carbon outside aromatic rings; carbon in aromatic rings; nitrogen;
+oxygen; sulphur and selenium. Phosphorus and other elements are in `occupied` only."""
 _AT_ONCE = 1 << 20  # pairs of an atom and a voxel
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """The voxels of one structure and their place.
+    """The voxel grid of a structure.
 
     Attributes:
         shape: `(D, H, W)`.
-        start: the first voxel's centre, z, y, x, in sides of a voxel.
-        side_angstrom: of a voxel.
+        start: centre of the first voxel, z, y, x, in units of the voxel side.
+        side_angstrom: side of a voxel.
     """
 
     shape: tuple[int, int, int]
@@ -47,16 +47,16 @@ class Lattice:
 
     @classmethod
     def around(cls, structure: Structure, voxels: Voxels, name: str, max_pixels: int = MAX_PIXELS) -> Lattice:
-        """The grid of a structure.
+        """Return the grid of a structure.
 
         Args:
             structure: see `read_structure`.
-            voxels: of the contract.
-            name: what errors call it.
-            max_pixels: refuse a grid of more voxels, all channels counted, before it is made.
+            voxels: voxels of the contract.
+            name: name of the file, for errors.
+            max_pixels: refuse a grid with more voxels in all channels, before it is allocated.
 
         Raises:
-            ImageError: it would be too large.
+            ImageError: the grid would be too large.
         """
         side = voxels.side_angstrom
         low = np.floor((structure.positions.min(0) - PAD_ANGSTROM) / side).astype(int)[::-1].tolist()
@@ -66,24 +66,23 @@ class Lattice:
         if count > max_pixels:
             across = "×".join(f"{n:.0f}" for n in np.ptp(structure.positions, axis=0))
             problem = f"{name} is {across} Å large, which makes {count} voxels in {len(voxels.channels)} channels"
-            raise ImageError(
-                problem, f"at most {max_pixels}", "keep some of its chains, or allow more (seg-run --max-pixels)"
-            )
+            advice = "keep only some of its chains, or raise the limit (seg-run --max-pixels)"
+            raise ImageError(problem, f"at most {max_pixels}", advice)
         return cls((depth, height, width), (low[0], low[1], low[2]), side)
 
     @property
     def origin_angstrom(self) -> tuple[float, float, float]:
-        """x, y, z of the first voxel's centre."""
+        """x, y, z of the centre of the first voxel."""
         z, y, x = (place * self.side_angstrom for place in self.start)
         return x, y, z
 
     def near(
         self, points: Positions, reach_angstrom: float
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Positions]]:
-        """Voxels whose centres lie within reach of points, a part at a time.
+        """Find the voxels whose centres are within a distance of points, in blocks.
 
         Yields:
-            `(M,)` each: which point, which voxel of the flattened grid, and their distance in Å.
+            Three arrays `(M,)`: index of the point, index of the voxel in the flattened grid, and their distance in Å.
         """
         side, size = self.side_angstrom, math.ceil(reach_angstrom / self.side_angstrom + 0.5)
         steps = np.arange(-size, size + 1)
@@ -100,15 +99,14 @@ class Lattice:
             yield which + first, np.ravel_multi_index(tuple(places[hit].T), self.shape), distance[hit]
 
     def filled(self, structure: Structure, voxels: Voxels) -> NDArray[np.uint8]:
-        """`(D, H, W, C)` 0..255: how much of each voxel atoms of each channel fill.
+        """Return the occupancy `(D, H, W, C)` of each voxel by the atoms of each channel, 0..255.
 
         Raises:
-            ImageError: the contract names a channel that this version does not know.
+            ImageError: the contract has a channel that this version does not know.
         """
         if odd := [name for name in voxels.channels if name not in CHANNELS]:
-            raise ImageError(
-                f"the model wants the channel {odd[0]!r} of structures", ", ".join(CHANNELS), "upgrade seg-edge"
-            )
+            problem = f"the model needs the structure channel {odd[0]!r}, which this version does not know"
+            raise ImageError(problem, ", ".join(CHANNELS), "upgrade seg-edge")
         planes = [np.zeros(math.prod(self.shape), np.uint8) for _ in voxels.channels]
         kinds = np.array(structure.channels)
         for which, where, distance in self.near(structure.positions, REACH_ANGSTROM):

@@ -30,8 +30,8 @@ REFUSED = {
     "MR_truncated.dcm": "is truncated (8130 of 8192 bytes of pixel data)",
     "eCT_Supplemental.dcm": "mixes grey values with palette colours",
     "liver.dcm": "is a segmentation (Segmentation Storage)",
-    "no_meta.dcm": "carries no image",
-    "rtstruct.dcm": "carries no image (RT Structure Set Storage)",
+    "no_meta.dcm": "contains no image",
+    "rtstruct.dcm": "contains no image (RT Structure Set Storage)",
 }
 PLAIN = {
     "color-pl.dcm": "its kind of image is not, or no longer, in the standard",
@@ -80,7 +80,7 @@ def test_nobody_gets_the_answer_of_another_patient(tmp_path: Path, ct_model: Mad
     save(placed(field(40, 56), (0, 0, 20), number=9, PatientID="OTHER99"), tmp_path / "study" / "zz.dcm")
     done = seg_run(ct_model, tmp_path / "study")
     assert done.exit_code == 1
-    assert "zz.dcm carries another Patient ID than an earlier image of its series" in done.output
+    assert "zz.dcm has a different Patient ID than an earlier image of its series" in done.output
     assert not any(secret in done.output for secret in (*SECRETS, "OTHER99"))
     seg = pydicom.dcmread(tmp_path / "out" / "study_seg.dcm")
     assert (seg.PatientID, len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence)) == (ID, 3)
@@ -94,7 +94,7 @@ def test_other_images_under_one_uid_are_told_and_copies_are_not(
     ok(seg_run(ct_model, tmp_path / "study"))
     write_series(tmp_path / "twins", SPAN, SOPInstanceUID=f"{UID_ROOT}.3.1.1")
     done = seg_run(ct_model, tmp_path / "twins")
-    told = [line for line in done.output.splitlines() if "another image carries the same SOP Instance UID" in line]
+    told = [line for line in done.output.splitlines() if "has the same SOP Instance UID as another image" in line]
     assert (done.exit_code, len(told)) == (1, 2), done.output
     assert not any(secret in done.output for secret in SECRETS)
 
@@ -146,7 +146,7 @@ def test_a_file_by_name_is_answered_alone_and_a_result_never_again(
     assert {"im00_seg.dcm", "im01_seg.dcm"} < set(names(tmp_path / "out"))
     before = (tmp_path / "out" / "im00_seg.dcm").read_bytes()
     again = seg_run(ct_model, *sorted((tmp_path / "out").glob("im0*.dcm")))
-    assert (again.exit_code, "1 segmented, 2 finished before" in again.output) == (0, True), again.output
+    assert (again.exit_code, "1 segmented, 2 already done" in again.output) == (0, True), again.output
     ok(seg_run(ct_model, *paths[:2], "--overwrite"))
     assert (tmp_path / "out" / "im00_seg.dcm").read_bytes() == before  # a retry makes the same object
     assert seg_run(ct_model, tmp_path / "out").exit_code == 0  # the folder, with segmentations in it
@@ -162,10 +162,10 @@ def test_the_other_form_replaces_the_first(tmp_path: Path, ct_model: Made, seg_r
         assert pydicom.dcmread(tmp_path / "out" / "study_seg.dcm").SegmentationType == form.upper()
         assert list(json.loads((tmp_path / "out" / "study.json").read_text())["outputs"]) == [f"seg_{form}"]
     shutil.copy(paths[0], tmp_path / "study" / "copy.dcm")  # the same image again changes nothing
-    assert "1 finished before" in seg_run(ct_model, tmp_path / "study", "--dicom-seg", "labelmap").output
+    assert "1 already done" in seg_run(ct_model, tmp_path / "study", "--dicom-seg", "labelmap").output
     (tmp_path / "study" / "copy.dcm").unlink()
     paths[0].unlink()  # another study under the same name
-    assert "holds the result of another model or another study" in seg_run(ct_model, tmp_path / "study").output
+    assert "is the record of another model, of another study" in seg_run(ct_model, tmp_path / "study").output
 
 
 def test_multi_frame_images_with_and_without_positions(tmp_path: Path, ct_model: Made, seg_run: SegRun) -> None:
@@ -173,7 +173,7 @@ def test_multi_frame_images_with_and_without_positions(tmp_path: Path, ct_model:
     save(it, tmp_path / "loop.dcm")
     done = seg_run(ct_model, tmp_path / "loop.dcm")
     assert "note: " in done.output
-    assert "got a plain mask and no DICOM SEG: its frames have no position in the patient" in done.output
+    assert "gets a plain mask instead of a DICOM SEG, because its frames have no position in the patient" in done.output
     with Image.open(tmp_path / "out" / "loop_mask.tif") as mask:
         assert mask.n_frames == 3  # type: ignore[attr-defined]
 
@@ -328,4 +328,4 @@ def test_reports_beside_the_images_are_passed_over_and_a_folder_of_them_is_told(
     write_series(tmp_path / "study", SPAN)
     ok(seg_run(ct_model, tmp_path / "study"))
     shutil.rmtree(tmp_path / "out")
-    assert "carries no image (Basic Text SR Storage)" in seg_run(ct_model, tmp_path / "study" / "report.dcm").output
+    assert "contains no image (Basic Text SR Storage)" in seg_run(ct_model, tmp_path / "study" / "report.dcm").output
