@@ -42,7 +42,7 @@ def test_from_ct_slices_to_a_dicom_seg(tmp_path: Path) -> None:
         data, "-o", tmp_path / "m.pt", "--width", 4, "--depth", 2, "--input-size", 100, "--steps", 60,
         "--workers", 0, "--device", "cpu", "--lr", "1e-2", "--classes", "background=0,organ=1#c03030",
     )).output  # fmt: skip
-    assert "intensity: window (signed grey values, as in CT" in told
+    assert "intensity: window (grey values are signed, as in CT" in told
     ok(seg_export(tmp_path / "m.pt", tmp_path / "m.onnx", "--images", data, "--codes", tmp_path / "codes.json"))
     metadata = onnxruntime.InferenceSession(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
     contract = Contract.from_json(metadata[METADATA_KEY])

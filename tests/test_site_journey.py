@@ -23,7 +23,7 @@ def test_from_complexes_to_a_map_over_a_structure(tmp_path: Path) -> None:
     assert "channels: 6" in told
     ok(seg_edge("evaluate", model, data))
     finer = seg_edge("evaluate", model, data, "--reader", "structure:1")
-    assert "DATA is a structure on voxels of 1 Å; expected a structure on voxels of 2 Å" in finer.stderr
+    assert "DATA has structures on voxels of 1 Å; expected structures on voxels of 2 Å" in finer.stderr
     ok(seg_export(model, file, "--images", data, "--golden", data))
     ok(seg_edge("self-test", "--model", file, "--provider", "cpu"))
     path = tmp_path / "new" / "1m00.pdb"

@@ -216,7 +216,7 @@ def test_a_contract_that_does_not_fit_the_graph_is_refused():
     source = checkpoint()
     graph = to_onnx(source.build(), source.contract)
     wrong = changed(source.contract, channels=3, intensity=Intensity("scale"))
-    with pytest.raises(ModelError, match="as its contract says"):
+    with pytest.raises(ModelError, match="as its contract states"):
         Session(stamped(graph, wrong), CPU)
 
 

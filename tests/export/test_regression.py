@@ -104,5 +104,5 @@ def test_cases_of_coarse_and_fine_files_prove_parity_and_become_golden_samples(r
     assert made.contract.parity["images"] == "real"
     assert [file.factor for file in made.contract.input.channel_files] == [3, 1]
     Image.fromarray(noise_image(24, 30, 1)[..., 0]).save(tmp_path / "images" / "a_band.tif")
-    with pytest.raises(ImageError, match="a size that is 1/3 of it"):
+    with pytest.raises(ImageError, match="1/3 of that size"):
         export(checkpoint, ExportOptions(images=tmp_path))

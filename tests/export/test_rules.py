@@ -1,19 +1,16 @@
 """Which options of seg-export fit together and which models: errors for contradictions, notes for what does nothing."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from seg_export.options import ExportOptions
 from seg_export.rules import MODEL_RULES, RULES, check_model, check_options
 from seg_runtime.model import Contract, OutputInfo
-from seg_runtime.support import ModelError, OptionsError, Rule
+from seg_runtime.support import ModelError, OptionsError
 from seg_runtime.support.capabilities import described
 
 from tests.support.commands import seg_export
 from tests.support.contracts import contract
-from tests.support.places import ROOT
 
 DATA = Path("images")
 LABELS = contract()
@@ -108,9 +105,3 @@ def test_every_rule_is_about_an_option_of_the_command():
     options = seg_export("--help").output
     assert {rule.option for rule in (*RULES, *MODEL_RULES) if rule.option not in options} == set()
     assert described(RULES).count("\n") == len(RULES) + 1
-
-
-@pytest.mark.parametrize("rules", [RULES, MODEL_RULES])
-def test_the_documentation_has_the_tables(rules: Sequence[Rule[Any]]) -> None:
-    page = (ROOT / "docs" / "options.md").read_text() + "\n"
-    assert f"\n\n{described(rules)}\n\n" in page, described(rules)  # whole tables

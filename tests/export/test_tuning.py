@@ -187,7 +187,7 @@ def test_a_device_that_fails_before_is_told_so(model: Made, here: Path) -> None:
     (here / "model.onnx").write_bytes(sealed(proto.SerializeToString()))
     result = seg_edge("tune", "model.onnx")
     assert result.exit_code == 1
-    assert "error: cpu does not answer the golden samples as torch did" in result.stderr
+    assert "error: cpu does not reproduce the golden samples" in result.stderr
 
 
 def test_without_golden_samples(model: Made, here: Path, found: Callable[[str], None]) -> None:
@@ -240,8 +240,8 @@ def foreign(model: Made) -> bytes:
             "Tune the original file, which has the SHA-256 1f",
         ),
         (damaged, "was changed or damaged"),
-        (foreign, "carries no contract"),
-        (lambda model: b"no model", "is no ONNX model"),
+        (foreign, "has no contract"),
+        (lambda model: b"no model", "is not an ONNX model"),
     ],
 )
 def test_only_plain_files(model: Made, tmp_path: Path, content: Callable[[Made], bytes], reason: str) -> None:

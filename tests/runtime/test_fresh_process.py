@@ -19,7 +19,7 @@ def test_importing_loads_nothing_heavy() -> None:
 
 
 def test_the_command_line_starts_reading_the_model_before_anything_slow_is_imported() -> None:
-    loaded = in_a_fresh_process("import json, sys, seg_runtime.cli; print(json.dumps(list(sys.modules)))")
+    loaded = in_a_fresh_process("import json, sys, seg_runtime.cli.run; print(json.dumps(list(sys.modules)))")
     assert "seg_runtime.engine.providers" in loaded
     assert not {"numpy", "PIL", "ctypes", "importlib.metadata"} & set(loaded)
 

@@ -43,7 +43,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_command_line_begins_without_numpy() -> None:
-    loaded = in_a_fresh_process("import json, sys, seg_runtime.cli; print(json.dumps(list(sys.modules)))")
+    loaded = in_a_fresh_process("import json, sys, seg_runtime.cli.run; print(json.dumps(list(sys.modules)))")
     assert "seg_runtime.model.modelfile" in loaded
     assert not {"numpy", "PIL", "onnxruntime", "importlib.metadata"} & set(loaded)
 

@@ -148,8 +148,8 @@ def test_content_without_a_file_has_no_signature(signed: Path) -> None:
 
 def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
     (tmp_path / "model_signing.py").write_text("raise ImportError('not here')")
-    code = "import sys; from seg_runtime.cli.run import main; main(sys.argv[1:])"
-    words = ["--model", signed / "model.onnx", "--require-signature", signed / "ours.pub", "--self-test"]
+    code = "import sys; from seg_runtime.cli.selftest import main; main(sys.argv[1:])"
+    words = ["--model", signed / "model.onnx", "--require-signature", signed / "ours.pub"]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}", *map(str, words)],
         capture_output=True,

@@ -116,7 +116,7 @@ BAD_OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "intensity": (["--intensity", "loud"], ["loud", "zscore"]),
     "intensity window": (["--intensity", "window:40"], ["window:40", "LEVEL,WIDTH"]),
     "intensity of no width": (["--intensity", "window:40,0"], ["width 0"]),
-    "intensity of nan": (["--intensity", "window:nan,400"], ["infinite"]),
+    "intensity of nan": (["--intensity", "window:nan,400"], ["not finite"]),
     "geometry": (["--geometry", "round"], ["round", "stretch"]),
     "class weights": (["--class-weights", "even"], ["even", "balance"]),
     "border weight": (["--border-weight", "-1"], ["--border-weight", "-1.0 is not in the range"]),

@@ -186,4 +186,4 @@ def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
     ok(seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal"))
     done = seg_edge("evaluate", out, data, "--tta")
     assert done.exit_code == 1
-    assert "stay upright" in done.stderr
+    assert "upright images only" in done.stderr

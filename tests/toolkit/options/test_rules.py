@@ -19,7 +19,6 @@ from seg_toolkit.options import (
 from seg_toolkit.training import OBJECTIVES
 
 from tests.support.commands import seg_train
-from tests.support.places import ROOT
 
 IMPORT: dict[str, Any] = {"intensity": "scale"}
 
@@ -96,8 +95,3 @@ def test_the_table_can_be_printed() -> None:
 def test_the_command_line_checks_before_it_looks_at_anything() -> None:
     done = seg_train("nowhere", "--steps", "1", "--epochs", "1")
     assert (done.exit_code, "--epochs needs a training without --steps" in done.stderr) == (2, True)
-
-
-def test_the_documentation_has_the_table() -> None:
-    page = (ROOT / "docs" / "options.md").read_text() + "\n"
-    assert f"\n\n{described(RULES)}\n\n" in page, described(RULES)  # whole tables

@@ -70,7 +70,7 @@ def spoiled(content, change):
 @pytest.mark.parametrize("name", ["int8", "fp16"])
 def test_spoiled_weights_fail_the_self_test(files, name):
     assert Segmenter(spoiled(files[name], lambda v: v), provider="cpu", self_test=True)
-    with pytest.raises(SelfTestError, match="does not answer the golden samples"):
+    with pytest.raises(SelfTestError, match="does not reproduce the golden samples"):
         Segmenter(spoiled(files[name], lambda v: (v * 0.95).astype(v.dtype)), provider="cpu", self_test=True)
 
 

@@ -69,7 +69,7 @@ def test_three_equal_channels_stay_three(fields: Path, tmp_path: Path) -> None:
 
 def test_a_missing_channel_is_named(fields: Path) -> None:
     (fields / "images" / "f1_actin.tif").unlink()
-    with pytest.raises(ImageError, match="f1 has no channel _actin"):
+    with pytest.raises(ImageError, match="f1 lacks the channel _actin"):
         cases_of(READER, fields, print)
 
 

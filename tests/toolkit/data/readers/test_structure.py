@@ -113,7 +113,7 @@ def test_wrong_folders_are_told(tmp_path: Path) -> None:
         cases_of("structure", tmp_path, quiet)
     (tmp_path / "a.ent").write_text("no structure")
     (tmp_path / "a.pdb").unlink()
-    with pytest.raises(ImageError, match=r"a\.ent holds no atoms"):
+    with pytest.raises(ImageError, match=r"a\.ent has no atoms"):
         cases_of("structure", tmp_path, quiet)
 
 

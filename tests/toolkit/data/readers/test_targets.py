@@ -85,7 +85,7 @@ def test_coarse_bands_come_to_the_grid_of_the_fine_one(tmp_path: Path) -> None:
 
 def test_a_band_of_another_factor_is_refused(tmp_path: Path) -> None:
     [case] = cases_of(BANDS, scene(tmp_path, size=9), print)
-    with pytest.raises(ImageError, match=r"s_red.tif has 2×2 px .* 1/4 of it"):
+    with pytest.raises(ImageError, match=r"s_red.tif has 2×2 px .* 1/4 of that size"):
         case.read(())
 
 
