@@ -74,8 +74,8 @@ def table(rows: Sequence[Shown], pictures: str) -> str:
     lines = [COLUMNS, ("---",) * len(COLUMNS)]
     for row in rows:
         file = f"{pictures}/{row.recipe}.png"
-        told = f"image, truth and answer of {row.recipe}"
-        lines.append((*row.cells(), f'<a href="{file}"><img src="{file}" width="{WIDE_PX}" alt="{told}"></a>'))
+        alt = f"image, truth and answer of {row.recipe}"
+        lines.append((*row.cells(), f'<a href="{file}"><img src="{file}" width="{WIDE_PX}" alt="{alt}"></a>'))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

@@ -97,13 +97,13 @@ def test_runtime_alone(version, wheel, work, tmp_path):
 TUNE = """
 import sys
 from pathlib import Path
-from seg_export import edge
+from seg_export import tuning
 from seg_export.steps.rewrite.apply import layers_of, rewritten, default_table
 from seg_runtime.model.modelfile import ModelFile
 content = ModelFile("model.onnx").take()
-source = edge.read_source(content)
+source = tuning.read_source(content)
 table = default_table(layers_of(source.graph))
-made = edge.prove(source, rewritten(source.graph, table), {"rewritten": table})
+made = tuning.prove(source, rewritten(source.graph, table), {"rewritten": table})
 Path(sys.argv[1]).write_bytes(made.content)
 """
 

@@ -279,7 +279,7 @@ class Segmenter:
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = partial(_answered, session, name=page.name, tta=self.options.tta)
+        way = partial(_predict, session, name=page.name, tta=self.options.tta)
         found, scores = way(image, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
@@ -336,7 +336,7 @@ def _record(
     }
 
 
-def _answered(
+def _predict(
     session: Session, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
     tta: bool,
 ) -> tuple[Array, Float | None]:  # fmt: skip

@@ -94,7 +94,7 @@ def test_speed(tmp_path, scored):
         row = rows[key]
         assert min(row["window"]["ratio"], row["large"]["seconds"], row["process"]["peak_mb"], row["file_mb"]) > 0
         assert key == "int8-ungated" or 0 < row["dice"]["cells"] < 1
-    assert rows["int8"]["missing"] == "the gate refuses random weights"
+    assert rows["int8"]["missing"] == "the accuracy gate refuses random weights"
     assert 0 < rows["int8-ungated"]["window"]["error_of_range"] < 0.2
     assert rows["torch-last"]["window"]["error_of_range"] < 1e-4  # the same network, by another library
     assert rows["torch-last"]["large"]["flipped_per_million"] < 10

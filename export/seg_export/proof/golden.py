@@ -49,11 +49,11 @@ def golden_samples(
     kinds: list[Iterable[Pixels]] = [(generated(p, contract) for p in generated_images(contract, tried, 1, SIDE))]
     if images:
         kinds.append(_crops(images, contract))
-    samples = [s for kind in kinds for s in _mixed((_answered(p, contract, infer, limit) for p in kind), COUNT)]
+    samples = [s for kind in kinds for s in _mixed((_sample(p, contract, infer, limit) for p in kind), COUNT)]
     return Golden(tuple(samples), limit, tolerance.rms_limit)
 
 
-def _answered(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
+def _sample(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> Sample:
     """Make a sample of an image that is one window, with the pipeline that is used for every image."""
     image = fitted(pixels.image(), contract)
     grid, answers = window_logits(image, contract, infer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..formats import Answered, Output, Source, Write, prepare_pages
+from ..formats import Output, PageResult, Source, Write, prepare_pages
 from ..model import ANSWER_GROUP, Contract
 from ..support import Registry, import_on_access, subclass_of
 from .answer import Answer as Answer
@@ -42,7 +42,7 @@ def answer_of(contract: Contract) -> Answer:
     return ANSWERS.get(contract.answer.kind)(contract)
 
 
-def _prepare_overlays(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_overlays(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     drawn = answer_of(results[0].contract)
     return prepare_pages([drawn.draw(r.image, r.answer) for r in results])
 

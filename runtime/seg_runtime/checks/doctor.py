@@ -24,7 +24,7 @@ from ..engine import (
 )
 from ..formats import FORMATS
 from ..support import SegError, table
-from .probe import Probe
+from .provider_check import ProviderCheck
 
 
 def examine(provider: str) -> dict[str, Any]:
@@ -57,23 +57,23 @@ def examine(provider: str) -> dict[str, Any]:
     }
 
 
-def _tried(ort: Any, provider: str) -> Iterator[Probe]:
+def _tried(ort: Any, provider: str) -> Iterator[ProviderCheck]:
     """Test the providers of `auto`, the requested one, and all that seg-run or ONNX Runtime have installed."""
     known: list[type[Provider]] = []
     for name in PROVIDERS.names():
         try:
             [kind] = candidates(name)
         except SegError as error:  # from a broken package
-            yield Probe(name, False, error.problem, error.advice)
+            yield ProviderCheck(name, False, error.problem, error.advice)
             continue
         known.append(kind)
         if kind.installed(ort) or kind in (*candidates(AUTO), *candidates(provider)):
-            yield Probe.of(kind)
+            yield ProviderCheck.of(kind)
     names = {kind.ort_name for kind in known}
-    yield from (Probe.of_other(ort, name) for name in ort.get_available_providers() if name not in names)
+    yield from (ProviderCheck.of_other(ort, name) for name in ort.get_available_providers() if name not in names)
 
 
-def _findings(provider: str, tried: list[Probe]) -> Iterator[dict[str, str]]:
+def _findings(provider: str, tried: list[ProviderCheck]) -> Iterator[dict[str, str]]:
     """Yield the problems, each with its fix.
 
     A provider that does not work is a problem only if it is requested or if this machine has the hardware for it.

@@ -11,11 +11,11 @@ from .channels import stacked as stacked
 from .files import FORMATS as FORMATS
 from .files import head_of as head_of
 from .files import read_bytes as read_bytes
-from .format import Answered as Answered
 from .format import Failures as Failures
 from .format import Format as Format
 from .format import Output as Output
 from .format import Page as Page
+from .format import PageResult as PageResult
 from .format import Place as Place
 from .format import ReadOptions as ReadOptions
 from .format import Source as Source

@@ -100,7 +100,7 @@ class Source:
     pages: int | None = None
 
 
-class Answered(Protocol):
+class PageResult(Protocol):
     """The result for one page, see `segmenter.Segmentation`."""
 
     answer: Array
@@ -116,7 +116,7 @@ class Answered(Protocol):
 
 Write = Callable[[BinaryIO], object]
 """Writes to an open file that has a name."""
-Prepare = Callable[[Sequence[Answered], Source], tuple[str, Write]]
+Prepare = Callable[[Sequence[PageResult], Source], tuple[str, Write]]
 """Takes the results of all pages of a source; returns the suffix of the file and a function that writes it. Errors are
 raised here, before anything is written."""
 
@@ -136,7 +136,7 @@ class Output:
     prepare: Prepare
 
 
-def _prepare_npy(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_npy(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     """Prepare probabilities: `(K, *spatial)` for one page, in the axis order of its file, `(P, K, H, W)` for
     several."""
     pages = [np.stack([r.place.stored(plane) for plane in r.probabilities]) for r in results]
@@ -234,7 +234,7 @@ class Format(ABC):
         """Return the outputs for probabilities, by the name of the form."""
         return {"npy": NPY}
 
-    def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
+    def record(self, source: Source, results: Sequence[PageResult]) -> dict[str, Any]:
         """Return further entries of an image's record; existing entries are updated."""
         return {}
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..model import MAX_PIXELS
 from ..pipeline import Array, Float
 from ..support import ImageError, require_extra
-from .format import Answered, Format, Output, Page, Place, ReadOptions, Source, Write
+from .format import Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
 
 SUFFIXES = (".nii", ".nii.gz")
 WANTED = "a NIfTI volume, .nii or .nii.gz"
@@ -70,7 +70,7 @@ class Nifti(Format):
         return {"mask": Output("mask", (".nii.gz",), _prepare_mask)} if data == "labels" else {}
 
 
-def _prepare_mask(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_mask(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     [result] = results
     grid = result.place
     assert isinstance(grid, NiftiGrid)

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ..model import MAX_PIXELS, ClassInfo
 from ..support import ImageError
 from .arrays import from_pil, upright
-from .format import NPY, Answered, Format, Output, Page, ReadOptions, Source, Write
+from .format import NPY, Format, Output, Page, PageResult, ReadOptions, Source, Write
 
 READABLE = "a PNG, JPEG, BMP, TIFF or DICOM image"
 CLASSIC_TIFF = 4_000_000_000  # bytes; classic TIFF has 32-bit offsets
@@ -68,7 +68,7 @@ def prepare_pages(pages: Sequence[Image.Image]) -> tuple[str, Write]:
     return ".tif", lambda file: pages[0].save(file, "TIFF", **options)
 
 
-def _prepare_masks(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_masks(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     classes = results[0].contract.classes
     return prepare_pages([mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
 

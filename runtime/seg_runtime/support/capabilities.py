@@ -22,7 +22,7 @@ class Rule(Generic[O]):
         option: name on the command line, such as `--batch`.
         given: returns whether the option is set.
         fits: returns whether its requirement is met.
-        needs: the requirement, as shown to the user: `--host-ready`, "a segmentation model".
+        requires: the requirement, as shown to the user: `--host-ready`, "a segmentation model".
         advice: what to do instead, an imperative sentence; for a harmless option a clause that says why it has no
             effect and that reads well before ", so --option is ignored".
         harmless: whether the option is ignored with a note, instead of an error, if its requirement is not met.
@@ -31,7 +31,7 @@ class Rule(Generic[O]):
     option: str
     given: Callable[[O], bool]
     fits: Callable[[O], bool]
-    needs: str
+    requires: str
     advice: str
     harmless: bool = False
 
@@ -52,12 +52,12 @@ def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsE
     """
     broken = [rule for rule in rules if rule.given(options) and not rule.fits(options)]
     if harmful := next((rule for rule in broken if not rule.harmless), None):
-        raise error(f"{harmful.option} needs {harmful.needs}", "", harmful.advice)
+        raise error(f"{harmful.option} needs {harmful.requires}", "", harmful.advice)
     return [f"{rule.advice}, so {rule.option} is ignored" for rule in broken]
 
 
 def described(rules: Sequence[Rule[O]]) -> str:
     """Return the table as Markdown for the documentation."""
-    rows = [(f"`{r.option}`", r.needs, "a note" if r.harmless else "an error", r.advice) for r in rules]
+    rows = [(f"`{r.option}`", r.requires, "a note" if r.harmless else "an error", r.advice) for r in rules]
     lines = ["| option | needs | otherwise | what to do |", "|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

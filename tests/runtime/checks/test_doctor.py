@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from seg_runtime.checks.doctor import doctor_table, examine
-from seg_runtime.checks.probe import SUM, Probe, _tiny_model
+from seg_runtime.checks.provider_check import SUM, ProviderCheck, _tiny_model
 from seg_runtime.engine import PROVIDERS, available_threads, cpu_features
 from seg_runtime.engine.hardware import _numpy_features
 
@@ -26,9 +26,9 @@ def test_the_tiny_model_is_a_model() -> None:
 
 
 def test_a_provider_that_works_and_one_that_is_unknown() -> None:
-    assert Probe.of(PROVIDERS.get("cpu")).loads
+    assert ProviderCheck.of(PROVIDERS.get("cpu")).loads
     with pytest.warns(UserWarning, match="NoSuchExecutionProvider"):
-        assert not Probe.of_other(onnxruntime, "NoSuchExecutionProvider").loads
+        assert not ProviderCheck.of_other(onnxruntime, "NoSuchExecutionProvider").loads
 
 
 def test_on_this_machine() -> None:

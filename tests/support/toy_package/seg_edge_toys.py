@@ -14,7 +14,7 @@ from scipy import ndimage
 from seg_export.steps import Request, State, Step
 from seg_runtime.answers import Labels
 from seg_runtime.engine.providers import Cpu
-from seg_runtime.formats import Answered, Format, Output, Page, ReadOptions, Source, Write
+from seg_runtime.formats import Format, Output, Page, PageResult, ReadOptions, Source, Write
 from seg_runtime.model import LabelSpec
 from seg_runtime.pipeline import Array
 from seg_runtime.support import SegError
@@ -43,7 +43,7 @@ def as_text(values: Array) -> bytes:
     return "\n".join(["GRID", *(" ".join(map(str, row)) for row in values.tolist())]).encode()
 
 
-def _prepare_grid(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_grid(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     [result] = results
     return ".grid", lambda file: file.write(as_text(result.answer))
 
@@ -77,7 +77,7 @@ class Largest(Labels):
         return [*super().outputs(source, form), Output("size", (".txt",), _prepare_size)]
 
 
-def _prepare_size(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_size(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     text = "\n".join(str(result.record["largest"]["pixels"]) for result in results)
     return ".txt", lambda file: file.write(text.encode())
 

@@ -74,7 +74,7 @@ class Margin:
         """Crop the ring from `(N, K, H, W)`."""
         return x[..., self.px : -self.px, self.px : -self.px] if self.px else x
 
-    def answered_side(self, side: int) -> int | None:
+    def exact_side(self, side: int) -> int | None:
         """Output side of a window of `side` px; None if a pooling would get an odd size."""
         return side - 2 * self.px if side % self.stride == 0 and side > 2 * self.px else None
 

@@ -84,7 +84,7 @@ class TernausNet(Network):
 
     def output_side(self, side: int) -> int | None:
         """Output side in px: 32k -> 32k - 320."""
-        return self.margin.answered_side(side)
+        return self.margin.exact_side(side)
 
     def check_tiling(self) -> None:
         """Raise SegError if tiles would show seams."""

@@ -126,7 +126,7 @@ class UNet(Network):
     def output_side(self, side: int) -> int | None:
         """Output side in px at depth 4: 16k + 60 -> 16k - 124, or 16k -> 16k - 192 with padding."""
         if self.padding == "same":
-            return self.margin.answered_side(side)
+            return self.margin.exact_side(side)
         return output_size(side, self.depth)
 
     def check_tiling(self) -> None:

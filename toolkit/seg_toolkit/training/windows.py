@@ -120,11 +120,11 @@ class WindowStream(Dataset["Item | SegError"]):
         where = change.coordinates(centre, self.contract.geometry.input_shape, self.objective.on_pixels)
         image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
         image = change.vary_grey(image)
-        answered = self._answered(where)
-        weights = warp(case.weights[..., None], answered, 0)[..., 0]
+        output_places = self._output_coordinates(where)
+        weights = warp(case.weights[..., None], output_places, 0)[..., 0]
         return (
             torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))),
-            torch.from_numpy(self.objective.target_window(case.truth, answered)),
+            torch.from_numpy(self.objective.target_window(case.truth, output_places)),
             torch.from_numpy(np.ascontiguousarray(weights)),
         )
 
@@ -189,7 +189,7 @@ class WindowStream(Dataset["Item | SegError"]):
         geometry = self.contract.geometry
         return geometry.input_shape if geometry.method == "stretch" else geometry.output_shape
 
-    def _answered(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _output_coordinates(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         """Coordinates `(A, *output_shape)` of the output pixels."""
         geometry = self.contract.geometry
         for axis, (i, o) in enumerate(zip(geometry.input_shape, geometry.output_shape, strict=True), 1):

@@ -25,7 +25,7 @@ class Known:
     labels: NDArray[np.uint8]
 
 
-def answered(chosen: Sequence[Picture], contract: Contract, reference: Infer) -> Iterator[Known]:
+def with_reference(chosen: Sequence[Picture], contract: Contract, reference: Infer) -> Iterator[Known]:
     """Yield images with their true labels, if known, and the labels of fp32.
 
     Args:
@@ -47,7 +47,7 @@ def judge(
     """Segment whole images in another precision, and compare.
 
     Args:
-        known: see `answered`.
+        known: see `with_reference`.
         contract: contract of both.
         form: the other precision, window -> logits.
         watch: called with the number of images done.

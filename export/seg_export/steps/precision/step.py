@@ -15,7 +15,7 @@ from . import fp16, int8
 from .calibrate import Spread, infer_of
 from .choose import TAILS, choose
 from .cost import GOAL
-from .gate import IMAGES, Known, answered, judge
+from .gate import IMAGES, Known, judge, with_reference
 from .tolerance import check_kernels, tolerance
 
 CALIBRATION_IMAGES = 16  # images of a folder, evenly spaced, with two windows each
@@ -53,13 +53,13 @@ class InPrecision(Step):
         name, images = request.options.precision, request.calibration
         chosen = some(images, CALIBRATION_IMAGES)
         found = Spread.of(state.graph, _counted(image_windows(chosen, contract), 2 * len(chosen), state))
-        known = answered(some(images, IMAGES), contract, fp32.run)
+        known = with_reference(some(images, IMAGES), contract, fp32.run)
         made = _int8(state, found, known) if name == "int8" else _fp16(state, found)
         state.change(made.graph, replace(contract, file=replace(contract.file, precision=name)))
         infer = made.infer or state.session.run
         judges = some(request.images or images, IMAGES)
         cost = judge(
-            answered(judges, contract, fp32.run), contract, infer,
+            with_reference(judges, contract, fp32.run), contract, infer,
             lambda done: state.progress(f"comparing {name} labels", done, len(judges)),
         )  # fmt: skip
         state.note(parity={name: {**cost.as_dict(), **made.facts, "calibration": {"images": len(chosen)}}})

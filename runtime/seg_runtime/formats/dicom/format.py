@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..format import NPY, Answered, Failures, Format, Output, Page, ReadOptions, Source, Write
+from ..format import NPY, Failures, Format, Output, Page, PageResult, ReadOptions, Source, Write
 from ..pictures import MASK, PROBABILITIES, planes_of, volume_of
 from .read import NoPictureError, decode_dicom
 from .study import Stack, find_stacks
@@ -104,7 +104,7 @@ class Dicom(Format):
         """Return the outputs NPY and TIFF."""
         return {"npy": NPY, "tiff": PROBABILITIES}
 
-    def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
+    def record(self, source: Source, results: Sequence[PageResult]) -> dict[str, Any]:
         """Return counts and versions, without personal data from the files."""
         from importlib.metadata import version  # takes 15 ms
 
@@ -121,7 +121,7 @@ class Dicom(Format):
         return f"{source.path} gets a plain mask instead of a DICOM SEG, because {reason}" if reason else ""
 
 
-def _prepare_seg(results: Sequence[Answered], source: Source, form: str) -> tuple[str, Write]:
+def _prepare_seg(results: Sequence[PageResult], source: Source, form: str) -> tuple[str, Write]:
     assert isinstance(source, Series)
     labels = np.concatenate([planes_of(r.answer) for r in results])
     record, contract = results[0].record, results[0].contract

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...model import MAX_PIXELS, ClassInfo, Contract, Voxels
 from ...pipeline import Array, Float
-from ..format import NPY, Answered, Format, Output, Page, Place, ReadOptions, Source, Write
+from ..format import NPY, Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
 from .atoms import SUFFIXES, Structure, load_gemmi, read_structure
 from .voxels import Lattice
 
@@ -56,23 +56,23 @@ class Structures(Format):
         """Return the outputs: NPY, and a map of the most probable class other than the background."""
         return {"npy": NPY, "map": Output("probabilities_map", (_SUFFIX,), _prepare_probability)}
 
-    def record(self, source: Source, results: Sequence[Answered]) -> dict[str, Any]:
+    def record(self, source: Source, results: Sequence[PageResult]) -> dict[str, Any]:
         """Return the facts about the grid and each site."""
         [result] = results
         return {"structure": _site(result).record(result.answer, result.contract.classes)}
 
 
-def _site(result: Answered) -> Site:
+def _site(result: PageResult) -> Site:
     assert isinstance(result.place, Site)
     return result.place
 
 
-def _prepare_labels(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_labels(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     [result] = results
     return _SUFFIX, lambda file: _site(result).write_labels(file, result.answer)
 
 
-def _prepare_probability(results: Sequence[Answered], source: Source) -> tuple[str, Write]:
+def _prepare_probability(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     [result] = results
     scores = result.probabilities
     return _SUFFIX, lambda file: _site(result).write_probability(file, scores)

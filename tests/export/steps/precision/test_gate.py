@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seg_export.pictures import pictures
 from seg_export.steps.precision.cost import Cost
-from seg_export.steps.precision.gate import answered, judge
+from seg_export.steps.precision.gate import judge, with_reference
 from seg_runtime.support.errors import DataError, ImageError, ParityError
 from seg_toolkit.data import ClassValues
 
@@ -138,11 +138,11 @@ def test_whole_images_are_judged_with_and_without_masks(tmp_path, masks):
     def shifted(window):
         return brightness(window) + np.array([0.4, 0], np.float32)[:, None, None]
 
-    same = judge(answered(chosen, contract, brightness), contract, brightness, seen.append)
+    same = judge(with_reference(chosen, contract, brightness), contract, brightness, seen.append)
     assert seen == [1, 2, 3]
     assert (same.images, int(same.counts.sum()), same.drop) == (3, 3 * 130 * 100, 0)
     assert (same.truth_drop == 0) if masks else (same.truth_drop is None)
-    cost = judge(answered(chosen, contract, brightness), contract, shifted)
+    cost = judge(with_reference(chosen, contract, brightness), contract, shifted)
     assert cost.drop > 1
     assert cost.table("int8", ["dark", "bright"]).count("against masks") == (5 if masks else 0)
 
@@ -151,7 +151,7 @@ def test_nan_logits_are_counted(tmp_path):
     checkpoint = bright()
     contract = checkpoint.contract
     chosen = pictures(folder(tmp_path, count=1), contract, classes=checkpoint.classes)
-    cost = judge(answered(chosen, contract, brightness), contract, lambda w: brightness(w) * np.nan)
+    cost = judge(with_reference(chosen, contract, brightness), contract, lambda w: brightness(w) * np.nan)
     windows = 2 * 2  # 130 x 100 px in steps of 64
     assert cost.not_finite == windows * 2 * OUT * OUT
 
@@ -165,4 +165,4 @@ def test_wrong_folders(tmp_path):
     odd = folder(tmp_path / "odd", count=1, masks=False)
     (odd / "images" / "0.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"0\.png"):
-        list(answered(pictures(odd, contract), contract, brightness))
+        list(with_reference(pictures(odd, contract), contract, brightness))

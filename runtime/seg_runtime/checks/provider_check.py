@@ -18,7 +18,7 @@ SUM = 45.0  # sum of the weights 1..9: the correct result for an input of ones
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProviderCheck:
     """The result of testing one provider."""
 
     name: str
@@ -27,7 +27,7 @@ class Probe:
     fix: str = ""
 
     @classmethod
-    def of(cls, kind: type[Provider]) -> Probe:
+    def of(cls, kind: type[Provider]) -> ProviderCheck:
         """Test one of the providers that seg-run supports."""
         try:
             provider = kind(RunOptions(provider=kind.name, threads=1))
@@ -37,7 +37,7 @@ class Probe:
             return cls(kind.name, False, error.problem, error.advice)
 
     @classmethod
-    def of_other(cls, ort: Any, name: str) -> Probe:
+    def of_other(cls, ort: Any, name: str) -> ProviderCheck:
         """Test a provider of ONNX Runtime that seg-run does not support, by its name in ONNX Runtime."""
         options = ort.SessionOptions()
         options.log_severity_level = 4
@@ -62,14 +62,14 @@ def _tiny_model() -> bytes:
     return _number(1, 8) + _part(7, graph) + _part(8, _number(2, 17))  # IR 8, opset 17
 
 
-def _computes(session: Any, name: str) -> Probe:
+def _computes(session: Any, name: str) -> ProviderCheck:
     try:
         answer = float(session.run(None, {"x": np.ones((1, 1, 3, 3), np.float32)})[0].item())
     except Exception as error:  # as above
-        return Probe(name, False, f"it loads but cannot run a model ({_one_line(error)})", "update the driver")
+        return ProviderCheck(name, False, f"it loads but cannot run a model ({_one_line(error)})", "update the driver")
     if answer != SUM:
-        return Probe(name, False, f"it loads but computes {answer} instead of {SUM}", "update the driver")
-    return Probe(name, True)
+        return ProviderCheck(name, False, f"it loads but computes {answer} instead of {SUM}", "update the driver")
+    return ProviderCheck(name, True)
 
 
 def _one_line(error: Exception) -> str:
