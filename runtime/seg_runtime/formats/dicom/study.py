@@ -159,7 +159,7 @@ def _plane_of(header: Dataset) -> _Plane | str:
         return "its frames have no position in the patient"
     sides, positions, spacings = (np.array([p[i] for p in planes if p], np.float64) for i in range(3))
     if not all(np.isfinite(v).all() for v in (sides, positions, spacings)) or (spacings <= 0).any():
-        return "its positions are no numbers to go by"
+        return "its positions are not valid numbers"
     row, column = sides[0, :3], sides[0, 3:]
     if abs(np.linalg.norm(row) - 1) > 1e-2 or abs(np.linalg.norm(column) - 1) > 1e-2 or abs(row @ column) > 1e-2:
         return "its rows and columns are not at right angles"
@@ -167,7 +167,7 @@ def _plane_of(header: Dataset) -> _Plane | str:
         return "its frames lie in planes of different directions or spacings"
     heights = positions @ np.cross(row, column)
     if len(heights) > 1 and np.diff(np.sort(heights)).min() < _MERGED:
-        return "several of its frames lie at one position"
+        return "several of its frames have the same position"
     identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
     key = (*identity, str(header.SOPClassUID), int(header.Rows), int(header.Columns))
     return _Plane(key, np.concatenate([sides[0], spacings[0]]), float(heights[0]))
@@ -179,7 +179,7 @@ def _unfit(header: Dataset) -> str:
         return f"it has no {missing[0]}"
     kind = header.SOPClassUID
     if kind.is_private or kind.is_retired or kind.name == str(kind):
-        return "its kind of image is not, or no longer, in the standard"
+        return "its SOP class is not in the current standard"
     return ""
 
 

@@ -34,7 +34,7 @@ REFUSED = {
     "rtstruct.dcm": "contains no image (RT Structure Set Storage)",
 }
 PLAIN = {
-    "color-pl.dcm": "its kind of image is not, or no longer, in the standard",
+    "color-pl.dcm": "its SOP class is not in the current standard",
     "emri_small.dcm": "its frames have no position in the patient",
 }
 
