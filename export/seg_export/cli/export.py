@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command, note, progress_bars, version_option
-from seg_runtime.cli.options import COMMON, PATH, GroupedOption, options_of
+from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.model import Contract
 from seg_runtime.support import SegError, check_writable, require_extra, write_atomic
 
@@ -31,7 +31,7 @@ from ..rules import check_options
     "--report", cls=GroupedOption, group=COMMON, type=PATH, metavar="FILE",
     help="Also write the figures as JSON, even if parity fails.",
 )  # fmt: skip
-@options_of(ExportOptions)
+@ExportOptions.decorate
 @version_option()
 def main(model: Path, target: Path, report: Path | None, **values: Any) -> None:
     """Export checkpoint MODEL to the ONNX file TARGET, after proving that both give the same results.

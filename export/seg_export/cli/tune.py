@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command, progress_bars, show, version_option
-from seg_runtime.cli.options import PATH, options_of
+from seg_runtime.cli.options import PATH
 
 from ..tuning import TuneOptions, tune
 
@@ -21,7 +21,7 @@ from ..tuning import TuneOptions, tune
     ],
 )
 @click.argument("model", type=PATH)
-@options_of(TuneOptions)
+@TuneOptions.decorate
 @version_option()
 def main(model: Path, **values: Any) -> None:
     """Measure which form of each layer is fastest on this machine's processor, and write MODEL with these forms.

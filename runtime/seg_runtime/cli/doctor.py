@@ -10,7 +10,6 @@ import click
 from ..support import ProviderError
 from .arguments import DeviceOptions
 from .commandline import Command, show, version_option
-from .options import options_of
 
 
 @click.command(
@@ -21,7 +20,7 @@ from .options import options_of
         ("seg-edge doctor --provider cuda", "Check that CUDA works: exit code 3 if it does not"),
     ],
 )
-@options_of(DeviceOptions)
+@DeviceOptions.decorate
 @version_option()
 def main(**values: Any) -> None:
     """Report what this machine can run and what is wrong with it. No model is needed.

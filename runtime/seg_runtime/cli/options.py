@@ -68,17 +68,10 @@ class Options:
         """
         return {_flags(f)[-1]: f for f in fields(cls) if "help" in f.metadata and of in ("", f.metadata["of"])}
 
-
-def _flags(option: Field[Any]) -> list[str]:
-    flag: str = option.metadata.get("flag") or f"--{option.name.replace('_', '-')}"
-    return flag.split(",")
-
-
-def options_of(kind: type[Options]) -> Callable[[_F], _F]:
-    """Return a decorator that adds the options of a class to a command."""
-
-    def decorate(command: _F) -> _F:
-        for f in reversed(kind.options().values()):
+    @classmethod
+    def decorate(cls, command: _F) -> _F:
+        """Add the options to a command; used as a decorator."""
+        for f in reversed(cls.options().values()):
             about = f.metadata
             made = click.option(
                 *_flags(f), f.name, cls=GroupedOption, default=f.default, help=about["help"], **about["click"]
@@ -86,4 +79,7 @@ def options_of(kind: type[Options]) -> Callable[[_F], _F]:
             command = made(command)
         return command
 
-    return decorate
+
+def _flags(option: Field[Any]) -> list[str]:
+    flag: str = option.metadata.get("flag") or f"--{option.name.replace('_', '-')}"
+    return flag.split(",")

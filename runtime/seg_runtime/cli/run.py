@@ -15,7 +15,7 @@ from ..model import ModelFile
 from ..support import ImageError, ModelError, SegError, check
 from .arguments import RunOptions
 from .commandline import Command, note, version_option, written
-from .options import PATH, options_of
+from .options import PATH
 from .rules import MODEL_RULES, Loaded
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     moved={"--self-test": "self-test", "--tune": "tune", "--doctor": "doctor"},
 )
 @click.argument("images", nargs=-1, required=True, type=PATH)
-@options_of(RunOptions)
+@RunOptions.decorate
 @version_option()
 def main(images: tuple[Path, ...], **values: Any) -> None:
     """Segment IMAGES, which are files or folders, and write NAME_mask.png and NAME.json for each image.

@@ -12,7 +12,7 @@ import click
 from ..support import ModelError, SelfTestError, check
 from .arguments import ModelOptions
 from .commandline import Command, note, version_option, written
-from .options import PATH, options_of
+from .options import PATH
 from .rules import MODEL_RULES, Loaded
 
 
@@ -25,7 +25,7 @@ from .rules import MODEL_RULES, Loaded
     ],
 )
 @click.argument("tested", metavar="[MODEL]...", nargs=-1, type=PATH)
-@options_of(ModelOptions)
+@ModelOptions.decorate
 @version_option()
 def main(tested: tuple[Path, ...], **values: Any) -> None:
     """Run the golden samples stored in each MODEL on this device and compare the results with those of torch.

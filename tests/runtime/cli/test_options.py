@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from seg_runtime.cli.options import Options, option, options_of
+from seg_runtime.cli.options import Options, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Paint(Options):
 
 
 @click.command()
-@options_of(Paint)
+@Paint.decorate
 def paint(**values: Any) -> None:
     click.echo(repr(Paint(**values)))
 

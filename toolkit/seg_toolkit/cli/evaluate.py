@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command, version_option
-from seg_runtime.cli.options import PATH, options_of
+from seg_runtime.cli.options import PATH
 from seg_runtime.support import SegError, check, require_extra, write_atomic
 
 from ..options import RULES, EvaluateOptions, Request
@@ -29,7 +29,7 @@ from .progress import bar, say
 )
 @click.argument("model", type=PATH)
 @click.argument("data", type=PATH)
-@options_of(EvaluateOptions)
+@EvaluateOptions.decorate
 @version_option()
 def main(model: Path, data: Path, **values: Any) -> None:
     """Score the checkpoint MODEL on all images of DATA: Dice, IoU, pixel error, and the measures of --metrics.

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command, version_option
-from seg_runtime.cli.options import COMMON, PATH, GroupedOption, options_of
+from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.support import InterruptedRunError, SegError, check, require_extra, write_atomic
 
 from ..options import RULES, Request, TrainOptions, config_text, load_recipe, read_config
@@ -59,7 +59,7 @@ def _take_config(context: click.Context, option: click.Parameter, path: Path | N
     "--config", cls=GroupedOption, group=COMMON, is_eager=True, expose_value=False, callback=_take_config, type=PATH,
     metavar="FILE.TOML", help="Read options from a file. Options on the command line override it.",
 )  # fmt: skip
-@options_of(TrainOptions)
+@TrainOptions.decorate
 @version_option()
 def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     """Train a U-Net on DATA/images with DATA/masks or DATA/instances, and write the best checkpoint.

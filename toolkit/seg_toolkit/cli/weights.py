@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from seg_runtime.cli.commandline import Command, version_option
-from seg_runtime.cli.options import COMMON, PATH, GroupedOption, options_of
+from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.support import check, require_extra
 
 from ..options import RULES, ImportOptions, Request
@@ -39,7 +39,7 @@ from .progress import bar, say
     default="model.pt",
     help="The checkpoint that is written.",
 )
-@options_of(ImportOptions)
+@ImportOptions.decorate
 @version_option()
 def main(weights: Path, data: Path, out: Path, **values: Any) -> None:
     """Fit the weights in STATE.PT into a network of seg-edge, score it on DATA, and write a checkpoint.
