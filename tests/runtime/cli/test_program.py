@@ -53,7 +53,7 @@ def test_examples_are_calls_that_the_command_takes(name: str) -> None:
         program, *words = shlex.split(line)
         command = words.pop(0) if program == "seg-edge" else program.removeprefix("seg-")
         if "--config" in words:  # a file that is not there, and names DATA
-            words = ["DATA", *(word for word in words if word not in ("--config", "model.toml"))]
+            words = ["DATA", *(word for word in words if word not in ("--config", "model.options.toml"))]
         COMMANDS.get(command).make_context(command, words)
 
 

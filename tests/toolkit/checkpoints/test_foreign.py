@@ -177,6 +177,8 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     told = seg_edge(*words, "--intensity", "scale", "--width", "8", "--overwrite")
     assert "layer inc.0 has a weight of shape (4, 1, 3, 3)" in told.stderr
     assert load(out).network == kept.network  # the old file stays
+    ok(seg_edge(*words, "--intensity", "scale", "--overwrite", "--recipe", "semantic", "--dropout", "0"))
+    assert load(out).contract.provenance["recipe"] == "semantic"
 
 
 def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:

@@ -16,13 +16,20 @@ from tests.support.folders import SMALL, write_pairs
 def test_the_file_that_a_training_leaves_repeats_it(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     ok(seg_train(data, "-o", out, *SMALL, "--steps", "2", "--seed", "7", "--val-fraction", "0.4"))
-    told = parse_toml((tmp_path / "m.toml").read_text())
+    told = parse_toml((tmp_path / "m.options.toml").read_text())
     assert (told["training"]["seed"], told["training"]["steps"], told["data"]["val-fraction"]) == (7, 2, 0.4)
     assert "overwrite" not in told["output"]
-    ok(seg_train("--config", tmp_path / "m.toml", "-o", tmp_path / "again.pt"))
+    ok(seg_train("--config", tmp_path / "m.options.toml", "-o", tmp_path / "again.pt"))
     first, again = load(out), load(tmp_path / "again.pt")
     assert all(torch.equal(a, b) for a, b in zip(first.state.values(), again.state.values(), strict=True))
-    assert "exists" in seg_train("--config", tmp_path / "m.toml").stderr
+    assert "exists" in seg_train("--config", tmp_path / "m.options.toml").stderr
+
+
+def test_a_file_that_a_person_wrote_for_the_model_stays(tmp_path: Path) -> None:
+    data, own = write_pairs(tmp_path / "data"), tmp_path / "m.toml"
+    own.write_text("# found by trying\nseed = 7\n")
+    ok(seg_train(data, "--config", own, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1"))
+    assert own.read_text() == "# found by trying\nseed = 7\n"
 
 
 def test_the_command_line_goes_before_the_file_and_the_file_before_a_recipe(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, version_option
+from seg_runtime.cli.commandline import Command, note, version_option
 from seg_runtime.cli.options import PATH
 from seg_runtime.support import SegError, check, require_extra, write_atomic
 
@@ -39,7 +39,7 @@ def main(model: Path, data: Path, **values: Any) -> None:
     require_extra("train", "torch", "scipy")
     options = EvaluateOptions(**values)
     for text in check(RULES, Request(options=options)):
-        say(f"note: {text}")
+        note(text)
     target = options.json_path
     if target and target.resolve() == model.resolve():
         raise SegError(f"--json {target} is the model file", "", "choose another file")

@@ -7,30 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, version_option
+from seg_runtime.cli.commandline import Command, note, version_option
 from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.support import InterruptedRunError, SegError, check, require_extra, write_atomic
 
-from ..options import RULES, Request, TrainOptions, config_text, load_recipe, read_config
+from ..options import RULES, Request, TrainOptions, config_text
+from .defaults import config_option, recipe_option
 from .progress import bar, say
 
 _SHOWN_LOSSES = 20  # number of losses whose mean the progress bar shows
-
-
-def _take_recipe(context: click.Context, option: click.Parameter, name: str | None) -> str:
-    """Use the options of a recipe as defaults. Options of a configuration file override them."""
-    if name:
-        context.default_map = {**load_recipe(name).options, **(context.default_map or {})}
-    return name or ""
-
-
-def _take_config(context: click.Context, option: click.Parameter, path: Path | None) -> None:
-    """Use the options of a file as defaults. They override those of a recipe."""
-    if path is not None:
-        known = {
-            p.name or "": (p.opts[-1] if isinstance(p, click.Option) else p.name or "") for p in context.command.params
-        }
-        context.default_map = {**(context.default_map or {}), **read_config(path, known)}
 
 
 @click.command(
@@ -42,7 +27,7 @@ def _take_config(context: click.Context, option: click.Parameter, path: Path | N
             "seg-train lesions -o model.pt --recipe skin-lesion",
             "Start from the settings of a task, see seg-edge recipes",
         ),
-        ("seg-train --config model.toml -o again.pt", "Repeat a training, of which model.toml is left beside model.pt"),
+        ("seg-train --config model.options.toml -o again.pt", "Repeat a training; it wrote this file beside model.pt"),
     ],
     moved={"--evaluate": "evaluate MODEL.PT DATA", "--import": "import STATE.PT DATA", "--list-recipes": "recipes"},
 )
@@ -51,14 +36,8 @@ def _take_config(context: click.Context, option: click.Parameter, path: Path | N
     "-o", "--out", cls=GroupedOption, group=COMMON, type=PATH, default="model.pt",
     help="The best checkpoint. A log, pictures and the configuration of the run lie beside it.",
 )  # fmt: skip
-@click.option(
-    "--recipe", cls=GroupedOption, group=COMMON, is_eager=True, callback=_take_recipe, metavar="NAME",
-    help="Start from the settings of a task, see seg-edge recipes. Other options override them.",
-)  # fmt: skip
-@click.option(
-    "--config", cls=GroupedOption, group=COMMON, is_eager=True, expose_value=False, callback=_take_config, type=PATH,
-    metavar="FILE.TOML", help="Read options from a file. Options on the command line override it.",
-)  # fmt: skip
+@recipe_option
+@config_option
 @TrainOptions.decorate
 @version_option()
 def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
@@ -69,7 +48,7 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     require_extra("train", "torch", "scipy")
     options = TrainOptions(**values, recipe=recipe)
     for text in check(RULES, Request(options=options)):
-        say(f"note: {text}")
+        note(text)
     if out.suffix == ".onnx":
         problem = f"-o {out} is not the name of a checkpoint"
         raise SegError(problem, "a name such as model.pt", "use seg-export to make the ONNX file from it")

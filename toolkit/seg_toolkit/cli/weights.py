@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, version_option
+from seg_runtime.cli.commandline import Command, note, version_option
 from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.support import check, require_extra
 
 from ..options import RULES, ImportOptions, Request
+from .defaults import recipe_option
 from .progress import bar, say
 
 
@@ -39,18 +40,19 @@ from .progress import bar, say
     default="model.pt",
     help="The checkpoint that is written.",
 )
+@recipe_option
 @ImportOptions.decorate
 @version_option()
-def main(weights: Path, data: Path, out: Path, **values: Any) -> None:
+def main(weights: Path, data: Path, out: Path, recipe: str, **values: Any) -> None:
     """Fit the weights in STATE.PT into a network of seg-edge, score it on DATA, and write a checkpoint.
 
     The layers must come in the same order and have the same shapes as those of the network that the options describe. A low
     score on DATA shows that an option is wrong, most often --intensity.
     """
     require_extra("train", "torch", "scipy")
-    options = ImportOptions(**values)
+    options = ImportOptions(**values, recipe=recipe)
     for text in check(RULES, Request(options=options)):
-        say(f"note: {text}")
+        note(text)
     from ..training import import_weights
 
     objective, result = import_weights(weights, data, out, options, say, bar)

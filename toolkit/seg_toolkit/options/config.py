@@ -62,7 +62,7 @@ def read_config(path: Path, known: Mapping[str, str]) -> dict[str, Any]:
 
 
 def config_text(data: Path, out: Path, options: TrainOptions) -> str:
-    """Write the configuration file that repeats a training.
+    """Return the text of the configuration file that repeats a training.
 
     Args:
         data: training folder.

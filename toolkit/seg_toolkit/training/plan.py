@@ -47,7 +47,7 @@ class RunFiles:
     @property
     def config(self) -> Path:
         """The options, in the form of `--config`."""
-        return self._beside(".toml")
+        return self._beside(".options.toml")
 
     @property
     def log(self) -> Path:

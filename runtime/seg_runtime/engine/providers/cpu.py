@@ -15,7 +15,6 @@ class Cpu(Provider):
     ort_name = CPU
     takes = frozenset({"cache", "process_arena", "shrink_memory"})
     universal = True
-    tunable = True
 
     def session_options(self, ort: Any) -> Any:
         """Return the options, without memory patterns and, if requested, with the arena of the process."""

@@ -28,7 +28,6 @@ class Provider:
             provider.
         first_run: whether it may load without being able to compute, so that the model must run once on zeros to be
             sure.
-        tunable: whether the choices that `seg-edge tune` measures apply to it.
         device: ONNX Runtime's name of the device of its buffers.
         arena: ONNX Runtime's name of the memory that `shrink_memory` frees.
         refusal: why it did not load, if no library is missing.
@@ -41,7 +40,6 @@ class Provider:
     takes: ClassVar[frozenset[str]] = frozenset()
     universal: ClassVar[bool] = False
     first_run: ClassVar[bool] = False
-    tunable: ClassVar[bool] = False
     device: ClassVar[str] = "cpu"
     arena: ClassVar[str] = "cpu:0"
     refusal: ClassVar[str] = "ONNX Runtime did not start it"
