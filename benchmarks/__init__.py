@@ -1,0 +1,1 @@
+import seg_runtime as seg_runtime  # before onnxruntime, since it turns off its telemetry

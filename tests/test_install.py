@@ -19,6 +19,7 @@ from seg_toolkit.networks.unet import UNet
 from tests.support.contracts import contract_of
 from tests.support.models import HOST_READY, checkpoint_of
 from tests.support.places import ROOT
+from tests.support.tools import missing
 
 
 def pythons() -> dict[tuple[int, int], str]:
@@ -72,6 +73,33 @@ def run(folder: Path, work: Path, *words: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [str(folder / words[0]), *words[1:]], cwd=work, env=clean, capture_output=True, text=True, check=False
     )
+
+
+ALIVE = """
+import sys, time, numpy
+from seg_runtime import Segmenter
+with Segmenter("model.onnx", provider="cpu") as segmenter:
+    segmenter(numpy.zeros((50, 60), numpy.uint8))
+    time.sleep(90)  # ONNX Runtime's telemetry looks up its host after about a minute
+"""
+
+
+@pytest.fixture(scope="module")
+def watched(work):
+    """A process that keeps a model open for 90 s under strace, beside the other tests; and strace's log."""
+    if not shutil.which("strace"):
+        missing("strace is not installed")
+    log = work / "calls.txt"
+    calls = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log)]
+    env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    with subprocess.Popen([*calls, sys.executable, "-c", ALIVE], cwd=work, env=env) as process:
+        yield process, log
+        process.kill()
+
+
+@pytest.fixture(autouse=True)
+def _started(watched):
+    """Start that process before the first test, so that the last one need not wait for it."""
 
 
 @pytest.mark.parametrize("version", sorted({min(ALL), max(ALL)}), ids=lambda v: f"python{v[0]}.{v[1]}")
@@ -196,3 +224,9 @@ def test_oldest_onnx_runtime_loads_the_file(wheel, work, tmp_path, make_model):
         with Segmenter(model, provider="cpu") as here:
             wanted = here(work / "picture.png").labels
         assert (np.asarray(Image.open(out / "picture_mask.png")) == wanted).all()
+
+
+def test_a_segmenter_sends_nothing_in_90_seconds(watched):
+    process, log = watched
+    assert process.wait() == 0
+    assert [line for line in log.read_text().splitlines() if "AF_UNIX" not in line] == []

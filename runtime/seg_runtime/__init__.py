@@ -11,8 +11,11 @@ from .support import (
     ProviderError,
     SegError,
     SelfTestError,
+    disable_telemetry,
     import_on_access,
 )
+
+disable_telemetry()  # here, so that every command, library call and worker process is covered
 
 if TYPE_CHECKING:
     from .engine import RunOptions, Session, Tuning

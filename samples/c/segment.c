@@ -87,6 +87,7 @@ static bool read_channels(Model *m, const char *path) {
 
 static bool open_model(Model *m, const char *library, const char *path) {
   OrtSessionOptions *options = NULL;
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1); /* read by CreateEnv; DisableTelemetryEvents would come too late */
   bool opened = open_library(m, library) &&
                 good(m, m->ort->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "segment", &m->env)) &&
                 good(m, m->ort->CreateSessionOptions(&options)) &&

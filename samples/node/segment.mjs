@@ -1,8 +1,10 @@
 // node segment.mjs MODEL.onnx IMAGE.png MASK.png
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
-import * as ort from "onnxruntime-node";
 import { PNG } from "pngjs";
 import { maskPng, readContract, segment } from "../host_ready.mjs";
+
+process.env.ORT_DISABLE_TELEMETRY = "1"; // read when ONNX Runtime is loaded, hence the dynamic import
+const ort = await import("onnxruntime-node");
 
 async function main([modelPath, imagePath, maskPath]) {
   if (!maskPath) throw new Error("usage: node segment.mjs MODEL.onnx IMAGE.png MASK.png");

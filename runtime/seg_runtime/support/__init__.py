@@ -24,3 +24,4 @@ from .registry import Registry as Registry
 from .registry import instance_of as instance_of
 from .registry import subclass_of as subclass_of
 from .tables import table as table
+from .telemetry import disable_telemetry as disable_telemetry
