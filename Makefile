@@ -45,7 +45,7 @@ samples/%/node_modules/ready: samples/%/package-lock.json
 	  echo "error: $$($(PYTHON) --version) came; wanted Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@# Debian's python3 may come without venv; virtualenv does the same there
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m pip install --quiet --target .venv-tool virtualenv && PYTHONPATH=.venv-tool $(PYTHON) -m virtualenv .venv; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,volume,structure,metrics,qt,sign,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,tiff,volume,structure,metrics,qt,sign,docs,dev]'
 	@touch $@
 
 clean:

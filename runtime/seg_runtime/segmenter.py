@@ -18,9 +18,9 @@ from PIL import Image
 
 from .answers import answer_of
 from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
-from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes
+from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes, without_opaque_alpha
 from .model import MAX_PIXELS, Contract, ModelFile
-from .pipeline import VIEWS, Array, Float, averaged, check_turnable, fitted, segment, slice_by_slice
+from .pipeline import VIEWS, Array, Float, averaged, check_turnable, fitted, foreign, segment, slice_by_slice
 from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
@@ -241,7 +241,10 @@ class Segmenter:
         elif isinstance(image, Image.Image):
             page = Page(from_pil(image), "image")
         else:
-            page = Page(from_array(image, axes=self.contract.geometry.axes), "image")
+            array = from_array(image, axes=self.contract.geometry.axes)
+            if array.ndim == 3 and array.shape[-1] in (2, 4) and self.contract.input.channels in (1, 3):
+                array = without_opaque_alpha(array)  # arrays of other libraries do not declare what the last channel is
+            page = Page(array, "image")
         return self.segment_page(page, sha256, probabilities=probabilities, progress=progress, timings=timings)
 
     def pages(
@@ -284,6 +287,7 @@ class Segmenter:
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
         record = _record(session, page, source, answer_of(contract).record(found), timings.ms)
+        record["warnings"] = foreign(image, contract, page.name)
 
         def again(fitted_image: Array) -> Float:
             later = way(fitted_image, True, Timings(), None)[1]

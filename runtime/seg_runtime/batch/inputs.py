@@ -64,8 +64,9 @@ class Task:
 
 
 def find_tasks(
-    inputs: Sequence[Path], out: Path, recursive: bool, contract: Contract, options: BatchOptions
-) -> tuple[list[Task], Failures]:
+    inputs: Sequence[Path], out: Path, recursive: bool, contract: Contract, options: BatchOptions,
+    ignored: list[Path] | None = None,
+) -> tuple[list[Task], Failures]:  # fmt: skip
     """Return the tasks of a run and the inputs that fail: missing files, empty folders, clashing names.
 
     The results of an earlier run are never inputs, so that you can repeat `seg-run *.png`.
@@ -76,8 +77,9 @@ def find_tasks(
         recursive: search subfolders.
         contract: contract of the model; in a folder, only files of formats that the model accepts are considered.
         options: options of the run.
+        ignored: receives the files of the folders that are neither inputs nor results.
     """
-    sources, failed = _find_sources(inputs, recursive, contract)
+    sources, failed = _find_sources(inputs, recursive, contract, [] if ignored is None else ignored)
     tasks: dict[Path, Task] = {}
     for source in sources:
         try:
@@ -113,14 +115,16 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
         yield forms[form]
 
 
-def _find_sources(inputs: Sequence[Path], recursive: bool, contract: Contract) -> tuple[list[Source], Failures]:
+def _find_sources(
+    inputs: Sequence[Path], recursive: bool, contract: Contract, ignored: list[Path]
+) -> tuple[list[Source], Failures]:
     found: list[Source] = []
     failed: Failures = []
     results = EarlierResults()
     for given in inputs:
         try:
             if _is_folder(given):
-                sources, odd = _open_folder(given, recursive, contract, results)
+                sources, odd = _open_folder(given, recursive, contract, results, ignored)
             else:
                 sources, odd = _open_file(given, contract, results)
         except SegError as error:  # a package is missing or the folder cannot be read
@@ -176,7 +180,7 @@ def _open_file(given: Path, contract: Contract, results: EarlierResults) -> tupl
 
 
 def _open_folder(
-    folder: Path, recursive: bool, contract: Contract, results: EarlierResults
+    folder: Path, recursive: bool, contract: Contract, results: EarlierResults, ignored: list[Path]
 ) -> tuple[list[Source], Failures]:
     formats = FORMATS.of_model(contract)
     files: dict[Format, list[Path]] = {}
@@ -185,6 +189,8 @@ def _open_folder(
     failed: Failures = []
     for place, path in enumerate(list_files(folder, recursive, failed)):
         if (found := _format_in_folder(path, formats)) is None:
+            if path not in results and not results.is_record(path):
+                ignored.append(path)
             continue
         seen = True
         if path not in results:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..formats import stem_of
+from ..formats import PageResult, stem_of
 from ..support import SegError
 
 KEEP = "pass --overwrite to replace it, or choose another --out"
@@ -39,15 +39,21 @@ class EarlierResults:
     def __init__(self) -> None:
         self._listed: dict[Path, frozenset[str]] = {}
 
+    def is_record(self, path: Path) -> bool:
+        """Return whether a file is a record."""
+        return path.suffix == ".json" and bool(self._outputs(path))
+
     def __contains__(self, path: Path) -> bool:
         """Return whether a record in the folder of a file lists it."""
         name, mark, _ = stem_of(path).rpartition("_")
         if not mark:
             return False
-        record = path.with_name(f"{name}.json")
+        return path.name in self._outputs(path.with_name(f"{name}.json"))
+
+    def _outputs(self, record: Path) -> frozenset[str]:
         if record not in self._listed:
             self._listed[record] = frozenset(listed_outputs(record).values())
-        return path.name in self._listed[record]
+        return self._listed[record]
 
 
 def listed_outputs(path: Path) -> dict[str, str]:
@@ -57,6 +63,15 @@ def listed_outputs(path: Path) -> dict[str, str]:
     except SegError:
         return {}  # with --overwrite, a file that is not a record is replaced
     return dict(record["outputs"]) if record else {}
+
+
+def warnings_of(results: Sequence[PageResult]) -> list[str]:
+    """Return the warnings about the pages of a file, at most the first one in words."""
+    found = [text for result in results for text in result.record["warnings"]]
+    more = (
+        f"; the record lists {len(found) - 1} more warnings about other pages" if len(results) > 1 < len(found) else ""
+    )
+    return [found[0] + more] if len(results) > 1 and found else found
 
 
 def stack_record(

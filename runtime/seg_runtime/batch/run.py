@@ -17,7 +17,7 @@ from ..segmenter import Progress, Segmentation, Segmenter, Timings
 from ..support import ImageError, SegError, write_atomic
 from .inputs import BatchOptions, Task
 from .load import Content, Loaded
-from .records import KEEP, listed_outputs, read_record, stack_record
+from .records import KEEP, listed_outputs, read_record, stack_record, warnings_of
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _write(task: Task, results: Sequence[Segmentation], waiting: _Waiting) -> st
         outputs = new
     times["encode"] = (time.perf_counter() - start) * 1000
     _write_record(task, results, loaded, facts, times, outputs, complete=True)
-    return task.source.format.note(task.source) or "done"
+    return "; ".join(filter(None, [task.source.format.note(task.source), *warnings_of(results)])) or "done"
 
 
 def _write_record(

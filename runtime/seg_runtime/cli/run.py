@@ -12,7 +12,7 @@ import click
 
 from ..engine import check_wheels
 from ..model import ModelFile
-from ..support import ImageError, ModelError, SegError, check
+from ..support import ImageError, ModelError, SegError, check, named
 from .arguments import RunOptions
 from .commandline import Command, note, version_option, written
 from .options import PATH
@@ -21,6 +21,9 @@ from .rules import MODEL_RULES, Loaded
 if TYPE_CHECKING:
     from ..batch import BatchOptions, Task
     from ..segmenter import Segmenter
+
+
+_MOST_NOTES = 10  # lines on stderr
 
 
 @click.command(
@@ -69,8 +72,12 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
             note(text)
         if options.warm_up:
             segmenter.warm_up()
-        tasks, failed = find_tasks(images, out, options.recursive, segmenter.contract, batch)
+        ignored: list[Path] = []
+        tasks, failed = find_tasks(images, out, options.recursive, segmenter.contract, batch, ignored)
         outcome = _run(segmenter, tasks, batch)
+    if ignored:
+        names = named([click.format_filename(path) for path in ignored])
+        outcome.notes.append(f"{len(ignored)} files in the folders are not images that the model takes: {names}")
     outcome.failed.extend(failed)
     _report(outcome, out)
     if outcome.failed:
@@ -129,8 +136,10 @@ def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> _Out
 
 
 def _report(outcome: _Outcome, out: Path) -> None:
-    for text in outcome.notes:
+    for text in outcome.notes[:_MOST_NOTES]:
         note(text)
+    if (more := len(outcome.notes) - _MOST_NOTES) > 0:
+        note(f"{more} more notes; the records list the warnings about each image")
     for _, error in outcome.failed:
         click.echo(f"error: {error}", err=True)
     parts = [f"{len(outcome.done)} segmented"]

@@ -6,6 +6,7 @@ of `Format`.
 
 from .arrays import from_array as from_array
 from .arrays import from_pil as from_pil
+from .arrays import without_opaque_alpha as without_opaque_alpha
 from .channels import group as group
 from .channels import stacked as stacked
 from .files import FORMATS as FORMATS
@@ -23,4 +24,5 @@ from .format import Write as Write
 from .format import stem_of as stem_of
 from .pictures import Pages as Pages
 from .pictures import mask_image as mask_image
+from .pictures import opened as opened
 from .pictures import prepare_pages as prepare_pages

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ..pipeline import is_grey
 from ..support import ImageError
 
 _ORIENTATION = 274  # EXIF tag
 
 
 def from_pil(image: Image.Image, name: str = "image") -> NDArray[Any]:
-    """Convert a PIL image to `(H, W, C)`, with its EXIF orientation applied.
+    """Convert a PIL image to `(H, W, C)`, with its EXIF orientation applied and without an opaque alpha channel.
 
     Raises:
         ImageError: the colour model is not grey, RGB or palette, or the values do not fit float32.
@@ -22,6 +23,8 @@ def from_pil(image: Image.Image, name: str = "image") -> NDArray[Any]:
     image = upright(image)
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        if image.mode == "RGB" and is_grey(np.asarray(image)):
+            image = image.getchannel(0)
     elif image.mode == "1":
         image = image.convert("L")
     if "transparency" in image.info:  # one colour of an image without alpha is transparent
@@ -32,14 +35,15 @@ def from_pil(image: Image.Image, name: str = "image") -> NDArray[Any]:
         raise ImageError(
             f"{name} has colour mode {image.mode}", "a grey, RGB, RGBA or palette image", "convert it to RGB"
         )
-    return from_array(np.asarray(image), name)
+    array = from_array(np.asarray(image), name)
+    return without_opaque_alpha(array) if image.mode in ("LA", "RGBA") else array
 
 
 def from_array(array: Any, name: str = "array", axes: int = 2) -> NDArray[Any]:
     """Convert an array `(H, W)` or `(H, W, C)` to `(H, W, C)` uint8, uint16 or float32; with three `axes`, add D before
     H.
 
-    Booleans become 0 and 255. Signed integers and float64 become float32 with the same values.
+    Booleans become 0 and 255. Other integers and float64 become float32 with the same values.
 
     Raises:
         ImageError: the array has another rank or dtype, no pixels, NaN or infinity, or integers beyond 2**24.
@@ -59,9 +63,9 @@ def from_array(array: Any, name: str = "array", axes: int = 2) -> NDArray[Any]:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         return values.astype(values.dtype.newbyteorder("="), copy=False)
-    if values.dtype.kind not in "if":
+    if values.dtype.kind not in "iuf":
         raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
-    if values.dtype.kind == "i" and max(int(values.max()), -int(values.min())) > 1 << 24:
+    if values.dtype.kind in "iu" and max(int(values.max()), -int(values.min())) > 1 << 24:
         raise ImageError(f"{name} has integers beyond 2**24", "values that float32 represents exactly", "scale it down")
     with np.errstate(over="ignore"):
         floats = values.astype(np.float32, copy=False)
@@ -74,3 +78,20 @@ def from_array(array: Any, name: str = "array", axes: int = 2) -> NDArray[Any]:
 def upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation of an image; return the image itself if there is none."""
     return image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
+
+
+def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Apply an EXIF orientation, 1 to 8, to an image `(H, W, C)`; other numbers count as 1."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
+
+
+def without_opaque_alpha(array: NDArray[Any]) -> NDArray[Any]:
+    """Remove the last channel of `(H, W, C)`, an alpha channel, if it is opaque everywhere."""
+    opaque = np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1.0
+    return array[..., :-1] if (array[..., -1] == opaque).all() else array

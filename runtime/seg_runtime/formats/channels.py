@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..model import ChannelFile
-from ..pipeline import Array, has_opaque_alpha
+from ..pipeline import Array
 from ..support import ImageError, SegError
 from .files import FORMATS, head_of
 from .format import stem_of
@@ -122,8 +122,7 @@ def _enlarged(plane: Array, factor: int) -> Array:
 
 def _plane(page: Array, name: str) -> Array:
     colour = page[..., :3] if page.shape[-1] >= 3 else page[..., :1]
-    alpha = page.ndim == 3 and page.shape[-1] in (2, 4) and has_opaque_alpha(page)
-    if not (page.shape[-1] in (1, 3) or alpha) or (colour != colour[..., :1]).any():
+    if page.shape[-1] not in (1, 3) or (colour != colour[..., :1]).any():
         raise ImageError(f"{name} has {page.shape[-1]} channels", "one channel per file", "split it")
     plane: Array = colour[..., 0]
     return plane

@@ -47,11 +47,13 @@ class Page:
         array: `(*spatial, C)` uint8, uint16 or float32.
         name: name for errors, such as the path of its file; the record uses the part after the last slash.
         place: its position in space.
+        note: what the user should know about how the values were read; empty for nothing.
     """
 
     array: Array
     name: str
     place: Place = field(default_factory=Place)
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,14 @@
 """The pipeline on arrays: preprocessing, geometry, windows, stitching, test-time augmentation."""
 
 from .fit import fitted as fitted
-from .fit import has_opaque_alpha as has_opaque_alpha
 from .fit import is_grey as is_grey
 from .geometry import frame as frame
 from .geometry import frame_labels as frame_labels
 from .geometry import unframe as unframe
+from .greyvalues import GREY_VALUES as GREY_VALUES
+from .greyvalues import GreyValues as GreyValues
+from .greyvalues import foreign as foreign
+from .greyvalues import training_range as training_range
 from .grid import Grid as Grid
 from .grid import cut as cut
 from .grid import mirror_index as mirror_index

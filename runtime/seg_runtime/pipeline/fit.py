@@ -38,7 +38,8 @@ def fitted(image: NDArray[Any], contract: Contract, name: str = "image") -> NDAr
 def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDArray[Any]:
     """Convert an image `(*spatial, C)` to the number of channels of the model, if this is lossless.
 
-    An opaque alpha channel is dropped, grey becomes three equal channels, and three equal channels become grey.
+    Grey becomes three equal channels, and three equal channels become grey. Readers of files have removed alpha channels
+    that are opaque.
 
     Raises:
         ImageError: any other difference.
@@ -46,10 +47,6 @@ def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDA
     have = image.shape[-1]
     if have == channels:
         return image
-    if have in (2, 4) and channels in (1, 3) and image.ndim == 3:  # channels of a volume are scans, not alpha
-        if not has_opaque_alpha(image):
-            raise ImageError(f"{name} has transparent pixels", "an opaque image", "flatten it onto a background")
-        return fit_channels(image[..., :-1], channels, name)
     if have == 1 and channels == 3:
         return np.repeat(image, 3, axis=-1)
     if have == 3 and channels == 1:
@@ -61,18 +58,12 @@ def fit_channels(image: NDArray[Any], channels: int, name: str = "image") -> NDA
             "convert it to grey in the same way as the training images",
         )
     expected = f"{channels}, like the training images"
-    raise ImageError(f"{name} has {have} channels", expected, "select or convert channels")
+    advice = "select or convert channels"
+    if have in (2, 4) and image.ndim == 3:
+        advice += ", or flatten transparent pixels onto a background"
+    raise ImageError(f"{name} has {have} channels", expected, advice)
 
 
 def is_grey(image: NDArray[Any]) -> bool:
     """Return whether the first three channels of `(*spatial, 3 or 4)` are equal everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
-
-
-def has_opaque_alpha(image: NDArray[Any]) -> bool:
-    """Return whether the last channel of an image `(H, W, C)` is an alpha channel that is opaque everywhere."""
-    return image.ndim == 3 and image.shape[-1] in (2, 4) and bool((image[..., -1] == _opaque(image.dtype)).all())
-
-
-def _opaque(dtype: np.dtype[Any]) -> float:
-    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0

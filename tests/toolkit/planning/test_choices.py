@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from seg_runtime.answers import Values
 from seg_runtime.model import Intensity
+from seg_runtime.pipeline import GreyValues
 from seg_runtime.support import DataError, SegError
 from seg_toolkit.data import DataSet
 from seg_toolkit.planning import (
@@ -139,7 +140,9 @@ def test_images_with_a_real_alpha_do_not_mix_with_grey(tmp_path: Path) -> None:
 
 
 def weights(*counts: int, asked: str = "auto") -> tuple[float, ...]:
-    case = CaseStatistics("a", (10, 10), "uint8", 1, (0.5,), (0.1,), (0.0, 255.0), np.array(counts), 0.0)
+    case = CaseStatistics(
+        "a", (10, 10), "uint8", 1, (0.5,), (0.1,), (0.0, 255.0), np.array(counts), 0.0, GreyValues(1.0, 0.5)
+    )
     return choose_class_weights(DataStatistics([case], DataSet(())), asked)[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import FORMATS, Pages, ReadOptions, group, read_bytes, stacked, stem_of
+from seg_runtime.formats import FORMATS, Pages, ReadOptions, group, opened, read_bytes, stacked, stem_of
 from seg_runtime.model import ChannelFile
 from seg_runtime.support import DataError, SegError, list_files, named
 
@@ -174,10 +174,10 @@ def _stack(path: Path, indices: bool) -> Pages:
     try:
         now = path.stat()
     except OSError:
-        return Pages(read_bytes(path), str(path), indices=indices)  # raises an error that says what is wrong
+        return opened(read_bytes(path), str(path), indices=indices)  # raises an error that says what is wrong
     return _opened(path, (now.st_mtime_ns, now.st_size), indices)
 
 
 @lru_cache(maxsize=32)
 def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
-    return Pages(read_bytes(path), str(path), indices=indices)
+    return opened(read_bytes(path), str(path), indices=indices)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.pipeline import has_opaque_alpha, is_grey, mean_std
+from seg_runtime.pipeline import GreyValues, is_grey, mean_std
 from seg_runtime.support import DataError
 
 from ..data import Case, ClassValues, DataSet, sized
@@ -49,6 +49,7 @@ class CaseStatistics:
         percentiles: 0.5 and 99.5 percentiles of the raw grey values.
         pixels: `(K,)` numbers of annotated pixels of each class; one number without classes.
         wide_share: fraction of the foreground in objects wider than an output window.
+        grey_values: where the grey values lie.
         targets: statistics of regression targets, else None.
     """
 
@@ -61,6 +62,7 @@ class CaseStatistics:
     percentiles: tuple[float, float]
     pixels: NDArray[np.int64]
     wide_share: float
+    grey_values: GreyValues
     targets: TargetStatistics | None = None
 
 
@@ -167,20 +169,18 @@ def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_
     image, labels = example.image, example.labels
     known = labels if example.known is None else labels[example.known]
     if not data.channel_files:  # else each file is a channel, whatever its content
-        image = _without_empty_channels(image)
+        image = _without_equal_channels(image)
     mean, std = mean_std(image)
     low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
     return CaseStatistics(
         case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
         (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
-        None if example.targets is None else TargetStatistics.of(example.targets),
+        GreyValues.of(image), None if example.targets is None else TargetStatistics.of(example.targets),
     )  # fmt: skip
 
 
-def _without_empty_channels(image: NDArray[Any]) -> NDArray[Any]:
-    """Remove an opaque alpha channel, and reduce three equal channels to one."""
-    if has_opaque_alpha(image):
-        image = image[..., :-1]
+def _without_equal_channels(image: NDArray[Any]) -> NDArray[Any]:
+    """Reduce three equal channels to one."""
     return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract, Geometry, Input
+from seg_runtime.pipeline import training_range
 from seg_runtime.support import SegError, check, check_writable
 
 from ..checkpoints import Checkpoint, digest_of, load, read_state
@@ -77,6 +78,7 @@ class Plan:
         device: device for training.
         files: files to write.
         state: state of an interrupted run; None for a new run.
+        grey_values: range of the grey values of the training images, see `training_range`.
     """
 
     model: Network
@@ -86,6 +88,7 @@ class Plan:
     device: torch.device
     files: RunFiles
     state: Checkpoint | None
+    grey_values: dict[str, list[float]]
 
     @property
     def settings(self) -> Settings:
@@ -141,7 +144,8 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     if state:
         _check_same(state, objective, model)
-    return Plan(model, objective, stream, validation, device, files, state)
+    grey_values = training_range([case.grey_values for case in statistics.part(training).cases])
+    return Plan(model, objective, stream, validation, device, files, state, grey_values)
 
 
 def _channels(data: DataSet, options: TrainOptions) -> int | None:

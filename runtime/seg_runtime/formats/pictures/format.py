@@ -1,0 +1,110 @@
+"""The format of pictures: what is read as one, and the results that are written beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...model import ClassInfo
+from ...support import ImageError
+from ..format import NPY, Format, Output, Page, PageResult, ReadOptions, Source, Write
+from .pages import opened
+from .tiff import SIGNATURES as TIFF_SIGNATURES
+
+CLASSIC_TIFF = 4_000_000_000  # bytes; classic TIFF has 32-bit offsets
+_JPEG2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
+_SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", *_JPEG2000, *TIFF_SIGNATURES)
+_NETPBM = re.compile(rb"P[1-6]\s(?:\s|#[^\n]*\n)*\d")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; the two letters BM alone would also match text files
+
+
+class Pictures(Format):
+    """2-D images with one page, and TIFF stacks."""
+
+    title = "a picture"
+    suffixes = (
+        ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".j2k", ".pbm", ".pgm", ".ppm",
+    )  # fmt: skip
+
+    def recognises(self, head: bytes) -> bool:
+        """Recognize the signature of each format."""
+        bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+        webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+        return bmp or webp or head.startswith(_SIGNATURES) or _NETPBM.match(head) is not None
+
+    def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
+        """Yield `(H, W, C)` for each page, or all pages as `(D, H, W, C)` for a volume model."""
+        with contextlib.closing(opened(data, name, options.max_pixels, options.indices)) as pages:
+            arrays = (pages[number] for number in range(len(pages)))
+            for array in arrays if options.axes == 2 else [volume_of(arrays, name)]:
+                yield Page(array, name, note=pages.note)
+
+    def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
+        """Return the output for labels, a palette image, or for values, a float32 TIFF."""
+        return {"labels": {"mask": MASK}, "values": {"values": VALUES}}.get(data, {})
+
+    def probabilities(self) -> Mapping[str, Output]:
+        """Return the outputs NPY and TIFF."""
+        return {"npy": NPY, "tiff": PROBABILITIES}
+
+
+def planes_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Reshape values `(…, H, W)` to planes `(P, H, W)`."""
+    return values.reshape(-1, *values.shape[-2:])
+
+
+def prepare_pages(pages: Sequence[Image.Image]) -> tuple[str, Write]:
+    """Prepare one page as PNG, several as one TIFF (deflate)."""
+    if len(pages) == 1:
+        return ".png", lambda file: pages[0].save(file, "PNG")
+    options: dict[str, Any] = {"save_all": True, "append_images": pages[1:], "compression": "tiff_adobe_deflate"}
+    return ".tif", lambda file: pages[0].save(file, "TIFF", **options)
+
+
+def _prepare_masks(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
+    classes = results[0].contract.classes
+    return prepare_pages([mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
+
+
+def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
+    """Prepare float32 planes as the pages of one TIFF."""
+    pages = [Image.fromarray(plane) for value in values for plane in planes_of(value)]
+    large = sum(p.width * p.height * 4 for p in pages) > CLASSIC_TIFF
+    return ".tif", lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
+
+
+MASK = Output("mask", (".png", ".tif"), _prepare_masks)
+VALUES = Output("values", (".tif",), lambda results, _: _prepare_tiff([r.answer for r in results]))
+PROBABILITIES = Output(
+    "probabilities_tiff", (".tif",), lambda results, _: _prepare_tiff([r.probabilities for r in results])
+)
+
+
+def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
+    """Return a palette image of labels `(H, W)`: pixel value = class index, palette = class colours."""
+    picture = Image.fromarray(labels)
+    picture.putpalette([v for c in classes for v in c.color])
+    return picture
+
+
+def volume_of(pages: Iterator[NDArray[Any]], name: str) -> NDArray[Any]:
+    """Join the pages `(H, W, C)` of a stack to one volume `(D, H, W, C)`.
+
+    Raises:
+        ImageError: there is a single page, or the pages differ in size or type.
+    """
+    planes = list(pages)
+    if len(planes) == 1:
+        advice = "choose a NIfTI file or a TIFF with several pages"
+        raise ImageError(f"{name} is a single image", "a volume, like the training data", advice)
+    kinds = list(dict.fromkeys((p.shape, str(p.dtype)) for p in planes))
+    if len(kinds) > 1:
+        problem = f"{name} has pages of {kinds[0]} and of {kinds[1]}"
+        raise ImageError(problem, "pages of one size and type for a volume", "export the stack again")
+    return np.stack(planes)
