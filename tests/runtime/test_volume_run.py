@@ -101,6 +101,20 @@ def test_labels_of_a_nifti_are_those_of_the_plain_array(
     np.testing.assert_array_equal(mask.affine, nibabel.Nifti1Image.from_bytes(nifti(volume(), order).to_bytes()).affine)
 
 
+def test_a_pair_of_files_in_a_folder_is_one_volume(tmp_path: Path, solid: Made) -> None:
+    (tmp_path / "in").mkdir()
+    nibabel.save(nifti(volume(), "SAL", kind=nibabel.Nifti1Pair), tmp_path / "in" / "a.img")
+    put_nifti(tmp_path / "b.nii", nifti(volume(), "SAL"))
+    (tmp_path / "in" / "light.hdr").write_bytes(b"#?RADIANCE\n" + bytes(400))
+    ok(seg_run("--model", solid.path, "--out", tmp_path / "out", tmp_path / "in", tmp_path / "b.nii"))
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "a.json", "a_mask.nii.gz", "b.json", "b_mask.nii.gz",
+    ]  # fmt: skip
+    one, other = (nibabel.load(tmp_path / "out" / f"{name}_mask.nii.gz") for name in "ab")
+    np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+    np.testing.assert_array_equal(one.affine, other.affine)
+
+
 def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat: Made) -> None:
     put_nifti(tmp_path / "a.nii", nifti(volume(2), "SAL"))
     with Segmenter(flat.path, provider="cpu") as segmenter:

@@ -11,6 +11,7 @@ from ..support import ImageError, Registry, instance_of
 from .dicom import Dicom
 from .format import HEAD, Format, Page, ReadOptions
 from .nifti import Nifti
+from .nifti_pair import joined
 from .pictures import READABLE, Pictures
 from .structures import Structures
 
@@ -33,7 +34,7 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"{path} cannot be read ({error.strerror})", READABLE, "check its permissions") from error
     if not data:
         raise ImageError(f"{path} is empty", "", "copy or export it again")
-    return data
+    return joined(path, data)
 
 
 def head_of(path: Path) -> bytes:

@@ -4,15 +4,15 @@ A file may store its voxels in any order; its affine gives their position. Volum
 order of an axial DICOM series: slices from feet to head, rows from front to back, columns from the patient's right to
 left (LPS). Results use the file's own orientation. The values are those after slope and intercept, whatever the stored
 type, so they are always float32.
+
+nibabel interprets the header only. The voxels are unpacked here, since nibabel stops at the last voxel and never sees the
+checksum behind it. Header extensions, which may hold a patient's data, are neither read nor copied to the results.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import importlib
-import io
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +24,17 @@ from numpy.typing import NDArray
 from ..model import MAX_PIXELS
 from ..pipeline import Array, Float
 from ..support import ImageError, require_extra
-from .format import Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
+from .format import Failures, Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
+from .nifti_pair import HEADER_BYTES, PAIR_SUFFIXES, WANTED, header_of_pair, layout
+from .packed import HEAD_PACKED, first_bytes, unpack
+from .quiet import quiet, reason_of
 
-SUFFIXES = (".nii", ".nii.gz")
-WANTED = "a NIfTI volume, .nii or .nii.gz"
+SUFFIXES = (".nii", ".nii.gz", *PAIR_SUFFIXES)
 AXES = "LPS"  # directions of increasing x, y and z in the patient; nibabel's canonical order is RAS
 MOST_CHANNELS = 64
 SAME_MM = 1e-2  # affines that differ by less define the same grid, since programs round them differently
-_GZIP = b"\x1f\x8b"
+MOST_OFFSET = 64 << 20  # bytes before the voxels; header extensions take up to a few MiB
+_BEHIND = 1 << 20  # bytes behind the voxels, which are ignored
 
 
 class Nifti(Format):
@@ -43,13 +46,8 @@ class Nifti(Format):
     deferred = True
 
     def recognises(self, head: bytes) -> bool:
-        """Recognize the size and the magic of the header, compressed or not (nifti1.h, nifti2.h)."""
-        if head.startswith(_GZIP):
-            with contextlib.suppress(zlib.error):
-                head = zlib.decompressobj(wbits=31).decompress(head, 352)
-        size = {int.from_bytes(head[:4], order) for order in ("little", "big")}
-        first = 348 in size and head[344:347] in (b"n+1", b"ni1")
-        return first or (540 in size and head[4:7] in (b"n+2", b"ni2"))
+        """Recognize the size and the magic of the header, compressed or not."""
+        return layout(first_bytes(head, HEADER_BYTES)) is not None
 
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         """Yield one volume `(D, H, W, C)` float32, also for a 2-D model."""
@@ -60,10 +58,20 @@ class Nifti(Format):
         """Return the number of values per voxel from the header; raises the errors of `read_volume`."""
         try:
             with path.open("rb") as file:
-                shape = _opened(file, str(path))[0].shape
+                shape = _read_header(file.read(HEAD_PACKED), str(path)).shape
         except OSError as error:
             raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
-        return int(shape[3]) if len(shape) > 3 else 1
+        return shape[3]
+
+    def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
+        """Return one source per volume. Both files of a pair are the source of its header. In a folder, files of other
+        kinds with these suffixes, such as `.hdr` pictures, are skipped."""
+        kept = []
+        for path in files:
+            pair = path.name.lower().endswith(PAIR_SUFFIXES)
+            if (header := header_of_pair(path) if pair else path) or folder is None:
+                kept.append(header or path)
+        return super().sources(list(dict.fromkeys(kept)), folder)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Return the output for labels on the grid of the volume."""
@@ -102,8 +110,14 @@ class NiftiGrid(Place):
         return np.asarray(_nibabel("orientations").apply_orientation(turned, self._turn(back=True)))
 
     def same_as(self, other: Place) -> bool:
-        """Return whether both grids have the same position."""
-        return not isinstance(other, NiftiGrid) or bool(np.abs(self.affine - other.affine).max() <= SAME_MM)
+        """Return whether both grids have the same position in the network's order, whatever the order of the files."""
+        return not isinstance(other, NiftiGrid) or bool(np.abs(self._ordered - other._ordered).max() <= SAME_MM)
+
+    @property
+    def _ordered(self) -> NDArray[np.float64]:
+        """`(4, 4)` from voxel indices in the network's x, y, z to mm."""
+        found = self.affine @ _nibabel("orientations").inv_ornt_aff(self._turn(back=False), self.shape)
+        return np.asarray(found, np.float64)
 
     def write(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
         """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on this grid.
@@ -116,9 +130,10 @@ class NiftiGrid(Place):
         header.set_data_shape(self.shape)
         header.set_slope_inter(1, 0)
         header["cal_min"] = header["cal_max"] = 0  # display range of the source
+        header["vox_offset"] = 0  # of the source; nibabel writes its own
         kind = _nibabel().Nifti2Image if header["sizeof_hdr"] == 540 else _nibabel().Nifti1Image
-        image = kind(self.stored(labels), None, header)  # given the affine, nibabel might change its codes
-        with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        with quiet(), gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            image = kind(self.stored(labels), None, header)  # given the affine, nibabel might change its codes
             image.to_stream(packed)
 
     def _turn(self, back: bool) -> Any:
@@ -143,16 +158,27 @@ def read_volume(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> tuple[F
             than four axes.
         SegError: nibabel is not installed.
     """
-    image, grid = _opened(io.BytesIO(data), name)
-    count = int(np.prod(image.shape, dtype=object))
+    head = _read_header(data, name)
+    count = int(np.prod(head.shape, dtype=object))
     if count > max_pixels:
         advice = "crop it, or raise the limit (seg-run --max-pixels)"
         raise ImageError(f"{name} has {count} voxels", f"at most {max_pixels}", advice)
-    try:
-        stored = np.asarray(image.dataobj.get_unscaled()).reshape(*grid.shape, -1)
-    except Exception as error:  # gzip, zlib and nibabel raise many classes
-        raise ImageError(f"{name} is damaged ({error})", WANTED, "copy or export it again") from error
-    return _values(grid.ordered(stored), image.dataobj.slope, image.dataobj.inter, name), grid
+    content = memoryview(data)
+    if head.pair:
+        content = content[head.behind :]
+        if not content:
+            raise ImageError(
+                f"{name} is the header of a pair without its voxels", WANTED, "pass the path of the header"
+            )
+    size = count * head.dtype.itemsize
+    packed = unpack(
+        content, name, head.offset + size + _BEHIND, WANTED, "export it again without the data behind its voxels"
+    )
+    have = max(0, len(packed) - head.offset)
+    if have < size:
+        raise ImageError(f"{name} is damaged ({have} of {size} bytes of voxels)", WANTED, "copy or export it again")
+    stored = np.frombuffer(packed, head.dtype, count, head.offset).reshape(head.shape, order="F")
+    return _values(head.grid.ordered(stored), head.slope, head.inter, name), head.grid
 
 
 def _nibabel(part: str = "") -> Any:
@@ -160,34 +186,84 @@ def _nibabel(part: str = "") -> Any:
     return importlib.import_module(f"nibabel.{part}" if part else "nibabel")
 
 
-def _opened(file: BinaryIO, name: str) -> tuple[Any, NiftiGrid]:
-    """Return nibabel's image, with its voxels still compressed, and its grid."""
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """What the header of a file says about its voxels.
+
+    Attributes:
+        shape: `(X, Y, Z, C)` in the order of the file.
+        dtype: type of a stored value.
+        offset: bytes before the voxels.
+        slope, inter: a value is `slope` times the stored value plus `inter`.
+        grid: position of the voxels.
+        pair: whether the voxels are in a file of their own.
+        behind: bytes of the header of a pair.
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
+    offset: int
+    slope: float
+    inter: float
+    grid: NiftiGrid
+    pair: bool
+    behind: int
+
+
+def _read_header(data: bytes, name: str) -> _Header:
+    """Read the header of a file, of which `data` is the content or its beginning; raises the errors of `read_volume`."""
     library = _nibabel()
-    packed = file.read(len(_GZIP)) == _GZIP
-    file.seek(0)
-    stream: Any = gzip.GzipFile(fileobj=file) if packed else file
+    start = first_bytes(data, HEADER_BYTES)
+    found = layout(start)
+    if found is None:
+        raise ImageError(f"{name} is not a NIfTI file", WANTED, "copy or export it again")
+    kind = library.Nifti2Header if found.version == 2 else library.Nifti1Header
     try:
-        head = stream.read(4)
-        stream.seek(0)
-        size = int.from_bytes(head, "little"), int.from_bytes(head, "big")
-        image = (library.Nifti2Image if 540 in size else library.Nifti1Image).from_stream(stream)
-        affine = np.asarray(image.affine, np.float64)
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise ImageError(f"{name} is not a NIfTI file ({reason})", WANTED, "copy or export it again") from error
-    shape, dtype = image.shape, image.header.get_data_dtype()
-    if not 1 <= len(shape) <= 4 or min(shape) < 1 or (len(shape) == 4 and shape[3] > MOST_CHANNELS):
+        with quiet():
+            header = kind(start[: found.size], check=False)
+            header.check_fix()
+            header["magic"] = kind.single_magic  # of the results
+            affine = np.asarray(header.get_best_affine(), np.float64)
+            shape = tuple(int(n) for n in header.get_data_shape())
+            dtype = header.get_data_dtype()
+            slope, inter = header.get_slope_inter()
+            offset = int(header["vox_offset"]) or (0 if found.pair else found.size + 4)
+    except Exception as error:  # nibabel raises many classes
+        raise ImageError(
+            f"{name} is not a NIfTI file ({reason_of(error)})", WANTED, "copy or export it again"
+        ) from error
+    if not 0 <= offset <= MOST_OFFSET:
+        problem = f"{name} has its voxels at byte {offset}"
+        raise ImageError(problem, f"at most {MOST_OFFSET}", "export it again without header extensions")
+    return _Header(
+        shape=_shape(shape, name), dtype=_real(dtype, name), offset=offset, slope=1.0 if slope is None else slope,
+        inter=0.0 if inter is None else inter, grid=_grid(header, affine, shape, name), pair=found.pair,
+        behind=found.size + 4,
+    )  # fmt: skip
+
+
+def _shape(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]:
+    """Return `(X, Y, Z, C)`; axes of length 1 behind the fourth mean nothing."""
+    x, y, z, channels, *rest = (*shape, 1, 1, 1)[: max(4, len(shape))]
+    if not shape or min(shape) < 1 or channels > MOST_CHANNELS or any(n > 1 for n in rest):
         expected = f"three axes, or four with at most {MOST_CHANNELS} channels"
         raise ImageError(f"{name} has {len(shape)} axes, shape {shape}", expected, "extract one volume from it")
+    return x, y, z, channels
+
+
+def _real(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     if dtype.kind not in "iuf":
         raise ImageError(f"{name} has values of type {dtype}", "one real number per voxel", "convert it")
+    return dtype
+
+
+def _grid(header: Any, affine: NDArray[np.float64], shape: tuple[int, ...], name: str) -> NiftiGrid:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ImageError(f"{name} has an affine that is not invertible", "", "correct its header")
     x, y, z = (*shape, 1, 1)[:3]
     axes = _nibabel("orientations").io_orientation(affine)[:, 0].astype(int)  # patient axis of each file axis
     sizes = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(axes)]  # along x, y, z of the patient
-    spacing = tuple(sizes[::-1].tolist())
-    return image, NiftiGrid(spacing_mm=spacing, header=image.header, affine=affine, shape=(x, y, z))
+    return NiftiGrid(spacing_mm=tuple(sizes[::-1].tolist()), header=header, affine=affine, shape=(x, y, z))
 
 
 def _values(stored: Array, slope: float, inter: float, name: str) -> Float:

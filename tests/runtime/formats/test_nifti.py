@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import subprocess
 import sys
+import tracemalloc
+import warnings
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
+from seg_runtime.formats import FORMATS, head_of, read_bytes
 from seg_runtime.formats.nifti import read_volume
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError, SegError
@@ -125,6 +130,9 @@ def damaged() -> dict[str, tuple[bytes, str]]:
             nibabel.Nifti1Image(np.full((2, 2, 2), 2**24 + 1, np.int32), np.eye(4)).to_bytes(), "float32 cannot represent"
         ),
         "complex.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2), np.complex64), np.eye(4)).to_bytes(), "complex64"),
+        "swollen.nii.gz": (gzip.compress(good + bytes(2 << 20)), "unpacks to more than"),
+        "behind.nii.gz": (gzip.compress(good) + b"text", "4 bytes after its gzip data"),
+        "pair.hdr": (good[:344] + b"ni1\0" + good[348:352], "header of a pair without its voxels"),
         "five.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 1, 3), np.float32), np.eye(4)).to_bytes(), "5 axes"),
         "film.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 65), np.float32), np.eye(4)).to_bytes(), "64 channels"),
         "flat.nii": (bytes(flat), "affine that is not invertible"),
@@ -136,6 +144,146 @@ def test_a_wrong_file_is_refused_in_a_line(name: str) -> None:
     data, told = damaged()[name]
     with pytest.raises(ImageError, match=told):
         read_volume(data, name)
+
+
+def test_every_flipped_bit_of_a_packed_file_is_refused_or_changes_no_voxel() -> None:
+    seen = phantom((3, 4, 5))
+    data = gzip.compress(nifti(seen, dtype="int16").to_bytes())
+    refused = 0
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            values, _ = read_volume(bytes(flipped), "a.nii.gz")
+        except ImageError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(values, seen)
+    assert refused >= 8 * (len(data) - 10)  # all but the ten bytes of the gzip header, which hold a date
+
+
+@pytest.mark.parametrize("cut", [1, 4, 8, 9, 40])
+def test_a_packed_file_that_lacks_its_last_bytes_is_refused(cut: int) -> None:
+    data = gzip.compress(nifti(phantom()).to_bytes())
+    with pytest.raises(ImageError, match=r"a\.nii\.gz is damaged \(its gzip data end too early\)"):
+        read_volume(data[:-cut], "a.nii.gz")
+
+
+def test_members_and_padding_of_gzip_are_read() -> None:
+    data = nifti(phantom()).to_bytes()
+    parts = [gzip.compress(data[start : start + 100]) for start in range(0, len(data), 100)]
+    for packed in (b"".join(parts), b"".join(parts) + gzip.compress(b"") + bytes(512)):
+        np.testing.assert_array_equal(read_volume(packed, "a.nii.gz")[0], phantom())
+        assert FORMATS.of(packed, "a").title == "a NIfTI volume"
+    with pytest.raises(ImageError, match="is damaged"):
+        read_volume(b"".join(parts[:-1]), "a.nii.gz")
+    parts[-1] = parts[-1][:-8] + bytes(8)
+    with pytest.raises(ImageError, match="its checksum does not match"):
+        read_volume(b"".join(parts), "a.nii.gz")
+
+
+@pytest.mark.parametrize("offset", [16 << 30, 2 << 30, -352, float("nan"), float("inf")])
+@pytest.mark.parametrize("extended", [False, True])
+def test_an_offset_in_the_header_bounds_no_memory(offset: float, extended: bool) -> None:
+    data = bytearray(nifti(phantom()).to_bytes())
+    data[108:112] = np.array(offset, "<f4").tobytes()
+    data[348] = extended
+    packed = gzip.compress(
+        bytes(data[:352])
+        + np.array([offset - 352 if offset > 0 and offset < 2**32 else 8, 6], "<i8").astype("<i4").tobytes()
+        + bytes(64 << 20)
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            ImageError, match=r"has its voxels at byte .*; expected at most 67108864|is not a NIfTI file"
+        ):
+            read_volume(packed, "a.nii.gz")
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_extensions_are_skipped_and_not_copied_to_the_labels() -> None:
+    image = nifti(phantom())
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"of a patient" * 9))
+    values, grid = read_volume(image.to_bytes(), "a.nii")
+    np.testing.assert_array_equal(values, phantom())
+    file = io.BytesIO()
+    grid.write(file, values[..., 0].astype(np.uint8))
+    written = gzip.decompress(file.getvalue())
+    assert b"patient" not in written
+    np.testing.assert_array_equal(read_volume(written, "b.nii")[0], values.astype(np.uint8))
+
+
+@pytest.mark.parametrize("behind", [(1,), (1, 1), (1, 1, 1, 1), (3,), (3, 1), (3, 1, 1)])
+def test_further_axes_of_length_1_mean_nothing(behind: tuple[int, ...]) -> None:
+    seen = phantom(channels=behind[0])
+    voxels = stored(seen, "LPS").reshape(*SHAPE[::-1], *behind)
+    values, grid = read_volume(nibabel.Nifti1Image(voxels, affine_of("LPS")).to_bytes(), "a.nii")
+    np.testing.assert_array_equal(values, seen)
+    file = io.BytesIO()
+    grid.write(file, np.zeros(SHAPE, np.uint8))
+    assert nibabel.Nifti1Image.from_bytes(gzip.decompress(file.getvalue())).shape == SHAPE[::-1]
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("named", [".hdr", ".img"])
+def test_a_pair_of_files_is_one_volume(tmp_path: Path, kind: type, packed: str, named: str) -> None:
+    nibabel.save(nifti(phantom(), "PIR", kind=kind), tmp_path / f"scan.img{packed}")
+    path = tmp_path / f"scan{named}{packed}"
+    assert FORMATS.of(head_of(path), path).title == "a NIfTI volume"
+    data = read_bytes(path)
+    values, grid = read_volume(data, str(path))
+    np.testing.assert_array_equal(values, phantom())
+    file = io.BytesIO()
+    grid.write(file, values[..., 0].astype(np.uint8))
+    np.testing.assert_array_equal(read_volume(file.getvalue(), "m.nii.gz")[0], values.astype(np.uint8))
+    files = sorted(tmp_path.iterdir())
+    for given in (files, [path]):
+        sources, failed = FORMATS.get("nifti").sources(given, None)
+        assert ([(s.path.name, str(s.stem)) for s in sources], failed) == ([(f"scan.hdr{packed}", "scan")], [])
+    assert FORMATS.get("nifti").stored_channels(files[0]) == 1
+    (tmp_path / f"scan.img{packed}").unlink()
+    with pytest.raises(ImageError, match=r"is a header without voxels; expected scan\.img beside it"):
+        read_bytes(tmp_path / f"scan.hdr{packed}")
+
+
+def test_other_files_with_the_suffixes_of_a_pair_are_skipped_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "light.hdr").write_bytes(b"#?RADIANCE\n" + bytes(400))
+    (tmp_path / "disk.img").write_bytes(bytes(4000))
+    files = sorted(tmp_path.iterdir())
+    assert FORMATS.get("nifti").sources(files, tmp_path) == ([], [])
+    for path in files:
+        with pytest.raises(ImageError, match="is not a NIfTI file"):
+            read_volume(read_bytes(path), path.name)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_grids_at_one_place_are_the_same_in_any_order_of_their_axes(order: str) -> None:
+    from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+    image = nifti(phantom(), "RAS")
+    turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(tuple(order))))
+    one, other = (read_volume(each.to_bytes(), "a.nii") for each in (image, turned))
+    np.testing.assert_array_equal(one[0], other[0])
+    assert one[1].same_as(other[1])
+    moved = nibabel.Nifti1Image(np.asarray(turned.dataobj), turned.affine + np.eye(4)[:, [3, 0, 1, 2]] * 0.5)
+    assert not one[1].same_as(read_volume(moved.to_bytes(), "a.nii")[1])
+
+
+@pytest.mark.parametrize("field", [(70, 250), (76, 7), (252, 99), (254, 99), (108, 1), (344, 27)])
+def test_nibabel_says_nothing_beside_our_error(field: tuple[int, int], caplog: pytest.LogCaptureFixture) -> None:
+    place, value = field
+    data = bytearray(nifti(phantom()).to_bytes())
+    data[place] = value
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(ImageError):
+            read_volume(bytes(data), "a.nii")
+    assert not caught
+    assert not caplog.records
 
 
 def test_size_is_judged_before_anything_is_unpacked() -> None:
