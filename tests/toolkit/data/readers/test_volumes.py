@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Float
@@ -102,7 +103,7 @@ def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     image = nibabel.load(path)
     moved = image.affine + np.outer([0, 0, 5, 0], [0, 0, 0, 1])
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), moved), path)
-    with pytest.raises(DataError, match=r"t1ce\.nii\.gz and the first file of its case have different affines"):
+    with pytest.raises(DataError, match=r"t1ce\.nii\.gz and the first file of its case have different voxel grids"):
         cases_of("brats", tmp_path, quiet)[0].read(BRATS)
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj)[1:], image.affine), path)
     with pytest.raises(DataError, match="48×48×24"):
@@ -110,6 +111,31 @@ def test_a_scan_that_lacks_or_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match=r"lacks BraTS20_Training_001_t1ce\.nii\.gz"):
         cases_of("brats", tmp_path, quiet)
+
+
+@pytest.mark.parametrize("order", ["LPS", "SAR", "PIL"])
+def test_labels_at_the_same_place_may_have_another_order_of_axes(tmp_path: Path, order: str) -> None:
+    pancreas.write(tmp_path, 1, 0)
+    path = tmp_path / "labelsTr" / "pancreas_001.nii.gz"
+    wanted = cases_of("nifti", tmp_path, quiet)[0].read(MSD).labels
+    image = nibabel.load(path)
+    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(tuple(order)))
+    nibabel.save(image.as_reoriented(turn), path)
+    assert nibabel.load(path).shape != image.shape or order == "LPS"
+    np.testing.assert_array_equal(cases_of("nifti", tmp_path, quiet)[0].read(MSD).labels, wanted)
+
+
+def test_a_volume_of_two_files_is_read_as_one_file_is(tmp_path: Path) -> None:
+    pancreas.write(tmp_path, 1, 0)
+    wanted = cases_of("nifti", tmp_path, quiet)[0].read(MSD)
+    for part in ("imagesTr", "labelsTr"):
+        path = tmp_path / part / "pancreas_001.nii.gz"
+        image = nibabel.load(path)
+        nibabel.save(nibabel.Nifti1Pair(np.asarray(image.dataobj), image.affine), path.with_name("pancreas_001.img"))
+        path.unlink()
+    found = cases_of("nifti", tmp_path, quiet)[0].read(MSD)
+    np.testing.assert_array_equal(found.image, wanted.image)
+    np.testing.assert_array_equal(found.labels, wanted.labels)
 
 
 def test_a_stray_or_fractional_label_names_its_file(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ _DECATHLON = "DATA/imagesTr/NAME.nii.gz with DATA/labelsTr/NAME.nii.gz"
 _SPARSE = "DATA/images/NAME.nii.gz or NAME.tif with DATA/labels of the same names"
 
 
-_is_volume = FORMATS.get("nifti").named
+def _is_volume(path: Path) -> bool:
+    """Return whether a file is named like a volume; of a pair, only the header is."""
+    return FORMATS.get("nifti").named(path) and not path.name.lower().endswith((".img", ".img.gz"))
 
 
 def _is_volume_or_stack(path: Path) -> bool:
@@ -108,9 +110,10 @@ class _VolumeCase(Case):
 
 
 def _check_place(place: Place, other: Place, path: Path) -> None:
-    """Raise DataError if the voxels of a file and of the first file of its case are at different places."""
+    """Raise DataError if the voxels of a file and of the first file of its case, in the network's order, are at different
+    places."""
     if not place.same_as(other):
-        problem = f"{path} and the first file of its case have different affines"
+        problem = f"{path} and the first file of its case have different voxel grids"
         raise DataError(problem, "one grid for all files of a case", "resample the file to the grid of the first")
 
 
