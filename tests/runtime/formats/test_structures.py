@@ -6,6 +6,7 @@ import gzip
 import math
 import subprocess
 import sys
+import tracemalloc
 
 import gemmi
 import numpy as np
@@ -180,6 +181,7 @@ WRONG = {
     "empty.cif": (b"", "is not a readable structure"),
     "text.pdb": (b"It was a dark and stormy night;\nthe rain fell in torrents.\n", "has no atoms"),
     "text.cif": (b"It was a dark and stormy night.\n", "is not a readable structure"),
+    "escape.cif": (b"data_x\n_y.\x1b[2J 1\n_y.\x1b[2J 1\n", r"is not a readable structure \([^\x1b]*\)"),
     "picture.pdb": (b"\x89PNG\r\n\x1a\n" + bytes(400), "has no atoms"),
     "factors.cif": (b"data_r\nloop_\n_refln.index_h\n_refln.index_k\n1 2\n", "has no atoms"),
     "water.pdb": (text(WATER).encode(), "no atoms of a protein"),
@@ -196,6 +198,47 @@ def test_a_wrong_file_is_refused_in_a_line(name: str) -> None:
     data, told = WRONG[name]
     with pytest.raises(ImageError, match=told):
         read_structure(data, name)
+
+
+ATOM = line(1, "CA", "ALA", 1, (0, 0, 0)) + "\n"
+COLUMNS = "data_x\nloop_\n" + "".join(
+    f"_atom_site.{name}\n" for name in ("id", "type_symbol", "label_atom_id", "label_comp_id", "label_asym_id", "label_seq_id",
+                                        "Cartn_x", "Cartn_y", "Cartn_z")
+)  # fmt: skip
+ROW = "1 C CA ALA A 1 0 0 0\n"
+SWOLLEN = {
+    "bytes.pdb.gz": (
+        "REMARK   1".ljust(1024) * (65 << 10),
+        "unpacks to more than 67108864 bytes. Keep only its first model",
+    ),
+    "bytes.pdb": (ATOM * 830_000, "bytes of text; expected at most 67108864"),
+    "atoms.pdb.gz": ("\n" + ATOM * 500_001, "more than 500000 atoms"),
+    "atoms.cif.gz": (COLUMNS + ROW * 500_001, "more than 500000 atoms"),
+    "values.cif.gz": ("data_x\nloop_\n_x.a\n" + "1\n" * 12_000_000, "12000003 values; expected at most 12000000"),
+    "chains.pdb.gz": ((ATOM + ATOM.replace(" A ", " B ")) * 10_001, "20002 parts of chains; expected at most 20000"),
+}
+
+
+@pytest.mark.parametrize("name", list(SWOLLEN))
+def test_a_small_file_that_unpacks_to_much_is_refused_before_it_fills_the_memory(name: str) -> None:
+    text, told = SWOLLEN[name]
+    data = gzip.compress(text.encode(), 1) if name.endswith(".gz") else text.encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match=told):
+            read_structure(data, name)
+        assert tracemalloc.get_traced_memory()[1] < 300 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_damaged_checksum_is_noticed_and_several_members_are_one_text() -> None:
+    plain = text(GOOD).encode()
+    parts = gzip.compress(plain[:200]), gzip.compress(plain[200:])
+    assert len(read_structure(b"".join(parts), "a.pdb.gz").positions) == 10
+    for data in (parts[0] + parts[1][:-8] + bytes(8), parts[0] + b"\0" + parts[1], parts[0] + parts[1][:-1]):
+        with pytest.raises(ImageError, match=r"a\.pdb\.gz is damaged"):
+            read_structure(data, "a.pdb.gz")
 
 
 def test_a_cif_without_coordinates_is_refused() -> None:

@@ -7,11 +7,8 @@ the results and requires a new version of the contract.
 
 from __future__ import annotations
 
-import gzip
 import importlib
-import io
 import math
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...support import ImageError, require_extra
+from ..packed import unpack
+from ..quiet import reason_of
 
 TEXTS, CIFS = (".pdb", ".ent"), (".cif",)
 SUFFIXES = tuple(suffix + packed for suffix in (*TEXTS, *CIFS) for packed in ("", ".gz"))
 WANTED = f"a structure in PDB or mmCIF format, {', '.join(SUFFIXES)}"
-MOST_BYTES = 1 << 29  # size of a file, decompressed
+MOST_BYTES = 64 << 20  # size of a file, decompressed
+MOST_ATOMS = 500_000  # in all models, with water; a ribosome has 250,000
+MOST_CHAINS = 20_000  # in all models, in parts that follow one another; gemmi compares each with each
+MOST_VALUES = 12_000_000  # in an mmCIF file, which has about 21 for each atom; gemmi takes 32 bytes or more for each
+_SMALLER = "keep only its first model, or some of its chains"
 FARTHEST_ANGSTROM = 1e6  # from the origin; the coordinates of PDB files end at 9999.999
 RADII_ANGSTROM = {"C": 1.70, "N": 1.55, "O": 1.52, "P": 1.80, "S": 1.80, "SE": 1.90}  # Bondi 1964
 OTHER_RADIUS_ANGSTROM = 1.80
@@ -33,8 +36,8 @@ AROMATIC = {  # ring carbons by residue; ring nitrogens are in the channel nitro
     "TRP": "CG CD1 CD2 CE2 CE3 CZ2 CZ3 CH2",
     **dict.fromkeys(("A", "G", "DA", "DG"), "C2 C4 C5 C6 C8"), **dict.fromkeys(("C", "U", "DC", "DT"), "C2 C4 C5 C6"),
 }  # fmt: skip
+_RECORDS = ("ATOM  ", "HETATM")
 _ELEMENTS = {"N": "nitrogen", "O": "oxygen", "S": "sulphur", "SE": "sulphur"}
-_GZIP = b"\x1f\x8b"
 
 Positions = NDArray[np.float64]
 """`(N, 3)`: x, y, z in Å, in the coordinates of the file."""
@@ -134,31 +137,44 @@ def _first_model(data: bytes, name: str) -> Any:
     library, text = load_gemmi(), _text(data, name)
     try:
         if name.lower().removesuffix(".gz").endswith(CIFS):
+            _check_values(text, name)
             document = library.cif.read_string(text)
             block = next((b for b in document if b.find_loop("_atom_site.id")), document[0])
+            _check_atoms(len(block.find_loop("_atom_site.id")), name)
             found = library.make_structure_from_block(block)
         else:
+            _check_atoms(sum(text.count(f"\n{word}") for word in _RECORDS), name)
             _check_columns(text, name)
             found = library.read_pdb_string(text)
+        if (chains := sum(len(model) for model in found)) > MOST_CHAINS:
+            raise ImageError(f"{name} has {chains} parts of chains", f"at most {MOST_CHAINS}", _SMALLER)
         found.merge_chain_parts()
         found.setup_entities()
     except (RuntimeError, ValueError, IndexError) as error:  # from C++ exceptions
-        raise ImageError(f"{name} is not a readable structure ({error})", WANTED, "copy or export it again") from error
+        problem = f"{name} is not a readable structure ({reason_of(error)})"
+        raise ImageError(problem, WANTED, "copy or export it again") from error
     if not len(found) or not found[0].count_atom_sites():
         raise ImageError(f"{name} has no atoms", WANTED, "check its content")
     return found[0]
 
 
 def _text(data: bytes, name: str) -> str:
-    if data.startswith(_GZIP):
-        try:
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MOST_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ImageError(f"{name} is damaged ({error})", WANTED, "copy it again") from error
-    if len(data) > MOST_BYTES:
-        problem = f"{name} has more than {MOST_BYTES >> 20} MiB of text"
-        raise ImageError(problem, "", "keep only some of its chains")
-    return data.decode("ascii", "replace").replace("\ufffd", "?").replace("\0", " ")  # keeps one character per byte
+    content = unpack(data, name, MOST_BYTES, WANTED, _SMALLER)
+    if len(content) > MOST_BYTES:
+        raise ImageError(f"{name} has {len(content)} bytes of text", f"at most {MOST_BYTES}", _SMALLER)
+    return str(content, "ascii", "replace").replace("\ufffd", "?").replace("\0", " ")  # keeps one character per byte
+
+
+def _check_atoms(count: int, name: str) -> None:
+    if count > MOST_ATOMS:
+        raise ImageError(f"{name} has more than {MOST_ATOMS} atoms", "", _SMALLER)
+
+
+def _check_values(text: str, name: str) -> None:
+    """Raise ImageError if an mmCIF file has so many values, separated by white space, that they would fill the memory."""
+    blank = np.frombuffer(text.encode("ascii"), np.uint8) <= ord(" ")
+    if (count := np.count_nonzero(blank[1:] & ~blank[:-1])) > MOST_VALUES:
+        raise ImageError(f"{name} has {count} values", f"at most {MOST_VALUES}", _SMALLER)
 
 
 def _check_columns(text: str, name: str) -> None:
@@ -168,7 +184,7 @@ def _check_columns(text: str, name: str) -> None:
         ImageError: they are not; the error names the line.
     """
     for place, line in enumerate(text.splitlines(), 1):
-        if line[:6].upper() not in ("ATOM  ", "HETATM"):
+        if line[:6].upper() not in _RECORDS:
             continue
         try:
             finite = all(math.isfinite(float(line[first : first + 8])) for first in (30, 38, 46))

@@ -87,16 +87,23 @@ class Lattice:
         side, size = self.side_angstrom, math.ceil(reach_angstrom / self.side_angstrom + 0.5)
         steps = np.arange(-size, size + 1)
         around = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-        start, shape = np.array(self.start), np.array(self.shape)
-        count = max(1, _AT_ONCE // len(around))
+        farthest = reach_angstrom / side + math.sqrt(3) / 2 + 1e-6  # a point is half a diagonal from its voxel at most
+        z, y, x = (around[np.linalg.norm(around, axis=1) <= farthest] + size).T  # indices of `steps`
+        shape = np.array(self.shape)[:, None]
+        strides = np.array([self.shape[1] * self.shape[2], self.shape[2], 1])[:, None]
+        count = max(1, _AT_ONCE // len(z))
         for first in range(0, len(points), count):
-            some = points[first : first + count, None, ::-1]  # z, y, x
-            places = np.rint(some / side).astype(np.intp) + around
-            distance = np.sqrt(((places * side - some) ** 2).sum(-1))
-            places -= start
-            hit = (distance <= reach_angstrom) & (places >= 0).all(-1) & (places < shape).all(-1)
-            which, _ = np.nonzero(hit)
-            yield which + first, np.ravel_multi_index(tuple(places[hit].T), self.shape), distance[hit]
+            some = points[first : first + count, ::-1, None]  # (N, 3, 1): z, y, x
+            places = np.rint(some / side).astype(np.intp) + steps  # (N, 3, S), for each axis alone
+            squares = (places * side - some) ** 2
+            places -= np.array(self.start)[:, None]
+            inside = (places >= 0) & (places < shape)
+            places *= strides
+            distance = np.sqrt(squares[:, 0, z] + squares[:, 1, y] + squares[:, 2, x])
+            hit = (distance <= reach_angstrom) & inside[:, 0, z] & inside[:, 1, y] & inside[:, 2, x]
+            which, step = np.nonzero(hit)
+            where = places[which, 0, z[step]] + places[which, 1, y[step]] + places[which, 2, x[step]]
+            yield which + first, where, distance[hit]
 
     def filled(self, structure: Structure, voxels: Voxels) -> NDArray[np.uint8]:
         """Return the occupancy `(D, H, W, C)` of each voxel by the atoms of each channel, 0..255.
