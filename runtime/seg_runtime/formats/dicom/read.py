@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ...support import ImageError
 from .library import Dataset, discreet, pydicom
-from .unpack import BoundedFile, stream_sizes
+from .unpack import ELEMENTS_BYTES, BoundedFile, DeflatedError, check_items, inflated, stream_sizes, too_large
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -57,8 +57,8 @@ def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[An
         ImageError: the file is damaged, truncated or not an image, or its compression or colour model is not supported.
         SegError: pydicom is not installed.
     """
-    header = read_dataset(io.BytesIO(data), name)
-    dataset = read_dataset(io.BytesIO(data), name, _check_size(header, name, max_pixels))
+    size = _check_size(read_dataset(io.BytesIO(data), name), name, max_pixels)
+    dataset = read_dataset(io.BytesIO(data), name, size)
     _check_size(dataset, name, max_pixels)  # again, since elements after the pixels may change the size
     with discreet(name):
         _check_pixels(dataset, name)
@@ -68,12 +68,15 @@ def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[An
             if next(sizes, None) not in (None, (int(dataset.Columns), int(dataset.Rows), int(dataset.SamplesPerPixel))):
                 problem = f"{name} has a compressed frame whose size differs from the header"
                 raise ImageError(problem, "", "export it again")
-            frame = _frame(next(stored), dataset, index, name)
+            if (values := next(stored, None)) is None:
+                problem = f"{name} is truncated ({index} of {frame_count(dataset)} frames)"
+                raise ImageError(problem, "", "copy it again")
+            frame = _frame(values, dataset, index, name)
         yield frame
 
 
 def _check_size(dataset: Dataset, name: str, max_pixels: int) -> int:
-    """Return the number of px in all frames.
+    """Return the number of bytes of the pixels in all frames, without compression.
 
     Raises:
         ImageError: the dataset is not an image, or has more than `max_pixels` px.
@@ -84,40 +87,54 @@ def _check_size(dataset: Dataset, name: str, max_pixels: int) -> int:
         if pixels > max_pixels:
             advice = "crop it, or raise the limit (seg-run --max-pixels)"
             raise ImageError(f"{name} has {pixels} px", f"at most {max_pixels}", advice)
-        return pixels
+        samples = 1 if str(dataset.PhotometricInterpretation) in (*GREY, PALETTE) else 3
+        return pixels * samples * -(-min(64, int(dataset.get("BitsAllocated") or 8)) // 8)
 
 
-def read_dataset(source: Path | BinaryIO, name: str, pixels: int | None = None) -> Dataset:
-    """Read the elements of a file.
+def read_dataset(source: Path | BinaryIO, name: str, pixel_bytes: int | None = None) -> Dataset:
+    """Read the elements of a file. The dataset of a deflated file is that of the same file without compression.
 
     Args:
         source: the file.
         name: name of the file, for errors.
-        pixels: number of px of the image, which limits the inflated size of a deflated file; None reads only the
-            elements before the pixels.
+        pixel_bytes: size of the pixels, which limits the inflated size of a deflated file; None reads only the elements
+            before the pixels.
 
     Raises:
-        ImageError: the file cannot be read or is not a DICOM file.
+        ImageError: the file cannot be read, is not a DICOM file or has too many elements.
         SegError: pydicom is not installed.
     """
     library = pydicom()
     with discreet(name):
         try:
-            with BoundedFile(io.FileIO(source) if isinstance(source, Path) else source, name, pixels) as file:
-                dataset = library.dcmread(file, force=True, stop_before_pixels=pixels is None)
-                if file.cut and "Rows" not in dataset:
-                    raise file.too_large()
+            with BoundedFile(io.FileIO(source) if isinstance(source, Path) else source, name) as file:
+                dataset = _parsed(file, name, pixel_bytes)
         except OSError as error:
             if error.errno is None:
                 raise
             problem = f"{name} cannot be read ({error.strerror})"
             raise ImageError(problem, _WANTED, "check its permissions") from None
+        check_items(dataset, name)
         meta = getattr(dataset, "file_meta", None)
         if meta is None or "TransferSyntaxUID" not in meta:  # an old file without a preamble
             dataset.ensure_file_meta()
             implicit, little = dataset.original_encoding
             syntax = "1.2.840.10008.1.2" if implicit else f"1.2.840.10008.1.2.{1 if little else 2}"
             dataset.file_meta.TransferSyntaxUID = library.uid.UID(syntax)
+    return dataset
+
+
+def _parsed(file: BoundedFile, name: str, pixel_bytes: int | None) -> Dataset:
+    read, header_only = pydicom().dcmread, pixel_bytes is None
+    try:
+        return read(file, force=True, stop_before_pixels=header_only)
+    except DeflatedError:
+        plain, cut = inflated(file, ELEMENTS_BYTES + (pixel_bytes or 0))
+    if cut and not header_only:
+        raise too_large(name)
+    dataset = read(BoundedFile(plain, name), force=True, stop_before_pixels=header_only)
+    if cut and "Rows" not in dataset:
+        raise too_large(name)
     return dataset
 
 
@@ -166,6 +183,7 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
     for word in ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation"):
         if dataset.get(word) is None and (word != "PixelRepresentation" or "PixelData" in dataset):
             raise ImageError(f"{name} has no {word}", _WANTED, "export it again")
+    _check_high_bit(dataset, name)
     if str(dataset.PhotometricInterpretation) in COLOUR and dataset.get("PixelRepresentation") == 1:
         raise ImageError(f"{name} has signed colour values", "unsigned values", "export it again")
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -185,6 +203,14 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
     if not able:
         problem = f"{name} is compressed as {syntax.name}, which no installed package can decode"
         raise ImageError(problem, "", "install a decoder: pip install 'seg-edge[dicom]', or export it uncompressed")
+
+
+def _check_high_bit(dataset: Dataset, name: str) -> None:
+    """Check that the stored bits are the lowest ones, as pydicom assumes; old files may have them above others."""
+    stored, high = int(dataset.BitsStored), dataset.get("HighBit")
+    if "PixelData" in dataset and high is not None and int(high) != stored - 1:
+        problem = f"{name} has {stored} bits stored with the high bit {int(high)}"
+        raise ImageError(problem, f"the high bit {stored - 1} (PS3.5, 8.1.1)", "export it again")
 
 
 def _known_name(uid: Any) -> str:

@@ -154,9 +154,12 @@ def _plane_of(header: Dataset) -> _Plane | str:
     """Return the position of the planes of a file, or why it is unknown, without values from the file."""
     if reason := _unfit(header):
         return reason
-    planes = [_plane(header, index) for index in range(frame_count(header))]
+    frames, nowhere = frame_count(header), "its frames have no position in the patient"
+    if frames > 1 and frames != len(header.get("PerFrameFunctionalGroupsSequence") or []):
+        return nowhere  # before a loop over frames, whose number is only a claim
+    planes = [_plane(header, index) for index in range(frames)]
     if not header.get("FrameOfReferenceUID") or not planes or None in planes:
-        return "its frames have no position in the patient"
+        return nowhere
     sides, positions, spacings = (np.array([p[i] for p in planes if p], np.float64) for i in range(3))
     if not all(np.isfinite(v).all() for v in (sides, positions, spacings)) or (spacings <= 0).any():
         return "its positions are not valid numbers"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from seg_runtime import ImageError, SegError
-from seg_runtime.formats.dicom import Dicom
+from seg_runtime.formats.dicom import Dicom, unpack
 from seg_runtime.formats.dicom.study import find_stacks
 from seg_runtime.pipeline import Array
 
@@ -188,6 +189,10 @@ def test_frames_follow_their_own_rescale() -> None:
         ({"PixelData": None}, "no pixel data"),
         ({"PhotometricInterpretation": "CMYK"}, "unsupported colour model"),
         ({"SamplesPerPixel": 3}, "MONOCHROME2 with 3 samples"),
+        ({"BitsStored": 12, "HighBit": 15}, "12 bits stored with the high bit 15; expected the high bit 11"),
+        ({"BitsStored": 10, "HighBit": 11}, "10 bits stored with the high bit 11"),
+        ({"NumberOfFrames": 2147483647}, "has 12884901882 px; expected at most"),
+        ({"NumberOfFrames": 20_000_000}, "truncated (12 of 240000000 bytes"),
         ({"RescaleSlope": "0", "RescaleIntercept": "1"}, "a slope other than 0"),
         ({"NumberOfFrames": 4, "TotalPixelMatrixColumns": 6}, "divided into 4 tiles"),
         ({"Rows": 0}, "damaged or violates the DICOM standard"),
@@ -228,6 +233,75 @@ def test_a_large_image_is_refused_before_it_is_unpacked() -> None:
     assert "has 3600000000 px; expected at most" in refusal(it)
 
 
+def test_a_compressed_file_with_fewer_frames_than_it_claims_is_refused() -> None:
+    it = dataset(STORED[:1, :1], SC)
+    it.compress("1.2.840.10008.1.2.5")
+    it.NumberOfFrames = 170_000_000
+    assert "is truncated (1 of 170000000 frames)" in refusal(it)
+
+
+def many(kind: str) -> bytes:
+    """Content of a small file with 7000 elements or items of sequences."""
+    group = {"deflated": b"\x08\x00\x40\x11", "plain": b"\x08\x00\x40\x11", "unparsed": b"\x00\x52\x30\x92"}[kind]
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 7000
+    length = len(items).to_bytes(4, "little") if kind == "unparsed" else b"\xff" * 4
+    end = b"" if kind == "unparsed" else b"\xfe\xff\xdd\xe0\0\0\0\0"
+    it = dataset(STORED, SC)
+    it.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    data = content(it)
+    start = 144 + int.from_bytes(data[140:144], "little")
+    place = data.index(b"\x10\x00\x10\x00" if kind != "unparsed" else b"\xe0\x7f\x10\x00", start)
+    body = data[start:place] + group + b"SQ\0\0" + length + items + end + data[place:]
+    if kind == "plain":
+        return data[:start] + body
+    it.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    data = content(it)
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return data[: 144 + int.from_bytes(data[140:144], "little")] + deflater.compress(body) + deflater.flush()
+
+
+@pytest.mark.parametrize("kind", ["deflated", "plain", "unparsed"])
+def test_items_of_sequences_are_bounded_before_they_fill_the_memory(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = many(kind)
+    assert list(decode(data, "image"))
+    monkeypatch.setattr(unpack, "MOST_READS", 6000)  # of 600,000, to save time
+    monkeypatch.setattr(unpack, "MOST_ITEMS", 2000)
+    told = "image has too many elements; expected at most 3000 elements and 2000 items in sequences"
+    assert told in refusal(data)
+    (tmp_path / "a.dcm").write_bytes(data)
+    assert len(find_stacks([tmp_path / "a.dcm"])[1]) == 1
+
+
+def test_rle_expands_to_what_its_frame_takes() -> None:
+    from pydicom.encaps import encapsulate
+
+    grey = np.zeros((64, 64), np.uint8)
+    it = dataset(grey, SC)
+    it.compress("1.2.840.10008.1.2.5")
+    stream = np.array([1, 64, *[0] * 14], "<u4").tobytes() + b"\x81\0" * (1 << 20)  # runs of 128 zeros
+    it.PixelData = encapsulate([stream])
+    tracemalloc.start()
+    try:
+        assert "damaged or violates the DICOM standard" in refusal(it)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_length_in_a_file_reserves_no_memory() -> None:
+    data = content(dataset(STORED, SC))
+    place = data.index(b"\x10\x00\x10\x00")
+    huge = data[:place] + b"\x09\x00\x10\x10OB\0\0" + (3 << 30).to_bytes(4, "little") + data[place:]
+    tracemalloc.start()
+    try:
+        refusal(huge)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("behind", [False, True])
 def test_a_deflated_file_inflates_to_what_its_image_takes(tmp_path: Path, behind: bool) -> None:
     it = dataset(STORED, SC)
@@ -243,6 +317,15 @@ def test_a_deflated_file_inflates_to_what_its_image_takes(tmp_path: Path, behind
             list(decode(data, "image", 1000))
         _, failed = find_stacks([tmp_path / "bomb.dcm"])
         assert len(failed) == (0 if behind else 1)
+        it = dataset(np.zeros((2, 2), np.uint8), SC)
+        it.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+        it.Rows = it.Columns = 4000  # 16 MB
+        it.PixelData = bytes(64 << 20)
+        data = content(it)
+        del it
+        tracemalloc.reset_peak()
+        with pytest.raises(ImageError, match="inflates to more data than its image needs"):
+            list(decode(data, "image"))
         assert tracemalloc.get_traced_memory()[1] < 150 << 20
     finally:
         tracemalloc.stop()

@@ -73,6 +73,18 @@ def test_rounding_does_not_tear_a_series_apart(tmp_path: Path) -> None:
     assert len(stack.files) == 6
 
 
+def test_a_number_of_frames_from_a_file_bounds_no_loop(tmp_path: Path, ct_model: Made, seg_run: SegRun) -> None:
+    write_series(tmp_path / "study", SPAN)
+    where = {"number": 9, "series": 2, "NumberOfFrames": 2147483647}
+    save(
+        placed(field(40, 56), (0, 0, 5), **where), tmp_path / "study" / "claim.dcm"
+    )  # hangs where the claim is believed
+    done = seg_run(ct_model, tmp_path / "study")
+    assert done.exit_code == 1
+    assert "claim.dcm has 4810363369280 px; expected at most" in done.output
+    assert any(name.endswith("_seg.dcm") for name in names(tmp_path / "out"))
+
+
 def test_nobody_gets_the_answer_of_another_patient(tmp_path: Path, ct_model: Made, seg_run: SegRun) -> None:
     import pydicom
 
