@@ -3,6 +3,8 @@
 from ..version import VERSION as VERSION
 from ..version import versions_of as versions_of
 from .atomic import check_writable as check_writable
+from .atomic import locked as locked
+from .atomic import prepared as prepared
 from .atomic import write_atomic as write_atomic
 from .capabilities import Rule as Rule
 from .capabilities import check as check
@@ -16,7 +18,12 @@ from .errors import ParityError as ParityError
 from .errors import ProviderError as ProviderError
 from .errors import SegError as SegError
 from .errors import SelfTestError as SelfTestError
+from .errors import one_line as one_line
 from .extras import require_extra as require_extra
+from .files import METADATA_BYTES as METADATA_BYTES
+from .files import open_file as open_file
+from .files import parse_json as parse_json
+from .files import read_file as read_file
 from .folders import list_files as list_files
 from .folders import named as named
 from .lazy import import_on_access as import_on_access

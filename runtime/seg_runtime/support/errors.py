@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def one_line(text: str) -> str:
+    r"""Return text as one line without characters that control a terminal or reverse the direction of writing.
+
+    >>> print(one_line("a\x1b[2Jb.png\n\u202egnp.exe"))
+    a\x1b[2Jb.png \u202egnp.exe
+    """
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 class SegError(Exception):
     """Base class of all errors that a user can cause. The commands print it as one line and exit with `exit_code`.
 
@@ -25,8 +35,7 @@ class SegError(Exception):
         text = f"{problem}; expected {expected}" if expected else problem
         if advice:
             text = f"{_ended(text)} {_ended(advice[0].upper() + advice[1:])}"
-        line = " ".join(text.split())  # a library's text in `problem` may have several lines
-        super().__init__(line.encode("utf-8", "backslashreplace").decode())  # file names may contain any bytes
+        super().__init__(one_line(text))  # a library's text may have several lines, a file name any bytes
 
 
 def _ended(sentence: str) -> str:

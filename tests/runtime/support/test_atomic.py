@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 from seg_runtime import SegError
-from seg_runtime.support.atomic import check_writable, write_atomic
+from seg_runtime.support.atomic import check_writable, prepared, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -100,3 +100,61 @@ def test_check_writable_leaves_no_trace(tmp_path: Path) -> None:
 def test_check_writable_refuses_a_folder(tmp_path: Path) -> None:
     with pytest.raises(SegError, match="is a folder"):
         check_writable(tmp_path)
+
+
+WRITER = """
+import pathlib, sys, time
+from seg_runtime.support.atomic import write_atomic
+def write(file):
+    file.write(b"new"); file.flush(); print("writing", flush=True); time.sleep(60)
+write_atomic(pathlib.Path(sys.argv[1]), write)
+"""
+
+
+def writing(target: Path) -> subprocess.Popen[str]:
+    """A process in the middle of writing a file."""
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(target)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+def test_the_next_process_removes_what_a_killed_one_left_and_nothing_of_a_living_one(tmp_path: Path) -> None:
+    dead, alive = writing(tmp_path / "a.bin"), writing(tmp_path / "b.bin")
+    dead.kill()
+    dead.wait()
+    assert len(names(tmp_path)) == 2
+    (tmp_path / ".notes.partial").write_bytes(b"not ours")
+    code = "import pathlib, sys; from seg_runtime.support import write_atomic as w; w(pathlib.Path(sys.argv[1]), lambda f: 0)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "c.bin")], check=True)
+    left = names(tmp_path)
+    assert left[-1] == "c.bin"
+    assert ".notes.partial" in left
+    assert len(left) == 3
+    alive.kill()
+    alive.wait()
+
+
+def test_checking_leaves_nothing_even_if_it_is_killed(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a.bin")
+    assert names(tmp_path) == []
+
+
+def test_prepared_replaces_a_link_and_write_atomic_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"old")
+    for name in ("a", "b"):
+        (tmp_path / name).symlink_to("kept")
+    with prepared(tmp_path / "a", lambda file: file.write(b"new")) as put:
+        assert (tmp_path / "a").read_bytes() == b"old"
+        put()
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "kept").read_bytes() == b"old"
+    write_atomic(tmp_path / "b", lambda file: file.write(b"newer"))
+    assert (tmp_path / "b").is_symlink()
+    assert (tmp_path / "kept").read_bytes() == b"newer"
+
+
+def test_what_is_not_put_is_removed(tmp_path: Path) -> None:
+    with prepared(tmp_path / "a", lambda file: file.write(b"new")):
+        pass
+    assert names(tmp_path) == []
