@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
+from seg_edge import INTERRUPTED, interrupted
 
-from ..support import VERSION, SegError
+from ..support import VERSION, SegError, one_line
 from .options import GROUPS, GroupedOption
 
 OURS = ("seg_runtime", "seg_toolkit", "seg_export")
-INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes that shells report for these signals
+PIPE_CLOSED = 141  # the exit code that shells report for this signal
 _F = TypeVar("_F", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
@@ -35,12 +36,16 @@ class Program(click.Command):
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name, **extra)
-        except (Exception, KeyboardInterrupt) as error:
+        except (
+            Exception,
+            KeyboardInterrupt,
+        ) as raised:  # while a library is imported, Ctrl-C may become an ImportError
+            error = KeyboardInterrupt() if interrupted() else raised
             if (explained := _explained(error)) is None:
                 raise
             text, code = explained
             if text:
-                click.echo(f"error: {' '.join(text.split())}", err=True)
+                click.echo(f"error: {one_line(text)}", err=True)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -101,7 +106,7 @@ def written() -> frozenset[str]:
 
 def note(text: str) -> None:
     """Print a note on stderr."""
-    click.echo(f"note: {text}", err=True)
+    click.echo(f"note: {one_line(text)}", err=True)
 
 
 def show(table: str, report: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-PATH = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path, readable=False)  # a file that cannot be read must not stop the others
 COMMON = "Most used"
 """Title of the group that help shows first."""
 GROUPS = (

@@ -12,7 +12,7 @@ import click
 
 from ..engine import check_wheels
 from ..model import ModelFile
-from ..support import ImageError, ModelError, SegError, check, named
+from ..support import ImageError, ModelError, SegError, check, named, one_line
 from .arguments import RunOptions
 from .commandline import Command, note, version_option, written
 from .options import PATH
@@ -67,7 +67,7 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
     with options.open(reading, tta=options.tta) as segmenter:
         if warning := check_wheels(options.provider):
             click.echo(f"warning: {warning}", err=True)
-        click.echo(f"provider: {segmenter.provider}{_detail(segmenter)}", err=True)
+        click.echo(one_line(f"provider: {segmenter.provider}{_detail(segmenter)}"), err=True)
         for text in check(MODEL_RULES, Loaded(options, segmenter.session), ModelError):
             note(text)
         if options.warm_up:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from seg_runtime.support import one_line
 
 
 def say(text: str) -> None:
     """Print a line to stderr."""
-    click.echo(text, err=True)
+    click.echo(one_line(text), err=True)
 
 
 def bar(label: str, length: int) -> Callable[[Iterable[Any]], Iterable[Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from seg_edge import SIGNALS
 from seg_runtime.pipeline import GREY_VALUES, UPRIGHT
 from seg_runtime.support import SegError, write_atomic
 from torch import Tensor
@@ -167,24 +168,25 @@ class _Run:
 
 
 class _CtrlC:
-    """Context manager in which the first Ctrl-C only sets `pressed`; the second interrupts as usual."""
+    """Context manager in which the first Ctrl-C or SIGTERM only sets `pressed`; the second interrupts as usual."""
 
     def __init__(self) -> None:
         self.pressed = False
 
     def __enter__(self) -> _CtrlC:
-        """Install the signal handler."""
+        """Install the signal handlers."""
         self._mine = (
             threading.current_thread() is threading.main_thread()
         )  # signals can only be handled in the main thread
         if self._mine:
-            self._before = signal.signal(signal.SIGINT, self._press)
+            self._before = {number: signal.signal(number, self._press) for number in SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Restore the previous signal handler."""
+        """Restore the previous signal handlers."""
         if self._mine:
-            signal.signal(signal.SIGINT, self._before)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     def _press(self, number: int, place: object) -> None:
         if self.pressed:
