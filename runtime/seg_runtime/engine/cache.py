@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..support import ModelError, SegError, write_atomic
+from ..support import METADATA_BYTES, ModelError, SegError, parse_json, read_file, write_atomic
 from .hardware import available_threads, cpu_flags, cpu_name
 
 FORMAT = 1
@@ -104,7 +104,7 @@ def _save_optimized(options: Any, folder: Path) -> None:
 
 
 def _private(folder: Path) -> Path | None:
-    """Create a folder and return it, or None if it is not writable or other users can access it."""
+    """Create a folder and return it, or None if it is not writable or other users can access or replace it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -114,9 +114,19 @@ def _private(folder: Path) -> Path | None:
         return None
     if not stat.S_ISDIR(state.st_mode) or not os.access(folder, os.W_OK | os.X_OK):
         return None
-    if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & 0o077):
+    if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & 0o077 or _replaceable(folder)):
         return None
     return folder
+
+
+def _replaceable(folder: Path) -> bool:
+    """Return whether another user can rename a folder above, and so put another one in place between check and use."""
+    for above in Path(os.path.realpath(folder)).parents:
+        state = above.stat()
+        shared = state.st_mode & 0o022 and not state.st_mode & stat.S_ISVTX
+        if shared or state.st_uid not in (0, os.getuid()):
+            return True
+    return False
 
 
 def _seal(folder: Path, name: str) -> None:
@@ -131,7 +141,7 @@ def _seal(folder: Path, name: str) -> None:
 def _intact(entry: Path, name: str) -> bool:
     """Return whether an entry exists and matches its digests; update the time of its last use."""
     try:
-        sealed = json.loads((entry / SEAL).read_bytes())
+        sealed = parse_json(read_file(entry / SEAL, METADATA_BYTES))
         there = {path.name for path in entry.iterdir()} - {SEAL}
         ours = sealed["name"] == name and GRAPH in there and there == sealed["files"].keys() <= {GRAPH, WEIGHTS}
         if not ours or any(_digest(entry / file) != digest for file, digest in sealed["files"].items()):

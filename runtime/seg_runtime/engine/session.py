@@ -172,14 +172,24 @@ class Session:
             probabilities: also return `(K, H, W)` float32; the file must have this output, see `has_probabilities`.
 
         Raises:
-            ModelError: ONNX Runtime fails during the run.
+            ModelError: ONNX Runtime fails during the run, or an output has the wrong shape or values.
         """
-        return self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
+        found = self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
+        maps = self.contract.answer.maps
+        shapes = [image.shape[:-1], (maps, *image.shape[:-1])]
+        _check_output("labels", found[0], shapes[0], bool((found[0] < max(2, maps)).all()))
+        if probabilities:
+            _check_output("probabilities", found[1], shapes[1], bool(((found[1] >= 0) & (found[1] <= 1)).all()))
+        return found
 
     def run_probe(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
         """Run a host-ready file on an image of one window; return labels `(H, W)` and its probe, every 16th logit `(K,
         h, w)`."""
         labels, probe = self._run(["labels", "probe"], np.ascontiguousarray(image))
+        maps = self.contract.answer.maps
+        _check_output("labels", labels, image.shape[:-1], True)
+        coarse = tuple(-(-n // PROBE_PACE) for n in self.contract.geometry.output_shape)
+        _check_output("probe", probe, (1, maps, *coarse), True)
         return labels, probe[0]
 
     @property
@@ -235,6 +245,17 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
         "probe": (floats, [None, maps, *(-(-n // PROBE_PACE) for n in c.geometry.output_shape)]),
         "probabilities": (floats, [maps, *any_size]),
     }
+
+
+def _check_output(name: str, found: Array, shape: tuple[int, ...], in_range: bool) -> None:
+    """Raise ModelError if an output of a host-ready file, whose sizes are dynamic, does not fit the image."""
+    if found.shape != shape or not in_range:
+        problem = (
+            f"the model's output {name} has the shape {found.shape}"
+            if in_range
+            else f"the output {name} has foreign values"
+        )
+        raise ModelError(problem, f"{shape}, the size of the image" if in_range else "", "export the model again")
 
 
 def _without_graph(options: RunOptions) -> RunOptions:

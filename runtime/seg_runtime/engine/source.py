@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Content, Stamp, stamp
+from ..model import Content, OpenModel
 from ..support import ModelError
 
 
@@ -16,37 +16,31 @@ class ModelSource:
     Attributes:
         name: name for errors.
         model: path of the file, or its content.
-        stamp: stamp of the file when it was hashed; None for content.
+        file: the open file that was hashed; None for content.
         signed: whether only these exact bytes may be loaded.
     """
 
     name: str
     model: bytes | Path
-    stamp: Stamp | None
+    file: OpenModel | None
     signed: bool
 
     @classmethod
     def of(cls, content: Content, signed: bool) -> ModelSource:
-        """Return the path of the file, which saves a copy in memory, or its bytes if it has no path or is signed.
+        """Return the path of the open file, which saves a copy in memory, or its bytes if it has no path or is signed.
 
         Args:
             content: the model.
             signed: whether only the signed bytes may be loaded.
         """
-        if signed or content.stamp is None or content.path is None or not _named_for_onnxruntime(content.path):
+        if signed or content.file is None or not _named_for_onnxruntime(content.file.path):
             return cls(content.name, content.data, None, signed)
-        return cls(content.name, content.path, content.stamp, signed)
+        return cls(content.name, content.file.path, content.file, signed)
 
     def check_unchanged(self) -> None:
         """Raise ModelError if the file was changed after it was hashed, since ONNX Runtime may have read other
         bytes."""
-        if self.stamp is None or not isinstance(self.model, Path):
-            return
-        try:
-            now = stamp(self.model)
-        except OSError:
-            now = None
-        if now != self.stamp:
+        if self.file is not None and self.file.current != self.file.stamp:
             raise ModelError(f"{self.name} changed while it was loaded", "", "run it again")
 
 

@@ -29,8 +29,7 @@ from .limits import MAX_PIXELS as MAX_PIXELS
 from .limits import PROBE_PACE as PROBE_PACE
 from .modelfile import Content as Content
 from .modelfile import ModelFile as ModelFile
-from .modelfile import Stamp as Stamp
-from .modelfile import stamp as stamp
+from .modelfile import OpenModel as OpenModel
 from .nested import to_json_value as to_json_value
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..support import ContractError
+from ..support import ContractError, parse_json
 from .answer import AnswerSpec, ClassInfo
 from .input import Input
 from .nested import Variant, from_json_value, need, to_json_value
@@ -204,8 +204,8 @@ class Contract:
         """
         text = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
         try:
-            raw = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            raw = parse_json(text)
+        except ValueError as error:
             raise ContractError(f"the contract is not JSON ({error})", "", "export the model again") from error
         if not isinstance(raw, dict):
             raise ContractError("the contract is not a JSON object", "", "export the model again")

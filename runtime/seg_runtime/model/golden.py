@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..support import ModelError
+from ..support import ModelError, parse_json
 from .contract import Contract
 
 FP32_LIMIT = (
@@ -114,7 +114,7 @@ class Golden:
         """
         try:
             arrays = _arrays(base64.b64decode(text, validate=True))
-            info = json.loads(bytes(arrays["info"]))
+            info = parse_json(bytes(arrays["info"]))
             if info["version"] != VERSION:
                 problem = f"the golden samples have version {info['version']!r}"
                 raise ModelError(problem, f"version {VERSION}", "upgrade seg-edge on this machine")

@@ -5,20 +5,53 @@ Reading and hashing (124 MB for the paper's network) release the GIL, so that ot
 
 from __future__ import annotations
 
-import contextlib
-import stat
+import os
 import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..support import ContractError, ModelError, SegError
+from ..support import ContractError, ModelError, SegError, open_file
 from .contract import METADATA_KEY, Contract
 from .digest import verified_sha256
 from .onnxfile import MAX_BYTES, OnnxFile
 
 Stamp = tuple[int, ...]
 """Device, inode, size, mtime and ctime of a file. Every write to the file changes it."""
+_DESCRIPTORS = Path("/proc/self/fd")  # of Linux: names of open files, whatever becomes of their paths
+
+
+class OpenModel:
+    """A model file that stays open, so that ONNX Runtime reads the file that was hashed, not one put in its place.
+
+    Attributes:
+        handle: descriptor of the file.
+        stamp: its stamp before it was read.
+        path: a path that leads to the open file on Linux, else that of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises OSError."""
+        self.handle = open_file(path)
+        self.stamp = self.current
+        self.path = _DESCRIPTORS / str(self.handle) if _DESCRIPTORS.exists() else path
+
+    def __del__(self) -> None:
+        """Close the file."""
+        if hasattr(self, "handle"):
+            os.close(self.handle)
+
+    @property
+    def current(self) -> Stamp:
+        """The stamp of the file now."""
+        state = os.fstat(self.handle)
+        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+    def read(self) -> bytes:
+        """Read the whole file."""
+        with os.fdopen(os.dup(self.handle), "rb") as file:
+            file.seek(0)
+            return file.read()
 
 
 @dataclass(frozen=True)
@@ -32,8 +65,8 @@ class Content:
     sha256: str
     """Digest of the whole file."""
     onnx: OnnxFile
-    stamp: Stamp | None = None
-    """Stamp of the file before it was read; None if it is not a regular file."""
+    file: OpenModel | None = None
+    """The open file; None for a model that was passed as bytes."""
 
     @cached_property
     def contract(self) -> Contract:
@@ -96,36 +129,25 @@ class ModelFile:
             self._outcome = error
 
 
-def stamp(path: Path) -> Stamp | None:
-    """Return the current stamp of a file, None if it is not a regular file. Raises OSError if it does not exist."""
-    state = path.stat()
-    if not stat.S_ISREG(state.st_mode):
-        return None
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
-
-
 def _content(model: str | Path | bytes) -> Content:
     path = None if isinstance(model, bytes) else Path(model)
     name = "model" if path is None else str(path)
-    before = None
-    if path is not None:
-        with contextlib.suppress(OSError):  # reported when the file is read
-            before = stamp(path)
-    data = model if isinstance(model, bytes) else _bytes(Path(model))
+    file, data = (None, model) if isinstance(model, bytes) else _opened(Path(model))
     found = OnnxFile.scan(data, name)
     found.check(name)
     if METADATA_KEY not in found.metadata:
         raise ContractError(f"{name} has no contract", "a file made by seg-export", "export the model with seg-export")
-    return Content(name, path, data, verified_sha256(data, name), found, before)
+    return Content(name, path, data, verified_sha256(data, name), found, file)
 
 
-def _bytes(path: Path) -> bytes:
+def _opened(path: Path) -> tuple[OpenModel, bytes]:
     expected = "an ONNX file made by seg-export"
     advice = "name another file with --model or $SEG_MODEL, or create one with seg-export"
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
+        file = OpenModel(path)
+        if (size := os.fstat(file.handle).st_size) > MAX_BYTES:
             raise ModelError(f"model {path} has {size} bytes", f"at most {MAX_BYTES}", advice)
-        data = path.read_bytes()
+        data = file.read()
     except FileNotFoundError as error:
         raise ModelError(f"model {path} does not exist", expected, advice) from error
     except OSError as error:
@@ -135,4 +157,4 @@ def _bytes(path: Path) -> bytes:
         raise ModelError(f"{path} is a torch checkpoint", "an ONNX file", advice)
     if not data:
         raise ModelError(f"model {path} is empty", expected, "copy or export it again")
-    return data
+    return file, data

@@ -103,5 +103,5 @@ def _value(wanted: Any, raw: Any, name: str) -> Any:
     fits = number if wanted is float else isinstance(raw, Mapping) if origin is Mapping else type(raw) is wanted
     if not fits:
         expected = f"a value of type {getattr(wanted, '__name__', wanted)}"
-        raise ContractError(f"{name} is {raw!r}", expected, "export the model again")
+        raise ContractError(f"{name} is {repr(raw)[:80]}", expected, "export the model again")
     return raw

@@ -12,11 +12,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 import tempfile
 from pathlib import Path
 
-from ..support import ModelError, SegError
+from ..support import METADATA_BYTES, ModelError, SegError, parse_json, read_file
 
 _HOW = "sign it: model_signing sign key {model} --private_key key.pem --signature {model}.sig"
 _RENEW = "get the model and its signature again from the author"
@@ -37,12 +36,12 @@ def check_signature(model: Path, sha256: str, key: Path) -> None:
     place = model.with_name(model.name + ".sig")
     expected = f"a signature made with the private key that belongs to {key}"
     try:
-        signature = place.read_bytes()
+        signature = read_file(place, METADATA_BYTES)
     except OSError as error:
         problem = f"{model} has no signature: {place.name} cannot be read ({error.strerror})"
         raise ModelError(problem, expected, _HOW.format(model=model.name)) from error
     try:
-        key.read_bytes()
+        read_file(key, METADATA_BYTES)
     except OSError as error:
         problem = f"key {key} cannot be read ({error.strerror})"
         raise SegError(problem, "a PEM file with a public key", "check the path") from error
@@ -70,7 +69,7 @@ def _signed_sha256(model: Path, signature: bytes, key: Path) -> str:
         copy = Path(folder) / "signature"
         copy.write_bytes(signature)
         verifying.Config().use_elliptic_key_verifier(public_key=key).verify(model, copy)
-    statement = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
+    statement = parse_json(base64.b64decode(parse_json(signature)["dsseEnvelope"]["payload"]))
     [resource] = statement["predicate"]["resources"]
     if resource["algorithm"] != "sha256":
         raise ValueError(f"it uses {resource['algorithm']} instead of sha256")

@@ -203,10 +203,35 @@ def test_a_file_that_vanishes_while_it_is_loaded(model: Made, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_model_from_a_pipe(model: Made, tmp_path: Path) -> None:
+def test_a_model_that_is_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.onnx"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(model.path.read_bytes()))
-    writer.start()
-    assert Session(pipe, CPU).sha256 == Session(model.path, CPU).sha256
-    writer.join()
+    with pytest.raises(ModelError, match=r"pipe\.onnx cannot be read \(it is not a regular file\)"):
+        Session(pipe, CPU)
+
+
+def test_a_link_that_is_switched_meanwhile(model: Made, make_model: Callable[..., Made], tmp_path: Path) -> None:
+    """The file that was hashed is the one that runs, whichever that is."""
+    link, other = tmp_path / "model.onnx", make_model(seed=3)
+    link.symlink_to(model.path)
+    window = np.random.default_rng(0).random((1, 3, 252, 252), np.float32)
+    sessions = [Session(made.path, CPU) for made in (model, other)]
+    logits = {session.sha256: session.run(window) for session in sessions}
+    stop = threading.Event()
+
+    def switch() -> None:
+        while not stop.is_set():
+            for made in (other, model):
+                fresh = tmp_path / "fresh"
+                fresh.symlink_to(made.path)
+                fresh.replace(link)
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        for _ in range(60):
+            session = Session(link, CPU)
+            np.testing.assert_array_equal(session.run(window), logits[session.sha256])
+    finally:
+        stop.set()
+        thread.join()
