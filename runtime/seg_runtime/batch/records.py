@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..formats import PageResult, stem_of
-from ..support import SegError
+from ..support import METADATA_BYTES, SegError, parse_json, read_file
 
 KEEP = "pass --overwrite to replace it, or choose another --out"
 
@@ -20,15 +19,16 @@ def read_record(path: Path) -> dict[str, Any] | None:
         SegError: the file was not written by seg-run or cannot be read.
     """
     try:
-        record = json.loads(path.read_bytes())
+        record = parse_json(read_file(path, METADATA_BYTES))
         names = [record["input"]["sha256"], record["model"]["sha256"], *record["outputs"].values()]
+        ours = all(name.startswith(f"{path.stem}_{key.partition('_')[0]}.") for key, name in record["outputs"].items())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SegError(f"{path} cannot be read ({error.strerror})", "", "choose another --out") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SegError(f"{path} exists and is not a record of seg-run", "", KEEP) from error
-    if not all(isinstance(n, str) and n == Path(n).name for n in names):
+    if not ours or not all(isinstance(n, str) and n == Path(n).name for n in names):  # a name is removed later
         raise SegError(f"{path} exists and is not a record of seg-run", "", KEEP)
     return dict(record)
 

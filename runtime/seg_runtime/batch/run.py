@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..segmenter import Progress, Segmentation, Segmenter, Timings
-from ..support import ImageError, SegError, write_atomic
+from ..support import ImageError, SegError, locked, prepared
 from .inputs import BatchOptions, Task
 from .load import Content, Loaded
 from .records import KEEP, listed_outputs, read_record, stack_record, warnings_of
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """A loaded source, and whether the existing results come from the same source and model."""
-
-    loaded: Loaded
-    same_origin: bool
 
 
 def run_tasks(
@@ -45,7 +37,7 @@ def run_tasks(
     Yields:
         Each task with `done`, `skipped`, a note about a finished task, or its error, in order of completion.
     """
-    ahead: deque[tuple[Task, Future[_Waiting | None]]] = deque()
+    ahead: deque[tuple[Task, Future[Loaded | None]]] = deque()
     behind: deque[tuple[Task, Future[str]]] = deque()
     rest = iter(tasks)
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -57,12 +49,12 @@ def run_tasks(
                     break
                 task, loading = ahead.popleft()
                 try:
-                    waiting = loading.result()
-                    if waiting is None:
+                    loaded = loading.result()
+                    if loaded is None:
                         yield task, "skipped"
                         continue
-                    results = _segment(segmenter, task, waiting.loaded, options, progress)
-                    behind.append((task, pool.submit(_write, task, results, waiting)))
+                    results = _segment(segmenter, task, loaded, options, progress)
+                    behind.append((task, pool.submit(_write, task, results, loaded, segmenter, options)))
                 except Exception as error:
                     yield task, _as_seg_error(task, error)
                 while len(behind) > (0 if task.source.format.one_at_a_time else options.jobs):
@@ -91,16 +83,19 @@ def _as_seg_error(task: Task, error: Exception) -> SegError:
     return ImageError(f"{task.source.path} failed ({reason})", "", "run it alone, or report the problem")
 
 
-def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> _Waiting | None:
+def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> Loaded | None:
     """Load the source of a task; None if an earlier run has finished it."""
     content = Content(task.source)
     if not options.overwrite and _finished(task, content.sha256, segmenter):
         return None
-    record = None
+    return content.load(segmenter.contract, options.max_pixels)
+
+
+def _record_of(task: Task) -> dict[str, Any] | None:
+    """Return the record of earlier results; None if there is none, or a file that is no record."""
     with contextlib.suppress(SegError):
-        record = read_record(task.record)
-    same = record is not None and _same_origin(record, content.sha256, segmenter)
-    return _Waiting(content.load(segmenter.contract, options.max_pixels), same)
+        return read_record(task.record)
+    return None
 
 
 def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
@@ -115,7 +110,7 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
         raise SegError(f"{task.record} is the record of {other}", "", KEEP)
     listed = {} if record is None else record["outputs"]
     for path in (path for output in task.outputs for path in task.paths(output)):
-        if path.exists() and path.name not in listed.values():
+        if os.path.lexists(path) and path.name not in listed.values():  # a dangling link, too
             raise SegError(f"{path} exists but is not listed in a record of seg-run", "", KEEP)
     return bool(record and record.get("complete")) and all(
         output.key in listed and (task.stem.parent / listed[output.key]).exists() for output in task.outputs
@@ -153,31 +148,42 @@ def _segment(
         results.append(result)
 
 
-def _write(task: Task, results: Sequence[Segmentation], waiting: _Waiting) -> str:
+def _write(
+    task: Task, results: Sequence[Segmentation], loaded: Loaded, segmenter: Segmenter, options: BatchOptions
+) -> str:
     """Write all results of a source. Its record is written before them, as incomplete, and after them, as complete.
 
-    Existing results from another source or model are removed, so that they are not mistaken for results of this model.
+    The results are prepared beside their places and put there together, while other processes wait. Existing results from
+    another source or model are removed, so that they are not mistaken for results of this model.
 
     Returns:
-        `done`, or a note about the results.
+        `done`, `skipped` if another process has finished the task meanwhile, or a note about the results.
+
+    Raises:
+        SegError: another process has written other results meanwhile.
     """
-    loaded, start = waiting.loaded, time.perf_counter()
-    prepared = {output.key: (output, *output.prepare(results, task.source)) for output in task.outputs}
-    targets = {key: task.path(output, suffix) for key, (output, suffix, _) in prepared.items()}
-    new = {key: path.name for key, path in targets.items()}
-    before = {key: name for key, name in listed_outputs(task.record).items() if name not in new.values()}
-    outputs = {**before, **new}
+    start = time.perf_counter()
+    encoders = {output.key: (task.path(output, suffix), write) for output in task.outputs
+                for suffix, write in [output.prepare(results, task.source)]}  # fmt: skip
+    new = {key: path.name for key, (path, _) in encoders.items()}
     times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
     facts = task.source.format.record(task.source, results)
-    _write_record(task, results, loaded, facts, times, outputs, complete=False)
-    for key, (_, _, write) in prepared.items():
-        write_atomic(targets[key], write)
-    if not waiting.same_origin:
-        for name in before.values():
-            (task.stem.parent / name).unlink(missing_ok=True)
-        outputs = new
-    times["encode"] = (time.perf_counter() - start) * 1000
-    _write_record(task, results, loaded, facts, times, outputs, complete=True)
+    with contextlib.ExitStack() as written:
+        puts = [written.enter_context(prepared(path, write)) for path, write in encoders.values()]
+        written.enter_context(locked(task.stem.parent))
+        if not options.overwrite and _finished(task, loaded.sha256, segmenter):
+            return "skipped"
+        record = _record_of(task)
+        before = {key: name for key, name in listed_outputs(task.record).items() if name not in new.values()}
+        _write_record(task, results, loaded, facts, times, {**before, **new}, complete=False)
+        for put in puts:
+            put()
+        if record is None or not _same_origin(record, loaded.sha256, segmenter):
+            for name in before.values():
+                (task.stem.parent / name).unlink(missing_ok=True)
+            before = {}
+        times["encode"] = (time.perf_counter() - start) * 1000
+        _write_record(task, results, loaded, facts, times, {**before, **new}, complete=True)
     return "; ".join(filter(None, [task.source.format.note(task.source), *warnings_of(results)])) or "done"
 
 
@@ -193,4 +199,5 @@ def _write_record(
     for entry, added in facts.items():
         record[entry] = {**record.get(entry, {}), **added}
     text = json.dumps(record, indent=2) + "\n"
-    write_atomic(task.record, lambda file: file.write(text.encode()))
+    with prepared(task.record, lambda file: file.write(text.encode())) as put:
+        put()

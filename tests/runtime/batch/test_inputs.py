@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_runtime.batch import BatchOptions, find_tasks
+from seg_runtime.batch import BatchOptions, find_tasks, records
 from seg_runtime.formats import Failures
 from seg_runtime.model import Contract, Voxels
+from seg_runtime.support import read_file
 
 from tests.support.contracts import contract
 from tests.support.images import picture
@@ -45,13 +46,12 @@ def test_each_record_of_an_earlier_run_is_read_once(tmp_path: Path, monkeypatch:
         picture(tmp_path / f"train_{number:02}.png")
     (tmp_path / "train.json").write_text(json.dumps({"annotations": list(range(1000))}))
     read: Counter[str] = Counter()
-    read_bytes = Path.read_bytes
 
-    def counted(path: Path) -> bytes:
+    def counted(path: Path, most_bytes: int) -> bytes:
         read[path.name] += 1
-        return read_bytes(path)
+        return read_file(path, most_bytes)
 
-    monkeypatch.setattr(Path, "read_bytes", counted)
+    monkeypatch.setattr(records, "read_file", counted)
     stems, failed = found(tmp_path)
     assert (len(stems), failed) == (20, [])
     assert read["train.json"] == 1
