@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..model import MAX_PIXELS, Contract
-from ..support import ImageError, Registry, instance_of
+from ..support import ImageError, Registry, instance_of, open_file, read_file
 from .dicom import Dicom
 from .format import HEAD, Format, Page, ReadOptions
 from .nifti import Nifti
@@ -23,15 +23,15 @@ def read_bytes(path: Path) -> bytes:
         ImageError: the path does not exist, is a folder, cannot be read or is empty.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise ImageError(f"{path} is not a regular file", READABLE, "copy its content to a file")
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist", READABLE, "check the path") from error
     except IsADirectoryError as error:
         raise ImageError(f"{path} is a folder", READABLE, "choose a file in it") from error
     except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error.strerror})", READABLE, "check its permissions") from error
+        raise ImageError(
+            f"{path} cannot be read ({error.strerror})", READABLE, "check the file and its permissions"
+        ) from error
     if not data:
         raise ImageError(f"{path} is empty", "", "copy or export it again")
     return joined(path, data)
@@ -40,9 +40,7 @@ def read_bytes(path: Path) -> bytes:
 def head_of(path: Path) -> bytes:
     """Read the beginning of a file; empty if it cannot be read, which is reported when the whole file is read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would block
-            return b""
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             return file.read(HEAD)
     except (OSError, ValueError):
         return b""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..model import MAX_PIXELS
 from ..pipeline import Array, Float
-from ..support import ImageError, require_extra
+from ..support import ImageError, open_file, require_extra
 from .format import Failures, Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
 from .nifti_pair import HEADER_BYTES, PAIR_SUFFIXES, WANTED, header_of_pair, layout
 from .packed import HEAD_PACKED, first_bytes, unpack
@@ -57,7 +58,7 @@ class Nifti(Format):
     def stored_channels(self, path: Path) -> int | None:
         """Return the number of values per voxel from the header; raises the errors of `read_volume`."""
         try:
-            with path.open("rb") as file:
+            with os.fdopen(open_file(path), "rb") as file:
                 shape = _read_header(file.read(HEAD_PACKED), str(path)).shape
         except OSError as error:
             raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error

@@ -6,10 +6,11 @@ content. Pairs without the magic of NIfTI are ANALYZE files, which do not say wh
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support import ImageError
+from ..support import ImageError, open_file, read_file
 from .format import stem_of
 from .packed import HEAD_PACKED, first_bytes
 
@@ -56,7 +57,7 @@ def header_of_pair(path: Path) -> Path | None:
     try:
         if header is None or not header.is_file():
             return None
-        with header.open("rb") as file:
+        with os.fdopen(open_file(header), "rb") as file:
             return header if layout(first_bytes(file.read(HEAD_PACKED), HEADER_BYTES)) else None
     except OSError:
         return None
@@ -94,6 +95,6 @@ def _beside(path: Path, suffix: str) -> Path | None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
