@@ -3,8 +3,9 @@
 // Serves the page and ONNX Runtime's WASM from node_modules, to this machine alone. Any web server does as well; the three
 // headers below are what matters.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { createServer } from "node:http";
+import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 
 const TYPES = { html: "text/html", css: "text/css", mjs: "text/javascript", wasm: "application/wasm" };
@@ -38,14 +39,23 @@ function fileOf(path) {
   return ["/page.mjs", "/page.css"].includes(path) ? new URL(`.${path}`, import.meta.url) : null;
 }
 
+/** Whether a request names this machine; a page of another site that points its own name here must read nothing. */
+function isOurs(request) {
+  const { port } = server.address();
+  return [`127.0.0.1:${port}`, `localhost:${port}`].includes(request.headers.host);
+}
+
 const server = createServer(async (request, response) => {
+  if (!isOurs(request)) return response.writeHead(421).end();
   const path = request.url.split("?")[0]; // compared with known ones, never opened itself
   const file = fileOf(path);
-  const content = file && (await readFile(file).catch(() => null));
+  const handle = file && (await open(file).catch(() => null));
   const type = TYPES[path === "/" ? "html" : path.split(".").pop()] ?? "application/octet-stream";
   // No model beside the page is no error: it is then picked in the page.
-  response.writeHead(content ? 200 : path === "/model.onnx" ? 204 : 404, { ...HEADERS, "Content-Type": type });
-  response.end(content ?? "");
+  response.writeHead(handle ? 200 : path === "/model.onnx" ? 204 : 404, { ...HEADERS, "Content-Type": type });
+  if (!handle) return response.end();
+  // As fast as the browser reads: whole files would fill the memory with the requests of one that does not.
+  await pipeline(handle.createReadStream(), response).catch(() => response.destroy());
 });
 
 const library = new URL("node_modules/onnxruntime-web", import.meta.url);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ort_subset.h"
 
@@ -192,8 +193,9 @@ static bool fit_channels(Image *image, int64_t channels, const char *path) {
 /* The mask appears whole or not at all: written beside its place, then renamed into it. */
 static bool write_mask(const char *path, const uint8_t *labels, const Image *image) {
   char beside[4096];
-  if (snprintf(beside, sizeof beside, "%s.partial", path) >= (int)sizeof beside) return fail("%s: too long a name", path);
-  FILE *file = fopen(beside, "wb");
+  int length = snprintf(beside, sizeof beside, "%s.%ld.partial", path, (long)getpid());
+  if (length >= (int)sizeof beside) return fail("%s: too long a name", path);
+  FILE *file = fopen(beside, "wbx"); /* a new file, so that a link of this name is not followed */
   if (!file) return fail("%s cannot be written (%s)", path, strerror(errno));
   const size_t area = (size_t)(image->height * image->width);
   bool whole = fprintf(file, "P5\n%lld %lld\n255\n", (long long)image->width, (long long)image->height) > 0 &&

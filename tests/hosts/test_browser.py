@@ -6,8 +6,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
+from socket import create_connection
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -23,12 +25,16 @@ from tests.support.tools import missing
 IDLE = "document.body?.dataset.state !== undefined && document.body.dataset.state !== 'busy'"
 
 
+SERVERS: list[subprocess.Popen[str]] = []
+
+
 @contextmanager
 def served(*words: object) -> Iterator[str]:
     """The sample's own server; gives the page's address."""
     script = sample_with_packages("browser") / "serve.mjs"
     command = ["node", script, "--port", "0", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        SERVERS.append(server)
         try:
             assert server.stdout is not None
             yield server.stdout.readline().strip()
@@ -132,6 +138,34 @@ def test_the_server_gives_the_page_alone_and_says_what_it_lacks(tmp_path: Path) 
     done = subprocess.run(["node", script, tmp_path / "none.onnx"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}/none.onnx does not exist: name a file made by seg-export --host-ready\n"
+
+
+def test_the_server_refuses_other_host_names() -> None:
+    """A page elsewhere may point its own name to this machine (DNS rebinding)."""
+    with served() as address:
+        port = address.rstrip("/").rpartition(":")[2]
+        for host, status in (("evil.example", 421), (f"localhost:{port}", 200), (f"127.0.0.1:{port}", 200)):
+            connection = HTTPConnection("127.0.0.1", int(port))
+            connection.request("GET", "/", headers={"Host": host})
+            assert connection.getresponse().status == status, host
+            connection.close()
+
+
+def test_requests_that_nobody_reads_do_not_fill_the_memory(tmp_path: Path) -> None:
+    large = tmp_path / "model.onnx"
+    with large.open("wb") as file:
+        file.truncate(100_000_000)
+    with served(large) as address:
+        port = int(address.rstrip("/").rpartition(":")[2])
+        waiting = [create_connection(("127.0.0.1", port)) for _ in range(20)]
+        for connection in waiting:
+            connection.sendall(f"GET /model.onnx HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        for connection in waiting:
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        status = Path(f"/proc/{SERVERS[-1].pid}/status").read_text()
+        assert int(status.split("VmHWM:")[1].split()[0]) < 400_000  # KiB; all of them would have 2,000,000
+        for connection in waiting:
+            connection.close()
 
 
 def test_decoded_pixels_are_the_files_own(browser: Chromium) -> None:

@@ -109,3 +109,16 @@ def test_every_trouble_is_one_line(segment: Segment, make_case: Callable[[str], 
         assert done.stderr.count("\n") == 1, done.stderr
         assert not mask.exists()
     assert segment(library).returncode == 2
+
+
+def test_a_planted_link_is_not_followed(segment: Segment, case: Case, tmp_path: Path) -> None:
+    """Neither one with the name of the temporary file nor one in the mask's place."""
+    Image.new("RGB", (20, 30), (9, 9, 9)).save(tmp_path / "a.ppm")
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    for name in ("mask.pgm", "mask.pgm.partial"):
+        (tmp_path / name).symlink_to(precious)
+    done = segment(libraries()[0], case.model, tmp_path / "a.ppm", tmp_path / "mask.pgm")
+    assert done.returncode == 0, done.stderr
+    assert precious.read_bytes() == b"mine"
+    assert not (tmp_path / "mask.pgm").is_symlink()
