@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from seg_runtime.support.errors import ContractError, ModelError, SegError
 from seg_toolkit.checkpoints import Checkpoint, load, save, weights_sha256
 from seg_toolkit.checkpoints.checkpoint import FORMAT
+from seg_toolkit.checkpoints.foreign import read_state
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.multiscale import MultiScaleUNet
 from seg_toolkit.networks.unet import UNet
@@ -201,3 +203,63 @@ def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path) -> None:
         load(tmp_path / "m.onnx")
     told = seg_train(tmp_path, "-o", tmp_path / "new.onnx")
     assert (told.exit_code, "Use seg-export to make the ONNX file from it" in told.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("contract", 5, "an entry contract of another type"),
+        ("contract", b"{}", "an entry contract of another type"),
+        ("network", [1], "an entry network of another type"),
+        ("state", [], "an entry state of another type"),
+        ("state", {"head.weight": 3}, "no dense tensors"),
+        ("state", {"head.weight": torch.eye(3).to_sparse()}, "no dense tensors"),
+        ("classes", "ab", "an entry classes of another type"),
+        ("classes", [[0], 5], "no integers"),
+        ("classes", [[0], ["x"]], "no integers"),
+        ("training", {"step": 3, "model": {}}, "lacks average, best, "),
+        ("reader", None, "an entry reader of another type"),
+    ],
+)
+def test_an_entry_of_another_kind_is_refused(saved: Path, key: str, value: object, reason: str) -> None:
+    torch.save({**content(saved), key: value}, saved)
+    with pytest.raises(ModelError, match=reason):
+        load(saved)
+
+
+def test_a_class_without_a_colour_is_refused(saved: Path) -> None:
+    found = content(saved)
+    contract_text = found["contract"].replace('"color": [0, 0, 0], ', "")
+    torch.save({**found, "contract": contract_text}, saved)
+    with pytest.raises(ContractError, match="color"):
+        load(saved)
+
+
+@pytest.mark.parametrize(("name", "value"), [("width", 6000), ("width", 10**9), ("depth", 40), ("width", -1), ("width", 2.5)])
+def test_a_network_that_the_weights_do_not_fit_takes_no_memory(saved: Path, name: str, value: float) -> None:
+    """40 KB that describe a network of 6 GB: the shapes are compared before it is built."""
+    found = content(saved)
+    torch.save({**found, "network": {**found["network"], name: value}}, saved)
+    before = peak_kib()
+    with pytest.raises(ModelError, match="do not fit its network"):
+        load(saved).build()
+    assert peak_kib() - before < 200_000
+
+
+def peak_kib() -> int:
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+@pytest.mark.parametrize("odd", ["sparse", "quantized"])
+def test_an_import_of_tensors_that_are_not_dense_is_refused(tmp_path: Path, odd: str) -> None:
+    dense = torch.eye(3)
+    made = dense.to_sparse() if odd == "sparse" else torch.quantize_per_tensor(dense, 0.1, 0, torch.qint8)
+    torch.save({"conv.weight": made}, tmp_path / "state.pt")
+    with pytest.raises(ModelError, match="sparse or quantized tensor conv.weight"):
+        read_state(tmp_path / "state.pt")
+
+
+def test_a_checkpoint_that_is_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.pt")
+    with pytest.raises(ModelError, match=r"model\.pt"):
+        load(tmp_path / "model.pt")

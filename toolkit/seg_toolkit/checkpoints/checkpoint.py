@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract
-from seg_runtime.support import ModelError, versions_of, write_atomic
+from seg_runtime.support import ModelError, read_file, versions_of, write_atomic
 from torch import Tensor, nn
 
 from ..data import ClassValues
@@ -18,6 +19,11 @@ from ..networks import Network, build
 
 FORMAT = "seg-edge checkpoint 1"
 _EXPECTED = "a checkpoint made by seg-train"
+_KINDS = {"network": dict, "state": dict, "contract": str, "classes": list, "training": dict, "reader": str}
+_RESUMABLE = {
+    "model", "average", "optimizer", "schedule", "scaler", "step", "best", "rows", "losses", "rng", "settings",
+}  # fmt: skip
+_LARGEST = 1 << 16  # of a number in the description of a network, such as its width
 
 
 @dataclass
@@ -65,12 +71,28 @@ class Checkpoint:
     def build(self) -> Network:
         """Build the network with its weights, in evaluation mode."""
         try:
+            _check_shapes(self.network, self.state)
             model = build(self.network)
             model.load_state_dict(self.state)
-        except (TypeError, RuntimeError) as error:
+        except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             problem = f"the checkpoint's weights do not fit its network ({error})"
             raise ModelError(problem, _EXPECTED, "train the model again") from error
         return model.eval()
+
+
+def _check_shapes(network: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Compare the weights with the network that a file describes, before it takes the memory of that network.
+
+    Raises:
+        RuntimeError: they differ, or the description has absurd numbers.
+    """
+    if odd := next((k for k, v in network.items() if isinstance(v, int) and not 0 <= v <= _LARGEST), ""):
+        raise RuntimeError(f"its network has {odd} = {str(network[odd])[:20]}")
+    with torch.device("meta"):  # shapes alone
+        wanted = {name: value.shape for name, value in build(network).state_dict().items()}
+    given = {name: value.shape for name, value in state.items()}
+    if differing := sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name)):
+        raise RuntimeError(f"{len(differing)} of its tensors have other names or shapes, the first is {differing[0]}")
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -101,6 +123,16 @@ def load(path: Path) -> Checkpoint:
         key for key in ("network", "state", "contract", "classes", "training", "reader") if key not in content
     ]:
         raise ModelError(f"{path} lacks {', '.join(missing)}", _EXPECTED, "train the model again")
+    for key, kind in _KINDS.items():
+        if not isinstance(content[key], kind):
+            raise ModelError(f"{path} has an entry {key} of another type", _EXPECTED, "train the model again")
+    if not all(isinstance(value, Tensor) and value.layout == torch.strided for value in content["state"].values()):
+        raise ModelError(f"{path} has weights that are no dense tensors", _EXPECTED, "train the model again")
+    if not all(isinstance(v, list) and all(type(n) is int for n in v) for v in content["classes"]):
+        raise ModelError(f"{path} has mask values that are no integers", _EXPECTED, "train the model again")
+    if content["training"] and (missing := _RESUMABLE - content["training"].keys()):
+        problem = f"{path} lacks {', '.join(sorted(missing))} of an interrupted training"
+        raise ModelError(problem, _EXPECTED, "start the training again with --overwrite")
     contract = Contract.from_json(content["contract"])
     classes = tuple(ClassValues(info, tuple(v)) for info, v in zip(contract.classes, content["classes"], strict=False))
     return Checkpoint(content["network"], content["state"], contract, classes, content["training"], content["reader"])
@@ -117,14 +149,16 @@ def read_torch(path: Path, expected: str, advice: str) -> Any:
     Raises:
         ModelError: if the file is missing, damaged, or of another kind.
     """
+    data = io.BytesIO()
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        data = io.BytesIO(read_file(path))
+        return torch.load(data, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path} does not exist", expected, "check the path") from error
     except IsADirectoryError as error:
         raise ModelError(f"{path} is a folder", expected, "give the path of the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise many different errors for damaged or foreign files
-        if not zipfile.is_zipfile(path):  # PyTorch saves ZIP files; its own message here would be about unpickling
+        if not zipfile.is_zipfile(data):  # PyTorch saves ZIP files; its own message here would be about unpickling
             raise ModelError(f"{path} is not {expected}", "", "check the path") from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise ModelError(f"{path} cannot be read ({reason})", expected, advice) from error

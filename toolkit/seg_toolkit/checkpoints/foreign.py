@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from seg_runtime.support import ModelError
+from seg_runtime.support import ModelError, read_file
 from torch import Tensor, nn
 
 from ..networks import Network
@@ -32,6 +32,8 @@ def read_state(path: Path) -> _State:
     inner = [state for value in content.values() if (state := _tensors(value))] if isinstance(content, dict) else []
     if not found and len(inner) == 1:
         found = inner[0]
+    if odd := next((name for name, value in found.items() if value.layout != torch.strided or value.is_quantized), ""):
+        raise ModelError(f"{path} has the sparse or quantized tensor {odd}", "dense tensors", "save dense weights")
     if not found:
         problem = f"{path} contains no state dict, or more than one"
         raise ModelError(problem, _EXPECTED, "save one state dict by itself")
@@ -40,7 +42,7 @@ def read_state(path: Path) -> _State:
 
 def digest_of(path: Path) -> str:
     """Compute the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_runtime.model import ClassInfo, Code, Contract
-from seg_runtime.support import DataError
+from seg_runtime.support import METADATA_BYTES, DataError, parse_json, read_file
 
 _FORM = '{"NAME": {"category": [VALUE, SCHEME, MEANING], "type": [VALUE, SCHEME, MEANING]}, …}'
 _LIMITS = (("value", 16), ("scheme", 16), ("meaning", 64))  # characters of SH and LO, PS3.5, 6.2
@@ -53,7 +53,7 @@ def coded(classes: Sequence[ClassInfo], path: Path | None) -> tuple[ClassInfo, .
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        given = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_each_once)
+        given = parse_json(read_file(path, METADATA_BYTES).decode("utf-8-sig"), object_pairs_hook=_each_once)
     except OSError as error:
         raise DataError(f"--codes {path} cannot be read ({error.strerror})", "a JSON file", "check the path") from error
     except ValueError as error:
