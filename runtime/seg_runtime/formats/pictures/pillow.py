@@ -118,7 +118,7 @@ def check_size(name: str, pixels: int, size: float, max_pixels: int, more: bool 
 def _damage_reported(name: str) -> Iterator[None]:
     try:
         yield
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many classes, including struct.error
         raise ImageError(f"{name} is damaged ({error})", _READABLE, "copy or export it again") from error

@@ -251,7 +251,7 @@ def _check_segments(ifd: Any, size: int, name: str) -> None:
 def _reported(name: str) -> Iterator[None]:
     try:
         yield
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # tifffile and codecs raise many classes
         text = str(error)
