@@ -130,6 +130,17 @@ class RunOptions(ModelOptions):
     max_pixels: int = _output(
         MAX_PIXELS, "Refuse files with more pixels than this in all pages together.", click.IntRange(1), metavar="N"
     )
+    max_memory: float | None = _output(
+        None, "Limit the memory of the process to N GB, so that a file that needs more fails alone. Leave room for the"
+        " model, about 1 GB.", click.FloatRange(0.1),
+    )  # fmt: skip
+    isolate: bool = _output(
+        False, "Work in child processes, for files or models of unknown origin: an image that crashes or hangs one fails"
+        " alone.",
+    )  # fmt: skip
+    max_seconds: float = _output(
+        300.0, "With --isolate: stop a child process that makes no progress for N seconds.", click.FloatRange(1)
+    )
     jobs: int = _speed(
         2, "Number of threads that read images and write results during inference.", click.IntRange(1, 64)
     )

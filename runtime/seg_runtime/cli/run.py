@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,13 @@ from ..model import ModelFile
 from ..support import ImageError, ModelError, SegError, check, named, one_line
 from .arguments import RunOptions
 from .commandline import Command, note, version_option, written
+from .isolate import limit_memory, run_isolated
 from .options import PATH
+from .outcome import Bar, Outcome, Watcher
 from .rules import MODEL_RULES, Loaded
 
 if TYPE_CHECKING:
-    from ..batch import BatchOptions, Task
     from ..segmenter import Segmenter
-
-
-_MOST_NOTES = 10  # lines on stderr
 
 
 @click.command(
@@ -56,14 +55,37 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
     """
     options = RunOptions(**values, written=written())
     out = _folder(options.out)
+    with contextlib.closing(Bar()) as bar:
+        general = (run_isolated if options.isolate else run_images)(images, options, bar)
+    bar.outcome.failed += general.failed
+    bar.outcome.notes += general.notes
+    bar.outcome.report(out)
+    if bar.outcome.failed:
+        sys.exit(ImageError.exit_code)
+
+
+def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) -> Outcome:
+    """Segment files and folders in this process.
+
+    Args:
+        images: files and folders.
+        options: options of the call.
+        watcher: chooses among the images and is told of each.
+
+    Returns:
+        Errors and notes that concern no single image.
+    """
+    if options.max_memory:
+        limit_memory(options.max_memory)
     first, *others = options.files
     reading: list[Path | ModelFile] = [ModelFile(first), *others]
-    from ..batch import BatchOptions, find_tasks  # numpy and Pillow are imported while the model is read
+    from ..batch import BatchOptions, find_tasks, run_tasks  # numpy and Pillow are imported while the model is read
 
     batch = BatchOptions(
         overlay=options.overlay, probabilities=options.probabilities or "", dicom_seg=options.dicom_seg or "",
         overwrite=options.overwrite, jobs=options.jobs, max_pixels=options.max_pixels,
     )  # fmt: skip
+    outcome, ignored = Outcome(), list[Path]()
     with options.open(reading, tta=options.tta) as segmenter:
         if warning := check_wheels(options.provider):
             click.echo(f"warning: {warning}", err=True)
@@ -72,16 +94,17 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
             note(text)
         if options.warm_up:
             segmenter.warm_up()
-        ignored: list[Path] = []
-        tasks, failed = find_tasks(images, out, options.recursive, segmenter.contract, batch, ignored)
-        outcome = _run(segmenter, tasks, batch)
+        tasks, failed = find_tasks(images, options.out, options.recursive, segmenter.contract, batch, ignored)
+        outcome.failed += [str(error) for _, error in failed]
+        known = {os.fsdecode(task.stem): task for task in tasks}
+        chosen = [known[name] for name in watcher.select(list(known))]
+        watch = lambda task, share: watcher.advance(os.fsdecode(task.stem), share)  # noqa: E731
+        for task, result in run_tasks(segmenter, chosen, batch, watch):
+            watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
     if ignored:
         names = named([click.format_filename(path) for path in ignored])
         outcome.notes.append(f"{len(ignored)} files in the folders are not images that the model takes: {names}")
-    outcome.failed.extend(failed)
-    _report(outcome, out)
-    if outcome.failed:
-        sys.exit(ImageError.exit_code)
+    return outcome
 
 
 def _folder(out: Path) -> Path:
@@ -99,53 +122,3 @@ def _detail(segmenter: Segmenter) -> str:
     if not nodes:
         return ""
     return f" ({', '.join(f'{count} nodes on {name}' for name, count in nodes.items())})"
-
-
-@dataclass
-class _Outcome:
-    """The results of a run."""
-
-    done: list[Task] = field(default_factory=list)
-    skipped: list[Task] = field(default_factory=list)
-    failed: list[tuple[Path, SegError]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def _run(segmenter: Segmenter, tasks: list[Task], options: BatchOptions) -> _Outcome:
-    from ..batch import run_tasks
-
-    outcome = _Outcome()
-    ticks = 1000  # steps of the progress bar per image
-    with click.progressbar(length=ticks * max(1, len(tasks)), label="segmenting", file=sys.stderr) as bar:
-        shown: dict[Path, int] = {}
-
-        def advance(task: Task, share: float) -> None:
-            now = int(share * ticks)
-            bar.update(now - shown.get(task.stem, 0))
-            shown[task.stem] = now
-
-        for task, result in run_tasks(segmenter, tasks, options, advance):
-            advance(task, 1.0)
-            if isinstance(result, SegError):
-                outcome.failed.append((task.source.path, result))
-            else:
-                (outcome.skipped if result == "skipped" else outcome.done).append(task)
-                if result not in ("done", "skipped"):
-                    outcome.notes.append(result)
-    return outcome
-
-
-def _report(outcome: _Outcome, out: Path) -> None:
-    for text in outcome.notes[:_MOST_NOTES]:
-        note(text)
-    if (more := len(outcome.notes) - _MOST_NOTES) > 0:
-        note(f"{more} more notes; the records list the warnings about each image")
-    for _, error in outcome.failed:
-        click.echo(f"error: {error}", err=True)
-    parts = [f"{len(outcome.done)} segmented"]
-    if outcome.skipped:
-        parts.append(f"{len(outcome.skipped)} already done")
-    if outcome.failed:
-        parts.append(f"{len(outcome.failed)} failed")
-    where = f"; results in {click.format_filename(out)}" if outcome.done or outcome.skipped else ""
-    click.echo(", ".join(parts) + where)

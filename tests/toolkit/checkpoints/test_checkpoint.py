@@ -235,7 +235,9 @@ def test_a_class_without_a_colour_is_refused(saved: Path) -> None:
         load(saved)
 
 
-@pytest.mark.parametrize(("name", "value"), [("width", 6000), ("width", 10**9), ("depth", 40), ("width", -1), ("width", 2.5)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("width", 6000), ("width", 10**9), ("depth", 40), ("width", -1), ("width", 2.5)]
+)
 def test_a_network_that_the_weights_do_not_fit_takes_no_memory(saved: Path, name: str, value: float) -> None:
     """40 KB that describe a network of 6 GB: the shapes are compared before it is built."""
     found = content(saved)
@@ -255,7 +257,7 @@ def test_an_import_of_tensors_that_are_not_dense_is_refused(tmp_path: Path, odd:
     dense = torch.eye(3)
     made = dense.to_sparse() if odd == "sparse" else torch.quantize_per_tensor(dense, 0.1, 0, torch.qint8)
     torch.save({"conv.weight": made}, tmp_path / "state.pt")
-    with pytest.raises(ModelError, match="sparse or quantized tensor conv.weight"):
+    with pytest.raises(ModelError, match=r"sparse or quantized tensor conv\.weight"):
         read_state(tmp_path / "state.pt")
 
 

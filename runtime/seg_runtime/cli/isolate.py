@@ -1,0 +1,210 @@
+"""Run `seg-run` in child processes that may crash, hang or fill their memory: `--isolate`.
+
+A child does all of the work: it reads the model and the images, runs ONNX Runtime and writes the results. It reports
+each step to its parent. If it ends before its work does, the parent runs the images that it was working on one by one,
+each in a child of its own, and goes on with the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..support import ImageError, ModelError
+from .arguments import RunOptions
+from .outcome import Bar, Outcome
+
+_CHILD = "from seg_runtime.cli.isolate import child; child()"
+_UNKNOWN = ImageError.exit_code
+
+
+def limit_memory(gigabytes: float) -> None:
+    """Limit the memory of this process, so that a file that needs more fails alone with a MemoryError.
+
+    Args:
+        gigabytes: the limit in GB, of the private data of the process (RLIMIT_DATA). Without effect on Windows.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    size = int(gigabytes * 1e9)
+    resource.setrlimit(resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+@dataclass
+class _Work:
+    """What a child gets: the call, and which of its images to segment.
+
+    Attributes:
+        images: files and folders.
+        options: options of the call.
+        only: names of the images to segment; None for all.
+        leave_out: names of images that are done.
+        events: descriptor for the child's reports.
+    """
+
+    images: tuple[Path, ...]
+    options: RunOptions
+    only: frozenset[str] | None = None
+    leave_out: frozenset[str] = frozenset()
+    events: int = -1
+
+
+@dataclass
+class _Run:
+    """What became of a child.
+
+    Attributes:
+        names: names of the images that it found, in the order of its work; None if it ended before.
+        ended: names of the images that it ended.
+        reason: why it ended before its work did; empty if it did all.
+        code: its exit code, if it gave up by itself before it found any image.
+    """
+
+    names: list[str] | None = None
+    ended: set[str] = field(default_factory=set)
+    reason: str = ""
+    code: int = 0
+
+
+def run_isolated(images: tuple[Path, ...], options: RunOptions, bar: Bar) -> Outcome:
+    """Run images in child processes; see the module and `run.run_images`.
+
+    Raises:
+        ModelError: a child ends while it opens the model.
+    """
+    general = Outcome()
+    work = _Work(images, replace(options, isolate=False))
+    done: set[str] = set()
+    while True:
+        run = _run_child(replace(work, leave_out=frozenset(done)), general, bar, first=not done)
+        done |= run.ended
+        if run.names is None:
+            if not run.reason:
+                sys.exit(run.code or _UNKNOWN)
+            problem = f"the model ended the process that opened it ({run.reason})"
+            raise ModelError(problem, "", "do not use this file, or raise --max-memory or --max-seconds")
+        if not run.reason:
+            return general
+        suspects = [name for name in run.names if name not in done][: 2 * options.jobs + 1]
+        for name in suspects:
+            alone = _run_child(replace(work, only=frozenset({name})), general, bar, first=False)
+            if name not in alone.ended:
+                problem = f"{name} ended the process that segmented it ({alone.reason or run.reason})"
+                error = ImageError(problem, "", "check its file, or raise --max-memory or --max-seconds")
+                bar.end(name, str(error), True)
+        done |= set(suspects)
+
+
+def _run_child(work: _Work, general: Outcome, bar: Bar, first: bool) -> _Run:
+    reading, writing = os.pipe()
+    stderr = None if first else subprocess.DEVNULL  # the first child names the provider
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stderr=stderr, stdout=subprocess.DEVNULL,
+        pass_fds=[writing],
+    )  # fmt: skip
+    os.close(writing)
+    run = _Run()
+    try:
+        assert child.stdin
+        with child.stdin:
+            pickle.dump(replace(work, events=writing), child.stdin)
+        run.reason = _follow(reading, run, general, bar, work.options.max_seconds, first)
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        os.close(reading)
+        if run.reason:
+            child.kill()
+        code = child.wait()
+    if code < 0 and not run.reason:
+        run.reason = signal.Signals(-code).name
+    elif code and run.names is not None and not run.reason and _unfinished(run, work):
+        run.reason = f"exit code {code}"
+    run.code = code
+    return run
+
+
+def _unfinished(run: _Run, work: _Work) -> bool:
+    wanted = [n for n in run.names or () if n not in work.leave_out and (work.only is None or n in work.only)]
+    return not run.ended.issuperset(wanted)
+
+
+def _follow(events: int, run: _Run, general: Outcome, bar: Bar, seconds: float, first: bool) -> str:
+    """Follow the reports of a child until it closes their pipe; return why it must be stopped, empty for no reason."""
+    pending, last = b"", time.monotonic()
+    while True:
+        ready, _, _ = select.select([events], [], [], 1.0)
+        if not ready:
+            if time.monotonic() - last > seconds:
+                return f"no progress in {seconds:g} s"
+            continue
+        data, last = os.read(events, 1 << 16), time.monotonic()
+        if not data:
+            return ""
+        *lines, pending = (pending + data).split(b"\n")
+        for line in lines:
+            _take(json.loads(line), run, general, bar, first)
+
+
+def _take(event: dict[str, Any], run: _Run, general: Outcome, bar: Bar, first: bool) -> None:
+    if "names" in event:
+        run.names = event["names"]
+        if first:
+            bar.select(event["names"])
+    elif "share" in event:
+        bar.advance(event["name"], event["share"])
+    elif "result" in event:
+        run.ended.add(event["name"])
+        bar.end(event["name"], event["result"], event["error"])
+    elif first:
+        general.failed += event["failed"]
+        general.notes += event["notes"]
+
+
+class _Reports:
+    """The watcher of a child: it writes each step to the pipe of its parent."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+
+    def send(self, **event: Any) -> None:
+        os.write(self._work.events, json.dumps(event).encode() + b"\n")
+
+    def select(self, names: Sequence[str]) -> Sequence[str]:
+        work = self._work
+        self.send(names=list(names))
+        return [n for n in names if n not in work.leave_out and (work.only is None or n in work.only)]
+
+    def advance(self, name: str, share: float) -> None:
+        self.send(name=name, share=share)
+
+    def end(self, name: str, result: str, error: bool) -> None:
+        self.send(name=name, result=result, error=error)
+
+
+def child() -> None:
+    """Do the work that the parent writes to stdin, and report it."""
+    from .commandline import Program
+
+    def main() -> None:
+        from .run import run_images
+
+        work: _Work = pickle.load(sys.stdin.buffer)
+        reports = _Reports(work)
+        found = run_images(work.images, work.options, reports)
+        reports.send(failed=found.failed, notes=found.notes)
+
+    Program("seg-run", callback=main).main([], "seg-run")
