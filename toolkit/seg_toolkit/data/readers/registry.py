@@ -17,6 +17,7 @@ from seg_runtime.support import DataError, Registry, SegError
 from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring
 from .channels import find_channels
 from .isic import find_isic
+from .nnunet import find_nnunet
 from .pairs import find_pairs
 from .pets import find_pets
 from .siim import find_siim
@@ -41,6 +42,7 @@ READERS: Registry[Reader] = Registry(
         "isbi2012": find_stacks,
         "isic": find_isic,
         "nifti": find_decathlon,
+        "nnunet": find_nnunet,
         "pets": find_pets,
         "siim": find_siim,
         "sparse": find_sparse,
