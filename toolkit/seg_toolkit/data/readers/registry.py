@@ -15,6 +15,7 @@ from pathlib import Path
 from seg_runtime.support import DataError, Registry, SegError
 
 from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring
+from .annotations import find_coco, find_labelme
 from .channels import find_channels
 from .isic import find_isic
 from .nnunet import find_nnunet
@@ -39,8 +40,10 @@ READERS: Registry[Reader] = Registry(
         "brats": find_brats,
         "cell-tracking": find_tracking,
         "channels": find_channels,
+        "coco": find_coco,
         "isbi2012": find_stacks,
         "isic": find_isic,
+        "labelme": find_labelme,
         "nifti": find_decathlon,
         "nnunet": find_nnunet,
         "pets": find_pets,
