@@ -44,9 +44,12 @@ def test_masks_may_have_an_ending_and_lie_beside_the_images(tmp_path: Path, endi
     np.testing.assert_array_equal(data.cases[0].read(classes).labels, disc() // 255)
 
 
-def test_images_may_have_an_ending_as_well(tmp_path: Path) -> None:
-    put(tmp_path / "a_img.tif", disc())
-    put(tmp_path / "a_masks.tif", disc())
+@pytest.mark.parametrize(
+    ("image", "mask"), [("_img", "_masks"), ("_sat", "_mask"), ("_training", "_manual1"), ("_IMG", "")]
+)
+def test_images_may_have_an_ending_as_well(tmp_path: Path, image: str, mask: str) -> None:
+    put(tmp_path / "images" / f"a{image}.tif", disc())
+    put(tmp_path / "masks" / f"a{mask}.tif", disc())
     assert names(tmp_path) == ["a"]
 
 

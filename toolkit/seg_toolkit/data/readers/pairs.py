@@ -38,7 +38,7 @@ from .. import (
 _PARTS = ("images", "masks", "instances")
 _LAYOUT = "DATA/images with DATA/masks or DATA/instances"
 _MASK = re.compile(r"(?i)(.+?)[ _.-](?:masks?|seg|segmentation|labels?|gt|ground_?truth|annotations?|manual1)")
-_IMAGE = re.compile(r"(?i)(.+?)[ _.-](?:img|image)")
+_IMAGE = re.compile(r"(?i)(.+?)[ _.-](?:img|image|sat|training|test)")
 _ORIENTATION = 274  # EXIF tag
 
 
