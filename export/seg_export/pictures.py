@@ -13,7 +13,7 @@ from seg_runtime.model import Contract
 from seg_runtime.pipeline import Array, fitted
 from seg_runtime.support import DataError, list_files
 from seg_toolkit.data import Case, ClassValues
-from seg_toolkit.data.readers import PAIRS, read_data_set
+from seg_toolkit.data.readers import PAIRS, fits, read_data_set
 
 from .proof import Picture
 
@@ -66,7 +66,8 @@ def pictures(
     if not folder.is_dir():
         raise DataError(f"{option} {folder} is not a folder".lstrip(), "a folder of images", "check the path")
     name, no_data_set = reader.partition(":")[0], ""
-    if name not in OPEN or any((folder / part).is_dir() for part in ("masks", "instances")):
+    with_truth = any((folder / part).is_dir() for part in ("masks", "instances")) or fits(reader, folder)
+    if name not in OPEN or with_truth:
         try:
             found = read_data_set(reader, folder, lambda note: None)
             return [_OfDataSet(case.name, case, classes) for case in found.cases]

@@ -17,6 +17,7 @@ from seg_toolkit.options import RECIPES, load_recipe
 from samples.generators import generator
 from tests.support.commands import ok, seg_export, seg_train
 from tests.support.contracts import contract
+from tests.support.images import disc, put
 
 CONTRACT = contract()
 PHOTOGRAPHS = "ISIC-2017_Training_Data"
@@ -52,6 +53,12 @@ def test_pairs_are_a_data_set_where_there_are_masks(tmp_path: Path) -> None:
         mask.rename(mask.with_name(f"odd{mask.name}"))
     with pytest.raises(DataError, match="has the name of a mask"):
         pictures(tmp_path, CONTRACT)
+
+
+def test_masks_beside_images_are_no_images(tmp_path: Path) -> None:
+    for name in ("a", "a_mask", "b", "b_mask"):
+        put(tmp_path / f"{name}.png", disc())
+    assert [p.name for p in pictures(tmp_path, CONTRACT)] == ["a", "b"]
 
 
 def test_neither_is_told_with_what_was_looked_for(tmp_path: Path) -> None:

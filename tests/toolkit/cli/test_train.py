@@ -265,6 +265,22 @@ def test_masks_of_many_kinds_train(tmp_path: Path) -> None:
     assert (ground.name, cell.name, cell.color) == ("ground", "cell", (0, 255, 0))
 
 
+def test_a_training_without_foreground_is_pointed_out(tmp_path: Path) -> None:
+    for path in (write_pairs(tmp_path / "data") / "masks").iterdir():
+        put(path, np.zeros((40, 40), np.uint8))
+    said = ok(seg_train(tmp_path / "data", "-o", tmp_path / "m.pt", *SMALL, "--steps", "1")).stderr
+    assert "note: all training images contain only background" in said
+    assert "note: no image contains foreground" in said
+
+
+def test_evaluate_refuses_masks_that_training_would_refuse(tmp_path: Path, model: Path) -> None:
+    root = write_pairs(tmp_path / "data")
+    inverted = Image.fromarray(1 - disc() // 255)
+    inverted.putpalette([255, 255, 255, 0, 0, 0])
+    inverted.save(root / "masks" / "a1.png")
+    assert "#ffffff for 0" in error_of(seg_edge("evaluate", model, root))
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)

@@ -22,6 +22,30 @@ def test_several_values_of_one_class() -> None:
     np.testing.assert_array_equal(to_labels(mask, classes, "m"), [[0, 0], [0, 1]])
 
 
+def test_ranges_of_values() -> None:
+    classes = ClassValues.parse("ground=0-127,cell=128-200+255#ff8800,ring=-1")
+    assert (len(classes[0].values), classes[1].values[-2:], classes[2].values) == (128, (200, 255), (-1,))
+    assert classes[1].info.color == (255, 136, 0)
+    with pytest.raises(DataError, match=r"the value 201 .* ground=0-127, cell=128-200\+255, ring=-1"):
+        to_labels(np.array([[0, 201]]), classes, "m")
+
+
+def test_colours_as_values() -> None:
+    ground, cell = ClassValues.parse("ground=#008000,cell=#f0f+#ff0000")
+    assert (ground.info.color, cell.info.color) == ((0, 128, 0), (255, 0, 255))
+    assert cell.values == ((1 << 32) + 0xFF00FF, (1 << 32) + 0xFF0000)
+    with pytest.raises(DataError, match=r"the value #0000ff in 1 px; expected ground=#008000, cell=#ff0000\+#ff00ff"):
+        to_labels(np.array([[(1 << 32) + 0xFF]]), (ground, cell), "m")
+
+
+@pytest.mark.parametrize(
+    "text", ["a=0-,b=1", "a=9-0,b=10", "a=0-99999999,b=-1", "a=-3--1,b=0", "a=0,b=#12", "a=0-5,b=5", "a=#fff,b=#ffffff"]
+)
+def test_malformed_ranges_and_colours_are_refused(text: str) -> None:
+    with pytest.raises(DataError, match="--classes"):
+        ClassValues.parse(text)
+
+
 @pytest.mark.parametrize(
     "text", ["", "a=0", "a", "a=0,b", "a=0,b=x", "a=0,=1", "a=0,b=0", "a=0,a=1", "a=0,b=1#zz", "a=0,b=1+", "a=0+0,b=1"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from PIL import ImageColor
 from seg_runtime.model import ClassInfo
 from seg_runtime.support import DataError
 
+from .values import colour_of, listed, parse_values, shown
+
 _BACKGROUND = (0, 0, 0)
 _COLORS = (  # the palette of Okabe and Ito, which colour-blind readers can distinguish
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
 )  # fmt: skip
 _MOST_CLASSES = 256
-_FORM = "NAME=VALUE[+VALUE…][#RRGGBB],… such as background=0,cell=255"
+_VOID = 255  # marks pixels without annotation in Pascal VOC, Cityscapes and many others
+_FORM = "NAME=VALUE[+VALUE…][#RRGGBB],… such as background=0,cell=255, 0-127 for a range, or #RRGGBB for a colour"
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,19 @@ class ClassValues:
 
     @classmethod
     def parse(cls, text: str) -> tuple[ClassValues, ...]:
-        """Parse classes such as `background=0,cell=255`, with several values as `membrane=0+32+64` and a colour as `cell=255#ff8800`.
+        """Parse classes such as `background=0,cell=255`.
+
+        Several values are written as `membrane=0+32+64`, a range as `background=0-127`, the colour in which a class is
+        shown as `cell=255#ff8800`. In masks with a colour for each class, values are colours: `cell=#ff8800`.
 
         Raises:
             DataError: if the text has another form, repeats a value or name, or lists fewer than two classes.
         """
         found = [_parsed(index, part) for index, part in enumerate(text.split(","))]
-        for what, given in (("value", [v for c in found for v in c.values]), ("name", [c.info.name for c in found])):
-            if twice := [one for one, count in Counter(given).items() if count > 1]:
-                raise DataError(f"--classes repeats the {what} {twice[0]!r}", "", f"use each {what} once")
+        given = (("value", [shown(v) for c in found for v in c.values]), ("name", [repr(c.info.name) for c in found]))
+        for what, each in given:
+            if twice := [one for one, count in Counter(each).items() if count > 1]:
+                raise DataError(f"--classes repeats the {what} {twice[0]}", "", f"use each {what} once")
         if not 2 <= len(found) <= _MOST_CLASSES:
             problem = f"--classes lists {len(found)} classes"
             raise DataError(problem, f"2 to {_MOST_CLASSES}, the background first", "list all classes")
@@ -63,23 +71,49 @@ class ClassValues:
             numbers = tuple(found)
             names = ("background", *(f"class{i}" for i in found[1:]))
         else:
-            option = ",".join(f"{'background' if i == 0 else f'class{i}'}={v}" for i, v in enumerate(found[:12]))
-            listed = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
+            where = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
             expected = "0 and 255, or class indices from 0 without a gap"
-            advice = f"correct the masks, or name all classes: --classes {option}"
-            raise DataError(f"the masks contain the values {listed}", expected, advice)
+            raise DataError(f"the masks contain the values {where}", expected, _advice(found))
+        return cls.named({name: (number,) for name, number in zip(names, numbers, strict=True)})
+
+    @classmethod
+    def named(cls, values: Mapping[str, Sequence[int]]) -> tuple[ClassValues, ...]:
+        """Make classes from the mask values of each name, the background first, in the default colours."""
         return tuple(
-            cls(ClassInfo(name, _default_color(i)), (number,))
-            for i, (name, number) in enumerate(zip(names, numbers, strict=True))
+            cls(ClassInfo(name, _default_color(i)), tuple(numbers)) for i, (name, numbers) in enumerate(values.items())
         )
+
+
+def _advice(found: Sequence[int]) -> str:
+    """What to do about values from which no classes follow, sorted with the background first."""
+    if len(found) > _MOST_CLASSES:
+        return "if they number objects, use --reader pairs:masks=instances"
+    advice = f"correct the masks, or name all classes: --classes {proposed(found[:12])}"
+    if found[-1] == _VOID and len(found) > 2 and found[:-1] == list(range(len(found) - 1)):
+        return f"{advice}; if {_VOID} marks pixels that are not annotated, use --ignore-value {_VOID}"
+    return f"{advice}; if they number objects, use --reader pairs:masks=instances"
+
+
+def proposed(values: Sequence[int]) -> str:
+    """Propose `--classes` for values, the background first."""
+    names = ["background", "foreground"] if len(values) == 2 else [f"class{i}" for i in range(len(values))]
+    return ",".join(
+        f"{name if i else 'background'}={shown(v)}" for i, (name, v) in enumerate(zip(names, values, strict=True))
+    )
+
+
+def by_colour(classes: Sequence[ClassValues]) -> bool:
+    """Whether the values of classes are colours."""
+    return any(colour_of(value) for entry in classes for value in entry.values)
 
 
 def _parsed(index: int, part: str) -> ClassValues:
     name, _, rest = part.strip().partition("=")
-    numbers, _, color = rest.partition("#")
+    match = re.fullmatch(r"(.*\d)(#[0-9a-fA-F]{3,6})", rest.rpartition("+")[2])
+    color = match[2] if match and not rest.rpartition("+")[2].startswith("#") else ""
     try:
-        values = tuple(int(v) for v in numbers.split("+"))
-        rgb = ImageColor.getrgb(f"#{color}")[:3] if color else _default_color(index)
+        values = parse_values(rest.removesuffix(color))
+        rgb = ImageColor.getrgb(color)[:3] if color else colour_of(values[0]) or _default_color(index)
         if not name:
             raise ValueError("a class without a name")
     except ValueError as error:
@@ -107,7 +141,7 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
         labels[np.isin(mask, entry.values)] = index
     if (labels < 0).any():
         stray, count = np.unique(mask[labels < 0], return_counts=True)
-        listed = ", ".join(f"{c.info.name}={'+'.join(map(str, c.values))}" for c in classes)
-        problem = f"{name} contains the value {stray[0]} in {count[0]} px"
-        raise DataError(problem, listed, "correct the mask, or add the value to --classes")
+        known = ", ".join(f"{c.info.name}={listed(c.values)}" for c in classes)
+        problem = f"{name} contains the value {shown(int(stray[0]))} in {count[0]} px"
+        raise DataError(problem, known, "correct the mask, or add the value to --classes")
     return labels.astype(np.uint8)

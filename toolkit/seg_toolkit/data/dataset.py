@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, stem_of
 from seg_runtime.model import ChannelFile, Voxels
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, SegError
 
 from .classes import ClassValues
+from .files import composed
+from .masks import Mask
 
+INSTANCES = "instances"
+"""Masks whose values are object ids."""
 LABELS, VALUES = "labels", "values"
 """Kinds of ground truth: a class per pixel, or numbers per pixel."""
 
@@ -88,6 +92,22 @@ class Case(ABC):
             DataError: if they differ in size, or the mask contains a value that belongs to no class.
         """
 
+    def mask(self, colours: bool = False) -> Mask | None:
+        """Read the mask as it is stored, to check it before a training; None if the ground truth is not a mask file.
+
+        Args:
+            colours: read colours instead of values, see `load_mask`.
+        """
+        return None
+
+    def with_masks(self, kind: str) -> Case:
+        """Return the case with its mask read in another way: `instances`, object ids; or `alpha`, the transparency.
+
+        Raises:
+            SegError: if there is no mask file.
+        """
+        raise SegError(f"the reader has masks={kind}, but {self.name} has no mask file", "", "leave out masks")
+
 
 def sized(shape: Sequence[int]) -> str:
     """Format a size with the width first: 512×300."""
@@ -106,6 +126,7 @@ class DataSet:
         voxels: grid for structures, as in the contract; None for images and volumes.
         instances_only: whether the ground truth is object ids without masks.
         spacing_mm: distance between pixels along each spatial axis; None if unknown.
+        classes: classes that the data set names; empty if it does not.
         reader: value of `--reader`, such as `pets:split=test`.
     """
 
@@ -116,7 +137,13 @@ class DataSet:
     voxels: Voxels | None = None
     instances_only: bool = False
     spacing_mm: tuple[float, ...] | None = None
+    classes: tuple[ClassValues, ...] = ()
     reader: str = ""
+
+    def with_masks(self, kind: str) -> DataSet:
+        """Read the masks in another way, see `Case.with_masks`."""
+        cases = tuple(case.with_masks(kind) for case in self.cases)
+        return replace(self, cases=cases, instances_only=self.instances_only or kind == INSTANCES)
 
     def mask_values(self) -> dict[int, str]:
         """All values that occur in the masks, each with a file that contains it."""
@@ -170,4 +197,4 @@ def _drawn(names: Sequence[str], fraction: float, seed: int) -> set[str]:
 def _name_in_list(listed: str) -> str:
     """Name of a case that a text file lists by case name or file name."""
     path = Path(listed)
-    return stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name
+    return composed(stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name)

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import FORMATS, Pages, ReadOptions, group, opened, read_bytes, stacked, stem_of
+from seg_runtime.formats import FORMATS, Page, Pages, ReadOptions, group, opened, read_bytes, stacked, stem_of
 from seg_runtime.model import ChannelFile
 from seg_runtime.support import DataError, SegError, list_files, named
 
 Report = Callable[[str], None]
 """Called with a message for the user: a choice, a note, or files that are left out."""
+
+_Find = TypeVar("_Find", bound=Callable[..., Any])
+
+
+def reads(fits: Callable[[Path], bool]) -> Callable[[_Find], _Find]:
+    """Mark a reader with a function that says whether a folder has its layout, from the names of folders and files."""
+
+    def mark(find: _Find) -> _Find:
+        find.__dict__["fits"] = fits
+        return find
+
+    return mark
+
 
 _STACKS = (".tif", ".tiff")  # files that may hold several pages
 
@@ -39,10 +53,15 @@ def by_name(
             continue
         if path.is_dir():
             raise DataError(f"{path} is a folder", "a file", "rename or remove it")
-        other = found.setdefault(stem_of(path), path)
+        other = found.setdefault(composed(stem_of(path)), path)
         if other != path:
             raise DataError(f"{path} and {other} have the same name", "one file per name", "remove one of them")
     return dict(sorted(found.items()))
+
+
+def composed(name: str) -> str:
+    """Normalise a name, because systems store letters such as ü in one or in two characters."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _folders(folder: Path) -> Iterable[Path]:
@@ -72,7 +91,7 @@ def by_channels(folder: Path, channel_files: Sequence[ChannelFile]) -> dict[str,
     found, failed = group([path for path in list_files(folder) if FORMATS.is_picture(path)], channel_files)
     if failed:
         raise failed[0][1]
-    return {case.name: files for case, files in found.items()}
+    return {composed(case.name): files for case, files in found.items()}
 
 
 def matched(report: Report, *parts: tuple[Mapping[str, object], str]) -> list[str]:
@@ -96,21 +115,7 @@ def report_left_out(report: Report, names: Iterable[str], what: str) -> None:
 
 def read_image(path: Path) -> NDArray[Any]:
     """Read an image file of one page as the runtime does; returns `(H, W, C)`."""
-    return _only_page(path, indices=False)
-
-
-def read_mask(path: Path) -> NDArray[np.int64]:
-    """Read the raw values `(H, W)` int64 of a label image. Palette images give indices, not colours.
-
-    Raises:
-        DataError: if the file has several pages, colours, or values that are not integers.
-    """
-    values = _only_page(path, indices=True)
-    colours = values[..., : 3 if values.shape[-1] >= 3 else 1]
-    if (colours != colours[..., :1]).any():
-        problem, advice = f"{path} is a colour image", "save it as a grey or palette image"
-        raise DataError(problem, "a mask with one value per pixel", advice)
-    return to_integers(colours[..., 0], path)
+    return only_page(read_bytes(path), path, indices=False).array
 
 
 def to_integers(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
@@ -125,13 +130,18 @@ def to_integers(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
     return whole
 
 
-def _only_page(path: Path, indices: bool) -> NDArray[Any]:
-    data = read_bytes(path)
+def only_page(data: bytes, path: Path, indices: bool) -> Page:
+    """Read the page of a file with this content.
+
+    Raises:
+        DataError: if the file has several pages.
+        ImageError: if it cannot be read.
+    """
     pages = FORMATS.of(data, path).read(data, str(path), ReadOptions(indices=indices))
     page = next(pages)
     if next(pages, None) is not None:
         raise DataError(f"{path} has several pages", "one image per file", "split the stack")
-    return page.array
+    return page
 
 
 def read_channels(
@@ -163,7 +173,7 @@ def read_page(path: Path, page: int, indices: bool = False) -> NDArray[Any]:
         DataError: if the file no longer has this page.
     """
     if path.suffix.lower() not in _STACKS:
-        return _only_page(path, indices)
+        return only_page(read_bytes(path), path, indices).array
     pages = _stack(path, indices)
     if page >= len(pages):
         raise DataError(f"{path} no longer has page {page + 1}", "", "do not change the file while it is read")

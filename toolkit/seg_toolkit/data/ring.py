@@ -13,6 +13,7 @@ from seg_runtime.support import DataError, SegError
 
 from .classes import ClassValues
 from .dataset import LABELS, Case, DataSet, Example
+from .masks import Mask
 
 RING = -1
 """Mask value of the ring, which does not occur in files: `--classes background=0,lesion=255,boundary=-1`."""
@@ -35,6 +36,14 @@ class _RingCase(Case):
         """Values of the mask, and RING."""
         values = self.inner.values()
         return {RING: next(iter(values.values()), self.name), **values}
+
+    def mask(self, colours: bool = False) -> Mask | None:
+        """Read the mask, which is the same as without the ring."""
+        return self.inner.mask(colours)
+
+    def with_masks(self, kind: str) -> Case:
+        """Return the case with its mask read in another way."""
+        return replace(self, inner=self.inner.with_masks(kind))
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Read image and ground truth with the ring; see `Case.read`.

@@ -29,12 +29,17 @@ class DataOptions(Options):
     """Options that training and evaluation share: how DATA is read and scored."""
 
     reader: str | None = _data(
-        None, "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: pairs, which is images/ and masks/;"
-        " for evaluate the model's own].", common=True,
+        None, "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: the one that DATA"
+        " looks like, such as pairs, which is images/ and masks/; for evaluate the model's own].", common=True,
     )  # fmt: skip
     classes: str | None = _data(
-        None, "Names and mask values of the classes, the background first: background=0,cell=255#ff8800.",
+        None, "Names and mask values of the classes, the background first: background=0,cell=255#ff8800; "
+        "0-127 is a range, #ff8800 alone the colour of the class in the masks.",
         metavar="NAME=VALUE,…", of="answer", common=True,
+    )  # fmt: skip
+    ignore_value: str | None = _data(
+        None, "Mask value of pixels that are not annotated, such as 255: they have no weight and no score"
+        " [for evaluate the model's own].", metavar="VALUE", of="answer",
     )  # fmt: skip
     metrics: str | None = _output(
         None, "Further measures for evaluate: hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels;"

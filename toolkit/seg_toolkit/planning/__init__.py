@@ -9,4 +9,6 @@ from .choices import choose_intensity as choose_intensity
 from .choices import choose_outputs as choose_outputs
 from .codes import coded as coded
 from .codes import with_codes as with_codes
+from .masks import MaskSurvey as MaskSurvey
+from .masks import missing_classes as missing_classes
 from .statistics import DataStatistics as DataStatistics

@@ -14,7 +14,7 @@ from seg_runtime.support import SegError, check, check_writable
 
 from ..checkpoints import Checkpoint, digest_of, load, read_state
 from ..data import Augmentation, Case, DataSet, Report
-from ..data.readers import PAIRS, read_data_set
+from ..data.readers import read_data_set
 from ..networks import NETWORKS, Network, pick_device
 from ..options import RULES, Settings, TrainOptions
 from ..planning import DataStatistics
@@ -115,15 +115,15 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     input_shape, output_shape = _window_shapes(network, options)
     device, files = pick_device(options.device), RunFiles(out)
     state = _state(files, options)
-    found = read_data_set(options.reader or PAIRS, data, say)
+    found = read_data_set(options.reader or "", data, say, options.ignore_value or "")
     kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer")
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
     kind.check_options(options, min(output_shape))
     options = replace(options, channels=_channels(found, options))
     check_writable(out)
+    found, classes = kind.choose_classes(found, options, say)
     training, validation = found.split(options.val_fraction, options.val_list, options.seed)
-    classes = kind.choose_classes(found, options)
     progress = bar("reading the images", len(found.cases))
     statistics = DataStatistics.of(found, classes, min(output_shape), progress)
     statistics.check_axes(len(input_shape))
@@ -138,7 +138,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         chosen.answer,
     )
     names = tuple(case.name for case in validation)
-    settings = replace(_settings(options, len(training), chosen), validation=names)
+    settings = replace(_settings(options, len(training), chosen), validation=names, reader=found.reader)
     objective = kind(contract, classes, settings)
     augmentation = Augmentation.parse(settings.augment)
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
@@ -203,7 +203,7 @@ def _settings(options: TrainOptions, training: int, chosen: Choices) -> Settings
         steps=steps, batch_size=options.batch_size, optimizer=options.optimizer, lr=lr, dice_weight=options.dice_weight,
         eval_every=max(1, min(500, steps // 10)), seed=options.seed, class_weights=chosen.class_weights,
         border_weight=chosen.border_weight, augment=chosen.augment, balance=chosen.balance, recipe=options.recipe,
-        reader=options.reader or PAIRS, pretrained=digest_of(options.pretrained) if options.pretrained else "",
+        pretrained=digest_of(options.pretrained) if options.pretrained else "",
         empty_dice=options.empty_dice or "skip", loss=chosen.loss, metrics=chosen.metrics,
     )  # fmt: skip
 

@@ -58,8 +58,8 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     infer = torch_infer(network, device)
     if options.tta:
         infer = averaged(infer, contract)
-    found = read_data_set(options.reader or checkpoint.reader, data, say)
-    objective.check_data(found)
+    found = read_data_set(options.reader or checkpoint.reader, data, say, options.ignore_value or "")
+    objective.check_data(found, say)
     if options.val_list:
         found = found.listed(options.val_list)
     count = len(found.cases)

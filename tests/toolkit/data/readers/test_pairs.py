@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from seg_runtime.support import DataError
 from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.data.readers.pairs import PairCase
 
 from tests.support.folders import TWO, cases_of, write_pairs
 from tests.support.images import disc, put
+from tests.support.masks import chosen
 
 
 def silent(line: str) -> None:
@@ -29,6 +31,58 @@ def test_image_and_mask_may_have_different_formats(tmp_path: Path) -> None:
     put(tmp_path / "images" / "x.jpeg", disc())
     put(tmp_path / "masks" / "x.TIF", disc())
     assert names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("ending", ["_mask", "_Masks", "-seg", "_label", ".labels", "_segmentation", "_gt"])
+@pytest.mark.parametrize("folder", ["masks", "images", "."])
+def test_masks_may_have_an_ending_and_lie_beside_the_images(tmp_path: Path, ending: str, folder: str) -> None:
+    for name in ("a", "b_1"):
+        put(tmp_path / ("." if folder == "." else "images") / f"{name}.png", disc())
+        put(tmp_path / folder / f"{name}{ending}.gif", disc())
+    data, classes, _ = chosen(tmp_path)
+    assert [case.name for case in data.cases] == ["a", "b_1"]
+    np.testing.assert_array_equal(data.cases[0].read(classes).labels, disc() // 255)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"), [("_img", "_masks"), ("_sat", "_mask"), ("_training", "_manual1"), ("_IMG", "")]
+)
+def test_images_may_have_an_ending_as_well(tmp_path: Path, image: str, mask: str) -> None:
+    put(tmp_path / "images" / f"a{image}.tif", disc())
+    put(tmp_path / "masks" / f"a{mask}.tif", disc())
+    assert names(tmp_path) == ["a"]
+
+
+def test_the_same_name_comes_before_an_ending(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 1)
+    put(tmp_path / "masks" / "a0_mask.png", disc())
+    told: list[str] = []
+    assert names(tmp_path, told) == ["a0"]
+    assert "a0_mask" in told[0]
+
+
+def test_names_are_compared_as_they_look(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "u\u0308ber.png", disc())  # as macOS stores it
+    put(tmp_path / "masks" / "\u00fcber.png", disc())
+    assert names(tmp_path) == ["\u00fcber"]
+
+
+@pytest.mark.parametrize(("size", "words"), [((40, 40), ["EXIF orientation"]), ((30, 40), [])])
+@pytest.mark.parametrize("turned", ["images", "masks"])
+def test_a_mask_that_may_be_turned_against_its_image_is_named(
+    tmp_path: Path, size: tuple[int, int], words: list[str], turned: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+        array = np.zeros(size if part == turned else size[::-1], np.uint8)  # upright, both have one size
+        array[:9, :9] = 255
+        Image.fromarray(array).save(tmp_path / part / "a.png", exif=exif if part == turned else None)
+    mask = cases_of("pairs", tmp_path)[0].mask()
+    assert mask is not None
+    assert len(mask.notes) == len(words)
+    assert all(word in note and f"{turned}/a.png" in note for word, note in zip(words, mask.notes, strict=True))
 
 
 def test_unmatched_images_and_masks_are_reported(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from seg_runtime.support.errors import SegError
 from seg_toolkit.checkpoints import load, save
-from seg_toolkit.data.readers import READERS
+from seg_toolkit.data.readers import READERS, read_data_set
 
 from samples.generators import generator
 from tests.support.commands import ok, seg_edge, seg_train
@@ -37,6 +37,34 @@ def test_evaluation_reads_as_training_did_unless_told_otherwise(tmp_path: Path) 
     scores = seg_edge("evaluate", out, data)
     assert "mean over 4 images" in scores.stdout
     assert "mean over 2 images" in seg_edge("evaluate", out, data, "--reader", "pets:split=test").stdout
+
+
+LAYOUTS = {
+    "pets": "animals", "isbi2012": "em-membranes", "isic": "skin-lesion", "siim": "pneumothorax", "brats": "brain-tumour",
+    "nifti": "pancreas", "cell-tracking": "cell-tracking", "structure": "binding-site",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", LAYOUTS)
+def test_a_layout_is_recognised_without_a_reader(tmp_path: Path, reader: str) -> None:
+    generator(LAYOUTS[reader]).write(tmp_path, 2, 0)
+    said: list[str] = []
+    assert read_data_set("", tmp_path, said.append).reader == reader
+    assert said[0] == f"reader: {reader} (the layout of {tmp_path})"
+
+
+def test_two_layouts_in_one_folder_are_refused(tmp_path: Path) -> None:
+    put(write_pairs(tmp_path) / "targets" / "a0.png", disc())
+    with pytest.raises(SegError, match="--reader pairs or --reader targets"):
+        cases_of("", tmp_path)
+    assert len(cases_of("pairs", tmp_path)) == 3
+
+
+def test_no_layout_gives_the_error_of_the_usual_one(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(SegError, match="DATA/images with DATA/masks"):
+        cases_of("", tmp_path, said.append)
+    assert said == []
 
 
 def test_a_plain_folder_needs_no_reader(tmp_path: Path) -> None:

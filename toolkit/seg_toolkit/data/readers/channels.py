@@ -5,51 +5,26 @@ The files are images/CASE_dapi.tif, images/CASE_actin.tif and so on, with masks/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.support import DataError, SegError
 
-from .. import (
-    Case,
-    ClassValues,
-    DataSet,
-    Example,
-    Report,
-    by_channels,
-    by_name,
-    matched,
-    parse_channels,
-    read_channels,
-    read_mask,
-    to_labels,
-)
+from .. import DataSet, Report, by_channels, by_name, matched, parse_channels, read_channels
+from .pairs import PairCase
 
 
 @dataclass(frozen=True)
-class _ChannelsCase(Case):
-    """A case whose image has one file per channel."""
+class ChannelsCase(PairCase):
+    """A case whose image has one file per channel; `image_file` is the first."""
 
-    name: str
-    image_files: tuple[Path, ...]
-    mask_file: Path
+    image_files: tuple[Path, ...] = ()
 
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`, one channel per file."""
         return read_channels(self.image_files)
-
-    def values(self) -> dict[int, str]:
-        """Values of the mask."""
-        return {int(v): str(self.mask_file) for v in np.unique(read_mask(self.mask_file))}
-
-    def read(self, classes: Sequence[ClassValues]) -> Example:
-        """Read image and ground truth; see `Case.read`."""
-        labels = to_labels(read_mask(self.mask_file), classes, str(self.mask_file))
-        return Example(self.image(), labels).checked(self.name)
 
 
 def find_channels(root: Path, report: Report, files: str = "") -> DataSet:
@@ -77,5 +52,5 @@ def find_channels(root: Path, report: Report, files: str = "") -> DataSet:
     names = matched(report, (images, "cases without a mask"), (masks, "masks without a case"))
     if not names:
         raise DataError(f"no case in {root / 'images'} has the name of a mask", layout, "rename the files")
-    cases = tuple(_ChannelsCase(name, images[name], masks[name]) for name in names)
+    cases = tuple(ChannelsCase(name, images[name][0], masks[name], image_files=images[name]) for name in names)
     return DataSet(cases, channel_files=channel_files)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seg_runtime.support import DataError, SegError
 
-from .. import DataSet, Report, report_left_out
+from .. import DataSet, Report, reads, report_left_out
 from .pairs import PairCase
 
 _LISTS = {"trainval": "trainval.txt", "test": "test.txt", "all": "list.txt"}
@@ -19,6 +19,12 @@ _LAYOUT = "images/NAME.jpg, annotations/trimaps/NAME.png and annotations/trainva
 _PICTURES = (b"\xff\xd8", b"\x89PNG", b"BM")  # first bytes of formats that can be read
 
 
+def fits_pets(root: Path) -> bool:
+    """Whether a folder has images and trimaps."""
+    return (root / "images").is_dir() and (root / "annotations" / "trimaps").is_dir()
+
+
+@reads(fits_pets)
 def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
     """Find the cases of a list.
 

@@ -1,7 +1,8 @@
 """Readers by name. Each reads the folder of a data set in its public layout and returns a DataSet.
 
 Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test` because `split` is its first option.
-They are the keyword arguments of the reader. Every reader of masks also takes `ring`, see `ring.py`.
+They are the keyword arguments of the reader. Every reader of masks also takes `ring`, see `ring.py`; `ignore`, see
+`ignore.py`; and `masks=instances` or `masks=alpha`, see `Case.with_masks`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from seg_runtime.support import DataError, Registry, SegError
 
-from .. import DataSet, Report, with_ring
+from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring
+from .annotations import find_coco, find_labelme
 from .channels import find_channels
 from .isic import find_isic
+from .nnunet import find_nnunet
 from .pairs import find_pairs
 from .pets import find_pets
 from .siim import find_siim
@@ -37,9 +40,12 @@ READERS: Registry[Reader] = Registry(
         "brats": find_brats,
         "cell-tracking": find_tracking,
         "channels": find_channels,
+        "coco": find_coco,
         "isbi2012": find_stacks,
         "isic": find_isic,
+        "labelme": find_labelme,
         "nifti": find_decathlon,
+        "nnunet": find_nnunet,
         "pets": find_pets,
         "siim": find_siim,
         "sparse": find_sparse,
@@ -50,40 +56,90 @@ READERS: Registry[Reader] = Registry(
 )
 
 
-def read_data_set(reader: str, root: Path, report: Report) -> DataSet:
+_MASKS = (INSTANCES, ALPHA)
+_SHARED = ("masks", "ignore", "ring")  # options of all readers of masks
+
+
+def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> DataSet:
     """Read a data set, with its cases sorted by name.
 
     Args:
-        reader: `NAME` or `NAME:OPTION=VALUE,…`.
+        reader: `NAME` or `NAME:OPTION=VALUE,…`; empty to recognise the layout.
         root: folder of the data set.
         report: called with a message about files without a match.
+        ignore: mask values of pixels that are not annotated; replaces those of the reader's options.
 
     Raises:
-        SegError: if the reader or an option is unknown, or a ring is used without masks.
+        SegError: if the reader or an option is unknown, or an option for masks is used without masks.
         DataError: if `root` does not have the layout of the reader; the message describes that layout.
     """
+    if not reader and (reader := recognised(root)):
+        report(f"reader: {reader} (the layout of {root})")
+    reader = reader or PAIRS  # whose errors describe the usual layout
+    if ignore:
+        reader = with_option(reader, "ignore", ignore)
     name, _, text = reader.partition(":")
     find = READERS.get(name, "choose one of them for --reader")
     options = _options(reader, text, find)
-    ring = options.pop("ring", None)
+    masks, ignored, ring = (options.pop(shared, None) for shared in _SHARED)
     found = find(root, report, **options)
     if not isinstance(found, DataSet):
         problem = f"the reader {name} returned {type(found).__name__}"
         raise SegError(problem, "a DataSet", "report it to the authors of the package that offers the reader")
     if not found.cases:
         raise DataError(f"the reader {name} found no images in {root}", "", "check the folder and the layout")
+    if found.reader:  # the reader added options of its own
+        reader = found.reader
+        for key, value in zip(_SHARED, (masks, ignored, ring), strict=True):
+            reader = reader if value is None else with_option(reader, key, value)
     found = replace(found, cases=tuple(sorted(found.cases, key=lambda case: case.name)), reader=reader)
+    if masks is not None and masks not in _MASKS:
+        raise SegError(f"--reader {reader} has masks={masks}", " or ".join(_MASKS), "correct the option")
+    if masks is not None:
+        found = found.with_masks(masks)
+    if ignored is not None:
+        found = with_ignored(found, ignored)
     return found if ring is None else with_ring(found, ring)
+
+
+def with_option(reader: str, key: str, value: str) -> str:
+    """Set an option in a value of `--reader`."""
+    name, _, text = reader.partition(":")
+    others = [part for part in text.split(",") if part and part.partition("=")[0] != key]
+    return f"{name}:{','.join([*others, f'{key}={value}'])}"
+
+
+def fits(reader: str, root: Path) -> bool:
+    """Whether a folder looks like the layout of a reader; False for readers that need options or do not say."""
+    try:
+        known = getattr(READERS.get(reader.partition(":")[0]), "fits", None)
+        return known is not None and bool(known(root))
+    except SegError:  # the folder, or the package that offers the reader, has a fault, which reading reports
+        return False
+
+
+def recognised(root: Path) -> str:
+    """Return the reader whose layout a folder has; empty if there is none.
+
+    Raises:
+        DataError: if the folder has the layouts of several readers.
+    """
+    found = [name for name in READERS.names() if fits(name, root)]
+    if len(found) > 1:
+        problem = f"{root} has the layouts of the readers {' and '.join(found)}"
+        raise DataError(problem, "", f"choose one: --reader {' or --reader '.join(found)}")
+    return found[0] if found else ""
 
 
 def _options(reader: str, text: str, find: Reader) -> dict[str, str]:
     """Convert `a=1,b=2` to keyword arguments of a reader. A value without a name belongs to the first argument."""
-    known = [*list(inspect.signature(find).parameters)[2:], "ring"]
+    own = list(inspect.signature(find).parameters)[2:]
+    known = [*own, *_SHARED]
     options: dict[str, str] = {}
     for part in text.split(",") if text else ():
         key, equals, value = part.partition("=")
-        if not equals and len(known) > 1:
-            key, value = known[0], part
+        if not equals and own:
+            key, value = own[0], part
         if key not in known or key in options:
             problem = f"--reader {reader} has an unknown or repeated option"
             raise SegError(problem, f"{', '.join(known)}, each once", "write it like NAME:OPTION=VALUE")

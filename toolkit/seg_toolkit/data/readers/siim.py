@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS
 from seg_runtime.support import DataError
 
-from .. import Case, ClassValues, DataSet, Example, Report, by_name, matched, read_image, to_labels
+from .. import Case, ClassValues, DataSet, Example, Report, by_name, matched, read_image, reads, to_labels
 
 _TABLES = ("train-rle.csv", "stage_2_train.csv")
 _LAYOUT = "IMAGE.dcm in any subfolders and train-rle.csv with the columns ImageId, EncodedPixels"
@@ -59,6 +59,12 @@ class _RunsCase(Case):
         return Example(image, to_labels(mask.astype(np.int64), classes, f"{self.table}, {self.name},"))
 
 
+def fits_siim(root: Path) -> bool:
+    """Whether a folder has the table."""
+    return any((root / name).is_file() for name in _TABLES)
+
+
+@reads(fits_siim)
 def find_siim(root: Path, report: Report) -> DataSet:
     """Find the radiographs that the table lists.
 

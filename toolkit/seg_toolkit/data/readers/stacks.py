@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.support import DataError
 
-from .. import Case, ClassValues, DataSet, Example, Report, page_count, read_page, to_labels
+from .. import Case, ClassValues, DataSet, Example, Mask, Report, page_count, read_page, reads, to_labels
 
 _VOLUME, _LABELS = "train-volume.tif", "train-labels.tif"
 _LAYOUT = f"{_VOLUME} and {_LABELS}, stacks with equal numbers of pages"
@@ -39,6 +39,10 @@ class _PageCase(Case):
         """Values of the mask."""
         return {int(v): self._title for v in np.unique(self._mask())}
 
+    def mask(self, colours: bool = False) -> Mask:
+        """Read the mask as it is stored; a palette gives indices."""
+        return Mask(self._mask(), self._title)
+
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Read image and ground truth; see `Case.read`."""
         return Example(self.image(), to_labels(self._mask(), classes, self._title)).checked(self.name)
@@ -51,6 +55,12 @@ class _PageCase(Case):
         return f"{self.mask_file} page {self.page + 1}"
 
 
+def fits_stacks(root: Path) -> bool:
+    """Whether a folder has both stacks."""
+    return all((root / name).is_file() for name in (_VOLUME, _LABELS))
+
+
+@reads(fits_stacks)
 def find_stacks(root: Path, report: Report) -> DataSet:
     """Make a case for each page.
 

@@ -29,9 +29,9 @@ from seg_runtime.formats.structures import (
     read_structure,
 )
 from seg_runtime.model import Voxels
-from seg_runtime.support import DataError, SegError
+from seg_runtime.support import DataError, SegError, list_files
 
-from .. import Case, ClassValues, DataSet, Example, Report, by_name, report_left_out, to_labels
+from .. import Case, ClassValues, DataSet, Example, Report, by_name, reads, report_left_out, to_labels
 
 _VOXEL, _REACH = "2", "4"
 _FINEST_ANGSTROM, _COARSEST_ANGSTROM, _FARTHEST_ANGSTROM = 0.25, 8.0, 16.0
@@ -96,6 +96,13 @@ class _StructureCase(Case):
         return structure, Lattice.around(structure, self.grid, str(self.file))
 
 
+def fits_structures(root: Path) -> bool:
+    """Whether a folder or its subfolders have structures."""
+    named = Structures().named
+    return any(named(path) for path in list_files(root)) or bool(by_name(root, named, recursive=True))
+
+
+@reads(fits_structures)
 def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str = _REACH, ligands: str = "") -> DataSet:
     """Find the complexes that have a ligand.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seg_runtime.support import DataError, SegError, list_files
 
-from .. import DataSet, Report, report_left_out
+from .. import DataSet, Report, reads, report_left_out
 from .pairs import PairCase
 
 _TRUTHS = ("GT", "ST")
@@ -20,6 +20,12 @@ _FRAME, _SEGMENTED = re.compile(r"t(\d{3,})\.tiff?"), re.compile(r"man_seg(\d{3,
 _LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif and so on"
 
 
+def fits_tracking(root: Path) -> bool:
+    """Whether a folder has the segmentation of a sequence."""
+    return any(re.fullmatch(r"\d\d_(?:GT|ST)", p.name) and (p / "SEG").is_dir() for p in _inside(root))
+
+
+@reads(fits_tracking)
 def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
     """Find the annotated frames of all sequences.
 
@@ -34,8 +40,7 @@ def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
     """
     if truth not in _TRUTHS:
         raise SegError(f"the reader cell-tracking has truth={truth}", " or ".join(_TRUTHS), "choose one of them")
-    places = sorted(root.iterdir()) if root.is_dir() else []
-    sequences = [place for place in places if re.fullmatch(r"\d\d", place.name) and place.is_dir()]
+    sequences = [place for place in _inside(root) if re.fullmatch(r"\d\d", place.name) and place.is_dir()]
     if not sequences:
         raise DataError(f"{root} has no sequence 01", _LAYOUT, "give the folder of one data set")
     cases: list[PairCase] = []
@@ -46,6 +51,10 @@ def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
         advice = silver if truth == "GT" else "unpack the segmentations"
         raise DataError(f"no frame in {root} has a segmentation in *_{truth}/SEG", _LAYOUT, advice)
     return DataSet(tuple(cases), instances_only=True)
+
+
+def _inside(root: Path) -> list[Path]:
+    return sorted(root.iterdir()) if root.is_dir() else []
 
 
 def _annotated(sequence: Path, folder: Path, report: Report) -> list[PairCase]:

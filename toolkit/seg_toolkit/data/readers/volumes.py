@@ -1,7 +1,8 @@
 """Readers of volumes in NIfTI files or TIFF stacks: BraTS, the Medical Segmentation Decathlon, and sparse annotations.
 
 brats     CASE/CASE_flair.nii.gz, _t1, _t1ce, _t2 and _seg, all on one grid
-nifti     imagesTr/NAME.nii.gz, labelsTr/NAME.nii.gz and dataset.json, the layout of the Decathlon
+nifti     imagesTr/NAME.nii.gz, labelsTr/NAME.nii.gz and dataset.json, the layout of the Decathlon; also images/ with
+          masks/ or labels/
 sparse    images/NAME with labels/NAME, as in Çiçek et al. 2016 (arXiv 1606.06650): voxels with the label 255, or the
           VALUE of `--reader sparse:unknown=VALUE`, are not annotated; they have weight 0 in training and are left out
           of scores
@@ -27,8 +28,10 @@ from .. import (
     Example,
     Report,
     by_name,
+    composed,
     matched,
     parse_channels,
+    reads,
     report_left_out,
     sized,
     to_integers,
@@ -37,21 +40,22 @@ from .. import (
 
 _SCANS = ("flair", "t1", "t1ce", "t2")  # the order of the channels
 _BRATS = f"DATA/CASE/CASE_SCAN.nii.gz with SCAN {', '.join(_SCANS)} and seg"
-_DECATHLON = "DATA/imagesTr/NAME.nii.gz with DATA/labelsTr/NAME.nii.gz"
+_DECATHLON = "DATA/imagesTr/NAME.nii.gz with DATA/labelsTr/NAME.nii.gz, or DATA/images with DATA/masks"
+_FOLDERS = (("imagesTr", "labelsTr"), ("images", "masks"), ("images", "labels"))
 _SPARSE = "DATA/images/NAME.nii.gz or NAME.tif with DATA/labels of the same names"
 
 
-def _is_volume(path: Path) -> bool:
+def is_volume(path: Path) -> bool:
     """Return whether a file is named like a volume; of a pair, only the header is."""
     return FORMATS.get("nifti").named(path) and not path.name.lower().endswith((".img", ".img.gz"))
 
 
 def _is_volume_or_stack(path: Path) -> bool:
-    return _is_volume(path) or path.suffix.lower() in (".tif", ".tiff")
+    return is_volume(path) or path.suffix.lower() in (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
-class _VolumeCase(Case):
+class VolumeCase(Case):
     """A case whose channels and labels are volumes on one grid.
 
     Attributes:
@@ -136,6 +140,13 @@ def _read_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
     return to_integers(values[..., 0], path), place
 
 
+def fits_brats(root: Path) -> bool:
+    """Whether a folder has a case with the scan flair."""
+    folders = _case_folders(root) if root.is_dir() else []
+    return any((folder / f"{folder.name}_flair{end}").is_file() for folder in folders for end in (".nii.gz", ".nii"))
+
+
+@reads(fits_brats)
 def find_brats(root: Path, report: Report) -> DataSet:
     """Find cases with the four channels flair, t1, t1ce, t2.
 
@@ -146,10 +157,10 @@ def find_brats(root: Path, report: Report) -> DataSet:
     Raises:
         DataError: if there is no case, or a case lacks a scan.
     """
-    cases: list[_VolumeCase] = []
+    cases: list[VolumeCase] = []
     without_labels: list[str] = []
     for folder in _case_folders(root):
-        volumes = by_name(folder, _is_volume)
+        volumes = by_name(folder, is_volume)
         scans = {scan: volumes.get(f"{folder.name}_{scan}") for scan in (*_SCANS, "seg")}
         if not any(scans.values()):
             continue
@@ -159,7 +170,7 @@ def find_brats(root: Path, report: Report) -> DataSet:
             without_labels.append(folder.name)
             continue
         files = tuple(path for scan in _SCANS if (path := scans[scan]))
-        cases.append(_VolumeCase(folder.name, files, labels))
+        cases.append(VolumeCase(folder.name, files, labels))
     report_left_out(report, without_labels, "without labels")
     if not cases:
         raise DataError(f"{root} has no case with labels", _BRATS, "give the folder that contains the cases")
@@ -174,6 +185,14 @@ def _case_folders(root: Path) -> list[Path]:
     return sorted(p for folder in graded or [root] for p in folder.iterdir() if p.is_dir())
 
 
+def fits_decathlon(root: Path) -> bool:
+    """Whether a folder has volumes and labels of the same names."""
+    return any(
+        by_name(root / part, is_volume).keys() & by_name(root / other, is_volume).keys() for part, other in _FOLDERS
+    )
+
+
+@reads(fits_decathlon)
 def find_decathlon(root: Path, report: Report) -> DataSet:
     """Find the training cases in dataset.json; without that file, all cases that have labels.
 
@@ -184,19 +203,20 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
     Raises:
         DataError: if the layout is different, dataset.json is damaged, or a file that it lists is missing.
     """
-    images, labels = (by_name(root / part, _is_volume) for part in ("imagesTr", "labelsTr"))
+    parts = next((f for f in _FOLDERS if all(by_name(root / part, is_volume) for part in f)), _FOLDERS[0])
+    images, labels = (by_name(root / part, is_volume) for part in parts)
     if not images or not labels:
-        which = "imagesTr" if not images else "labelsTr"
+        which = parts[0] if not images else parts[1]
         raise DataError(f"{root / which} has no NIfTI volumes", _DECATHLON, "give the folder that contains both")
     listed = _listed(root / "dataset.json")
     names = sorted(listed) if listed else sorted(images.keys() & labels.keys())
-    for what, there in (("imagesTr", images), ("labelsTr", labels)):
+    for what, there in zip(parts, (images, labels), strict=True):
         if missing := [name for name in listed if name not in there]:
             raise DataError(f"{root / what} lacks {missing[0]}, which dataset.json lists", _DECATHLON, "copy it there")
         report_left_out(report, there.keys() - set(names), f"in {what} that are not cases")
     if not names:
         raise DataError(f"no volume in {root} has the name of its labels", _DECATHLON, "rename the files")
-    return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name]) for name in names))
+    return DataSet(tuple(VolumeCase(name, (images[name],), labels[name]) for name in names))
 
 
 def _listed(path: Path) -> list[str]:
@@ -204,7 +224,7 @@ def _listed(path: Path) -> list[str]:
     try:
         entries = json.loads(path.read_text("utf-8"))["training"]
         files = [entry["image"] if isinstance(entry, dict) else entry for entry in entries]
-        return [file.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".nii") for file in files]
+        return [composed(file.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".nii")) for file in files]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -232,4 +252,4 @@ def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
     names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
     if not names:
         raise DataError(f"{root} has no volume with labels", _SPARSE, "give the folder that contains both")
-    return DataSet(tuple(_VolumeCase(name, (images[name],), labels[name], value) for name in names))
+    return DataSet(tuple(VolumeCase(name, (images[name],), labels[name], value) for name in names))

@@ -13,6 +13,7 @@ from seg_runtime.model import LabelSpec
 from torch import Tensor
 
 from ...data import (
+    INSTANCES,
     LABELS,
     ClassValues,
     DataSet,
@@ -23,10 +24,12 @@ from ...data import (
     warp,
     weight_map,
 )
+from ...data.readers import with_option
 from ...evaluation import Measure, confusion, dice, label_summary
 from ...options import TrainOptions
 from ...planning import (
     DataStatistics,
+    MaskSurvey,
     choose_augmentation,
     choose_balance,
     choose_channels,
@@ -34,6 +37,7 @@ from ...planning import (
     choose_geometry,
     choose_intensity,
     coded,
+    missing_classes,
 )
 from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
@@ -48,7 +52,17 @@ class LabelObjective(Objective):
     Spec = LabelSpec
     truth = LABELS
     placed_by_class = True
-    options = ("classes", "codes", "class_weights", "border_weight", "balance", "dice_weight", "empty_dice", "metrics")
+    options = (
+        "classes",
+        "codes",
+        "class_weights",
+        "border_weight",
+        "balance",
+        "dice_weight",
+        "empty_dice",
+        "metrics",
+        "ignore_value",
+    )
     key = "dice"
     title = "Dice"
 
@@ -59,17 +73,41 @@ class LabelObjective(Objective):
         Measure.parse(options.metrics or "")
 
     @classmethod
-    def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
-        """Choose the classes from the option or the masks, with their codes."""
-        found = ClassValues.parse(options.classes) if options.classes else ClassValues.infer(data.mask_values())
+    def choose_classes(
+        cls, data: DataSet, options: TrainOptions, say: Report
+    ) -> tuple[DataSet, tuple[ClassValues, ...]]:
+        """Choose the classes, with their codes, from the option, the data set or the masks."""
+        found = ClassValues.parse(options.classes) if options.classes else data.classes
+        masks = MaskSurvey.of(data, found)
+        for text in masks.notes:
+            say(f"note: {text}")
+        masks.check(found)
+        if not found and masks.numbers_objects(say):
+            data = replace(data.with_masks(INSTANCES), reader=with_option(data.reader, "masks", INSTANCES))
+            say(
+                "note: the masks number objects, so they are used as instances; if they are classes, name them: --classes"
+            )
+            found = ClassValues.infer(data.mask_values())
+        found = found or ClassValues.infer(masks.values)
         infos = coded([entry.info for entry in found], options.codes)
-        return tuple(replace(entry, info=info) for entry, info in zip(found, infos, strict=True))
+        return data, tuple(replace(entry, info=info) for entry, info in zip(found, infos, strict=True))
+
+    def check_data(self, data: DataSet, say: Report) -> None:
+        """Also check the masks."""
+        super().check_data(data, say)
+        masks = MaskSurvey.of(data, self.classes)
+        for text in masks.notes:
+            say(f"note: {text}")
+        masks.check(self.classes)
 
     @classmethod
     def choose(
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
         """Make all choices that options leave to the data, and report each with its reason."""
+        counts, known = ([case.pixels for case in part.cases] for part in (statistics, training))
+        for text in missing_classes(counts, known, [entry.info.name for entry in statistics.classes]):
+            say(f"note: {text}")
         channels, why = choose_channels(statistics, options.channels)
         say(f"channels: {channels} ({why})")
         intensity, why = choose_intensity(training, channels, options.intensity)

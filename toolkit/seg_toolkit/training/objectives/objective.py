@@ -132,9 +132,20 @@ class Objective(ABC):
         Augmentation.parse(f"{'none' if name.strip() == 'auto' else name}{comma}{settings}")
 
     @classmethod
-    def choose_classes(cls, data: DataSet, options: TrainOptions) -> tuple[ClassValues, ...]:
-        """Choose the classes of the masks; empty if the ground truth is not a mask."""
-        return ()
+    def choose_classes(
+        cls, data: DataSet, options: TrainOptions, say: Report
+    ) -> tuple[DataSet, tuple[ClassValues, ...]]:
+        """Choose the classes of the masks; empty if the ground truth is not a mask.
+
+        Args:
+            data: data set.
+            options: options of the training.
+            say: called with what the user should know about the masks.
+
+        Returns:
+            The data set, as its masks are to be read, and the classes.
+        """
+        return data, ()
 
     @classmethod
     @abstractmethod
@@ -223,8 +234,8 @@ class Objective(ABC):
         """Return the score that selects the best checkpoint."""
         return float(result[f"mean_{self.key}"])
 
-    def check_data(self, data: DataSet) -> None:
-        """Check that a data set can score the model.
+    def check_data(self, data: DataSet, say: Report) -> None:
+        """Check that a data set can score the model, and report what the user should know about it.
 
         Raises:
             DataError: if the voxel grid or the kind of ground truth differs from the model's.

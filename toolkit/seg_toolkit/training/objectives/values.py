@@ -137,9 +137,9 @@ class ValueObjective(Objective):
         shown = [(c.name, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases]
         return value_preview(shown, [o.name for o in self.outputs])
 
-    def check_data(self, data: DataSet) -> None:
+    def check_data(self, data: DataSet, say: Report) -> None:
         """Also raise DataError if the number of values per pixel differs."""
-        super().check_data(data)
+        super().check_data(data, say)
         if len(data.outputs) != len(self.outputs):
             problem = f"DATA has {_values(data.outputs)}"
             raise DataError(problem, f"{_values(self.outputs)}, as the model predicts", "choose another --reader")
