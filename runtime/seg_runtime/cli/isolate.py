@@ -24,7 +24,7 @@ from ..support import ImageError, ModelError
 from .arguments import RunOptions
 from .outcome import Bar, Outcome
 
-_CHILD = "from seg_runtime.cli.isolate import child; child()"
+_CHILD = "from seg_runtime.cli.run import child; child()"
 _UNKNOWN = ImageError.exit_code
 
 
@@ -43,7 +43,7 @@ def limit_memory(gigabytes: float) -> None:
 
 
 @dataclass
-class _Work:
+class Work:
     """What a child gets: the call, and which of its images to segment.
 
     Attributes:
@@ -85,7 +85,7 @@ def run_isolated(images: tuple[Path, ...], options: RunOptions, bar: Bar) -> Out
         ModelError: a child ends while it opens the model.
     """
     general = Outcome()
-    work = _Work(images, replace(options, isolate=False))
+    work = Work(images, replace(options, isolate=False))
     done: set[str] = set()
     while True:
         run = _run_child(replace(work, leave_out=frozenset(done)), general, bar, first=not done)
@@ -107,7 +107,7 @@ def run_isolated(images: tuple[Path, ...], options: RunOptions, bar: Bar) -> Out
         done |= set(suspects)
 
 
-def _run_child(work: _Work, general: Outcome, bar: Bar, first: bool) -> _Run:
+def _run_child(work: Work, general: Outcome, bar: Bar, first: bool) -> _Run:
     reading, writing = os.pipe()
     stderr = None if first else subprocess.DEVNULL  # the first child names the provider
     child = subprocess.Popen(
@@ -137,7 +137,7 @@ def _run_child(work: _Work, general: Outcome, bar: Bar, first: bool) -> _Run:
     return run
 
 
-def _unfinished(run: _Run, work: _Work) -> bool:
+def _unfinished(run: _Run, work: Work) -> bool:
     wanted = [n for n in run.names or () if n not in work.leave_out and (work.only is None or n in work.only)]
     return not run.ended.issuperset(wanted)
 
@@ -174,37 +174,32 @@ def _take(event: dict[str, Any], run: _Run, general: Outcome, bar: Bar, first: b
         general.notes += event["notes"]
 
 
-class _Reports:
+class Reports:
     """The watcher of a child: it writes each step to the pipe of its parent."""
 
-    def __init__(self, work: _Work) -> None:
+    def __init__(self, work: Work) -> None:
         self._work = work
 
     def send(self, **event: Any) -> None:
+        """Write a report."""
         os.write(self._work.events, json.dumps(event).encode() + b"\n")
 
     def select(self, names: Sequence[str]) -> Sequence[str]:
+        """Report the images that were found, and select those of the work."""
         work = self._work
         self.send(names=list(names))
         return [n for n in names if n not in work.leave_out and (work.only is None or n in work.only)]
 
     def advance(self, name: str, share: float) -> None:
+        """Report progress."""
         self.send(name=name, share=share)
 
     def end(self, name: str, result: str, error: bool) -> None:
+        """Report a result."""
         self.send(name=name, result=result, error=error)
 
 
-def child() -> None:
-    """Do the work that the parent writes to stdin, and report it."""
-    from .commandline import Program
-
-    def main() -> None:
-        from .run import run_images
-
-        work: _Work = pickle.load(sys.stdin.buffer)
-        reports = _Reports(work)
-        found = run_images(work.images, work.options, reports)
-        reports.send(failed=found.failed, notes=found.notes)
-
-    Program("seg-run", callback=main).main([], "seg-run")
+def read_work() -> Work:
+    """Read the work that the parent has written to stdin."""
+    work: Work = pickle.load(sys.stdin.buffer)
+    return work

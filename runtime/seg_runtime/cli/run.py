@@ -15,8 +15,8 @@ from ..engine import check_wheels
 from ..model import ModelFile
 from ..support import ImageError, ModelError, SegError, check, named, one_line
 from .arguments import RunOptions
-from .commandline import Command, note, version_option, written
-from .isolate import limit_memory, run_isolated
+from .commandline import Command, Program, note, version_option, written
+from .isolate import Reports, limit_memory, read_work, run_isolated
 from .options import PATH
 from .outcome import Bar, Outcome, Watcher
 from .rules import MODEL_RULES, Loaded
@@ -105,6 +105,18 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         names = named([click.format_filename(path) for path in ignored])
         outcome.notes.append(f"{len(ignored)} files in the folders are not images that the model takes: {names}")
     return outcome
+
+
+def child() -> None:
+    """Do the work of `run_isolated` in a process of its own, and report it to the parent."""
+
+    def work_and_report() -> None:
+        work = read_work()
+        reports = Reports(work)
+        general = run_images(work.images, work.options, reports)
+        reports.send(failed=general.failed, notes=general.notes)
+
+    Program("seg-run", callback=work_and_report).main([], "seg-run")
 
 
 def _folder(out: Path) -> Path:

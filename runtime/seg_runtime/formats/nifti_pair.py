@@ -45,7 +45,7 @@ def layout(head: bytes) -> Layout | None:
     return None
 
 
-def is_pair(data: bytes) -> bool:
+def _is_pair(data: bytes) -> bool:
     """Return whether a content is the header of a pair."""
     found = layout(first_bytes(data, HEADER_BYTES))
     return found is not None and found.pair
@@ -71,8 +71,8 @@ def joined(path: Path, data: bytes) -> bytes:
     """
     if path.name.lower().endswith((".img", ".img.gz")) and (header := header_of_pair(path)):
         head = first_bytes(_read(header), HEADER_BYTES)
-        return _one(head, data) if is_pair(head) else data
-    if not is_pair(data):
+        return _one(head, data) if _is_pair(head) else data
+    if not _is_pair(data):
         return data
     voxels = _beside(path, ".img")
     if voxels is None:

@@ -64,15 +64,20 @@ def foreign(image: Array, contract: Contract, name: str) -> list[str]:
     if not dim / _FACTOR <= here.high <= bright * _FACTOR:
         found.append(
             f"{name} has bright values at {here.high:.1%} of the range of {image.dtype}, the training images at "
-            f"{dim:.1%} to {bright:.1%}, so the result may be wrong; {_advice(image)}"
+            f"{_span(dim, bright)}, so the result may be wrong; {_advice(image)}"
         )
     if not dark - _POSITION <= here.middle <= light + _POSITION:
         kind = "bright" if here.middle > light else "dark"
         found.append(
             f"{name} has a {kind} background (median at {here.middle:.0%} of its grey values, in the training images at "
-            f"{dark:.0%} to {light:.0%}), so the result may be wrong; use a model for such images, or invert the image"
+            f"{_span(dark, light)}), so the result may be wrong; use a model for such images, or invert the image"
         )
     return found
+
+
+def _span(low: float, high: float) -> str:
+    ends = f"{low:.0%}", f"{high:.0%}"
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _advice(image: Array) -> str:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from tests.support.damage import breaking_model, resealed
 from tests.support.images import noise_image, picture
 from tests.support.models import Made, MakeModel
 from tests.support.pictures import png_header_only, tiff
+from tests.support.tools import missing
 from tests.support.wheels import fake_wheel, no_cuda
 
 
@@ -418,7 +422,24 @@ def test_a_foreign_image_gets_a_note_and_a_warning_in_its_record(make_model: Mak
     assert done.returncode == 0
     assert done.stderr.count("note: ") == 1
     assert "note: dark.tif has bright values at " in done.stderr
-    assert "of the range of uint16, the training images at 50.0% to 100.0%" in done.stderr
+    assert "of the range of uint16, the training images at 50% to 100%" in done.stderr
     (warning,) = json.loads(Path("out/dark.json").read_text())["warnings"]
     assert "if the camera has 12 bits, multiply the values by 16" in warning
     assert json.loads(Path("out/good.json").read_text())["warnings"] == []
+
+
+def test_a_file_without_permission_fails_alone(model_file: Path) -> None:
+    picture("denied.png")
+    picture("good.png")
+    Path("denied.png").chmod(0)
+    words = ["seg-run", "--model", model_file, "--out", "out", "denied.png", "good.png"]
+    command = [Path(sys.executable).with_name(words[0]), *words[1:]]
+    if os.geteuid() == 0:  # who may read everything
+        if not shutil.which("setpriv"):
+            missing("setpriv is not installed")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = errors(done.stderr)
+    assert "denied.png cannot be read (Permission denied)" in line
+    assert listing() == ["good.json", "good_mask.png"]

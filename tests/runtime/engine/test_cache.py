@@ -184,6 +184,21 @@ def test_a_folder_open_to_others_is_not_used(model: Made, filled: Path) -> None:
     assert not cache_module._intact(entry, entry.name)  # neither read nor mended
 
 
+@pytest.mark.parametrize("how", ["open to all", "of another user", "sticky"])
+def test_below_a_folder_that_another_user_could_exchange(model: Made, tmp_path: Path, how: str) -> None:
+    """Its owner can put another folder in place between the check of an entry and its use."""
+    above = tmp_path / "above"
+    above.mkdir()
+    above.chmod({"open to all": 0o777, "of another user": 0o755, "sticky": 0o1777}[how])
+    if how == "of another user":
+        if os.geteuid():
+            pytest.skip("only root can give a folder away")
+        os.chown(above, 65534, 65534)
+    opened(model.path, above / "cache")
+    assert (above / "cache" / "seg-edge").is_dir()
+    assert bool(entries(above / "cache")) == (how == "sticky")
+
+
 @pytest.mark.parametrize("place", ["file", "file/below", "link", "/proc/below"])  # the last: nobody may write there
 def test_a_folder_that_cannot_be(model: Made, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_bytes(b"")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, stem_of
 from seg_runtime.model import ChannelFile, Voxels
-from seg_runtime.support import DataError, SegError
+from seg_runtime.support import METADATA_BYTES, DataError, SegError, read_file
 
 from .classes import ClassValues
 from .files import composed
@@ -159,7 +159,7 @@ class DataSet:
             DataError: if the list cannot be read, is empty, or names an unknown case.
         """
         try:
-            lines = path.read_text("utf-8-sig").splitlines()
+            lines = read_file(path, METADATA_BYTES).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             problem = f"--val-list {path} cannot be read ({error})"
             raise DataError(problem, "a text file with one name per line", "check the path") from error

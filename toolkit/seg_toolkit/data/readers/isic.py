@@ -21,13 +21,13 @@ _IMAGE = re.compile(r"(ISIC_\d+)\.(?:jpe?g|png|bmp|tiff?)", re.IGNORECASE)
 _MASK = re.compile(r"(ISIC_\d+)_segmentation\.png", re.IGNORECASE)
 
 
-def fits_isic(root: Path) -> bool:
+def _fits_isic(root: Path) -> bool:
     """Whether a folder has a photograph and its mask."""
     files = list_files(root, recursive=True)
     return bool(_by_number(files, _IMAGE).keys() & _by_number(files, _MASK).keys())
 
 
-@reads(fits_isic)
+@reads(_fits_isic)
 def find_isic(root: Path, report: Report) -> DataSet:
     """Find the photographs that have a mask. All other files, including superpixels, are ignored.
 

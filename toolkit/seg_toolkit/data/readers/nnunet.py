@@ -11,7 +11,6 @@ version of the format, labels are {"0": "background", "1": "cell"}.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 from seg_runtime.formats import FORMATS
 from seg_runtime.model import ChannelFile
-from seg_runtime.support import DataError
+from seg_runtime.support import METADATA_BYTES, DataError, parse_json, read_file
 
 from .. import (
     Case,
@@ -42,12 +41,12 @@ _CHANNEL = re.compile(r"(.+)(_\d{4})")
 _IGNORE = "ignore"
 
 
-def fits_nnunet(root: Path) -> bool:
+def _fits_nnunet(root: Path) -> bool:
     """Whether a folder has labels, and images that are named like them with the number of a channel."""
     return any(f"{name}_0000" in _named(root / "imagesTr") for name in _named(root / "labelsTr"))
 
 
-@reads(fits_nnunet)
+@reads(_fits_nnunet)
 def find_nnunet(root: Path, report: Report) -> DataSet:
     """Find the cases that have labels.
 
@@ -108,7 +107,7 @@ def _by_case(folder: Path) -> dict[str, dict[str, Path]]:
 def _about(path: Path) -> dict[str, Any]:
     """The content of dataset.json; empty if the file does not exist."""
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = parse_json(read_file(path, METADATA_BYTES).decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ so on. Without a folder of masks, they lie beside the images: NAME.* with NAME_m
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, open_file
 
 from .. import (
     INSTANCES,
@@ -94,14 +95,14 @@ class PairCase(Case):
         return (instances > 0).astype(np.uint8), instances
 
 
-def fits_pairs(root: Path) -> bool:
+def _fits_pairs(root: Path) -> bool:
     """Whether a folder has images with masks or instances in the folders that this reader knows, or masks beside images."""
     if (root / "images").is_dir() and any(by_name(root / part) for part in _PARTS[1:]):
         return True
     return not (root / "masks").is_dir() and bool(_beside(root))
 
 
-@reads(fits_pairs)
+@reads(_fits_pairs)
 def find_pairs(root: Path, report: Report) -> DataSet:
     """Find images with masks, instances or both, matched by name.
 
@@ -176,7 +177,7 @@ def _orientation(path: Path) -> tuple[int, tuple[int, int]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
+            with os.fdopen(open_file(path), "rb") as file, Image.open(file) as picture:
                 return int(picture.getexif().get(_ORIENTATION, 1)), picture.size
     except Exception:  # whatever is wrong with the file, reading it says so
         return 1, (0, 0)

@@ -7,9 +7,10 @@ annotations/list.txt, trainval.txt, test.txt     "NAME CLASS SPECIES BREED" per 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from seg_runtime.support import DataError, SegError
+from seg_runtime.support import METADATA_BYTES, DataError, SegError, open_file, read_file
 
 from .. import DataSet, Report, reads, report_left_out
 from .pairs import PairCase
@@ -19,12 +20,12 @@ _LAYOUT = "images/NAME.jpg, annotations/trimaps/NAME.png and annotations/trainva
 _PICTURES = (b"\xff\xd8", b"\x89PNG", b"BM")  # first bytes of formats that can be read
 
 
-def fits_pets(root: Path) -> bool:
+def _fits_pets(root: Path) -> bool:
     """Whether a folder has images and trimaps."""
     return (root / "images").is_dir() and (root / "annotations" / "trimaps").is_dir()
 
 
-@reads(fits_pets)
+@reads(_fits_pets)
 def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
     """Find the cases of a list.
 
@@ -63,13 +64,13 @@ def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
 
 
 def _begins(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with os.fdopen(open_file(path), "rb") as file:
         return file.read(4)
 
 
 def _names(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_file(path, METADATA_BYTES).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error})", _LAYOUT, "unpack the annotations") from error
     names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]

@@ -11,6 +11,7 @@ train-rle.csv                                 "ImageId, EncodedPixels": UID of t
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, open_file
 
 from .. import Case, ClassValues, DataSet, Example, Report, by_name, matched, read_image, reads, to_labels
 
@@ -59,12 +60,12 @@ class _RunsCase(Case):
         return Example(image, to_labels(mask.astype(np.int64), classes, f"{self.table}, {self.name},"))
 
 
-def fits_siim(root: Path) -> bool:
+def _fits_siim(root: Path) -> bool:
     """Whether a folder has the table."""
     return any((root / name).is_file() for name in _TABLES)
 
 
-@reads(fits_siim)
+@reads(_fits_siim)
 def find_siim(root: Path, report: Report) -> DataSet:
     """Find the radiographs that the table lists.
 
@@ -86,7 +87,7 @@ def find_siim(root: Path, report: Report) -> DataSet:
 
 def _rows(table: Path) -> dict[str, tuple[str, ...]]:
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
+        with os.fdopen(open_file(table), encoding="utf-8-sig", newline="") as file:
             head, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row] or [[]]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{table} cannot be read ({error})", _LAYOUT, "use the file of the challenge") from error

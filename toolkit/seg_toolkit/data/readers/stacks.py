@@ -55,12 +55,12 @@ class _PageCase(Case):
         return f"{self.mask_file} page {self.page + 1}"
 
 
-def fits_stacks(root: Path) -> bool:
+def _fits_stacks(root: Path) -> bool:
     """Whether a folder has both stacks."""
     return all((root / name).is_file() for name in (_VOLUME, _LABELS))
 
 
-@reads(fits_stacks)
+@reads(_fits_stacks)
 def find_stacks(root: Path, report: Report) -> DataSet:
     """Make a case for each page.
 

@@ -96,13 +96,13 @@ class _StructureCase(Case):
         return structure, Lattice.around(structure, self.grid, str(self.file))
 
 
-def fits_structures(root: Path) -> bool:
+def _fits_structures(root: Path) -> bool:
     """Whether a folder or its subfolders have structures."""
     named = Structures().named
     return any(named(path) for path in list_files(root)) or bool(by_name(root, named, recursive=True))
 
 
-@reads(fits_structures)
+@reads(_fits_structures)
 def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str = _REACH, ligands: str = "") -> DataSet:
     """Find the complexes that have a ligand.
 

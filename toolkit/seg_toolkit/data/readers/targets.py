@@ -83,12 +83,12 @@ class _TargetCase(Case):
         return Example.of_values(self.image(), targets).checked(self.name)
 
 
-def fits_targets(root: Path) -> bool:
+def _fits_targets(root: Path) -> bool:
     """Whether a folder has images and targets."""
     return all((root / part).is_dir() for part in _PARTS)
 
 
-@reads(fits_targets)
+@reads(_fits_targets)
 def find_targets(root: Path, report: Report, targets: str = "", images: str = "") -> DataSet:
     """Find the cases that have targets, one per page.
 

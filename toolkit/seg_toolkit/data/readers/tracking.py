@@ -20,12 +20,12 @@ _FRAME, _SEGMENTED = re.compile(r"t(\d{3,})\.tiff?"), re.compile(r"man_seg(\d{3,
 _LAYOUT = "01/t000.tif with 01_GT/SEG/man_seg000.tif and so on"
 
 
-def fits_tracking(root: Path) -> bool:
+def _fits_tracking(root: Path) -> bool:
     """Whether a folder has the segmentation of a sequence."""
     return any(re.fullmatch(r"\d\d_(?:GT|ST)", p.name) and (p / "SEG").is_dir() for p in _inside(root))
 
 
-@reads(fits_tracking)
+@reads(_fits_tracking)
 def find_tracking(root: Path, report: Report, truth: str = "GT") -> DataSet:
     """Find the annotated frames of all sequences.
 

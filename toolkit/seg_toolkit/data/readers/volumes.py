@@ -10,7 +10,6 @@ sparse    images/NAME with labels/NAME, as in Çiçek et al. 2016 (arXiv 1606.06
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, Place, ReadOptions, read_bytes
-from seg_runtime.support import DataError
+from seg_runtime.support import METADATA_BYTES, DataError, parse_json, read_file
 
 from .. import (
     Case,
@@ -140,13 +139,13 @@ def _read_mask(path: Path) -> tuple[NDArray[np.int64], Place]:
     return to_integers(values[..., 0], path), place
 
 
-def fits_brats(root: Path) -> bool:
+def _fits_brats(root: Path) -> bool:
     """Whether a folder has a case with the scan flair."""
     folders = _case_folders(root) if root.is_dir() else []
     return any((folder / f"{folder.name}_flair{end}").is_file() for folder in folders for end in (".nii.gz", ".nii"))
 
 
-@reads(fits_brats)
+@reads(_fits_brats)
 def find_brats(root: Path, report: Report) -> DataSet:
     """Find cases with the four channels flair, t1, t1ce, t2.
 
@@ -185,14 +184,14 @@ def _case_folders(root: Path) -> list[Path]:
     return sorted(p for folder in graded or [root] for p in folder.iterdir() if p.is_dir())
 
 
-def fits_decathlon(root: Path) -> bool:
+def _fits_decathlon(root: Path) -> bool:
     """Whether a folder has volumes and labels of the same names."""
     return any(
         by_name(root / part, is_volume).keys() & by_name(root / other, is_volume).keys() for part, other in _FOLDERS
     )
 
 
-@reads(fits_decathlon)
+@reads(_fits_decathlon)
 def find_decathlon(root: Path, report: Report) -> DataSet:
     """Find the training cases in dataset.json; without that file, all cases that have labels.
 
@@ -222,7 +221,7 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
 def _listed(path: Path) -> list[str]:
     """Names of the training cases in dataset.json; empty if the file does not exist."""
     try:
-        entries = json.loads(path.read_text("utf-8"))["training"]
+        entries = parse_json(read_file(path, METADATA_BYTES))["training"]
         files = [entry["image"] if isinstance(entry, dict) else entry for entry in entries]
         return [composed(file.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".nii")) for file in files]
     except FileNotFoundError:

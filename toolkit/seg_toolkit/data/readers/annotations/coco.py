@@ -9,13 +9,12 @@ are one higher than the ids.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seg_runtime.formats import FORMATS
-from seg_runtime.support import DataError, list_files
+from seg_runtime.support import DataError, list_files, parse_json, read_file
 
 from ... import DataSet, Report, composed, reads, report_left_out
 from .raster import Fill, OutlinedCase, Outlines, Region, Runs, data_set, head_of
@@ -24,12 +23,12 @@ _LAYOUT = 'DATA/NAME.json or DATA/annotations/NAME.json with "images", "annotati
 _FEWEST_CORNERS = 3
 
 
-def fits_coco(root: Path) -> bool:
+def _fits_coco(root: Path) -> bool:
     """Whether a folder has a JSON file that looks like one of COCO."""
     return bool(_candidates(root))
 
 
-@reads(fits_coco)
+@reads(_fits_coco)
 def find_coco(root: Path, report: Report, file: str = "") -> DataSet:
     """Find the images that a file of annotations lists. Those without an object are background.
 
@@ -51,7 +50,7 @@ def find_coco(root: Path, report: Report, file: str = "") -> DataSet:
         )
     path = found[0]
     try:
-        return _read(root, path, json.loads(path.read_text("utf-8-sig")), report)
+        return _read(root, path, parse_json(read_file(path).decode("utf-8-sig")), report)
     except DataError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

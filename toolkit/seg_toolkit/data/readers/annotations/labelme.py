@@ -10,7 +10,6 @@ that are not annotated.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -18,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from seg_runtime.formats import FORMATS, stem_of
-from seg_runtime.support import DataError, list_files
+from seg_runtime.support import DataError, list_files, parse_json, read_file
 
 from ... import DataSet, Report, by_name, composed, reads, report_left_out
 from .raster import OutlinedCase, Outlines, Region, data_set, head_of
@@ -28,12 +27,12 @@ _BACKGROUND, _IGNORE, _VOID = "_background_", "__ignore__", -2
 _CIRCLE_CORNERS = 64
 
 
-def fits_labelme(root: Path) -> bool:
+def _fits_labelme(root: Path) -> bool:
     """Whether a folder has files of LabelMe."""
     return any(_begins_as_labelme(path) for path in _files(root)[:3])
 
 
-@reads(fits_labelme)
+@reads(_fits_labelme)
 def find_labelme(root: Path, report: Report, labels: str = "") -> DataSet:
     """Find the images that have a JSON file.
 
@@ -89,7 +88,7 @@ def _begins_as_labelme(path: Path) -> bool:
 
 def _content(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = parse_json(read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({error})", _LAYOUT, "save it again") from error
     if not isinstance(content, dict):

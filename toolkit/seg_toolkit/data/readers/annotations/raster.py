@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, open_file
 
 from ... import Case, ClassValues, DataSet, Example, read_image, to_labels
 
@@ -139,9 +140,7 @@ class OutlinedCase(Case):
 def head_of(path: Path) -> bytes:
     """Read the beginning of a JSON file, which shows its kind; empty if it cannot be read."""
     try:
-        if not path.is_file():  # opening a named pipe would block
-            return b""
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             return file.read(_HEAD)
     except OSError:
         return b""
