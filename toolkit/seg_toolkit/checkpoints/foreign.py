@@ -61,9 +61,9 @@ def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = 
         state: tensors by name.
         skip_first: whether the other network joins the skip before the upsampled map; seg-edge joins it after.
 
-        Raises:
-            SegError: if `model` is not a plain U-Net.
-            ModelError: if a layer does not fit; the message names the first one.
+    Raises:
+        SegError: if `model` is not a plain U-Net.
+        ModelError: if a layer does not fit; the message names the first one.
     """
     others, after = iter(_layers(state)), None
     for name, layer in model.layers_in_order():

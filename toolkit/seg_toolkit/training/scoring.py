@@ -35,8 +35,8 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
         say: called with messages about files that are left out.
         bar: see `Bar`.
 
-        Raises:
-            SegError: if options or data do not fit the model.
+    Raises:
+        SegError: if options or data do not fit the model.
     """
     checkpoint = load(model)
     contract = checkpoint.contract
