@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,6 +38,18 @@ class _ProviderName(click.ParamType):  # type: ignore[type-arg]  # no generic cl
         return value
 
 
+def threads_option(*, common: bool = False) -> Any:
+    """Return the option `--threads`."""
+    text = "Number of inference threads [default: all threads available to this process]."
+    return _speed(None, text, click.IntRange(1), common=common)
+
+
+def signature_option() -> Any:
+    """Return the option `--require-signature`."""
+    text = "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM)."
+    return _model(None, text, PATH, metavar="KEY.pub")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions(Options):
     """The options that choose where a model runs."""
@@ -63,15 +75,8 @@ class ModelOptions(DeviceOptions):
         " from one checkpoint with different --input-size or --batch: each image runs on the fastest one for its size.",
         PATH, common=True, flag="--model", multiple=True, show_default=False,
     )  # fmt: skip
-    require_signature: Path | None = _model(
-        None,
-        "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM).",
-        PATH,
-        metavar="KEY.pub",
-    )
-    threads: int | None = _speed(
-        None, "Number of inference threads [default: all threads available to this process].", click.IntRange(1)
-    )
+    require_signature: Path | None = signature_option()
+    threads: int | None = threads_option()
     cache: Path | None = _speed(
         None, "Cache optimized models in this folder to speed up the next start on the CPU. Each is as large as its model"
         " file [default: $SEG_CACHE, else no cache].", PATH, envvar="SEG_CACHE", metavar="DIR",
@@ -100,6 +105,16 @@ class ModelOptions(DeviceOptions):
             models, provider=self.provider, threads=self.threads, fast_math=self.fast_math, tta=tta, self_test=self_test,
             require_signature=self.require_signature, tuning=tuning,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTestOptions(ModelOptions):
+    """The options of `seg-edge self-test`."""
+
+    models: tuple[Path, ...] = _model(
+        (), "ONNX file to test, like MODEL [default: $SEG_MODEL, else ./model.onnx].",
+        PATH, common=True, flag="--model", multiple=True, show_default=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

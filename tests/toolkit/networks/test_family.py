@@ -51,7 +51,7 @@ def test_an_unknown_kind_is_refused(arguments: dict[str, object]) -> None:
 
 def test_an_unknown_network_names_the_known_ones(tmp_path: Path) -> None:
     told = seg_train(write_pairs(tmp_path), "--network", "vnet", "-o", tmp_path / "m.pt")
-    assert told.exit_code == 1
+    assert told.exit_code == 2
     assert "unknown network 'vnet'; expected unet, attention, multiscale, ternaus, unet3d" in told.stderr
 
 
