@@ -171,6 +171,11 @@ def test_missing_data_is_one_line(tmp_path: Path, refused: Callable[..., str]) -
     assert "nowhere" in refused(tmp_path / "nowhere")
 
 
+def test_the_folder_of_the_images_leads_to_the_data_set(tmp_path: Path, refused: Callable[..., str]) -> None:
+    root = write_pairs(tmp_path / "data")
+    assert refused(root / "images").endswith(f"Give {root}, the folder above.")
+
+
 def test_missing_data_leaves_no_folder_for_the_model(tmp_path: Path) -> None:
     error_of(seg_train(tmp_path / "nowhere", "-o", tmp_path / "new" / "model.pt"))
     assert not (tmp_path / "new").exists()
