@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.cli.arguments import signature_option, threads_option
-from seg_runtime.cli.options import PATH, Options, option
+from seg_runtime.cli.options import PATH, Options, option, signature_option, threads_option
 from seg_runtime.model import GOLDEN_KEY, Content, Contract, ModelFile
 from seg_runtime.support import (
     ModelError,

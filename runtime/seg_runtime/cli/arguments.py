@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..engine import AUTO, PROVIDERS, Tuning
 from ..model import MAX_PIXELS, ModelFile
-from .options import PATH, Options, option
+from .options import PATH, Options, option, signature_option, threads_option
 
 if TYPE_CHECKING:
     from ..segmenter import Segmenter
@@ -36,18 +36,6 @@ class _ProviderName(click.ParamType):  # type: ignore[type-arg]  # no generic cl
         if value != AUTO and value not in PROVIDERS:
             self.fail(f"{value!r} is not one of {', '.join([AUTO, *PROVIDERS.names()])}.", param, ctx)
         return value
-
-
-def threads_option(*, common: bool = False) -> Any:
-    """Return the option `--threads`."""
-    text = "Number of inference threads [default: all threads available to this process]."
-    return _speed(None, text, click.IntRange(1), common=common)
-
-
-def signature_option() -> Any:
-    """Return the option `--require-signature`."""
-    text = "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM)."
-    return _model(None, text, PATH, metavar="KEY.pub")
 
 
 @dataclass(frozen=True, kw_only=True)

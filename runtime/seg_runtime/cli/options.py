@@ -120,6 +120,18 @@ def option(
     return field(default=default, metadata={"flag": flag, "of": of, "group": group, "help": text, "click": settings})
 
 
+def threads_option(*, common: bool = False) -> Any:
+    """Return the option `--threads`."""
+    text = "Number of inference threads [default: all threads available to this process]."
+    return option(None, text, click.IntRange(1), group="Speed and memory", common=common)
+
+
+def signature_option() -> Any:
+    """Return the option `--require-signature`."""
+    text = "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM)."
+    return option(None, text, PATH, group="Model and device", metavar="KEY.pub")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Base class of a command's options: a frozen dataclass whose fields made by `option` are the options."""

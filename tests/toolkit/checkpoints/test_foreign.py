@@ -160,7 +160,7 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     told = seg_edge(*words)
     assert told.exit_code == 2
     assert "import needs --intensity" in told.stderr
-    assert "No such option '--steps'" in seg_edge(*words, "--intensity", "scale", "--steps", "3").stderr
+    assert "--steps is an option of seg-edge train" in seg_edge(*words, "--intensity", "scale", "--steps", "3").stderr
     told = ok(seg_edge(*words, "--intensity", "scale"))
     kept = load(out)
     provenance = kept.contract.provenance
@@ -189,7 +189,7 @@ def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> 
     told = seg_edge(*words, "standardize")
     measured = load(out).contract.input.intensity
     assert (
-        f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} . This was measured on the images in"
+        f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g}. This was measured on the images in"
         in told.stderr
     )
     told = seg_edge(*words, "standardize:0.25,0.125")

@@ -15,7 +15,7 @@ from PIL import Image
 from seg_toolkit.checkpoints import Checkpoint, load, save
 from seg_toolkit.networks.unet import UNet
 
-from tests.support.commands import ok, seg_edge, seg_train
+from tests.support.commands import errors, ok, seg_edge, seg_train
 from tests.support.contracts import contract
 from tests.support.folders import SMALL, TWO, write_pairs
 from tests.support.images import disc, put
@@ -149,7 +149,8 @@ def test_a_value_that_an_option_does_not_take_is_refused_before_images_are_read(
 ) -> None:
     done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "model.pt", *SMALL, "--steps", "2", *options)
     assert done.exit_code == 2, done.stderr
-    assert done.stderr.count("\n") == 1
+    assert "reading the images" not in done.stderr
+    assert len(errors(done.stderr)) == 1
 
 
 def test_weights_to_start_from_are_checked_before_images_are_read(tmp_path: Path) -> None:
@@ -285,7 +286,8 @@ def test_a_class_that_was_never_found_is_named_at_the_end(tmp_path: Path) -> Non
         mask = np.array(Image.open(path)) // 255
         mask[0, 0] = 2
         put(path, mask)
-    result = ok(seg_train(root, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1"))
+    classes = "background=0,class1=1,class2=2"
+    result = ok(seg_train(root, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1", "--classes", classes))
     assert "training on cpu: 1 step, batch" in result.stderr
     assert "class2" in result.stderr.splitlines()[-1]
     assert result.stderr.splitlines()[-1].startswith("note: no pixel of ")

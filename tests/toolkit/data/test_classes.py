@@ -42,7 +42,7 @@ def test_colours_as_values() -> None:
     "text", ["a=0-,b=1", "a=9-0,b=10", "a=0-99999999,b=-1", "a=-3--1,b=0", "a=0,b=#12", "a=0-5,b=5", "a=#fff,b=#ffffff"]
 )
 def test_malformed_ranges_and_colours_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="--classes"):
+    with pytest.raises(OptionsError, match="--classes"):
         ClassValues.parse(text)
 
 

@@ -110,7 +110,7 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
     table = done.stderr[done.stderr.index("class ") :].splitlines()
     assert table[0].split() == ["class", "Dice", "IoU", "hd95", "surface-dice=1"]
     assert table[1].split()[-2:] == ["50.0000", "0.0000"]
-    assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 images" in table[3]
+    assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 image" in table[3]
 
 
 def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> None:

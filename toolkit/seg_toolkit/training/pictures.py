@@ -84,7 +84,8 @@ def label_preview(
     For volumes, the slice with the most foreground is shown.
     """
     rows = [
-        (f"{name}   mean Dice {dice:.3f}", _row(image, truth, labels, classes)) for name, image, truth, labels, dice in cases
+        (f"{name}   mean Dice {dice:.3f}", _row(image, truth, labels, classes))
+        for name, image, truth, labels, dice in cases
     ]
     return _sheet(rows)
 
