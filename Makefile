@@ -1,10 +1,12 @@
 # `make demo` and `make test` work on a fresh clone with Python >= 3.10, pip and make; a second call installs nothing.
+# `make demo` installs what a user needs, everything else what a developer needs.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-all gallery docs docs-serve hosts clean
 
-demo: .venv/ready
+demo: .venv/demo
 	$(BIN)/python samples/demo.py
 
 # The documentation as a site in the folder site/, and the same at http://127.0.0.1:8000
@@ -40,13 +42,22 @@ samples/%/node_modules/ready: samples/%/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --no-audit --no-fund --prefix $(dir $<) && touch $@; \
 	  else echo "npm is not installed: the tests of $(dir $<) will be skipped"; fi
 
-.venv/ready: pyproject.toml constraints.txt
+# An environment without packages. pip is the last part of it.
+.venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	  echo "error: $$($(PYTHON) --version) came; wanted Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	  echo "error: this is $$($(PYTHON) --version); Python 3.10 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@# Debian's python3 may come without venv; virtualenv does the same there
 	$(PYTHON) -m venv .venv || { $(PYTHON) -m pip install --quiet --target .venv-tool virtualenv && PYTHONPATH=.venv-tool $(PYTHON) -m virtualenv .venv; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,export,dicom,tiff,volume,structure,metrics,qt,sign,docs,dev]'
+
+# What training, export and running need
+.venv/demo: pyproject.toml constraints.txt | .venv/bin/pip
+	$(INSTALL) -e '.[cpu,train,export]'
 	@touch $@
+
+# That, all other extras and the tools of the developers
+.venv/ready: pyproject.toml constraints.txt | .venv/bin/pip
+	$(INSTALL) -e '.[cpu,train,export,dicom,tiff,volume,structure,metrics,qt,sign,docs,dev]'
+	@touch .venv/demo $@
 
 clean:
 	rm -rf .venv .venv-tool site demo-out samples/*/node_modules samples/c/segment

@@ -300,7 +300,7 @@ OURS = (
         _segmenter(), ours=True,
     ),
     Form(
-        "int8-ungated", "ours, int8, random weights, gate not asked", _ungated, _segmenter(), ours=True,
+        "int8-ungated", "ours, int8, accuracy not checked", _ungated, _segmenter(), ours=True,
     ),
     Form(
         "cached", "ours, fp32, seg-run --cache, second start", _exported("fp32.onnx", optimize=True), _segmenter(),

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import click
-from seg_runtime.cli.options import PATH, Options, option
+from seg_runtime.cli.options import PATH, Options, Sides, option
 from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
 
 _proof = partial(option, group="Proof")
@@ -25,9 +25,13 @@ class ExportOptions(Options):
         " the model was trained on, or a folder of images, or one with a subfolder named images.",
         PATH, metavar="DIR", common=True,
     )  # fmt: skip
-    golden: Path | None = _proof(
-        None, "Also keep crops of these real images in the file, for seg-edge self-test. Anyone who has the file can then see"
-        " these pixels. Generated images are always kept.", PATH, metavar="DIR", common=True,
+    precision: str = _speed(
+        "fp32", "Compute in int8 (CPU) or fp16 (CUDA). The file is written only if its masks agree with those of fp32 on real"
+        " images.", click.Choice(PRECISIONS), common=True,
+    )  # fmt: skip
+    calibration: Path | None = _speed(
+        None, "Real images that int8 or fp16 is fitted to. They also judge it, unless --images names others; if they are a data"
+        " set, its masks are used.", PATH, metavar="DIR", common=True,
     )  # fmt: skip
     optimize: bool = _speed(
         False,
@@ -38,21 +42,21 @@ class ExportOptions(Options):
         False, "Like --optimize, with the forms that are fastest on this machine. It measures them for some minutes.",
         common=True,
     )  # fmt: skip
-    precision: str = _speed(
-        "fp32", "Compute in int8 (CPU) or fp16 (CUDA). The file is written only if its masks agree with those of fp32 on real"
-        " images.", click.Choice(PRECISIONS), common=True,
-    )  # fmt: skip
-    calibration: Path | None = _speed(
-        None, "Real images that int8 or fp16 is fitted to. They also judge it, unless --images names others; if they are a data"
-        " set, its masks are used.", PATH, metavar="DIR", common=True,
-    )  # fmt: skip
-    reduce_range: bool | None = _speed(
-        None, "Store int8 weights in 7 bits, for processors without VNNI or dot products [default: if this processor needs it].",
-        flag="--reduce-range/--no-reduce-range", show_default=False,
+    golden: Path | None = _proof(
+        None, "Also keep crops of these real images in the file, for seg-edge self-test. Anyone who has the file can then see"
+        " these pixels. Generated images are always kept.", PATH, metavar="DIR", common=True,
     )  # fmt: skip
     host_ready: bool = _form(
         False, "Put the whole pipeline into the graph, for programs in any language: it takes an image of any size and returns"
         " labels.", common=True,
+    )  # fmt: skip
+    input_size: int | str | None = _form(
+        None, "Side of the window: 16k + 60 at depth 4 for a whole number k, such as 188, 316 or 572; or one side for each axis"
+        " with commas [default: the checkpoint's].", Sides(), metavar="PX", common=True,
+    )  # fmt: skip
+    reduce_range: bool | None = _speed(
+        None, "Store int8 weights in 7 bits, for processors without VNNI or dot products [default: if this processor needs it].",
+        flag="--reduce-range/--no-reduce-range", show_default=False,
     )  # fmt: skip
     host_dtype: str | None = _form(
         None, "dtype of the images that a host-ready file takes [default: uint8].", click.Choice(HOST_DTYPES)
@@ -60,10 +64,6 @@ class ExportOptions(Options):
     host_probabilities: bool = _form(
         False, "Give a host-ready file a second output, the probabilities of shape (K, H, W)."
     )
-    input_size: int | str | None = _form(
-        None, "Side of the window, 16k + 60 at depth 4, or one side for each axis with commas [default: the checkpoint's].",
-        metavar="PX", common=True,
-    )  # fmt: skip
     batch: int = _form(
         1, "Windows that the file takes in one call. It always takes N, so small images cost as much as N windows.",
         click.IntRange(1), metavar="N",
@@ -95,8 +95,10 @@ class Watching:
         report: called with figures for the user and the contract that contains them. This happens for the comparison with
             PyTorch and the host-ready form before they are judged, and for any other step that fails.
         note: called with a message about an option that does nothing.
+        say: called with what begins, once all options and folders are checked.
     """
 
     progress: Progress = lambda what, done, total: None
     report: Callable[[str, Contract], None] = lambda figures, contract: None
     note: Callable[[str], None] = lambda text: None
+    say: Callable[[str], None] = lambda text: None

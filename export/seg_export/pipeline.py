@@ -13,7 +13,7 @@ from pathlib import Path
 import onnx
 import torch
 from seg_runtime.model import Contract
-from seg_runtime.support import Registry, subclass_of, versions_of, write_atomic
+from seg_runtime.support import OptionsError, Registry, subclass_of, versions_of, write_atomic
 from seg_toolkit.checkpoints import Checkpoint, weights_sha256
 from seg_toolkit.networks import Network, torch_infer
 from seg_toolkit.planning import with_codes
@@ -76,6 +76,7 @@ def export(
     request = _request(checkpoint, contract, options, watching)
     for step in steps:
         step.check(request)
+    watching.say("exporting the graph …")
     state = _built(model, request)
     for step in steps:
         step.apply(state)
@@ -96,7 +97,9 @@ def _steps(options: ExportOptions) -> list[Step]:
         (Batching(), options.batch > 1),
         (HostReady(), options.host_ready),
     ]
-    others = [Proven(name, STEPS.get(name, "install the package that provides it")()) for name in options.steps]
+    others = [
+        Proven(name, STEPS.get(name, "install the package that provides it", OptionsError)()) for name in options.steps
+    ]
     return [*(step for step, wanted in own if wanted), *others]
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.cli.options import PATH, Options, option
+from seg_runtime.cli.options import PATH, Options, option, signature_option, threads_option
 from seg_runtime.model import GOLDEN_KEY, Content, Contract, ModelFile
 from seg_runtime.support import (
     ModelError,
+    OptionsError,
     ParityError,
     SegError,
     SelfTestError,
@@ -44,18 +44,12 @@ class TuneOptions(Options):
     """Options of `seg-edge tune`."""
 
     out: Path | None = option(
-        None, "The file to write, or a folder for MODEL.tuned.onnx [default: beside MODEL].", PATH, flag="-o,--out"
-    )
-    overwrite: bool = option(False, "Replace the file if it exists.")
-    threads: int | None = option(
-        None, "Threads of the inference [default: all that this process may use].", click.IntRange(1)
-    )
-    require_signature: Path | None = option(
-        None,
-        "Refuse a model unless MODEL.sig beside it is its signature by this public key (PEM).",
-        PATH,
-        metavar="KEY.pub",
-    )
+        None, "The file to write, or a folder for MODEL.tuned.onnx [default: the folder of MODEL].", PATH, flag="-o,--out",
+        common=True,
+    )  # fmt: skip
+    overwrite: bool = option(False, "Replace the file if it exists.", common=True)
+    threads: int | None = threads_option(common=True)
+    require_signature: Path | None = signature_option()
 
     def target(self, model: Path) -> Path:
         """Path of the output for a model: `out` if it ends in .onnx, else MODEL.tuned.onnx in the folder `out`."""
@@ -188,7 +182,7 @@ def _check_target(model: Path, target: Path, overwrite: bool) -> None:
         SegError: if it is the model itself, exists, or cannot be written.
     """
     if os.path.realpath(model) == os.path.realpath(target) or (target.exists() and target.samefile(model)):
-        raise SegError(f"{target} is the model itself", "", "choose another --out")
+        raise OptionsError(f"{target} is the model itself", "", "choose another --out")
     if target.exists() and not target.is_dir() and not overwrite:
         raise SegError(f"{target} exists already", "", "replace it with --overwrite, or choose another --out")
     check_writable(target)

@@ -16,7 +16,7 @@ SHORT = Short(
     (*TINY, "--steps", "120"),
     12,
     brighter_than_the_middle,
-    "brighter than the middle",
+    "a threshold in the middle of the grey range",
 )
 
 

@@ -17,7 +17,7 @@ SHORT = Short(
     (*TINY, "--steps", "300"),
     10,
     brighter_than_the_middle,
-    "brighter than the middle",
+    "a threshold in the middle of the grey range",
 )
 
 

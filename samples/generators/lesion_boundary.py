@@ -24,7 +24,7 @@ SHORT = Short(
     (*TINY, "--steps", "320"),
     15,
     threshold_with_ring,
-    "brighter than the middle, with its ring",
+    "a threshold in the middle of the grey range, with a ring",
 )
 
 

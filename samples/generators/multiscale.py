@@ -20,7 +20,7 @@ SHORT = Short(
     ("--width", "6", "--depth", "3", "--steps", "120", "--lr", "3e-3", "--input-size", "180", "--batch-size", "4"),
     10,
     brighter_than_the_middle,
-    "brighter than the middle",
+    "a threshold in the middle of the grey range",
 )
 
 

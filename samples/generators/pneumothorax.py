@@ -18,7 +18,7 @@ SHORT = Short(
     (*TINY, "--steps", "350"),
     24,
     nothing,
-    "nothing in anybody",
+    "always empty",
 )
 
 

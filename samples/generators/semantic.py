@@ -11,7 +11,7 @@ SHORT = Short(
     ("--width", "4", "--steps", "60", "--input-size", "252", "--batch-size", "4"),
     10,
     brighter_than_the_middle,
-    "brighter than the middle",
+    "a threshold in the middle of the grey range",
 )
 
 

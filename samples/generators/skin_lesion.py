@@ -25,7 +25,7 @@ SHORT = Short(
     (*TINY, "--steps", "300"),
     15,
     darker_than_the_middle,
-    "darker than the middle",
+    "below a threshold in the middle of the grey range",
 )
 
 

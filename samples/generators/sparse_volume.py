@@ -17,7 +17,7 @@ SHORT = Short(
     ("--width", "4", "--depth", "1", "--input-size", "24,36,36", "--steps", "60", "--lr", "0.02"),
     6,
     brighter_than_the_middle,
-    "brighter than the middle",
+    "a threshold in the middle of the grey range",
 )
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.places import ROOT
 
-PLAIN = {"make demo": "make -o .venv/ready demo", "make test": "make -o .venv/ready --dry-run test"}
+PLAIN = {"make demo": "make -o .venv/demo demo", "make test": "make -o .venv/ready --dry-run test"}
 """`make test` runs this very test, so it is only resolved."""
 
 

@@ -141,9 +141,16 @@ def test_real_images_are_compared(saved, tmp_path):
 @pytest.mark.parametrize(("asked", "nearest"), [(570, "556 or 572"), (100, "188"), (573, "572 or 588")])
 def test_wrong_input_size_names_the_nearest(saved, tmp_path, asked, nearest):
     result = seg_export(saved, tmp_path / "m.onnx", "--input-size", asked)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"Use {nearest}; valid sizes are 16 px apart" in result.stderr
     assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("options", [["--input-size", "500"], ["--images", "nope"], ["--step", "nope"]], ids=" ".join)
+def test_options_are_checked_before_the_graph_is_exported(saved, tmp_path, options):
+    result = seg_export(saved, tmp_path / "m.onnx", *options)
+    assert result.exit_code in (1, 2)
+    assert result.stderr.count("\n") == 1
 
 
 def test_another_input_size(saved, tmp_path):
@@ -198,11 +205,11 @@ def test_resume_state_is_no_model(tmp_path):
     assert "do not fit its network" in result.stderr
 
 
-@pytest.mark.parametrize("target", ["model.txt", "folder.onnx"])
-def test_bad_target(saved, tmp_path, target):
+@pytest.mark.parametrize(("target", "code"), [("model.txt", 2), ("folder.onnx", 1)])
+def test_bad_target(saved, tmp_path, target, code):
     (tmp_path / "folder.onnx").mkdir()
     result = seg_export(saved, tmp_path / target)
-    assert result.exit_code == 1
+    assert result.exit_code == code
     assert result.stderr.startswith("error: ")
 
 

@@ -274,7 +274,7 @@ def test_never_over_the_model_itself(model: Made, here: Path) -> None:
     (here / "link.onnx").hardlink_to(path)
     for out in ("model.onnx", "link.onnx"):
         result = seg_edge("tune", path, "--out", out, "--overwrite")
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "is the model itself" in result.stderr
     assert path.read_bytes() == model.path.read_bytes()
 

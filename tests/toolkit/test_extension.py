@@ -102,7 +102,7 @@ def test_a_package_of_somebody_else_trains_a_model(tmp_path: Path, installed: Pa
     made = in_a_process("seg-train", tmp_path / "data", "--recipe", "toy", *small, path=installed)
     assert made.returncode == 0, made.stderr
     assert "validation sure Dice" in made.stderr
-    assert "note: this kind of output has no such option, so --balance is ignored" in made.stderr
+    assert "note: this kind of output does not use it, so --balance is ignored" in made.stderr
     again = in_a_process("seg-edge", "evaluate", out, tmp_path / "data", path=installed)
     assert again.returncode == 0, again.stderr
     assert '"images": 3' in again.stdout

@@ -206,9 +206,11 @@ def _open_folder(
         key=lambda source: min(places.get(file, last) for file in source.files)
     )  # formats may take turns in a folder
     if not failed and (not seen or (files and not sources)):
-        hint = "" if recursive else " or pass --recursive"
         known = ", ".join(suffix for f in formats for suffix in f.suffixes)
-        failed.append((folder, ImageError(f"{folder} has no images ({known})", "", f"choose another folder{hint}")))
+        advice = "choose another folder" if recursive else "choose another folder or pass --recursive"
+        if (inner := folder / "images").is_dir():  # a data set
+            advice = f"did you mean {inner}?"
+        failed.append((folder, ImageError(f"{folder} has no images ({known})", "", advice)))
     return sources, failed
 
 

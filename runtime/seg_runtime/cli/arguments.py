@@ -13,7 +13,7 @@ import click
 
 from ..engine import AUTO, PROVIDERS, Tuning
 from ..model import MAX_PIXELS, ModelFile
-from .options import PATH, Options, option
+from .options import PATH, Options, option, signature_option, threads_option
 
 if TYPE_CHECKING:
     from ..segmenter import Segmenter
@@ -63,15 +63,8 @@ class ModelOptions(DeviceOptions):
         " from one checkpoint with different --input-size or --batch: each image runs on the fastest one for its size.",
         PATH, common=True, flag="--model", multiple=True, show_default=False,
     )  # fmt: skip
-    require_signature: Path | None = _model(
-        None,
-        "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM).",
-        PATH,
-        metavar="KEY.pub",
-    )
-    threads: int | None = _speed(
-        None, "Number of inference threads [default: all threads available to this process].", click.IntRange(1)
-    )
+    require_signature: Path | None = signature_option()
+    threads: int | None = threads_option()
     cache: Path | None = _speed(
         None, "Cache optimized models in this folder to speed up the next start on the CPU. Each is as large as its model"
         " file [default: $SEG_CACHE, else no cache].", PATH, envvar="SEG_CACHE", metavar="DIR",
@@ -100,6 +93,16 @@ class ModelOptions(DeviceOptions):
             models, provider=self.provider, threads=self.threads, fast_math=self.fast_math, tta=tta, self_test=self_test,
             require_signature=self.require_signature, tuning=tuning,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTestOptions(ModelOptions):
+    """The options of `seg-edge self-test`."""
+
+    models: tuple[Path, ...] = _model(
+        (), "ONNX file to test, like MODEL [default: $SEG_MODEL, else ./model.onnx].",
+        PATH, common=True, flag="--model", multiple=True, show_default=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import click
 from seg_edge import INTERRUPTED, interrupted
 
 from ..support import VERSION, SegError, one_line
+from .commands import commands_with
 from .options import GROUPS, GroupedOption
 
 OURS = ("seg_runtime", "seg_toolkit", "seg_export")
@@ -67,11 +68,24 @@ class Command(Program):
         self.examples, self.moved = examples, moved
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse arguments as click does, but point to the command that has replaced an option."""
+        """Parse arguments as click does, but say what to do instead of an option that the command does not have."""
         for flag, command in self.moved.items():
             if any(word.split("=")[0] == flag for word in args):
                 raise click.UsageError(f"{flag} is now a command: run `seg-edge {command}`", ctx)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(self._instead_of(error), ctx) from error
+
+    def _instead_of(self, error: click.NoSuchOption) -> str:
+        """Explain an unknown option: an argument, an option of another command, or a typing error."""
+        flag = error.option_name
+        if argument := next((p for p in self.params if isinstance(p, click.Argument) and f"--{p.name}" == flag), None):
+            return f"there is no option {flag}; {(argument.name or '').upper()} is given without one"
+        if others := commands_with(flag):
+            return f"{flag} is an option of seg-edge {' and '.join(others)}"
+        near = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
+        return f"there is no option {flag}{near}"
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and the groups of options."""

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from ..support import OptionsError
+
 PATH = click.Path(path_type=Path, readable=False)  # a file that cannot be read must not stop the others
 COMMON = "Most used"
 """Title of the group that help shows first."""
@@ -20,12 +22,75 @@ GROUPS = (
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+class Sides(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
+    """The sides of a window in px: one number, or one for each axis with commas."""
+
+    name = "px"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text; a configuration file may hold a number."""
+        text = str(value)
+        if not all(side.strip().isdecimal() for side in text.split(",")):
+            self.fail(f"{text!r} is not a size.", param, ctx)
+        return text
+
+
 class GroupedOption(click.Option):
     """An option that belongs to a group in the help."""
 
     def __init__(self, *names: Any, group: str = "Other", **settings: Any) -> None:
         super().__init__(*names, **settings)
         self.group = group
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert a value as click does, but say what the option takes if it does not take this value.
+
+        Raises:
+            OptionsError: if the value is no number, is out of range, or is not one of the choices.
+        """
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter as error:
+            if not (expected := taken_by(self.type)):
+                raise
+            flag = max(self.opts, key=len)
+            if _is_number(value, self.type):  # it is out of range
+                raise OptionsError(f"{flag} is {value}", expected.rpartition("number of ")[2], "see --help") from error
+            raise OptionsError(f"{flag} is {value!r}", expected, "see --help") from error
+
+
+def taken_by(kind: click.ParamType[Any]) -> str:
+    """Return what an option of a click type takes, such as "a whole number of 1 or more"; empty for text and paths."""
+    if isinstance(kind, click.Choice):
+        *others, last = map(str, kind.choices)
+        return f"{', '.join(others)} or {last}" if others else last
+    if isinstance(kind, type(click.BOOL)):
+        return "true or false"
+    if isinstance(kind, Sides):
+        return "one number, or one for each axis, such as 572 or 116,132,132"
+    if not isinstance(kind, (type(click.INT), type(click.FLOAT))):
+        return ""
+    number = "a whole number" if isinstance(kind, type(click.INT)) else "a number"
+    return f"{number} {_bounds(kind)}" if isinstance(kind, (click.IntRange, click.FloatRange)) else number
+
+
+def _bounds(kind: click.IntRange | click.FloatRange) -> str:
+    if kind.min is not None and kind.max is not None and not (kind.min_open or kind.max_open):
+        return f"from {kind.min} to {kind.max}"
+    bounds = []
+    if kind.min is not None:
+        bounds.append(f"above {kind.min}" if kind.min_open else f"of {kind.min} or more")
+    if kind.max is not None:
+        bounds.append(f"below {kind.max}" if kind.max_open else f"up to {kind.max}")
+    return " and ".join(bounds)
+
+
+def _is_number(value: Any, kind: click.ParamType[Any]) -> bool:
+    try:
+        (int if isinstance(kind, type(click.INT)) else float)(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(kind, (click.Choice, Sides))
 
 
 def option(
@@ -53,6 +118,18 @@ def option(
         **more,
     }
     return field(default=default, metadata={"flag": flag, "of": of, "group": group, "help": text, "click": settings})
+
+
+def threads_option(*, common: bool = False) -> Any:
+    """Return the option `--threads`."""
+    text = "Number of inference threads [default: all threads available to this process]."
+    return option(None, text, click.IntRange(1), group="Speed and memory", common=common)
+
+
+def signature_option() -> Any:
+    """Return the option `--require-signature`."""
+    text = "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM)."
+    return option(None, text, PATH, group="Model and device", metavar="KEY.pub")
 
 
 @dataclass(frozen=True, kw_only=True)

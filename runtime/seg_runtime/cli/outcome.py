@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import click
 
+from ..support import counted
 from .commandline import note
 
 _MOST_NOTES = 10  # lines on stderr
@@ -47,7 +48,7 @@ class Outcome:
         for text in self.notes[:_MOST_NOTES]:
             note(text)
         if (more := len(self.notes) - _MOST_NOTES) > 0:
-            note(f"{more} more notes; the records list the warnings about each image")
+            note(f"{counted(more, 'more note')}; the records list the warnings about each image")
         for text in self.failed:
             click.echo(f"error: {text}", err=True)
         parts = [f"{self.done} segmented"]

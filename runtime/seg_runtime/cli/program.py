@@ -1,4 +1,4 @@
-"""`seg-edge`: all commands under one name. Packages add commands with entry points of the group `seg_edge.commands`."""
+"""`seg-edge`: all commands under one name."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from ..support import Registry, SegError, instance_of
+from ..support import SegError
 from .commandline import SETTINGS, Program, version_option
-
-COMMANDS: Registry[click.Command] = Registry("seg_edge.commands", "command", {}, instance_of(click.Command))
-USUAL = ("train", "evaluate", "export", "self-test", "run")
-"""The commands of the typical workflow from images to masks, in order."""
+from .commands import COMMANDS as COMMANDS
+from .commands import USUAL as USUAL
+from .commands import in_order
 
 
 class _Commands(Program, click.Group):
@@ -19,8 +18,7 @@ class _Commands(Program, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands of the typical workflow, then the others."""
-        names = COMMANDS.names()
-        return [*(name for name in USUAL if name in names), *(name for name in names if name not in USUAL)]
+        return in_order()
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return the command with a name, or None if it does not exist.

@@ -38,6 +38,15 @@ def _taken(option: str, advice: str) -> Rule[Loaded]:
     )
 
 
+def _writes_probabilities(loaded: Loaded) -> bool:
+    """Return whether a format of the model's inputs supports the form of the probabilities."""
+    from ..formats import FORMATS  # numpy and Pillow are imported while the model is read
+
+    assert isinstance(loaded.options, RunOptions)
+    taken = FORMATS.of_model(loaded.session.contract)
+    return any(loaded.options.probabilities in form.probabilities() for form in taken)
+
+
 MODEL_RULES: Sequence[Rule[Loaded]] = (
     Rule(
         "--probabilities",
@@ -52,6 +61,13 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         fits=lambda x: x.session.has_probabilities or not x.session.contract.file.whole_images,
         requires="a host-ready model with a probability output",
         advice="export the model again with --host-ready --host-probabilities",
+    ),
+    Rule(
+        "--probabilities",
+        given=lambda x: x.probabilities,
+        fits=_writes_probabilities,
+        requires="npy, or tiff for a model of images, or map for a model of molecular structures",
+        advice="choose one of these",
     ),
     _taken("--cuda-graph", "only CUDA can record graphs"),
     Rule(

@@ -13,7 +13,7 @@ import click
 
 from ..engine import check_wheels
 from ..model import ModelFile
-from ..support import ImageError, ModelError, SegError, check, named, one_line
+from ..support import ImageError, ModelError, SegError, check, counted, named, one_line
 from .arguments import RunOptions
 from .commandline import Command, Program, note, version_option, written
 from .isolate import Reports, limit_memory, read_work, run_isolated
@@ -103,7 +103,9 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
             watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
     if ignored:
         names = named([click.format_filename(path) for path in ignored])
-        outcome.notes.append(f"{len(ignored)} files in the folders are not images that the model takes: {names}")
+        verb = "is no image" if len(ignored) == 1 else "are not images"
+        files = counted(len(ignored), "file")
+        outcome.notes.append(f"{files} in the folders {verb} that the model takes: {names}")
     return outcome
 
 

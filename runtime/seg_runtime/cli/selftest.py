@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..support import ModelError, SelfTestError, check
-from .arguments import ModelOptions
+from .arguments import SelfTestOptions
 from .commandline import Command, note, version_option, written
 from .options import PATH
 from .rules import MODEL_RULES, Loaded
@@ -25,7 +25,7 @@ from .rules import MODEL_RULES, Loaded
     ],
 )
 @click.argument("tested", metavar="[MODEL]...", nargs=-1, type=PATH)
-@ModelOptions.decorate
+@SelfTestOptions.decorate
 @version_option()
 def main(tested: tuple[Path, ...], **values: Any) -> None:
     """Run the golden samples stored in each MODEL on this device and compare the results with those of torch.
@@ -35,7 +35,7 @@ def main(tested: tuple[Path, ...], **values: Any) -> None:
     """
     from ..checks import self_test_table
 
-    options = ModelOptions(**values, written=written())
+    options = SelfTestOptions(**values, written=written())
     reports: list[Mapping[str, Any]] = []
     failed: list[SelfTestError] = []
     files = (*tested, *options.models) or options.files

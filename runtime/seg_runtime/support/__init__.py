@@ -30,5 +30,6 @@ from .lazy import import_on_access as import_on_access
 from .registry import Registry as Registry
 from .registry import instance_of as instance_of
 from .registry import subclass_of as subclass_of
+from .tables import counted as counted
 from .tables import table as table
 from .telemetry import disable_telemetry as disable_telemetry

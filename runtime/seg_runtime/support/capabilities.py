@@ -26,6 +26,7 @@ class Rule(Generic[O]):
         advice: what to do instead, an imperative sentence; for a harmless option a clause that says why it has no
             effect and that reads well before ", so --option is ignored".
         harmless: whether the option is ignored with a note, instead of an error, if its requirement is not met.
+        problem: the problem in the error, if "--option needs requirement" does not read well.
     """
 
     option: str
@@ -34,6 +35,7 @@ class Rule(Generic[O]):
     requires: str
     advice: str
     harmless: bool = False
+    problem: str = ""
 
 
 def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsError) -> list[str]:
@@ -52,12 +54,15 @@ def check(rules: Sequence[Rule[O]], options: O, error: type[SegError] = OptionsE
     """
     broken = [rule for rule in rules if rule.given(options) and not rule.fits(options)]
     if harmful := next((rule for rule in broken if not rule.harmless), None):
-        raise error(f"{harmful.option} needs {harmful.requires}", "", harmful.advice)
+        raise error(harmful.problem or f"{harmful.option} needs {harmful.requires}", "", harmful.advice)
     return [f"{rule.advice}, so {rule.option} is ignored" for rule in broken]
 
 
 def described(rules: Sequence[Rule[O]]) -> str:
-    """Return the table as Markdown for the documentation."""
-    rows = [(f"`{r.option}`", r.requires, "a note" if r.harmless else "an error", r.advice) for r in rules]
+    """Return the table as Markdown for the documentation. Options with the same rule share a row."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for rule in rules:
+        row = rule.requires, "a note" if rule.harmless else "an error", rule.advice
+        rows.setdefault(row, []).append(f"`{rule.option}`")
     lines = ["| option | needs | otherwise | what to do |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    return "\n".join([*lines, *(f"| {' | '.join((', '.join(names), *row))} |" for row, names in rows.items())])

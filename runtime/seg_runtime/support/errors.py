@@ -43,7 +43,7 @@ def _ended(sentence: str) -> str:
 
 
 class OptionsError(SegError):
-    """The options cannot be combined."""
+    """An option has a value that it does not take, or options contradict each other."""
 
     exit_code = 2
 

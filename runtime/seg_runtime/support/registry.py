@@ -83,12 +83,13 @@ class Registry(Generic[T]):
         """Return whether the name is known."""
         return name in self.own or name in self._offered
 
-    def get(self, name: str, advice: str = "") -> T:
+    def get(self, name: str, advice: str = "", error: type[SegError] = SegError) -> T:
         """Return the object with a name.
 
         Args:
             name: one of `names()`.
             advice: advice of the error; by default to choose another name, or to repair the package that provides it.
+            error: class of the error for an unknown name, such as `OptionsError` if an option gives the name.
 
         Raises:
             SegError: the name is unknown, or the package that provides the object cannot be loaded.
@@ -100,7 +101,7 @@ class Registry(Generic[T]):
 
             near = get_close_matches(name, self.names(), 1)
             advice = f"did you mean {near[0]}?" if near else advice or "choose one of these"
-            raise SegError(f"unknown {self.what} {name!r}", ", ".join(self.names()), advice)
+            raise error(f"unknown {self.what} {name!r}", ", ".join(self.names()), advice)
         if name in self._broken:
             raise self._broken[name]
         if name not in self._loaded:

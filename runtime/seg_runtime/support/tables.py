@@ -1,4 +1,4 @@
-"""Plain-text tables with one name and value per line."""
+"""Plain-text tables with one name and value per line, and counted nouns."""
 
 from __future__ import annotations
 
@@ -10,3 +10,12 @@ def table(rows: Sequence[tuple[str, str]], title: str = "") -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {value}" for name, value in rows]
     return "\n".join([title, *lines] if title else lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun in the right form.
+
+    >>> counted(1, "step"), counted(3, "step")
+    ('1 step', '3 steps')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -8,7 +8,8 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from seg_runtime.cli.options import Options, option
+from seg_runtime.cli.options import GroupedOption, Options, Sides, option
+from seg_runtime.support import OptionsError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,34 @@ def test_each_option_is_there_once_with_its_help() -> None:
     assert "--coat PX" in told
     assert "Thickness of each." in told
     assert "given" not in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        (click.IntRange(1), "abc", "--coats is 'abc'; expected a whole number of 1 or more. See --help."),
+        (click.IntRange(1), "0.5", "--coats is '0.5'; expected a whole number of 1 or more. See --help."),
+        (click.IntRange(1), "0", "--coats is 0; expected 1 or more. See --help."),
+        (click.IntRange(1, 64), "65", "--coats is 65; expected a whole number from 1 to 64. See --help."),
+        (click.INT, "x", "--coats is 'x'; expected a whole number. See --help."),
+        (click.FloatRange(0), "-1", "--coats is -1; expected 0 or more. See --help."),
+        (click.FloatRange(0, 1, max_open=True), "1", "--coats is 1; expected 0 or more and below 1. See --help."),
+        (click.FloatRange(0, 1, True, True), "x", "--coats is 'x'; expected a number above 0 and below 1. See --help."),
+        (click.Choice(["red", "blue"]), "5", "--coats is '5'; expected red or blue. See --help."),
+        (
+            Sides(),
+            "a,3",
+            "--coats is 'a,3'; expected one number, or one for each axis, such as 572 or 116,132,132. See --help.",
+        ),
+    ],
+)
+def test_a_value_that_an_option_does_not_take_is_answered_with_what_it_takes(
+    kind: click.ParamType[Any], value: str, told: str
+) -> None:
+    command = click.Command("paint", params=[GroupedOption(["-c", "--coats"], type=kind)])
+    with pytest.raises(OptionsError) as caught:
+        command.make_context("paint", ["--coats", value])
+    assert str(caught.value) == told
 
 
 def test_fields_of_a_set() -> None:

@@ -58,9 +58,39 @@ def test_examples_are_calls_that_the_command_takes(name: str) -> None:
 
 
 def test_a_mistyped_command_or_option_gets_the_nearest_one() -> None:
-    for words, wanted in ((["trian"], "did you mean train?"), (["run", "--provdier", "cpu", "x"], "'--provider'")):
+    for words, wanted in (
+        (["trian"], "did you mean train?"),
+        (["run", "--provdier", "cpu", "x"], "did you mean --provider"),
+    ):
         done = seg_edge(*words)
         assert (done.exit_code, wanted in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "--steps", "3"], "error: --steps is an option of seg-edge train. See --help."),
+        (["run", "--config=x"], "error: --config is an option of seg-edge train. See --help."),
+        (["import", "--json", "x"], "error: --json is an option of seg-edge evaluate. See --help."),
+        (["run", "--images", "x"], "error: there is no option --images; IMAGES is given without one. See --help."),
+        (["train", "--data", "x"], "error: there is no option --data; DATA is given without one. See --help."),
+        (["run", "--zzz"], "error: there is no option --zzz. See --help."),
+        (["train"], "error: Missing argument DATA. See --help."),
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_a_command_does_not_have_leads_to_the_right_one(words: list[str], told: str) -> None:
+    done = seg_edge(*words)
+    assert (done.exit_code, done.stderr) == (2, f"{told}\n")
+
+
+def test_the_same_option_has_the_same_words_in_every_command_that_runs_a_model() -> None:
+    texts: dict[str, set[str]] = {}
+    for name in ("run", "self-test", "tune"):
+        for param in COMMANDS.get(name).params:
+            if param.opts[0] in ("--threads", "--require-signature"):
+                texts.setdefault(param.opts[0], set()).add(getattr(param, "help", ""))
+    assert {flag: len(found) for flag, found in texts.items()} == {"--threads": 1, "--require-signature": 1}
 
 
 @pytest.mark.parametrize(

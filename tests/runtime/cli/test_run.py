@@ -196,6 +196,21 @@ def test_an_unreadable_image(model_file: Path) -> None:
     assert "permissions" in result.stderr
 
 
+def test_a_data_set_as_input_leads_to_its_images(model_file: Path) -> None:
+    picture("data/images/a.png")
+    (line,) = errors(seg_run("--model", model_file, "--out", "out", "data").stderr)
+    assert line.endswith("Did you mean data/images?")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_form_of_probabilities_that_no_image_has_is_refused_once(model_file: Path, count: int) -> None:
+    images = [picture(f"{number}.png") for number in range(count)]
+    result = seg_run("--model", model_file, "--out", "out", "--probabilities", "map", *images)
+    assert result.exit_code == 1
+    assert len(errors(result.stderr)) == 1
+    assert "--probabilities needs npy, or tiff for a model of images" in result.stderr
+
+
 def test_max_pixels_is_an_option(model_file: Path) -> None:
     picture("a.png")
     assert seg_run("--model", model_file, "--max-pixels", 599, "a.png").exit_code == 1

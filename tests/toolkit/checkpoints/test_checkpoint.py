@@ -202,7 +202,7 @@ def test_what_is_no_checkpoint_is_told_in_plain_words(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"m\.onnx is not a checkpoint made by seg-train"):
         load(tmp_path / "m.onnx")
     told = seg_train(tmp_path, "-o", tmp_path / "new.onnx")
-    assert (told.exit_code, "Use seg-export to make the ONNX file from it" in told.stderr) == (1, True)
+    assert (told.exit_code, "Use seg-export to make the ONNX file from it" in told.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

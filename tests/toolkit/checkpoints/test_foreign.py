@@ -16,8 +16,8 @@ from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
 
-from tests.support.commands import ok, seg_edge
-from tests.support.folders import write_pairs
+from tests.support.commands import ok, seg_edge, seg_train
+from tests.support.folders import SMALL, write_pairs
 
 
 class Elsewhere(nn.Module):
@@ -160,7 +160,7 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     told = seg_edge(*words)
     assert told.exit_code == 2
     assert "import needs --intensity" in told.stderr
-    assert "No such option '--steps'" in seg_edge(*words, "--intensity", "scale", "--steps", "3").stderr
+    assert "--steps is an option of seg-edge train" in seg_edge(*words, "--intensity", "scale", "--steps", "3").stderr
     told = ok(seg_edge(*words, "--intensity", "scale"))
     kept = load(out)
     provenance = kept.contract.provenance
@@ -188,13 +188,24 @@ def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> 
              "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--overwrite", "--intensity"]  # fmt: skip
     told = seg_edge(*words, "standardize")
     measured = load(out).contract.input.intensity
-    assert f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g} from the images in" in told.stderr
+    assert (
+        f"mean {measured.mean[0]:.4g} and spread {measured.std[0]:.4g}. This was measured on the images in"
+        in told.stderr
+    )
     told = seg_edge(*words, "standardize:0.25,0.125")
     assert "note:" not in told.stderr
     given = load(out).contract.input.intensity
     assert (given.mean, given.std) == ((0.25,), (0.125,))
-    assert "the smallest divisor" in seg_edge(*words, "zscore").stderr
-    assert "1 means, a comma, 1 positive spreads" in seg_edge(*words, "standardize:0.25+0.5,0.1+0.1").stderr
+    assert "the least spread of an image" in seg_edge(*words, "zscore").stderr
+    assert "has numbers for 2 channels; expected one channel" in seg_edge(*words, "standardize:0.25+0.5,0.1+0.1").stderr
+
+
+def test_a_checkpoint_of_seg_edge_needs_no_import(tmp_path: Path) -> None:
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    ok(seg_train(data, "-o", out, *SMALL, "--steps", "1"))
+    told = seg_edge("import", out, data, "-o", tmp_path / "new.pt", "--intensity", "scale")
+    assert told.exit_code == 1
+    assert "m.pt is already a checkpoint of seg-edge; expected weights of another program" in told.stderr
 
 
 def test_an_empty_class_counts_as_asked(tmp_path: Path) -> None:
@@ -212,6 +223,6 @@ def test_an_empty_class_counts_as_asked(tmp_path: Path) -> None:
         ok(seg_edge(*words, "--empty-dice", empty))
         scores[empty] = load(out).contract.provenance["validation"]
         again = seg_edge("evaluate", out, data)
-        assert json.loads(again.stdout[again.stdout.index("{") :])["mean_dice"] == scores[empty]["mean_dice"]
+        assert json.loads(again.stdout)["mean_dice"] == scores[empty]["mean_dice"]
     assert [s["classes"][2]["dice"] for s in scores.values()] == [None, 1.0]
     assert scores["one"]["mean_dice"] > scores["skip"]["mean_dice"]

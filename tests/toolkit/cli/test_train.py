@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from PIL import Image
 from seg_toolkit.checkpoints import Checkpoint, load, save
 from seg_toolkit.networks.unet import UNet
 
-from tests.support.commands import ok, seg_edge, seg_train
+from tests.support.commands import errors, ok, seg_edge, seg_train
 from tests.support.contracts import contract
 from tests.support.folders import SMALL, TWO, write_pairs
 from tests.support.images import disc, put
@@ -115,14 +116,14 @@ BAD_OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "classes twice": (["--classes", "a=0,b=0"], ["repeats the value 0"]),
     "intensity": (["--intensity", "loud"], ["loud", "zscore"]),
     "intensity window": (["--intensity", "window:40"], ["window:40", "LEVEL,WIDTH"]),
-    "intensity of no width": (["--intensity", "window:40,0"], ["width 0"]),
-    "intensity of nan": (["--intensity", "window:nan,400"], ["not finite"]),
+    "intensity of no width": (["--intensity", "window:40,0"], ["window:40,0", "a width above 0"]),
+    "intensity of nan": (["--intensity", "window:nan,400"], ["window:nan,400", "LEVEL,WIDTH"]),
     "geometry": (["--geometry", "round"], ["round", "stretch"]),
     "class weights": (["--class-weights", "even"], ["even", "balance"]),
-    "border weight": (["--border-weight", "-1"], ["--border-weight", "-1.0 is not in the range"]),
+    "border weight": (["--border-weight", "-1"], ["--border-weight is -1; expected 0 or more"]),
     "tile too small": (["--geometry", "tile", "--input-size", "188"], ["(4, 4)", "16 px"]),
     "val list": (["--val-list", "nowhere.txt"], ["nowhere.txt"]),
-    "resume of nothing": (["--resume"], ["model.resume.pt does not exist"]),
+    "resume of nothing": (["--resume"], ["there is no interrupted run at", "Leave out --resume to start one"]),
 }
 
 
@@ -133,6 +134,34 @@ def test_bad_option_is_one_line(tmp_path: Path, refused: Callable[..., str], nam
     assert all(word in line for word in words), line
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--network", "unett"], ["--recipe", "nuclei"], ["--reader", "foo"], ["--reader", "pairs:depth=2"], ["--augment", "foo"],
+        ["--augment", "slight,rotation=x"], ["--intensity", "foo"], ["--intensity", "standardize:0.5"], ["--classes", "foo"],
+        ["--metrics", "foo"], ["--metrics", "surface-dice=x"], ["--lr", "-1"], ["--answer", "foo"], ["--input-size", "570"],
+        ["--input-size", "a"], ["--geometry", "tiles"], ["--depth", "9"], ["--workers", "100000"], ["-o", "m.onnx"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_value_that_an_option_does_not_take_is_refused_before_images_are_read(
+    tmp_path: Path, options: list[str]
+) -> None:
+    done = seg_train(write_pairs(tmp_path / "data"), "-o", tmp_path / "model.pt", *SMALL, "--steps", "2", *options)
+    assert done.exit_code == 2, done.stderr
+    assert "reading the images" not in done.stderr
+    assert len(errors(done.stderr)) == 1
+
+
+def test_weights_to_start_from_are_checked_before_images_are_read(tmp_path: Path) -> None:
+    words = [write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *SMALL, "--steps", "2", "--pretrained"]
+    done = seg_train(*words, tmp_path / "foo.pth", "--network", "ternaus", "--input-size", "352")
+    assert "foo.pth does not exist" in done.stderr.splitlines()[-1]
+    assert "reading the images" not in done.stderr
+    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "foo.pth")
+    assert "cannot start from pretrained weights" in error_of(seg_train(*words, tmp_path / "foo.pth"))
+
+
 def test_stray_value_of_listed_classes_names_file_and_value(tmp_path: Path, refused: Callable[..., str]) -> None:
     stray(write_pairs(tmp_path / "data"))
     line = refused(tmp_path / "data", "--classes", "background=0,cell=255")
@@ -141,6 +170,11 @@ def test_stray_value_of_listed_classes_names_file_and_value(tmp_path: Path, refu
 
 def test_missing_data_is_one_line(tmp_path: Path, refused: Callable[..., str]) -> None:
     assert "nowhere" in refused(tmp_path / "nowhere")
+
+
+def test_the_folder_of_the_images_leads_to_the_data_set(tmp_path: Path, refused: Callable[..., str]) -> None:
+    root = write_pairs(tmp_path / "data")
+    assert refused(root / "images").endswith(f"Give {root}, the folder above.")
 
 
 def test_missing_data_leaves_no_folder_for_the_model(tmp_path: Path) -> None:
@@ -239,10 +273,24 @@ def test_a_real_process_ends_with_one_line_too(tmp_path: Path) -> None:
 def test_training_says_what_it_found_and_chose(cells: Path, tmp_path: Path) -> None:
     result = ok(seg_train(cells, "-o", tmp_path / "model.pt", *SMALL, "--steps", "2"))
     for words in ("5 images: 5 × 64×64", "classes: background ", "split: 4 for training, 1 for validation", "intensity: ",
-                  "geometry: fit (set by you)", "class weights: ", "border weight: 0 (", "step 2: loss "):  # fmt: skip
+                  "geometry: fit (set by you)", "class weights: ", "border weight: 0 (", "training on cpu: 2 steps", "step 2: loss "):  # fmt: skip
         assert words in result.stderr
+    assert re.search(r"step 2: loss [0-9.]+, validation Dice 0\.[0-9]{4} \(foreground 0\.[0-9]{3}\)", result.stderr)
     assert "foreground" in result.stdout
     assert f"wrote {tmp_path / 'model.pt'}" in result.stdout
+
+
+def test_a_class_that_was_never_found_is_named_at_the_end(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "data")
+    for path in (root / "masks").iterdir():  # a class of one pixel, which one step does not find
+        mask = np.array(Image.open(path)) // 255
+        mask[0, 0] = 2
+        put(path, mask)
+    classes = "background=0,class1=1,class2=2"
+    result = ok(seg_train(root, "-o", tmp_path / "m.pt", *SMALL, "--steps", "1", "--classes", classes))
+    assert "training on cpu: 1 step, batch" in result.stderr
+    assert "class2" in result.stderr.splitlines()[-1]
+    assert result.stderr.splitlines()[-1].startswith("note: no pixel of ")
 
 
 def test_unmatched_files_are_told_and_left_out(tmp_path: Path) -> None:
@@ -290,21 +338,21 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def test_evaluate_prints_a_table_and_json(tmp_path: Path, model: Path) -> None:
+def test_evaluate_prints_a_table_for_people_and_json_for_programs(tmp_path: Path, model: Path) -> None:
     result = ok(seg_edge("evaluate", model, write_pairs(tmp_path / "data")))
-    table, _, text = result.stdout.partition("{")
-    scores = json.loads("{" + text)
+    scores = json.loads(result.stdout)
     assert scores["images"] == 3
-    assert table.splitlines()[0].split() == ["class", "Dice", "IoU"]
-    for line, entry in zip(table.splitlines()[1:3], scores["classes"], strict=True):
+    head, *table = result.stderr[result.stderr.index("class ") :].splitlines()
+    assert head.split() == ["class", "Dice", "IoU"]
+    for line, entry in zip(table[:2], scores["classes"], strict=True):
         assert line.split() == [entry["name"], f"{entry['dice']:.4f}", f"{entry['iou']:.4f}"]
-    assert f"pixel error {scores['pixel_error']:.4f}" in table
+    assert f"pixel error {scores['pixel_error']:.4f}" in table[2]
 
 
 def test_evaluate_writes_the_same_json(tmp_path: Path, model: Path) -> None:
     result = seg_edge("evaluate", model, write_pairs(tmp_path / "data"), "--json", tmp_path / "scores.json")
     written = (tmp_path / "scores.json").read_text()
-    assert result.stdout.endswith(written)
+    assert result.stdout == written
     assert json.loads(written)["classes"][1]["name"] == "cell"
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.pipeline import cut
-from seg_runtime.support.errors import DataError
+from seg_runtime.support.errors import OptionsError
 from seg_toolkit.data.augment import AUGMENTATIONS, NONE, Augmentation, Draw, warp
 
 STILL = Draw(np.eye(2), np.zeros((2, 3, 3)), contrast=1.0, brightness=0.0, gamma=1.0, colour=0.0, noise=0.0, seed=0)
@@ -215,7 +215,7 @@ def test_settings_go_on_top_of_a_name() -> None:
     ],
 )
 def test_odd_settings_name_the_known_ones(text: str, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(OptionsError, match=told):
         Augmentation.parse(text)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from seg_runtime.model import ClassInfo
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, OptionsError
 from seg_toolkit.data import ClassValues, to_labels
 
 from tests.support.folders import TWO
@@ -42,7 +42,7 @@ def test_colours_as_values() -> None:
     "text", ["a=0-,b=1", "a=9-0,b=10", "a=0-99999999,b=-1", "a=-3--1,b=0", "a=0,b=#12", "a=0-5,b=5", "a=#fff,b=#ffffff"]
 )
 def test_malformed_ranges_and_colours_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="--classes"):
+    with pytest.raises(OptionsError, match="--classes"):
         ClassValues.parse(text)
 
 
@@ -50,7 +50,7 @@ def test_malformed_ranges_and_colours_are_refused(text: str) -> None:
     "text", ["", "a=0", "a", "a=0,b", "a=0,b=x", "a=0,=1", "a=0,b=0", "a=0,a=1", "a=0,b=1#zz", "a=0,b=1+", "a=0+0,b=1"]
 )
 def test_malformed_classes_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="--classes"):
+    with pytest.raises(OptionsError, match="--classes"):
         ClassValues.parse(text)
 
 

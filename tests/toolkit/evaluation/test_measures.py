@@ -107,10 +107,10 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
     assert cell["hd95"] > 5
     assert 0.5 < cell["surface-dice=1"] < 1
     assert scores["tta"] is False
-    table = done.stdout.splitlines()
+    table = done.stderr[done.stderr.index("class ") :].splitlines()
     assert table[0].split() == ["class", "Dice", "IoU", "hd95", "surface-dice=1"]
     assert table[1].split()[-2:] == ["50.0000", "0.0000"]
-    assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 images" in table[3]
+    assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 image" in table[3]
 
 
 def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> 
     done = ok(seg_train(data, "-o", out, *SMALL, "--steps", "1", "--metrics", "surface-dice=2.0"))
     assert "surface-dice" not in done.stdout  # training itself is judged by Dice
     assert load(out).contract.provenance["settings"]["metrics"] == "surface-dice=2"
-    assert "surface-dice=2" in seg_edge("evaluate", out, data).stdout
-    assert "surface-dice" not in seg_edge("evaluate", out, data, "--metrics", "none").stdout
-    other = seg_edge("evaluate", out, data, "--metrics", "rand").stdout
+    assert "surface-dice=2" in seg_edge("evaluate", out, data).stderr
+    assert "surface-dice" not in seg_edge("evaluate", out, data, "--metrics", "none").stderr
+    other = seg_edge("evaluate", out, data, "--metrics", "rand").stderr
     assert "rand" in other
     assert "surface-dice" not in other
 
@@ -129,7 +129,7 @@ def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> 
 def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate: bool) -> None:
     words = ["evaluate", constant] if evaluate else ["train", "-o", tmp_path / "new.pt", *TILE]
     done = seg_edge(*words, tmp_path / "pairs", "--metrics", "warping")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith(
         "error: --metrics has 'warping'; expected hd95, surface-dice=PX, rand, voi"
     )

@@ -157,4 +157,4 @@ def test_a_run_goes_on_with_the_same_network_only(tmp_path: Path) -> None:
     ok(seg_train(*words))
     ok(seg_train(*words, "--resume"))
     again = seg_train(*words, "--resume", "--norm", "batch")
-    assert "norm was none and is batch" in again.stderr
+    assert "--norm none → batch" in again.stderr

@@ -52,10 +52,30 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_a_recipe(tmp_
     [
         ("learning-rate = 1", "sets learning-rate, which is not an option of seg-train"),
         ("[network]\nwitdh = 3", "sets witdh, which is not an option of seg-train. Did you mean width?"),
-        ("classes = ['a']", "sets classes to ['a']; expected a string, a number, true or false"),
+        ("classes = ['a']", "sets classes to ['a']; expected a text in quotes"),
         ("width = ", "cannot be read"),
-        ("width = 'wide'", "'wide' is not a valid integer range"),
-        ("width = 0", "0 is not in the range x>=1"),
+        ("width = 'wide'", "sets width to 'wide'; expected a whole number of 1 or more"),
+        ("width = 0", "--width is 0; expected 1 or more"),
+        ("steps = 2024-01-01", "sets steps to 2024-01-01; expected a whole number of 1 or more"),
+        ("steps = 5.5", "sets steps to 5.5; expected a whole number"),
+        ("steps = true", "sets steps to true; expected a whole number"),
+        ("val-fraction = 2024-01-01", "expected a number above 0 and below 1"),
+        ("lr = true", "sets lr to true; expected a number"),
+        ("overwrite = 'yes'", "sets overwrite to 'yes'; expected true or false"),
+        ("val-list = 12", "sets val-list to 12; expected a text in quotes"),
+        ("data = 5", "sets data to 5; expected a text in quotes"),
+        ("reader = 1979-05-27T07:32:00Z", "sets reader to 1979-05-27 07:32:00+00:00; expected a text in quotes"),
+        ("skip = 1", "sets skip to 1; expected crop or resize"),
+        ("input-size = 1.5", "sets input-size to 1.5; expected one number, or one for each axis"),
+        ("version = true", "sets version, which has no effect in a file"),
+        ("config = 'a.toml'", "sets config, which has no effect in a file"),
+        (
+            "[trainin]\nsteps = 5",
+            "has the table [trainin]; expected data, device, network, output, training. Did you mean training?",
+        ),
+        ("[training.deep]\nsteps = 5", "sets deep, which is not an option"),
+        ("steps = 2\n[data]\nsteps = 3", "sets steps twice"),
+        ("batch-size = 2\nbatch_size = 3", "sets batch_size twice"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, problem: str) -> None:
@@ -63,4 +83,19 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, problem: st
     done = seg_train(tmp_path, "--config", tmp_path / "run.toml")
     assert done.exit_code == 2
     assert problem in done.stderr
-    assert seg_train(tmp_path, "--config", tmp_path / "none.toml").exit_code == 2
+
+
+def test_a_file_that_is_not_there_is_refused_without_the_words_of_the_system(tmp_path: Path) -> None:
+    done = seg_train(tmp_path, "--config", tmp_path / "none.toml")
+    assert done.exit_code == 2
+    assert "none.toml does not exist; expected a TOML file" in done.stderr
+
+
+def test_values_of_the_right_type_are_taken(tmp_path: Path) -> None:
+    data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
+    (tmp_path / "run.toml").write_text(
+        "steps = 1\nwidth = 2\ndepth = 1\ninput-size = 28\nlr = 1\n[device]\ndevice = 'cpu'\noverwrite = true\nworkers = 0\n"
+    )
+    ok(seg_train(data, "--config", tmp_path / "run.toml", "-o", out))
+    assert load(out).contract.geometry.input_shape == (28, 28)
+    assert load(out).contract.provenance["settings"]["lr"] == 1.0

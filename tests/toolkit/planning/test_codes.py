@@ -53,7 +53,7 @@ def test_a_wrong_file_is_refused_with_its_reason(tmp_path: Path, content: object
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="does not exist"):
         coded(CLASSES, tmp_path / "codes.json")
 
 

@@ -31,7 +31,7 @@ def planned(data: Path, out: Path, *options: str) -> Plan:
     return make_plan(data, out, chosen, lambda line: None, lambda label, length: lambda things: things)
 
 
-def run(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
+def run(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, result: None) -> Checkpoint:
     return train(plan, workers=workers, watch=watch)
 
 
@@ -59,7 +59,7 @@ def test_loss_falls(tmp_path: Path) -> None:
     options = ("--steps", "60", "--lr", "1e-2", "--augment", "none", "--width", "4", "--dropout", "0")
     losses: list[float] = []
     plan = planned(write_pairs(tmp_path), tmp_path / "model.pt", *options)
-    run(plan, watch=lambda step, loss, score: losses.append(loss) if score is None else None)
+    run(plan, watch=lambda step, loss, result: losses.append(loss) if result is None else None)
     assert len(losses) == 60
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
 
@@ -185,7 +185,7 @@ def interrupted(cells: Path, out: Path, when: str) -> None:
             if forwards[0] == 5:
                 raise KeyboardInterrupt
 
-    def watch(step: int, loss: float, score: float | None) -> None:
+    def watch(step: int, loss: float, result: dict[str, Any] | None) -> None:
         if when == "between" and step == 5:
             raise KeyboardInterrupt
 
@@ -219,8 +219,8 @@ def test_resume_of_a_finished_run_ends_well(cells: Path, tmp_path: Path) -> None
 def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.pt"
 
-    def watch(step: int, loss: float, score: float | None) -> None:
-        if score is not None:
+    def watch(step: int, loss: float, result: dict[str, Any] | None) -> None:
+        if result is not None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -247,14 +247,36 @@ def test_resume_with_other_options_is_refused(cells: Path, unbroken: Path, other
     before = unbroken.read_bytes()
     result = seg_train(cells, "-o", unbroken, *SMALL, *LONG, "--resume", *other)
     assert result.exit_code == 1
-    assert "--resume needs the settings of the interrupted run" in result.stderr
+    assert "is finished, and it had other settings (" in result.stderr
+    assert "choose another -o, or start again with --overwrite" in result.stderr.lower()
     assert unbroken.read_bytes() == before
+
+
+def test_other_options_of_an_interrupted_run_are_listed_before_images_are_read(cells: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.pt"
+
+    def stop(step: int, loss: float, result: dict[str, Any] | None) -> None:
+        if step == 20:
+            raise KeyboardInterrupt
+
+    words = [cells, "-o", out, *SMALL]
+    with pytest.raises(KeyboardInterrupt):
+        run(planned(cells, out, "--steps", "100"), watch=stop)
+    told = seg_train(*words, "--steps", "3000", "--norm", "batch", "--resume").stderr
+    assert "the interrupted run (--steps 100 → 3000, --norm none → batch)" in told
+    assert told.count("\n") == 1  # nothing was read
+    assert "Continue with --resume, or start again with --overwrite" in seg_train(*words, "--steps", "100").stderr
+
+
+def test_a_finished_run_is_not_to_be_resumed(unbroken: Path, cells: Path) -> None:
+    told = seg_train(cells, "-o", unbroken, *SMALL, *LONG).stderr
+    assert "exists already. Choose another -o, or replace it with --overwrite." in told
 
 
 def test_resume_with_other_images_is_refused(unbroken: Path, tmp_path: Path) -> None:
     result = seg_train(write_pairs(tmp_path), "-o", unbroken, *SMALL, *LONG, "--resume")
     assert result.exit_code == 1
-    assert "--resume" in result.stderr
+    assert "the data or other options differ" in result.stderr
 
 
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(cells: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from seg_runtime.support import ModelError, read_file
 from torch import Tensor, nn
 
 from ..networks import Network
-from .checkpoint import read_torch
+from .checkpoint import FORMAT, read_torch
 
 _EXPECTED = "a PyTorch state dict, which maps names to tensors"
 _State = dict[str, Tensor]
@@ -25,9 +25,12 @@ def read_state(path: Path) -> _State:
     The state dict may be the whole file or one entry of a dict (`state_dict`, `model` and so on).
 
     Raises:
-        ModelError: if the file is missing, damaged, or contains no state dict.
+        ModelError: if the file is missing, damaged, contains no state dict, or is a checkpoint of seg-edge.
     """
     content = read_torch(path, _EXPECTED, "save network.state_dict() instead of the network")
+    if isinstance(content, Mapping) and content.get("format") == FORMAT:
+        advice = "use it as it is, for example with seg-edge evaluate or seg-edge export"
+        raise ModelError(f"{path} is already a checkpoint of seg-edge", "weights of another program", advice)
     found = _tensors(content)
     inner = [state for value in content.values() if (state := _tensors(value))] if isinstance(content, dict) else []
     if not found and len(inner) == 1:
@@ -61,9 +64,9 @@ def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = 
         state: tensors by name.
         skip_first: whether the other network joins the skip before the upsampled map; seg-edge joins it after.
 
-        Raises:
-            SegError: if `model` is not a plain U-Net.
-            ModelError: if a layer does not fit; the message names the first one.
+    Raises:
+        SegError: if `model` is not a plain U-Net.
+        ModelError: if a layer does not fit; the message names the first one.
     """
     others, after = iter(_layers(state)), None
     for name, layer in model.layers_in_order():

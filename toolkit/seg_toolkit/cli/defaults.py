@@ -14,6 +14,18 @@ from ..options import load_recipe, read_config
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+class DataArgument(click.Argument):
+    """An argument that a configuration file can give instead, so the usage shows it in brackets."""
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        """Return the name in brackets."""
+        return f"[{(self.name or '').upper()}]"
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return the name, which errors show without brackets."""
+        return (self.name or "").upper()
+
+
 def recipe_option(command: _F) -> _F:
     """Add `--recipe` to a command. The options of the recipe become defaults; a configuration file overrides them."""
     option = click.option(
@@ -40,7 +52,4 @@ def _take_recipe(context: click.Context, option: click.Parameter, name: str | No
 
 def _take_config(context: click.Context, option: click.Parameter, path: Path | None) -> None:
     if path is not None:
-        known = {
-            p.name or "": (p.opts[-1] if isinstance(p, click.Option) else p.name or "") for p in context.command.params
-        }
-        context.default_map = {**(context.default_map or {}), **read_config(path, known)}
+        context.default_map = {**(context.default_map or {}), **read_config(path, context.command.params)}

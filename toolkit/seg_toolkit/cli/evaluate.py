@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, note, version_option
+from seg_runtime.cli.commandline import Command, note, show, version_option
 from seg_runtime.cli.options import PATH
-from seg_runtime.support import SegError, check, require_extra, write_atomic
+from seg_runtime.support import OptionsError, check, require_extra, write_atomic
 
 from ..options import RULES, EvaluateOptions, Request
 from .progress import bar, say
@@ -34,7 +34,7 @@ from .progress import bar, say
 def main(model: Path, data: Path, **values: Any) -> None:
     """Score the checkpoint MODEL on all images of DATA: Dice, IoU, pixel error, and the measures of --metrics.
 
-    The scores are printed as a table and as JSON.
+    The table goes to stderr, JSON to stdout.
     """
     require_extra("train", "torch", "scipy")
     options = EvaluateOptions(**values)
@@ -42,12 +42,12 @@ def main(model: Path, data: Path, **values: Any) -> None:
         note(text)
     target = options.json_path
     if target and target.resolve() == model.resolve():
-        raise SegError(f"--json {target} is the model file", "", "choose another file")
+        raise OptionsError(f"--json {target} is the model file", "", "choose another file")
     from ..training import evaluate  # torch is slow to import: --help and wrong options work without it
 
     objective, result = evaluate(model, data, options, say, bar)
-    click.echo(objective.table(result))
-    text = json.dumps({"model": str(model), "data": str(data), "tta": options.tta, **result}, indent=2)
-    click.echo(text)
+    report = {"model": str(model), "data": str(data), "tta": options.tta, **result}
+    show(objective.table(result), report)
     if target:
-        write_atomic(target, lambda file: file.write((text + "\n").encode()))
+        text = json.dumps(report, indent=2) + "\n"
+        write_atomic(target, lambda file: file.write(text.encode()))

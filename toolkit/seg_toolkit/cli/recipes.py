@@ -16,7 +16,7 @@ from ..options import RECIPES, load_recipe
 )
 @version_option()
 def main() -> None:
-    """List the recipes, one on each line. A recipe has the settings of a task: network, geometry, classes, layout of the data."""
+    """List the recipes. A recipe has the settings of a task: network, geometry, classes, layout of the data."""
     names = RECIPES.names()
     width = max(map(len, names))
     for name in names:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from seg_runtime.cli.commandline import Command, note, version_option
 from seg_runtime.cli.options import COMMON, PATH, GroupedOption
-from seg_runtime.support import InterruptedRunError, SegError, check, require_extra, write_atomic
+from seg_runtime.support import InterruptedRunError, OptionsError, SegError, check, counted, require_extra, write_atomic
 
 from ..options import RULES, Request, TrainOptions, config_text
-from .defaults import config_option, recipe_option
-from .progress import bar, say
+from .defaults import DataArgument, config_option, recipe_option
+from .progress import Pace, bar, say
+
+if TYPE_CHECKING:
+    from ..training import Objective, Watch
 
 _SHOWN_LOSSES = 20  # number of losses whose mean the progress bar shows
 
@@ -31,10 +35,10 @@ _SHOWN_LOSSES = 20  # number of losses whose mean the progress bar shows
     ],
     moved={"--evaluate": "evaluate MODEL.PT DATA", "--import": "import STATE.PT DATA", "--list-recipes": "recipes"},
 )
-@click.argument("data", type=PATH)
+@click.argument("data", cls=DataArgument, type=PATH)
 @click.option(
     "-o", "--out", cls=GroupedOption, group=COMMON, type=PATH, default="model.pt",
-    help="The best checkpoint. A log, pictures and the configuration of the run lie beside it.",
+    help="The best checkpoint. A log, pictures and the options of the run are saved in the same folder.",
 )  # fmt: skip
 @recipe_option
 @config_option
@@ -51,34 +55,22 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
         note(text)
     if out.suffix == ".onnx":
         problem = f"-o {out} is not the name of a checkpoint"
-        raise SegError(problem, "a name such as model.pt", "use seg-export to make the ONNX file from it")
+        raise OptionsError(problem, "a name such as model.pt", "use seg-export to make the ONNX file from it")
     from ..training import make_plan, train  # torch is slow to import: --help and wrong options work without it
 
     plan = make_plan(data, out, options, say, bar)
     if not plan.first_step:
         text = config_text(data, out, options)
         write_atomic(plan.files.config, lambda file: file.write(text.encode()))
-    title, steps = plan.objective.title, plan.settings.steps
+    objective, steps = plan.objective, plan.settings.steps
     resumed = f", resumed at step {plan.first_step}" if plan.first_step else ""
-    say(f"training on {plan.device}: {steps} steps, batch size {plan.settings.batch_size}{resumed}")
-    recent: list[float] = []
-    scores: list[float] = []
+    say(f"training on {plan.device}: {counted(steps, 'step')}, batch size {plan.settings.batch_size}{resumed}")
     with click.progressbar(
         length=steps, label="training", file=sys.stderr, item_show_func=lambda text: text, show_pos=True,
         update_min_steps=1,
     ) as shown:  # fmt: skip
         shown.update(plan.first_step)
-
-        def watch(step: int, loss: float, score: float | None) -> None:
-            if score is None:
-                recent.append(loss)
-                del recent[:-_SHOWN_LOSSES]
-                best = f"  best {title} {max(scores):.4f}" if scores else ""
-                shown.update(1, f"loss {sum(recent) / len(recent):.4f}{best}")
-                return
-            scores.append(score)
-            say(f"step {step}: loss {sum(recent) / len(recent):.4f}, validation {title} {score:.4f}")
-
+        watch = _watcher(objective, steps, shown.update)
         try:
             kept = train(plan, workers=options.workers, watch=watch)
         except RuntimeError as error:  # PyTorch has no special class for this error on the CPU
@@ -87,8 +79,38 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
             raise SegError("out of memory", "", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
             raise _interrupted(plan.files.state) from None
-    click.echo(plan.objective.table(kept.contract.provenance["validation"]))
+    result = kept.contract.provenance["validation"]
+    click.echo(objective.table(result))
+    for text in objective.warnings(result):
+        note(text)
     click.echo(f"wrote {out}")
+
+
+def _watcher(objective: Objective, steps: int, update: Callable[[int, str], None]) -> Watch:
+    """Return a function that shows each step on the progress bar and reports each evaluation.
+
+    Args:
+        objective: objective of the training.
+        steps: number of steps.
+        update: moves the bar by a number of steps and shows a text at its end.
+    """
+    recent: list[float] = []
+    best: list[float] = []
+    pace = Pace(steps)
+
+    def watch(step: int, loss: float, result: dict[str, Any] | None) -> None:
+        if result is None:
+            recent.append(loss)
+            del recent[:-_SHOWN_LOSSES]
+            score = f"  best {objective.title} {max(best):.4f}" if best else ""
+            update(1, f"loss {sum(recent) / len(recent):.4f}{score}")
+            if estimate := pace.after(step):
+                say(estimate)
+            return
+        best.append(objective.best(result))
+        say(f"step {step}: loss {sum(recent) / len(recent):.4f}, validation {objective.headline(result)}")
+
+    return watch
 
 
 def _interrupted(state: Path) -> SegError:

@@ -17,15 +17,15 @@ from .progress import bar, say
 
 @click.command(
     cls=Command,
-    short_help="Take over a U-Net that was trained elsewhere.",
+    short_help="Import a U-Net that was trained elsewhere.",
     examples=[
         (
             "seg-edge import state.pt data -o model.pt --intensity scale",
-            "Take weights of images that were divided by 255",
+            "Import weights that were trained on images divided by 255",
         ),
         (
             "seg-edge import state.pt data --padding same --intensity zscore",
-            "Take a padded network of images that were normalized one by one",
+            "Import a padded network that was trained on images normalized one by one",
         ),
     ],
 )
@@ -44,7 +44,7 @@ from .progress import bar, say
 @ImportOptions.decorate
 @version_option()
 def main(weights: Path, data: Path, out: Path, recipe: str, **values: Any) -> None:
-    """Fit the weights in STATE.PT into a network of seg-edge, score it on DATA, and write a checkpoint.
+    """Copy the weights in STATE.PT into a network of seg-edge, score it on DATA, and write a checkpoint.
 
     The layers must come in the same order and have the same shapes as those of the network that the options describe. A low
     score on DATA shows that an option is wrong, most often --intensity.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.pipeline import Array, Float, cut
-from seg_runtime.support import DataError
+from seg_runtime.support import OptionsError
 
 Coordinates = NDArray[np.float64]
 
@@ -127,19 +127,19 @@ class Augmentation:
         Settings are the fields of Augmentation without their units.
 
         Raises:
-            DataError: if a name or setting is unknown, a setting is repeated, or its value is out of range.
+            OptionsError: if a name or setting is unknown, a setting is repeated, or its value is out of range.
         """
         name, *settings = (part.strip() for part in text.split(","))
         if name not in AUGMENTATIONS:
             problem = f"--augment {text} does not begin with a known name"
-            raise DataError(problem, f"auto, {', '.join(AUGMENTATIONS)}", "choose one, and add settings after it")
+            raise OptionsError(problem, f"auto, {', '.join(AUGMENTATIONS)}", "choose one, and add settings after it")
         known = {f.name.split("_")[0]: f.name for f in fields(cls)}
         changes: dict[str, Any] = {}
         for setting in settings:
             key, _, value = setting.partition("=")
             if known.get(key, "") in ("", *changes):
                 problem = f"--augment {text} {'repeats the' if key in known else 'has the unknown'} setting {key!r}"
-                raise DataError(
+                raise OptionsError(
                     problem, f"{', '.join(known)}, each once", "write it like slight,rotation=10,flips=horizontal"
                 )
             changes[known[key]] = _setting(known[key], value, setting)
@@ -187,7 +187,7 @@ _LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # larges
 def _setting(field: str, value: str, setting: str) -> float | str:
     if field == "flips":
         if value not in _FLIPS:
-            raise DataError(f"--augment has {setting}", f"flips={' or '.join(_FLIPS)}", "choose one of them")
+            raise OptionsError(f"--augment has {setting}", f"flips={' or '.join(_FLIPS)}", "choose one of them")
         return value
     largest = _LARGEST.get(field, 5.0)
     try:
@@ -195,7 +195,7 @@ def _setting(field: str, value: str, setting: str) -> float | str:
     except ValueError:
         number = -1.0
     if not 0 <= number <= largest:
-        raise DataError(f"--augment has {setting}", f"a number from 0 to {largest:g}", "correct the number")
+        raise OptionsError(f"--augment has {setting}", f"a number from 0 to {largest:g}", "correct the number")
     return number
 
 

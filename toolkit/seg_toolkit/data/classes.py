@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 from seg_runtime.model import ClassInfo
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, OptionsError
 
 from .values import colour_of, listed, parse_values, shown
 
@@ -41,16 +41,16 @@ class ClassValues:
         shown as `cell=255#ff8800`. In masks with a colour for each class, values are colours: `cell=#ff8800`.
 
         Raises:
-            DataError: if the text has another form, repeats a value or name, or lists fewer than two classes.
+            OptionsError: if the text has another form, repeats a value or name, or lists fewer than two classes.
         """
         found = [_parsed(index, part) for index, part in enumerate(text.split(","))]
         given = (("value", [shown(v) for c in found for v in c.values]), ("name", [repr(c.info.name) for c in found]))
         for what, each in given:
             if twice := [one for one, count in Counter(each).items() if count > 1]:
-                raise DataError(f"--classes repeats the {what} {twice[0]}", "", f"use each {what} once")
+                raise OptionsError(f"--classes repeats the {what} {twice[0]}", "", f"use each {what} once")
         if not 2 <= len(found) <= _MOST_CLASSES:
             problem = f"--classes lists {len(found)} classes"
-            raise DataError(problem, f"2 to {_MOST_CLASSES}, the background first", "list all classes")
+            raise OptionsError(problem, f"2 to {_MOST_CLASSES}, the background first", "list all classes")
         return tuple(found)
 
     @classmethod
@@ -117,7 +117,7 @@ def _parsed(index: int, part: str) -> ClassValues:
         if not name:
             raise ValueError("a class without a name")
     except ValueError as error:
-        raise DataError(f"--classes has the entry {part!r}", _FORM, "correct the entry") from error
+        raise OptionsError(f"--classes has the entry {part!r}", _FORM, "correct the entry") from error
     return ClassValues(ClassInfo(name, (rgb[0], rgb[1], rgb[2])), values)
 
 

@@ -160,6 +160,8 @@ class DataSet:
         """
         try:
             lines = read_file(path, METADATA_BYTES).decode("utf-8-sig").splitlines()
+        except FileNotFoundError as error:
+            raise DataError(f"--val-list {path} does not exist", "a text file", "check the path") from error
         except (OSError, UnicodeDecodeError) as error:
             problem = f"--val-list {path} cannot be read ({error})"
             raise DataError(problem, "a text file with one name per line", "check the path") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support import DataError, SegError, require_extra
+from seg_runtime.support import DataError, OptionsError, require_extra
 
 from ..data import RING, ClassValues, Example, without_ring
 from .metrics import or_none, over_images
@@ -47,17 +47,17 @@ class Measure:
         """Parse `--metrics`: measures separated by commas, or `none`.
 
         Raises:
-            SegError: if a measure is unknown or repeated, or a tolerance is missing, invalid or not allowed.
+            OptionsError: if a measure is unknown or repeated, or a tolerance is missing, invalid or not allowed.
         """
         measures: list[Measure] = []
         for part in text.split(",") if text not in ("", _NONE) else ():
             name, equals, value = part.strip().partition("=")
             if name not in _SURFACES + _OBJECTS or bool(equals) != (name == "surface-dice"):
                 problem = f"--metrics has {part.strip() or text!r}"
-                raise SegError(problem, _KNOWN, "choose from these, separated by commas")
+                raise OptionsError(problem, _KNOWN, "choose from these, separated by commas")
             found = cls(name, _tolerance(part, value) if equals else None)
             if found in measures:
-                raise SegError(f"--metrics has {found.text} twice", "", "give each measure once")
+                raise OptionsError(f"--metrics has {found.text} twice", "", "give each measure once")
             measures.append(found)
         return tuple(measures)
 
@@ -77,7 +77,7 @@ def _tolerance(part: str, value: str) -> float:
         number = -1.0
     if not 0 <= number < math.inf:
         expected = "a tolerance in px, 0 or more"
-        raise SegError(f"--metrics has {part.strip()}", expected, "write it like surface-dice=2")
+        raise OptionsError(f"--metrics has {part.strip()}", expected, "write it like surface-dice=2")
     return number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from seg_runtime.support import SegError
+from seg_runtime.support import OptionsError, SegError
 from torch import Tensor, nn
 
 
@@ -48,13 +48,13 @@ class Network(nn.Module):
         """Parse `--input-size`: one number for all axes, or one for each, separated by commas.
 
         Raises:
-            SegError: if the option is not a list of numbers.
+            OptionsError: if the option is not a list of numbers.
         """
         try:
             sides = tuple(int(side) for side in option.split(","))
         except ValueError as error:
             expected = "one number, or one for each axis"
-            raise SegError(f"--input-size is {option}", expected, "write it like 572 or 116,132,132") from error
+            raise OptionsError(f"--input-size is {option}", expected, "write it like 572 or 116,132,132") from error
         return sides * self.axes if len(sides) == 1 else sides
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -64,12 +64,12 @@ class Network(nn.Module):
             input_shape: shape of a window, one number for each of `axes`.
 
         Raises:
-            SegError: if the rank is wrong, or a pooling would get an odd size; the message names the nearest valid sizes.
+            OptionsError: if the rank is wrong, or a pooling would get an odd size; the message names the nearest valid sizes.
         """
         if len(input_shape) != self.axes:
             expected = f"{self.axes} numbers" if self.axes > 2 else "one or two numbers"
             problem = f"the input size is {_listed(input_shape)}"
-            raise SegError(problem, f"{expected} for the network {self.kind}", "correct --input-size")
+            raise OptionsError(problem, f"{expected} for the network {self.kind}", "correct --input-size")
         return tuple(self._output_side(side) for side in input_shape)
 
     def check_tiling(self) -> None:
@@ -108,7 +108,7 @@ class Network(nn.Module):
             reach = max(side, 1) + (64 << self.depth)
             above = next((n for n in range(max(side, 1), reach) if self.output_side(n)), None)
             near = " or ".join(str(n) for n in (below, above) if n)
-            raise SegError(
+            raise OptionsError(
                 f"the input size {side} gives a pooling an odd size",
                 "",
                 f"use {near}; valid sizes are {self.stride} px apart",

@@ -13,11 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.options import PATH, Options, option
-from seg_runtime.support import SegError
+from seg_runtime.cli.options import PATH, Options, Sides, option
+from seg_runtime.support import OptionsError
 
 _MAX_LR = 100.0
 _OF_TRAINING = ("val_fraction", "val_list", "pretrained")  # in addition to the group Training
+_MEASURES = (
+    "hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels; rand and voi for objects that a membrane"
+    " or background separates; or none"
+)
+_EMPTY = (
+    "Dice score of a class that is neither in the image nor found: skip leaves it out of the mean, one counts it as 1"
+)
 _data = partial(option, group="Data")
 _network = partial(option, group="Network", of="network")
 _training = partial(option, group="Training")
@@ -30,38 +37,37 @@ class DataOptions(Options):
 
     reader: str | None = _data(
         None, "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: the one that DATA"
-        " looks like, such as pairs, which is images/ and masks/; for evaluate the model's own].", common=True,
+        " looks like, such as pairs, which is images/ and masks/].", metavar="NAME",
     )  # fmt: skip
     classes: str | None = _data(
         None, "Names and mask values of the classes, the background first: background=0,cell=255#ff8800; "
         "0-127 is a range, #ff8800 alone the colour of the class in the masks.",
-        metavar="NAME=VALUE,…", of="answer", common=True,
+        metavar="NAME=VALUE,…", of="answer",
     )  # fmt: skip
     ignore_value: str | None = _data(
         None, "Mask value of pixels that are not annotated, such as 255: they have no weight and no score"
         " [for evaluate the model's own].", metavar="VALUE", of="answer",
     )  # fmt: skip
     metrics: str | None = _output(
-        None, "Further measures for evaluate: hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels;"
-        " rand and voi for objects that a membrane or background separates; none [default: those of the training, else none].",
-        metavar="NAME,…", of="answer",
+        None, f"Measures that seg-edge evaluate will add to Dice and IoU: {_MEASURES} [default: none].", metavar="NAME,…", of="answer",
     )  # fmt: skip
     empty_dice: str | None = _output(
-        None, "Dice score of a class that is neither in the image nor found: skip leaves it out of the mean, one counts it as 1"
-        " [default: skip; for evaluate the model's own].",
-        click.Choice(["skip", "one"]), of="answer",
+        None, f"{_EMPTY} [default: skip].", click.Choice(["skip", "one"]), of="answer",
     )  # fmt: skip
     val_list: Path | None = _data(
         None, "Text file with the names of the validation images, one on each line.", PATH, metavar="FILE"
     )
-    device: str = option("auto", "Device that computes.", click.Choice(["auto", "cpu", "cuda"]), group="Device")
+    device: str = option(
+        "auto", "Device that computes; auto uses CUDA if PyTorch can use it.", click.Choice(["auto", "cpu", "cuda"]),
+        group="Device", common=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Raise SegError if a number is infinite or NaN."""
+        """Raise OptionsError if a number is infinite or NaN."""
         for flag, f in self.options().items():
             value = getattr(self, f.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise SegError(f"{flag} is {value}", "a finite number", "correct the number")
+                raise OptionsError(f"{flag} is {value}", "a finite number", "correct the number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +96,7 @@ class TrainOptions(DataOptions):
         " instances and no masks; else 0].", click.FloatRange(0), of="answer",
     )  # fmt: skip
     dice_weight: float = _training(
-        1.0, "Factor of the Dice loss that is added to the cross-entropy.", click.FloatRange(0), of="answer"
+        1.0, "Weight of the Dice loss that is added to the cross-entropy.", click.FloatRange(0), of="answer"
     )
     augment: str = _training("auto", "Augmentation: auto, none, slight or wide, which says how much grey values vary.")
     balance: float | None = _training(
@@ -98,8 +104,8 @@ class TrainOptions(DataOptions):
         click.FloatRange(0, 1), of="answer",
     )  # fmt: skip
     seed: int = _training(0, "Seed of the weights, the split and the augmentation.", click.IntRange(0, 2**32 - 1))
-    workers: int = _training(1, "Processes that prepare windows.", click.IntRange(0))
-    resume: bool = _training(False, "Continue the interrupted run whose state lies beside --out.")
+    workers: int = _training(1, "Processes that prepare windows.", click.IntRange(0, 64))
+    resume: bool = _training(False, "Continue the interrupted run of --out with the same options.", common=True)
 
     answer: str | None = _data(
         None, "What the network learns: labels, values, or an answer of another package [default: what DATA has].",
@@ -138,8 +144,9 @@ class TrainOptions(DataOptions):
         None, "Number of poolings [default: the network's own, 4 for unet].", click.IntRange(1, 6)
     )
     input_size: str | None = _network(
-        None, "Side of a window: 16k + 60 at depth 4 [default: the network's own, 572 for unet].", of="", metavar="PX"
-    )
+        None, "Side of a window: 16k + 60 at depth 4 for a whole number k, such as 188, 316 or 572 [default: the network's own,"
+        " 572 for unet].", Sides(), of="", metavar="PX",
+    )  # fmt: skip
     skip: str = _network(
         "crop", "What the skip connections carry: the centre of the maps, or all of them resized.",
         click.Choice(["crop", "resize"]),
@@ -162,11 +169,11 @@ class TrainOptions(DataOptions):
     overwrite: bool = _output(False, "Replace the model or the unfinished run at --out.", common=True)
 
     def __post_init__(self) -> None:
-        """Raise SegError if the learning rate is out of range."""
+        """Raise OptionsError if the learning rate is out of range."""
         super().__post_init__()
         if self.lr is not None and not 0 < self.lr <= _MAX_LR:
             expected = f"a number above 0 and up to {_MAX_LR:g}"
-            raise SegError(f"--lr is {self.lr}", expected, "start with 1e-3 for adamw or 1e-4 for sgd")
+            raise OptionsError(f"--lr is {self.lr}", expected, "start with 1e-3 for adamw or 1e-4 for sgd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +181,7 @@ class ImportOptions(TrainOptions):
     """Options for importing weights of other programs."""
 
     skip_first: bool = _network(
-        False, "The network joins a skip connection before the upsampled map, not after it.", of="", common=True
+        False, "The network concatenates [skip, upsampled], not [upsampled, skip].", of="", common=True
     )
 
     @classmethod
@@ -188,8 +195,30 @@ class ImportOptions(TrainOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(DataOptions):
-    """Options of an evaluation."""
+    """Options of an evaluation. The data options default to those of the training."""
 
+    reader: str | None = _data(
+        None,
+        "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: that of the training].",
+        metavar="NAME",
+    )
+    classes: str | None = _data(
+        None, "Mask values of the classes of the model, if they differ from those of the training: background=0,cell=255.",
+        metavar="NAME=VALUE,…", of="answer", common=True,
+    )  # fmt: skip
+    metrics: str | None = _output(
+        None,
+        f"Further measures: {_MEASURES} [default: those that the training named].",
+        metavar="NAME,…",
+        of="answer",
+        common=True,
+    )
+    empty_dice: str | None = _output(
+        None, f"{_EMPTY} [default: that of the training].", click.Choice(["skip", "one"]), of="answer"
+    )
+    val_list: Path | None = _data(
+        None, "Score only these images: a text file with their names, one on each line.", PATH, metavar="FILE"
+    )
     json_path: Path | None = _output(
         None, "Also write the scores to this file.", PATH, flag="--json", metavar="FILE", common=True
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from seg_runtime.support import Registry, SegError
+from seg_runtime.support import OptionsError, Registry, SegError
 
 from .config import parse_toml
 from .options import TrainOptions
@@ -53,7 +53,7 @@ def load_recipe(name: str) -> _Recipe:
     Raises:
         SegError: if the recipe does not exist, its file is invalid, or a key is not an option of a training.
     """
-    file = RECIPES.get(name, "run seg-edge recipes to see what they are for")
+    file = RECIPES.get(name, "run seg-edge recipes to see what they are for", OptionsError)
     try:
         content = parse_toml(file.read_text("utf-8"))
         title = str(content.pop("title"))

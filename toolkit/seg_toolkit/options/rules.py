@@ -10,6 +10,9 @@ from seg_runtime.support import Rule
 
 from .options import DataOptions, ImportOptions, TrainOptions
 
+_OF_REGRESSION = ("a regression", "this is not a regression")
+_OF_CLASSES = ("a kind of output with this option", "this kind of output does not use it")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -50,7 +53,7 @@ def _of_network(flag: str, option: Field[Any]) -> Rule[Request]:
 def _of_objective(flag: str, option: Field[Any]) -> Rule[Request]:
     return Rule(
         flag, lambda r: r.objective is not None and r.changed(option), lambda r: option.name in (r.objective or ()),
-        "a kind of output with this option", "this kind of output has no such option", harmless=True,
+        *_OF_REGRESSION if option.name in ("loss", "outputs") else _OF_CLASSES, harmless=True,
     )  # fmt: skip
 
 
@@ -62,7 +65,8 @@ RULES: tuple[Rule[Request], ...] = (
     ),
     Rule(
         "--epochs", lambda r: bool(r.value("epochs")), lambda r: not r.value("steps"),
-        "a training without --steps", "leave out one of them",
+        "a training without --steps", "give one of them",
+        problem="--epochs and --steps both set the length of the training",
     ),
     *(_of_network(flag, f) for flag, f in TrainOptions.options("network").items()),
     *(_of_objective(flag, f) for flag, f in TrainOptions.options("answer").items()),

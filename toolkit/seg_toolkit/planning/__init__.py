@@ -7,6 +7,7 @@ from .choices import choose_class_weights as choose_class_weights
 from .choices import choose_geometry as choose_geometry
 from .choices import choose_intensity as choose_intensity
 from .choices import choose_outputs as choose_outputs
+from .choices import parse_intensity as parse_intensity
 from .codes import coded as coded
 from .codes import with_codes as with_codes
 from .masks import MaskSurvey as MaskSurvey

@@ -11,10 +11,19 @@ from dataclasses import replace
 
 import numpy as np
 from seg_runtime.model import GEOMETRIES, INTENSITIES, Intensity, OutputInfo
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, OptionsError
 
 from ..data import Augmentation
 from .statistics import DataStatistics, TargetStatistics
+
+_FORMS = {
+    "window": ("window:LEVEL,WIDTH with a width above 0", "window:40,400", 1),
+    "standardize": (
+        "standardize:MEAN,SPREAD with a spread above 0, and for several channels as many means and spreads joined by +",
+        "standardize:0.5,0.25 or standardize:0.5+0.4+0.3,0.2+0.2+0.2", 64,
+    ),
+}  # fmt: skip
+"""Intensities that take numbers: what is expected after the colon, an example, and the most channels."""
 
 Choice = tuple[str, str]
 """The choice and its reason."""
@@ -37,6 +46,29 @@ def choose_channels(statistics: DataStatistics, option: int | None = None) -> tu
     return wanted, reason
 
 
+def parse_intensity(option: str) -> tuple[str, list[tuple[float, ...]]]:
+    """Parse `--intensity`: a method, and the numbers after a colon, two tuples of equal length or none.
+
+    Raises:
+        OptionsError: if the method is unknown, or the numbers do not have its form.
+    """
+    method, colon, text = option.partition(":")
+    if method not in ("auto", *INTENSITIES) or (colon and method not in _FORMS):
+        known = f"auto, {', '.join(INTENSITIES)}, window:LEVEL,WIDTH or standardize:MEAN,SPREAD"
+        raise OptionsError(f"--intensity is {option}", known, "choose one of them")
+    if not colon:
+        return method, []
+    try:
+        numbers = [tuple(float(v) for v in part.split("+")) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    expected, like, most = _FORMS[method]
+    complete = len(numbers) == 2 and len(numbers[0]) == len(numbers[1]) <= most
+    if not complete or not all(map(math.isfinite, (*numbers[0], *numbers[1]))) or min(numbers[1]) <= 0:
+        raise OptionsError(f"--intensity is {option}", expected, f"write it like {like}")
+    return method, numbers
+
+
 def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> tuple[Intensity, str]:
     """Choose how grey values become floats.
 
@@ -46,10 +78,7 @@ def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> 
         option: `auto`, the name of a method, `window:LEVEL,WIDTH` in raw grey values, or `standardize:MEAN,SPREAD` as
             fractions of the dtype's maximum, with several channels `M1+M2+M3,S1+S2+S3`.
     """
-    method, _, numbers = option.partition(":")
-    if method not in ("auto", *INTENSITIES) or (numbers and method not in ("window", "standardize")):
-        known = f"auto, {', '.join(INTENSITIES)}, window:LEVEL,WIDTH or standardize:MEAN,SPREAD"
-        raise DataError(f"--intensity is {option}", known, "choose one of them")
+    method, numbers = parse_intensity(option)
     reason = "set by you"
     if method == "auto":
         method, reason = _auto_intensity(statistics)
@@ -89,14 +118,9 @@ def _auto_intensity(statistics: DataStatistics) -> Choice:
     return "standardize", "the range of grey values is similar in all images"
 
 
-def _window(statistics: DataStatistics, numbers: str) -> Intensity:
+def _window(statistics: DataStatistics, numbers: Sequence[tuple[float, ...]]) -> Intensity:
     if numbers:
-        try:
-            level, width = (float(v) for v in numbers.split(","))
-        except ValueError as error:
-            raise DataError(
-                f"--intensity is window:{numbers}", "window:LEVEL,WIDTH", "write it like window:40,400"
-            ) from error
+        (level,), (width,) = numbers
     else:
         low = float(np.median([s.percentiles[0] for s in statistics.cases]))
         high = float(np.median([s.percentiles[1] for s in statistics.cases]))
@@ -104,16 +128,14 @@ def _window(statistics: DataStatistics, numbers: str) -> Intensity:
     return Intensity("window", level=level, width=width)
 
 
-def _standardize(numbers: str, channels: int) -> Intensity:
-    """Parse the numbers that another network was trained with."""
-    try:
-        mean, spread = (tuple(float(v) for v in part.split("+")) for part in numbers.split(","))
-    except ValueError:
-        mean = spread = ()
-    if not len(mean) == len(spread) == channels or not all(0 < s < math.inf for s in spread):
+def _standardize(numbers: Sequence[tuple[float, ...]], channels: int) -> Intensity:
+    """Use the numbers that another network was trained with."""
+    mean, spread = numbers
+    if len(mean) != channels:
         form = "+".join(["0.5"] * channels)
+        problem = f"--intensity standardize has numbers for {len(mean)} channel{'s'[: len(mean) > 1]}"
         raise DataError(
-            f"--intensity is standardize:{numbers}", f"{channels} means, a comma, {channels} positive spreads",
+            problem, f"a mean and a spread for each of the {channels} channels of the network" if channels > 1 else "one channel",
             f"write it like standardize:{form},{form}, as fractions of the dtype's maximum",
         )  # fmt: skip
     return Intensity("standardize", mean=mean, std=spread)
@@ -126,7 +148,7 @@ def choose_geometry(statistics: DataStatistics, option: str) -> Choice:
         DataError: if the option is unknown, or is not `tile` for volumes.
     """
     if option != "auto" and option not in GEOMETRIES:
-        raise DataError(f"--geometry is {option}", f"auto, {', '.join(GEOMETRIES)}", "choose one of them")
+        raise OptionsError(f"--geometry is {option}", f"auto, {', '.join(GEOMETRIES)}", "choose one of them")
     if volumes := [s for s in statistics.cases if len(s.shape) > 2]:
         if option in ("auto", "tile"):
             return "tile", "volumes keep their own resolution"
@@ -155,7 +177,7 @@ def choose_class_weights(statistics: DataStatistics, option: str) -> tuple[tuple
         reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice loss balances the rest"
     powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
     if method not in powers:
-        raise DataError(f"--class-weights is {option}", "auto, none, root or balance", "choose one of them")
+        raise OptionsError(f"--class-weights is {option}", "auto, none, root or balance", "choose one of them")
     weights = share ** powers[method]
     return tuple((weights / (weights * share).sum()).tolist()), f"{method}: {reason}"
 
@@ -230,6 +252,6 @@ def _named(names: Sequence[str], option: str | None) -> list[OutputInfo]:
     parts = [[word.strip() for word in part.partition("=")[::2]] for part in option.split(",")]
     given = [name for name, _ in parts]
     if len(given) != len(names) or len(set(given)) < len(given) or not all(given):
-        expected = f"{len(names)} names, each once, for {', '.join(names)}"
-        raise DataError(f"--outputs is {option}", expected, "write NAME=UNIT or NAME, separated by commas")
+        expected = f"a name for each of {', '.join(names)}, each once"
+        raise OptionsError(f"--outputs is {option}", expected, "write NAME=UNIT or NAME, separated by commas")
     return [OutputInfo(name, unit=unit) for name, unit in parts]

@@ -55,7 +55,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         given = parse_json(read_file(path, METADATA_BYTES).decode("utf-8-sig"), object_pairs_hook=_each_once)
     except OSError as error:
-        raise DataError(f"--codes {path} cannot be read ({error.strerror})", "a JSON file", "check the path") from error
+        what = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise DataError(f"--codes {path} {what}", "a JSON file", "check the path") from error
     except ValueError as error:
         raise DataError(f"--codes {path} is not JSON ({error})", _FORM, "correct the file") from error
     if not isinstance(given, dict):

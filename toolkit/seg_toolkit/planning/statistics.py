@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.pipeline import GreyValues, is_grey, mean_std
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, counted
 
 from ..data import Case, ClassValues, DataSet, sized
 
@@ -153,7 +153,7 @@ class DataStatistics:
         unsigned = all(np.dtype(s.dtype).kind == "u" for s in self.cases)
         shown = ", ".join(f"{n} × {size}" for size, n in sizes[:6]) + (" …" if len(sizes) > 6 else "")
         lines = [
-            f"{len(self.cases)} images: {shown}",
+            f"{counted(len(self.cases), 'image')}: {shown}",
             "pixels: " + "; ".join(f"{n} × {kind}" for kind, n in kinds),
             f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
             + (" of the full range" if unsigned else " (raw values)"),

@@ -1,5 +1,6 @@
 """Training: plans, the training loop, objectives and losses, and scoring of existing models."""
 
+from .loop import Watch as Watch
 from .loop import train as train
 from .objectives import OBJECTIVES as OBJECTIVES
 from .objectives import Objective as Objective

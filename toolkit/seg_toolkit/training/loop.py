@@ -29,11 +29,11 @@ from .plan import Plan
 
 _PREVIEWS = 4  # validation images shown in the preview picture
 
-Watch = Callable[[int, float, float | None], None]
-"""Called with the step and its loss, and with the score after an evaluation."""
+Watch = Callable[[int, float, dict[str, Any] | None], None]
+"""Called with the step and its loss, and with the summary of the scores after an evaluation."""
 
 
-def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, score: None) -> Checkpoint:
+def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, result: None) -> Checkpoint:
     """Train, and write the best model, the state for `--resume`, a log and two pictures.
 
     Args:
@@ -69,7 +69,7 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, sco
                     save(kept, files.model)
                 run.remember()
                 _write_log(run.rows, plan)
-                watch(run.step, loss, score)
+                watch(run.step, loss, result)
             if ctrl_c.pressed:
                 run.remember()
                 raise KeyboardInterrupt

@@ -79,8 +79,8 @@ def _l1_loss(
         offsets: K offsets for losses that need values as fractions of their range, `offset + scale * y`.
         scales: K scales.
 
-        Returns:
-            Scalar, in units of the spread of the outputs.
+    Returns:
+        Scalar, in units of the spread of the outputs.
     """
     return _weighted((answer.float() - truth).abs(), weights)
 

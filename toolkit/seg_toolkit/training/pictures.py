@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,17 +44,36 @@ def _panel(
     pad = (high - low) * 0.08 or 0.05
     low, high = low - pad, high + pad
     last = max([s for s, _ in points] or [1]) or 1
-    for i in range(5):
-        y, value = bottom - (bottom - top) * i / 4, low + (high - low) * i / 4
+    for value, text in ticks(low, high):
+        y = bottom - (bottom - top) * (value - low) / (high - low)
         draw.line((left, y, right, y), _GRID)
-        draw.text((left - 8, y), f"{value:.3f}", _INK, font, anchor="rm")
-        draw.text((left + (right - left) * i / 4, bottom + 8), f"{last * i / 4:.0f}", _INK, font, anchor="mt")
+        draw.text((left - 8, y), text, _INK, font, anchor="rm")
+    for value, text in ticks(0, last, whole=True):
+        draw.text((left + (right - left) * value / last, bottom + 8), text, _INK, font, anchor="mt")
     draw.text(((left + right) / 2, bottom + 24), "step", _INK, font, anchor="mt")
     line = [(left + (right - left) * s / last, bottom - (bottom - top) * (v - low) / (high - low)) for s, v in points]
     if len(line) > 1:
         draw.line(line, colour, 2, joint="curve")
     for x, y in line if len(line) < 40 else line[-1:]:
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
+
+
+def ticks(low: float, high: float, whole: bool = False) -> list[tuple[float, str]]:
+    """Choose round values for an axis, 3 to 7 of them, with their texts.
+
+    Args:
+        low: first value of the axis.
+        high: last value of the axis, above `low`.
+        whole: whether only whole numbers make sense, so that short axes have fewer.
+    """
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
+    if whole:
+        step = max(1.0, step)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [(i * step, f"{i * step:.{digits}f}") for i in range(first, last + 1)]
 
 
 def label_preview(
@@ -64,7 +84,8 @@ def label_preview(
     For volumes, the slice with the most foreground is shown.
     """
     rows = [
-        (f"{name}   Dice {dice:.3f}", _row(image, truth, labels, classes)) for name, image, truth, labels, dice in cases
+        (f"{name}   mean Dice {dice:.3f}", _row(image, truth, labels, classes))
+        for name, image, truth, labels, dice in cases
     ]
     return _sheet(rows)
 

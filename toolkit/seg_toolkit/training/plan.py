@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from seg_runtime.model import Contract, Geometry, Input
 from seg_runtime.pipeline import training_range
-from seg_runtime.support import SegError, check, check_writable
+from seg_runtime.support import OptionsError, SegError, check, check_writable
 
-from ..checkpoints import Checkpoint, digest_of, load, read_state
+from ..checkpoints import Checkpoint, digest_of, read_state
 from ..data import Augmentation, Case, DataSet, Report
 from ..data.readers import read_data_set
 from ..networks import NETWORKS, Network, pick_device
 from ..options import RULES, Settings, TrainOptions
 from ..planning import DataStatistics
 from .objectives import OBJECTIVES, Choices, Objective
+from .resume import check_settings, check_target, interrupted_run
 from .windows import WindowStream
 
 _STEPS = 3000
@@ -111,12 +112,21 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         say: called with a line for each choice.
         bar: see `Bar`.
     """
-    network = NETWORKS.get(options.network, "choose one of them for --network")
-    input_shape, output_shape = _window_shapes(network, options)
+    network = NETWORKS.get(options.network, "choose one of them for --network", OptionsError)
+    sketch = _sketch(network, options)
+    input_shape, output_shape = _window_shapes(sketch, options)
     device, files = pick_device(options.device), RunFiles(out)
-    state = _state(files, options)
+    if options.pretrained:
+        sketch.begin_from(read_state(options.pretrained))
+    state = interrupted_run(files.model, files.state) if options.resume else None
+    if state:
+        of_data = ("in_channels", "classes")
+        described = {name: value for name, value in sketch.described.items() if name not in of_data}
+        check_settings(out, state, {**_given_settings(options), **described})
+    elif not options.overwrite:
+        check_target(files.model, files.state)
     found = read_data_set(options.reader or "", data, say, options.ignore_value or "")
-    kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer")
+    kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer", OptionsError)
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
     kind.check_options(options, min(output_shape))
@@ -143,7 +153,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     augmentation = Augmentation.parse(settings.augment)
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     if state:
-        _check_same(state, objective, model)
+        check_settings(out, state, {**asdict(settings), **model.described}, contract)
     grey_values = training_range([case.grey_values for case in statistics.part(training).cases])
     return Plan(model, objective, stream, validation, device, files, state, grey_values)
 
@@ -168,14 +178,18 @@ def _build(kind: type[Network], channels: int, maps: int, options: TrainOptions)
     return kind(**given, in_channels=channels, classes=maps)
 
 
-def _window_shapes(kind: type[Network], options: TrainOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _sketch(kind: type[Network], options: TrainOptions) -> Network:
+    """Build the network without memory for its weights, to check options before the images are read."""
+    with torch.device("meta"):
+        return _build(kind, 1, 2, options)
+
+
+def _window_shapes(network: Network, options: TrainOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Input and output shape of a window, from `--input-size` or the network.
 
     Raises:
-        SegError: if the network cannot take this size.
+        OptionsError: if the network cannot take this size.
     """
-    with torch.device("meta"):  # only sizes are needed, so nothing is computed
-        network = _build(kind, 1, 2, options)
     shape = network.window(str(options.input_size)) if options.input_size else network.default_input
     return shape, network.output_shape(shape)
 
@@ -194,43 +208,27 @@ def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Net
     return network
 
 
-def _settings(options: TrainOptions, training: int, chosen: Choices) -> Settings:
-    steps = options.steps or _STEPS
-    if options.epochs:
-        steps = max(1, round(options.epochs * training / options.batch_size))
+def _given_settings(options: TrainOptions) -> dict[str, Any]:
+    """Settings that the options alone decide; without the number of steps if `--epochs` is given."""
     lr = options.lr if options.lr is not None else (1e-3 if options.optimizer == "adamw" else 1e-4)
+    return {
+        **({} if options.epochs else _lengths(options.steps or _STEPS)),
+        "batch_size": options.batch_size, "optimizer": options.optimizer, "lr": lr, "dice_weight": options.dice_weight,
+        "seed": options.seed, "recipe": options.recipe,
+        "pretrained": digest_of(options.pretrained) if options.pretrained else "",
+        "empty_dice": options.empty_dice or "skip",
+    }  # fmt: skip
+
+
+def _lengths(steps: int) -> dict[str, int]:
+    return {"steps": steps, "eval_every": max(1, min(500, steps // 10))}
+
+
+def _settings(options: TrainOptions, training: int, chosen: Choices) -> Settings:
+    given = _given_settings(options)
+    if options.epochs:
+        given |= _lengths(max(1, round(options.epochs * training / options.batch_size)))
     return Settings(
-        steps=steps, batch_size=options.batch_size, optimizer=options.optimizer, lr=lr, dice_weight=options.dice_weight,
-        eval_every=max(1, min(500, steps // 10)), seed=options.seed, class_weights=chosen.class_weights,
-        border_weight=chosen.border_weight, augment=chosen.augment, balance=chosen.balance, recipe=options.recipe,
-        pretrained=digest_of(options.pretrained) if options.pretrained else "",
-        empty_dice=options.empty_dice or "skip", loss=chosen.loss, metrics=chosen.metrics,
+        **given, class_weights=chosen.class_weights, border_weight=chosen.border_weight, augment=chosen.augment,
+        balance=chosen.balance, loss=chosen.loss, metrics=chosen.metrics,
     )  # fmt: skip
-
-
-def _state(files: RunFiles, options: TrainOptions) -> Checkpoint | None:
-    if options.resume:
-        state = load(files.state)
-        if not state.training:
-            raise SegError(f"{files.state} contains no training state", "", "train without --resume")
-        return state
-    for there in (files.model, files.state):
-        if there.is_file() and not options.overwrite:
-            raise SegError(f"{there} exists already", "", "continue with --resume, or start again with --overwrite")
-    return None
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _check_same(state: Checkpoint, objective: Objective, model: Network) -> None:
-    then, now = state.training["settings"], asdict(objective.settings)
-    odd = [f"{k} was {then.get(k)} and is {v}" for k, v in now.items() if _plain(then.get(k)) != _plain(v)]
-    built = state.network
-    odd += [f"{k} was {built.get(k)} and is {v}" for k, v in model.described.items() if built.get(k) != v]
-    if state.contract.to_json() != objective.contract.to_json():
-        odd.append("the data or other options differ")
-    if odd:
-        problem = f"--resume needs the settings of the interrupted run ({'; '.join(odd)})"
-        raise SegError(problem, "", "use the same options and data, or start again with --overwrite")

@@ -10,7 +10,7 @@ from typing import Any
 
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline import GREY_VALUES, averaged
-from seg_runtime.support import SegError, check
+from seg_runtime.support import SegError, check, counted
 
 from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save
 from ..data import ClassValues, Report
@@ -35,8 +35,8 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
         say: called with messages about files that are left out.
         bar: see `Bar`.
 
-        Raises:
-            SegError: if options or data do not fit the model.
+    Raises:
+        SegError: if options or data do not fit the model.
     """
     checkpoint = load(model)
     contract = checkpoint.contract
@@ -67,7 +67,7 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     if options.attention:
         cases = bar("drawing attention", count)(found.cases)
         written = write_attention(options.attention, network, cases, objective.classes, contract, device)
-        say(f"wrote {written} heat maps to {options.attention}")
+        say(f"wrote {counted(written, 'heat map')} to {options.attention}")
     return objective, result
 
 
@@ -107,7 +107,8 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     objective, settings = plan.objective, plan.settings
     if measured := _measured(objective.contract.input.intensity, options.intensity):
         say(
-            f"note: {measured} from the images in {data}; this is correct only if the network was trained with the same"
+            f"note: {measured}. This was measured on the images in {data}; the results are wrong if the network was trained with"
+            " other numbers"
         )
     fit_weights(plan.model, state, options.skip_first)
     model = plan.model.to(plan.device).eval()
@@ -133,10 +134,10 @@ def _measured(intensity: Intensity, option: str) -> str:
         return ""
     figures = {
         "standardize": f"mean {_listed(intensity.mean)} and spread {_listed(intensity.std)}",
-        "zscore": f"the smallest divisor {intensity.std_floor:.4g}",
+        "zscore": f"{intensity.std_floor:.4g} as the least spread of an image, for images that are nearly uniform",
         "window": f"level {intensity.level:g} and width {intensity.width:g}",
     }
-    return f"--intensity {intensity.method} takes {figures[intensity.method]}"
+    return f"--intensity {intensity.method} uses {figures[intensity.method]}"
 
 
 def _listed(values: Iterable[float]) -> str:

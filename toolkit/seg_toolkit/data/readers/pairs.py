@@ -116,7 +116,10 @@ def find_pairs(root: Path, report: Report) -> DataSet:
     if not any((root / part).is_dir() for part in _PARTS[1:]) and (cases := _beside(root)):
         return DataSet(tuple(cases))
     if not (root / "images").is_dir():
-        raise DataError(f"{root} has no folder images", _LAYOUT, "give the folder that contains it")
+        above = root.absolute().parent
+        inside = root.name in _PARTS and (above / "images").is_dir()
+        advice = f"give {above}, the folder above" if inside else "give the folder that contains it"
+        raise DataError(f"{root} has no folder images", _LAYOUT, advice)
     found = {part: by_name(root / part) for part in _PARTS}
     images = found["images"] = _without_ending(found["images"], _IMAGE, {**found["masks"], **found["instances"]})
     masks = found["masks"] = _without_ending(found["masks"], _MASK, images)

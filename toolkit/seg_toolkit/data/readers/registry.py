@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from seg_runtime.support import DataError, Registry, SegError
+from seg_runtime.support import DataError, OptionsError, Registry, SegError
 
 from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring
 from .annotations import find_coco, find_labelme
@@ -70,7 +70,8 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
         ignore: mask values of pixels that are not annotated; replaces those of the reader's options.
 
     Raises:
-        SegError: if the reader or an option is unknown, or an option for masks is used without masks.
+        OptionsError: if the reader or an option is unknown.
+        SegError: if an option for masks is used without masks.
         DataError: if `root` does not have the layout of the reader; the message describes that layout.
     """
     if not reader and (reader := recognised(root)):
@@ -79,7 +80,7 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
     if ignore:
         reader = with_option(reader, "ignore", ignore)
     name, _, text = reader.partition(":")
-    find = READERS.get(name, "choose one of them for --reader")
+    find = READERS.get(name, "choose one of them for --reader", OptionsError)
     options = _options(reader, text, find)
     masks, ignored, ring = (options.pop(shared, None) for shared in _SHARED)
     found = find(root, report, **options)
@@ -142,6 +143,6 @@ def _options(reader: str, text: str, find: Reader) -> dict[str, str]:
             key, value = own[0], part
         if key not in known or key in options:
             problem = f"--reader {reader} has an unknown or repeated option"
-            raise SegError(problem, f"{', '.join(known)}, each once", "write it like NAME:OPTION=VALUE")
+            raise OptionsError(problem, f"{', '.join(known)}, each once", "write it like NAME:OPTION=VALUE")
         options[key] = value
     return options

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.model import LabelSpec
+from seg_runtime.support import counted
 from torch import Tensor
 
 from ...data import (
@@ -174,8 +175,22 @@ class LabelObjective(Objective):
             lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
         whole = [key for key in result if key not in ("images", "mean_dice", "classes", "pixel_error")]
         scores = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
-        lines.append(f"{', '.join(scores).replace('_', ' ')}, mean over {result['images']} images")
+        lines.append(f"{', '.join(scores).replace('_', ' ')}, mean over {counted(result['images'], 'image')}")
         return "\n".join(lines)
+
+    def headline(self, result: dict[str, Any]) -> str:
+        """Add the mean Dice of the classes other than the background, because a large background hides small classes."""
+        scores = [entry["dice"] for entry in result["classes"][1:] if entry["dice"] is not None]
+        foreground = f" (foreground {np.mean(scores):.3f})" if scores else ""
+        return f"{self.title} {self.best(result):.4f}{foreground}"
+
+    def warnings(self, result: dict[str, Any]) -> list[str]:
+        """Name the classes of which no pixel was found."""
+        missed = [entry["name"] for entry in result["classes"] if entry["dice"] == 0]
+        if not missed:
+            return []
+        advice = "train longer, or see the preview and the masks for what is wrong"
+        return [f"no pixel of {' or '.join(missed)} was found in the validation images: {advice}"]
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """Draw the preview, see `pictures.label_preview`."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from ...data import Augmentation, Case, ClassValues, DataSet, Example, Report
 from ...evaluation import Measure, measure, with_measures
 from ...options import DataOptions, Request, Settings, TrainOptions
-from ...planning import DataStatistics
+from ...planning import DataStatistics, parse_intensity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +128,7 @@ class Objective(ABC):
             SegError: if a value is invalid, or no installed package can run such a model.
         """
         ANSWERS.get(cls.Spec.kind)
+        parse_intensity(options.intensity)
         name, comma, settings = options.augment.partition(",")
         Augmentation.parse(f"{'none' if name.strip() == 'auto' else name}{comma}{settings}")
 
@@ -233,6 +234,14 @@ class Objective(ABC):
     def best(self, result: dict[str, Any]) -> float:
         """Return the score that selects the best checkpoint."""
         return float(result[f"mean_{self.key}"])
+
+    def headline(self, result: dict[str, Any]) -> str:
+        """Format the score that selects the best checkpoint, with its name."""
+        return f"{self.title} {self.best(result):.4f}"
+
+    def warnings(self, result: dict[str, Any]) -> list[str]:
+        """Return what the user should know about the scores of a finished training."""
+        return []
 
     def check_data(self, data: DataSet, say: Report) -> None:
         """Check that a data set can score the model, and report what the user should know about it.

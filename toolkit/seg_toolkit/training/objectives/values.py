@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import Values
 from seg_runtime.model import Contract, OutputInfo, ValueSpec
-from seg_runtime.support import DataError, SegError
+from seg_runtime.support import DataError, OptionsError, counted
 from torch import Tensor
 
 from ...data import VALUES, ClassValues, DataSet, Example, Report, warp
@@ -44,7 +44,7 @@ class ValueObjective(Objective):
         """Set up the objective.
 
         Raises:
-            SegError: see `check_options`.
+            OptionsError: see `check_options`.
         """
         super().__init__(contract, classes, settings)
         assert isinstance(contract.answer, ValueSpec)
@@ -56,7 +56,7 @@ class ValueObjective(Objective):
 
     @classmethod
     def check_options(cls, options: TrainOptions, output_px: int) -> None:
-        """Also raise SegError if the loss is unknown or needs larger windows."""
+        """Also raise OptionsError if the loss is unknown or needs larger windows."""
         super().check_options(options, output_px)
         _loss_names(options.loss or _LOSS, output_px)
 
@@ -129,7 +129,7 @@ class ValueObjective(Objective):
             name = f"{entry['name']} ({entry['unit']})" if entry["unit"] else entry["name"]
             similar = "-" if entry["ssim"] is None else f"{entry['ssim']:.4f}"
             lines.append(f"{name:<16} {entry['mae']:>10.4g} {entry['rmse']:>10.4g} {entry['psnr']:>8.2f} {similar:>8}")
-        lines.append(f"mean over {result['images']} images")
+        lines.append(f"mean over {counted(result['images'], 'image')}")
         return "\n".join(lines)
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
@@ -149,16 +149,16 @@ def _loss_names(loss: str, output_px: int) -> list[str]:
     """Parse a loss such as `l1+ssim`.
 
     Raises:
-        SegError: if a term is unknown or repeated, or windows are too small for SSIM.
+        OptionsError: if a term is unknown or repeated, or windows are too small for SSIM.
     """
     names = loss.split("+")
     if not set(names) <= VALUE_LOSSES.keys() or len(set(names)) < len(names):
         expected = f"{', '.join(VALUE_LOSSES)}, or a sum such as l1+ssim"
-        raise SegError(f"--loss is {loss}", expected, "choose one of them")
+        raise OptionsError(f"--loss is {loss}", expected, "choose one of them")
     least = 2 * SSIM_REACH_PX + 1
     if "ssim" in names and output_px < least:
         problem = f"the output window of {output_px} px is too small for --loss {loss}"
-        raise SegError(problem, f"{least} px or more", "use a larger --input-size or another loss")
+        raise OptionsError(problem, f"{least} px or more", "use a larger --input-size or another loss")
     return names
 
 
