@@ -39,7 +39,7 @@ class PillowPages:
         self._data, self._name, self._indices, self._formats = data, name, indices, formats or FORMATS
         with _damage_reported(name):
             self._image = self._opened()
-        frames = int(getattr(self._image, "n_frames", 1))
+            frames = int(getattr(self._image, "n_frames", 1))
         if frames > 1 and not formats:
             raise ImageError(f"{name} is an animation of {frames} frames", "one image", "save the frame that you need")
         self._count = frames
