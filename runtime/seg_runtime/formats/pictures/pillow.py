@@ -15,6 +15,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ...model import MAX_PIXELS
 from ...support import ImageError
 from ..arrays import from_pil, upright, without_opaque_alpha
+from .libtiff import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 _READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
@@ -117,7 +118,8 @@ def check_size(name: str, pixels: int, size: float, max_pixels: int, more: bool 
 @contextlib.contextmanager
 def _damage_reported(name: str) -> Iterator[None]:
     try:
-        yield
+        with strict():
+            yield
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise many classes, including struct.error
