@@ -22,6 +22,7 @@ _READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image
 BYTES = 4  # of a pixel, to which the limit of pixels refers
 _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANS = 100  # of a progressive JPEG, whose decoding time they multiply; cameras and programs write about 10
+_GREY_ALPHA = "LA;16B"  # raw mode of 16-bit grey with alpha, which Pillow reads as 8-bit RGBA
 _SPREAD = {"L;2": 85, "L;4": 17}  # Pillow scales 2-bit and 4-bit grey to 0..255
 _PILLOW = threading.Lock()  # Pillow's size limit is a module variable
 
@@ -78,6 +79,10 @@ class PillowPages:
 
     def _page(self, number: int) -> NDArray[Any]:
         image, name = self._image, self._name
+        if image.tile and _rawmode(image.tile[0]) == _GREY_ALPHA:
+            tiles = [_with_rawmode(tile, "RGBA") for tile in image.tile]  # the four bytes of a pixel
+            image.tile = tiles
+            return without_opaque_alpha(np.asarray(upright(image)).view(">u2").astype(np.uint16))
         if (low := _low_byte_mode(image)) is None:
             _check_depth(image, self._data, name)
             return from_pil(image, name)
