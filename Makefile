@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all gallery docs docs-serve hosts clean
+.PHONY: demo test test-all fuzz gallery docs docs-serve hosts clean
 
 demo: .venv/demo
 	$(BIN)/python samples/demo.py
@@ -34,6 +34,11 @@ test: .venv/ready
 # That, and recipes, foreign hosts, installs, the README's commands, benchmarks: what CI runs
 test-all: test hosts
 	$(PYTEST) -m slow
+
+# Damaged files for all that is read, for FUZZ_SECONDS in all; FUZZ=tiff limits it to some of tests/fuzz/targets
+FUZZ_SECONDS ?= 600
+fuzz: .venv/ready
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m tests.fuzz $(FUZZ)
 
 # The npm packages of the samples in Node and in the browser. Without npm their tests say so and skip.
 hosts: samples/node/node_modules/ready samples/browser/node_modules/ready

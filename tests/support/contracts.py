@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seg_runtime.model import (
     ChannelFile,
@@ -18,7 +18,9 @@ from seg_runtime.model import (
     ValueSpec,
     WindowFile,
 )
-from seg_toolkit.networks import Network
+
+if TYPE_CHECKING:
+    from seg_toolkit.networks import Network  # imports torch
 
 COLORS = ((0, 0, 0), (230, 60, 60), (60, 120, 230), (250, 200, 40))
 TWO = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (230, 159, 0)))

@@ -33,6 +33,7 @@ from .quiet import quiet, reason_of
 SUFFIXES = (".nii", ".nii.gz", *PAIR_SUFFIXES)
 AXES = "LPS"  # directions of increasing x, y and z in the patient; nibabel's canonical order is RAS
 MOST_CHANNELS = 64
+FARTHEST_MM = 1e12  # of a voxel from the origin; the square of a larger number may overflow
 SAME_MM = 1e-2  # affines that differ by less define the same grid, since programs round them differently
 MOST_OFFSET = 64 << 20  # bytes before the voxels; header extensions take up to a few MiB
 _BEHIND = 1 << 20  # bytes behind the voxels, which are ignored
@@ -245,7 +246,7 @@ def _read_header(data: bytes, name: str) -> _Header:
 
 def _shape(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]:
     """Return `(X, Y, Z, C)`; axes of length 1 behind the fourth mean nothing."""
-    x, y, z, channels, *rest = (*shape, 1, 1, 1)[: max(4, len(shape))]
+    x, y, z, channels, *rest = (*shape, 1, 1, 1, 1)[: max(4, len(shape))]
     if not shape or min(shape) < 1 or channels > MOST_CHANNELS or any(n > 1 for n in rest):
         expected = f"three axes, or four with at most {MOST_CHANNELS} channels"
         raise ImageError(f"{name} has {len(shape)} axes, shape {shape}", expected, "extract one volume from it")
@@ -259,10 +260,11 @@ def _real(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
 
 
 def _grid(header: Any, affine: NDArray[np.float64], shape: tuple[int, ...], name: str) -> NiftiGrid:
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+    far = not (np.abs(affine) < FARTHEST_MM).all()  # also true for NaN
+    axes = np.full(3, np.nan) if far else _nibabel("orientations").io_orientation(affine)[:, 0]
+    if not np.isfinite(axes).all():  # nibabel finds no axis of the patient for a file axis that depends on the others
         raise ImageError(f"{name} has an affine that is not invertible", "", "correct its header")
     x, y, z = (*shape, 1, 1)[:3]
-    axes = _nibabel("orientations").io_orientation(affine)[:, 0].astype(int)  # patient axis of each file axis
     sizes = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(axes)]  # along x, y, z of the patient
     return NiftiGrid(spacing_mm=tuple(sizes[::-1].tolist()), header=header, affine=affine, shape=(x, y, z))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_MOST_LETTERS = 1000  # of each part of an error, which may quote a file or contain a library's dump of it
+
 
 def one_line(text: str) -> str:
     r"""Return text as one line without characters that control a terminal or reverse the direction of writing.
@@ -31,11 +33,18 @@ class SegError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, expected: str = "", advice: str = "") -> None:
+        problem, expected, advice = (_shortened(part) for part in (problem, expected, advice))
         self.problem, self.expected, self.advice = problem, expected, advice
         text = f"{problem}; expected {expected}" if expected else problem
         if advice:
             text = f"{_ended(text)} {_ended(advice[0].upper() + advice[1:])}"
         super().__init__(one_line(text))  # a library's text may have several lines, a file name any bytes
+
+
+def _shortened(text: str) -> str:
+    """Leave out the middle of a text that is too long, since a path may be at either end."""
+    half = _MOST_LETTERS // 2
+    return text if len(text) <= _MOST_LETTERS else f"{text[:half]} … {text[-half:]}"
 
 
 def _ended(sentence: str) -> str:

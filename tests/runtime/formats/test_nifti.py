@@ -119,6 +119,11 @@ def damaged() -> dict[str, tuple[bytes, str]]:
     flat = bytearray(good)
     flat[254:256] = (1).to_bytes(2, "little")  # sform_code
     flat[280:328] = bytes(48)  # srow: zeros
+    thin, far = bytearray(flat), bytearray(flat)
+    none = bytearray(nifti(phantom(), kind=nibabel.Nifti2Image).header.as_byteswapped(">").binaryblock)
+    thin[280:328] = np.array([[1e8, 1e8, 0, 0], [0, 1e-9, 0, 0], [0, 0, 1e8, 0]], "<f4").tobytes()
+    far[280:328] = np.diag([1, 1, 3e38, 1]).astype("<f4")[:3].tobytes()
+    none[16:24] = b"\xff" * 8  # dim[0]: number of axes
     return {
         "short.nii": (good[:-9], "is damaged"),
         "short.nii.gz": (gzip.compress(good)[:-40], "is damaged"),
@@ -136,7 +141,16 @@ def damaged() -> dict[str, tuple[bytes, str]]:
         "five.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 1, 3), np.float32), np.eye(4)).to_bytes(), "5 axes"),
         "film.nii": (nibabel.Nifti1Image(np.ones((2, 2, 2, 65), np.float32), np.eye(4)).to_bytes(), "64 channels"),
         "flat.nii": (bytes(flat), "affine that is not invertible"),
+        "thin.nii": (bytes(thin), "affine that is not invertible"),
+        "far.nii": (bytes(far), "affine that is not invertible"),
+        "none.nii": (bytes(none), "0 axes"),
     }  # fmt: skip
+
+
+def test_voxels_of_a_few_nanometres_have_a_position() -> None:
+    affine = np.diag([4e-6, 4e-6, 4e-5, 1.0])  # mm
+    data = nibabel.Nifti1Image(np.ones((2, 3, 4), np.uint8), affine).to_bytes()
+    assert read_volume(data, "a.nii")[1].spacing_mm == pytest.approx((4e-5, 4e-6, 4e-6))
 
 
 @pytest.mark.parametrize("name", list(damaged()))

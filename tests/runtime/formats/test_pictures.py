@@ -52,9 +52,20 @@ def test_grey_with_alpha_keeps_both() -> None:
     np.testing.assert_array_equal(one(png(array)), array)
 
 
-def test_16_bit_grey_with_alpha_is_refused_rather_than_cut_to_8() -> None:
-    with pytest.raises(ImageError, match="16 bits"):
-        one(png(every_value(2, "uint16")))
+def test_16_bit_grey_with_alpha_is_not_cut_to_8() -> None:
+    array = every_value(2, "uint16")
+    assert (one(png(array)) == array).all()
+    array[..., 1] = 65535
+    assert (one(png(array)) == array[..., :1]).all()
+
+
+def test_a_gif_that_ends_after_its_first_frame_is_refused_in_a_line() -> None:
+    frames = [Image.new("L", (4, 4), grey) for grey in (0, 200)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    second = data.rfind(b"\x21\xf9") + 9  # behind its timing
+    for end in range(second, len(data)):
+        with pytest.raises(ImageError):
+            one(data[:end])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from ..data import ClassValues
 from ..networks import Network, build
+from .archive import check_archive
 
 FORMAT = "seg-edge checkpoint 1"
 _EXPECTED = "a checkpoint made by seg-train"
@@ -149,18 +151,21 @@ def read_torch(path: Path, expected: str, advice: str) -> Any:
     Raises:
         ModelError: if the file is missing, damaged, or of another kind.
     """
-    data = io.BytesIO()
+    data = b""
     try:
-        data = io.BytesIO(read_file(path))
-        return torch.load(data, map_location="cpu", weights_only=True)
+        data = read_file(path)
+        check_archive(data)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path} does not exist", expected, "check the path") from error
     except IsADirectoryError as error:
         raise ModelError(f"{path} is a folder", expected, "give the path of the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise many different errors for damaged or foreign files
-        if not zipfile.is_zipfile(data):  # PyTorch saves ZIP files; its own message here would be about unpickling
+        if not zipfile.is_zipfile(io.BytesIO(data)):  # PyTorch saves ZIP files; its message would be about unpickling
             raise ModelError(f"{path} is not {expected}", "", "check the path") from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        if isinstance(error, pickle.UnpicklingError):  # PyTorch's message advises to execute what is in the file
+            reason = "it is damaged, or holds Python objects other than tensors"
         raise ModelError(f"{path} cannot be read ({reason})", expected, advice) from error
 
 

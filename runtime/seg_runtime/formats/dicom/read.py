@@ -36,6 +36,7 @@ _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _WANTED = "a DICOM image"
+_UNKNOWN = "unknown kind"
 
 
 class NoPictureError(ImageError):
@@ -146,12 +147,16 @@ def check_image(dataset: Dataset, name: str) -> None:
         ImageError: it is not supported; the error uses terms of the standard, never text from the file.
     """
     with discreet(name):
-        kind = _known_name(dataset.get("SOPClassUID"))
-        if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
+        stored = dataset.file_meta.get("MediaStorageSOPClassUID")
+        kind = _known_name(stored or dataset.get("SOPClassUID"))
+        if stored == _DIRECTORY:
             raise NoPictureError(f"{name} is a DICOM directory", _WANTED, "pass its folder with --recursive")
         if dataset.get("SOPClassUID") in _SEGMENTATIONS:
             raise NoPictureError(f"{name} is a segmentation ({kind})", _WANTED, "pass the images it was made from")
         if "Rows" not in dataset or "Columns" not in dataset or "PhotometricInterpretation" not in dataset:
+            cut = kind == _UNKNOWN and "SOPClassUID" not in dataset
+            if cut or "Image Storage" in kind:  # else another kind of object, which a study may contain
+                raise ImageError(f"{name} is truncated or damaged ({kind} without an image)", "", "copy it again")
             raise NoPictureError(f"{name} contains no image ({kind})", _WANTED, "pass the images of the study")
         photometric = str(dataset.PhotometricInterpretation)
         if photometric not in (*GREY, *COLOUR, PALETTE):
@@ -215,7 +220,7 @@ def _check_high_bit(dataset: Dataset, name: str) -> None:
 
 def _known_name(uid: Any) -> str:
     """Return the name of a SOP class in the standard, never an unknown UID."""
-    return "unknown kind" if uid is None or uid.name == str(uid) else str(uid.name)
+    return _UNKNOWN if uid is None or uid.name == str(uid) else str(uid.name)
 
 
 def _frame(stored: NDArray[Any], dataset: Dataset, index: int, name: str) -> NDArray[Any]:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .libtiff import strict
+
 _LZW, _ZSTD = 5, 50000
 _DEFLATE = (8, 32946)
 _FLOAT_PREDICTOR = 3
@@ -73,7 +75,7 @@ def _inflate(data: bytes, /, out: Any = None, **_: Any) -> bytes:
 def _by_libtiff(compression: int) -> Any:
     def decode(data: bytes, /, out: Any = None, **_: Any) -> bytes:
         size = int(out)
-        with Image.open(io.BytesIO(_file_of_bytes(data, size, compression)), formats=("TIFF",)) as picture:
+        with strict(), Image.open(io.BytesIO(_file_of_bytes(data, size, compression)), formats=("TIFF",)) as picture:
             return np.asarray(picture).tobytes()[:size]
 
     return decode

@@ -15,12 +15,14 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ...model import MAX_PIXELS
 from ...support import ImageError
 from ..arrays import from_pil, upright, without_opaque_alpha
+from .libtiff import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 _READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
 BYTES = 4  # of a pixel, to which the limit of pixels refers
 _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANS = 100  # of a progressive JPEG, whose decoding time they multiply; cameras and programs write about 10
+_GREY_ALPHA = "LA;16B"  # raw mode of 16-bit grey with alpha, which Pillow reads as 8-bit RGBA
 _SPREAD = {"L;2": 85, "L;4": 17}  # Pillow scales 2-bit and 4-bit grey to 0..255
 _PILLOW = threading.Lock()  # Pillow's size limit is a module variable
 
@@ -39,7 +41,7 @@ class PillowPages:
         self._data, self._name, self._indices, self._formats = data, name, indices, formats or FORMATS
         with _damage_reported(name):
             self._image = self._opened()
-        frames = int(getattr(self._image, "n_frames", 1))
+            frames = int(getattr(self._image, "n_frames", 1))
         if frames > 1 and not formats:
             raise ImageError(f"{name} is an animation of {frames} frames", "one image", "save the frame that you need")
         self._count = frames
@@ -77,6 +79,10 @@ class PillowPages:
 
     def _page(self, number: int) -> NDArray[Any]:
         image, name = self._image, self._name
+        if image.tile and _rawmode(image.tile[0]) == _GREY_ALPHA:
+            tiles = [_with_rawmode(tile, "RGBA") for tile in image.tile]  # the four bytes of a pixel
+            image.tile = tiles
+            return without_opaque_alpha(np.asarray(upright(image)).view(">u2").astype(np.uint16))
         if (low := _low_byte_mode(image)) is None:
             _check_depth(image, self._data, name)
             return from_pil(image, name)
@@ -117,7 +123,8 @@ def check_size(name: str, pixels: int, size: float, max_pixels: int, more: bool 
 @contextlib.contextmanager
 def _damage_reported(name: str) -> Iterator[None]:
     try:
-        yield
+        with strict():
+            yield
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many classes, including struct.error

@@ -190,9 +190,8 @@ def _groups(file: Any) -> Iterator[tuple[str, tuple[int, ...], Sequence[Any], in
         else:
             pages = [None if p is None else p.aspage() for p in series.pages]
             if None in pages or len(pages) != count:
-                raise ImageError(
-                    f"{file.filename} lacks {count - len(pages) or 'some'} pages", f"{count}", "export it again"
-                )
+                have = sum(page is not None for page in pages)
+                raise ImageError(f"{file.filename} has {have} pages", f"{count}, as it says", "export it again")
             yield series.axes, series.shape, pages, None
 
 

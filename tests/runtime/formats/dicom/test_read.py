@@ -197,7 +197,7 @@ def test_frames_follow_their_own_rescale() -> None:
         ({"NumberOfFrames": 4, "TotalPixelMatrixColumns": 6}, "divided into 4 tiles"),
         ({"Rows": 0}, "damaged or violates the DICOM standard"),
         ({"BitsAllocated": 13}, "damaged or violates the DICOM standard"),
-        ({"Rows": None}, "contains no image (Secondary Capture Image Storage)"),
+        ({"Rows": None}, "is truncated or damaged (Secondary Capture Image Storage without an image)"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_reason(more: dict[str, Any], reason: str) -> None:

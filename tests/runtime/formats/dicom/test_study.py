@@ -30,7 +30,7 @@ REFUSED = {
     "MR_truncated.dcm": "is truncated (8130 of 8192 bytes of pixel data)",
     "eCT_Supplemental.dcm": "mixes grey values with palette colours",
     "liver.dcm": "is a segmentation (Segmentation Storage)",
-    "no_meta.dcm": "contains no image",
+    "no_meta.dcm": "is truncated or damaged",
     "rtstruct.dcm": "contains no image (RT Structure Set Storage)",
 }
 PLAIN = {
@@ -328,6 +328,20 @@ def test_a_pipe_in_a_study_does_not_stop_the_run(tmp_path: Path, ct_model: Made,
     write_series(tmp_path / "study", SPAN)
     os.mkfifo(tmp_path / "study" / "pipe")
     ok(seg_run(ct_model, tmp_path / "study"))
+
+
+@pytest.mark.parametrize("share", [0.08, 0.1, 0.12, 0.2, 0.5])
+def test_a_slice_that_was_cut_off_is_told_and_not_passed_over(
+    tmp_path: Path, ct_model: Made, seg_run: SegRun, share: float
+) -> None:
+    files = write_series(tmp_path / "study", SPAN, (16, 24))
+    data = files[1].read_bytes()
+    files[1].write_bytes(data[: int(share * len(data))])
+    told = seg_run(ct_model, tmp_path / "study")
+    [line] = [line for line in told.output.splitlines() if line.startswith("error: ")]
+    assert told.exit_code == 1
+    assert str(files[1]) in line
+    assert "is truncated or damaged" in line or "has no pixel data" in line
 
 
 def test_reports_beside_the_images_are_passed_over_and_a_folder_of_them_is_told(
