@@ -54,6 +54,8 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_a_recipe(tmp_
         ("[network]\nwitdh = 3", "sets witdh, which is not an option of seg-train. Did you mean width?"),
         ("classes = ['a']", "sets classes to ['a']; expected a string, a number, true or false"),
         ("width = ", "cannot be read"),
+        ("width = " + "[" * 3000, "cannot be read (its values are nested too deeply)"),
+        ("width = 0x" + "f" * 9000, "cannot be read (Exceeds the limit"),
         ("width = 'wide'", "'wide' is not a valid integer range"),
         ("width = 0", "0 is not in the range x>=1"),
     ],

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from seg_runtime.support import VERSION, OptionsError, require_extra
+from seg_runtime.support import METADATA_BYTES, VERSION, OptionsError, read_file, require_extra
 
 from .options import TrainOptions
 
@@ -16,13 +16,18 @@ _OF_ONE_CALL = ("resume", "overwrite")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML."""
+    """Parse TOML. Raises ValueError also for nesting and numbers beyond what Python can handle."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         require_extra("train", "tomli")
         import tomli as tomllib
-    return tomllib.loads(text)
+    try:
+        content = tomllib.loads(text)
+        repr(content)  # fails for a hexadecimal number of more digits than Python prints
+    except RecursionError as error:
+        raise ValueError("its values are nested too deeply") from error
+    return content
 
 
 def read_config(path: Path, known: Mapping[str, str]) -> dict[str, Any]:
@@ -37,7 +42,7 @@ def read_config(path: Path, known: Mapping[str, str]) -> dict[str, Any]:
         OptionsError: if the file cannot be read, or sets something that is not an option.
     """
     try:
-        content = parse_toml(path.read_text("utf-8"))
+        content = parse_toml(read_file(path, METADATA_BYTES).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise OptionsError(
             f"--config {path} cannot be read ({error})", "a TOML file", "correct the path or the file"
