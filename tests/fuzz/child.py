@@ -46,17 +46,18 @@ def main(name: str, folder: str, seed: str, inputs: str, seconds: str, hang_s: s
     out = os.fdopen(os.dup(1), "w")
     watched = Watched(target, place / f"{name}.current", float(hang_s))
     random, until = Random(f"{name} {seed}"), time.monotonic() + float(seconds)
-    pool = [*target.seeds().values()]
+    seeds = [*target.seeds().values()]
+    pool = list(seeds)
     seen: set[str] = set()
     found: dict[str, tuple[bytes, str]] = {}  # the smallest input of each kind of failure
     done = 0
-    for start in pool:  # a corpus that is refused would damage nothing
+    for start in seeds:  # a corpus that is refused would damage nothing
         if (problem := watched.run(start.pack(start.content))) is not None:
             raise SystemExit(f"a seed of {name} fails: {problem}")
         if isinstance(watched.refused, SegError):
             raise SystemExit(f"a seed of {name} is refused: {watched.refused}")
     while done < int(inputs) and time.monotonic() < until:
-        base = random.choice(pool)
+        base = random.choice(seeds if random.random() < 0.5 else pool)
         content = mutant(random, base.content, [other.content for other in pool])
         data = base.pack(content) if random.random() < 0.9 else mutant(random, base.pack(base.content), [])
         problem = watched.run(data)

@@ -154,12 +154,11 @@ def test_models_of_structures_and_of_images_refuse_what_the_other_takes(tmp_path
 def test_forms_of_the_probabilities_that_an_input_cannot_have(tmp_path: Path, made: Made) -> None:
     atoms = put(tmp_path / "a.pdb", protein())
     told = seg_run("--model", made.atoms, "--out", tmp_path / "o", "--probabilities", "tiff", atoms)
-    assert "a structure of atoms, which does not support --probabilities tiff" in told.stderr
-    assert "expected npy or map" in told.stderr
+    assert "--probabilities needs npy, or tiff for a model of images, or map for a model of molecular" in told.stderr
     pages = [Image.new("L", (20, 20), shade) for shade in range(20)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     told = seg_run("--model", made.scans, "--out", tmp_path / "o", "--probabilities", "map", tmp_path / "a.tif")
-    assert "which does not support --probabilities map" in told.stderr
+    assert "or map for a model of molecular structures. Choose one of these." in told.stderr
     assert not (tmp_path / "o").exists()
 
 

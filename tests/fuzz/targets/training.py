@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from seg_toolkit.checkpoints import fit_weights, load, read_state
+from seg_toolkit.cli.train import main as train
 from seg_toolkit.networks.unet import UNet
-from seg_toolkit.options import TrainOptions, read_config
+from seg_toolkit.options import read_config
 from torch import Tensor
 
 from tests.fuzz.target import Seed, Target, in_folder
@@ -111,7 +112,7 @@ def _import(path: Path) -> None:
 
 
 def _read_options(path: Path) -> None:
-    values = read_config(path, {field.name: flag for flag, field in TrainOptions.options().items()})
+    values = read_config(path, train.params)
     for name, value in values.items():
         assert isinstance(name, str)
         assert isinstance(value, (str, int, float)) or value is not None

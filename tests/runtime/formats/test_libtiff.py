@@ -41,6 +41,12 @@ def test_wrong_data_are_refused_and_nothing_is_printed(compression: str, capfd: 
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_limit_that_the_user_sets_holds_for_jpeg_in_tiff() -> None:
+    image = Image.new("L", (14_000, 13_000))  # above the default limit
+    (page,) = decode(tiff(image, "jpeg"), "a.tif", 200_000_000)
+    assert page.shape == (13_000, 14_000, 1)
+
+
 @pytest.mark.parametrize("compression", [5, 50000])
 def test_decoders_without_imagecodecs_print_nothing(compression: int, capfd: pytest.CaptureFixture[str]) -> None:
     decoder = codecs._by_libtiff(compression)

@@ -18,6 +18,7 @@ from seg_runtime.formats.pictures import mask_image, prepare_pages
 from seg_runtime.pipeline import Array, is_grey
 from seg_runtime.pipeline.fit import fit_channels
 
+from tests.support.commands import in_a_fresh_process
 from tests.support.pictures import bmp565, png, png_chunk, png_header_only, tiff
 from tests.support.reading import decode
 
@@ -66,6 +67,31 @@ def test_a_gif_that_ends_after_its_first_frame_is_refused_in_a_line() -> None:
     for end in range(second, len(data)):
         with pytest.raises(ImageError):
             one(data[:end])
+
+
+LARGE = """
+import json, sys
+from pathlib import Path
+from seg_runtime import ImageError
+from seg_runtime.formats import opened
+try:
+    problem = opened(Path(sys.argv[1]).read_bytes(), "a.gif") and ""
+except ImageError as error:
+    problem = str(error)
+print(json.dumps([problem, Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]]))
+"""
+
+
+def test_a_gif_of_a_few_bytes_takes_no_memory_for_a_large_frame(tmp_path: Path) -> None:
+    data = encoded(Image.new("L", (4, 4)), "GIF")
+    at = data.index(b",")
+    side = (20_000).to_bytes(2, "little")
+    clears = b"\x21\xf9\x04\x08\0\0\0\0"  # the frame is replaced by the background, for which Pillow makes room
+    large = data[:6] + side * 2 + data[10:at] + clears + data[at : at + 5] + side * 2 + data[at + 9 :]
+    (tmp_path / "a.gif").write_bytes(large)
+    problem, peak_kib = in_a_fresh_process(LARGE, tmp_path / "a.gif")
+    assert "a.gif has 400000000 px; expected at most 178956970" in problem
+    assert int(peak_kib) < 200_000  # KiB; the frame alone has 400,000
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

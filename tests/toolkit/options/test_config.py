@@ -76,6 +76,8 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_a_recipe(tmp_
         ("[training.deep]\nsteps = 5", "sets deep, which is not an option"),
         ("steps = 2\n[data]\nsteps = 3", "sets steps twice"),
         ("batch-size = 2\nbatch_size = 3", "sets batch_size twice"),
+        ("width = " + "[" * 3000, "cannot be read (its values are nested too deeply)"),
+        ("width = 0x" + "f" * 9000, "cannot be read (Exceeds the limit"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, problem: str) -> None:

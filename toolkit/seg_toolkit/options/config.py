@@ -18,13 +18,18 @@ _OF_ONE_CALL = ("resume", "overwrite")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML."""
+    """Parse TOML. Raises ValueError also for nesting and numbers beyond what Python can handle."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         require_extra("train", "tomli")
         import tomli as tomllib
-    return tomllib.loads(text)
+    try:
+        content = tomllib.loads(text)
+        repr(content)  # fails for a hexadecimal number of more digits than Python prints
+    except RecursionError as error:
+        raise ValueError("its values are nested too deeply") from error
+    return content
 
 
 def read_config(path: Path, command: Sequence[click.Parameter]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ...model import MAX_PIXELS
 from ...support import ImageError
 from ..arrays import from_pil, upright, without_opaque_alpha
+from ..quiet import quiet
 from .libtiff import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
@@ -39,14 +41,16 @@ class PillowPages:
             ImageError: the file has an unknown format, is truncated, too large or an animation.
         """
         self._data, self._name, self._indices, self._formats = data, name, indices, formats or FORMATS
+        self._max_pixels = max_pixels
         with _damage_reported(name):
             self._image = self._opened()
+        size = 8 if _low_byte_mode(self._image) else 4  # bytes of a pixel while Pillow decodes it
+        check_size(name, self._image.width * self._image.height, size, max_pixels)
+        with _damage_reported(name), self._limited():
             frames = int(getattr(self._image, "n_frames", 1))
         if frames > 1 and not formats:
             raise ImageError(f"{name} is an animation of {frames} frames", "one image", "save the frame that you need")
         self._count = frames
-        size = 8 if _low_byte_mode(self._image) else 4  # bytes of a pixel while Pillow decodes it
-        check_size(name, self._image.width * self._image.height, size, max_pixels)
         if self._image.format == "JPEG" and (scans := data.count(_START_OF_SCAN)) > _MOST_SCANS:
             raise ImageError(f"{name} has {scans} scans", f"at most {_MOST_SCANS}", "save it again")
 
@@ -59,7 +63,10 @@ class PillowPages:
         if not 0 <= number < self._count:
             raise IndexError(number)
         with _damage_reported(self._name):
-            _seek(self._image, number)
+            with self._limited():
+                self._image.seek(number)
+                if self._image.format == "TIFF":
+                    self._image.load_prepare()  # checks the size once more
             if self._indices and _stores_indices(self._image):
                 return _indices(self._image)
             return self._page(number)
@@ -70,12 +77,27 @@ class PillowPages:
 
     def _opened(self) -> ImageFile.ImageFile:
         try:
-            with _own_limit():
+            with self._limited():
                 picture = Image.open(io.BytesIO(self._data), formats=self._formats)
         except UnidentifiedImageError as error:
             raise ImageError(f"{self._name} is not a readable image", _READABLE, "convert it") from error
         assert isinstance(picture, ImageFile.ImageFile)  # the type that Image.open returns
         return picture
+
+    @contextlib.contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Let Pillow refuse sizes above `max_pixels` while it parses headers, since it makes room for a GIF's frame then."""
+        with quiet(), _PILLOW:
+            # above its limit, Pillow warns; above twice its limit, it refuses
+            before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, self._max_pixels / 2  # type: ignore[assignment]
+            try:
+                yield
+            except Image.DecompressionBombError as error:
+                pixels = next(re.finditer(r"\d+", str(error)))
+                check_size(self._name, int(pixels[0]), BYTES, self._max_pixels)
+                raise
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
 
     def _page(self, number: int) -> NDArray[Any]:
         image, name = self._image, self._name
@@ -92,7 +114,6 @@ class PillowPages:
         values = np.asarray(upright(image)).astype(np.uint16)
         values <<= 8
         with self._opened() as again:
-            _seek(again, number)
             tiles = [_with_rawmode(tile, low) for tile in again.tile]
             again.tile = tiles
             values |= np.asarray(upright(again))
@@ -129,22 +150,6 @@ def _damage_reported(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # Pillow's decoders raise many classes, including struct.error
         raise ImageError(f"{name} is damaged ({error})", _READABLE, "copy or export it again") from error
-
-
-@contextlib.contextmanager
-def _own_limit() -> Iterator[None]:
-    """Disable Pillow's own size limit while it parses headers, since `max_pixels` is checked instead."""
-    with _PILLOW:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-
-
-def _seek(image: ImageFile.ImageFile, page: int) -> None:
-    with _own_limit():
-        image.seek(page)
 
 
 def _stores_indices(image: ImageFile.ImageFile) -> bool:

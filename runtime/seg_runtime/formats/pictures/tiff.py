@@ -60,7 +60,7 @@ class TiffPages:
         import tifffile
 
         register_decoders()
-        self._data, self._name, self._indices = data, name, indices
+        self._data, self._name, self._indices, self._max_pixels = data, name, indices, max_pixels
         with _reported(name):
             self._file = tifffile.TiffFile(io.BytesIO(data), name=name, _multifile=False)
             self._planes = list(itertools.islice(_planes(self._file), MOST_PAGES + 1))
@@ -68,7 +68,7 @@ class TiffPages:
                 raise ImageError(f"{name} has more than {MOST_PAGES} pages", f"at most {MOST_PAGES}", "split it")
             if not self._planes or any(0 in ifd.shape for plane in self._planes for ifd, _, _ in plane.parts):
                 raise ImageError(f"{name} has no pixels", "", "export it again")
-            self._check_size(max_pixels)
+            self._check_size()
 
     def __len__(self) -> int:
         """Return the number of pages."""
@@ -93,13 +93,13 @@ class TiffPages:
             return f"{self._name} stores white as zero, so its values are inverted, as in a picture"
         return ""
 
-    def _check_size(self, max_pixels: int) -> None:
+    def _check_size(self) -> None:
         pixels = 0
         for number, plane in enumerate(self._planes, 1):
             ifd = plane.parts[0][0]
             pixels += ifd.imagewidth * ifd.imagelength
             size = max(part[0].nbytes for part in plane.parts) * len(plane.parts) / (ifd.imagewidth * ifd.imagelength)
-            check_size(self._name, pixels, size, max_pixels, more=number < len(self._planes))
+            check_size(self._name, pixels, size, self._max_pixels, more=number < len(self._planes))
             channels = sum(part[0].samplesperpixel for part in plane.parts)
             if channels > MOST_CHANNELS:
                 problem = f"{self._name} has {channels} channels"
@@ -119,7 +119,9 @@ class TiffPages:
             kind = getattr(ifd.photometric, "name", ifd.photometric)
             raise ImageError(f"{name} has colour model {kind}", "a grey, RGB or palette image", "convert it to RGB")
         if _by_pillow(ifd):
-            with contextlib.closing(PillowPages(self._data, name, self._indices, "TIFF")) as pages:
+            with contextlib.closing(
+                PillowPages(self._data, name, self._indices, "TIFF", max_pixels=self._max_pixels)
+            ) as pages:
                 return pages[ifd.index]
         stored = self._stored(ifd, offset, name)
         stored = _samples_last(stored, ifd, place)
