@@ -119,7 +119,7 @@ def _read_options(path: Path) -> None:
 
 
 _TOML = b"""# words
-[common]
+[network]
 width = 16
 lr = 1e-3
 [data]
