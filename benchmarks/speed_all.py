@@ -30,7 +30,7 @@ PIECES = (  # name, options of `speed`, minutes
     ("monai", ("--forms", "monai", "--parts", "large", "--large-share", "0.4"), 6),
     ("torch", ("--forms", "torch", "--parts", TIMED, "--pairs", "3"), 1),
 )
-QUICK = ("--quick",)
+QUICK = ("--quick", "--pairs", "1")
 DICE = ("--forms", "fp32,int8,plain,plain-int8", "--parts", "dice")
 
 
