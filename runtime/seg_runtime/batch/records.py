@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..formats import PageResult, stem_of
+from ..formats import PageResult, head_of, stem_of
 from ..support import METADATA_BYTES, SegError, parse_json, read_file
 
 KEEP = "pass --overwrite to replace it, or choose another --out"
@@ -40,8 +40,8 @@ class EarlierResults:
         self._listed: dict[Path, frozenset[str]] = {}
 
     def is_record(self, path: Path) -> bool:
-        """Return whether a file is a record."""
-        return path.suffix == ".json" and bool(self._outputs(path))
+        """Return whether a file is a record, whose first entry is `complete`; others may be large and are not read."""
+        return path.suffix == ".json" and b'"complete"' in head_of(path)[:64] and bool(self._outputs(path))
 
     def __contains__(self, path: Path) -> bool:
         """Return whether a record in the folder of a file lists it."""

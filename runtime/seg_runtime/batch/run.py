@@ -17,7 +17,7 @@ from ..segmenter import Progress, Segmentation, Segmenter, Timings
 from ..support import ImageError, SegError, locked, prepared
 from .inputs import BatchOptions, Task
 from .load import Content, Loaded
-from .records import KEEP, listed_outputs, read_record, stack_record, warnings_of
+from .records import KEEP, read_record, stack_record, warnings_of
 
 
 def run_tasks(
@@ -174,7 +174,8 @@ def _write(
         if not options.overwrite and _finished(task, loaded.sha256, segmenter):
             return "skipped"
         record = _record_of(task)
-        before = {key: name for key, name in listed_outputs(task.record).items() if name not in new.values()}
+        listed = {} if record is None else record["outputs"]
+        before = {key: name for key, name in listed.items() if name not in new.values()}
         _write_record(task, results, loaded, facts, times, {**before, **new}, complete=False)
         for put in puts:
             put()

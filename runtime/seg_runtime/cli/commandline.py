@@ -37,10 +37,8 @@ class Program(click.Command):
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name, **extra)
-        except (
-            Exception,
-            KeyboardInterrupt,
-        ) as raised:  # while a library is imported, Ctrl-C may become an ImportError
+        except (Exception, KeyboardInterrupt) as raised:
+            # while a library is imported, Ctrl-C may become an ImportError
             error = KeyboardInterrupt() if interrupted() else raised
             if (explained := _explained(error)) is None:
                 raise

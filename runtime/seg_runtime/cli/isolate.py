@@ -7,6 +7,7 @@ each in a child of its own, and goes on with the rest.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -88,18 +89,18 @@ def run_isolated(images: tuple[Path, ...], options: RunOptions, bar: Bar) -> Out
     work = Work(images, replace(options, isolate=False))
     done: set[str] = set()
     while True:
-        run = _run_child(replace(work, leave_out=frozenset(done)), general, bar, first=not done)
+        run = _run_child(replace(work, leave_out=frozenset(done)), bar, general, first=not done)
         done |= run.ended
         if run.names is None:
             if not run.reason:
                 sys.exit(run.code or _UNKNOWN)
             problem = f"the model ended the process that opened it ({run.reason})"
             raise ModelError(problem, "", "do not use this file, or raise --max-memory or --max-seconds")
-        if not run.reason:
-            return general
         suspects = [name for name in run.names if name not in done][: 2 * options.jobs + 1]
+        if not run.reason or not suspects:
+            return general
         for name in suspects:
-            alone = _run_child(replace(work, only=frozenset({name})), general, bar, first=False)
+            alone = _run_child(replace(work, only=frozenset({name})), bar)
             if name not in alone.ended:
                 problem = f"{name} ended the process that segmented it ({alone.reason or run.reason})"
                 error = ImageError(problem, "", "check its file, or raise --max-memory or --max-seconds")
@@ -107,9 +108,17 @@ def run_isolated(images: tuple[Path, ...], options: RunOptions, bar: Bar) -> Out
         done |= set(suspects)
 
 
-def _run_child(work: Work, general: Outcome, bar: Bar, first: bool) -> _Run:
+def _run_child(work: Work, bar: Bar, general: Outcome | None = None, first: bool = False) -> _Run:
+    """Run a child and follow it to its end.
+
+    Args:
+        work: its work.
+        bar: shows the progress of the images.
+        general: receives errors and notes that concern no single image, which every child finds anew; None for none.
+        first: whether the child names the provider and starts the bar.
+    """
     reading, writing = os.pipe()
-    stderr = None if first else subprocess.DEVNULL  # the first child names the provider
+    stderr = None if first else subprocess.DEVNULL
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stderr=stderr, stdout=subprocess.DEVNULL,
         pass_fds=[writing],
@@ -118,9 +127,9 @@ def _run_child(work: Work, general: Outcome, bar: Bar, first: bool) -> _Run:
     run = _Run()
     try:
         assert child.stdin
-        with child.stdin:
+        with contextlib.suppress(BrokenPipeError), child.stdin:  # its exit code says why it ended
             pickle.dump(replace(work, events=writing), child.stdin)
-        run.reason = _follow(reading, run, general, bar, work.options.max_seconds, first)
+        run.reason = _follow(reading, run, bar, general, work.options.max_seconds, first)
     except BaseException:
         child.kill()
         raise
@@ -142,7 +151,7 @@ def _unfinished(run: _Run, work: Work) -> bool:
     return not run.ended.issuperset(wanted)
 
 
-def _follow(events: int, run: _Run, general: Outcome, bar: Bar, seconds: float, first: bool) -> str:
+def _follow(events: int, run: _Run, bar: Bar, general: Outcome | None, seconds: float, first: bool) -> str:
     """Follow the reports of a child until it closes their pipe; return why it must be stopped, empty for no reason."""
     pending, last = b"", time.monotonic()
     while True:
@@ -156,10 +165,10 @@ def _follow(events: int, run: _Run, general: Outcome, bar: Bar, seconds: float, 
             return ""
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
-            _take(json.loads(line), run, general, bar, first)
+            _take(json.loads(line), run, bar, general, first)
 
 
-def _take(event: dict[str, Any], run: _Run, general: Outcome, bar: Bar, first: bool) -> None:
+def _take(event: dict[str, Any], run: _Run, bar: Bar, general: Outcome | None, first: bool) -> None:
     if "names" in event:
         run.names = event["names"]
         if first:
@@ -169,7 +178,7 @@ def _take(event: dict[str, Any], run: _Run, general: Outcome, bar: Bar, first: b
     elif "result" in event:
         run.ended.add(event["name"])
         bar.end(event["name"], event["result"], event["error"])
-    elif first:
+    elif general is not None:
         general.failed += event["failed"]
         general.notes += event["notes"]
 

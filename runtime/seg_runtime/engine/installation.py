@@ -30,7 +30,7 @@ def runtime_module() -> Any:
         raise ProviderError(problem, "", "install it: pip install 'seg-edge[cpu]' or 'seg-edge[gpu]'") from error
     if not hasattr(onnxruntime, "InferenceSession"):  # an uninstalled wheel leaves an empty folder behind
         raise ProviderError("the onnxruntime package is incomplete", "", REINSTALL)
-    onnxruntime.disable_telemetry_events()  # for Windows, whose builds do not read the variable of `disable_telemetry`
+    onnxruntime.disable_telemetry_events()  # on Windows, events go through the system, see `disable_telemetry`
     return onnxruntime
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from ..model import Contract
+from ..support import ContractError
 from .intensity import Array, dtype_maximum
 
 GREY_VALUES = "grey_values"
@@ -34,8 +36,9 @@ class GreyValues:
     @classmethod
     def of(cls, image: Array) -> GreyValues:
         """Measure an image `(*spatial, C)` on evenly spaced pixels."""
-        flat = image.reshape(-1, image.shape[-1])
-        sample = flat[:: max(1, len(flat) // _SAMPLE)]
+        spatial = image.shape[:-1]
+        step = max(1, int((math.prod(spatial) / _SAMPLE) ** (1 / len(spatial))))  # a view, so that nothing is copied
+        sample = image[(slice(None, None, step),) * len(spatial)].reshape(-1, image.shape[-1])
         low, median, high = np.percentile(sample, [0.5, 50, 99.5], axis=0)
         position = np.where(high > low, (median - low) / np.maximum(high - low, 1e-12), 0.5)
         return cls(float(high.max() / dtype_maximum(image.dtype)), float(position.mean()))
@@ -54,13 +57,19 @@ def foreign(image: Array, contract: Contract, name: str) -> list[str]:
         image: `(*spatial, C)`, fitted to the contract.
         contract: contract of the model; models of older versions have no range, so nothing is compared.
         name: name of the image.
+
+    Raises:
+        ContractError: the range in the contract is no range.
     """
     known = contract.provenance.get(GREY_VALUES)
     if not isinstance(known, Mapping) or contract.input.intensity.method == "window":  # raw grey values, such as HU
         return []
+    try:
+        (dim, bright), (dark, light) = ([float(v) for v in known[key]] for key in ("high", "middle"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractError(f"invalid contract: {GREY_VALUES} {known}", "", "export the model again") from error
     here = GreyValues.of(image)
     found = []
-    (dim, bright), (dark, light) = known["high"], known["middle"]
     if not dim / _FACTOR <= here.high <= bright * _FACTOR:
         found.append(
             f"{name} has bright values at {here.high:.1%} of the range of {image.dtype}, the training images at "

@@ -11,6 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from seg_runtime.cli import isolate
+from seg_runtime.cli.arguments import RunOptions
+from seg_runtime.cli.outcome import Bar
 
 from tests.support.commands import errors, in_a_process
 from tests.support.damage import resealed
@@ -118,9 +121,27 @@ def test_a_model_that_crashes_fails_alone(model: Made) -> None:
     Path("m.onnx").write_bytes(resealed(model.path, crashing))
     for name in "ab":
         picture(f"in/{name}.png")
-    done = in_a_process("seg-run", "--model", "m.onnx", "--provider", "cpu", "--isolate", "--out", "out", "in")
+    Path("in/notes.txt").write_text("field 1")
+    words = ["--model", "m.onnx", "--provider", "cpu", "--isolate", "--out", "out", "in", "nowhere.png"]
+    done = in_a_process("seg-run", *words)
     assert done.returncode == 1
-    assert [line.partition("(")[2].partition(")")[0] for line in errors(done.stderr)] == ["SIGFPE", "SIGFPE"]
+    *crashes, missing = errors(done.stderr)
+    assert [line.partition("(")[2].partition(")")[0] for line in crashes] == ["SIGFPE", "SIGFPE"]
+    assert "nowhere.png does not exist" in missing  # found again by the child that goes on
+    assert "in/notes.txt" in done.stderr
+
+
+def test_a_process_that_crashes_after_its_work_is_not_started_for_ever(
+    model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a library of a GPU may, while it is unloaded."""
+    picture("a.png")
+    after = "import os, signal; from seg_runtime.cli.run import child\ntry:\n    child()\nfinally:\n    os.kill(os.getpid(), 11)"
+    monkeypatch.setattr(isolate, "_CHILD", after)
+    options = RunOptions(models=(model_file,), provider="cpu", out=Path("out"), isolate=True)
+    bar = Bar()
+    isolate.run_isolated((Path("a.png"),), options, bar)
+    assert (bar.outcome.done, bar.outcome.failed) == (1, [])
 
 
 def test_a_file_that_needs_more_memory_fails_alone(model_file: Path) -> None:

@@ -18,6 +18,8 @@ import tifffile
 from PIL import Image
 from seg_runtime import ImageError
 from seg_runtime.formats import FORMATS, ReadOptions, opened
+from seg_runtime.formats.pictures import tiff
+from seg_runtime.formats.pictures.pillow import PillowPages
 from seg_runtime.pipeline import Array
 
 RNG = np.random.default_rng(7)
@@ -288,20 +290,52 @@ def test_missing_tiles_are_no_zeros() -> None:
         read(bytes(data))
 
 
-def test_damage_never_gives_other_values_of_a_checked_compression() -> None:
+def test_damage_never_gives_other_values_of_a_checked_compression(tmp_path: Path) -> None:
     """Deflate has a checksum; imagecodecs and zlib compare it."""
     data = written(values("uint8", 60, 70), compression="zlib")
     (right,) = read(data)
+    paths = []
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         start, count = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
     for place in range(start, start + count, 7):
         bent = bytearray(data)
         bent[place] ^= 1 << (place % 8)
+        paths.append(tmp_path / f"{place}.tif")
+        paths[-1].write_bytes(bent)
         try:
             (found,) = read(bytes(bent))
         except ImageError:
             continue
         np.testing.assert_array_equal(found, right)
+    assert without_imagecodecs(*paths).count("is damaged") > len(paths) * 0.9
+    for path in tmp_path.glob("*.npy"):
+        np.testing.assert_array_equal(np.load(path), right)
+
+
+def test_a_last_strip_as_long_as_the_others_is_read(tmp_path: Path) -> None:
+    array = values("uint8", 33, 200)
+    full = np.zeros((64, 200), np.uint8)
+    full[:33] = array
+    strip = zlib.compress(full.tobytes())
+    data = tag_file({256: 200, 257: 33, 258: 8, 259: 8, 262: 1, 277: 1, 278: 64}, strip)
+    np.testing.assert_array_equal(read(data)[0][..., 0], array)
+    (tmp_path / "a.tif").write_bytes(data)
+    assert without_imagecodecs(tmp_path / "a.tif") == ""
+    np.testing.assert_array_equal(np.load(tmp_path / "a.tif.npy")[..., 0], array)
+
+
+def test_the_pages_of_a_1_bit_stack_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    pages = [Image.fromarray(RNG.random((9, 12)) < 0.5) for _ in range(12)]
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    opened_by: list[str] = []
+    monkeypatch.setattr(
+        tiff, "PillowPages", lambda *words, **more: opened_by.append("x") or PillowPages(*words, **more)
+    )
+    found = read(file.getvalue(), indices=True)
+    assert len(opened_by) == 1
+    for page, picture in zip(found, pages, strict=True):
+        np.testing.assert_array_equal(page[..., 0], np.asarray(picture))
 
 
 @pytest.mark.parametrize(

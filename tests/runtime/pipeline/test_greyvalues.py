@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from seg_runtime import ContractError
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import GREY_VALUES, Array, GreyValues, foreign, training_range
 
@@ -60,6 +61,14 @@ def test_nothing_is_known_of_models_of_older_versions_and_of_raw_values() -> Non
     assert foreign(dark, contract(), "a.png") == []
     window = changed(model(TRAINED), intensity=Intensity("window", level=40.0, width=400.0))
     assert foreign(dark, window, "a.png") == []
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"high": [0, 1]}, {"high": 1, "middle": 2}, {"high": ["a", 1], "middle": [0, 1]}]
+)
+def test_a_range_that_is_none_is_an_error_of_the_contract(known: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match="grey_values"):
+        foreign(scene(1), changed(contract(), provenance={GREY_VALUES: known}), "a.png")
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

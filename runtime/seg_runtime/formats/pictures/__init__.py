@@ -7,6 +7,6 @@ from .format import mask_image as mask_image
 from .format import planes_of as planes_of
 from .format import prepare_pages as prepare_pages
 from .format import volume_of as volume_of
-from .pages import READABLE as READABLE
 from .pages import Pages as Pages
 from .pages import opened as opened
+from .pillow import READABLE as READABLE

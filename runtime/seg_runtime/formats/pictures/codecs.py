@@ -21,18 +21,20 @@ from .libtiff import strict
 _LZW, _ZSTD = 5, 50000
 _DEFLATE = (8, 32946)
 _FLOAT_PREDICTOR = 3
+_BEYOND = 64 << 20  # bytes after those of the pixels
 
 
 def register_decoders() -> None:
-    """Add the decoders to tifffile, unless imagecodecs, which is faster, is installed."""
+    """Add the decoders to tifffile: that of deflate, which reads what imagecodecs refuses, and without imagecodecs the
+    others."""
     import tifffile
 
-    if importlib.util.find_spec("imagecodecs"):
-        return
     library: Any = tifffile  # its table of decoders is not public
     known: dict[int, Any] = library.TIFF.DECOMPRESSORS._codecs
     for compression in _DEFLATE:
         known[compression] = _inflate
+    if importlib.util.find_spec("imagecodecs"):
+        return
     for compression in (_LZW, _ZSTD):
         known.setdefault(compression, _by_libtiff(compression))
     library.TIFF.UNPREDICTORS._codecs[_FLOAT_PREDICTOR] = _unpredict_floats
@@ -67,9 +69,20 @@ def _unpredict_floats(data: NDArray[Any], /, axis: int = -2, out: Any = None) ->
 
 
 def _inflate(data: bytes, /, out: Any = None, **_: Any) -> bytes:
-    """Decompress at most `out` bytes, so that a few bytes cannot fill the memory."""
-    unpack = zlib.decompressobj()
-    return unpack.decompress(data, out) if isinstance(out, int) and out > 0 else unpack.decompress(data)
+    """Decompress `out` bytes, and read on to the checksum at the end, but not much further: a few bytes may inflate to
+    gigabytes, and the last strip of some writers is as long as the others."""
+    unpack, size = zlib.decompressobj(), int(out)
+    found = unpack.decompress(data, size)
+    beyond = 0
+    while not unpack.eof and beyond <= _BEYOND:
+        rest = unpack.unconsumed_tail
+        piece = unpack.decompress(rest, 1 << 16)
+        beyond += len(piece)
+        if not (rest or piece):
+            raise ValueError("its compressed data end too early")
+    if not unpack.eof:
+        raise ValueError("its compressed data are longer than its pixels")
+    return found
 
 
 def _by_libtiff(compression: int) -> Any:

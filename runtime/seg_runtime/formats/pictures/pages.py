@@ -10,8 +10,6 @@ from ...model import MAX_PIXELS
 from .pillow import PillowPages
 from .tiff import SIGNATURES, TiffPages
 
-READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
-
 
 class Pages(Protocol):
     """The pages of an image file, each read in constant time: `(H, W, C)` uint8, uint16 or float32. Not thread-safe."""

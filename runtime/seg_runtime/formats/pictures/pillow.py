@@ -20,7 +20,7 @@ from ..quiet import quiet
 from .libtiff import strict
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
-_READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
+READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
 BYTES = 4  # of a pixel, to which the limit of pixels refers
 _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANS = 100  # of a progressive JPEG, whose decoding time they multiply; cameras and programs write about 10
@@ -80,7 +80,7 @@ class PillowPages:
             with self._limited():
                 picture = Image.open(io.BytesIO(self._data), formats=self._formats)
         except UnidentifiedImageError as error:
-            raise ImageError(f"{self._name} is not a readable image", _READABLE, "convert it") from error
+            raise ImageError(f"{self._name} is not a readable image", READABLE, "convert it") from error
         assert isinstance(picture, ImageFile.ImageFile)  # the type that Image.open returns
         return picture
 
@@ -149,7 +149,7 @@ def _damage_reported(name: str) -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many classes, including struct.error
-        raise ImageError(f"{name} is damaged ({error})", _READABLE, "copy or export it again") from error
+        raise ImageError(f"{name} is damaged ({error})", READABLE, "copy or export it again") from error
 
 
 def _stores_indices(image: ImageFile.ImageFile) -> bool:

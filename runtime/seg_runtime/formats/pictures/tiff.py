@@ -28,7 +28,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_PAGES = 20_000  # a file may claim any number in a few bytes each, and each costs time
 MOST_CHANNELS = 64
 _WHITE_IS_ZERO, _PALETTE = 0, 3
-_READABLE = {0: "white is zero", 1: "grey", 2: "RGB", 3: "palette", 34892: "linear raw"}  # PhotometricInterpretation
+_READABLE = (0, 1, 2, 3, 34892)  # photometric interpretations: white is zero, grey, RGB, palette, linear raw
 _JPEG = (6, 7)
 _SCANNERS = ("svs", "ndpi", "scn", "bif", "philips", "ventana", "qpi", "avs", "ndtiff")  # the first series is the slide
 _DESCRIBED = ("ome", "imagej", "shaped", "stk", "lsm", "fluoview", "mmstack", "nih", "scanimage")
@@ -61,6 +61,7 @@ class TiffPages:
 
         register_decoders()
         self._data, self._name, self._indices, self._max_pixels = data, name, indices, max_pixels
+        self._pillow: PillowPages | None = None
         with _reported(name):
             self._file = tifffile.TiffFile(io.BytesIO(data), name=name, _multifile=False)
             self._planes = list(itertools.islice(_planes(self._file), MOST_PAGES + 1))
@@ -83,6 +84,8 @@ class TiffPages:
     def close(self) -> None:
         """Free the content of the file."""
         self._file.close()
+        if self._pillow:
+            self._pillow.close()
 
     @property
     def note(self) -> str:
@@ -119,10 +122,9 @@ class TiffPages:
             kind = getattr(ifd.photometric, "name", ifd.photometric)
             raise ImageError(f"{name} has colour model {kind}", "a grey, RGB or palette image", "convert it to RGB")
         if _by_pillow(ifd):
-            with contextlib.closing(
-                PillowPages(self._data, name, self._indices, "TIFF", max_pixels=self._max_pixels)
-            ) as pages:
-                return pages[ifd.index]
+            if self._pillow is None:  # kept, since it looks at all pages to count them
+                self._pillow = PillowPages(self._data, self._name, self._indices, "TIFF", max_pixels=self._max_pixels)
+            return self._pillow[ifd.index]
         stored = self._stored(ifd, offset, name)
         stored = _samples_last(stored, ifd, place)
         return _interpreted(stored, ifd, self._indices, name)
@@ -137,7 +139,7 @@ class TiffPages:
 
 
 def _by_pillow(ifd: Any) -> bool:
-    """Whether Pillow's libtiff reads an IFD: JPEG of 8 bits, so that its pixels are everywhere those of a JPEG file, and
+    """Return whether Pillow's libtiff reads an IFD: JPEG of 8 bits, so that its pixels are everywhere those of a JPEG file, and
     1 bit, since tifffile reads fax compressions only with imagecodecs."""
     jpeg = ifd.compression in _JPEG and _bits(ifd) == 8
     return isinstance(ifd.index, int) and (jpeg or (_bits(ifd) == 1 and ifd.samplesperpixel == 1))
