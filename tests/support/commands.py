@@ -63,3 +63,13 @@ def in_a_fresh_process(code: str, *words: object) -> Any:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
+
+
+def error_of(result: Result) -> str:
+    """The one line that ends a refused call."""
+    assert result.exit_code != 0
+    errors = [line for line in result.stderr.splitlines() if line.lower().startswith("error")]
+    assert len(errors) == 1
+    assert result.stderr.splitlines()[-1] == errors[0]
+    assert "Traceback" not in result.output
+    return errors[0]

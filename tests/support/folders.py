@@ -49,3 +49,8 @@ def texture(height: float, dtype: type = np.uint8, size: int = 40) -> NDArray[np
 def seen(root: Path, output_px: int = 388) -> DataStatistics:
     """What training looks at before it chooses, of a folder with two classes."""
     return DataStatistics.of(read_data_set("pairs", root, print), TWO, output_px)
+
+
+def listing(folder: str = "out") -> list[str]:
+    """The files in a folder and its subfolders."""
+    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
+from PIL import Image
 from seg_runtime.pipeline import Array
 
 PNG_COLOR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The file that Pillow writes."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def every_value(channels: int, dtype: str) -> Array:
+    """`(5, 7, C)` values that differ in high and low byte."""
+    return np.random.default_rng(3).integers(0, np.iinfo(dtype).max + 1, (5, 7, channels)).astype(dtype)
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -17,6 +17,12 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool =
     return (page.array for page in FORMATS.of(data, name).read(data, name, options))
 
 
+def one(data: bytes) -> NDArray[Any]:
+    """The only page of a picture."""
+    (page,) = decode(data, "picture")
+    return page
+
+
 def read_voxels(data: bytes, name: str, voxels: Voxels, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """The grid `(D, H, W, C)` of a structure."""
     options = ReadOptions(axes=3, voxels=voxels, max_pixels=max_pixels)

@@ -21,11 +21,6 @@ from tests.support.images import picture
 from tests.support.models import Made
 
 
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def results() -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(Path("out").iterdir()) if p.suffix == ".png"}
 

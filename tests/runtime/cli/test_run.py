@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,28 +15,15 @@ from seg_runtime import ImageError, Segmenter
 from seg_runtime.cli.arguments import RunOptions
 from seg_runtime.cli.rules import MODEL_RULES, Loaded
 from seg_runtime.engine import PROVIDERS
-from seg_runtime.model.contract import METADATA_KEY
 from seg_runtime.support import check
 
 from tests.support.commands import errors, in_a_process, ok, seg_edge, seg_run
-from tests.support.damage import breaking_model, resealed
+from tests.support.damage import breaking_model
+from tests.support.folders import listing
 from tests.support.images import noise_image, picture
 from tests.support.models import Made, MakeModel
 from tests.support.pictures import png_header_only, tiff
-from tests.support.tools import missing
 from tests.support.wheels import fake_wheel, no_cuda
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, without $SEG_MODEL, and give Pillow's limit back afterwards."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    monkeypatch.delenv("SEG_MODEL", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def listing(folder: str = "out") -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
 
 
 def test_a_mask_and_a_record(model_file: Path) -> None:
@@ -186,14 +169,6 @@ def test_a_missing_image_and_an_empty_folder(model_file: Path) -> None:
     assert result.exit_code == 1
     assert len(errors(result.stderr)) == 2
     assert listing() == ["a.json", "a_mask.png"]
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root reads everything")
-def test_an_unreadable_image(model_file: Path) -> None:
-    Path(picture("a.png")).chmod(0)
-    result = seg_run("--model", model_file, "--out", "out", "a.png")
-    assert result.exit_code == 1
-    assert "permissions" in result.stderr
 
 
 def test_a_data_set_as_input_leads_to_its_images(model_file: Path) -> None:
@@ -396,65 +371,3 @@ def test_probabilities_that_a_model_cannot_give_are_refused_before_any_image(
         (line,) = errors(result.stderr)
         assert line.startswith(f"error: --probabilities needs {needed}")
         assert not Path("out").exists()
-
-
-def test_files_that_are_no_images_are_named_and_results_are_not(model_file: Path) -> None:
-    picture("in/a.png")
-    Path("in/notes.txt").write_text("field 1")
-    Path("in/scene.svg").write_text("<svg/>")
-    for _ in range(2):  # the second time, the results are in the folder
-        done = in_a_process("seg-run", "--model", model_file, "--out", "in", "in")
-        assert done.returncode == 0
-        assert (
-            "note: 2 files in the folders are not images that the model takes: in/notes.txt, in/scene.svg"
-            in done.stderr
-        )
-
-
-def test_other_picture_formats_are_read(model_file: Path) -> None:
-    image = Image.fromarray(noise_image(30, 40))
-    Path("in").mkdir()
-    for suffix in ("png", "webp", "gif", "jp2", "ppm", "bmp"):
-        image.save(f"in/{suffix}.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
-    done = in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
-    assert done.returncode == 0, done.stderr
-    assert len(listing()) == 12
-
-
-def test_a_foreign_image_gets_a_note_and_a_warning_in_its_record(make_model: MakeModel) -> None:
-    known = {"grey_values": {"high": [0.5, 1.0], "middle": [0.3, 0.7]}}
-
-    def learnt(proto: onnx.ModelProto) -> None:
-        (entry,) = [entry for entry in proto.metadata_props if entry.key == METADATA_KEY]
-        entry.value = json.dumps({**json.loads(entry.value), "provenance": known})
-
-    model = Path("model.onnx")
-    model.write_bytes(resealed(make_model(channels=1).path, learnt))
-    dark = noise_image(60, 70, 1)[..., 0].astype(np.uint16) * 16
-    Image.fromarray(dark).save("dark.tif")
-    Image.fromarray(noise_image(60, 70, 1)[..., 0]).save("good.png")
-    done = in_a_process("seg-run", "--model", model, "--out", "out", "dark.tif", "good.png")
-    assert done.returncode == 0
-    assert done.stderr.count("note: ") == 1
-    assert "note: dark.tif has bright values at " in done.stderr
-    assert "of the range of uint16, the training images at 50% to 100%" in done.stderr
-    (warning,) = json.loads(Path("out/dark.json").read_text())["warnings"]
-    assert "if the camera has 12 bits, multiply the values by 16" in warning
-    assert json.loads(Path("out/good.json").read_text())["warnings"] == []
-
-
-def test_a_file_without_permission_fails_alone(model_file: Path) -> None:
-    picture("denied.png")
-    picture("good.png")
-    Path("denied.png").chmod(0)
-    words = ["seg-run", "--model", model_file, "--out", "out", "denied.png", "good.png"]
-    command = [Path(sys.executable).with_name(words[0]), *words[1:]]
-    if os.geteuid() == 0:  # who may read everything
-        if not shutil.which("setpriv"):
-            missing("setpriv is not installed")
-        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    (line,) = errors(done.stderr)
-    assert "denied.png cannot be read (Permission denied)" in line
-    assert listing() == ["good.json", "good_mask.png"]

@@ -13,30 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import ClassInfo, ImageError
-from seg_runtime.formats import from_array, from_pil, read_bytes, without_opaque_alpha
+from seg_runtime.formats import read_bytes
 from seg_runtime.formats.pictures import mask_image, prepare_pages
-from seg_runtime.pipeline import Array, is_grey
 from seg_runtime.pipeline.fit import fit_channels
 
 from tests.support.commands import in_a_fresh_process
-from tests.support.pictures import bmp565, png, png_chunk, png_header_only, tiff
-from tests.support.reading import decode
-
-
-def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def one(data: bytes) -> Array:
-    (page,) = decode(data, "picture")
-    return page
-
-
-def every_value(channels: int, dtype: str) -> Array:
-    """`(5, 7, C)` values that differ in high and low byte."""
-    return np.random.default_rng(3).integers(0, np.iinfo(dtype).max + 1, (5, 7, channels)).astype(dtype)
+from tests.support.pictures import bmp565, encoded, every_value, png, png_chunk, png_header_only, tiff
+from tests.support.reading import decode, one
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -169,58 +152,6 @@ def test_a_transparent_colour_is_not_lost(transparent: dict[str, Any]) -> None:
 def test_cmyk_is_refused_with_what_to_do() -> None:
     with pytest.raises(ImageError, match=r"CMYK.*Convert it to RGB"):
         one(encoded(Image.new("CMYK", (4, 4)), "JPEG"))
-
-
-LOSSLESS = {"GIF": {}, "WEBP": {"lossless": True}, "JPEG2000": {}, "PPM": {}}
-
-
-@pytest.mark.parametrize("kind", LOSSLESS)
-def test_other_formats_give_the_values_that_were_saved(kind: str) -> None:
-    array = np.random.default_rng(3).integers(0, 256, (20, 30), np.uint8)
-    found = one(encoded(Image.fromarray(array), kind, **LOSSLESS[kind]))
-    assert found.shape[-1] == (3 if kind == "WEBP" else 1)
-    assert is_grey(found.repeat(4 - found.shape[-1], -1))
-    np.testing.assert_array_equal(found[..., 0], array)
-    if kind != "GIF":
-        colours = every_value(3, "uint8")
-        np.testing.assert_array_equal(one(encoded(Image.fromarray(colours), kind, **LOSSLESS[kind])), colours)
-
-
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_an_animation_is_refused(kind: str) -> None:
-    frames = [Image.fromarray(every_value(1, "uint8")[..., 0]) for _ in range(3)]
-    frames[1].putpixel((0, 0), 7)
-    frames[2].putpixel((1, 1), 9)
-    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageError, match="is an animation of 3 frames"):
-        one(data)
-
-
-def test_16_bit_jpeg_2000_is_read_in_grey_and_refused_in_colour_or_with_12_bits() -> None:
-    grey = every_value(1, "uint16")[..., 0]
-    np.testing.assert_array_equal(one(encoded(Image.fromarray(grey), "JPEG2000"))[..., 0], grey)
-    data = bytearray(encoded(Image.fromarray(grey), "JPEG2000"))
-    data[data.index(b"\xff\x4f\xff\x51") + 42] = 11  # Ssiz: 12 bits
-    with pytest.raises(ImageError, match="12 bits"):
-        one(bytes(data))
-    data = bytearray(encoded(Image.fromarray(every_value(3, "uint8")), "JPEG2000"))
-    start = data.index(b"\xff\x4f\xff\x51") + 42
-    data[start] = data[start + 3] = data[start + 6] = 15
-    with pytest.raises(ImageError, match="RGB with 16 bits"):
-        one(bytes(data))
-
-
-@pytest.mark.parametrize(("top", "colour", "right"), [(255, True, True), (65535, False, True), (1023, False, False), (65535, True, False), (100, False, False)])  # fmt: skip
-def test_netpbm_is_read_with_its_values_or_refused(top: int, colour: bool, right: bool) -> None:
-    values = np.arange(12, dtype=np.uint16).reshape(2, 2, 3) * 8
-    values = values if colour else values[..., :1]
-    stored = values.astype(">u2" if top > 255 else "u1").tobytes()
-    data = b"P%d\n# a comment\n2 2\n%d\n" % (6 if colour else 5, top) + stored
-    if right:
-        np.testing.assert_array_equal(one(data), values)
-    else:
-        with pytest.raises(ImageError, match="bits"):
-            one(data)
 
 
 def test_a_grey_palette_is_a_grey_image() -> None:
@@ -402,78 +333,6 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
     finally:
         sys.setswitchinterval(interval)
         warnings.filters[:] = before  # type: ignore[index]
-
-
-def test_arrays_keep_their_values() -> None:
-    assert from_array(np.zeros((2, 3), np.uint8)).shape == (2, 3, 1)
-    assert from_array(np.array([[True, False]])).ravel().tolist() == [255, 0]
-    assert from_array(np.array([[-1000, 3000]], np.int16)).ravel().tolist() == [-1000, 3000]
-    assert from_array(np.array([[0.5]])).dtype == np.float32
-
-
-def test_arrays_of_the_other_byte_order_are_understood() -> None:
-    read = from_array(np.array([[258]], ">u2"))
-    assert read.ravel().tolist() == [258]
-    assert read.dtype == np.uint16
-
-
-@pytest.mark.parametrize(
-    ("array", "word"),
-    [
-        (np.zeros(3), "shape"),
-        (np.zeros((2, 2, 2, 2)), "shape"),
-        (np.zeros((0, 5)), "no pixels"),
-        (np.zeros((5, 5, 0)), "no pixels"),
-        (np.array([[np.nan]]), "NaN"),
-        (np.array([[np.inf]]), "infinity"),
-        (np.array([[1 << 25]]), "2\\*\\*24"),
-        (np.array([[np.iinfo(np.int64).min + 1]]), "2\\*\\*24"),
-        (np.array([[1e300]]), "finite|fit|float32"),
-        (np.array([["a"]]), "dtype"),
-        (np.array([[1j]]), "dtype"),
-        (np.array([[None]]), "dtype"),
-    ],
-)
-def test_arrays_that_are_no_image_are_refused(array: Any, word: str) -> None:
-    with np.errstate(over="ignore"), pytest.raises(ImageError, match=word):
-        from_array(array)
-
-
-def test_pil_images() -> None:
-    assert from_pil(Image.new("LA", (2, 1), (7, 255))).tolist() == [[[7], [7]]]
-    assert from_pil(Image.new("LA", (2, 1), (7, 254))).tolist() == [[[7, 254], [7, 254]]]
-    with pytest.raises(ImageError, match="mode HSV"):
-        from_pil(Image.new("HSV", (2, 2)))
-
-
-def test_channels_are_converted_where_nothing_is_lost() -> None:
-    grey, rgb = every_value(1, "uint8"), every_value(3, "uint8")
-    np.testing.assert_array_equal(fit_channels(rgb, 3), rgb)
-    np.testing.assert_array_equal(fit_channels(grey, 3), np.concatenate([grey] * 3, -1))
-    np.testing.assert_array_equal(fit_channels(np.concatenate([grey] * 3, -1), 1), grey)
-
-
-def test_opaque_in_16_bits_is_65535() -> None:
-    image = np.full((2, 2, 4), 65535, np.uint16)
-    assert without_opaque_alpha(image).shape == one(png(image)).shape == (2, 2, 3)
-    image[0, 0, 3] = 255
-    assert without_opaque_alpha(image).shape == one(png(image)).shape == (2, 2, 4)
-
-
-@pytest.mark.parametrize(
-    ("have", "want", "word"), [(4, 3, "transparent"), (2, 1, "transparent"), (3, 1, "in colour"), (5, 3, "5 channels")]
-)
-def test_channels_that_would_lose_something_are_refused(have: int, want: int, word: str) -> None:
-    image = np.arange(4 * have, dtype=np.uint8).reshape(2, 2, have)
-    with pytest.raises(ImageError, match=word):
-        fit_channels(image, want)
-
-
-def test_is_grey() -> None:
-    image = np.full((2, 2, 3), 5, np.uint8)
-    assert is_grey(image)
-    image[1, 1, 2] = 6
-    assert not is_grey(image)
 
 
 CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (250, 100, 50)), ClassInfo("rim", (1, 2, 3))]
