@@ -122,3 +122,14 @@ def test_a_planted_link_is_not_followed(segment: Segment, case: Case, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert precious.read_bytes() == b"mine"
     assert not (tmp_path / "mask.pgm").is_symlink()
+
+
+@pytest.mark.parametrize("library", libraries(), ids=lambda path: path.name)
+def test_it_leaves_no_identifier_in_an_empty_home(program: Path, case: Case, library: Path, tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry would; in CI it is off by itself."""
+    Image.new("RGB", (20, 30), (9, 9, 9)).save(tmp_path / "a.ppm")
+    home = tmp_path / "home"
+    home.mkdir()
+    words = [program, library, case.model, tmp_path / "a.ppm", tmp_path / "mask.pgm"]
+    subprocess.run(words, env={"HOME": str(home), "ASAN_OPTIONS": "detect_leaks=0"}, check=True, capture_output=True)
+    assert list(home.rglob("*")) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -58,3 +59,14 @@ def test_a_model_that_does_not_fit_is_one_line(
         assert done.stderr.count("\n") == 1
         assert reason in done.stderr
         assert not (tmp_path / "mask.png").exists()
+
+
+def test_it_leaves_no_identifier_in_an_empty_home(case: Case, tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry would; in CI it is off by itself."""
+    script = sample_with_packages("node") / "segment.mjs"
+    home = tmp_path / "home"
+    home.mkdir()
+    picture, _ = case.pictures[0]
+    words = ["node", script, case.model, picture, tmp_path / "mask.png"]
+    subprocess.run(words, env={"HOME": str(home), "PATH": os.environ["PATH"]}, check=True, capture_output=True)
+    assert list(home.rglob("*")) == []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.model import ClassInfo
-from seg_runtime.support import DataError, SegError
+from seg_runtime.support import DataError, OptionsError
 
 from .classes import ClassValues, by_colour
 from .dataset import LABELS, Case, DataSet, Example
@@ -78,12 +78,12 @@ def with_ignored(data: DataSet, text: str) -> DataSet:
         text: values as in `--classes`, such as `255`.
 
     Raises:
-        SegError: if the text is not values, or the data set has no masks.
+        OptionsError: if the text is not values, or the data set has no masks.
     """
     if data.truth != LABELS:
-        raise SegError(f"--ignore-value is {text}, but the ground truth is {data.truth}", "masks", "leave it out")
+        raise OptionsError(f"--ignore-value is {text}, but the ground truth is {data.truth}", "masks", "leave it out")
     try:
         values = parse_values(text)
     except ValueError as error:
-        raise SegError(f"--ignore-value is {text}", "a mask value such as 255", "correct the value") from error
+        raise OptionsError(f"--ignore-value is {text}", "a mask value such as 255", "correct the value") from error
     return replace(data, cases=tuple(_PartlyKnownCase(case.name, case, values) for case in data.cases))

@@ -19,7 +19,7 @@ from .values import RGB, of_colours
 _SHOWN = 12  # colours in a message
 _PNG_PALETTE = 3  # colour type in the header of a PNG
 ALPHA = "alpha"
-"""How to read a mask: its values, colours instead of values, or its transparency."""
+"""Name of the way to read a mask from its transparency, see `Case.with_masks`."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_mask(path: Path, classes: Sequence[ClassValues] = (), alpha: bool = Fal
 
 
 def _may_have_palette(data: bytes) -> bool:
-    """Whether a file may have a palette: a PNG says so in its header, JPEG and Netpbm never have one."""
+    """Return whether a file may have a palette: a PNG says so in its header, JPEG and Netpbm never have one."""
     if data.startswith(b"\x89PNG"):
         return data[25] == _PNG_PALETTE
     return data.startswith((b"GIF8", b"BM", b"II", b"MM"))

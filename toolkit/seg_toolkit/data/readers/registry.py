@@ -95,7 +95,7 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
             reader = reader if value is None else with_option(reader, key, value)
     found = replace(found, cases=tuple(sorted(found.cases, key=lambda case: case.name)), reader=reader)
     if masks is not None and masks not in _MASKS:
-        raise SegError(f"--reader {reader} has masks={masks}", " or ".join(_MASKS), "correct the option")
+        raise OptionsError(f"--reader {reader} has masks={masks}", " or ".join(_MASKS), "correct the option")
     if masks is not None:
         found = found.with_masks(masks)
     if ignored is not None:
