@@ -30,7 +30,12 @@ from .limits import PROBE_PACE as PROBE_PACE
 from .modelfile import Content as Content
 from .modelfile import ModelFile as ModelFile
 from .modelfile import OpenModel as OpenModel
+from .nested import from_json_value as from_json_value
 from .nested import to_json_value as to_json_value
+from .policy import GreyRange as GreyRange
+from .policy import Identity as Identity
+from .policy import Policy as Policy
+from .policy import Range as Range
 
 if TYPE_CHECKING:
     from .golden import FLIP_MARGIN_ERRORS as FLIP_MARGIN_ERRORS

@@ -8,7 +8,7 @@ consistency.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,8 +16,9 @@ from ..support import ContractError, parse_json
 from .answer import AnswerSpec, ClassInfo
 from .input import Input
 from .nested import Variant, from_json_value, need, to_json_value
+from .policy import Identity, Policy
 
-VERSION = 6
+VERSION = 7
 METADATA_KEY = "seg_edge.contract"
 GOLDEN_KEY = "seg_edge.golden"
 """Metadata key of the golden samples, see `golden`."""
@@ -148,6 +149,19 @@ class HostReadyFile(FileForm):
         need(self.dtype in HOST_DTYPES, f"host-ready file with dtype {self.dtype!r}", " or ".join(HOST_DTYPES))
 
 
+def _with_policy(raw: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade version 6, which had no policy and kept the grey values in the provenance."""
+    provenance = raw.get("provenance")
+    provenance = dict(provenance) if isinstance(provenance, Mapping) else {}
+    grey = provenance.pop("grey_values", None)
+    policy = {**to_json_value(Policy()), "grey_values": grey}
+    return {**raw, "version": 7, "provenance": provenance, "policy": policy, "identity": to_json_value(Identity())}
+
+
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {6: _with_policy}
+"""For each older version, a function that returns the JSON of the next one."""
+
+
 @dataclass(frozen=True)
 class Contract:
     """Everything besides the weights that determines the result of a model for an image.
@@ -157,6 +171,8 @@ class Contract:
         geometry: how images become windows.
         answer: the meaning of the network's output maps.
         file: the input and the precision of the file.
+        policy: the images that the model was made for.
+        identity: name and version of the model.
         provenance: origin of the model.
         parity: figures of the proofs.
         version: version of the contract's format.
@@ -166,6 +182,8 @@ class Contract:
     geometry: Geometry
     answer: AnswerSpec
     file: FileForm = WindowFile()
+    policy: Policy = field(default_factory=Policy)
+    identity: Identity = field(default_factory=Identity)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -210,6 +228,9 @@ class Contract:
         if not isinstance(raw, dict):
             raise ContractError("the contract is not a JSON object", "", "export the model again")
         version = raw.get("version")
+        while type(version) is int and version in _UPGRADES:
+            raw = _UPGRADES[version](raw)
+            version = raw["version"]
         if type(version) is not int or version != VERSION:
             newer = type(version) is int and version > VERSION
             advice = (

@@ -5,7 +5,6 @@ from .fit import is_grey as is_grey
 from .geometry import frame as frame
 from .geometry import frame_labels as frame_labels
 from .geometry import unframe as unframe
-from .greyvalues import GREY_VALUES as GREY_VALUES
 from .greyvalues import GreyValues as GreyValues
 from .greyvalues import foreign as foreign
 from .greyvalues import training_range as training_range

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..model import Contract
-from ..support import ContractError
+from ..model import Contract, GreyRange, Range
 from .intensity import Array, dtype_maximum
 
-GREY_VALUES = "grey_values"
-"""Key in the provenance of the contract, see `training_range`."""
 _SAMPLE = 1 << 16  # px that are looked at
 _FACTOR = 3.0  # by which exposures may differ from those of the training images
 _POSITION = 0.25  # by which the position of the median may differ
@@ -44,10 +41,14 @@ class GreyValues:
         return cls(float(high.max() / dtype_maximum(image.dtype)), float(position.mean()))
 
 
-def training_range(images: Sequence[GreyValues]) -> dict[str, list[float]]:
-    """Return the range of each figure over most of the training images, for the provenance of the contract."""
-    figures = [asdict(image) for image in images]
-    return {key: np.quantile([f[key] for f in figures], _ORDINARY).round(5).tolist() for key in figures[0]}
+def training_range(images: Sequence[GreyValues]) -> GreyRange:
+    """Return the range of each figure over most of the training images, for the policy of the contract."""
+
+    def span(figures: list[float]) -> Range:
+        low, high = np.quantile(figures, _ORDINARY).round(5).tolist()
+        return low, high
+
+    return GreyRange(high=span([image.high for image in images]), middle=span([image.middle for image in images]))
 
 
 def foreign(image: Array, contract: Contract, name: str) -> list[str]:
@@ -55,19 +56,13 @@ def foreign(image: Array, contract: Contract, name: str) -> list[str]:
 
     Args:
         image: `(*spatial, C)`, fitted to the contract.
-        contract: contract of the model; models of older versions have no range, so nothing is compared.
+        contract: contract of the model; without a range in its policy, nothing is compared.
         name: name of the image.
-
-    Raises:
-        ContractError: the range in the contract is no range.
     """
-    known = contract.provenance.get(GREY_VALUES)
-    if not isinstance(known, Mapping) or contract.input.intensity.method == "window":  # raw grey values, such as HU
+    known = contract.policy.grey_values
+    if known is None or contract.input.intensity.method == "window":  # raw grey values, such as HU
         return []
-    try:
-        (dim, bright), (dark, light) = ([float(v) for v in known[key]] for key in ("high", "middle"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ContractError(f"invalid contract: {GREY_VALUES} {known}", "", "export the model again") from error
+    (dim, bright), (dark, light) = known.high, known.middle
     here = GreyValues.of(image)
     found = []
     if not dim / _FACTOR <= here.high <= bright * _FACTOR:

@@ -46,11 +46,12 @@ def test_other_picture_formats_are_read(model_file: Path) -> None:
 
 
 def test_a_foreign_image_gets_a_note_and_a_warning_in_its_record(make_model: MakeModel) -> None:
-    known = {"grey_values": {"high": [0.5, 1.0], "middle": [0.3, 0.7]}}
+    known = {"high": [0.5, 1.0], "middle": [0.3, 0.7]}
 
     def learnt(proto: onnx.ModelProto) -> None:
         (entry,) = [entry for entry in proto.metadata_props if entry.key == METADATA_KEY]
-        entry.value = json.dumps({**json.loads(entry.value), "provenance": known})
+        found = json.loads(entry.value)
+        entry.value = json.dumps({**found, "policy": {**found["policy"], "grey_values": known}})
 
     model = Path("model.onnx")
     model.write_bytes(resealed(make_model(channels=1).path, learnt))

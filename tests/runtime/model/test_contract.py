@@ -10,18 +10,23 @@ from seg_runtime.model import (
     ChannelFile,
     Code,
     Geometry,
+    GreyRange,
     HostReadyFile,
+    Identity,
     Input,
     LabelSpec,
     OutputInfo,
+    Policy,
     ValueSpec,
     Voxels,
 )
 from seg_runtime.model.contract import VERSION
+from seg_runtime.model.nested import to_json_value
 
-from tests.support.contracts import changed, channel_files
+from tests.support.contracts import changed, channel_files, contract
 
 TWO = (ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
+POLICY = to_json_value(Policy())
 PAPER = Contract(Input(3, Intensity("scale")), Geometry((572, 572), (388, 388)), LabelSpec(TWO))
 
 
@@ -102,7 +107,38 @@ def test_a_missing_field_is_named() -> None:
             Contract.from_json(json.dumps(raw))
 
 
-@pytest.mark.parametrize("version", range(1, VERSION))
+def test_version_6_is_upgraded() -> None:
+    grey = {"high": [0.5, 1.0], "middle": [0.25, 0.75]}
+    old = json.loads(contract().to_json())
+    del old["policy"], old["identity"]
+    old |= {"version": 6, "provenance": {"recipe": "cells", "grey_values": grey}}
+    new = Contract.from_json(json.dumps(old))
+    known = GreyRange(high=(0.5, 1.0), middle=(0.25, 0.75))
+    assert new == changed(contract(), provenance={"recipe": "cells"}, policy=Policy(grey_values=known))
+    assert Contract.from_json(json.dumps({**old, "provenance": {}})) == contract()
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ({"identity": {"name": "a", "version": "1.x"}}, "model version '1.x'"),
+        ({"identity": {"name": "a\nb", "version": ""}}, "printable"),
+        ({"policy": {**POLICY, "orientations": ["across"]}}, "axial or coronal"),
+        ({"policy": {**POLICY, "spacing_mm": [[2, 1]]}}, r"spacing_mm in the policy \(2, 1\)"),
+        ({"policy": {**POLICY, "spacing_mm": [[0, 1]]}}, "positive numbers of mm"),
+        ({"policy": {**POLICY, "modalities": "CT"}}, "modalities is 'CT'"),
+    ],
+)
+def test_a_wrong_policy_or_identity_is_refused(part: dict[str, Any], found: str) -> None:
+    with pytest.raises(ContractError, match=found):
+        Contract.from_json(json.dumps({**json.loads(contract().to_json()), **part}))
+
+
+def test_versions_of_models_are_compared_as_numbers() -> None:
+    assert Identity("a", "1.10").release > Identity("a", "1.9").release > Identity("a").release
+
+
+@pytest.mark.parametrize("version", range(1, 6))
 def test_an_older_version_is_refused_with_what_to_do(version: int) -> None:
     with pytest.raises(
         ContractError, match=rf"version {version}; expected version {VERSION}. Train and export the model again"

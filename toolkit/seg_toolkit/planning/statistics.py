@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.pipeline import GreyValues, is_grey, mean_std
+from seg_runtime.model import Policy
+from seg_runtime.pipeline import GreyValues, is_grey, mean_std, training_range
 from seg_runtime.support import DataError, counted
 
 from ..data import Case, ClassValues, DataSet, sized
@@ -134,6 +135,11 @@ class DataStatistics:
             problem = f"{kinds['integer']} has integers, but {kinds['float']} has floats"
             raise DataError(problem, "one kind of grey values", "convert the images to one dtype")
         return next(iter(kinds))
+
+    @property
+    def policy(self) -> Policy:
+        """The images that a model trained on this data set is made for."""
+        return Policy(grey_values=training_range([case.grey_values for case in self.cases]))
 
     def check_axes(self, axes: int) -> None:
         """Check that the cases are volumes if the network takes volumes. Volumes are valid for networks of slices.

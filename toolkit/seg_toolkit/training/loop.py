@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from seg_edge import SIGNALS
-from seg_runtime.pipeline import GREY_VALUES, UPRIGHT
+from seg_runtime.pipeline import UPRIGHT
 from seg_runtime.support import SegError, write_atomic
 from torch import Tensor
 
@@ -146,7 +146,6 @@ class _Run:
             settings={**asdict(settings), "best_step": self.step},
             orientation="any" if self.plan.stream.augmentation.every_way_up else UPRIGHT,
             validation=result,
-            **{GREY_VALUES: self.plan.grey_values},
         )  # fmt: skip
 
     def remember(self) -> None:

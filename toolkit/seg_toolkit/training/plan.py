@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract, Geometry, Input
-from seg_runtime.pipeline import training_range
 from seg_runtime.support import OptionsError, SegError, check, check_writable
 
 from ..checkpoints import Checkpoint, digest_of, read_state
@@ -79,7 +78,6 @@ class Plan:
         device: device for training.
         files: files to write.
         state: state of an interrupted run; None for a new run.
-        grey_values: range of the grey values of the training images, see `training_range`.
     """
 
     model: Network
@@ -89,7 +87,6 @@ class Plan:
     device: torch.device
     files: RunFiles
     state: Checkpoint | None
-    grey_values: dict[str, list[float]]
 
     @property
     def settings(self) -> Settings:
@@ -146,6 +143,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         Input(chosen.channels, chosen.intensity, statistics.pixels, found.channel_files, found.voxels),
         Geometry(input_shape, output_shape, chosen.geometry, model.stride),
         chosen.answer,
+        policy=statistics.part(training).policy,
     )
     names = tuple(case.name for case in validation)
     settings = replace(_settings(options, len(training), chosen), validation=names, reader=found.reader)
@@ -154,8 +152,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     if state:
         check_settings(out, state, {**asdict(settings), **model.described}, contract)
-    grey_values = training_range([case.grey_values for case in statistics.part(training).cases])
-    return Plan(model, objective, stream, validation, device, files, state, grey_values)
+    return Plan(model, objective, stream, validation, device, files, state)
 
 
 def _channels(data: DataSet, options: TrainOptions) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_runtime.model import Intensity
-from seg_runtime.pipeline import GREY_VALUES, averaged
+from seg_runtime.pipeline import averaged
 from seg_runtime.support import SegError, check, counted
 
 from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save
@@ -122,7 +122,7 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     }
     made = Checkpoint.finished(
         model, objective.contract, objective.classes, settings.reader, imported=imported, recipe=settings.recipe,
-        settings={"empty_dice": settings.empty_dice}, validation=result, **{GREY_VALUES: plan.grey_values},
+        settings={"empty_dice": settings.empty_dice}, validation=result,
     )  # fmt: skip
     save(made, out)
     return objective, result
