@@ -71,6 +71,10 @@ class ExportOptions(Options):
     codes: Path | None = option(
         None, "JSON file with the DICOM codes of each class, by its name.", PATH, metavar="FILE.JSON"
     )
+    policy: Path | None = option(
+        None, "JSON file with changes of the policy that training learnt: which images seg-run accepts. See contract.md.",
+        PATH, metavar="FILE.JSON",
+    )  # fmt: skip
     steps: tuple[str, ...] = option(
         (), "A further step, offered by an installed package. The file after it is compared with the file before it.",
         flag="--step", multiple=True, metavar="NAME",

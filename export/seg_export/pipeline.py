@@ -22,6 +22,7 @@ from .graph import stamped
 from .network import to_onnx
 from .options import ExportOptions, Watching
 from .pictures import pictures
+from .policy import with_policy
 from .proof import Picture, enough, generated_windows, golden_samples, image_windows, logits_of, prove_file, some
 from .rules import check_model, check_options
 from .steps import Request, State, Step
@@ -104,11 +105,11 @@ def _steps(options: ExportOptions) -> list[Step]:
 
 
 def _checked(checkpoint: Checkpoint, options: ExportOptions, watching: Watching) -> Contract:
-    """Check the options, and return the contract of the checkpoint with DICOM codes."""
+    """Check the options, and return the contract of the checkpoint with the DICOM codes and the policy that they set."""
     for note in check_options(options):
         watching.note(note)
     check_model(options, checkpoint.contract)
-    return with_codes(checkpoint.contract, options.codes)
+    return with_policy(with_codes(checkpoint.contract, options.codes), options.policy)
 
 
 def _request(checkpoint: Checkpoint, contract: Contract, options: ExportOptions, watching: Watching) -> Request:

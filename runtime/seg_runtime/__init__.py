@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .support import (
+    CancelledError,
     ContractError,
     DataError,
     ImageError,
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from .model import ClassInfo, Contract, Intensity
     from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
+    from .series import segment_series
 
 __all__ = [
     "Array",
+    "CancelledError",
     "ClassInfo",
     "Contract",
     "ContractError",
@@ -43,6 +46,7 @@ __all__ = [
     "SelfTestError",
     "Session",
     "Tuning",
+    "segment_series",
 ]
 
 if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
@@ -52,6 +56,7 @@ if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept 
             "model": ("ClassInfo", "Contract", "Intensity"),
             "pipeline": ("Array", "Float", "Infer"),
             "segmenter": ("Segmentation", "Segmenter"),
+            "series": ("segment_series",),
             "engine": ("RunOptions", "Session", "Tuning"),
         },
     )

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,18 @@ from .answers import answer_of
 from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes, without_opaque_alpha
 from .model import MAX_PIXELS, Contract, ModelFile
-from .pipeline import VIEWS, Array, Float, averaged, check_turnable, fitted, foreign, segment, slice_by_slice
+from .pipeline import (
+    VIEWS,
+    Array,
+    Float,
+    averaged,
+    check_origin,
+    check_turnable,
+    fitted,
+    foreign,
+    segment,
+    slice_by_slice,
+)
 from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
@@ -83,7 +94,7 @@ class Segmentation:
         """
         if self._probabilities is None:
             _check_probabilities(self.contract)
-            self._probabilities = self._again(fitted(self.image, self.contract))
+            self._probabilities = self._again(fitted(self.image, self.contract, any_kind=True))
         return self._probabilities
 
 
@@ -115,6 +126,7 @@ class Segmenter:
         tta: bool = False,
         self_test: bool = False,
         require_signature: str | Path | None = None,
+        accept_foreign: bool = False,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
         """Load a model made by seg-export.
@@ -130,6 +142,7 @@ class Segmenter:
             tta: average the predictions for all eight rotations and reflections of each window.
             self_test: run the golden samples of each file first; the figures are in `test_report`.
             require_signature: PEM file of the public key; the model must be signed with the matching private key.
+            accept_foreign: segment images that the model was not made for, see `model.Policy`; the record says so.
             tuning: settings for speed and memory.
 
         Raises:
@@ -142,6 +155,7 @@ class Segmenter:
             provider=provider, threads=threads, fast_math=fast_math, tta=tta, self_test=self_test, require_signature=key,
             tuning=tuning,
         )  # fmt: skip
+        self.accept_foreign = accept_foreign
         self._lock = threading.Lock()
         self.test_report: dict[str, Any] | None = None
         models = [model] if isinstance(model, (str, Path, bytes, ModelFile)) else list(model)
@@ -276,7 +290,10 @@ class Segmenter:
         """
         timings = timings or Timings()
         files = self._opened()
-        image = fitted(page.array, self.contract, page.name)
+        found_foreign, warnings = check_origin(
+            page.array, page.acquisition, self.contract, page.name, self.accept_foreign
+        )
+        image = fitted(page.array, self.contract, page.name, any_kind=self.accept_foreign)
         axes = self.contract.geometry.axes
         shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
         session = files.session_for(shape)
@@ -287,7 +304,7 @@ class Segmenter:
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
         record = _record(session, page, source, answer_of(contract).record(found), timings.ms)
-        record["warnings"] = foreign(image, contract, page.name)
+        record["foreign"], record["warnings"] = found_foreign, [*warnings, *foreign(image, contract, page.name)]
 
         def again(fitted_image: Array) -> Float:
             later = way(fitted_image, True, Timings(), None)[1]
@@ -320,6 +337,7 @@ def _record(
             "width": width,
             "channels": channels,
             "dtype": str(page.array.dtype),
+            **{key: value for key, value in asdict(page.acquisition).items() if value},
         },
         "model": {
             **common["model"],

@@ -75,6 +75,20 @@ def save(it: Any, path: Path) -> Path:
     return path
 
 
+def seg_of(
+    stack: Any, labels: Array, contract: Any, sha256: str, form: str, version: str = "1.32.0",
+    time: str = "2024-05-06T07:08:09+00:00", **more: Any,
+) -> Any:  # fmt: skip
+    """A SEG of labels `(frames, H, W)`; `more` are entries of the records."""
+    from seg_runtime.formats.dicom.write import Seg
+
+    record = {
+        "model": {"sha256": sha256, "name": "", "version": "", "signature": None}, "versions": {"onnxruntime": version},
+        "run": {"time": time, "host": "workstation"}, **more,
+    }  # fmt: skip
+    return Seg.of(stack, labels, [record], contract, form, "study")
+
+
 def field(height: int, width: int, seed: int = 0) -> Array:
     """`(H, W)` int16 CT values as stored (HU + 1024) of blocks between air and bone."""
     rng = np.random.default_rng(seed)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..answers import OVERLAY, answer_of
-from ..formats import FORMATS, Failures, Format, Output, Source, group, head_of, stem_of
-from ..model import MAX_PIXELS, ChannelFile, Contract
+from ..formats import FORMATS, Failures, Format, Output, Source, SourceOptions, group, head_of, stem_of
+from ..model import ChannelFile, Contract
 from ..support import ImageError, SegError, list_files
 from .records import EarlierResults
 
@@ -24,7 +24,7 @@ class BatchOptions:
         dicom_seg: type of the DICOM SEG, `binary` or `labelmap`; empty for `binary`.
         overwrite: replace existing results.
         jobs: number of threads that decode and encode.
-        max_pixels: refuse a file with more px.
+        files: what to permit in files that belong together, and how many px a file may have.
     """
 
     overlay: bool = False
@@ -32,7 +32,7 @@ class BatchOptions:
     dicom_seg: str = ""
     overwrite: bool = False
     jobs: int = 2
-    max_pixels: int = MAX_PIXELS
+    files: SourceOptions = SourceOptions()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def find_tasks(
         options: options of the run.
         ignored: receives the files of the folders that are neither inputs nor results.
     """
-    sources, failed = _find_sources(inputs, recursive, contract, [] if ignored is None else ignored)
+    sources, failed = _find_sources(inputs, recursive, contract, [] if ignored is None else ignored, options.files)
     tasks: dict[Path, Task] = {}
     for source in sources:
         try:
@@ -116,7 +116,7 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
 
 
 def _find_sources(
-    inputs: Sequence[Path], recursive: bool, contract: Contract, ignored: list[Path]
+    inputs: Sequence[Path], recursive: bool, contract: Contract, ignored: list[Path], options: SourceOptions
 ) -> tuple[list[Source], Failures]:
     found: list[Source] = []
     failed: Failures = []
@@ -124,9 +124,9 @@ def _find_sources(
     for given in inputs:
         try:
             if _is_folder(given):
-                sources, odd = _open_folder(given, recursive, contract, results, ignored)
+                sources, odd = _open_folder(given, recursive, contract, results, ignored, options)
             else:
-                sources, odd = _open_file(given, contract, results)
+                sources, odd = _open_file(given, contract, results, options)
         except SegError as error:  # a package is missing or the folder cannot be read
             sources, odd = [], [(given, error)]
         found += sources
@@ -166,7 +166,9 @@ def _goes_with(path: Path, cases: Iterable[Path], channel_files: Sequence[Channe
     return not channel and any(stem.startswith(tuple(name + mark for mark in marks)) for name in names)
 
 
-def _open_file(given: Path, contract: Contract, results: EarlierResults) -> tuple[list[Source], Failures]:
+def _open_file(
+    given: Path, contract: Contract, results: EarlierResults, options: SourceOptions
+) -> tuple[list[Source], Failures]:
     if given in results:
         return [], []
     if not os.path.lexists(given):
@@ -176,11 +178,16 @@ def _open_file(given: Path, contract: Contract, results: EarlierResults) -> tupl
     found = FORMATS.of(head, given)
     if head:  # an empty or unreadable file is reported when it is read
         FORMATS.check(found, head, str(given), contract)
-    return found.sources([given], None)
+    return found.sources([given], None, options)
 
 
 def _open_folder(
-    folder: Path, recursive: bool, contract: Contract, results: EarlierResults, ignored: list[Path]
+    folder: Path,
+    recursive: bool,
+    contract: Contract,
+    results: EarlierResults,
+    ignored: list[Path],
+    options: SourceOptions,
 ) -> tuple[list[Source], Failures]:
     formats = FORMATS.of_model(contract)
     files: dict[Format, list[Path]] = {}
@@ -198,7 +205,7 @@ def _open_folder(
             places[path] = place
     sources: list[Source] = []
     for found, paths in files.items():
-        more, odd = found.sources(paths, folder)
+        more, odd = found.sources(paths, folder, options)
         sources += more
         failed += odd
     last = len(places)

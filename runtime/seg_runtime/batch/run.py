@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..formats import Prepared
 from ..segmenter import Progress, Segmentation, Segmenter, Timings
 from ..support import ImageError, SegError, locked, prepared
 from .inputs import BatchOptions, Task
@@ -88,7 +89,7 @@ def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> Loaded | N
     content = Content(task.source)
     if not options.overwrite and _finished(task, content.sha256, segmenter):
         return None
-    return content.load(segmenter.contract, options.max_pixels)
+    return content.load(segmenter.contract, options.files.max_pixels)
 
 
 def _record_of(task: Task) -> dict[str, Any] | None:
@@ -163,13 +164,13 @@ def _write(
         SegError: another process has written other results meanwhile.
     """
     start = time.perf_counter()
-    encoders = {output.key: (task.path(output, suffix), write) for output in task.outputs
-                for suffix, write in [output.prepare(results, task.source)]}  # fmt: skip
-    new = {key: path.name for key, (path, _) in encoders.items()}
+    made = {output.key: Prepared(*output.prepare(results, task.source)) for output in task.outputs}
+    paths = {output.key: task.path(output, made[output.key].suffix) for output in task.outputs}
+    new = {key: path.name for key, path in paths.items()}
     times = {} if loaded.decode_ms is None else {"decode": loaded.decode_ms}
-    facts = task.source.format.record(task.source, results)
+    facts = [task.source.format.record(task.source, results), *(ready.record for ready in made.values())]
     with contextlib.ExitStack() as written:
-        puts = [written.enter_context(prepared(path, write)) for path, write in encoders.values()]
+        puts = [written.enter_context(prepared(paths[key], ready.write)) for key, ready in made.items()]
         written.enter_context(locked(task.stem.parent))
         if not options.overwrite and _finished(task, loaded.sha256, segmenter):
             return "skipped"
@@ -189,7 +190,7 @@ def _write(
 
 
 def _write_record(
-    task: Task, results: Sequence[Segmentation], loaded: Loaded, facts: Mapping[str, Mapping[str, Any]],
+    task: Task, results: Sequence[Segmentation], loaded: Loaded, facts: Sequence[Mapping[str, Mapping[str, Any]]],
     ms: Mapping[str, float], outputs: Mapping[str, str], *, complete: bool,
 ) -> None:  # fmt: skip
     per_page = {stage: value / len(results) for stage, value in ms.items()}
@@ -197,7 +198,7 @@ def _write_record(
     record["input"] |= {"sha256": loaded.sha256}
     if task.source.channel_files:
         record["input"] |= {"name": task.stem.name, "files": [path.name for path in task.source.files]}
-    for entry, added in facts.items():
+    for entry, added in (pair for part in facts for pair in part.items()):
         record[entry] = {**record.get(entry, {}), **added}
     text = json.dumps(record, indent=2) + "\n"
     with prepared(task.record, lambda file: file.write(text.encode())) as put:

@@ -80,7 +80,12 @@ class ModelOptions(DeviceOptions):
         return self.models or (Path(os.environ.get("SEG_MODEL") or "model.onnx"),)
 
     def open(
-        self, models: Path | Sequence[Path | ModelFile], *, tta: bool = False, self_test: bool = False
+        self,
+        models: Path | Sequence[Path | ModelFile],
+        *,
+        tta: bool = False,
+        self_test: bool = False,
+        accept_foreign: bool = False,
     ) -> Segmenter:
         """Open the model. It may use the memory arena of the process, since a command has the process to itself."""
         from ..segmenter import Segmenter  # numpy and Pillow are imported while the model is read
@@ -91,7 +96,7 @@ class ModelOptions(DeviceOptions):
         )  # fmt: skip
         return Segmenter(
             models, provider=self.provider, threads=self.threads, fast_math=self.fast_math, tta=tta, self_test=self_test,
-            require_signature=self.require_signature, tuning=tuning,
+            require_signature=self.require_signature, tuning=tuning, accept_foreign=accept_foreign,
         )  # fmt: skip
 
 
@@ -130,6 +135,16 @@ class RunOptions(ModelOptions):
         "Type of the DICOM SEG that is written for DICOM images [default: binary].",
         click.Choice(["binary", "labelmap"]),
     )
+    accept_foreign: bool = _output(
+        False, "Segment images that the model was not made for, such as those of another modality. The record and the DICOM"
+        " SEG say so.",
+    )  # fmt: skip
+    allow_missing: bool = _output(
+        False, "Segment DICOM series with missing slices, without the files that are damaged or of another patient.",
+    )  # fmt: skip
+    allow_irregular: bool = _output(
+        False, "Segment DICOM series whose slices are not on a regular grid; programs that show volumes misplace the result.",
+    )  # fmt: skip
     max_pixels: int = _output(
         MAX_PIXELS, "Refuse files with more pixels than this in all pages together.", click.IntRange(1), metavar="N"
     )

@@ -80,13 +80,17 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
     first, *others = options.files
     reading: list[Path | ModelFile] = [ModelFile(first), *others]
     from ..batch import BatchOptions, find_tasks, run_tasks  # numpy and Pillow are imported while the model is read
+    from ..formats import SourceOptions
 
+    permit = SourceOptions(
+        allow_missing=options.allow_missing, allow_irregular=options.allow_irregular, max_pixels=options.max_pixels
+    )
     batch = BatchOptions(
         overlay=options.overlay, probabilities=options.probabilities or "", dicom_seg=options.dicom_seg or "",
-        overwrite=options.overwrite, jobs=options.jobs, max_pixels=options.max_pixels,
+        overwrite=options.overwrite, jobs=options.jobs, files=permit,
     )  # fmt: skip
     outcome, ignored = Outcome(), list[Path]()
-    with options.open(reading, tta=options.tta) as segmenter:
+    with options.open(reading, tta=options.tta, accept_foreign=options.accept_foreign) as segmenter:
         if warning := check_wheels(options.provider):
             click.echo(f"warning: {warning}", err=True)
         click.echo(one_line(f"provider: {segmenter.provider}{_detail(segmenter)}"), err=True)

@@ -18,8 +18,10 @@ from .format import Output as Output
 from .format import Page as Page
 from .format import PageResult as PageResult
 from .format import Place as Place
+from .format import Prepared as Prepared
 from .format import ReadOptions as ReadOptions
 from .format import Source as Source
+from .format import SourceOptions as SourceOptions
 from .format import Write as Write
 from .format import stem_of as stem_of
 from .pictures import Pages as Pages

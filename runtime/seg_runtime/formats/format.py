@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from ..model import MAX_PIXELS, ChannelFile, Contract, Voxels
+from ..model import MAX_PIXELS, Acquisition, ChannelFile, Contract, Voxels
 from ..pipeline import Array, Float
 from ..support import SegError
 
@@ -48,12 +48,14 @@ class Page:
         name: name for errors, such as the path of its file; the record uses the part after the last slash.
         place: its position in space.
         note: what the user should know about how the values were read; empty for nothing.
+        acquisition: how it was acquired.
     """
 
     array: Array
     name: str
     place: Place = field(default_factory=Place)
     note: str = ""
+    acquisition: Acquisition = field(default_factory=Acquisition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,21 @@ class ReadOptions:
     def of(cls, contract: Contract, max_pixels: int = MAX_PIXELS) -> ReadOptions:
         """Return the options for a model."""
         return cls(axes=contract.geometry.axes, voxels=contract.input.voxels, max_pixels=max_pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """What to permit in files that belong together, such as the slices of a series.
+
+    Attributes:
+        allow_missing: leave out files that cannot be used or that belong to another patient, and permit missing slices.
+        allow_irregular: permit slices that are not on a regular grid.
+        max_pixels: see `ReadOptions`.
+    """
+
+    allow_missing: bool = False
+    allow_irregular: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,23 @@ class PageResult(Protocol):
 
 Write = Callable[[BinaryIO], object]
 """Writes to an open file that has a name."""
-Prepare = Callable[[Sequence[PageResult], Source], tuple[str, Write]]
+
+
+class Prepared(NamedTuple):
+    """A result file that is ready to be written.
+
+    Attributes:
+        suffix: suffix of the file.
+        write: writes its content.
+        record: entries of the record about the file, see `Format.record`.
+    """
+
+    suffix: str
+    write: Write
+    record: Mapping[str, Mapping[str, Any]] = {}
+
+
+Prepare = Callable[[Sequence[PageResult], Source], tuple[str, Write] | Prepared]
 """Takes the results of all pages of a source; returns the suffix of the file and a function that writes it. Errors are
 raised here, before anything is written."""
 
@@ -207,12 +240,22 @@ class Format(ABC):
         """Return the number of channels in the header of a file that may hold all channels of a case; else None."""
         return None
 
-    def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
+    def acquisition(self, path: Path) -> Acquisition:
+        """Return how the image of a file was acquired, from its header; raises the errors of `read`."""
+        return Acquisition()
+
+    def sources(
+        self,
+        files: Sequence[Path],
+        folder: Path | None,
+        options: SourceOptions = SourceOptions(),
+    ) -> tuple[list[Source], Failures]:
         """Return the sources of files, one per file, and the files that fail.
 
         Args:
             files: files of this format.
             folder: folder that they were found in, whose structure the results keep; None for files named by the user.
+            options: what to permit.
         """
         found = []
         for path in files:

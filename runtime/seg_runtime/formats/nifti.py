@@ -22,10 +22,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import MAX_PIXELS
+from ..model import MAX_PIXELS, Acquisition
 from ..pipeline import Array, Float
 from ..support import ImageError, open_file, require_extra
-from .format import Failures, Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
+from .format import Failures, Format, Output, Page, PageResult, Place, ReadOptions, Source, SourceOptions, Write
 from .nifti_pair import HEADER_BYTES, PAIR_SUFFIXES, WANTED, header_of_pair, layout
 from .packed import HEAD_PACKED, first_bytes, unpack
 from .quiet import quiet, reason_of
@@ -54,18 +54,22 @@ class Nifti(Format):
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         """Yield one volume `(D, H, W, C)` float32, also for a 2-D model."""
         values, grid = read_volume(data, name, options.max_pixels)
-        yield Page(values, name, grid)
+        yield Page(values, name, grid, acquisition=_acquired(grid))
+
+    def acquisition(self, path: Path) -> Acquisition:
+        """Return the size of the voxels."""
+        return _acquired(_header_of(path).grid)
 
     def stored_channels(self, path: Path) -> int | None:
         """Return the number of values per voxel from the header; raises the errors of `read_volume`."""
-        try:
-            with os.fdopen(open_file(path), "rb") as file:
-                shape = _read_header(file.read(HEAD_PACKED), str(path)).shape
-        except OSError as error:
-            raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
-        return shape[3]
+        return _header_of(path).shape[3]
 
-    def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
+    def sources(
+        self,
+        files: Sequence[Path],
+        folder: Path | None,
+        options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    ) -> tuple[list[Source], Failures]:
         """Return one source per volume. Both files of a pair are the source of its header. In a folder, files of other
         kinds with these suffixes, such as `.hdr` pictures, are skipped."""
         kept = []
@@ -73,11 +77,25 @@ class Nifti(Format):
             pair = path.name.lower().endswith(PAIR_SUFFIXES)
             if (header := header_of_pair(path) if pair else path) or folder is None:
                 kept.append(header or path)
-        return super().sources(list(dict.fromkeys(kept)), folder)
+        return super().sources(list(dict.fromkeys(kept)), folder, options)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Return the output for labels on the grid of the volume."""
         return {"mask": Output("mask", (".nii.gz",), _prepare_mask)} if data == "labels" else {}
+
+
+def _header_of(path: Path) -> _Header:
+    try:
+        with os.fdopen(open_file(path), "rb") as file:
+            return _read_header(file.read(HEAD_PACKED), str(path))
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read ({error.strerror})", WANTED, "check its permissions") from error
+
+
+def _acquired(grid: NiftiGrid) -> Acquisition:
+    sizes = grid.spacing_mm or ()
+    unset = all(size == 1 for size in sizes)  # of arrays that were saved without an affine
+    return Acquisition(spacing_mm=() if unset else sizes)
 
 
 def _prepare_mask(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:

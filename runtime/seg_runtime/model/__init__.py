@@ -32,6 +32,7 @@ from .modelfile import ModelFile as ModelFile
 from .modelfile import OpenModel as OpenModel
 from .nested import from_json_value as from_json_value
 from .nested import to_json_value as to_json_value
+from .policy import Acquisition as Acquisition
 from .policy import GreyRange as GreyRange
 from .policy import Identity as Identity
 from .policy import Policy as Policy

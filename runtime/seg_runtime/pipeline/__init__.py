@@ -16,6 +16,7 @@ from .intensity import Float as Float
 from .intensity import Normaliser as Normaliser
 from .intensity import dtype_maximum as dtype_maximum
 from .intensity import mean_std as mean_std
+from .origin import check_origin as check_origin
 from .postprocess import activate as activate
 from .postprocess import count_labels as count_labels
 from .resample import BICUBIC_BITS as BICUBIC_BITS

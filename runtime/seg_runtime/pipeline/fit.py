@@ -11,8 +11,14 @@ from ..model import Contract
 from ..support import ImageError
 
 
-def fitted(image: NDArray[Any], contract: Contract, name: str = "image") -> NDArray[Any]:
+def fitted(image: NDArray[Any], contract: Contract, name: str = "image", *, any_kind: bool = False) -> NDArray[Any]:
     """Convert an image `(*spatial, C)` to the form that the model was trained on, if this is lossless.
+
+    Args:
+        image: the image.
+        contract: contract of the model.
+        name: name of the image, for errors.
+        any_kind: permit floats for a model trained on integers, and vice versa.
 
     Raises:
         ImageError: the channels differ; the image has floats and the model was trained on integers, or vice versa, so
@@ -20,9 +26,10 @@ def fitted(image: NDArray[Any], contract: Contract, name: str = "image") -> NDAr
     """
     wanted = contract.input
     kind = "integer" if image.dtype.kind == "u" else "float"
-    if kind != wanted.pixels and wanted.intensity.method != "window":  # `window` uses raw grey values
+    raw = wanted.intensity.method == "window"  # it uses raw grey values
+    if kind != wanted.pixels and not (raw or any_kind):
         values = "uint8 or uint16" if wanted.pixels == "integer" else "floats"
-        advice = "convert it to the scale of the training images"
+        advice = "convert it to the scale of the training images, or pass --accept-foreign"
         raise ImageError(f"{name} has {image.dtype} grey values", f"{values}, like the training images", advice)
     if (
         wanted.channel_files and image.shape[-1] != wanted.channels

@@ -85,6 +85,10 @@ class InterruptedRunError(SegError):
     exit_code = 130
 
 
+class CancelledError(SegError):
+    """The program that called has cancelled the call."""
+
+
 class ParityError(SegError):
     """An exported form of the model does not agree with the torch model."""
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from seg_runtime.formats import FORMATS, ReadOptions
 from seg_runtime.formats.dicom.format import Series
-from seg_runtime.formats.dicom.write import write_seg
 
 from tests.fuzz.target import Seed, Target, in_folder
 from tests.support import dicom
@@ -48,9 +47,7 @@ def _write_seg(path: Path) -> None:
         labels = np.stack([page.array[..., 0] > 0 for page in format.read(path.read_bytes(), str(path), _OPTIONS)])
         if not source.stack.no_seg:
             stack = source.stack
-            write_seg(
-                stack.headers(), labels.astype(np.uint8), contract(), "0" * 64, "labelmap", stack.placed, str(path)
-            )
+            dicom.seg_of(stack, labels.astype(np.uint8), contract(), "0" * 64, "labelmap").written()
 
 
 def _saved(made: Any, syntax: str = "") -> Seed:

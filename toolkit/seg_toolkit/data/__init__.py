@@ -15,6 +15,7 @@ from .dataset import DataSet as DataSet
 from .dataset import Example as Example
 from .dataset import sized as sized
 from .files import Report as Report
+from .files import acquisition_of as acquisition_of
 from .files import by_channels as by_channels
 from .files import by_name as by_name
 from .files import composed as composed

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, stem_of
-from seg_runtime.model import ChannelFile, Voxels
+from seg_runtime.model import Acquisition, ChannelFile, Voxels
 from seg_runtime.support import METADATA_BYTES, DataError, SegError, read_file
 
 from .classes import ClassValues
@@ -79,6 +79,10 @@ class Case(ABC):
     @abstractmethod
     def image(self) -> NDArray[Any]:
         """Read the image `(*spatial, C)` as the runtime does, without the ground truth."""
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired, as far as its file states it."""
+        return Acquisition()
 
     @abstractmethod
     def values(self) -> dict[int, str]:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import FORMATS, Page, Pages, ReadOptions, group, opened, read_bytes, stacked, stem_of
-from seg_runtime.model import ChannelFile
+from seg_runtime.formats import FORMATS, Page, Pages, ReadOptions, group, head_of, opened, read_bytes, stacked, stem_of
+from seg_runtime.model import Acquisition, ChannelFile
 from seg_runtime.support import DataError, SegError, list_files, named
 
 Report = Callable[[str], None]
@@ -116,6 +116,11 @@ def report_left_out(report: Report, names: Iterable[str], what: str) -> None:
 def read_image(path: Path) -> NDArray[Any]:
     """Read an image file of one page as the runtime does; returns `(H, W, C)`."""
     return only_page(read_bytes(path), path, indices=False).array
+
+
+def acquisition_of(path: Path) -> Acquisition:
+    """Read how the image of a file was acquired. Raises ImageError if its header cannot be read."""
+    return FORMATS.of(head_of(path), path).acquisition(path)
 
 
 def to_integers(values: NDArray[Any], path: Path) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.model import ClassInfo
+from seg_runtime.model import Acquisition, ClassInfo
 from seg_runtime.support import DataError, OptionsError
 
 from .classes import ClassValues, by_colour
@@ -30,6 +30,10 @@ class _PartlyKnownCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image."""
         return self.inner.image()
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return self.inner.acquisition()
 
     def values(self) -> dict[int, str]:
         """Values of the mask that are annotations."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError, SegError
 
 from .classes import ClassValues
@@ -31,6 +32,10 @@ class _RingCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image, which is the same as without the ring."""
         return self.inner.image()
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return self.inner.acquisition()
 
     def values(self) -> dict[int, str]:
         """Values of the mask, and RING."""

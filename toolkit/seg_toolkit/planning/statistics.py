@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.model import Policy
+from seg_runtime.model import Acquisition, Policy
 from seg_runtime.pipeline import GreyValues, is_grey, mean_std, training_range
 from seg_runtime.support import DataError, counted
 
@@ -51,6 +51,7 @@ class CaseStatistics:
         pixels: `(K,)` numbers of annotated pixels of each class; one number without classes.
         wide_share: fraction of the foreground in objects wider than an output window.
         grey_values: where the grey values lie.
+        acquisition: how the image was acquired.
         targets: statistics of regression targets, else None.
     """
 
@@ -64,6 +65,7 @@ class CaseStatistics:
     pixels: NDArray[np.int64]
     wide_share: float
     grey_values: GreyValues
+    acquisition: Acquisition
     targets: TargetStatistics | None = None
 
 
@@ -136,10 +138,10 @@ class DataStatistics:
             raise DataError(problem, "one kind of grey values", "convert the images to one dtype")
         return next(iter(kinds))
 
-    @property
-    def policy(self) -> Policy:
-        """The images that a model trained on this data set is made for."""
-        return Policy(grey_values=training_range([case.grey_values for case in self.cases]))
+    def policy(self, axes: int) -> Policy:
+        """Return the policy of a model that is trained on this data set with windows of so many axes."""
+        grey_values = training_range([case.grey_values for case in self.cases])
+        return Policy.learnt([case.acquisition for case in self.cases], grey_values, axes)
 
     def check_axes(self, axes: int) -> None:
         """Check that the cases are volumes if the network takes volumes. Volumes are valid for networks of slices.
@@ -164,6 +166,8 @@ class DataStatistics:
             f"grey values: spread per image {min(stds):.3f} to {max(stds):.3f}"
             + (" of the full range" if unsigned else " (raw values)"),
         ]
+        if made_for := self.policy(2).described():
+            lines.append(f"made for: {made_for}; seg-run refuses other images")
         if self.classes:
             shares = zip(self.classes, self.class_shares, strict=True)
             lines.append("classes: " + ", ".join(f"{c.info.name} {share:.2%}" for c, share in shares))
@@ -181,7 +185,7 @@ def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_
     return CaseStatistics(
         case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
         (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
-        GreyValues.of(image), None if example.targets is None else TargetStatistics.of(example.targets),
+        GreyValues.of(image), case.acquisition(), None if example.targets is None else TargetStatistics.of(example.targets),
     )  # fmt: skip
 
 

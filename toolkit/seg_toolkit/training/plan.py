@@ -143,7 +143,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         Input(chosen.channels, chosen.intensity, statistics.pixels, found.channel_files, found.voxels),
         Geometry(input_shape, output_shape, chosen.geometry, model.stride),
         chosen.answer,
-        policy=statistics.part(training).policy,
+        policy=statistics.part(training).policy(len(input_shape)),
     )
     names = tuple(case.name for case in validation)
     settings = replace(_settings(options, len(training), chosen), validation=names, reader=found.reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from ..format import NPY, Failures, Format, Output, Page, PageResult, ReadOptions, Source, Write
+from ...model import Acquisition
+from ..format import (
+    NPY,
+    Failures,
+    Format,
+    Output,
+    Page,
+    PageResult,
+    Place,
+    Prepared,
+    ReadOptions,
+    Source,
+    SourceOptions,
+)
 from ..pictures import MASK, PROBABILITIES, planes_of, volume_of
-from .read import NoPictureError, decode_dicom
+from .acquired import acquisition_of
+from .read import NoPictureError, decode_dicom, read_dataset
 from .study import Stack, find_stacks
-from .write import SEG_FORMS, write_seg
+from .write import SEG_FORMS, Seg
 
 _FIRST_VRS = (b"CS", b"UI", b"UL", b"OB", b"SH", b"DA", b"TM", b"LO")
 
@@ -62,10 +77,26 @@ class Dicom(Format):
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         """Yield `(H, W, C)` for each frame, or all frames as `(D, H, W, C)` for a volume model."""
         frames = decode_dicom(data, name, options.max_pixels)
-        for array in frames if options.axes == 2 else [volume_of(frames, name)]:
-            yield Page(array, name)
+        if options.axes == 3:
+            acquired = acquisition_of(read_dataset(io.BytesIO(data), name), name, axes=3)
+            volume = volume_of((array for array, _ in frames), name)
+            yield Page(volume, name, Place(acquired.spacing_mm or None), acquisition=acquired)
+            return
+        known: Acquisition | None = None
+        for array, dataset in frames:
+            known = acquired = known or acquisition_of(dataset, name)
+            yield Page(array, name, Place(acquired.spacing_mm or None), acquisition=acquired)
 
-    def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
+    def acquisition(self, path: Path) -> Acquisition:
+        """Return modality, SOP class, orientation, unit and spacing."""
+        return acquisition_of(read_dataset(path, str(path)), str(path))
+
+    def sources(
+        self,
+        files: Sequence[Path],
+        folder: Path | None,
+        options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    ) -> tuple[list[Source], Failures]:
         """Return the series in files, named after the folder and the files: data from a DICOM file are never used in a
         path.
 
@@ -73,17 +104,15 @@ class Dicom(Format):
         and plans, are skipped.
         """
         if folder is None:
-            stacks, failed = find_stacks(files, apart=True)
+            stacks, failed = find_stacks(files, options, apart=True)
             return [self._series(s, s.files[0], Path(s.files[0].stem)) for s in stacks], failed
-        stacks, failed = find_stacks(files)
+        stacks, failed = find_stacks(files, options)
         base = folder.resolve().name or "study"
-        several = sum(s.placed for s in stacks) > 1
         found: list[Source] = []
-        number = 0
         for stack in stacks:
             if stack.placed:
-                number += 1
-                found.append(self._series(stack, folder, Path(f"{base}_series{number}" if several else base)))
+                number, count = stack.rank
+                found.append(self._series(stack, folder, Path(f"{base}_series{number}" if count > 1 else base)))
             else:
                 path = stack.files[0]
                 found.append(self._series(stack, path, path.parent.relative_to(folder) / path.stem))
@@ -96,7 +125,7 @@ class Dicom(Format):
         """Return the output for labels: DICOM SEG, or a plain mask if a SEG cannot reference the images."""
         if data != "labels":
             return {}
-        if self.note(source):
+        if isinstance(source, Series) and source.stack.no_seg:
             return {"mask": MASK}
         return {form: Output(f"seg_{form}", (".dcm",), partial(_prepare_seg, form=form)) for form in SEG_FORMS}
 
@@ -105,28 +134,30 @@ class Dicom(Format):
         return {"npy": NPY, "tiff": PROBABILITIES}
 
     def record(self, source: Source, results: Sequence[PageResult]) -> dict[str, Any]:
-        """Return counts and versions, without personal data from the files."""
+        """Return counts, versions and the UIDs of the DICOM SEG, without personal data from the files."""
         from importlib.metadata import version  # takes 15 ms
 
         assert isinstance(source, Series)
+        stack = source.stack
         return {
             "input": {"name": source.path.name or source.stem.name, "files": len(source.files)},
             "versions": {name: version(name) for name in ("pydicom", "highdicom")},
-            "dicom": {"placed": source.stack.placed, "no_seg": source.stack.no_seg},
+            "dicom": {"placed": stack.placed, "no_seg": stack.no_seg, "notes": list(stack.notes), "phase": stack.phase},
         }
 
     def note(self, source: Source) -> str:
-        """Return a note that says why there is no DICOM SEG; empty if there is one."""
-        reason = source.stack.no_seg if isinstance(source, Series) else ""
-        return f"{source.path} gets a plain mask instead of a DICOM SEG, because {reason}" if reason else ""
+        """Return what is unusual about a series, and why there is no DICOM SEG; empty if there is nothing to say."""
+        if not isinstance(source, Series):
+            return ""
+        notes = [f"{source.stem.name}: {note}" for note in source.stack.notes]
+        if reason := source.stack.no_seg:
+            notes.append(f"{source.path} gets a plain mask instead of a DICOM SEG, because {reason}")
+        return "; ".join(notes)
 
 
-def _prepare_seg(results: Sequence[PageResult], source: Source, form: str) -> tuple[str, Write]:
+def _prepare_seg(results: Sequence[PageResult], source: Source, form: str) -> Prepared:
     assert isinstance(source, Series)
     labels = np.concatenate([planes_of(r.answer) for r in results])
-    record, contract = results[0].record, results[0].contract
-    seg = write_seg(
-        source.stack.headers(), labels, contract, record["model"]["sha256"], form, source.stack.placed,
-        str(source.path), record["versions"]["onnxruntime"],
-    )  # fmt: skip
-    return ".dcm", lambda file: file.write(seg)
+    seg = Seg.of(source.stack, labels, [r.record for r in results], results[0].contract, form, str(source.path))
+    content = seg.written()
+    return Prepared(".dcm", lambda file: file.write(content), {"dicom": {"seg": seg.uids}})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ...support import ImageError, SegError, require_extra
@@ -36,20 +37,30 @@ def highdicom() -> Any:
 
 
 @contextlib.contextmanager
-def discreet(name: str) -> Iterator[None]:
+def discreet(name: str, doing: str = "") -> Iterator[None]:
     """Run the libraries on a file without output, and replace their errors by one with the class name but not the text.
 
     Args:
         name: name of the file, for errors.
+        doing: what fails if the file is not to blame, as in "no DICOM SEG can be made for"; by default, it is read.
 
     Raises:
         ImageError: the libraries raise an error, whose text may contain values from the file.
+        SegError: a file of the libraries is missing, as in a frozen program without their data.
     """
     with quiet():
         try:
             yield
         except (SegError, MemoryError):
             raise
+        except (ImportError, FileNotFoundError) as error:
+            what = Path(str(error.filename)).name if isinstance(error, FileNotFoundError) else error.name
+            problem = f"pydicom or highdicom is incomplete: {what or 'a part'} is missing"
+            raise SegError(problem, "", "install them again; a frozen program must include their data files") from None
         except Exception as error:
-            problem = f"{name} is damaged or violates the DICOM standard ({type(error).__name__})"
-            raise ImageError(problem, "a DICOM image", "export it again") from None
+            kind = type(error).__name__
+            if doing:
+                raise ImageError(f"{doing} {name} ({kind} in a library)", "", "report the problem") from None
+            problem = f"{name} cannot be read, as if it were damaged or violated the DICOM standard ({kind})"
+            advice = "export it again; if other programs read it without a warning, report the problem"
+            raise ImageError(problem, "a DICOM image", advice) from None

@@ -35,15 +35,18 @@ PALETTE = "PALETTE COLOR"
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 _WANTED = "a DICOM image"
 _UNKNOWN = "unknown kind"
+_IMAGES = ("Image Storage", "US Volume Storage", "Parametric Map Storage")
+"""Words in the names of the SOP classes of images; others, such as doses and reports, are no images."""
 
 
 class NoPictureError(ImageError):
     """A DICOM object that is not an image: an error if the user names it, skipped in a study."""
 
 
-def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[Any]]:
+def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[tuple[NDArray[Any], Dataset]]:
     """Decode the frames of a DICOM file one by one.
 
     Args:
@@ -52,7 +55,7 @@ def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[An
         max_pixels: refuse a file with more px in all frames, before it is decompressed.
 
     Yields:
-        `(H, W, 1)` or `(H, W, 3)` uint8, uint16 or float32.
+        `(H, W, 1)` or `(H, W, 3)` uint8, uint16 or float32, and the dataset of the file.
 
     Raises:
         ImageError: the file is damaged, truncated or not an image, or its compression or colour model is not supported.
@@ -73,7 +76,7 @@ def decode_dicom(data: bytes, name: str, max_pixels: int) -> Iterator[NDArray[An
                 problem = f"{name} is truncated ({index} of {frame_count(dataset)} frames)"
                 raise ImageError(problem, "", "copy it again")
             frame = _frame(values, dataset, index, name)
-        yield frame
+        yield frame, dataset
 
 
 def _check_size(dataset: Dataset, name: str, max_pixels: int) -> int:
@@ -148,15 +151,17 @@ def check_image(dataset: Dataset, name: str) -> None:
     """
     with discreet(name):
         stored = dataset.file_meta.get("MediaStorageSOPClassUID")
-        kind = _known_name(stored or dataset.get("SOPClassUID"))
+        kinds = [_known_name(uid) for uid in (stored, dataset.get("SOPClassUID")) if uid is not None]
+        kind = next((k for k in kinds if k != _UNKNOWN), _UNKNOWN)
+        is_image = any(word in k for k in kinds for word in _IMAGES)
         if stored == _DIRECTORY:
             raise NoPictureError(f"{name} is a DICOM directory", _WANTED, "pass its folder with --recursive")
         if dataset.get("SOPClassUID") in _SEGMENTATIONS:
             raise NoPictureError(f"{name} is a segmentation ({kind})", _WANTED, "pass the images it was made from")
-        if "Rows" not in dataset or "Columns" not in dataset or "PhotometricInterpretation" not in dataset:
-            cut = kind == _UNKNOWN and "SOPClassUID" not in dataset
-            if cut or "Image Storage" in kind:  # else another kind of object, which a study may contain
-                raise ImageError(f"{name} is truncated or damaged ({kind} without an image)", "", "copy it again")
+        whole = all(word in dataset for word in ("Rows", "Columns", "PhotometricInterpretation"))
+        if not whole and (is_image or (kind == _UNKNOWN and "SOPClassUID" not in dataset)):
+            raise ImageError(f"{name} is truncated or damaged ({kind} without an image)", "", "copy it again")
+        if not is_image and (not whole or kind != _UNKNOWN):  # another kind of object, which a study may contain
             raise NoPictureError(f"{name} contains no image ({kind})", _WANTED, "pass the images of the study")
         photometric = str(dataset.PhotometricInterpretation)
         if photometric not in (*GREY, *COLOUR, PALETTE):
@@ -185,8 +190,9 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
     """Check what pydicom would report with text that may contain values from the file."""
     if not any(word in dataset for word in _PIXELS):
         raise ImageError(f"{name} has no pixel data", _WANTED, "copy or export it again")
-    for word in ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation"):
-        if dataset.get(word) is None and (word != "PixelRepresentation" or "PixelData" in dataset):
+    of_integers = ("BitsStored", "PixelRepresentation") if "PixelData" in dataset else ()  # floats have neither
+    for word in ("SamplesPerPixel", "BitsAllocated", *of_integers):
+        if dataset.get(word) is None:
             raise ImageError(f"{name} has no {word}", _WANTED, "export it again")
     _check_high_bit(dataset, name)
     if str(dataset.PhotometricInterpretation) in COLOUR and dataset.get("PixelRepresentation") == 1:
@@ -201,19 +207,30 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
             problem = f"{name} is truncated ({have} of {want} bytes of pixel data)"
             raise ImageError(problem, "", "copy it again")
         return
-    try:
-        able = pydicom("pixels").get_decoder(syntax).is_available
-    except NotImplementedError:
-        able = False
-    if not able:
-        problem = f"{name} is compressed as {syntax.name}, which no installed package can decode"
+    if not _decodable(dataset):
+        bits = f" with {int(dataset.BitsStored)} bits"
+        problem = f"{name} is compressed as {syntax.name}{bits}, which no installed package can decode"
         raise ImageError(problem, "", "install a decoder: pip install 'seg-edge[dicom]', or export it uncompressed")
+
+
+def _decodable(dataset: Dataset) -> bool:
+    """Return whether an installed package can decode a compressed file."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        decoder = pydicom("pixels").get_decoder(syntax)
+    except NotImplementedError:
+        return False
+    if syntax == _JPEG_EXTENDED and int(dataset.BitsStored) > 8:  # Pillow decodes 8 bits only
+        return "pylibjpeg" in decoder.available_plugins or "gdcm" in decoder.available_plugins
+    return bool(decoder.is_available)
 
 
 def _check_high_bit(dataset: Dataset, name: str) -> None:
     """Check that the stored bits are the lowest ones, as pydicom assumes; old files may have them above others."""
+    if "PixelData" not in dataset:
+        return
     stored, high = int(dataset.BitsStored), dataset.get("HighBit")
-    if "PixelData" in dataset and high is not None and int(high) != stored - 1:
+    if high is not None and int(high) != stored - 1:
         problem = f"{name} has {stored} bits stored with the high bit {int(high)}"
         raise ImageError(problem, f"the high bit {stored - 1} (PS3.5, 8.1.1)", "export it again")
 

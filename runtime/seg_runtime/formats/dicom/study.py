@@ -3,229 +3,368 @@
 A stack corresponds to one DICOM SEG: the images of a series with the same size, orientation, spacing and frame of
 reference, each at another position along the normal of their planes. A second image at the same position, such as
 another phase of the heart, belongs to another stack.
+
+A series is refused as a whole if something is wrong with one of its files, since nobody sees in a result that a slice is
+missing, or belongs to another patient. The options of `SourceOptions` permit it, and the stack then has a note.
 """
 
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...support import ImageError, SegError, require_extra
-from .library import Dataset, discreet
-from .read import check_image, frame_count, read_dataset
+from ...support import ImageError, SegError, counted, named, require_extra
+from ..format import Failures, SourceOptions
+from .grid import grid_of
+from .images import Contents, DicomImage, header_of, image_of
+from .library import discreet
+from .phases import Phase, phases
+from .planes import MERGED_MM, Planes, right_angled
+from .read import NoPictureError, check_image, decode_dicom
 
-_MERGED = 1e-3  # mm; closer positions along the normal are equal
-_SAME = 1e-4  # direction cosines, and mm of spacing; smaller differences are rounding errors
-_NEEDS_FRAME = frozenset(  # SOP classes whose images must have a frame of reference (PS3.3, A.1.4)
-    f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "128", "128.1", "130")
-)
-_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+_SHIFT_PX = 0.5  # largest shift of a pixel by the mean of direction cosines
+_SHOWN_PX = 0.05  # shift that is worth a note
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
-    """Images of one series on one grid."""
+    """Images of one series on one grid.
 
-    files: tuple[Path, ...]
-    """By increasing position along the normal; one file if the images have no position."""
-    frames: int
-    """Number of frames in all files."""
-    placed: bool
-    """Whether the images have a position in the patient."""
+    Attributes:
+        images: by increasing position along the normal; one image if they have no position.
+        sides: `(6,)` direction cosines of rows and columns, common to all slices; None without a position.
+        no_seg: why a DICOM SEG cannot reference the images; empty if it can.
+        notes: what the user should know about the images, as clauses.
+        number: number of the stack in its series, from 1.
+        phase: what distinguishes it from the other stacks of its series; empty if it is the only one.
+        rank: its number among all placed stacks, including those that are refused, and how many these are.
+        contents: contents of files that are in memory.
+    """
+
+    images: tuple[DicomImage, ...]
+    sides: tuple[float, ...] | None = None
     no_seg: str = ""
-    """Why a DICOM SEG cannot reference the images; empty if it can."""
+    notes: tuple[str, ...] = ()
+    number: int = 1
+    phase: str = ""
+    rank: tuple[int, int] = (1, 1)
+    contents: Contents = field(default_factory=dict, repr=False)
 
-    def headers(self) -> list[Dataset]:
-        """Read all elements of the files except the pixels, in order.
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the images, in order."""
+        return tuple(image.path for image in self.images)
 
-        Raises:
-            ImageError: a file was removed or replaced since the stack was found.
-        """
-        headers = [read_dataset(path, str(path)) for path in self.files]
-        for path, header in zip(self.files, headers, strict=True):
-            check_image(header, str(path))
-        with discreet(str(self.files[0].parent)):
-            words = ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
-            series = {tuple(str(h.get(word) or "").strip() for word in words) for h in headers}
-            if len(series) > 1:
-                raise ImageError(f"the files in {self.files[0].parent} changed during the run", "", "run it again")
-        return headers
+    @property
+    def frames(self) -> int:
+        """Number of frames in all files."""
+        return sum(image.frames for image in self.images)
 
-
-@dataclass(frozen=True)
-class _Plane:
-    """The position of the planes of a file."""
-
-    key: tuple[Any, ...]
-    """Equal for all images of a stack."""
-    grid: NDArray[np.float64]
-    """`(8,)` direction cosines of rows and columns, and spacing in mm; approximately equal for all images of a
-    stack."""
-    height_mm: float
-    """Position of the first frame along the normal."""
-
-    def joins(self, first: _Plane) -> bool:
-        """Return whether it is on the grid of a stack's first image, within the rounding of each slice's directions."""
-        return self.key == first.key and bool(np.abs(self.grid - first.grid).max() <= _SAME)
+    @property
+    def placed(self) -> bool:
+        """Whether the images have a position in the patient."""
+        return self.sides is not None
 
 
-def find_stacks(files: Sequence[Path], apart: bool = False) -> tuple[list[Stack], list[tuple[Path, SegError]]]:
+@dataclass
+class _Series:
+    """The images of a series, and what is wrong with it.
+
+    Attributes:
+        images: the usable images.
+        defects: errors of files that belong to the series, or may belong to it.
+        dropped: notes about images that are left out, as clauses.
+    """
+
+    images: list[DicomImage] = field(default_factory=list)
+    defects: list[tuple[Path, SegError]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    def has_files_in(self, folder: Path) -> bool:
+        """Return whether images of a known series are in a folder."""
+        return any(image.series and image.path.parent == folder for image in self.images)
+
+
+def find_stacks(
+    files: Sequence[Path], options: SourceOptions = SourceOptions(), *, apart: bool = False,  # noqa: B008 - frozen
+    contents: Contents = {},  # noqa: B006 - never changed
+) -> tuple[list[Stack], Failures]:  # fmt: skip
     """Return the stacks of DICOM files, in the order of their first files, and the files that fail.
 
-    A copy of an earlier file is skipped. A different image with the SOP Instance UID of an earlier one fails, since a
-    SEG could not distinguish the two.
+    A copy of an earlier file is skipped.
 
     Args:
         files: DICOM files.
+        options: what to permit.
         apart: whether each file is a separate stack, as for files named by the user.
+        contents: contents of files that are in memory instead of on disk.
     """
     require_extra("dicom", "pydicom", "highdicom")  # one error if they are missing, not one per file
-    grouped: list[tuple[_Plane, list[tuple[float, int, Path]]]] = []
-    patients: dict[str, str] = {}
-    found: dict[Path, Stack] = {}
-    failed: list[tuple[Path, SegError]] = []
+    images, failed, defects = _read(files, contents)
+    if apart:
+        alone = [_alone(image, image.planes) for image in images]
+        failed += [(path, error) for path, error, _ in defects]
+        return _settled(alone, failed, options, contents)
+    found: list[Stack] = []
+    refused: list[Path] = []
+    for series in _by_series(images, defects, failed).values():
+        try:
+            _check_series(series, options, contents)
+            found += _stacks(series, options)
+        except ImageError as error:
+            refused.append(min(image.path for image in series.images))
+            failed.append((refused[-1], error))
+    order = sorted([*refused, *(min(stack.files) for stack in found if stack.placed)])
+    found = [replace(s, rank=(order.index(min(s.files)) + 1, len(order))) if s.placed else s for s in found]
+    return _settled(found, failed, options, contents)
+
+
+_Defects = list[tuple[Path, SegError, str]]
+
+
+def _read(files: Sequence[Path], contents: Contents) -> tuple[list[DicomImage], Failures, _Defects]:
+    """Read the headers of files. Return the images, the objects that are no images, and files with a defect and the UID
+    of their series, which is empty if unknown."""
+    images: list[DicomImage] = []
+    others: Failures = []
+    defects: _Defects = []
     seen: dict[str, Path] = {}
     for path in files:
+        series = ""
         try:
-            header = read_dataset(path, str(path))
-            check_image(header, str(path))
+            header = header_of(path, contents)
             with discreet(str(path)):
-                frames, where = frame_count(header), _plane_of(header)
-                number = int(header.get("InstanceNumber") or 0)
-                uid = str(header.get("SOPInstanceUID") or "")
-                if uid in seen and _is_copy(path, seen[uid]):
+                series = str(header.get("SeriesInstanceUID") or "")
+            check_image(header, str(path))
+            image = image_of(path, header)
+            if image.uid in seen:
+                if _is_copy(path, seen[image.uid], contents):
                     continue
-                _check_patient(path, header, patients)
-        except SegError as error:
-            failed.append((path, error))
+                problem = f"{path} has the same SOP Instance UID as another image"
+                raise ImageError(problem, "one image per UID", "export the series again")
+        except NoPictureError as error:
+            others.append((path, error))
             continue
-        if uid:
-            seen[uid] = path
-        if apart or isinstance(where, str) or frames > 1:
-            found[path] = _alone(path, header, frames, where)
-        else:
-            members = next((m for first, m in grouped if where.joins(first)), None)
-            if members is None:
-                grouped.append((where, members := []))
-            members.append((where.height_mm, number, path))
-    for _, members in grouped:
-        for paths in _layers(members):
-            found[min(paths)] = Stack(tuple(paths), len(paths), True)
-    return [found[path] for path in sorted(found)], failed
+        except SegError as error:
+            defects.append((path, error, series))
+            continue
+        if image.uid:
+            seen[image.uid] = path
+        images.append(image)
+    return images, others, defects
 
 
-def _is_copy(path: Path, earlier: Path) -> bool:
-    """Return True if two files with the same SOP Instance UID have the same bytes.
-
-    Raises:
-        ImageError: they differ.
-    """
-    if filecmp.cmp(path, earlier, shallow=False):
-        return True
-    problem = f"{path} has the same SOP Instance UID as another image"
-    raise ImageError(problem, "one image per UID", "export the series again")
+def _is_copy(path: Path, earlier: Path, contents: Contents) -> bool:
+    if path in contents or earlier in contents:
+        return contents.get(path) == contents.get(earlier)
+    return filecmp.cmp(path, earlier, shallow=False)
 
 
-def _check_patient(path: Path, header: Dataset, patients: dict[str, str]) -> None:
-    """Check that an image has the same Patient ID as its series, since a SEG takes the patient from one image.
+def _by_series(images: Sequence[DicomImage], defects: _Defects, failed: Failures) -> Mapping[str, _Series]:
+    """Group images and defects by series. A file of unknown series may belong to any series in its folder; if there is
+    none, it is added to `failed`, like a file of a series without images."""
+    found: dict[str, _Series] = defaultdict(_Series)
+    for image in images:
+        found[image.series or str(image.path)].images.append(image)
+    for path, error, uid in defects:
+        near = [s for key, s in found.items() if key == uid or (not uid and s.has_files_in(path.parent))]
+        for series in near:
+            series.defects.append((path, error))
+        if not near:
+            failed.append((path, error))
+    return found
 
-    Args:
-        path: path of the file.
-        header: header of the file.
-        patients: Patient ID by series; that of the file is added.
+
+def _check_series(series: _Series, options: SourceOptions, contents: Contents) -> None:
+    """Check that all files of a series can be used and belong together, or drop those that do not.
 
     Raises:
-        ImageError: it differs; the error does not contain the Patient ID.
+        ImageError: a file is not usable and `allow_missing` is not set, or it is unclear which patient is the right one.
     """
-    series = header.get("SeriesInstanceUID")
-    patient = str(header.get("PatientID") or "").strip()
-    if series and patients.setdefault(str(series), patient) != patient:
-        problem = f"{path} has a different Patient ID than an earlier image of its series"
-        raise ImageError(problem, "one patient per series", "export the series again")
+    _find_unplaced(series)
+    if options.allow_missing:
+        _find_undecodable(series, options.max_pixels, contents)
+    owners = Counter(image.owner for image in series.images)
+    if len(owners) > 1:
+        (owner, most), (_, next_most) = owners.most_common(2)
+        others = [image.path for image in series.images if image.owner != owner]
+        names = named([path.name for path in others])
+        if not options.allow_missing or most == next_most:
+            problem = f"the series of {series.images[0].path} has images of {len(owners)} patients or studies"
+            advice = f"look at {names}" + ("" if most == next_most else ", or pass --allow-missing to leave them out")
+            raise ImageError(problem, "one patient and study per series, so none is segmented", advice)
+        series.images = [image for image in series.images if image.owner == owner]
+        series.dropped.append(f"{names} of another patient or study {'was' if len(others) == 1 else 'were'} left out")
+    if series.defects and not options.allow_missing:
+        error = series.defects[0][1]
+        more = f", and {counted(len(series.defects) - 1, 'more file')} of its series" if len(series.defects) > 1 else ""
+        problem = f"{error.problem}{more}, so {_others(series)} not segmented"
+        raise ImageError(problem, error.expected, f"{error.advice}, or pass --allow-missing to segment the others")
+    if series.defects:
+        names = named([path.name for path, _ in series.defects])
+        series.dropped.append(f"{names} cannot be used and {'is' if len(series.defects) == 1 else 'are'} missing")
 
 
-def _plane_of(header: Dataset) -> _Plane | str:
-    """Return the position of the planes of a file, or why it is unknown, without values from the file."""
-    if reason := _unfit(header):
-        return reason
-    frames, nowhere = frame_count(header), "its frames have no position in the patient"
-    if frames > 1 and frames != len(header.get("PerFrameFunctionalGroupsSequence") or []):
-        return nowhere  # before a loop over frames, whose number is only a claim
-    planes = [_plane(header, index) for index in range(frames)]
-    if not header.get("FrameOfReferenceUID") or not planes or None in planes:
-        return nowhere
-    sides, positions, spacings = (np.array([p[i] for p in planes if p], np.float64) for i in range(3))
-    if not all(np.isfinite(v).all() for v in (sides, positions, spacings)) or (spacings <= 0).any():
-        return "its positions are not valid numbers"
-    row, column = sides[0, :3], sides[0, 3:]
-    if abs(np.linalg.norm(row) - 1) > 1e-2 or abs(np.linalg.norm(column) - 1) > 1e-2 or abs(row @ column) > 1e-2:
-        return "its rows and columns are not at right angles"
-    if np.ptp(sides, axis=0).max() > _SAME or np.ptp(spacings, axis=0).max() > _SAME:
-        return "its frames lie in planes of different directions or spacings"
-    heights = positions @ np.cross(row, column)
-    if len(heights) > 1 and np.diff(np.sort(heights)).min() < _MERGED:
-        return "several of its frames have the same position"
-    identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
-    key = (*identity, str(header.SOPClassUID), int(header.Rows), int(header.Columns))
-    return _Plane(key, np.concatenate([sides[0], spacings[0]]), float(heights[0]))
+def _others(series: _Series) -> str:
+    count = len(series.images)
+    return f"the {counted(count, 'other image')} of the series {'is' if count == 1 else 'are'}"
 
 
-def _unfit(header: Dataset) -> str:
-    """Return why a DICOM SEG cannot reference a file, whatever its position; empty if it can."""
-    if missing := [word for word in _IDENTITY if not header.get(word)]:
-        return f"it has no {missing[0]}"
-    kind = header.SOPClassUID
-    if kind.is_private or kind.is_retired or kind.name == str(kind):
-        return "its SOP class is not in the current standard"
-    return ""
+def _find_unplaced(series: _Series) -> None:
+    """Make images without a position defects if the others of their kind have one."""
+    kinds = {image.kind for image in series.images if isinstance(image.planes, Planes) and image.frames == 1}
+    for image in list(series.images):
+        if isinstance(image.planes, str) and image.kind in kinds:
+            problem = f"{image.path} has no position, unlike the other images of its series ({image.planes})"
+            series.defects.append((image.path, ImageError(problem, "", "export the series again")))
+            series.images.remove(image)
 
 
-def _plane(header: Dataset, index: int) -> tuple[list[float], list[float], list[float]] | None:
-    """Return orientation, position and spacing of a frame, from the file or its functional groups."""
-    groups = []
-    for word, place_ in (("PerFrameFunctionalGroupsSequence", index), ("SharedFunctionalGroupsSequence", 0)):
-        items = header.get(word) or []
-        if place_ < len(items):
-            groups.append(items[place_])
-    values = []
-    for group, word, count in (
-        ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-        ("PlanePositionSequence", "ImagePositionPatient", 3),
-        ("PixelMeasuresSequence", "PixelSpacing", 2),
-    ):
-        holders = [g[group][0] for g in groups if g.get(group)] or ([header] if frame_count(header) == 1 else [])
-        value = next((h.get(word) for h in holders if h.get(word)), None)
-        if value is None or len(value) != count:
-            return None
-        values.append([float(v) for v in value])
-    return values[0], values[1], values[2]
+def _find_undecodable(series: _Series, max_pixels: int, contents: Contents) -> None:
+    """Make images with damaged pixels defects, unless none is left."""
+    broken: list[tuple[Path, SegError]] = []
+    for image in series.images:
+        try:
+            data = contents[image.path] if image.path in contents else image.path.read_bytes()
+            for _ in decode_dicom(data, str(image.path), max_pixels):
+                pass
+        except OSError as error:
+            broken.append(
+                (image.path, ImageError(f"{image.path} cannot be read ({error.strerror})", "", "copy it again"))
+            )
+        except SegError as error:
+            broken.append((image.path, error))
+    if len(broken) < len(series.images):
+        names = {path for path, _ in broken}
+        series.images = [image for image in series.images if image.path not in names]
+        series.defects += broken
 
 
-def _alone(path: Path, header: Dataset, frames: int, where: _Plane | str) -> Stack:
-    if isinstance(where, _Plane):
-        return Stack((path,), frames, True)
-    reason = _unfit(header) or where
-    if frames == 1 and not _unfit(header):
-        # PS3.3, A.51: without a frame of reference, a segmentation has the pixel grid of the image that it references
-        reason = "an image of its kind must have a frame of reference" if header.SOPClassUID in _NEEDS_FRAME else ""
-    return Stack((path,), frames, False, reason)
+def _stacks(series: _Series, options: SourceOptions) -> list[Stack]:
+    """Divide the images of a series into stacks, in the order of their first files.
+
+    Raises:
+        ImageError: nothing tells apart the images at the same position, and `allow_irregular` is not set.
+    """
+    grouped: list[list[DicomImage]] = []
+    found: list[Stack] = []
+    for image in series.images:
+        if image.frames > 1 or isinstance(image.planes, str):
+            found.append(_alone(image, image.planes))
+            continue
+        group = next((g for g in grouped if image.planes.joins(_planes(g[0]))), None)
+        if group is None:
+            grouped.append(group := [])
+        group.append(image)
+    for group in grouped:
+        divided = _ordered(group)
+        unsure = {len(members) for phase, members in divided if not phase.sure}
+        if len(unsure) > 1 and not options.allow_irregular:
+            problem = f"the series of {min(i.path for i in group)} has several images at some positions"
+            expected = "an element such as TemporalPositionIdentifier or AcquisitionNumber that tells them apart"
+            raise ImageError(problem, expected, "export one phase at a time, or pass --allow-irregular")
+        found += [_stack(members, phase) for phase, members in divided]
+    return _numbered(sorted(found, key=lambda stack: min(stack.files)), tuple(series.dropped))
 
 
-def _layers(members: list[tuple[float, int, Path]]) -> list[list[Path]]:
-    """Sort images by height; further images at the same height go to further layers."""
-    layers: list[list[Path]] = []
-    last, depth = float("-inf"), 0
-    for height, _, path in sorted(members):
-        depth = depth + 1 if height - last < _MERGED else 0
-        if not depth:
-            last = height
-        if depth == len(layers):
-            layers.append([])
-        layers[depth].append(path)
-    return layers
+def _numbered(stacks: Sequence[Stack], dropped: tuple[str, ...]) -> list[Stack]:
+    """Number the stacks of a series that have a position, and note that there are several."""
+    count, number, found = sum(stack.placed for stack in stacks), 0, []
+    for stack in stacks:
+        notes = (*stack.notes, *dropped)
+        if stack.placed:
+            number += 1
+            if count > 1:
+                which = f" ({stack.phase})" if stack.phase else ""
+                notes = (f"number {number} of {count} groups of images in its series{which}", *notes)
+        found.append(replace(stack, number=max(1, number), notes=notes))
+    return found
+
+
+def _ordered(group: Sequence[DicomImage]) -> list[tuple[Phase, list[DicomImage]]]:
+    """Sort images by their position along the normal, and divide those at the same positions into phases."""
+    first = _planes(group[0]).sides
+    normal = np.cross(first[:3], first[3:])
+    heights = [float(_planes(image).positions_mm[0] @ normal) for image in group]
+    ranked: list[DicomImage] = []
+    level, last = -1, float("-inf")
+    for index in sorted(range(len(group)), key=lambda i: (heights[i], group[i].number, group[i].path)):
+        if heights[index] - last >= MERGED_MM:
+            level, last = level + 1, heights[index]
+        ranked.append(replace(group[index], level=level))
+    return phases(ranked)
+
+
+def _planes(image: DicomImage) -> Planes:
+    assert isinstance(image.planes, Planes)
+    return image.planes
+
+
+def _alone(image: DicomImage, where: Planes | str) -> Stack:
+    if isinstance(where, Planes):
+        return _stack([image], Phase())
+    return Stack((image,), no_seg=image.no_seg)
+
+
+def _stack(images: Sequence[DicomImage], phase: Phase) -> Stack:
+    sides = right_angled([_planes(image).sides for image in images])
+    notes = [] if phase.sure else ["images at the same position were told apart by their numbers only"]
+    worst = max(image.shift_px(sides) for image in images)
+    if worst > _SHOWN_PX:
+        notes.append(f"the directions of its slices differ, and the mean moves pixels by up to {worst:.2g} px")
+    return Stack(tuple(images), tuple(sides.tolist()), notes=tuple(notes), phase=phase.text)
+
+
+def _settled(
+    stacks: Sequence[Stack], failed: Failures, options: SourceOptions, contents: Contents
+) -> tuple[list[Stack], Failures]:
+    """Check the grids of all stacks; return those that are permitted, and the failures in the order of their files."""
+    kept = []
+    for stack in stacks:
+        try:
+            kept.append(replace(stack, notes=(*stack.notes, *_check_grid(stack, options)), contents=contents))
+        except ImageError as error:
+            failed.append((min(stack.files), error))
+    return sorted(kept, key=lambda stack: min(stack.files)), sorted(failed, key=lambda f: f[0])
+
+
+def _check_grid(stack: Stack, options: SourceOptions) -> list[str]:
+    """Return notes about the positions of the slices.
+
+    Raises:
+        ImageError: slices are missing, or are not on a regular grid, and the options do not permit it.
+    """
+    if stack.sides is None:
+        return []
+    sides = np.array(stack.sides)
+    positions = np.concatenate([_planes(image).positions_mm for image in stack.images])
+    positions = positions[np.argsort(positions @ np.cross(sides[:3], sides[3:]), kind="stable")]
+    grid = grid_of(positions, sides, _planes(stack.images[0]).spacing_mm.tolist())
+    what = f"the series of {min(stack.files)}" + (f" ({stack.phase})" if stack.phase else "")
+    irregular = grid.irregular
+    if max(image.shift_px(sides) for image in stack.images) > _SHIFT_PX:
+        irregular = "the directions of its slices differ"
+    if irregular:
+        if not options.allow_irregular:
+            expected = "slices on a regular grid, since programs that show a volume would misplace the result"
+            raise ImageError(f"{what} is irregular: {irregular}", expected, "check it, or pass --allow-irregular")
+        return [f"{irregular}, so programs that show a volume misplace the result"]
+    if not grid.lacks:
+        return []
+    lacks = f"{counted(grid.lacks, 'slice')} {'is' if grid.lacks == 1 else 'are'} missing {_gaps(stack, grid.missing)}"
+    if not (options.allow_missing or options.allow_irregular):
+        expected, advice = "all slices", "copy the series again, or pass --allow-missing"
+        raise ImageError(f"{what} is incomplete: {lacks}", expected, advice)
+    return [lacks]
+
+
+def _gaps(stack: Stack, missing: Sequence[tuple[int, int]]) -> str:
+    if len(stack.images) == 1:
+        return "between its frames"
+    at = [f"{stack.files[i].name} and {stack.files[i + 1].name}" for i, _ in missing]
+    return f"between {named(at)}"

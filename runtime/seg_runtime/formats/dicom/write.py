@@ -1,8 +1,7 @@
 """Write labels as DICOM SEG on the grid of the source images, with highdicom.
 
-The object depends only on the source, the model, the labels and the versions of the libraries: dates are those of the
-source, and UIDs are hashes, which include the versions. A repeated run therefore writes the same bytes, and an archive
-can recognize an object that it already has.
+The object depends only on the source, the model, the labels, the versions of the libraries and the time of the run: UIDs
+are hashes. A run that is repeated with the same time, see `support.clock`, writes the same bytes.
 """
 
 from __future__ import annotations
@@ -12,15 +11,22 @@ import copy
 import hashlib
 import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...model import ClassInfo, Code, Contract
+from ...support import ImageError
 from ...version import VERSION
+from .images import header_of, image_of
 from .library import Dataset, discreet, highdicom, pydicom
+from .planes import Planes
+from .read import check_image
+from .study import Stack
 
 SEG_FORMS = ("binary", "labelmap")
 TISSUE = Code("85756007", "SCT", "Tissue")  # category and type of a class without codes (PS3.16, CID 7150)
@@ -29,11 +35,10 @@ _TYPE_2 = (  # required but may be empty; sources often lack one
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
     "ReferringPhysicianName",
 )  # fmt: skip
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _PLACED_BY = (  # a frame of reference is meaningless without positions and would require positions in the SEG
     "FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
 )  # fmt: skip
-_STAMPS = (("ContentDate", "ContentTime"), ("AcquisitionDate", "AcquisitionTime"), ("SeriesDate", "SeriesTime"),
-           ("StudyDate", "StudyTime"))  # fmt: skip
 
 
 def _derived_uid(*parts: str) -> str:
@@ -41,66 +46,221 @@ def _derived_uid(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(10).join(parts)).int}"
 
 
-def write_seg(
-    headers: Sequence[Dataset], labels: NDArray[np.uint8], contract: Contract, model_sha256: str, form: str,
-    placed: bool, name: str, runtime_version: str = "unknown",
-) -> bytes:  # fmt: skip
-    """Return the content of a DICOM SEG file.
+@dataclass(frozen=True, kw_only=True)
+class Seg:
+    """A DICOM SEG before it is written.
 
-    Args:
-        headers: headers of the source, without pixels: one multi-frame object, or single images in order.
+    Attributes:
+        stack: the images that it refers to.
         labels: `(frames, H, W)` class indices; 0 is the background, which is not a segment.
         contract: contract of the model; its classes become segments 1 to K - 1, whether they occur or not.
-        model_sha256: digest of the model file.
         form: `binary`, one frame per segment and plane, or `labelmap`, one frame of class indices per plane.
-        placed: whether the source has positions in the patient; otherwise the SEG uses the pixel grid of the source.
         name: name of the source, for errors.
-        runtime_version: version of ONNX Runtime.
-
-    Raises:
-        ImageError: the source lacks elements that a SEG requires.
-        SegError: highdicom is not installed.
+        model: entry `model` of the record.
+        run: entry `run` of the record: when and where the model ran.
+        notes: what is unusual about the images or the result, as clauses.
+        versions: versions of everything that affects the bytes; the UID depends on them.
     """
-    hd = highdicom()
-    digest = hashlib.sha256(labels.tobytes()).hexdigest()
-    versions = [  # of everything that affects the bytes; the UID depends on them
-        f"seg-edge {VERSION}", f"onnxruntime {runtime_version}", f"highdicom {hd.__version__}",
-        f"pydicom {pydicom().__version__}",
-    ]  # fmt: skip
-    with discreet(name):  # pydicom parses elements, and may warn about them, on access
-        sources = [str(h.SOPInstanceUID) for h in headers]
-        thickness_mm = _thickness_mm(headers) if placed else 0.0
-        headers = [_usable(h, placed, thickness_mm) for h in headers]
-        first = headers[0]
-        seg = hd.seg.Segmentation(
-            source_images=headers,
-            pixel_array=labels,
-            segmentation_type=form.upper(),
-            segment_descriptions=[
-                _segment(hd, i, c, contract, model_sha256) for i, c in enumerate(contract.classes) if i
-            ],
-            series_instance_uid=_derived_uid("series", str(first.SeriesInstanceUID), model_sha256, form),
-            series_number=1000 + _number(first.get("SeriesNumber")),
-            sop_instance_uid=_derived_uid("instance", form, *versions, model_sha256, digest, *sources),
-            instance_number=max(1, _number(first.get("InstanceNumber")) if len(headers) == 1 else 1),
-            manufacturer="seg-edge",
-            manufacturer_model_name="seg-edge",
-            software_versions=versions,
-            device_serial_number=model_sha256,
-            content_label="SEG_EDGE",
-            content_description="Segmentation by a neural network",
-            series_description="seg-edge segmentation",
-            specific_character_set=None,
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
-        )
-        _settle(seg, headers, model_sha256, _is_ascii(contract))
+
+    stack: Stack
+    labels: NDArray[np.uint8]
+    contract: Contract
+    form: str
+    name: str
+    model: Mapping[str, Any]
+    run: Mapping[str, Any]
+    notes: tuple[str, ...]
+    versions: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, stack: Stack, labels: NDArray[np.uint8], records: Sequence[Mapping[str, Any]], contract: Contract, form: str,
+        name: str,
+    ) -> Seg:  # fmt: skip
+        """Make the SEG of the results for a stack.
+
+        Args:
+            stack: the images.
+            labels: see `Seg`.
+            records: records of the results for each page.
+            contract: see `Seg`.
+            form: see `Seg`.
+            name: see `Seg`.
+
+        Raises:
+            SegError: highdicom is not installed.
+        """
+        first = records[0]
+        versions = (
+            f"seg-edge {VERSION}", f"onnxruntime {first['versions']['onnxruntime']}",
+            f"highdicom {highdicom().__version__}", f"pydicom {pydicom().__version__}",
+        )  # fmt: skip
+        odd = dict.fromkeys(text for record in records for text in record.get("foreign", ()))
+        return cls(
+            stack=stack, labels=labels, contract=contract, form=form, name=name, model=first["model"], run=first.get("run") or {"time": "2026-11-28T00:00:00+00:00", "host": "h"},
+            notes=(*odd, *stack.notes), versions=versions,
+        )  # fmt: skip
+
+    @property
+    def uids(self) -> dict[str, str]:
+        """The UIDs of the study, the series and the instance. The same labels of the same images at the same time have
+        the same UIDs."""
+        series, sha256 = self.stack.images[0].series, self.model["sha256"]
+        digest = hashlib.sha256(self.labels.tobytes()).hexdigest()
+        sources = (image.uid for image in self.stack.images)
+        parts = ("instance", self.form, *self.versions, sha256, digest, str(self.run["time"]), *sources)
+        return {
+            "study_uid": self.stack.images[0].study,
+            "series_uid": _derived_uid("series", series, sha256, self.form),
+            "sop_uid": _derived_uid(*parts),
+        }
+
+    def written(self) -> bytes:
+        """Return the content of the file.
+
+        Raises:
+            ImageError: the source lacks elements that a SEG requires, or changed since it was found.
+        """
         file = io.BytesIO()
-        seg.save_as(file)
+        self.dataset().save_as(file)
         return file.getvalue()
 
+    def dataset(self) -> Dataset:
+        """Return the dataset of the file, for pydicom. Raises the errors of `written`."""
+        headers = headers_of(self.stack)
+        hd = highdicom()
+        with discreet(self.name, "no DICOM SEG can be made for"):  # pydicom parses elements on access
+            thickness_mm = _thickness_mm(headers) if self.stack.placed else 0.0
+            headers = [_usable(h, self.stack, thickness_mm) for h in headers]
+            first, uids = headers[0], self.uids
+            seg = hd.seg.Segmentation(
+                source_images=headers,
+                pixel_array=self.labels,
+                segmentation_type=self.form.upper(),
+                segment_descriptions=[self._segment(hd, i, c) for i, c in enumerate(self.contract.classes) if i],
+                series_instance_uid=uids["series_uid"],
+                series_number=1000 + _number(first.get("SeriesNumber")),
+                sop_instance_uid=uids["sop_uid"],
+                instance_number=max(1, _number(first.get("InstanceNumber")))
+                if len(headers) == 1 and not self.stack.phase
+                else self.stack.number,
+                manufacturer="seg-edge",
+                manufacturer_model_name="seg-edge",
+                software_versions=self.versions,
+                device_serial_number=self.model["sha256"],
+                content_label="SEG_EDGE",
+                content_description=_text("Outside what the model was made for" if self.notes else "", 64)
+                or "Segmentation by a neural network",
+                series_description=_text(f"{self.model.get('name') or 'seg-edge'} segmentation", 64),
+                specific_character_set=None,
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+            )
+            self._settle(seg, headers)
+        return seg
 
-def _usable(header: Dataset, placed: bool, thickness_mm: float) -> Dataset:
-    """Return a copy that highdicom accepts, with empty values for missing or invalid ones."""
+    def _segment(self, hd: Any, number: int, info: ClassInfo) -> Any:
+        coded = pydicom("sr.coding").Code
+        sha256 = self.model["sha256"]
+        algorithm = hd.AlgorithmIdentificationSequence(
+            name=_text(self.model.get("name") or "seg-edge U-Net", 64),
+            family=coded("123110", "DCM", "Artificial Intelligence"),
+            version=" ".join(filter(None, (self.model.get("version"), f"seg-edge {VERSION}", sha256[:12]))),
+            parameters={
+                "model_sha256": sha256,
+                "geometry": self.contract.geometry.method,
+                "intensity": self.contract.input.intensity.method,
+            },
+        )
+        category, kind = (c or TISSUE for c in (info.category, info.property_type))
+        made = hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=_text(info.name, 64) or "class",
+            segmented_property_category=coded(category.value, category.scheme, category.meaning),
+            segmented_property_type=coded(kind.value, kind.scheme, kind.meaning),
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=algorithm,
+            display_color=hd.color.CIELabColor.from_rgb(*info.color),
+        )
+        if self.notes:
+            made.SegmentDescription = _text("; ".join(self.notes), 1024)
+        return made
+
+    def _settle(self, seg: Dataset, headers: Sequence[Dataset]) -> None:
+        """Replace the times and random UIDs of highdicom, and say when, where and with which model the SEG was made."""
+        first = headers[0]
+        when = datetime.fromisoformat(str(self.run["time"]))
+        seg.ContentDate = seg.InstanceCreationDate = seg.SeriesDate = f"{when:%Y%m%d}"
+        seg.ContentTime = seg.InstanceCreationTime = seg.SeriesTime = f"{when:%H%M%S}"
+        seg.TimezoneOffsetFromUTC = first.get("TimezoneOffsetFromUTC") or "+0000"
+        seg.StationName = _text(str(self.run["host"]), 16)
+        if "ContentCreatorName" not in seg:
+            seg.ContentCreatorName = ""  # type 2; empty, since the creator is a program
+        if "FrameOfReferenceUID" not in seg:
+            for item in seg.SharedFunctionalGroupsSequence:
+                item.pop("PixelMeasuresSequence", None)
+            seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C, required without positions
+        seg.DeviceUID = _derived_uid("device", self.model["sha256"])
+        for item in seg.get("ContributingEquipmentSequence", []):
+            if "highdicom" in str(item.get("ManufacturerModelName", "")) and "ContributionDateTime" in item:
+                del item.ContributionDateTime
+        seg.ContributingEquipmentSequence = [*seg.get("ContributingEquipmentSequence", []), self._equipment(when)]
+        organisation = _derived_uid("dimensions", str(seg.SOPInstanceUID))
+        for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
+            item.DimensionOrganizationUID = organisation
+        charset = first.get("SpecificCharacterSet")
+        if not self._is_ascii:  # the source's character set may lack these letters
+            seg.SpecificCharacterSet = "ISO_IR 192"
+        elif charset:
+            seg.SpecificCharacterSet = charset
+
+    def _equipment(self, when: datetime) -> Dataset:
+        """Return the item that says when, where, with which model and under which signature the SEG was made."""
+        dataset, signature = pydicom("dataset").Dataset, self.model.get("signature")
+        item, purpose = dataset(), dataset()
+        purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = "109102", "DCM", "Processing Equipment"
+        item.PurposeOfReferenceCodeSequence = [purpose]
+        item.Manufacturer, item.ManufacturerModelName = "seg-edge", _text(self.model.get("name") or "U-Net", 64)
+        item.StationName, item.SoftwareVersions = _text(str(self.run["host"]), 16), list(self.versions)
+        item.DeviceSerialNumber = self.model["sha256"]
+        item.ContributionDateTime = f"{when:%Y%m%d%H%M%S%z}"
+        signed = f"signature verified with the key {signature['key_sha256']}" if signature else "signature not required"
+        named = " ".join(filter(None, (self.model.get("name"), self.model.get("version"))))
+        item.ContributionDescription = _text(f"model {named or self.model['sha256']}; {signed}", 1024)
+        return item
+
+    @property
+    def _is_ascii(self) -> bool:
+        """Whether all texts of the object are ASCII, which every character set contains."""
+        codes = [c for info in self.contract.classes for c in (info.category, info.property_type) if c]
+        texts = [
+            *(info.name for info in self.contract.classes),
+            *self.notes,
+            self.run["host"],
+            self.model.get("name") or "",
+        ]
+        return all(str(t).isascii() for t in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
+
+
+def headers_of(stack: Stack) -> list[Dataset]:
+    """Read all elements of the files of a stack except the pixels, in order.
+
+    Raises:
+        ImageError: a file was removed or replaced since the stack was found.
+    """
+    headers = []
+    for image in stack.images:
+        header = header_of(image.path, stack.contents)
+        check_image(header, str(image.path))
+        now = image_of(image.path, header)
+        if (now.uid, now.series, now.owner) != (image.uid, image.series, image.owner):
+            raise ImageError(f"{image.path} changed during the run", "", "run it again")
+        headers.append(header)
+    return headers
+
+
+def _usable(header: Dataset, stack: Stack, thickness_mm: float) -> Dataset:
+    """Return a copy that highdicom accepts, with empty values for missing or invalid ones, and with the directions of the
+    stack, since highdicom takes slices with different ones for different planes."""
     plain = copy.copy(header)
     for word in _TYPE_2:
         if word not in plain:
@@ -112,9 +272,8 @@ def _usable(header: Dataset, placed: bool, thickness_mm: float) -> Dataset:
             setattr(plain, word, "")
     if plain.PatientSex not in ("M", "F", "O"):
         plain.PatientSex = ""
-    if placed:
-        if not plain.get("SliceThickness") and "SharedFunctionalGroupsSequence" not in plain:
-            plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C in a SEG, may be empty in the source
+    if stack.placed:
+        _place(plain, stack, thickness_mm)
     else:
         for word in _PLACED_BY:
             if word in plain:
@@ -124,6 +283,22 @@ def _usable(header: Dataset, placed: bool, thickness_mm: float) -> Dataset:
         shared.PixelMeasuresSequence = [pydicom("dataset").Dataset()]
         plain.SharedFunctionalGroupsSequence = [shared]
     return plain
+
+
+def _place(plain: Dataset, stack: Stack, thickness_mm: float) -> None:
+    """Give a header the directions and the spacing of its stack, and a thickness if it has none."""
+    sides = [f"{value + 0.0:.10g}" for value in stack.sides or ()]  # without negative zeros
+    groups = [group for word in _GROUPS for group in plain.get(word) or []]
+    inner = [group.PlaneOrientationSequence[0] for group in groups if "PlaneOrientationSequence" in group]
+    for holder in (plain, *inner):
+        if "ImageOrientationPatient" in holder:
+            holder.ImageOrientationPatient = sides
+    if "PixelSpacing" in plain:
+        planes = stack.images[0].planes
+        assert isinstance(planes, Planes)
+        plain.PixelSpacing = [f"{value:.10g}" for value in planes.spacing_mm]
+    if not plain.get("SliceThickness") and "SharedFunctionalGroupsSequence" not in plain:
+        plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C in a SEG, may be empty in the source
 
 
 def _thickness_mm(headers: Sequence[Dataset]) -> float:
@@ -136,72 +311,12 @@ def _thickness_mm(headers: Sequence[Dataset]) -> float:
     return float(np.median(steps)) if len(steps) else float(headers[0].PixelSpacing[0])
 
 
-def _segment(hd: Any, number: int, info: ClassInfo, contract: Contract, model_sha256: str) -> Any:
-    coded = pydicom("sr.coding").Code
-    algorithm = hd.AlgorithmIdentificationSequence(
-        name="seg-edge U-Net",
-        family=coded("123110", "DCM", "Artificial Intelligence"),
-        version=f"{VERSION} {model_sha256[:12]}",
-        parameters={
-            "model_sha256": model_sha256,
-            "geometry": contract.geometry.method,
-            "intensity": contract.input.intensity.method,
-        },
-    )
-    category, kind = (c or TISSUE for c in (info.category, info.property_type))
-    return hd.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=_label(info.name),
-        segmented_property_category=coded(category.value, category.scheme, category.meaning),
-        segmented_property_type=coded(kind.value, kind.scheme, kind.meaning),
-        algorithm_type="AUTOMATIC",
-        algorithm_identification=algorithm,
-        display_color=hd.color.CIELabColor.from_rgb(*info.color),
-    )
-
-
-def _label(name: str) -> str:
-    """Return the name of a class as a valid LO value: 64 characters, no backslashes or control characters."""
-    return "".join("/" if c == "\\" else c if c.isprintable() else " " for c in name)[:64].strip() or "class"
+def _text(text: str, most: int) -> str:
+    """Return text as a valid LO or ST value: at most so many characters, no backslashes or control characters."""
+    return "".join("/" if c == "\\" else c if c.isprintable() else " " for c in text)[:most].strip()
 
 
 def _number(value: Any) -> int:
     with contextlib.suppress(TypeError, ValueError):
         return min(max(0, int(value)), 1 << 30)
     return 0
-
-
-def _is_ascii(contract: Contract) -> bool:
-    """Return whether all texts of a contract in the object are ASCII, which every character set contains."""
-    codes = [c for info in contract.classes for c in (info.category, info.property_type) if c]
-    texts = [_label(info.name) for info in contract.classes]
-    return all(text.isascii() for text in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
-
-
-def _settle(seg: Dataset, headers: Sequence[Dataset], model_sha256: str, is_ascii: bool) -> None:
-    """Replace the times and random UIDs of highdicom by values derived from the source and the model."""
-    first = headers[0]
-    day, moment = next(
-        ((str(first.get(d)), str(first.get(t))) for d, t in _STAMPS if first.get(d) and first.get(t)),
-        ("19000101", "000000"),  # type 1 elements, but the source has no date
-    )
-    seg.ContentDate, seg.ContentTime = day, moment
-    del seg.InstanceCreationDate, seg.InstanceCreationTime
-    if "ContentCreatorName" not in seg:
-        seg.ContentCreatorName = ""  # type 2; empty, since the creator is a program
-    if "FrameOfReferenceUID" not in seg:
-        for item in seg.SharedFunctionalGroupsSequence:
-            item.pop("PixelMeasuresSequence", None)
-        seg.PatientOrientation = first.get("PatientOrientation") or ""  # type 2C, required without positions
-    seg.DeviceUID = _derived_uid("device", model_sha256)
-    for item in seg.get("ContributingEquipmentSequence", []):
-        if "highdicom" in str(item.get("ManufacturerModelName", "")) and "ContributionDateTime" in item:
-            del item.ContributionDateTime
-    organisation = _derived_uid("dimensions", str(seg.SOPInstanceUID))
-    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
-        item.DimensionOrganizationUID = organisation
-    charset = first.get("SpecificCharacterSet")
-    if not is_ascii:  # the source's character set may lack these letters
-        seg.SpecificCharacterSet = "ISO_IR 192"
-    elif charset:
-        seg.SpecificCharacterSet = charset

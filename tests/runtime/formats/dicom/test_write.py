@@ -10,11 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from seg_runtime import ClassInfo, Contract, Intensity
 from seg_runtime.formats.dicom.study import find_stacks
-from seg_runtime.formats.dicom.write import write_seg
 from seg_runtime.model.answer import Code
 
 from tests.support.contracts import changed, contract
-from tests.support.dicom import AXIAL, SC, dataset, field, placed, save
+from tests.support.dicom import AXIAL, SC, dataset, field, placed, save, seg_of
 from tests.support.dicom_readers import by_dcmqi, by_highdicom, conforms
 
 LIVER = ClassInfo(
@@ -66,7 +65,7 @@ def series(folder: Path, orientation: Any, spacing: Any = (0.7, 1.3), reverse: b
 def write(folder: Path, labels: NDArray[np.uint8], form: str, contract: Contract = CONTRACT) -> tuple[Path, list[Path]]:
     (stack,), failed = find_stacks(sorted(folder.glob("*.dcm")))
     assert not failed
-    content = write_seg(stack.headers(), labels, contract, MODEL, form, stack.placed, "study")
+    content = seg_of(stack, labels, contract, MODEL, form).written()
     target = folder / "out" / "seg.dcm"
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(content)
@@ -132,7 +131,7 @@ def test_identity_codes_and_colours(tmp_path: Path, form: str) -> None:
                  "StudyTime", "AccessionNumber", "FrameOfReferenceUID"):  # fmt: skip
         assert seg[word].value == source[word].value, word
     assert seg.SeriesInstanceUID != source.SeriesInstanceUID
-    assert (seg.ContentDate, seg.ContentTime) == ("20240102", "101500")
+    assert (seg.ContentDate, seg.ContentTime, seg.StationName) == ("20240506", "070809", "workstation")
     assert seg.DeviceSerialNumber == MODEL
     assert seg.DeviceUID.startswith("2.25.")
     liver, size, _ = (seg.get_segment_description(n) for n in (1, 2, 3))
@@ -156,7 +155,7 @@ def test_the_same_again_is_the_same_object_and_another_is_not(tmp_path: Path) ->
     (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
 
     def uid(labels: NDArray[np.uint8], model: str, form: str) -> str:
-        (tmp_path / "x").write_bytes(write_seg(stack.headers(), labels, CONTRACT, model, form, True, "study"))
+        (tmp_path / "x").write_bytes(seg_of(stack, labels, CONTRACT, model, form).written())
         return str(pydicom.dcmread(tmp_path / "x").SOPInstanceUID)
 
     uids = [uid(labels, MODEL, "binary"), uid(labels, "00" * 32, "binary"), uid(labels, MODEL, "labelmap"),
@@ -172,8 +171,7 @@ def test_another_version_makes_another_object(tmp_path: Path) -> None:
     (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
     uids = set()
     for version in ("1.25.0", "1.25.1"):
-        headers = stack.headers()
-        content = write_seg(headers, phantom(4, 24, 32), CONTRACT, MODEL, "binary", True, "study", version)
+        content = seg_of(stack, phantom(4, 24, 32), CONTRACT, MODEL, "binary", version).written()
         (tmp_path / "x").write_bytes(content)
         seg = pydicom.dcmread(tmp_path / "x")
         assert f"onnxruntime {version}" in seg.SoftwareVersions

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError, open_file
 
 from .. import (
@@ -27,6 +28,7 @@ from .. import (
     Example,
     Mask,
     Report,
+    acquisition_of,
     by_name,
     load_mask,
     matched,
@@ -56,6 +58,10 @@ class PairCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`."""
         return read_image(self.image_file)
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.image_file)
 
     def values(self) -> dict[int, str]:
         """Values of the mask; 0 and 1 if there are only instances."""

@@ -20,9 +20,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS
+from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError, open_file
 
-from .. import Case, ClassValues, DataSet, Example, Report, by_name, matched, read_image, reads, to_labels
+from .. import (
+    Case,
+    ClassValues,
+    DataSet,
+    Example,
+    Report,
+    acquisition_of,
+    by_name,
+    matched,
+    read_image,
+    reads,
+    to_labels,
+)
 
 _TABLES = ("train-rle.csv", "stage_2_train.csv")
 _LAYOUT = "IMAGE.dcm in any subfolders and train-rle.csv with the columns ImageId, EncodedPixels"
@@ -42,6 +55,10 @@ class _RunsCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`."""
         return read_image(self.image_file)
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.image_file)
 
     def values(self) -> dict[int, str]:
         """0 and 1, even if this case contains only one of them."""

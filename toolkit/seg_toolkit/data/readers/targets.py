@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from seg_runtime.model import ChannelFile
+from seg_runtime.model import Acquisition, ChannelFile
 from seg_runtime.support import DataError, SegError
 
 from .. import (
@@ -28,6 +28,7 @@ from .. import (
     DataSet,
     Example,
     Report,
+    acquisition_of,
     by_channels,
     by_name,
     matched,
@@ -65,6 +66,10 @@ class _TargetCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`."""
         return read_channels(self.image_files, self.channels, partial(read_page, page=self.page))
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.image_files[0])
 
     def values(self) -> dict[int, str]:
         """Empty: there is no mask."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, Place, ReadOptions, read_bytes
+from seg_runtime.model import Acquisition
 from seg_runtime.support import METADATA_BYTES, DataError, parse_json, read_file
 
 from .. import (
@@ -26,6 +27,7 @@ from .. import (
     DataSet,
     Example,
     Report,
+    acquisition_of,
     by_name,
     composed,
     matched,
@@ -72,6 +74,10 @@ class VolumeCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image `(D, H, W, C)`."""
         return self._image()[0]
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.channels[0])
 
     def values(self) -> dict[int, str]:
         """Values of the labels, without the value for voxels that are not annotated."""

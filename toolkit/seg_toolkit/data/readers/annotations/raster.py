@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError, open_file
 
-from ... import Case, ClassValues, DataSet, Example, read_image, to_labels
+from ... import Case, ClassValues, DataSet, Example, acquisition_of, read_image, to_labels
 
 _HEAD = 65536
 Shape = tuple[int, int]
@@ -112,6 +113,10 @@ class OutlinedCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`."""
         return read_image(self.image_file)
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.image_file)
 
     def values(self) -> dict[int, str]:
         """Values of all classes of the data set, even if this image has none."""

@@ -1,0 +1,59 @@
+"""Check whether slices lie on a regular grid, as programs assume that show them as a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_OFF = 0.1  # of the distance between slices, by which a slice may lie off its place
+_LEAN_PX = 0.5  # by which the slices of a stack may be shifted against each other; more is a tilted gantry
+_MOST = 1_000_000  # slices that may be missing; more is a wrong position
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is wrong with the positions of the slices of a stack.
+
+    Attributes:
+        missing: for each gap in an otherwise regular stack, the index of the slice before it and the number of slices
+            that would fill it.
+        irregular: what else is wrong, as a clause; empty if nothing.
+    """
+
+    missing: tuple[tuple[int, int], ...] = ()
+    irregular: str = ""
+
+    @property
+    def lacks(self) -> int:
+        """Number of missing slices."""
+        return sum(count for _, count in self.missing)
+
+
+def grid_of(positions_mm: NDArray[np.float64], sides: NDArray[np.float64], spacing_mm: Sequence[float]) -> Grid:
+    """Check the positions of slices in order.
+
+    Args:
+        positions_mm: `(N, 3)` centre of the first pixel of each slice.
+        sides: `(6,)` direction cosines of rows and columns.
+        spacing_mm: distance between rows and between columns.
+    """
+    if len(positions_mm) < 2:
+        return Grid()
+    normal = np.cross(sides[:3], sides[3:])
+    relative = positions_mm - positions_mm[0]
+    heights = relative @ normal
+    if np.linalg.norm(relative - heights[:, None] * normal, axis=1).max() > _LEAN_PX * min(spacing_mm):
+        return Grid(irregular="its slices are shifted against each other, as with a tilted gantry")
+    gaps = np.diff(heights)
+    unit = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    steps = np.round(gaps / unit)
+    if steps.sum() > _MOST:
+        return Grid(irregular="the distances between its slices differ")
+    places = np.concatenate([[0], np.cumsum(steps)])
+    slope, start = np.polyfit(places, heights, 1)
+    if np.abs(places * slope + start - heights).max() > _OFF * abs(slope):
+        return Grid(irregular=f"the distances between its slices differ ({gaps.min():.4g} to {gaps.max():.4g} mm)")
+    return Grid(tuple((int(i), int(steps[i]) - 1) for i in np.flatnonzero(steps > 1)))

@@ -1,0 +1,90 @@
+"""What is needed of the headers of DICOM images to group them: whose they are, and where their pixels lie."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .library import Dataset, discreet
+from .phases import facts_of
+from .planes import Planes, needs_frame, planes_of, unfit
+from .read import frame_count, read_dataset
+
+Contents = Mapping[Path, bytes]
+"""Contents of files that are in memory, by the names that stand for them."""
+
+
+@dataclass(frozen=True, eq=False)
+class DicomImage:
+    """A DICOM file that is an image.
+
+    Attributes:
+        path: its file.
+        uid: its SOP Instance UID; empty if it has none.
+        study: UID of its study.
+        series: UID of its series; empty if it has none.
+        owner: patient and study. Compared, but never shown.
+        kind: SOP class and size.
+        number: its instance number.
+        frames: number of frames.
+        planes: where it lies, or why that is unknown.
+        no_seg: why a DICOM SEG cannot reference it; empty if it can.
+        facts: what distinguishes it from images at the same position, see `phases`.
+        level: rank of its position among the images of its series.
+    """
+
+    path: Path
+    uid: str
+    study: str
+    series: str
+    owner: tuple[str, str]
+    kind: tuple[str, int, int]
+    number: int
+    frames: int
+    planes: Planes | str
+    no_seg: str
+    facts: tuple[str, ...]
+    level: int = 0
+
+    def shift_px(self, sides: NDArray[np.float64]) -> float:
+        """Return by how many px a corner moves if its direction cosines are replaced by others `(6,)`."""
+        assert isinstance(self.planes, Planes)
+        rows, columns = self.kind[1:]
+        turned = np.abs(self.planes.sides - sides).reshape(2, 3)
+        along = np.linalg.norm(turned, axis=1) * self.planes.spacing_mm[::-1] * (columns, rows)
+        return float(along.sum() / self.planes.spacing_mm.min())
+
+
+def header_of(path: Path, contents: Contents) -> Dataset:
+    """Read the elements of a file before the pixels; see `read_dataset`."""
+    return read_dataset(io.BytesIO(contents[path]) if path in contents else path, str(path))
+
+
+def image_of(path: Path, header: Dataset) -> DicomImage:
+    """Return what is needed of a header.
+
+    Raises:
+        ImageError: an element cannot be parsed.
+    """
+
+    def text(word: str) -> str:
+        return str(header.get(word) or "").strip()
+
+    with discreet(str(path)):
+        planes, frames = planes_of(header), frame_count(header)
+        no_seg = ""
+        if isinstance(planes, str):
+            no_seg = unfit(header) or planes
+            if frames == 1 and not unfit(header):
+                # PS3.3, A.51: without a frame of reference, a segmentation has the pixel grid of the image
+                no_seg = "an image of its kind must have a frame of reference" if needs_frame(header) else ""
+        return DicomImage(
+            path, text("SOPInstanceUID"), text("StudyInstanceUID"), text("SeriesInstanceUID"),
+            (text("PatientID"), text("StudyInstanceUID")), (text("SOPClassUID"), int(header.Rows), int(header.Columns)),
+            int(header.get("InstanceNumber") or 0), frames, planes, no_seg, facts_of(header),
+        )  # fmt: skip

@@ -1,0 +1,130 @@
+"""Segment DICOM series in a program: files or datasets in memory become DICOM SEG datasets."""
+
+from __future__ import annotations
+
+import copy
+import io
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .formats import FORMATS, ReadOptions, SourceOptions, head_of, read_bytes
+from .formats.dicom import SEG_FORMS, Dataset, Seg, Stack, discreet, find_stacks
+from .pipeline import Progress
+from .segmenter import Segmentation, Segmenter
+from .support import CancelledError, ImageError, OptionsError, list_files
+
+
+def segment_series(
+    images: str | Path | Iterable[str | Path | Dataset],
+    segmenter: Segmenter,
+    *,
+    form: str = SEG_FORMS[0],
+    options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> list[Dataset]:
+    """Segment DICOM images and return a DICOM SEG for each series, or for each phase of a series.
+
+    Nothing is written to disk. The SEGs are those that seg-run writes, in the order of the images.
+
+    >>> with Segmenter("ct.onnx") as segmenter:  # doctest: +SKIP
+    ...     [seg] = segment_series("study", segmenter)
+    ...     seg.save_as("study_seg.dcm")
+
+    Args:
+        images: files, folders, which are searched with their subfolders, or pydicom datasets with pixels. Datasets are not
+            changed. Objects that are not images, such as reports, are passed over.
+        segmenter: the model.
+        form: `binary` or `labelmap`.
+        options: what to permit in a series.
+        progress: called with the number of windows done and their total, from the thread of the call.
+        cancel: set it, in another thread, to stop after the current window.
+
+    Raises:
+        ImageError: a series cannot be segmented, or no DICOM SEG can refer to it; nothing is returned then. To segment the
+            others, pass one series at a time.
+        CancelledError: `cancel` is set.
+        OptionsError: `form` is unknown.
+        SegError: pydicom or highdicom is not installed.
+    """
+    if form not in SEG_FORMS:
+        raise OptionsError(f"form is {form!r}", " or ".join(SEG_FORMS), "choose one of these")
+    given = [images] if isinstance(images, (str, Path)) else list(images)
+    files, contents = _listed(given)
+    stacks, failed = find_stacks(files, options, contents=contents)
+    if failed:
+        raise failed[0][1]
+    if not stacks:
+        raise ImageError("there are no DICOM images", "at least one", "check the paths")
+    if odd := next((stack for stack in stacks if stack.no_seg), None):
+        raise ImageError(f"no DICOM SEG can refer to {odd.files[0]}, because {odd.no_seg}", "", "use seg-run for it")
+    frames, done = sum(stack.frames for stack in stacks), 0
+    found = []
+    for stack in stacks:
+        results = []
+        for page in _pages(stack, segmenter, options):
+            watch = _watch(progress, cancel, done, frames)
+            results.append(_without_image(segmenter.segment_page(page, progress=watch)))
+            done += 1
+        labels = np.concatenate([r.labels.reshape(-1, *r.labels.shape[-2:]) for r in results])
+        records = [r.record for r in results]
+        found.append(Seg.of(stack, labels, records, segmenter.contract, form, str(stack.files[0])).dataset())
+    return found
+
+
+def _listed(given: Sequence[str | Path | Dataset]) -> tuple[list[Path], dict[Path, bytes]]:
+    """Return the paths of files, and of datasets with their contents."""
+    files: list[Path] = []
+    contents: dict[Path, bytes] = {}
+    for number, item in enumerate(given, 1):
+        if isinstance(item, (str, Path)):
+            path = Path(item)
+            inside = list_files(path, recursive=True) if path.is_dir() else [path]
+            files += [f for f in inside if f == path or FORMATS.of(head_of(f), f) is FORMATS.get("dicom")]
+        else:
+            name = Path(f"dataset {number}")
+            contents[name] = _encoded(item, str(name))
+            files.append(name)
+    return files, contents
+
+
+def _encoded(dataset: Dataset, name: str) -> bytes:
+    """Return a dataset as the content of a file. One without a transfer syntax is taken as not compressed."""
+    file = io.BytesIO()
+    with discreet(name):
+        plain = copy.copy(dataset)
+        plain.file_meta = copy.copy(getattr(dataset, "file_meta", None))
+        plain.ensure_file_meta()
+        if "TransferSyntaxUID" not in plain.file_meta:
+            plain.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+        plain.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def _pages(stack: Stack, segmenter: Segmenter, options: SourceOptions) -> Iterable[Any]:
+    how = ReadOptions.of(segmenter.contract, options.max_pixels)
+    for path in stack.files:
+        data = stack.contents[path] if path in stack.contents else read_bytes(path)
+        yield from FORMATS.get("dicom").read(data, str(path), how)
+
+
+def _watch(progress: Progress | None, cancel: threading.Event | None, before: int, frames: int) -> Progress:
+    """Return the progress of one frame among others of the same size."""
+
+    def watch(done: int, total: int) -> None:
+        if cancel is not None and cancel.is_set():
+            raise CancelledError("cancelled", "", "start again for a result")
+        if progress:
+            progress(before * total + done, frames * total)
+
+    return watch
+
+
+def _without_image(result: Segmentation) -> Segmentation:
+    """Free the pixels of a result, since a series may have hundreds of frames."""
+    result.image = np.empty((0, 0, result.image.shape[-1]), result.image.dtype)
+    return result
