@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .formats import FORMATS, ReadOptions, SourceOptions, head_of, read_bytes
-from .formats.dicom import SEG_FORMS, Dataset, Seg, Stack, discreet, find_stacks
+from .formats.dicom import SEG_FORMS, Dataset, NoPictureError, Seg, Stack, discreet, find_stacks
 from .pipeline import Progress
 from .segmenter import Segmentation, Segmenter
 from .support import CancelledError, ImageError, OptionsError, list_files
@@ -56,8 +56,8 @@ def segment_series(
     given = [images] if isinstance(images, (str, Path)) else list(images)
     files, contents = _listed(given)
     stacks, failed = find_stacks(files, options, contents=contents)
-    if failed:
-        raise failed[0][1]
+    if broken := [error for _, error in failed if not (stacks and isinstance(error, NoPictureError))]:
+        raise broken[0]
     if not stacks:
         raise ImageError("there are no DICOM images", "at least one", "check the paths")
     if odd := next((stack for stack in stacks if stack.no_seg), None):
@@ -97,7 +97,8 @@ def _encoded(dataset: Dataset, name: str) -> bytes:
     file = io.BytesIO()
     with discreet(name):
         plain = copy.copy(dataset)
-        plain.file_meta = copy.copy(getattr(dataset, "file_meta", None))
+        if known := getattr(dataset, "file_meta", None):
+            plain.file_meta = copy.copy(known)
         plain.ensure_file_meta()
         if "TransferSyntaxUID" not in plain.file_meta:
             plain.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"

@@ -7,6 +7,7 @@ import pytest
 from seg_runtime.support import DataError
 from seg_toolkit.data.readers import read_data_set
 
+from tests.support.dicom import field, placed, save
 from tests.support.folders import seen, texture, write_discs
 from tests.support.images import disc, put
 
@@ -61,3 +62,14 @@ def test_integers_and_floats_do_not_mix(tmp_path: Path) -> None:
     put(tmp_path / "masks" / "b.png", disc(40))
     with pytest.raises(DataError, match="0 has integers, but b has floats"):
         _ = seen(tmp_path).pixels
+
+
+def test_a_policy_is_learnt_from_what_files_state(tmp_path: Path) -> None:
+    for k, spacing in enumerate((0.7, 0.8, 0.9)):
+        image = placed(field(40, 40, k), (0, 0, k), spacing=(spacing, spacing), number=k + 1)
+        save(image, tmp_path / f"images/{k}.dcm")
+        put(tmp_path / "masks" / f"{k}.png", disc(40))
+    policy = seen(tmp_path).policy(2)
+    assert (policy.modalities, policy.orientations, policy.unit) == (("CT",), ("axial",), "HU")
+    assert policy.trained_spacing_mm == ((0.7, 0.9), (0.7, 0.9))
+    assert "made for: CT, axial, HU, 0.7 to 0.9 mm; seg-run refuses other images" in seen(tmp_path).described()

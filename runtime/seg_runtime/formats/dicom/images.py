@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .library import Dataset, discreet
-from .phases import facts_of
+from .phases import WORDS, facts_of
 from .planes import Planes, needs_frame, planes_of, unfit
 from .read import frame_count, read_dataset
 
@@ -50,6 +50,11 @@ class DicomImage:
     no_seg: str
     facts: tuple[str, ...]
     level: int = 0
+
+    @property
+    def localizer(self) -> bool:
+        """Whether other images were planned on it, such as the scout view of a CT scan."""
+        return "LOCALIZER" in self.facts[WORDS.index("ImageType")].upper()
 
     def shift_px(self, sides: NDArray[np.float64]) -> float:
         """Return by how many px a corner moves if its direction cosines are replaced by others `(6,)`."""

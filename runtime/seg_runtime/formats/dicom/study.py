@@ -110,6 +110,8 @@ def find_stacks(
         alone = [_alone(image, image.planes) for image in images]
         failed += [(path, error) for path, error, _ in defects]
         return _settled(alone, failed, options, contents)
+    failed += [(image.path, _localizer(image)) for image in images if image.localizer]
+    images = [image for image in images if not image.localizer]
     found: list[Stack] = []
     refused: list[Path] = []
     for series in _by_series(images, defects, failed).values():
@@ -142,21 +144,30 @@ def _read(files: Sequence[Path], contents: Contents) -> tuple[list[DicomImage], 
                 series = str(header.get("SeriesInstanceUID") or "")
             check_image(header, str(path))
             image = image_of(path, header)
-            if image.uid in seen:
-                if _is_copy(path, seen[image.uid], contents):
-                    continue
-                problem = f"{path} has the same SOP Instance UID as another image"
-                raise ImageError(problem, "one image per UID", "export the series again")
         except NoPictureError as error:
             others.append((path, error))
             continue
         except SegError as error:
             defects.append((path, error, series))
             continue
-        if image.uid:
-            seen[image.uid] = path
-        images.append(image)
+        earlier = seen.setdefault(image.uid or str(path), path)
+        if earlier == path:
+            images.append(image)
+        elif not _is_copy(path, earlier, contents):  # which of the two is right, nobody knows
+            twins = [path, *(other.path for other in images if other.path == earlier)]
+            images = [other for other in images if other.path != earlier]
+            defects += [(twin, _same_uid(twin), series) for twin in twins]
     return images, others, defects
+
+
+def _localizer(image: DicomImage) -> SegError:
+    problem = f"{image.path} is a localizer, by which other images were planned"
+    return NoPictureError(problem, "an image to segment", "name the file if you want to segment it")
+
+
+def _same_uid(path: Path) -> SegError:
+    problem = f"{path} has the same SOP Instance UID as another image"
+    return ImageError(problem, "one image per UID", "export the series again")
 
 
 def _is_copy(path: Path, earlier: Path, contents: Contents) -> bool:

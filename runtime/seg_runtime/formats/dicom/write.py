@@ -35,7 +35,7 @@ _TYPE_2 = (  # required but may be empty; sources often lack one
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
     "ReferringPhysicianName",
 )  # fmt: skip
-_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_SHARED = "SharedFunctionalGroupsSequence"
 _PLACED_BY = (  # a frame of reference is meaningless without positions and would require positions in the SEG
     "FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
 )  # fmt: skip
@@ -146,7 +146,7 @@ class Seg:
                 else self.stack.number,
                 manufacturer="seg-edge",
                 manufacturer_model_name="seg-edge",
-                software_versions=self.versions,
+                software_versions=list(self.versions),
                 device_serial_number=self.model["sha256"],
                 content_label="SEG_EDGE",
                 content_description=_text("Outside what the model was made for" if self.notes else "", 64)
@@ -287,18 +287,26 @@ def _usable(header: Dataset, stack: Stack, thickness_mm: float) -> Dataset:
 
 def _place(plain: Dataset, stack: Stack, thickness_mm: float) -> None:
     """Give a header the directions and the spacing of its stack, and a thickness if it has none."""
+    planes = stack.images[0].planes
+    assert isinstance(planes, Planes)
     sides = [f"{value + 0.0:.10g}" for value in stack.sides or ()]  # without negative zeros
-    groups = [group for word in _GROUPS for group in plain.get(word) or []]
-    inner = [group.PlaneOrientationSequence[0] for group in groups if "PlaneOrientationSequence" in group]
-    for holder in (plain, *inner):
-        if "ImageOrientationPatient" in holder:
-            holder.ImageOrientationPatient = sides
-    if "PixelSpacing" in plain:
-        planes = stack.images[0].planes
-        assert isinstance(planes, Planes)
-        plain.PixelSpacing = [f"{value:.10g}" for value in planes.spacing_mm]
-    if not plain.get("SliceThickness") and "SharedFunctionalGroupsSequence" not in plain:
-        plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C in a SEG, may be empty in the source
+    spacing = [f"{value:.10g}" for value in planes.spacing_mm]
+    if "PerFrameFunctionalGroupsSequence" not in plain:
+        plain.ImageOrientationPatient, plain.PixelSpacing = sides, spacing
+        if not plain.get("SliceThickness"):
+            plain.SliceThickness = f"{thickness_mm:.6g}"  # type 1C in a SEG, may be empty in the source
+        return
+    new = pydicom("dataset").Dataset
+    frames = plain.PerFrameFunctionalGroupsSequence
+    shared = copy.copy(plain.SharedFunctionalGroupsSequence[0]) if plain.get(_SHARED) else new()
+    held = next((g.PixelMeasuresSequence[0] for g in (shared, frames[0]) if "PixelMeasuresSequence" in g), new())
+    measures, orientation = copy.copy(held), new()
+    measures.PixelSpacing, orientation.ImageOrientationPatient = spacing, sides
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    plain.SharedFunctionalGroupsSequence = [shared]
+    for frame in frames:  # which would contradict the shared ones by their rounding
+        frame.pop("PlaneOrientationSequence", None)
+        frame.pop("PixelMeasuresSequence", None)
 
 
 def _thickness_mm(headers: Sequence[Dataset]) -> float:
