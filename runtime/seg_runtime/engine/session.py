@@ -55,12 +55,14 @@ class Session:
             ModelError: the file cannot be read, is damaged, is not as required, or does not match its contract.
             ContractError: the file has no contract, or one that this version does not support.
             ProviderError: the provider is not available, or its options conflict with process-wide settings.
+            SegError: see `Requirements.check` and `support.now`.
         """
         self._start = time.perf_counter()
         self.options, self.provider_reason = options, ""
         self.ms: dict[str, float] = {}
         reading = model if isinstance(model, ModelFile) else ModelFile(model)
         check_wheels(options.provider)
+        now()  # before the first image, since its record would fail with a wrong $SOURCE_DATE_EPOCH
         runtime_module()
         content = reading.take(options.require)
         self.trust = content.trust
