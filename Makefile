@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all fuzz gallery docs docs-serve hosts clean
+.PHONY: demo test test-all fuzz gallery docs docs-serve hosts requirements licences clean
 
 demo: .venv/demo
 	$(BIN)/python samples/demo.py
@@ -19,6 +19,20 @@ docs-serve: docs
 # Every recipe trained for half a minute on samples: docs/gallery.md
 gallery: .venv/ready
 	$(BIN)/python -m samples.gallery
+
+# The packages of a workstation with the hashes of their wheels, for all systems and versions of Python; needs uv and a network
+LOCK = uv pip compile pyproject.toml -c constraints.txt --universal --python-version 3.10 --generate-hashes --only-binary :all: \
+  --no-annotate --custom-compile-command 'make requirements' --quiet --extra
+MEDICAL = --extra dicom --extra tiff --extra volume --extra sign
+requirements:
+	$(LOCK) cpu -o requirements/cpu.txt
+	$(LOCK) gpu -o requirements/gpu.txt
+	$(LOCK) cpu $(MEDICAL) -o requirements/cpu-medical.txt
+	$(LOCK) gpu $(MEDICAL) -o requirements/gpu-medical.txt
+
+# The licences of all packages: docs/reference/licences.md
+licences: .venv/ready
+	$(BIN)/python docs/licences.py
 
 # A process for each core. Tests stay in the order of their files, whose fixtures they share, until a process has none left.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal

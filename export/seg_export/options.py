@@ -68,6 +68,13 @@ class ExportOptions(Options):
         1, "Windows that the file takes in one call. It always takes N, so small images cost as much as N windows.",
         click.IntRange(1), metavar="N",
     )  # fmt: skip
+    name: str | None = option(
+        None, "Name of the model, such as liver-ct, for records and --require-model [default: the checkpoint's].",
+        metavar="NAME",
+    )  # fmt: skip
+    model_version: str | None = option(
+        None, "Version of the model: numbers with dots, such as 1.2.0 [default: the checkpoint's].", metavar="VERSION",
+    )  # fmt: skip
     codes: Path | None = option(
         None, "JSON file with the DICOM codes of each class, by its name.", PATH, metavar="FILE.JSON"
     )

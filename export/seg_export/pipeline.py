@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnx
 import torch
-from seg_runtime.model import Contract
+from seg_runtime.model import Contract, Identity
 from seg_runtime.support import OptionsError, Registry, subclass_of, versions_of, write_atomic
 from seg_toolkit.checkpoints import Checkpoint, weights_sha256
 from seg_toolkit.networks import Network, torch_infer
@@ -105,11 +105,14 @@ def _steps(options: ExportOptions) -> list[Step]:
 
 
 def _checked(checkpoint: Checkpoint, options: ExportOptions, watching: Watching) -> Contract:
-    """Check the options, and return the contract of the checkpoint with the DICOM codes and the policy that they set."""
+    """Check the options, and return the contract of the checkpoint with the codes, policy, name and version they set."""
     for note in check_options(options):
         watching.note(note)
     check_model(options, checkpoint.contract)
-    return with_policy(with_codes(checkpoint.contract, options.codes), options.policy)
+    contract = with_policy(with_codes(checkpoint.contract, options.codes), options.policy)
+    kept = contract.identity
+    identity = Identity(options.name or kept.name, options.model_version or kept.version)
+    return replace(contract, identity=identity)
 
 
 def _request(checkpoint: Checkpoint, contract: Contract, options: ExportOptions, watching: Watching) -> Request:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract
-from seg_runtime.support import ModelError, Rule, check
+from seg_runtime.model import HOST_DTYPES, PRECISIONS, Contract, Identity
+from seg_runtime.support import ContractError, ModelError, Rule, check
 
 from .options import ExportOptions
 
@@ -16,6 +16,14 @@ class _Model(NamedTuple):
 
     options: ExportOptions
     contract: Contract
+
+
+def _is_identity(name: str = "", version: str = "") -> bool:
+    try:
+        Identity(name, version)
+    except ContractError:
+        return False
+    return True
 
 
 RULES: Sequence[Rule[ExportOptions]] = (
@@ -49,6 +57,11 @@ RULES: Sequence[Rule[ExportOptions]] = (
          "--host-ready", "only host-ready files take whole images", harmless=True),
     Rule("--host-probabilities", lambda o: o.host_probabilities, lambda o: o.host_ready,
          "--host-ready", "only host-ready files take whole images", harmless=True),
+    Rule("--name", lambda o: o.name is not None, lambda o: bool(o.name) and _is_identity(name=o.name or ""),
+         "1 to 64 printable characters", "choose a short name, such as liver-ct"),
+    Rule("--model-version", lambda o: o.model_version is not None,
+         lambda o: bool(o.model_version) and _is_identity(version=o.model_version or ""),
+         "numbers with dots", "choose one such as 1.2.0"),
 )  # fmt: skip
 """Rules for the command line, checked before anything is read."""
 
@@ -77,6 +90,8 @@ MODEL_RULES: Sequence[Rule[_Model]] = (
          "train on images of 8 or 16 bits, or with --geometry tile"),
     Rule("--codes", lambda m: m.options.codes is not None, lambda m: bool(m.contract.classes),
          "a model with classes", "leave out --codes"),
+    Rule("--model-version", lambda m: m.options.model_version is not None,
+         lambda m: bool(m.options.name or m.contract.identity.name), "a name of the model", "add --name"),
 )  # fmt: skip
 """Rules that depend on the model, checked when its checkpoint is read."""
 

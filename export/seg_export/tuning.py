@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.cli.options import PATH, Options, option, signature_option, threads_option
+from seg_runtime.cli.options import PATH, RequirementOptions, option, threads_option
 from seg_runtime.model import GOLDEN_KEY, Content, Contract, ModelFile
 from seg_runtime.support import (
     ModelError,
@@ -40,7 +40,7 @@ WINDOWS = 4  # generated windows for comparing the tuned file with the original 
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(Options):
+class TuneOptions(RequirementOptions):
     """Options of `seg-edge tune`."""
 
     out: Path | None = option(
@@ -49,7 +49,6 @@ class TuneOptions(Options):
     )  # fmt: skip
     overwrite: bool = option(False, "Replace the file if it exists.", common=True)
     threads: int | None = threads_option(common=True)
-    require_signature: Path | None = signature_option()
 
     def target(self, model: Path) -> Path:
         """Path of the output for a model: `out` if it ends in .onnx, else MODEL.tuned.onnx in the folder `out`."""
@@ -121,14 +120,12 @@ def tune(
 
     Raises:
         SegError: if the extra `tune` is missing, or the target exists or cannot be written.
-        ModelError: if the file is damaged, not signed as required, not of seg-edge, host-ready, not fp32, or rewritten.
+        ModelError: if the file is damaged, not as required, not of seg-edge, host-ready, not fp32, or rewritten.
         SelfTestError: if the original file fails its self-test on this machine.
         ParityError: if the rewritten network gives other results; nothing is written.
     """
     require_extra("tune", "onnx", "onnx_ir", "onnxscript")
-    content = ModelFile(model).take()
-    if options.require_signature is not None:
-        content.check_signed(options.require_signature)
+    content = ModelFile(model).take(options.require)
     _plain_contract(content)
     target = options.target(model)
     _check_target(model, target, options.overwrite)

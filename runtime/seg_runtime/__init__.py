@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .support import (
+    VERSION,
     CancelledError,
     ContractError,
     DataError,
@@ -16,11 +17,12 @@ from .support import (
     import_on_access,
 )
 
+__version__ = VERSION
 disable_telemetry()  # here, so that every command, library call and worker process is covered
 
 if TYPE_CHECKING:
     from .engine import RunOptions, Session, Tuning
-    from .model import ClassInfo, Contract, Intensity
+    from .model import ClassInfo, Contract, Intensity, Requirements
     from .pipeline import Array, Float, Infer
     from .segmenter import Segmentation, Segmenter
     from .series import segment_series
@@ -39,6 +41,7 @@ __all__ = [
     "ModelError",
     "ParityError",
     "ProviderError",
+    "Requirements",
     "RunOptions",
     "SegError",
     "Segmentation",
@@ -53,7 +56,7 @@ if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept 
     __getattr__ = import_on_access(
         __name__,
         {
-            "model": ("ClassInfo", "Contract", "Intensity"),
+            "model": ("ClassInfo", "Contract", "Intensity", "Requirements"),
             "pipeline": ("Array", "Float", "Infer"),
             "segmenter": ("Segmentation", "Segmenter"),
             "series": ("segment_series",),

@@ -19,7 +19,7 @@ from PIL import Image
 from .answers import answer_of
 from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes, without_opaque_alpha
-from .model import MAX_PIXELS, Contract, ModelFile
+from .model import MAX_PIXELS, Contract, ModelFile, Requirements
 from .pipeline import (
     VIEWS,
     Array,
@@ -125,7 +125,7 @@ class Segmenter:
         fast_math: bool = False,
         tta: bool = False,
         self_test: bool = False,
-        require_signature: str | Path | None = None,
+        require: Requirements = Requirements(),  # noqa: B008 - frozen
         accept_foreign: bool = False,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
@@ -141,7 +141,8 @@ class Segmenter:
             fast_math: allow TF32 on CUDA.
             tta: average the predictions for all eight rotations and reflections of each window.
             self_test: run the golden samples of each file first; the figures are in `test_report`.
-            require_signature: PEM file of the public key; the model must be signed with the matching private key.
+            require: what each file must be: signed with the private key that matches a public one, a model of a certain
+                name and version, or one of known files.
             accept_foreign: segment images that the model was not made for, see `model.Policy`; the record says so.
             tuning: settings for speed and memory.
 
@@ -150,9 +151,8 @@ class Segmenter:
             SelfTestError: the device does not reproduce the results of torch at export.
             ModelError: `tta` is set for a model that does not support it.
         """
-        key = None if require_signature is None else Path(require_signature)
         self.options = RunOptions(
-            provider=provider, threads=threads, fast_math=fast_math, tta=tta, self_test=self_test, require_signature=key,
+            provider=provider, threads=threads, fast_math=fast_math, tta=tta, self_test=self_test, require=require,
             tuning=tuning,
         )  # fmt: skip
         self.accept_foreign = accept_foreign
@@ -353,6 +353,7 @@ def _record(
             **({} if provider.universal else {"nodes": session.placement}),
         },
         "versions": common["versions"],
+        "run": common["run"],
         **facts,
         "ms": {stage: round(value, 3) for stage, value in ms.items()},
     }

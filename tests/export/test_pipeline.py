@@ -12,6 +12,7 @@ from seg_export.options import ExportOptions
 from seg_export.pipeline import export, write
 from seg_runtime import ClassInfo, Contract, Intensity, Segmenter
 from seg_runtime.engine.session import Session
+from seg_runtime.model import Identity
 from seg_runtime.support.errors import ModelError, ParityError, SegError
 from seg_toolkit.checkpoints import Checkpoint, save
 from seg_toolkit.data import ClassValues
@@ -233,3 +234,24 @@ def test_fit_needs_no_tiling_size_but_tile_does():
         export(source, ExportOptions(input_size=188))
     source.contract = changed(source.contract, method="fit")
     assert export(source, ExportOptions(input_size=188)).contract.parity["holds"]
+
+
+@pytest.mark.parametrize("form", [{}, {"batch": 2}, {"host_ready": True}, {"optimize": True}])
+def test_every_form_has_the_name_and_version_of_the_checkpoint_or_of_the_options(form):
+    source = checkpoint()
+    assert export(source, ExportOptions(name="liver-ct", model_version="1.2", **form)).contract.identity == Identity(
+        "liver-ct", "1.2"
+    )
+    source.contract = changed(source.contract, identity=Identity("liver", "2"))
+    assert export(source, ExportOptions(**form)).contract.identity == Identity("liver", "2")
+    assert export(source, ExportOptions(model_version="2.1", **form)).contract.identity == Identity("liver", "2.1")
+
+
+def test_the_name_on_the_command_line(saved, tmp_path):
+    result = seg_export(saved, tmp_path / "a.onnx", "--name", "liver-ct", "--model-version", "new")
+    assert result.exit_code == 2
+    assert "error: --model-version needs numbers with dots. Choose one such as 1.2.0." in result.stderr
+    assert not (tmp_path / "a.onnx").exists()
+    ok(seg_export(saved, tmp_path / "a.onnx", "--name", "liver-ct", "--model-version", "1.2"))
+    with Segmenter(tmp_path / "a.onnx", provider="cpu") as segmenter:
+        assert segmenter.contract.identity == Identity("liver-ct", "1.2")

@@ -24,7 +24,7 @@ from seg_export.steps.rewrite import timing, winograd
 from seg_export.steps.rewrite.apply import layers_of, rewritten
 from seg_export.steps.rewrite.timing import Measured
 from seg_runtime import Contract, ModelError, SegError, Segmenter
-from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, ModelFile, sealed
+from seg_runtime.model import GOLDEN_KEY, METADATA_KEY, Identity, ModelFile, sealed
 from seg_runtime.model.golden import FP32_LIMIT
 from seg_runtime.support.errors import ParityError
 
@@ -33,6 +33,7 @@ from tests.support.contracts import changed
 from tests.support.images import noise_image
 from tests.support.models import HOST_READY, Made, MakeModel
 from tests.support.places import ROOT
+from tests.support.trust import renamed
 
 
 @pytest.fixture(scope="session")
@@ -123,12 +124,13 @@ def test_a_real_run_in_a_fresh_process_loads_no_torch(model: Made, metadata: Pat
 @pytest.mark.parametrize("form", ["winograd", "dilated"])
 def test_the_tuned_file(model: Made, here: Path, found: Callable[[str], None], form: str) -> None:
     found(form)
-    path = copied(model, here)
+    path = renamed(model, here / "model.onnx", "liver-ct", "1.2")
     result = ok(seg_edge("tune", path))
     assert sorted(p.name for p in here.iterdir()) == ["model.onnx", "model.tuned.onnx"]
     tuned = here / "model.tuned.onnx"
     (contract, golden), (before, golden_before) = told(tuned), told(path)
     assert golden == golden_before
+    assert contract.identity == Identity("liver-ct", "1.2")
     assert changed(contract, provenance=before.provenance, parity=before.parity) == before
     assert contract.provenance == {
         **before.provenance,

@@ -83,7 +83,7 @@ def seg_of(
     from seg_runtime.formats.dicom.write import Seg
 
     record = {
-        "model": {"sha256": sha256, "name": "", "version": "", "signature": None}, "versions": {"onnxruntime": version},
+        "model": {"sha256": sha256, "name": "", "version": "", "signature": {"verified": False, "key_sha256": ""}}, "versions": {"onnxruntime": version},
         "run": {"time": time, "host": "workstation"}, **more,
     }  # fmt: skip
     return Seg.of(stack, labels, [record], contract, form, "study")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from seg_runtime import Array, Contract, Float, ParityError, RunOptions, Segmenter, Session
+from seg_runtime.model import ModelFile
 
 if TYPE_CHECKING:
     import onnx
@@ -16,7 +17,7 @@ def opened(graph: onnx.ModelProto, contract: Contract, threads: int | None = Non
     """Open the file of a graph on the CPU."""
     from ..graph import stamped  # needs onnx, but this package must be importable without it
 
-    return Session(stamped(graph, contract), RunOptions(provider="cpu", threads=threads))
+    return Session(ModelFile.made(stamped(graph, contract)), RunOptions(provider="cpu", threads=threads))
 
 
 def logits_of(session: Session, samples: Sequence[Array]) -> Iterator[Float]:
@@ -52,7 +53,7 @@ def answers_of(
     Raises:
         SelfTestError: if the self-test fails.
     """
-    with Segmenter(content, provider="cpu", threads=threads, self_test=self_test) as segmenter:
+    with Segmenter(ModelFile.made(content), provider="cpu", threads=threads, self_test=self_test) as segmenter:
         return list(logits_of(segmenter.session, samples)), segmenter.test_report
 
 

@@ -87,7 +87,7 @@ def stack_record(
     timed = [{**page, "ms": {**page["ms"], **{k: round(v, 3) for k, v in ms.items()}}} for page in pages]
     if len(timed) == 1:
         return {**timed[0], "outputs": dict(outputs)}
-    shared = {key: timed[0][key] for key in ("model", "provider", "versions")}
+    shared = {key: timed[0][key] for key in ("model", "provider", "versions", "run")}
     source = {"name": timed[0]["input"]["name"], "sha256": timed[0]["input"]["sha256"], "pages": len(timed)}
     listed = [{key: value for key, value in page.items() if key not in shared} for page in timed]
     return {"input": source, **shared, "pages": listed, "outputs": dict(outputs)}

@@ -23,6 +23,7 @@ from ..engine import (
     wheels,
 )
 from ..formats import FORMATS
+from ..model import Machine, Requirements, machine_requirements, to_json_value
 from ..support import SegError, table
 from .provider_check import ProviderCheck
 
@@ -41,6 +42,11 @@ def examine(provider: str) -> dict[str, Any]:
         ort = runtime_module()
     except SegError as error:
         findings.append(_finding(error))
+    machine = Machine(None, Requirements())
+    try:
+        machine = machine_requirements()
+    except SegError as error:
+        findings.append(_finding(error))
     *_, needed = candidates(provider)  # `auto` works if its last candidate does
     tried = list(_tried(ort, provider)) if ort else []
     return {
@@ -53,6 +59,7 @@ def examine(provider: str) -> dict[str, Any]:
         "nvidia": nvidia_report(ort),
         "cpu": {"name": cpu_name(), "features": cpu_features()},
         "threads": {"available": available_threads(), "processors": os.cpu_count(), "quota": cpu_quota()},
+        "policy": {"file": str(machine.file), **to_json_value(machine.requirements)} if machine.file else None,
         "findings": [*findings, *_findings(provider, tried), *map(_finding, FORMATS.broken())],
     }
 
@@ -120,6 +127,18 @@ def doctor_table(report: Mapping[str, Any]) -> str:
     quota = f", quota {threads['quota']:g}" if threads["quota"] else ""
     available = f"{threads['available']} available to this process"
     rows.append(("threads", f"{available}, {threads['processors']} on this machine{quota}"))
+    if policy := report["policy"]:
+        rows.append(("policy", _policy_row(policy)))
     rows += [("fix", f"{f['problem']}: {f['fix']}") for f in report["findings"]]
     rows.append(("result", f"--provider {report['asked']} {'works' if report['works'] else 'does not work'}"))
     return table(rows)
+
+
+def _policy_row(policy: Mapping[str, Any]) -> str:
+    models = [f"{name} {lowest} or newer" if lowest else name for name, lowest in policy["models"].items()]
+    parts = [
+        f"signed with {policy['signature']}" if policy["signature"] else "",
+        f"models {', '.join(models)}" if models else "",
+        f"{len(policy['sha256'])} SHA-256" if policy["sha256"] else "",
+    ]
+    return f"{policy['file']}: {'; '.join(filter(None, parts))}"

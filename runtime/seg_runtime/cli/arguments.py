@@ -13,7 +13,7 @@ import click
 
 from ..engine import AUTO, PROVIDERS, Tuning
 from ..model import MAX_PIXELS, ModelFile
-from .options import PATH, Options, option, signature_option, threads_option
+from .options import PATH, Options, RequirementOptions, option, threads_option
 
 if TYPE_CHECKING:
     from ..segmenter import Segmenter
@@ -49,7 +49,7 @@ class DeviceOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(DeviceOptions):
+class ModelOptions(RequirementOptions, DeviceOptions):
     """The options that choose the model and how it runs.
 
     Attributes:
@@ -63,7 +63,6 @@ class ModelOptions(DeviceOptions):
         " from one checkpoint with different --input-size or --batch: each image runs on the fastest one for its size.",
         PATH, common=True, flag="--model", multiple=True, show_default=False,
     )  # fmt: skip
-    require_signature: Path | None = signature_option()
     threads: int | None = threads_option()
     cache: Path | None = _speed(
         None, "Cache optimized models in this folder to speed up the next start on the CPU. Each is as large as its model"
@@ -96,7 +95,7 @@ class ModelOptions(DeviceOptions):
         )  # fmt: skip
         return Segmenter(
             models, provider=self.provider, threads=self.threads, fast_math=self.fast_math, tta=tta, self_test=self_test,
-            require_signature=self.require_signature, tuning=tuning, accept_foreign=accept_foreign,
+            require=self.require, tuning=tuning, accept_foreign=accept_foreign,
         )  # fmt: skip
 
 

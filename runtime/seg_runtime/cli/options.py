@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..model import Requirements
 from ..support import OptionsError
 
 PATH = click.Path(path_type=Path, readable=False)  # a file that cannot be read must not stop the others
@@ -126,12 +127,6 @@ def threads_option(*, common: bool = False) -> Any:
     return option(None, text, click.IntRange(1), group="Speed and memory", common=common)
 
 
-def signature_option() -> Any:
-    """Return the option `--require-signature`."""
-    text = "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM)."
-    return option(None, text, PATH, group="Model and device", metavar="KEY.pub")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Base class of a command's options: a frozen dataclass whose fields made by `option` are the options."""
@@ -155,6 +150,43 @@ class Options:
             )
             command = made(command)
         return command
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementOptions(Options):
+    """The options that say what a model must be, so that it is used."""
+
+    require_signature: Path | None = option(
+        None, "Run the model only if MODEL.sig, in the same folder, is a valid signature for this public key (PEM).",
+        PATH, group="Model and device", metavar="KEY.pub",
+    )  # fmt: skip
+    require_model: str | None = option(
+        None, "Run the model only if seg-export gave it this name.", group="Model and device", metavar="NAME"
+    )
+    require_version: str | None = option(
+        None, "With --require-model: run the model only if its version is this one or a later one, such as 1.2.",
+        group="Model and device", metavar="VERSION",
+    )  # fmt: skip
+    require_sha256: tuple[str, ...] = option(
+        (), "Run the model only if its file has this SHA-256. Repeat it to allow several files.",
+        group="Model and device", multiple=True, metavar="HEX",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            OptionsError: one is wrong, or there is a version without a name.
+        """
+        if self.require_version is not None and self.require_model is None:
+            raise OptionsError("--require-version needs --require-model", "", "add it, or leave out both")
+        self.require  # noqa: B018 - checks its fields
+
+    @property
+    def require(self) -> Requirements:
+        """What the model must be."""
+        models = {} if self.require_model is None else {self.require_model: self.require_version or ""}
+        return Requirements(signature=self.require_signature, models=models, sha256=self.require_sha256)
 
 
 def _flags(option: Field[Any]) -> list[str]:

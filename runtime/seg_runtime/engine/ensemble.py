@@ -67,7 +67,7 @@ class Ensemble:
             check: called with each session that is opened; may raise an error.
 
         Raises:
-            ModelError: the files belong to different models, or one is not signed as required.
+            ModelError: the files belong to different models, or one is not as required.
         """
         if not models:
             raise ModelError("no model is given", "one or more files", "pass a file made by seg-export")
@@ -75,9 +75,7 @@ class Ensemble:
         first = self._open(models[0])
         self.members = [_Member(models[0], first.contract, first.sha256, first)]
         for model in models[1:]:
-            content = (model if isinstance(model, ModelFile) else ModelFile(model)).take()
-            if options.require_signature is not None:
-                content.check_signed(options.require_signature)
+            content = (model if isinstance(model, ModelFile) else ModelFile(model)).take(options.require)
             check_same(first.contract, content.contract, content.name)
             again = content.path if content.path is not None else content.data
             self.members.append(_Member(again, content.contract, content.sha256))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..model import Requirements
 from ..support import SegError
 
 AUTO = "auto"
@@ -42,7 +43,7 @@ class RunOptions:
         fast_math: allow TF32 on CUDA (errors of about 1e-3 instead of 1e-5).
         tta: average the predictions for all eight rotations and reflections of each window, see `tta.py`.
         self_test: run the golden samples of the file first and compare the results.
-        require_signature: PEM file of the public key that the model's signature must match, see `signature.py`.
+        require: what the model must be: signed, named, or one of known files.
         tuning: settings for speed and memory.
 
     Raises:
@@ -54,7 +55,7 @@ class RunOptions:
     fast_math: bool = False
     tta: bool = False
     self_test: bool = False
-    require_signature: Path | None = None
+    require: Requirements = Requirements()
     tuning: Tuning = Tuning()
 
     def __post_init__(self) -> None:

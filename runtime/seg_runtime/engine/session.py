@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import sys
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..model import PROBE_PACE, Content, Contract, ModelFile
 from ..pipeline import Array, Float
-from ..support import ModelError, ProviderError
+from ..support import ModelError, ProviderError, now
 from .binding import FixedBuffers
 from .installation import runtime_module, runtime_versions
 from .opening import check_wheels, open_on, placement
@@ -35,6 +36,7 @@ class Session:
         provider: provider in use.
         provider_reason: why `auto` did not choose CUDA; otherwise empty.
         sha256: digest of the file that ONNX Runtime has loaded.
+        trust: what the file was checked for.
         golden: samples for the self-test; None unless requested.
     """
 
@@ -47,26 +49,27 @@ class Session:
         Args:
             model: path of an ONNX file, its content, or a `ModelFile`.
             options: options of the run. With `self_test`, the golden samples of the file are kept, and ONNX Runtime
-                records which provider runs each node. With `require_signature`, no cache is used.
+                records which provider runs each node. If a signature or a SHA-256 is required, no cache is used.
 
         Raises:
-            ModelError: the file cannot be read, is damaged, is not signed as required, or does not match its contract.
+            ModelError: the file cannot be read, is damaged, is not as required, or does not match its contract.
             ContractError: the file has no contract, or one that this version does not support.
             ProviderError: the provider is not available, or its options conflict with process-wide settings.
+            SegError: see `Requirements.check` and `support.now`.
         """
         self._start = time.perf_counter()
         self.options, self.provider_reason = options, ""
         self.ms: dict[str, float] = {}
         reading = model if isinstance(model, ModelFile) else ModelFile(model)
         check_wheels(options.provider)
+        now()  # before the first image, since its record would fail with a wrong $SOURCE_DATE_EPOCH
         runtime_module()
-        content = reading.take()
-        if options.require_signature is not None:
-            content.check_signed(options.require_signature)
+        content = reading.take(options.require)
+        self.trust = content.trust
         self.sha256 = content.sha256
         self.contract = content.contract
         self.golden = _golden(content, self.contract) if options.self_test else None
-        source = ModelSource.of(content, signed=options.require_signature is not None)
+        source = ModelSource.of(content, exact=content.trust.exact)
         del content, reading  # free the file's bytes before ONNX Runtime makes its own copy
         self._open(source)
         _give_back_memory()
@@ -91,7 +94,7 @@ class Session:
     def _open_on(self, provider: Provider, source: ModelSource) -> None:
         """Open the model on one provider, and run it once if only that shows whether the provider works."""
         self.provider = provider
-        sha256 = "" if source.signed else self.sha256
+        sha256 = "" if source.exact else self.sha256
         try:
             self._session = open_on(provider, source.model, sha256, source.check_unchanged)
             source.check_unchanged()
@@ -128,12 +131,21 @@ class Session:
         return placement(self._session)
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """Return the facts about the model, the provider and the versions for records."""
-        file, asked = self.contract.file, self.options
+        """Return the facts about the model, the provider, the versions and this run for records."""
+        file, asked, trust, identity = self.contract.file, self.options, self.trust, self.contract.identity
         return {
-            "model": {"sha256": self.sha256, "form": file.kind, "precision": file.precision},
+            "model": {
+                "name": identity.name,
+                "version": identity.version,
+                "sha256": self.sha256,
+                "signature": {"verified": bool(trust.key_sha256), "key_sha256": trust.key_sha256},
+                "required": {"run": list(trust.run), "machine": list(trust.machine)},
+                "form": file.kind,
+                "precision": file.precision,
+            },
             "provider": {"asked": asked.provider, "used": self.provider.name, "fast_math": asked.fast_math},
             "versions": runtime_versions(self.runtime_version),
+            "run": {"time": now().isoformat(), "host": platform.node()},
         }
 
     def run(self, windows: Float) -> Float:

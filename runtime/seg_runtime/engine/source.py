@@ -1,4 +1,4 @@
-"""The model passed to ONNX Runtime: a file that must not change after it was hashed, or the signed bytes."""
+"""The model passed to ONNX Runtime: a file that must not change after it was hashed, or the bytes that were checked."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class ModelSource:
         name: name for errors.
         model: path of the file, or its content.
         file: the open file that was hashed; None for content.
-        signed: whether only these exact bytes may be loaded.
+        exact: whether only these bytes may be loaded.
     """
 
     name: str
     model: bytes | Path
     file: OpenModel | None
-    signed: bool
+    exact: bool
 
     @classmethod
-    def of(cls, content: Content, signed: bool) -> ModelSource:
-        """Return the path of the open file, which saves a copy in memory, or its bytes if it has no path or is signed.
+    def of(cls, content: Content, exact: bool) -> ModelSource:
+        """Return the path of the open file, which saves a copy in memory, or its bytes if it has no path.
 
         Args:
             content: the model.
-            signed: whether only the signed bytes may be loaded.
+            exact: whether only the bytes that were checked may be loaded.
         """
-        if signed or content.file is None or not _named_for_onnxruntime(content.file.path):
-            return cls(content.name, content.data, None, signed)
-        return cls(content.name, content.file.path, content.file, signed)
+        if exact or content.file is None or not _named_for_onnxruntime(content.file.path):
+            return cls(content.name, content.data, None, exact)
+        return cls(content.name, content.file.path, content.file, exact)
 
     def check_unchanged(self) -> None:
         """Raise ModelError if the file was changed after it was hashed, since ONNX Runtime may have read other

@@ -10,6 +10,9 @@ from .answer import Code as Code
 from .answer import LabelSpec as LabelSpec
 from .answer import OutputInfo as OutputInfo
 from .answer import ValueSpec as ValueSpec
+from .content import Content as Content
+from .content import OpenModel as OpenModel
+from .content import Trust as Trust
 from .contract import GEOMETRIES as GEOMETRIES
 from .contract import GOLDEN_KEY as GOLDEN_KEY
 from .contract import HOST_DTYPES as HOST_DTYPES
@@ -27,9 +30,7 @@ from .input import Intensity as Intensity
 from .input import Voxels as Voxels
 from .limits import MAX_PIXELS as MAX_PIXELS
 from .limits import PROBE_PACE as PROBE_PACE
-from .modelfile import Content as Content
 from .modelfile import ModelFile as ModelFile
-from .modelfile import OpenModel as OpenModel
 from .nested import from_json_value as from_json_value
 from .nested import to_json_value as to_json_value
 from .policy import Acquisition as Acquisition
@@ -37,6 +38,9 @@ from .policy import GreyRange as GreyRange
 from .policy import Identity as Identity
 from .policy import Policy as Policy
 from .policy import Range as Range
+from .trust import Machine as Machine
+from .trust import Requirements as Requirements
+from .trust import machine_requirements as machine_requirements
 
 if TYPE_CHECKING:
     from .golden import FLIP_MARGIN_ERRORS as FLIP_MARGIN_ERRORS

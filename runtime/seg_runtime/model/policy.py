@@ -20,7 +20,7 @@ _FAMILIES = {  # SOP classes whose images differ only in how files hold them: on
     for family in (("2", "2.1", "2.2"), ("4", "4.1", "4.4"), ("128", "130", "128.1"))
     for end in family
 }
-_RELEASE = re.compile(r"\d+(\.\d+)*")
+_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -186,14 +186,17 @@ class Identity:
 
     def __post_init__(self) -> None:
         """Check the version."""
-        fits = not self.version or _RELEASE.fullmatch(self.version)
-        need(bool(fits), f"model version {self.version!r}", "numbers with dots, such as 1.2.0")
+        fits = not self.version or (_RELEASE.fullmatch(self.version) and len(self.version) <= 64)
+        need(bool(fits), f"model version {self.version[:80]!r}", "numbers with dots, such as 1.2.0")
         need(self.name.isprintable() and len(self.name) <= 64, "the model's name", "at most 64 printable characters")
 
     @property
     def release(self) -> tuple[int, ...]:
-        """The version as numbers, which compare as versions do: (1, 10) is above (1, 9)."""
-        return tuple(int(part) for part in self.version.split(".")) if self.version else ()
+        """The version as numbers, which compare as versions do: (1, 10) is above (1, 9), and 1.2.0 is (1, 2) like 1.2."""
+        numbers = [int(part) for part in self.version.split(".")] if self.version else []
+        while numbers and not numbers[-1]:
+            numbers.pop()
+        return tuple(numbers)
 
 
 def _check_range(span: Range, what: str) -> None:

@@ -8,6 +8,7 @@ from .atomic import prepared as prepared
 from .atomic import write_atomic as write_atomic
 from .capabilities import Rule as Rule
 from .capabilities import check as check
+from .clock import now as now
 from .errors import CancelledError as CancelledError
 from .errors import ContractError as ContractError
 from .errors import DataError as DataError

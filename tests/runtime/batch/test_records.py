@@ -10,7 +10,7 @@ from seg_runtime.support import SegError
 
 
 def page(name: str, ms: float) -> dict[str, object]:
-    shared = {"model": {}, "provider": {}, "versions": {}, "classes": []}
+    shared = {"model": {}, "provider": {}, "versions": {}, "run": {"time": str(ms)}, "classes": []}
     return {"input": {"name": name, "sha256": "0"}, "ms": {"inference": ms}, **shared}
 
 
@@ -25,6 +25,8 @@ def test_pages_are_listed() -> None:
     record = stack_record([page("a.tif", 5), page("a.tif", 7)], {"decode": 1}, {})
     assert record["input"]["pages"] == 2
     assert [p["ms"]["inference"] for p in record["pages"]] == [5, 7]
+    assert record["run"] == {"time": "5"}  # of the first page
+    assert not any("run" in p for p in record["pages"])
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"input": {}}', '{"outputs": {"mask": "../a"}}'])

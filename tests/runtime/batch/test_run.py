@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime import ImageError, SegError, Segmenter
+from seg_runtime import ImageError, Requirements, SegError, Segmenter
 from seg_runtime.batch import BatchOptions, Task, find_tasks, run_tasks
 from seg_runtime.formats import Failures
 
@@ -87,6 +88,27 @@ def test_a_rerun_skips_and_overwrite_does_not(segmenter: Segmenter, tmp_path: Pa
     assert (out / "a.json").stat().st_mtime_ns == before
     assert go(segmenter, [path], out, overwrite=True) == ["done"]
     assert (out / "a.json").stat().st_mtime_ns > before
+
+
+def test_another_time_host_and_requirement_are_no_reason_to_run_again(
+    segmenter: Segmenter, model: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = picture(tmp_path / "a.png")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert go(segmenter, [path], tmp_path) == ["done"]
+    before = json.loads((tmp_path / "a.json").read_bytes())
+    assert before["run"] == {"time": "1970-01-02T00:00:00+00:00", "host": platform.node()}
+    assert before["model"]["required"] == {"run": [], "machine": []}
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    monkeypatch.setattr(platform, "node", lambda: "elsewhere")
+    strict = Segmenter(model.path, provider="cpu", require=Requirements(sha256=(segmenter.model_sha256,)))
+    assert go(strict, [path], tmp_path) == ["skipped"]
+    assert json.loads((tmp_path / "a.json").read_bytes()) == before
+    assert go(strict, [path], tmp_path, overwrite=True) == ["done"]
+    after = json.loads((tmp_path / "a.json").read_bytes())
+    assert after["run"]["host"] == "elsewhere"
+    assert after["run"]["time"] > before["run"]["time"]
+    assert after["model"]["required"] == {"run": ["sha256"], "machine": []}
 
 
 def test_a_rerun_adds_what_was_not_asked_for_before(segmenter: Segmenter, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -348,12 +349,14 @@ def test_options_for_the_gpu_that_do_nothing_are_told_once(model: Made) -> None:
     assert notes(picture("b.png"), *words[:2], "--provider", "cpu") == []
 
 
-def test_the_signed_bytes_are_opened_and_no_cache(model_file: Path) -> None:
-    session = Segmenter(model_file, provider="cpu").session
-    options = RunOptions(cache=Path("kept"), require_signature=Path("key.pub"), written=frozenset({"--cache"}))
-    assert check(MODEL_RULES, Loaded(options, session)) == [
-        "--require-signature loads only the signed bytes, so --cache is ignored"
-    ]
+def test_the_checked_bytes_are_opened_and_no_cache(model_file: Path) -> None:
+    digest = hashlib.sha256(model_file.read_bytes()).hexdigest()
+    options = RunOptions(cache=Path("kept"), require_sha256=(digest,), written=frozenset({"--cache"}))
+    with options.open(model_file) as segmenter:
+        assert check(MODEL_RULES, Loaded(options, segmenter.session)) == [
+            "only the bytes that were checked are loaded, so --cache is ignored"
+        ]
+    assert not Path("kept").exists()
 
 
 def test_probabilities_that_a_model_cannot_give_are_refused_before_any_image(

@@ -235,3 +235,9 @@ def test_a_link_that_is_switched_meanwhile(model: Made, make_model: Callable[...
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_wrong_time_is_refused_before_the_first_image(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(SegError, match="SOURCE_DATE_EPOCH is 'yesterday'"):
+        Session(model_file, CPU)

@@ -122,6 +122,8 @@ def test_version_6_is_upgraded() -> None:
     ("part", "found"),
     [
         ({"identity": {"name": "a", "version": "1.x"}}, "model version '1.x'"),
+        ({"identity": {"name": "a", "version": "1" * 5000}}, "model version '1111"),  # Python reads no such number
+        ({"identity": {"name": "a", "version": "\u0661.2"}}, "numbers with dots"),  # a digit of another script
         ({"identity": {"name": "a\nb", "version": ""}}, "printable"),
         ({"policy": {**POLICY, "orientations": ["across"]}}, "axial or coronal"),
         ({"policy": {**POLICY, "spacing_mm": [[2, 1]]}}, r"spacing_mm in the policy \(2, 1\)"),
@@ -136,6 +138,7 @@ def test_a_wrong_policy_or_identity_is_refused(part: dict[str, Any], found: str)
 
 def test_versions_of_models_are_compared_as_numbers() -> None:
     assert Identity("a", "1.10").release > Identity("a", "1.9").release > Identity("a").release
+    assert Identity("a", "1.2").release == Identity("a", "1.2.0").release == Identity("a", "01.2").release
 
 
 @pytest.mark.parametrize("version", range(1, 6))

@@ -9,6 +9,7 @@ import pytest
 import seg_runtime
 from seg_runtime import ModelError, SegError, Segmenter
 from seg_runtime.model.modelfile import ModelFile
+from seg_runtime.version import VERSION
 
 from tests.support.commands import in_a_fresh_process
 
@@ -54,5 +55,6 @@ def test_every_public_name_is_there_and_no_other() -> None:
     assert {name for name, value in found.items() if isinstance(value, type)} == found.keys() - aliases
     assert all(found[name].__name__ == name for name in found.keys() - aliases)
     assert set(seg_runtime.__all__) <= set(dir(seg_runtime))
+    assert seg_runtime.__version__ == VERSION
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = seg_runtime.Nothing  # type: ignore[attr-defined]

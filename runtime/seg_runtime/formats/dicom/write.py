@@ -13,7 +13,7 @@ import io
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ class Seg:
         )  # fmt: skip
         odd = dict.fromkeys(text for record in records for text in record.get("foreign", ()))
         return cls(
-            stack=stack, labels=labels, contract=contract, form=form, name=name, model=first["model"], run=first.get("run") or {"time": "2026-11-28T00:00:00+00:00", "host": "h"},
+            stack=stack, labels=labels, contract=contract, form=form, name=name, model=first["model"], run=first["run"],
             notes=(*odd, *stack.notes), versions=versions,
         )  # fmt: skip
 
@@ -162,9 +162,9 @@ class Seg:
         coded = pydicom("sr.coding").Code
         sha256 = self.model["sha256"]
         algorithm = hd.AlgorithmIdentificationSequence(
-            name=_text(self.model.get("name") or "seg-edge U-Net", 64),
+            name=_text(self.model["name"] or "seg-edge U-Net", 64),
             family=coded("123110", "DCM", "Artificial Intelligence"),
-            version=" ".join(filter(None, (self.model.get("version"), f"seg-edge {VERSION}", sha256[:12]))),
+            version=" ".join(filter(None, (self.model["version"], f"seg-edge {VERSION}", sha256[:12]))),
             parameters={
                 "model_sha256": sha256,
                 "geometry": self.contract.geometry.method,
@@ -188,10 +188,9 @@ class Seg:
     def _settle(self, seg: Dataset, headers: Sequence[Dataset]) -> None:
         """Replace the times and random UIDs of highdicom, and say when, where and with which model the SEG was made."""
         first = headers[0]
-        when = datetime.fromisoformat(str(self.run["time"]))
+        when = datetime.fromisoformat(self.run["time"]).astimezone(_zone(first))
         seg.ContentDate = seg.InstanceCreationDate = seg.SeriesDate = f"{when:%Y%m%d}"
         seg.ContentTime = seg.InstanceCreationTime = seg.SeriesTime = f"{when:%H%M%S}"
-        seg.TimezoneOffsetFromUTC = first.get("TimezoneOffsetFromUTC") or "+0000"
         seg.StationName = _text(str(self.run["host"]), 16)
         if "ContentCreatorName" not in seg:
             seg.ContentCreatorName = ""  # type 2; empty, since the creator is a program
@@ -215,16 +214,17 @@ class Seg:
 
     def _equipment(self, when: datetime) -> Dataset:
         """Return the item that says when, where, with which model and under which signature the SEG was made."""
-        dataset, signature = pydicom("dataset").Dataset, self.model.get("signature")
+        dataset, signature = pydicom("dataset").Dataset, self.model["signature"]
         item, purpose = dataset(), dataset()
         purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = "109102", "DCM", "Processing Equipment"
         item.PurposeOfReferenceCodeSequence = [purpose]
-        item.Manufacturer, item.ManufacturerModelName = "seg-edge", _text(self.model.get("name") or "U-Net", 64)
+        item.Manufacturer, item.ManufacturerModelName = "seg-edge", _text(self.model["name"] or "U-Net", 64)
         item.StationName, item.SoftwareVersions = _text(str(self.run["host"]), 16), list(self.versions)
         item.DeviceSerialNumber = self.model["sha256"]
         item.ContributionDateTime = f"{when:%Y%m%d%H%M%S%z}"
-        signed = f"signature verified with the key {signature['key_sha256']}" if signature else "signature not required"
-        named = " ".join(filter(None, (self.model.get("name"), self.model.get("version"))))
+        key = signature["key_sha256"]
+        signed = f"signature verified with the key {key}" if signature["verified"] else "signature not verified"
+        named = " ".join(filter(None, (self.model["name"], self.model["version"])))
         item.ContributionDescription = _text(f"model {named or self.model['sha256']}; {signed}", 1024)
         return item
 
@@ -236,7 +236,7 @@ class Seg:
             *(info.name for info in self.contract.classes),
             *self.notes,
             self.run["host"],
-            self.model.get("name") or "",
+            self.model["name"] or "",
         ]
         return all(str(t).isascii() for t in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
 
@@ -322,6 +322,13 @@ def _thickness_mm(headers: Sequence[Dataset]) -> float:
 def _text(text: str, most: int) -> str:
     """Return text as a valid LO or ST value: at most so many characters, no backslashes or control characters."""
     return "".join("/" if c == "\\" else c if c.isprintable() else " " for c in text)[:most].strip()
+
+
+def _zone(header: Dataset) -> tzinfo | None:
+    """Return the time zone of a header, in which all its times are; None for that of this machine."""
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(str(header.get("TimezoneOffsetFromUTC") or ""), "%z").tzinfo
+    return None
 
 
 def _number(value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 import socket
@@ -10,36 +11,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from seg_runtime import ModelError, SegError, Segmenter
+from seg_runtime import ModelError, Requirements, SegError, Segmenter
 from seg_runtime.engine import Tuning
 from seg_runtime.model.modelfile import ModelFile
-from seg_runtime.model.signature import check_signature
+from seg_runtime.model.trust.signature import check_signature
 
 from tests.support.commands import ok, seg_edge, seg_run
 from tests.support.images import picture
 from tests.support.models import Made
-from tests.support.tools import missing
-
-
-def make_key(folder: Path, name: str) -> Path:
-    """An elliptic key pair; the path of the public one."""
-    if shutil.which("openssl") is None:
-        missing("openssl is not installed")
-    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
-    words = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private)]
-    subprocess.run(words, check=True, capture_output=True)
-    words = ["openssl", "ec", "-in", str(private), "-pubout", "-out", str(public)]
-    subprocess.run(words, check=True, capture_output=True)
-    return public
-
-
-def sign(model: Path, key: Path) -> Path:
-    """The signature beside the model, as the command line of model-signing makes it."""
-    signature = model.with_name(model.name + ".sig")
-    words = ["-m", "model_signing", "sign", "key", str(model), "--private_key", str(key.with_suffix(".pem"))]
-    subprocess.run([sys.executable, *words, "--signature", str(signature)], check=True, capture_output=True)
-    return signature
+from tests.support.trust import make_key, sign
 
 
 @pytest.fixture(scope="module")
@@ -74,20 +56,34 @@ def test_a_signed_model_runs(signed: Path, tmp_path: Path, monkeypatch: pytest.M
     ok(seg_edge("self-test", *arguments))
 
 
-def test_in_python(signed: Path) -> None:
-    with Segmenter(signed / "model.onnx", provider="cpu", require_signature=signed / "ours.pub") as segmenter:
-        assert segmenter.provider == "cpu"
+def test_the_record_names_the_key(signed: Path) -> None:
+    """A signed run differs from an unsigned one. The fingerprint is that of openssl."""
+    words = ["openssl", "ec", "-pubin", "-in", signed / "ours.pub", "-outform", "DER"]
+    der = subprocess.run(words, check=True, capture_output=True).stdout
+    image = np.zeros((20, 20, 3), np.uint8)
+    found = []
+    for require in (Requirements(signature=signed / "ours.pub"), Requirements()):
+        with Segmenter(signed / "model.onnx", provider="cpu", require=require) as segmenter:
+            record = segmenter(image).record["model"]
+        found.append((record["signature"], record["required"]))
+    assert found == [
+        (
+            {"verified": True, "key_sha256": hashlib.sha256(der).hexdigest()},
+            {"run": ["signature"], "machine": []},
+        ),
+        ({"verified": False, "key_sha256": ""}, {"run": [], "machine": []}),
+    ]
 
 
 def test_another_key_is_refused(signed: Path) -> None:
     with pytest.raises(ModelError, match=r"not a valid signature.*other.pub.*Get the model and its signature again"):
-        Segmenter(signed / "model.onnx", provider="cpu", require_signature=signed / "other.pub")
+        Segmenter(signed / "model.onnx", provider="cpu", require=Requirements(signature=signed / "other.pub"))
 
 
 def test_without_a_signature_the_command_to_sign_is_named(copy: Path) -> None:
     (copy / "model.onnx.sig").unlink()
     with pytest.raises(ModelError, match=r"no signature: model.onnx.sig.*Sign it: model_signing sign key model.onnx"):
-        Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub")
+        Segmenter(copy / "model.onnx", provider="cpu", require=Requirements(signature=copy / "ours.pub"))
 
 
 def test_another_file_with_a_right_digest_is_refused(copy: Path, make_model: object) -> None:
@@ -122,14 +118,14 @@ def test_a_statement_exchanged_inside_the_signature_is_refused(copy: Path, make_
     place.write_text(json.dumps(bundle))
     assert b"sha256" in base64.b64decode(bundle["dsseEnvelope"]["payload"])
     with pytest.raises(ModelError, match="not a valid signature"):
-        Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub")
+        Segmenter(copy / "model.onnx", provider="cpu", require=Requirements(signature=copy / "ours.pub"))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"dsseEnvelope": {}}'])
 def test_garbage_is_no_signature(copy: Path, content: bytes) -> None:
     (copy / "model.onnx.sig").write_bytes(content)
     with pytest.raises(ModelError, match="not a valid signature"):
-        Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub")
+        Segmenter(copy / "model.onnx", provider="cpu", require=Requirements(signature=copy / "ours.pub"))
 
 
 @pytest.mark.parametrize(("content", "word"), [(None, "cannot be read"), (b"no key", "not a valid signature")])
@@ -138,12 +134,14 @@ def test_a_key_that_is_none(copy: Path, content: bytes | None, word: str) -> Non
     if content is not None:
         key.write_bytes(content)
     with pytest.raises(SegError, match=word):
-        Segmenter(copy / "model.onnx", provider="cpu", require_signature=key)
+        Segmenter(copy / "model.onnx", provider="cpu", require=Requirements(signature=key))
 
 
 def test_content_without_a_file_has_no_signature(signed: Path) -> None:
     with pytest.raises(ModelError, match="has no signature"):
-        Segmenter((signed / "model.onnx").read_bytes(), provider="cpu", require_signature=signed / "ours.pub")
+        Segmenter(
+            (signed / "model.onnx").read_bytes(), provider="cpu", require=Requirements(signature=signed / "ours.pub")
+        )
 
 
 def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
@@ -163,7 +161,7 @@ def test_the_missing_extra_is_named(signed: Path, tmp_path: Path) -> None:
 
 def test_a_model_that_must_be_signed_takes_no_cache(copy: Path, tmp_path: Path) -> None:
     tuning = Tuning(cache=tmp_path / "cache")
-    Segmenter(copy / "model.onnx", provider="cpu", require_signature=copy / "ours.pub", tuning=tuning)
+    Segmenter(copy / "model.onnx", provider="cpu", require=Requirements(signature=copy / "ours.pub"), tuning=tuning)
     assert not (tmp_path / "cache").exists()
     Segmenter(copy / "model.onnx", provider="cpu", tuning=tuning)
     assert (tmp_path / "cache").exists()
@@ -172,5 +170,5 @@ def test_a_model_that_must_be_signed_takes_no_cache(copy: Path, tmp_path: Path) 
 def test_every_one_of_several_files_must_be_signed_before_anything_is_done(copy: Path, model: Made) -> None:
     key = copy / "ours.pub"
     with pytest.raises(ModelError, match="signature"):
-        Segmenter([copy / "model.onnx", model.path], provider="cpu", require_signature=key)
-    Segmenter([copy / "model.onnx", copy / "model.onnx"], provider="cpu", require_signature=key)
+        Segmenter([copy / "model.onnx", model.path], provider="cpu", require=Requirements(signature=key))
+    Segmenter([copy / "model.onnx", copy / "model.onnx"], provider="cpu", require=Requirements(signature=key))
