@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 import seg_runtime
@@ -52,7 +53,7 @@ def test_the_command_line_begins_without_numpy() -> None:
 def test_every_public_name_is_there_and_no_other() -> None:
     found = {name: getattr(seg_runtime, name) for name in seg_runtime.__all__}
     aliases = {"Array", "Float", "Infer"}  # of types, which have no name of their own
-    assert {name for name, value in found.items() if isinstance(value, type)} == found.keys() - aliases
+    assert {name for name, value in found.items() if isinstance(value, (type, FunctionType))} == found.keys() - aliases
     assert all(found[name].__name__ == name for name in found.keys() - aliases)
     assert set(seg_runtime.__all__) <= set(dir(seg_runtime))
     assert seg_runtime.__version__ == VERSION

@@ -156,8 +156,9 @@ def test_the_labels_are_those_of_each_slice_alone(tmp_path: Path, ct_model: Made
 
 
 def test_a_file_by_name_is_answered_alone_and_a_result_never_again(
-    tmp_path: Path, ct_model: Made, seg_run: SegRun
+    tmp_path: Path, ct_model: Made, seg_run: SegRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     paths = write_series(tmp_path / "out", SPAN)  # results beside the images
     ok(seg_run(ct_model, *paths[:2]))
     assert {"im00_seg.dcm", "im01_seg.dcm"} < set(names(tmp_path / "out"))

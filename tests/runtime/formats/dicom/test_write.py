@@ -264,3 +264,51 @@ def test_slices_of_no_thickness_take_the_distance_to_the_next(tmp_path: Path) ->
     target, files = write(tmp_path, phantom(3, 24, 32), "binary")
     np.testing.assert_array_equal(by_highdicom(target, files), phantom(3, 24, 32))
     assert pydicom.dcmread(target).SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 4
+
+
+def test_it_says_when_where_with_which_model_and_under_which_signature(tmp_path: Path) -> None:
+    import pydicom
+
+    series(tmp_path, AXIAL)
+    (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
+    signature = {"verified": True, "key_sha256": "ab" * 32}
+    model = {"name": "liver-ct", "version": "1.2.0", "sha256": MODEL, "signature": signature}
+    unsigned = {**model, "signature": {"verified": False, "key_sha256": ""}}
+    found = []
+    for made_with in (model, unsigned):
+        seg = seg_of(stack, phantom(4, 24, 32), CONTRACT, MODEL, "binary", model=made_with, foreign=["modality MR"])
+        (tmp_path / "x").write_bytes(seg.written())
+        found.append(pydicom.dcmread(tmp_path / "x"))
+        assert {"study_uid": found[-1].StudyInstanceUID, "series_uid": found[-1].SeriesInstanceUID,
+                "sop_uid": found[-1].SOPInstanceUID} == seg.uids  # fmt: skip
+        conforms(tmp_path / "x")
+    signed = found[0]
+    item = signed.ContributingEquipmentSequence[-1]
+    assert (item.ContributionDateTime[:14], item.StationName) == (
+        f"{signed.ContentDate}{signed.ContentTime}",
+        "workstation",
+    )
+    assert item.ContributionDescription == f"model liver-ct 1.2.0; signature verified with the key {'ab' * 32}"
+    assert "signature not verified" in found[1].ContributingEquipmentSequence[-1].ContributionDescription
+    algorithm = signed.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+    assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion.split()[0]) == ("liver-ct", "1.2.0")
+    assert signed.SeriesDescription == "liver-ct segmentation"
+    assert signed.SegmentSequence[0].SegmentDescription == "modality MR"
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("+0530", "123809"), ("-0200", "050809")])
+def test_times_are_in_the_zone_of_the_images(tmp_path: Path, zone: str, hour: str) -> None:
+    import pydicom
+
+    save(placed(field(24, 32), (0, 0, 0), TimezoneOffsetFromUTC=zone), tmp_path / "a.dcm")
+    target, _ = write(tmp_path, phantom(1, 24, 32), "binary")
+    assert pydicom.dcmread(target).ContentTime == hour
+
+
+def test_another_time_makes_another_object(tmp_path: Path) -> None:
+    series(tmp_path, AXIAL)
+    (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
+    times = ("2024-05-06T07:08:09+00:00", "2024-05-06T07:08:10+00:00")
+    segs = [seg_of(stack, phantom(4, 24, 32), CONTRACT, MODEL, "binary", time=time).uids for time in times]
+    assert segs[0]["sop_uid"] != segs[1]["sop_uid"]
+    assert segs[0]["series_uid"] == segs[1]["series_uid"]
