@@ -228,7 +228,7 @@ class Segmenter:
 
         Args:
             image: path of a PNG, JPEG, BMP, one-page TIFF, DICOM image, NIfTI volume or structure, a PIL image, or an
-                array `(H, W)` or `(H, W, C)` of uint8, uint16 or floats. A volume model takes a NIfTI volume, a TIFF
+                array `(H, W)` or `(H, W, C)` of uint8, uint16, floats, or other numbers that fit these. It is copied. A volume model takes a NIfTI volume, a TIFF
                 with several pages, or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume have the
                 axis order that the network sees; `result.place.stored(result.labels)` converts them to the order of the
                 file. The labels of a PDB or mmCIF file, for a structure model, lie on the grid described by
@@ -255,9 +255,13 @@ class Segmenter:
         elif isinstance(image, Image.Image):
             page = Page(from_pil(image), "image")
         else:
-            array = from_array(image, axes=self.contract.geometry.axes)
+            wanted = self.contract.input
+            whole = wanted.pixels == "integer" and wanted.intensity.method != "window" and not self.accept_foreign
+            array = from_array(image, axes=self.contract.geometry.axes, whole=whole)
             if array.ndim == 3 and array.shape[-1] in (2, 4) and self.contract.input.channels in (1, 3):
                 array = without_opaque_alpha(array)  # arrays of other libraries do not declare what the last channel is
+            if np.may_share_memory(array, image):  # the caller may change it before the probabilities are computed
+                array = array.copy()
             page = Page(array, "image")
         return self.segment_page(page, sha256, probabilities=probabilities, progress=progress, timings=timings)
 

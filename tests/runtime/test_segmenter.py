@@ -253,10 +253,10 @@ def test_max_pixels(model_file: Path, tmp_path: Path) -> None:
         Segmenter(model_file, provider="cpu")(tmp_path / "a.png", max_pixels=99)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values_in_another_unit_are_refused_instead_of_guessed(make_model: MakeModel, dtype: type) -> None:
     with pytest.raises(ImageError, match="uint8 or uint16, like the training images"):
-        Segmenter(make_model().path, provider="cpu")(noise_image(20, 30).astype(dtype))
+        Segmenter(make_model().path, provider="cpu")((noise_image(20, 30) / 255).astype(dtype))
 
 
 def test_the_record_says_it_all(model: Made, tmp_path: Path) -> None:

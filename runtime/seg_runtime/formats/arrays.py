@@ -39,15 +39,44 @@ def from_pil(image: Image.Image, name: str = "image") -> NDArray[Any]:
     return without_opaque_alpha(array) if image.mode in ("LA", "RGBA") else array
 
 
-def from_array(array: Any, name: str = "array", axes: int = 2) -> NDArray[Any]:
+def from_array(array: Any, name: str = "array", axes: int = 2, *, whole: bool = False) -> NDArray[Any]:
     """Convert an array `(H, W)` or `(H, W, C)` to `(H, W, C)` uint8, uint16 or float32; with three `axes`, add D before
     H.
 
     Booleans become 0 and 255. Other integers and float64 become float32 with the same values.
 
+    Args:
+        array: the array, or nested lists.
+        name: name for errors.
+        axes: number of spatial axes.
+        whole: whether unsigned integers are needed: other types become uint8 if their values are whole numbers from 0 to
+            255, uint16 if up to 65535.
+
     Raises:
-        ImageError: the array has another rank or dtype, no pixels, NaN or infinity, or integers beyond 2**24.
+        ImageError: the array has another rank or dtype, no pixels, NaN or infinity, integers beyond 2**24, or values that
+            `whole` does not permit.
     """
+    values = _shaped(array, name, axes)
+    if values.dtype == bool:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype.newbyteorder("=") in (np.uint8, np.uint16):
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype.kind not in "iuf":
+        raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
+    if whole:
+        return _unsigned(values, name)
+    if values.dtype.kind in "iu" and max(int(values.max()), -int(values.min())) > 1 << 24:
+        raise ImageError(f"{name} has integers beyond 2**24", "values that float32 represents exactly", "scale it down")
+    with np.errstate(over="ignore"):
+        floats = values.astype(np.float32, copy=False)
+    if not np.isfinite(floats).all():
+        problem = f"{name} contains NaN, infinity or values beyond the range of float32"
+        raise ImageError(problem, "finite values", "replace them")
+    return floats
+
+
+def _shaped(array: Any, name: str, axes: int) -> NDArray[Any]:
+    """Convert an array of any dtype to `(*spatial, C)`."""
     expected = "(H, W) or (H, W, C)" if axes == 2 else "(D, H, W) or (D, H, W, C)"
     try:
         values = np.asarray(array)
@@ -59,20 +88,22 @@ def from_array(array: Any, name: str = "array", axes: int = 2) -> NDArray[Any]:
         raise ImageError(f"{name} has shape {np.shape(array)}", expected, "pass one image, channels last")
     if values.size == 0:
         raise ImageError(f"{name} has no pixels (shape {values.shape})", "at least one", "check how it was created")
-    if values.dtype == bool:
-        return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype.newbyteorder("=") in (np.uint8, np.uint16):
-        return values.astype(values.dtype.newbyteorder("="), copy=False)
-    if values.dtype.kind not in "iuf":
-        raise ImageError(f"{name} has dtype {values.dtype}", "uint8, uint16 or float32", "convert it")
-    if values.dtype.kind in "iu" and max(int(values.max()), -int(values.min())) > 1 << 24:
-        raise ImageError(f"{name} has integers beyond 2**24", "values that float32 represents exactly", "scale it down")
-    with np.errstate(over="ignore"):
-        floats = values.astype(np.float32, copy=False)
-    if not np.isfinite(floats).all():
-        problem = f"{name} contains NaN, infinity or values beyond the range of float32"
-        raise ImageError(problem, "finite values", "replace them")
-    return floats
+    return values
+
+
+def _unsigned(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Convert whole numbers of any dtype to uint8 or uint16."""
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 65535):  # also true for NaN
+        problem = f"{name} has {values.dtype} values from {low:g} to {high:g}"
+        raise ImageError(
+            problem, "whole numbers from 0 to 65535, like the training images", "convert it to their scale"
+        )
+    found = values.astype(np.uint8 if high <= 255 else np.uint16)
+    if (found != values).any():
+        problem = f"{name} has {values.dtype} values that are not whole numbers"
+        raise ImageError(problem, "uint8 or uint16, like the training images", "convert it to their scale")
+    return found
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model import Contract, GreyRange, Range
+from .fit import is_grey
 from .intensity import Array, dtype_maximum
 
 _SAMPLE = 1 << 16  # px that are looked at
@@ -33,9 +34,7 @@ class GreyValues:
     @classmethod
     def of(cls, image: Array) -> GreyValues:
         """Measure an image `(*spatial, C)` on evenly spaced pixels."""
-        spatial = image.shape[:-1]
-        step = max(1, int((math.prod(spatial) / _SAMPLE) ** (1 / len(spatial))))  # a view, so that nothing is copied
-        sample = image[(slice(None, None, step),) * len(spatial)].reshape(-1, image.shape[-1])
+        sample = _sampled(image).reshape(-1, image.shape[-1])
         low, median, high = np.percentile(sample, [0.5, 50, 99.5], axis=0)
         position = np.where(high > low, (median - low) / np.maximum(high - low, 1e-12), 0.5)
         return cls(float(high.max() / dtype_maximum(image.dtype)), float(position.mean()))
@@ -60,11 +59,13 @@ def foreign(image: Array, contract: Contract, name: str) -> list[str]:
         name: name of the image.
     """
     known = contract.policy.grey_values
+    found = []
+    if contract.input.channels == 3 and not contract.input.channel_files and is_grey(_sampled(image)):
+        found.append(f"{name} is grey, while the model was trained on colour images, so the result may be wrong")
     if known is None or contract.input.intensity.method == "window":  # raw grey values, such as HU
-        return []
+        return found
     (dim, bright), (dark, light) = known.high, known.middle
     here = GreyValues.of(image)
-    found = []
     if not dim / _FACTOR <= here.high <= bright * _FACTOR:
         found.append(
             f"{name} has bright values at {here.high:.1%} of the range of {image.dtype}, the training images at "
@@ -77,6 +78,13 @@ def foreign(image: Array, contract: Contract, name: str) -> list[str]:
             f"{_span(dark, light)}), so the result may be wrong; use a model for such images, or invert the image"
         )
     return found
+
+
+def _sampled(image: Array) -> Array:
+    """Return evenly spaced pixels of an image; a view, so that nothing is copied."""
+    spatial = image.shape[:-1]
+    step = max(1, int((math.prod(spatial) / _SAMPLE) ** (1 / len(spatial))))
+    return image[(slice(None, None, step),) * len(spatial)]
 
 
 def _span(low: float, high: float) -> str:
