@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
@@ -27,7 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from seg_runtime import SegError, Segmentation, Segmenter
-from seg_runtime.formats import FORMATS, mask_image
+from seg_runtime.formats import FORMATS
 from seg_runtime.support import write_atomic
 from view import PictureView
 from worker import Worker
@@ -74,10 +75,10 @@ class Window(QMainWindow):
         self.worker.segment(self.segmenter, path)
 
     def save_mask(self, path: Path) -> None:
-        """Save the mask as seg-run does: pixel values are class indices, the palette has the class colours."""
+        """Save the mask as seg-run does: pixel values are class indices."""
         if self.segmentation is None:
             return
-        mask = mask_image(self.segmentation.labels, self.segmentation.contract.classes)
+        mask = Image.fromarray(self.segmentation.labels)
         try:
             write_atomic(path, lambda file: mask.save(file, "PNG"))
             self.say(f"Saved {path.name}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..formats import Output, Source
 from ..model import AnswerSpec, Contract
 from ..pipeline import Array, Float, Infer, Progress, Timings, segment
-from ..support import ImageError, SegError
+from ..support import ImageError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,25 +55,21 @@ class Answer(ABC):
     def draw(self, image: Array, answer: Array) -> Image.Image:
         """Draw a result with a legend; `image` is `(*spatial, C)`."""
 
-    def outputs(self, source: Source, form: str = "") -> Sequence[Output]:
+    def outputs(self, source: Source, wanted: Collection[str] = ()) -> Sequence[Output]:
         """Return the files to write for a source.
 
         Args:
             source: the input.
-            form: form of the first file, if its format has several.
+            wanted: forms of the first file. The one that the format has is taken, otherwise its first one.
 
         Raises:
             ImageError: the format cannot hold such results.
-            SegError: the format has several forms, but not this one.
         """
         forms = source.format.outputs(self.data, source)
         if not forms:
             problem = f"{source.path} is {source.format.title}, a format that cannot hold {self.data}"
             raise ImageError(problem, "a PNG, JPEG, BMP or TIFF image", "convert it")
-        if form and form not in forms and len(forms) > 1:
-            problem = f"unknown output form {form!r} for {source.format.title}"
-            raise SegError(problem, " or ".join(forms), "choose one of these")
-        return [forms.get(form) or next(iter(forms.values()))]
+        return [next((output for form, output in forms.items() if form in wanted), next(iter(forms.values())))]
 
     def segment(
         self, image: Array, infer: Infer, timings: Timings | None = None, progress: Progress | None = None

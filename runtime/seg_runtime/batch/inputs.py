@@ -19,17 +19,17 @@ class BatchOptions:
     """Options of a batch run.
 
     Attributes:
-        overlay: also write overlays.
+        overlay: also write overlays; None writes those of formats that are drawn by default.
         probabilities: format of the probabilities, `npy`, `tiff` or `map`; empty for none.
-        dicom_seg: type of the DICOM SEG, `binary` or `labelmap`; empty for `binary`.
+        forms: forms of the results, such as `labelmap` or `palette`; each format takes the one that it has.
         overwrite: replace existing results.
         jobs: number of threads that decode and encode.
         files: what to permit in files that belong together, and how many px a file may have.
     """
 
-    overlay: bool = False
+    overlay: bool | None = False
     probabilities: str = ""
-    dicom_seg: str = ""
+    forms: tuple[str, ...] = ()
     overwrite: bool = False
     jobs: int = 2
     files: SourceOptions = SourceOptions()  # noqa: RUF009 - frozen
@@ -104,8 +104,8 @@ def find_tasks(
 
 def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Iterable[Output]:
     """Yield the results to write for a source. Raises SegError for a result that its format does not support."""
-    yield from answer_of(contract).outputs(source, options.dicom_seg)
-    if options.overlay:
+    yield from answer_of(contract).outputs(source, options.forms)
+    if source.format.drawn if options.overlay is None else options.overlay:
         yield OVERLAY
     if form := options.probabilities:
         forms = source.format.probabilities()

@@ -114,9 +114,13 @@ class RunOptions(ModelOptions):
     """The options of `seg-run`."""
 
     out: Path = _output(Path(), "Output folder.", PATH, common=True, flag="-o,--out", metavar="DIR")
-    overlay: bool = _output(
-        False, "Also write NAME_overlay.png: the image with its labels and a legend, or the values of a regression in"
-        " grey.", common=True,
+    overlay: bool | None = _output(
+        None, "Write NAME_overlay.png: the image with its labels and a legend, or the values of a regression in grey"
+        " [default: for pictures].", common=True, flag="--overlay/--no-overlay", show_default=False,
+    )  # fmt: skip
+    palette: bool = _output(
+        False, "Write masks as palette pictures with the colours of the classes. Many libraries read the colours of such a"
+        " file instead of its class indices.",
     )  # fmt: skip
     probabilities: str | None = _output(
         None, "Also write the probability of each class as float32; map is only for models of molecular structures.",
@@ -165,3 +169,8 @@ class RunOptions(ModelOptions):
         False,
         "Run one window of zeros first; with several models, run each one and choose among them by measured time.",
     )
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of results that are chosen, see `BatchOptions`."""
+        return tuple(filter(None, (self.dicom_seg, "palette" if self.palette else "")))

@@ -181,6 +181,7 @@ def _take(event: dict[str, Any], run: _Run, bar: Bar, general: Outcome | None, f
     elif general is not None:
         general.failed += event["failed"]
         general.notes += event["notes"]
+        general.legend = event["legend"]
 
 
 class Reports:

@@ -26,12 +26,14 @@ class Outcome:
         skipped: number of images with results of an earlier run.
         failed: an error for each image that failed.
         notes: notes about images.
+        legend: what the pixel values of masks mean; empty if no masks of classes are written.
     """
 
     done: int = 0
     skipped: int = 0
     failed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    legend: str = ""
 
     def add(self, result: str, error: bool = False) -> None:
         """Count the result of one image: `done`, `skipped`, a note about it, or its error."""
@@ -58,6 +60,8 @@ class Outcome:
             parts.append(f"{len(self.failed)} failed")
         where = f"; results in {click.format_filename(out)}" if self.done or self.skipped else ""
         click.echo(", ".join(parts) + where)
+        if self.legend and self.done:
+            click.echo(f"pixel values of masks: {self.legend}")
 
 
 class Watcher(Protocol):

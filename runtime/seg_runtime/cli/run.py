@@ -59,6 +59,7 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
         general = (run_isolated if options.isolate else run_images)(images, options, bar)
     bar.outcome.failed += general.failed
     bar.outcome.notes += general.notes
+    bar.outcome.legend = general.legend
     bar.outcome.report(out)
     if bar.outcome.failed:
         sys.exit(ImageError.exit_code)
@@ -86,7 +87,7 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         allow_missing=options.allow_missing, allow_irregular=options.allow_irregular, max_pixels=options.max_pixels
     )
     batch = BatchOptions(
-        overlay=options.overlay, probabilities=options.probabilities or "", dicom_seg=options.dicom_seg or "",
+        overlay=options.overlay, probabilities=options.probabilities or "", forms=options.forms,
         overwrite=options.overwrite, jobs=options.jobs, files=permit,
     )  # fmt: skip
     outcome, ignored = Outcome(), list[Path]()
@@ -105,6 +106,7 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         watch = lambda task, share: watcher.advance(os.fsdecode(task.stem), share)  # noqa: E731
         for task, result in run_tasks(segmenter, chosen, batch, watch):
             watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
+    outcome.legend = ", ".join(f"{index} {c.name}" for index, c in enumerate(segmenter.contract.classes))
     if ignored:
         names = named([click.format_filename(path) for path in ignored])
         verb = "is no image" if len(ignored) == 1 else "are not images"
@@ -120,7 +122,7 @@ def child() -> None:
         work = read_work()
         reports = Reports(work)
         general = run_images(work.images, work.options, reports)
-        reports.send(failed=general.failed, notes=general.notes)
+        reports.send(failed=general.failed, notes=general.notes, legend=general.legend)
 
     Program("seg-run", callback=work_and_report).main([], "seg-run")
 

@@ -25,6 +25,5 @@ from .format import SourceOptions as SourceOptions
 from .format import Write as Write
 from .format import stem_of as stem_of
 from .pictures import Pages as Pages
-from .pictures import mask_image as mask_image
 from .pictures import opened as opened
 from .pictures import prepare_pages as prepare_pages

@@ -193,6 +193,7 @@ class Format(ABC):
         axes: number of spatial axes of a page: 2 for an image, 3 for a volume.
         by_content: whether files in folders are recognized by content, whatever their suffix.
         deferred: whether a file is read only when it is needed, because it may fill the memory.
+        drawn: whether overlays are drawn by default.
         private: whether files may contain personal data, so that messages of libraries are not shown.
     """
 
@@ -201,6 +202,7 @@ class Format(ABC):
     axes: ClassVar[int] = 2
     by_content: ClassVar[bool] = False
     deferred: ClassVar[bool] = False
+    drawn: ClassVar[bool] = False
     private: ClassVar[bool] = False
 
     @property

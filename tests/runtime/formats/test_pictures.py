@@ -1,23 +1,27 @@
 from __future__ import annotations
 
+import importlib
 import io
 import struct
 import sys
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from seg_runtime import ClassInfo, ImageError
-from seg_runtime.formats import read_bytes
-from seg_runtime.formats.pictures import mask_image, prepare_pages
+import tifffile
+from PIL import Image, ImageSequence
+from seg_runtime import Array, ClassInfo, ImageError
+from seg_runtime.formats import FORMATS, Source, read_bytes
 from seg_runtime.pipeline.fit import fit_channels
 
 from tests.support.commands import in_a_fresh_process
+from tests.support.contracts import contract
 from tests.support.pictures import bmp565, encoded, every_value, png, png_chunk, png_header_only, tiff
 from tests.support.reading import decode, one
 
@@ -232,13 +236,13 @@ def test_pages_of_a_stack_in_order(channels: int, dtype: str) -> None:
         np.testing.assert_array_equal(page, wanted)
 
 
-FORMATS = [
+KINDS = [
     ("PNG", {}), ("JPEG", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("GIF", {}),
     ("WEBP", {"lossless": True}), ("JPEG2000", {}), ("PPM", {}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "options"), FORMATS)
+@pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_a_truncated_file_is_damaged_wherever_it_is_cut(kind: str, options: dict[str, Any]) -> None:
     data = encoded(Image.fromarray(every_value(3, "uint8").repeat(9, 0)), kind, **options)
     for share in (0.1, 0.3, 0.5, 0.7):
@@ -246,7 +250,7 @@ def test_a_truncated_file_is_damaged_wherever_it_is_cut(kind: str, options: dict
             list(decode(data[: int(len(data) * share)], "cut"))
 
 
-@pytest.mark.parametrize(("kind", "options"), FORMATS)
+@pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_flipped_bytes_raise_nothing_but_image_errors(kind: str, options: dict[str, Any]) -> None:
     data = encoded(Image.fromarray(every_value(3, "uint8")), kind, **options)
     rng = np.random.default_rng(0)
@@ -338,13 +342,40 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
 CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (250, 100, 50)), ClassInfo("rim", (1, 2, 3))]
 
 
-def test_a_mask_shows_indices_in_class_colours() -> None:
-    labels = np.array([[0, 1], [2, 0]], np.uint8)
+def written_mask(form: str, *planes: Array) -> tuple[str, bytes]:
+    """A mask of one page or several, as seg-run writes it."""
+    source = Source(Path("a.png"), Path("a"), (Path("a.png"),), FORMATS.get("picture"))
+    results: Any = [SimpleNamespace(answer=plane, contract=contract(classes=CLASSES)) for plane in planes]
+    suffix, write, *_ = FORMATS.get("picture").outputs("labels", source)[form].prepare(results, source)
     file = io.BytesIO()
-    suffix, write = prepare_pages([mask_image(labels, CLASSES)])
     write(file)
+    return suffix, file.getvalue()
+
+
+@pytest.mark.parametrize("reader", ["pillow", "scikit-image", "imageio", "opencv", "tifffile"])
+@pytest.mark.parametrize("pages", [1, 3])
+def test_every_library_reads_class_indices_from_a_mask(tmp_path: Path, reader: str, pages: int) -> None:
+    planes = [np.array([[0, 1, 2], [2, 0, n]], np.uint8) for n in range(pages)]
+    suffix, content = written_mask("grey", *planes)
+    path = tmp_path / f"mask{suffix}"
+    path.write_bytes(content)
+    read: dict[str, Callable[[], Any]] = {
+        "pillow": lambda: [np.asarray(frame) for frame in ImageSequence.Iterator(Image.open(path))],
+        "scikit-image": lambda: importlib.import_module("skimage.io").imread(path),
+        "imageio": lambda: importlib.import_module("imageio.v3").imread(path),
+        "opencv": lambda: importlib.import_module("cv2").imreadmulti(str(path), flags=-1)[1],
+        "tifffile": lambda: tifffile.imread(path),
+    }
+    if reader == "tifffile" and suffix == ".png":
+        return
+    np.testing.assert_array_equal(np.asarray(read[reader]()).reshape(pages, 2, 3), planes)
+
+
+def test_a_palette_shows_indices_in_class_colours() -> None:
+    labels = np.array([[0, 1], [2, 0]], np.uint8)
+    suffix, content = written_mask("palette", labels)
     assert suffix == ".png"
-    with Image.open(file) as mask:
+    with Image.open(io.BytesIO(content)) as mask:
         assert (mask.format, mask.mode) == ("PNG", "P")
         assert np.asarray(mask).tolist() == labels.tolist()
         assert np.asarray(mask.convert("RGB"))[0, 1].tolist() == [250, 100, 50]
@@ -352,12 +383,10 @@ def test_a_mask_shows_indices_in_class_colours() -> None:
 
 def test_several_masks_make_a_tiff_of_palette_pages() -> None:
     pages = [np.full((3, 4), i, np.uint8) for i in range(3)]
-    file = io.BytesIO()
-    suffix, write = prepare_pages([mask_image(p, CLASSES) for p in pages])
-    write(file)
+    suffix, content = written_mask("palette", *pages)
     assert suffix == ".tif"
-    with Image.open(file) as mask:
-        assert (mask.format, mask.n_frames) == ("TIFF", 3)
+    with Image.open(io.BytesIO(content)) as mask:
+        assert (mask.format, mask.n_frames) == ("TIFF", 3)  # type: ignore[attr-defined]
         for i in range(3):
             mask.seek(i)
             assert mask.mode == "P"

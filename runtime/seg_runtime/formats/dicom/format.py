@@ -26,7 +26,7 @@ from ..format import (
     Source,
     SourceOptions,
 )
-from ..pictures import MASK, PROBABILITIES, planes_of, volume_of
+from ..pictures import MASKS, PROBABILITIES, planes_of, volume_of
 from .acquired import acquisition_of
 from .read import NoPictureError, decode_dicom, read_dataset
 from .study import Stack, find_stacks
@@ -126,7 +126,7 @@ class Dicom(Format):
         if data != "labels":
             return {}
         if isinstance(source, Series) and source.stack.no_seg:
-            return {"mask": MASK}
+            return MASKS
         return {form: Output(f"seg_{form}", (".dcm",), partial(_prepare_seg, form=form)) for form in SEG_FORMS}
 
     def probabilities(self) -> Mapping[str, Output]:

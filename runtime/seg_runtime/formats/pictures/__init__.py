@@ -1,9 +1,8 @@
 """Pictures: PNG, JPEG, BMP, GIF, WebP, JPEG 2000 and Netpbm files, read with Pillow, and TIFF files, read with tifffile."""
 
-from .format import MASK as MASK
+from .format import MASKS as MASKS
 from .format import PROBABILITIES as PROBABILITIES
 from .format import Pictures as Pictures
-from .format import mask_image as mask_image
 from .format import planes_of as planes_of
 from .format import prepare_pages as prepare_pages
 from .format import volume_of as volume_of

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...model import ClassInfo
 from ...support import ImageError
 from ..format import NPY, Format, Output, Page, PageResult, ReadOptions, Source, Write
 from .pages import opened
@@ -32,6 +32,8 @@ class Pictures(Format):
         ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".j2k", ".pbm", ".pgm", ".ppm",
     )  # fmt: skip
 
+    drawn = True  # since a mask of class indices looks black
+
     def recognises(self, head: bytes) -> bool:
         """Recognize the signature of each format."""
         bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
@@ -46,8 +48,8 @@ class Pictures(Format):
                 yield Page(array, name, note=pages.note)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Return the output for labels, a palette image, or for values, a float32 TIFF."""
-        return {"labels": {"mask": MASK}, "values": {"values": VALUES}}.get(data, {})
+        """Return the outputs for labels, a grey or a palette image, or for values, a float32 TIFF."""
+        return {"labels": MASKS, "values": {"values": VALUES}}.get(data, {})
 
     def probabilities(self) -> Mapping[str, Output]:
         """Return the outputs NPY and TIFF."""
@@ -67,9 +69,11 @@ def prepare_pages(pages: Sequence[Image.Image]) -> tuple[str, Write]:
     return ".tif", lambda file: pages[0].save(file, "TIFF", **options)
 
 
-def _prepare_masks(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
-    classes = results[0].contract.classes
-    return prepare_pages([mask_image(plane, classes) for r in results for plane in planes_of(r.answer)])
+def _prepare_masks(results: Sequence[PageResult], source: Source, palette: bool = False) -> tuple[str, Write]:
+    pages = [Image.fromarray(plane) for r in results for plane in planes_of(r.answer)]
+    for page in pages if palette else ():
+        page.putpalette([v for c in results[0].contract.classes for v in c.color])
+    return prepare_pages(pages)
 
 
 def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
@@ -79,18 +83,16 @@ def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
     return ".tif", lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
 
 
-MASK = Output("mask", (".png", ".tif"), _prepare_masks)
+_SUFFIXES = (".png", ".tif")
+MASKS = {
+    "grey": Output("mask", _SUFFIXES, _prepare_masks),
+    "palette": Output("mask_palette", _SUFFIXES, partial(_prepare_masks, palette=True)),
+}
+"""Masks whose pixel values are class indices. Most libraries return the colours of a palette picture, not its indices."""
 VALUES = Output("values", (".tif",), lambda results, _: _prepare_tiff([r.answer for r in results]))
 PROBABILITIES = Output(
     "probabilities_tiff", (".tif",), lambda results, _: _prepare_tiff([r.probabilities for r in results])
 )
-
-
-def mask_image(labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
-    """Return a palette image of labels `(H, W)`: pixel value = class index, palette = class colours."""
-    picture = Image.fromarray(labels)
-    picture.putpalette([v for c in classes for v in c.color])
-    return picture
 
 
 def volume_of(pages: Iterator[NDArray[Any]], name: str) -> NDArray[Any]:
