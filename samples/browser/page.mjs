@@ -4,6 +4,8 @@ import { countLabels, maskPng, readExact } from "./pictures.mjs";
 const $ = (id) => document.getElementById(id);
 const worker = new Worker("./worker.mjs", { type: "module" });
 let loaded = null; // { contract, threads, version }
+let broken = null; // why the worker cannot be used
+worker.onerror = (event) => (broken = new Error(event.message || "ONNX Runtime cannot be started in this browser"));
 
 /** Run one job at a time; whatever goes wrong is told in the page. */
 async function job(doing, work) {
@@ -30,12 +32,13 @@ async function job(doing, work) {
 /** The result of a job of the worker, which takes over the buffer. */
 function ask(job, input, buffer) {
   return new Promise((resolve, reject) => {
+    if (broken) return reject(broken);
+    worker.addEventListener("error", () => reject(broken), { once: true });
     worker.onmessage = ({ data: { progress, result, error } }) => {
       if (progress) [$("progress").value, $("progress").max] = progress;
       else if (error) reject(error);
       else resolve(result);
     };
-    worker.onerror = (event) => reject(new Error(event.message || "the worker cannot be started"));
     worker.postMessage({ job, input }, [buffer]);
   });
 }

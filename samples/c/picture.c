@@ -87,9 +87,22 @@ static bool read_rows(Image *image, FILE *file, bool big, const char *path) {
   return true;
 }
 
-bool read_image(Image *image, const char *path) {
+FILE *open_to_read(const char *path) {
   FILE *file = fopen(path, "rb");
-  if (!file) return fail("%s cannot be opened (%s)", path, strerror(errno));
+  if (!file) return fail("%s cannot be opened (%s)", path, strerror(errno)), NULL;
+  const int first = getc(file);
+  if (first != EOF) return ungetc(first, file), file;
+  if (ferror(file))
+    fail("%s cannot be read (%s)", path, strerror(errno));
+  else
+    fail("%s is empty", path);
+  fclose(file);
+  return NULL;
+}
+
+bool read_image(Image *image, const char *path) {
+  FILE *file = open_to_read(path);
+  if (!file) return false;
   bool big = false;
   const bool whole = read_header(image, file, &big, path) && read_rows(image, file, big, path);
   fclose(file);

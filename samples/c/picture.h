@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "ort_subset.h"
 
@@ -17,6 +18,9 @@ typedef struct {
 
 /* One line on stderr. Returns false, so that a failing step can end with it. */
 bool fail(const char *format, ...);
+
+/* Open a file and make sure that it can be read; NULL after an error. A folder can be opened, too. */
+FILE *open_to_read(const char *path);
 
 /* Read a PGM or PPM of 8 or 16 bits, or a PFM. */
 bool read_image(Image *image, const char *path);

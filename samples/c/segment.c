@@ -59,9 +59,9 @@ static bool open_library(Model *m, const char *path) {
 
 /* The whole file, to be freed by the caller; NULL after an error. */
 static uint8_t *read_file(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
+  FILE *file = open_to_read(path);
   uint8_t *content = NULL;
-  if (!file) return fail("%s cannot be opened (%s)", path, strerror(errno)), NULL;
+  if (!file) return NULL;
   long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
   if (length < 0 || fseek(file, 0, SEEK_SET) != 0) {
     fail("%s cannot be read (%s)", path, strerror(errno));
@@ -160,8 +160,17 @@ static bool place_labels(const Model *m, OrtValue *part, const int64_t origin[2]
 }
 
 static bool read_pair(const Model *m, OrtValue *value, int64_t pair[2]) {
-  void *data = NULL;
-  if (!good(m, m->ort->GetTensorMutableData(value, &data))) return false;
+  OrtTensorTypeAndShapeInfo *info = NULL;
+  ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+  size_t count = 0;
+  void *data = NULL; /* belongs to `value` */
+  bool known = good(m, m->ort->GetTensorTypeAndShape(value, &info)) && good(m, m->ort->GetTensorElementType(info, &type)) &&
+               good(m, m->ort->GetTensorShapeElementCount(info, &count)) &&
+               good(m, m->ort->GetTensorMutableData(value, &data));
+  if (info) m->ort->ReleaseTensorTypeAndShapeInfo(info);
+  if (!known) return false;
+  if (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 || count != 2)
+    return fail("the model does not give its next window as two integers: export it again");
   memcpy(pair, data, 2 * sizeof *pair);
   return true;
 }
@@ -176,8 +185,9 @@ static bool segment_window(const Model *m, OrtValue **inputs, int64_t origin[2],
               read_pair(m, outputs[PROGRESS], progress);
   if (done && is_terminal(stderr))
     fprintf(stderr, "%lld of %lld windows%c", (long long)progress[0], (long long)progress[1], next[0] < 0 ? '\n' : '\r');
-  if (done && next[0] >= 0 && (next[0] < origin[0] || (next[0] == origin[0] && next[1] <= origin[1])))
-    done = fail("the windows of the model do not end: export it again");
+  const bool onwards = done && (next[0] < 0 || (next[0] == origin[0] && next[1] > origin[1]) ||
+                                (next[0] > origin[0] && next[1] >= 0));
+  if (done && !onwards) done = fail("the windows of the model do not follow each other: export it again");
   if (done) {
     memcpy(origin, next, sizeof next);
     for (int i = ORIGIN; i < INPUTS; i++) m->ort->ReleaseValue(inputs[i]);

@@ -102,6 +102,7 @@ def test_every_trouble_is_one_line_that_says_the_cause(
         "endless.pgm": (b"P5 #", "no valid size"),
         "other.pgm": (b"P4 1 1\n0", "is not a PGM, PPM or PFM"),
         "scale.pfm": (b"Pf 1 1\n0\n1234", "is cut short"),
+        "empty.pgm": (b"", "is empty"),
         "colour.ppm": (b"P6 1 1 255\n123", "is in colour, the model was trained on grey"),
         "sixteen.pgm": (b"P5 1 1 65535\n12", "has uint16 grey values, the model takes uint8"),
         "float.pfm": (b"Pf 1 1 -1\n1234", "has float32 grey values, the model takes uint8"),
@@ -113,6 +114,8 @@ def test_every_trouble_is_one_line_that_says_the_cause(
     calls += [((library, model, picture, mask), words) for words, model in bad_models.items()]
     calls += [
         ((library, case.model, tmp_path / "absent.pgm", mask), "No such file"),
+        ((library, case.model, tmp_path, mask), "Is a directory"),
+        ((library, tmp_path, picture, mask), "Is a directory"),
         ((picture, case.model, picture, mask), "is not ONNX Runtime's library"),
         ((library, tmp_path / "absent.onnx", picture, mask), "absent.onnx cannot be opened"),
         ((library, picture, picture, mask), "does not end with its digest"),
