@@ -64,11 +64,15 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
 
 def _window(b: Corridor, image: str, framed: tuple[str, str], place: tuple[str, str], normaliser: str) -> str:
     """Cut and normalise the window `(1, C, *input_shape)` at a place."""
-    geometry, box = b.geometry, image
+    geometry, indices = b.geometry, []
     for axis, first in enumerate(place):
         start = b("Sub", first, b.integer(geometry.margin[axis]))
-        index = b.mirror_index(start, geometry.input_shape[axis], framed[axis])
-        box = b("Gather", box, index, axis=axis)  # (*input_shape, C)
+        indices.append(b.mirror_index(start, geometry.input_shape[axis], framed[axis]))
+    firsts = [b("ReduceMin", index, keepdims=0) for index in indices]
+    ends = [b("Add", b("ReduceMax", index, keepdims=0), b.integer(1)) for index in indices]
+    box = b("Slice", image, b.shape(*firsts), b.shape(*ends), b.ints(0, 1))  # so that Gather does not copy whole rows
+    for axis, (index, first) in enumerate(zip(indices, firsts, strict=True)):
+        box = b("Gather", box, b("Sub", index, first), axis=axis)  # (*input_shape, C)
     return b("Unsqueeze", b.normalise(box, normaliser), b.ints(0))
 
 
