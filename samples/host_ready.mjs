@@ -1,30 +1,63 @@
 // All that a JavaScript host needs besides ONNX Runtime itself. Node and the browser page share this file.
 //
-// A host-ready model takes `image`, uint8 (H, W, C), of any size, and answers `labels`, uint8 (H, W). Scaling, tiling,
-// stitching and the decision are inside the file, so there is nothing to re-write here and nothing to get wrong.
+// A host-ready model takes `image` (H, W, C) of any size, and `origin`, the place of a window. It answers the `labels` of that
+// window and `next_origin`. Scaling, tiling, stitching and the decision are inside the file, so there is nothing to re-write
+// here and nothing to get wrong.
+import { fitted } from "./pictures.mjs";
 
 /** The model's contract: its classes with names and colours, its channels. `model` is the file's content, a Uint8Array. */
-export function readContract(model) {
+export async function readContract(model) {
+  const found = metadata(model);
+  await checkDigest(model);
+  if (!found["seg_edge.contract"]) throw new Error("the model carries no contract: make it with seg-export --host-ready");
+  return checked(JSON.parse(found["seg_edge.contract"]));
+}
+
+function metadata(model) {
   const text = new TextDecoder();
+  const found = {};
   for (const [field, entry] of protobufFields(model)) {
     if (field !== 14) continue; // ModelProto.metadata_props
     const { 1: key, 2: value } = Object.fromEntries(protobufFields(entry));
-    if (text.decode(key) === "seg_edge.contract") return checked(JSON.parse(text.decode(value)));
+    found[text.decode(key)] = text.decode(value);
   }
-  throw new Error("the model carries no contract: make it with seg-export --host-ready");
+  return found;
+}
+
+/** The last bytes of a file are a metadata entry with the SHA-256 of all bytes before it, which ONNX Runtime ignores. */
+async function checkDigest(model) {
+  if (!globalThis.crypto?.subtle) {
+    throw new Error("the digest of the model cannot be checked on this page: open it by https, or from localhost");
+  }
+  const entry = (hex) => new TextEncoder().encode(`\x72\x53\x0a\x0fseg_edge.sha256\x12\x40${hex}`);
+  const end = model.length - entry("0".repeat(64)).length;
+  const same = (bytes) => bytes.every((byte, at) => byte === model[end + at]);
+  if (end < 0 || !same(entry(""))) {
+    throw new Error("the model does not end with its digest, so it is cut short or not made by seg-export: copy or export it again");
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", model.subarray(0, end)));
+  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (!same(entry(hex))) {
+    throw new Error("the model was changed or damaged, since its digest differs: copy or export it again");
+  }
 }
 
 function checked(contract) {
   if (contract.file?.kind !== "host-ready") {
     throw new Error("the model takes single windows, not whole images: export it with seg-export --host-ready");
   }
-  const { dtype } = contract.file;
   const { channels } = contract.input;
-  if (dtype !== "uint8" || ![1, 3].includes(channels)) {
-    const came = `${dtype} images of ${channels} channels`;
-    throw new Error(`the model wants ${came}; this sample knows uint8 with 1 or 3`);
+  if (![1, 3].includes(channels)) {
+    throw new Error(`the model takes images of ${channels} channels; this sample reads 1 or 3`);
   }
   return contract;
+}
+
+/** Refuse a file of an older seg-export, which took no origin. */
+export function checkSession(session) {
+  if (!session.inputNames.includes("origin")) {
+    throw new Error("the model was exported by an older seg-export: export it again");
+  }
 }
 
 /** ONNX files are protocol buffers: each length-delimited field as [number, bytes]; the others are stepped over. */
@@ -48,71 +81,36 @@ function* protobufFields(bytes) {
   }
 }
 
-/** Labels (a Uint8Array of height × width class indices) of RGBA pixels. `ort` is onnxruntime-node or onnxruntime-web. */
-export async function segment(ort, session, contract, { data, width, height }) {
+/**
+ * Labels (a Uint8Array of height × width class indices) of an image, see pictures.mjs.
+ *
+ * `ort` is onnxruntime-node or onnxruntime-web. `progress(done, total)` is called after each window; an AbortSignal ends the
+ * work before the next one.
+ */
+export async function segment(ort, session, contract, image, { progress, signal } = {}) {
+  const { width, height } = image;
   const { channels } = contract.input;
-  const image = new ort.Tensor("uint8", withoutAlpha(data, channels), [height, width, channels]);
-  const { labels } = await session.run({ image }, ["labels"]);
-  return labels.data;
-}
-
-/** RGBA -> RGB or grey, refusing what would lose something, as Python's runtime does. */
-function withoutAlpha(rgba, channels) {
-  const pixels = new Uint8Array((rgba.length / 4) * channels);
-  for (let from = 0, to = 0; from < rgba.length; from += 4) {
-    const [red, green, blue] = [rgba[from], rgba[from + 1], rgba[from + 2]];
-    if (rgba[from + 3] !== 255) throw new Error("the image has transparent pixels: flatten it on a background first");
-    pixels[to++] = red;
-    if (channels === 3) {
-      pixels[to++] = green;
-      pixels[to++] = blue;
-    } else if (red !== green || red !== blue) {
-      throw new Error("the image is in colour, the model was trained on grey: convert it as the training images were");
-    }
+  const feeds = {
+    image: new ort.Tensor(contract.file.dtype, fitted(image, contract), [height, width, channels]),
+    origin: new ort.Tensor("int64", [0n, 0n], [2]),
+    statistics: new ort.Tensor("float32", [], [0, channels]), // of the whole image; the first window computes them
+  };
+  const labels = new Uint8Array(width * height);
+  while (feeds.origin.data[0] >= 0n) {
+    signal?.throwIfAborted();
+    const found = await session.run(feeds, ["labels", "next_origin", "next_statistics", "progress"]);
+    place(found.labels, feeds.origin, labels, width);
+    [feeds.origin, feeds.statistics] = [found.next_origin, found.next_statistics];
+    progress?.(...Array.from(found.progress.data, Number));
+    await new Promise((resume) => setTimeout(resume)); // for a click on Cancel, or for Ctrl-C
   }
-  return pixels;
+  return labels;
 }
 
-/** How many pixels each class has. */
-export function countLabels(labels, classes) {
-  const counts = new Array(classes.length).fill(0);
-  for (const label of labels) counts[label]++;
-  return counts;
-}
-
-/** The mask as seg-run writes it: a PNG whose pixel value is the class index and whose palette holds the class colours. */
-export async function maskPng(labels, width, height, classes) {
-  const rows = new Uint8Array(height * (width + 1)); // each row starts with its filter, 0 for none
-  for (let y = 0; y < height; y++) rows.set(labels.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  const packed = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
-  const header = new DataView(new ArrayBuffer(13));
-  header.setUint32(0, width);
-  header.setUint32(4, height);
-  header.setUint16(8, 0x0803); // 8 bits, palette
-  return new Blob([
-    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
-    pngChunk("IHDR", new Uint8Array(header.buffer)),
-    pngChunk("PLTE", Uint8Array.from(classes.flatMap((c) => c.color))),
-    pngChunk("IDAT", new Uint8Array(await new Response(packed).arrayBuffer())),
-    pngChunk("IEND", new Uint8Array()),
-  ]);
-}
-
-function pngChunk(name, content) {
-  const chunk = new Uint8Array(content.length + 12);
-  const view = new DataView(chunk.buffer);
-  view.setUint32(0, content.length);
-  chunk.set(new TextEncoder().encode(name), 4);
-  chunk.set(content, 8);
-  view.setUint32(content.length + 8, crc32(chunk.subarray(4, content.length + 8)));
-  return chunk;
-}
-
-function crc32(bytes) {
-  let crc = ~0; // CRC-32 as the PNG specification writes it, bit by bit
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+function place(part, origin, labels, width) {
+  const [top, left] = Array.from(origin.data, Number);
+  const [rows, columns] = part.dims;
+  for (let row = 0; row < rows; row++) {
+    labels.set(part.data.subarray(row * columns, (row + 1) * columns), (top + row) * width + left);
   }
-  return ~crc >>> 0;
 }

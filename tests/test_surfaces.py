@@ -12,7 +12,7 @@ CODE = ("runtime/seg_runtime", "toolkit/seg_toolkit", "export/seg_export", "benc
 RUNTIME = ROOT / "runtime"
 MODULES = {".".join(path.relative_to(RUNTIME).with_suffix("").parts) for path in RUNTIME.rglob("*.py")}
 OPEN = {
-    "seg_runtime.formats.structures", "seg_runtime.engine.providers",  # folders in folders, with surfaces of their own
+    "seg_runtime.formats.structures", "seg_runtime.formats.dicom", "seg_runtime.engine.providers",  # have own surfaces
     "seg_runtime.cli.commandline", "seg_runtime.cli.options",  # what all commands share
 }  # fmt: skip
 

@@ -383,10 +383,8 @@ def _predict(
 
     def one(plane: Array, watch: Progress | None) -> list[Array]:
         start = time.perf_counter()
-        found = session.run_image(plane, probabilities)
+        found = session.run_image(plane, probabilities, watch)
         timings.add("inference", start)
-        if watch:
-            watch(1, 1)
         return found
 
     found, *scores = slice_by_slice(image, contract.geometry.axes, one, progress)

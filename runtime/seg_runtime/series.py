@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from .support import CancelledError, ImageError, OptionsError, list_files
 
 
 def segment_series(
-    images: str | Path | Iterable[str | Path | Dataset],
+    images: str | Path | Dataset | Iterable[str | Path | Dataset],
     segmenter: Segmenter,
     *,
     form: str = SEG_FORMS[0],
@@ -29,7 +30,8 @@ def segment_series(
 ) -> list[Dataset]:
     """Segment DICOM images and return a DICOM SEG for each series, or for each phase of a series.
 
-    Nothing is written to disk. The SEGs are those that seg-run writes, in the order of the images.
+    Nothing is written to disk. The SEGs are those that seg-run writes, in the order of the images. What seg-run prints as
+    a note is a `UserWarning`.
 
     >>> with Segmenter("ct.onnx") as segmenter:  # doctest: +SKIP
     ...     [seg] = segment_series("study", segmenter)
@@ -37,7 +39,8 @@ def segment_series(
 
     Args:
         images: files, folders, which are searched with their subfolders, or pydicom datasets with pixels. Datasets are not
-            changed. Objects that are not images, such as reports, are passed over.
+            changed. Objects that are not images, such as reports, are passed over, and so are files in folders that do not
+            look like DICOM files.
         segmenter: the model.
         form: `binary` or `labelmap`.
         options: what to permit in a series.
@@ -53,7 +56,9 @@ def segment_series(
     """
     if form not in SEG_FORMS:
         raise OptionsError(f"form is {form!r}", " or ".join(SEG_FORMS), "choose one of these")
-    given = [images] if isinstance(images, (str, Path)) else list(images)
+    if isinstance(images, (str, Path)) or hasattr(images, "SOPClassUID"):  # a dataset is iterable, too
+        images = [images]
+    given = list(images)
     files, contents = _listed(given)
     stacks, failed = find_stacks(files, options, contents=contents)
     if broken := [error for _, error in failed if not (stacks and isinstance(error, NoPictureError))]:
@@ -65,11 +70,16 @@ def segment_series(
     frames, done = sum(stack.frames for stack in stacks), 0
     found = []
     for stack in stacks:
+        _check_cancelled(cancel)
         results = []
         for page in _pages(stack, segmenter, options):
             watch = _watch(progress, cancel, done, frames)
             results.append(_without_image(segmenter.segment_page(page, progress=watch)))
             done += 1
+        _check_cancelled(cancel)
+        unlike = dict.fromkeys(text for result in results for text in result.record["warnings"][:1])
+        for text in [*stack.notes, *list(unlike)[:1]]:  # where seg-run prints a note
+            warnings.warn(f"{stack.files[0]}: {text}", stacklevel=2)
         labels = np.concatenate([r.labels.reshape(-1, *r.labels.shape[-2:]) for r in results])
         records = [r.record for r in results]
         found.append(Seg.of(stack, labels, records, segmenter.contract, form, str(stack.files[0])).dataset())
@@ -117,12 +127,16 @@ def _watch(progress: Progress | None, cancel: threading.Event | None, before: in
     """Return the progress of one frame among others of the same size."""
 
     def watch(done: int, total: int) -> None:
-        if cancel is not None and cancel.is_set():
-            raise CancelledError("cancelled", "", "start again for a result")
+        _check_cancelled(cancel)
         if progress:
             progress(before * total + done, frames * total)
 
     return watch
+
+
+def _check_cancelled(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("cancelled", "", "start again for a result")
 
 
 def _without_image(result: Segmentation) -> Segmentation:

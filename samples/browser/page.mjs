@@ -1,14 +1,11 @@
 // Pick an image, see what the model says. ONNX Runtime's WASM runs in a worker, so that the page stays alive meanwhile.
-import * as ort from "./ort/ort.wasm.min.mjs";
-import { countLabels, maskPng, readContract, segment } from "./host_ready.mjs";
-
-ort.env.wasm.wasmPaths = "/ort/";
-ort.env.wasm.proxy = true;
-// Threads share memory, which browsers allow on isolated pages only: see the headers in serve.mjs.
-ort.env.wasm.numThreads = crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency) : 1;
+import { countLabels, maskPng, readExact } from "./pictures.mjs";
 
 const $ = (id) => document.getElementById(id);
-let loaded = null; // { session, contract }
+const worker = new Worker("./worker.mjs", { type: "module" });
+let loaded = null; // { contract, threads, version }
+let broken = null; // why the worker cannot be used
+worker.onerror = (event) => (broken = new Error(event.message || "ONNX Runtime cannot be started in this browser"));
 
 /** Run one job at a time; whatever goes wrong is told in the page. */
 async function job(doing, work) {
@@ -21,12 +18,29 @@ async function job(doing, work) {
     say("");
     state = "ready";
   } catch (error) {
-    say(error?.message ?? String(error), true);
+    const cancelled = error?.name === "AbortError";
+    say(cancelled ? "Cancelled." : (error?.message ?? String(error)), !cancelled);
+    if (cancelled) state = "ready";
   } finally {
+    $("work").hidden = true;
     $("model").disabled = false;
     $("picker").disabled = !loaded;
     document.body.dataset.state = state;
   }
+}
+
+/** The result of a job of the worker, which takes over the buffer. */
+function ask(job, input, buffer) {
+  return new Promise((resolve, reject) => {
+    if (broken) return reject(broken);
+    worker.addEventListener("error", () => reject(broken), { once: true });
+    worker.onmessage = ({ data: { progress, result, error } }) => {
+      if (progress) [$("progress").value, $("progress").max] = progress;
+      else if (error) reject(error);
+      else resolve(result);
+    };
+    worker.postMessage({ job, input }, [buffer]);
+  });
 }
 
 function say(text, isError = false) {
@@ -35,48 +49,61 @@ function say(text, isError = false) {
 }
 
 async function loadModel(bytes, name) {
-  const contract = readContract(bytes);
   const size = `${(bytes.length / 1e6).toFixed(1)} MB`; // before the bytes move on to the worker
-  const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-  await loaded?.session.release();
-  loaded = { session, contract };
+  loaded = await ask("load", bytes, bytes.buffer);
   $("model-name").textContent = `${name}, ${size}`;
 }
 
 async function segmentFile(file) {
   $("result").hidden = true;
-  const { session, contract } = loaded;
+  const { contract } = loaded;
   const image = await pixelsOf(file);
-  $("image-name").textContent = `${file.name}, ${image.width} × ${image.height} px`;
-  draw($("image"), image);
+  const { width, height } = image;
+  $("image-name").textContent = `${file.name}, ${width} × ${height} px`;
+  draw($("image"), visible(image));
   $("overlay").width = 0; // the last image's labels do not belong here
 
+  $("progress").removeAttribute("value");
+  $("work").hidden = false;
   const start = performance.now();
-  const labels = await segment(ort, session, contract, image);
+  const labels = await ask("segment", image, image.data.buffer);
   const ms = performance.now() - start;
 
-  draw($("overlay"), colored(labels, contract.answer.classes, image));
+  draw($("overlay"), colored(labels, contract.answer.classes, { width, height }));
   showLegend(countLabels(labels, contract.answer.classes), contract.answer.classes);
-  showTiming(ms, image);
+  showTiming(ms, width * height);
   URL.revokeObjectURL($("save").href);
-  $("save").href = URL.createObjectURL(await maskPng(labels, image.width, image.height, contract.answer.classes));
+  $("save").href = URL.createObjectURL(await maskPng(labels, width, height, contract.answer.classes));
   $("save").download = file.name.replace(/\.[^.]*$/, "") + "_mask.png";
   $("result").hidden = false;
 }
 
-/** The file's own grey values as RGBA: nothing premultiplied, no colour profile applied. */
+/** The file's own grey values, see pictures.mjs: nothing premultiplied, no colour profile applied. */
 export async function pixelsOf(file) {
-  const head = new DataView(await file.slice(0, 26).arrayBuffer());
-  if (head.byteLength === 26 && head.getUint32(0) === 0x89504e47 && head.getUint8(24) > 8) {
-    throw new Error(`${file.name} has 16 bits a channel, which a browser cuts to 8: save 8 bits`);
-  }
-  const exact = { premultiplyAlpha: "none", colorSpaceConversion: "none" };
-  const bitmap = await createImageBitmap(file, exact).catch(() => {
-    throw new Error(`${file.name} is not an image that this browser can read: choose a PNG, JPEG or BMP`);
+  const exact = await readExact(new Uint8Array(await file.arrayBuffer()), file.name);
+  if (exact) return exact;
+  const options = { premultiplyAlpha: "none", colorSpaceConversion: "none" };
+  const bitmap = await createImageBitmap(file, options).catch(() => {
+    throw new Error(`${file.name} is not an image that this browser can read: choose a PNG, JPEG, BMP, PGM, PPM or PFM`);
   });
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
-  return context.getImageData(0, 0, bitmap.width, bitmap.height);
+  const { data, width, height } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  return { data, width, height, channels: 4 };
+}
+
+/** An image of any dtype for the screen, between its darkest and its brightest value if it has more than 8 bits. */
+function visible({ data, width, height, channels }) {
+  if (data instanceof Uint8ClampedArray) return new ImageData(data, width, height);
+  let [low, high] = data instanceof Uint8Array ? [0, 255] : [Infinity, -Infinity];
+  if (!(data instanceof Uint8Array)) for (const value of data) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const picture = new ImageData(width, height);
+  const colours = channels > 2 ? 1 : 0;
+  for (let at = 0; at < width * height; at++) {
+    const shown = (channel) => ((data[at * channels + channel * colours] - low) * 255) / (high - low || 1);
+    picture.data.set([shown(0), shown(1), shown(2), 255], 4 * at);
+  }
+  return picture;
 }
 
 /** Labels as opaque class colours; the background stays clear. The slider sets the canvas's opacity. */
@@ -116,12 +143,12 @@ function showLegend(counts, classes) {
   );
 }
 
-function showTiming(ms, { width, height }) {
+function showTiming(ms, pixels) {
   const rows = {
     Segmentation: `${ms.toFixed(0)} ms`,
-    Throughput: `${((width * height) / 1e3 / ms).toFixed(2)} MPixel/s`,
-    Threads: ort.env.wasm.numThreads,
-    "ONNX Runtime Web": ort.env.versions.web,
+    Throughput: `${(pixels / 1e3 / ms).toFixed(2)} MPixel/s`,
+    Threads: loaded.threads,
+    "ONNX Runtime Web": loaded.version,
   };
   $("timing").replaceChildren(...Object.entries(rows).map(([k, v]) => element("div", element("dt", k), element("dd", v))));
 }
@@ -136,6 +163,7 @@ function element(tag, ...children) {
 $("opacity").oninput = () => ($("overlay").style.opacity = $("opacity").value / 100);
 $("opacity").oninput();
 window.onresize = fit;
+$("cancel").onclick = () => worker.postMessage({ job: "cancel" });
 
 for (const [id, doing, work] of [
   ["model", "Loading the model …", async (file) => loadModel(new Uint8Array(await file.arrayBuffer()), file.name)],

@@ -34,9 +34,9 @@ function fileOf(path) {
   const library = /^\/ort\/(ort[\w.-]*\.(?:mjs|wasm))$/.exec(path);
   if (library) return new URL(`node_modules/onnxruntime-web/dist/${library[1]}`, import.meta.url);
   if (path === "/model.onnx") return positionals[0] ?? null;
-  if (path === "/host_ready.mjs") return new URL("../host_ready.mjs", import.meta.url);
+  if (["/host_ready.mjs", "/pictures.mjs"].includes(path)) return new URL(`..${path}`, import.meta.url);
   if (path === "/") return new URL("index.html", import.meta.url);
-  return ["/page.mjs", "/page.css"].includes(path) ? new URL(`.${path}`, import.meta.url) : null;
+  return ["/page.mjs", "/worker.mjs", "/page.css"].includes(path) ? new URL(`.${path}`, import.meta.url) : null;
 }
 
 /** Whether a request names this machine; a page of another site that points its own name here must read nothing. */

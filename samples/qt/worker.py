@@ -50,10 +50,7 @@ class Worker(QObject):
         self._start(lambda: self._segment(segmenter, image), self.segmented)
 
     def cancel(self) -> None:
-        """Stop the running job after the current window. Its result is discarded.
-
-        A host-ready file segments an image in one call, so the whole image is finished first.
-        """
+        """Stop the running job after the current window. Its result is discarded."""
         self._cancel.set()
 
     def wait(self) -> None:

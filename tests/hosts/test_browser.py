@@ -70,12 +70,12 @@ def test_its_mask_is_pythons(browser: Chromium, case: Case, tmp_path: Path) -> N
         browser.wait(IDLE)
         browser.choose_file("label[for=model]", case.model)
         browser.wait("document.body.dataset.state === 'ready' && !document.getElementById('picker').disabled")
-        for picture, labels in case.pictures:
-            browser.choose_file("label[for=picker]", picture)
-            browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.name}')")
+        for picture in case.pictures:
+            browser.choose_file("label[for=picker]", picture.path)
+            browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.path.name}')")
             assert browser.js("document.body.dataset.state") == "ready", browser.text()
             mask = saved_mask(browser)
-            assert differing(mask, labels) == 0, picture
+            assert differing(mask, picture) == 0, picture.path
             mask.unlink()
         assert browser.shown_colors("overlay") > 1
         assert browser.js("crossOriginIsolated")  # WASM may use threads
@@ -88,7 +88,7 @@ def test_a_served_model_is_loaded_at_once(browser: Chromium, make_case: Callable
     with served(case.model) as address:
         browser.open(address)
         browser.wait("document.body?.dataset.state === 'ready'")
-        browser.choose_file("label[for=picker]", case.pictures[-1][0])
+        browser.choose_file("label[for=picker]", case.pictures[-1].path)
         browser.wait("!document.getElementById('result').hidden")
         browser.screenshot(tmp_path / "page.png")
         size = f"model.onnx, {case.model.stat().st_size / 1e6:.1f} MB"
@@ -96,15 +96,18 @@ def test_a_served_model_is_loaded_at_once(browser: Chromium, make_case: Callable
         other = make_case("grey")  # and another one takes its place
         browser.choose_file("label[for=model]", other.model)
         browser.wait("document.body.dataset.state === 'ready'")
-        picture, labels = other.pictures[1]
-        browser.choose_file("label[for=picker]", picture)
-        browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.name}')")
-        assert differing(saved_mask(browser), labels) == 0
+        picture = other.pictures[1]
+        browser.choose_file("label[for=picker]", picture.path)
+        browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.path.name}')")
+        assert differing(saved_mask(browser), picture) == 0
     assert len(np.unique(np.asarray(Image.open(tmp_path / "page.png")).reshape(-1, 3), axis=0)) > 1000
 
 
 def test_what_does_not_fit_is_told_in_the_page(
-    browser: Chromium, make_case: Callable[[str], Case], bad_pictures: dict[str, Path]
+    browser: Chromium,
+    make_case: Callable[[str], Case],
+    bad_pictures: dict[str, Path],
+    bad_models: dict[str, Path],
 ) -> None:
     case = make_case("grey")
     with served(case.model) as address:
@@ -114,16 +117,38 @@ def test_what_does_not_fit_is_told_in_the_page(
             browser.choose_file("label[for=picker]", picture)
             browser.wait(f"document.querySelector('#message.error')?.innerText.includes('{word}')")
             assert browser.js("document.getElementById('result').hidden")
-        for model, word in ((case.window_model, "--host-ready"), (bad_pictures["read"], "not an ONNX file")):
+        for word, model in {**bad_models, "not an ONNX file": bad_pictures["read"]}.items():
             browser.choose_file("label[for=model]", model)
             browser.wait(f"document.querySelector('#message.error')?.innerText.includes('{word}')")
-        browser.choose_file("label[for=picker]", case.pictures[1][0])  # and the page lives on
+        browser.choose_file("label[for=picker]", case.pictures[1].path)  # and the page lives on
         browser.wait("!document.getElementById('result').hidden")
+
+
+def test_cancel_ends_the_work_and_the_page_lives_on(
+    browser: Chromium, make_case: Callable[[str], Case], tmp_path: Path
+) -> None:
+    case = make_case("grey")
+    Image.fromarray(noise_image(1000, 1000, 1)[..., 0]).save(tmp_path / "large.png")  # 256 windows
+    with served(case.model) as address:
+        browser.open(address)
+        browser.wait("document.body?.dataset.state === 'ready'")
+        browser.choose_file("label[for=picker]", tmp_path / "large.png")
+        browser.wait("document.getElementById('progress').value >= 2")
+        assert browser.js("document.getElementById('progress').max") == 256
+        browser.click("#cancel")
+        browser.wait("document.body.dataset.state === 'ready'")
+        assert "Cancelled." in browser.text()
+        assert browser.js("document.getElementById('result').hidden")
+        assert browser.js("document.getElementById('progress').value") < 256
+        picture = case.pictures[1]
+        browser.choose_file("label[for=picker]", picture.path)
+        browser.wait("!document.getElementById('result').hidden")
+        assert differing(saved_mask(browser), picture) == 0
 
 
 def test_the_server_gives_the_page_alone_and_says_what_it_lacks(tmp_path: Path) -> None:
     with served() as address:
-        for path in ("page.mjs", "ort/ort.wasm.min.mjs"):
+        for path in ("page.mjs", "worker.mjs", "pictures.mjs", "ort/ort.wasm.min.mjs"):
             assert urlopen(address + path).status == 200
         for path in (
             "serve.mjs",

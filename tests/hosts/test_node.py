@@ -1,15 +1,44 @@
 from __future__ import annotations
 
+import json
 import os
+import struct
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime import Segmenter
+from seg_runtime.pipeline import Array
 
-from tests.hosts.conftest import Case, differing, sample_with_packages
+from tests.hosts.conftest import Case, differing, interrupted, sample_with_packages
+from tests.support.images import noise_image
+from tests.support.places import SAMPLES
+
+
+def png16(pixels: Array, kind: int) -> bytes:
+    """A PNG of `(H, W, C)` uint16 whose rows have the filters 0 to 4 in turn, as the PNG specification defines them."""
+    height, width, channels = pixels.shape
+    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1).astype(int)
+    size, packed = 2 * channels, bytearray()
+    for y, row in enumerate(rows):
+        above = rows[y - 1] if y else np.zeros_like(row)
+        left, corner = (np.concatenate([np.zeros(size, int), values[:-size]]) for values in (row, above))
+        guess = left + above - corner
+        distances = np.stack([abs(guess - left), abs(guess - above), abs(guess - corner)])
+        paeth = np.choose(distances.argmin(0), [left, above, corner])
+        predicted = [0 * row, left, above, (left + above) // 2, paeth][y % 5]
+        packed += bytes([y % 5]) + ((row - predicted) % 256).astype(np.uint8).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(packed))), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +50,16 @@ def node() -> Callable[..., subprocess.CompletedProcess[str]]:
 def test_its_mask_is_pythons(node: Callable[..., subprocess.CompletedProcess[str]], case: Case, tmp_path: Path) -> None:
     with Segmenter(case.model, provider="cpu") as segmenter:
         palette = [v for c in segmenter.contract.classes for v in c.color]
-    for picture, labels in case.pictures:
-        mask = tmp_path / picture.name
-        done = node(case.model, picture, mask)
-        assert (done.returncode, done.stderr) == (0, ""), picture
+    for picture in case.pictures:
+        mask = tmp_path / "mask.png"
+        done = node(case.model, picture.path, mask)
+        assert (done.returncode, done.stderr) == (0, ""), picture.path
         assert " ms, onnxruntime-node " in done.stdout
-        assert differing(mask, labels) == 0, picture
+        assert differing(mask, picture) == 0, picture.path
         assert Image.open(mask).getpalette() == palette
 
 
-@pytest.mark.parametrize("word", ["transparent", "16 bits", "colour", "read"])
+@pytest.mark.parametrize("word", ["transparent", "uint16", "colour", "read"])
 def test_a_picture_that_does_not_fit_is_one_line(
     node: Callable[..., subprocess.CompletedProcess[str]],
     make_case: Callable[[str], Case],
@@ -47,13 +76,16 @@ def test_a_picture_that_does_not_fit_is_one_line(
 
 
 def test_a_model_that_does_not_fit_is_one_line(
-    node: Callable[..., subprocess.CompletedProcess[str]], make_case: Callable[[str], Case], tmp_path: Path
+    node: Callable[..., subprocess.CompletedProcess[str]],
+    make_case: Callable[[str], Case],
+    bad_models: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
     case = make_case("grey")
-    picture = case.pictures[0][0]
+    picture = case.pictures[0].path
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(case.model.read_bytes()[:5000])
-    for model, reason in ((case.window_model, "--host-ready"), (picture, "not an ONNX file"), (cut, "cut short")):
+    for reason, model in {**bad_models, "not an ONNX file": picture, "cut short": cut}.items():
         done = node(model, picture, tmp_path / "mask.png")
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
@@ -61,12 +93,40 @@ def test_a_model_that_does_not_fit_is_one_line(
         assert not (tmp_path / "mask.png").exists()
 
 
-def test_it_leaves_no_identifier_in_an_empty_home(case: Case, tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_without_a_mask(make_case: Callable[[str], Case], tmp_path: Path) -> None:
+    Image.fromarray(noise_image(1500, 1500, 1)[..., 0]).save(tmp_path / "large.png")
+    script = sample_with_packages("node") / "segment.mjs"
+    interrupted(["node", script, make_case("grey").model, tmp_path / "large.png", tmp_path / "mask.png"], tmp_path)
+
+
+def test_a_png_of_16_bits_is_read_as_it_is(tmp_path: Path) -> None:
+    """Each filter of its rows, each kind of channels."""
+    pixels = noise_image(40, 30, 4, dtype="uint16")
+    script = tmp_path / "read.mjs"
+    script.write_text(f"""
+        import {{ readFile }} from "node:fs/promises";
+        import {{ readExact }} from "{SAMPLES / "pictures.mjs"}";
+        for (const name of process.argv.slice(2)) {{
+          const {{ data, width, height, channels }} = await readExact(await readFile(name), name);
+          console.log(JSON.stringify([height, width, channels, Array.from(data)]));
+        }}
+    """)
+    kinds, names = {0: 1, 4: 2, 2: 3, 6: 4}, []
+    for kind, channels in kinds.items():
+        names.append(tmp_path / f"{channels}.png")
+        names[-1].write_bytes(png16(pixels[..., :channels], kind))
+    done = subprocess.run(["node", script, *names], capture_output=True, text=True, check=True)
+    for line, channels in zip(done.stdout.splitlines(), kinds.values(), strict=True):
+        *shape, values = json.loads(line)
+        assert (np.array(values).reshape(shape) == pixels[..., :channels]).all()
+
+
+def test_it_leaves_no_identifier_in_an_empty_home(make_case: Callable[[str], Case], tmp_path: Path) -> None:
     """ONNX Runtime's telemetry would; in CI it is off by itself."""
     script = sample_with_packages("node") / "segment.mjs"
     home = tmp_path / "home"
     home.mkdir()
-    picture, _ = case.pictures[0]
-    words = ["node", script, case.model, picture, tmp_path / "mask.png"]
+    case = make_case("rgb")
+    words = ["node", script, case.model, case.pictures[0].path, tmp_path / "mask.png"]
     subprocess.run(words, env={"HOME": str(home), "PATH": os.environ["PATH"]}, check=True, capture_output=True)
     assert list(home.rglob("*")) == []

@@ -77,12 +77,13 @@ def shown(widget: Any) -> np.ndarray:
 @pytest.mark.parametrize("form", ["window_model", "model"])
 def test_its_mask_is_pythons(window: Any, case: Case, form: str, tmp_path: Path) -> None:
     open_model(window, getattr(case, form))
-    for picture, labels in case.pictures:
-        window.open_image(picture)
+    for picture in case.pictures:
+        floats = picture.path.suffix == ".pfm"
+        window.open_image(picture.path.with_suffix(".tif") if floats else picture.path)
         until(lambda: window.segmentation is not None)
         assert window.save_button.isEnabled()
         window.save_mask(tmp_path / "mask.png")
-        assert differing(tmp_path / "mask.png", labels) == 0, picture
+        assert differing(tmp_path / "mask.png", picture) == 0, picture.path
     assert window.legend.count() == len(window.segmenter.contract.classes)
     assert "class 1" in window.legend.item(1).text()
     assert "CPU" in window.provider_line.text()
@@ -91,7 +92,7 @@ def test_its_mask_is_pythons(window: Any, case: Case, form: str, tmp_path: Path)
 
 def test_the_slider_fades_the_overlay(window: Any, make_case: Callable[[str], Case], tmp_path: Path) -> None:
     case = make_case("rgb")
-    window.open_image(case.pictures[-1][0])  # before there is a model: it waits for one
+    window.open_image(case.pictures[-1].path)  # before there is a model: it waits for one
     open_model(window, case.model)
     until(lambda: window.segmentation is not None)
     looks = []
@@ -108,7 +109,7 @@ def test_what_is_shown_are_image_and_labels(window: Any, make_case: Callable[[st
     case = make_case("rgb")
     open_model(window, case.model)
     colors = np.array([c.color for c in window.segmenter.contract.classes])
-    for picture, labels in case.pictures[:3]:
+    for picture, labels, _ in case.pictures[:3]:
         window.open_image(picture)
         until(lambda: window.segmentation is not None)
         window.slider.setValue(100)
@@ -120,13 +121,14 @@ def test_what_is_shown_are_image_and_labels(window: Any, make_case: Callable[[st
         assert (seen.reshape(wanted.shape) == wanted).all()
 
 
+@pytest.mark.parametrize("form", ["window_model", "model"])
 def test_cancel_ends_the_work_and_the_window_lives_on(
-    window: Any, make_case: Callable[[str], Case], tmp_path: Path
+    window: Any, make_case: Callable[[str], Case], form: str, tmp_path: Path
 ) -> None:
     case = make_case("grey")
     large = tmp_path / "large.png"
     Image.fromarray(noise_image(2000, 2000, 1)[..., 0]).save(large)  # a thousand windows
-    open_model(window, case.window_model)
+    open_model(window, getattr(case, form))
     window.open_image(large)
     until(lambda: window.bar.value() >= 2)
     assert window.bar.maximum() > 900
@@ -136,7 +138,7 @@ def test_cancel_ends_the_work_and_the_window_lives_on(
     assert window.bar.value() < window.bar.maximum()
     until(lambda: window.message.text() == "Cancelled.")
     assert window.segmentation is None
-    picture, labels = case.pictures[1]
+    picture, labels, _ = case.pictures[1]
     window.open_image(picture)
     until(lambda: window.segmentation is not None)
     assert (window.segmentation.labels == labels).all()

@@ -23,11 +23,7 @@ def resealed(path: Path, change: Callable[[onnx.ModelProto], None]) -> bytes:
 
 
 def spoil_one_weight(proto: onnx.ModelProto) -> None:
-    spoil_one_weight_in(proto.graph)
-
-
-def spoil_one_weight_in(graph: onnx.GraphProto) -> None:
-    tensor = next(t for t in graph.initializer if t.name == "head.weight")
+    tensor = next(t for t in proto.graph.initializer if t.name == "head.weight")
     values = onnx.numpy_helper.to_array(tensor).copy()
     values.flat[0] += 0.01 * np.abs(values).max()
     tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))

@@ -1,4 +1,4 @@
-"""A loaded model: windows -> logits, or whole images -> labels if the file is host-ready."""
+"""A loaded model: windows -> logits, or images -> labels, part by part, if the file is host-ready."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import ctypes
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import PROBE_PACE, Content, Contract, ModelFile
-from ..pipeline import Array, Float
+from ..model import PROBE_PACE, Content, Contract, Geometry, ModelFile
+from ..pipeline import Array, Float, Grid, Progress
 from ..support import ModelError, ProviderError, now
 from .binding import FixedBuffers
 from .installation import runtime_module, runtime_versions
@@ -25,6 +26,8 @@ from .source import ModelSource
 
 if TYPE_CHECKING:
     from ..model import Golden
+
+T = TypeVar("T")
 
 
 class Session:
@@ -163,7 +166,10 @@ class Session:
         count = len(windows)
         if (missing := self.contract.file.batch - count) > 0:
             windows = np.concatenate([windows, np.zeros((missing, *windows.shape[1:]), np.float32)])
-        logits: Float = self._run(["logits"], windows)[0]
+        fixed, feeds = self._fixed, {"image": windows}
+        logits: Float = _attempt(
+            lambda: fixed.run(windows) if fixed else self._session.run(["logits"], feeds, self._run_options)[0]
+        )
         return logits[:count]
 
     @property
@@ -176,48 +182,68 @@ class Session:
         ms, self.ms = self.ms, {}
         return ms
 
-    def run_image(self, image: Array, probabilities: bool = False) -> list[Array]:
-        """Run a host-ready file on a whole image; return labels `(H, W)` uint8 and, if requested, probabilities.
+    def run_image(self, image: Array, probabilities: bool = False, progress: Progress | None = None) -> list[Array]:
+        """Run a host-ready file on all windows of an image; return labels `(H, W)` uint8 and, if requested, probabilities.
 
         Args:
             image: `(H, W, C)` of the file's dtype.
             probabilities: also return `(K, H, W)` float32; the file must have this output, see `has_probabilities`.
+            progress: called after each window with the number of windows done and their total; may raise an exception to
+                end the run.
 
         Raises:
             ModelError: ONNX Runtime fails during the run, or an output has the wrong shape or values.
         """
-        found = self._run(["labels", "probabilities"] if probabilities else ["labels"], np.ascontiguousarray(image))
-        maps = self.contract.answer.maps
-        shapes = [image.shape[:-1], (maps, *image.shape[:-1])]
-        _check_output("labels", found[0], shapes[0], bool((found[0] < max(2, maps)).all()))
+        maps, size, outputs = self.contract.answer.maps, image.shape[:-1], ["next_origin", "next_statistics", "labels"]
+        found: list[Array] = [np.zeros(size, np.uint8)]
         if probabilities:
-            _check_output("probabilities", found[1], shapes[1], bool(((found[1] >= 0) & (found[1] <= 1)).all()))
+            outputs.append("probabilities")
+            found.append(np.zeros((maps, *size), np.float32))
+        feeds, places = self._first_feeds(image), _places(size, self.contract.geometry)
+        for number, place in enumerate(places, 1):
+            feeds["origin"], feeds["statistics"], *results = self._run_values(outputs, feeds)
+            shape = tuple(part.stop - part.start for part in place)
+            parts = [value.numpy() for value in results]
+            _check_output("labels", parts[0], shape, bool((parts[0] < max(2, maps)).all()))
+            for scores in parts[1:]:
+                _check_output("probabilities", scores, (maps, *shape), bool(((scores >= 0) & (scores <= 1)).all()))
+            target: tuple[Any, ...] = (..., *place)
+            for whole, part in zip(found, parts, strict=True):
+                whole[target] = part
+            following = [part.start for part in places[number]] if number < len(places) else [-1, -1]
+            origin = feeds["origin"].numpy()
+            _check_output("next_origin", origin, (2,), origin.tolist() == following)
+            if progress:
+                progress(number, len(places))
         return found
 
     def run_probe(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
         """Run a host-ready file on an image of one window; return labels `(H, W)` and its probe, every 16th logit `(K,
         h, w)`."""
-        labels, probe = self._run(["labels", "probe"], np.ascontiguousarray(image))
+        values = self._run_values(["labels", "probe"], self._first_feeds(image))
+        labels, probe = (value.numpy() for value in values)
         maps = self.contract.answer.maps
         _check_output("labels", labels, image.shape[:-1], True)
         coarse = tuple(-(-n // PROBE_PACE) for n in self.contract.geometry.output_shape)
         _check_output("probe", probe, (1, maps, *coarse), True)
         return labels, probe[0]
 
+    def _first_feeds(self, image: Array) -> dict[str, Any]:
+        """Return the inputs of the first window as OrtValues, so that a GPU receives the image once for all windows."""
+        value = runtime_module().OrtValue.ortvalue_from_numpy
+        return {
+            "image": _attempt(lambda: value(np.ascontiguousarray(image), self.provider.device, 0)),
+            "origin": value(np.zeros(2, np.int64)),
+            "statistics": value(np.empty((0, self.contract.input.channels), np.float32)),
+        }
+
+    def _run_values(self, outputs: list[str], feeds: dict[str, Any]) -> list[Any]:
+        return _attempt(lambda: list(self._session.run_with_ort_values(outputs, feeds, self._run_options)))
+
     @property
     def has_probabilities(self) -> bool:
         """Whether a host-ready file has a probability output."""
         return "probabilities" in [v.name for v in self._session.get_outputs()]
-
-    def _run(self, outputs: list[str], image: Array) -> list[Array]:
-        try:
-            if self._fixed is not None:
-                return [self._fixed.run(image)]
-            return list(self._session.run(outputs, {"image": image}, self._run_options))
-        except Exception as error:  # ONNX Runtime's many exception classes have no common base class
-            raise ModelError(
-                f"ONNX Runtime failed while running the model ({error})", "", "free memory, or use --provider cpu"
-            ) from error
 
     def warm_up(self) -> None:
         """Run zeros, so that the first image is not slowed down by allocations and kernel selection."""
@@ -253,10 +279,32 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
     any_size: list[int | None] = [None] * len(c.geometry.input_shape)
     return {
         "image": (dtype, [*any_size, c.input.channels]),
+        "origin": ("tensor(int64)", [2]),
+        "statistics": (floats, [None, c.input.channels]),
         "labels": ("tensor(uint8)", any_size),
-        "probe": (floats, [None, maps, *(-(-n // PROBE_PACE) for n in c.geometry.output_shape)]),
+        "next_origin": ("tensor(int64)", [2]),
+        "next_statistics": (floats, [2, c.input.channels]),
+        "progress": ("tensor(int64)", [2]),
+        "probe": (floats, [1, maps, *(-(-n // PROBE_PACE) for n in c.geometry.output_shape)]),
         "probabilities": (floats, [maps, *any_size]),
     }
+
+
+def _places(size: tuple[int, ...], geometry: Geometry) -> list[tuple[slice, ...]]:
+    """Return the parts of an image of this size that the windows of a host-ready file give, in its order."""
+    if geometry.method != "tile":  # an image is one window
+        return [tuple(slice(0, n) for n in size)]
+    grid = Grid.of(size, geometry)
+    return [grid.core(origin)[0] for origin in grid.origins()]
+
+
+def _attempt(action: Callable[[], T]) -> T:
+    """Return the result of a run of ONNX Runtime, whose many exception classes have no common base class."""
+    try:
+        return action()
+    except Exception as error:
+        problem = f"ONNX Runtime failed while running the model ({error})"
+        raise ModelError(problem, "", "free memory, or use --provider cpu") from error
 
 
 def _check_output(name: str, found: Array, shape: tuple[int, ...], in_range: bool) -> None:
@@ -267,7 +315,9 @@ def _check_output(name: str, found: Array, shape: tuple[int, ...], in_range: boo
             if in_range
             else f"the output {name} has foreign values"
         )
-        raise ModelError(problem, f"{shape}, the size of the image" if in_range else "", "export the model again")
+        raise ModelError(
+            problem, f"{shape}, the size of its part of the image" if in_range else "", "export the model again"
+        )
 
 
 def _without_graph(options: RunOptions) -> RunOptions:

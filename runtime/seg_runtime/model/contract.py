@@ -132,7 +132,7 @@ class WindowFile(FileForm):
 
 @dataclass(frozen=True)
 class HostReadyFile(FileForm):
-    """A file that takes a whole image `(H, W, C)` and returns its labels: the pipeline is part of the graph.
+    """A file that takes a whole image `(H, W, C)` and returns its labels, a window per call: the pipeline is in the graph.
 
     Attributes:
         dtype: dtype of the image: `uint8`, `uint16` or `float32`.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from seg_export.options import ExportOptions
 from seg_export.pipeline import export
@@ -63,6 +64,54 @@ def test_labels_equal_those_of_the_python_runtime_on_every_pixel(
             np.testing.assert_allclose(got.probabilities, wanted.probabilities, atol=1e-5)
             seen.update(np.unique(wanted.labels).tolist())
         assert len(seen) > 1  # labels that are all alike would prove nothing
+
+
+class CancelledError(Exception):
+    """The user pressed Cancel."""
+
+
+@pytest.mark.parametrize("geometry", ["tile", "fit"])
+def test_progress_is_told_of_each_window_and_can_end_the_run(make_model: MakeModel, geometry: str) -> None:
+    image = noise_image(140, 301)
+    wanted = [(done, 15) for done in range(1, 16)] if geometry == "tile" else [(1, 1)]
+    with Segmenter(make_model(geometry=geometry, options=HOST_READY).path, provider="cpu") as segmenter:
+        seen: list[tuple[int, int]] = []
+        segmenter(image, progress=lambda *numbers: seen.append(numbers))
+        assert seen == wanted
+
+        def cancel(done: int, total: int) -> None:
+            seen.append((done, total))
+            raise CancelledError
+
+        seen.clear()
+        with pytest.raises(CancelledError):
+            segmenter(image, progress=cancel)
+        assert seen == wanted[:1]
+
+
+@pytest.mark.parametrize("geometry", ["tile", "fit", "stretch"])
+def test_a_host_needs_no_more_than_origin_and_statistics(make_model: MakeModel, geometry: str) -> None:
+    made = make_model(geometry=geometry, intensity=ZSCORE, options=HOST_READY)
+    session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
+    with Segmenter(made.path, provider="cpu") as segmenter:
+        for image in pictures("uint8", 3):
+            labels, steps = np.full(image.shape[:2], 255, np.uint8), []
+            origin, statistics = np.zeros(2, np.int64), np.empty((0, 3), np.float32)
+            kept = []
+            while origin[0] >= 0:
+                feeds = {"image": image, "origin": origin, "statistics": statistics}
+                row, column = origin
+                part, origin, statistics, progress = session.run(
+                    ["labels", "next_origin", "next_statistics", "progress"], feeds
+                )
+                place = slice(row, row + part.shape[0]), slice(column, column + part.shape[1])
+                assert (labels[place] == 255).all()  # parts do not overlap
+                labels[place] = part
+                steps.append(progress.tolist())
+                kept.append(statistics)
+            assert steps == [[i + 1, len(steps)] for i in range(len(steps))]
+            assert all((k == kept[0]).all() for k in kept)
+            assert (labels == segmenter(image).labels).all()
 
 
 def operators(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

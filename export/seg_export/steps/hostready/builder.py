@@ -95,6 +95,22 @@ class Builder:
         ends = (self("Unsqueeze", place, zero) for place in (start, end))
         return self("Slice", values, *ends, self.ints(axis))
 
+    def choose(self, condition: str, yes: Builder, no: Builder, kind: int, rank: int) -> str:
+        """Add an If, and return its result: the last value of `yes` or of `no`, which may read names of this graph.
+
+        Args:
+            condition: bool scalar.
+            yes: builder of the branch that is computed if the condition is true.
+            no: builder of the other branch.
+            kind: ONNX type of the result.
+            rank: number of its axes.
+        """
+        branches = {}
+        for name, branch in (("then_branch", yes), ("else_branch", no)):
+            output = helper.make_tensor_value_info(branch.nodes[-1].output[0], kind, [None] * rank)
+            branches[name] = helper.make_graph(branch.nodes, branch.prefix, [], [output], branch.initializers)
+        return self("If", condition, **branches)
+
     def loop(self, turns: str, body: Builder, scanned: Sequence[tuple[str, int, int]]) -> list[str]:
         """Add a Loop, and return its results stacked along a new first axis.
 

@@ -56,18 +56,40 @@ class Corridor(Builder):
         """Area that the windows cover, see `Grid.of`."""
         return self._integers(self.geometry.output_shape) if self.geometry.method == "stretch" else framed
 
-    def normaliser(self, image: str) -> tuple[str, str, bool]:
-        """`Normaliser.of` of a framed image: shift and factor per channel, float32, and whether values are clipped."""
+    def normaliser(self, image: str, given: str) -> str:
+        """`Normaliser.of` of a framed image: shift and factor `(2, C)` float32, as given or, if that is empty, computed."""
+        computed, kept = Corridor(self.name(), self.contract), Builder(self.name())
+        shift, factor = computed._shift_and_factor(image)
+        rows = [computed("Unsqueeze", row, computed.ints(0)) for row in (shift, factor)]
+        computed("Concat", *rows, axis=0)
+        kept("Identity", given)
+        empty = self("Equal", self.size(given, 0), self.integer(0))
+        return self.choose(empty, computed, kept, FLOAT, 2)
+
+    def _shift_and_factor(self, image: str) -> tuple[str, str]:
+        """Compute both, `(C,)` float32."""
         intensity = self.contract.input.intensity
         if intensity.method != "zscore":  # only zscore depends on the pixels
             known = Normaliser.of(np.empty((0, 0, 1), self.dtype), intensity)
-            return self.const(known.shift, np.float32), self.const(known.factor, np.float32), known.clip
+            channels = self.contract.input.channels
+            shift, factor = (np.broadcast_to(values, channels) for values in (known.shift, known.factor))
+            return self.const(shift, np.float32), self.const(factor, np.float32)
         mean, std = self._mean_std(image)
         unit = self.double(self.maximum)
-        shift = self("Mul", self("Div", mean, unit), unit)
+        scaled = self("Mul", self("Div", mean, unit), unit)
         spread = self("Max", self("Div", std, unit), self.double(intensity.std_floor))
-        factor = self("Div", self.double(1), self("Mul", spread, unit))
-        return self.cast(shift, FLOAT), self.cast(factor, FLOAT), False
+        inverse = self("Div", self.double(1), self("Mul", spread, unit))
+        return self.cast(scaled, FLOAT), self.cast(inverse, FLOAT)
+
+    def normalise(self, box: str, normaliser: str) -> str:
+        """`Normaliser.into`: a box `(h, w, C)` of the image -> network input, `(C, h, w)` float32."""
+        rows = (self("Gather", normaliser, self.integer(row), axis=0) for row in (0, 1))
+        shift, factor = (self("Reshape", row, self.ints(-1, 1, 1)) for row in rows)  # along whole planes, which is fast
+        planes = self("Transpose", box, perm=[2, 0, 1])
+        values = self("Mul", self("Sub", self.cast(planes, FLOAT), shift), factor)
+        if self.contract.input.intensity.method != "window":
+            return values
+        return self("Clip", values, self.const(0, np.float32), self.const(1, np.float32))
 
     def _mean_std(self, image: str) -> tuple[str, str]:
         """`intensity.mean_std` before the division by the unit, float64 `(C,)`."""
@@ -132,24 +154,37 @@ class Corridor(Builder):
             return self.cast(self("Greater", second, first), UINT8)
         return self.cast(self("ArgMax", logits, axis=0, keepdims=0), UINT8)
 
-    def stitch(self, stack: str, counts: Sizes, area: Sizes, leading: int) -> str:
-        """`Grid.stitch`: results `(windows, [K,] h, w)` -> `([K,] H, W)`.
+    def core(self, place: Sizes, area: Sizes) -> tuple[Sizes, Sizes]:
+        """`Grid.core`: rows and columns of the area that the window at a place covers, and whether it is the last on each axis.
 
-        All windows are laid side by side with their overlap. Each row and column is then read from the place that `Grid.core`
-        gives: a window is used for one step, and the last window of an axis for the rest.
+        A window is used for one step, and the last window of an axis for the rest.
         """
-        out, keep = self.geometry.output_shape, [self.size(stack, 1)] if leading else []
-        shape = self.shape(*counts, *keep, *(self.integer(o) for o in out))
-        apart = self("Reshape", stack, shape)  # (ny, nx, [K,] h, w)
-        laid = self("Transpose", apart, perm=[2, 0, 3, 1, 4] if leading else [0, 2, 1, 3])  # ([K,] ny, h, nx, w)
-        sides = [self("Mul", n, self.integer(o)) for n, o in zip(counts, out, strict=True)]
-        whole = self("Reshape", laid, self.shape(*keep, *sides))
-        for axis, (size, count, o, s) in enumerate(zip(area, counts, out, self.geometry.step, strict=True)):
-            place = self.count(size)
-            window = self("Min", self("Div", place, self.integer(s)), self("Sub", count, self.integer(1)))
-            source = self("Add", place, self("Mul", window, self.integer(o - s)))
-            whole = self("Gather", whole, source, axis=axis + leading)
-        return whole
+        left = [self("Sub", size, first) for size, first in zip(area, place, strict=True)]
+        lasts = [self("LessOrEqual", n, self.integer(o)) for n, o in zip(left, self.geometry.output_shape, strict=True)]
+        rows, columns = (
+            self("Where", last, n, self.integer(step))
+            for last, n, step in zip(lasts, left, self.geometry.step, strict=True)
+        )
+        return (rows, columns), (lasts[0], lasts[1])
+
+    def next_place(self, place: Sizes, lasts: Sizes) -> str:
+        """Next origin of `Grid.origins`, `(2,)` int64; (-1, -1) after the last one."""
+        (row, column), (down, across) = place, self.geometry.step
+        below = self.shape(self("Add", row, self.integer(down)), self.integer(0))
+        beside = self.shape(row, self("Add", column, self.integer(across)))
+        following = self("Where", lasts[1], below, beside)
+        return self("Where", self("And", *lasts), self.ints(-1, -1), following)
+
+    def progress(self, place: Sizes, area: Sizes) -> str:
+        """Number of windows up to the one at a place, and of all, `(2,)` int64."""
+        rows, columns = self.window_counts(area)
+        row, column = (self("Div", n, self.integer(s)) for n, s in zip(place, self.geometry.step, strict=True))
+        done = self("Add", self("Add", self("Mul", row, columns), column), self.integer(1))
+        return self.shape(done, self("Mul", rows, columns))
+
+    def top(self, values: str, sizes: Sizes, leading: int) -> str:
+        """The first rows and columns of `([K,] h, w)`."""
+        return self("Slice", values, self.ints(0, 0), self.shape(*sizes), self.ints(leading, leading + 1))
 
     def unframe(self, answer: str, area: Sizes, own: Sizes, leading: int) -> str:
         """`geometry.unframe`: resize the last two axes from the area to the size of the image."""

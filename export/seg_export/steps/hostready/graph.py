@@ -1,4 +1,4 @@
-"""The host-ready graph: `image` `(H, W, C)` of any size -> `labels` `(H, W)` uint8, with the network in a Loop over windows."""
+"""The host-ready graph: one window of an image of any size -> labels of its part of the image, and where the next one is."""
 
 from __future__ import annotations
 
@@ -7,65 +7,73 @@ from onnx import helper
 from seg_runtime.model import PROBE_PACE, Contract
 
 from ...graph import IR_VERSION, OPSET
-from .builder import FLOAT, ONNX_TYPES, UINT8
+from .builder import FLOAT, INT64, ONNX_TYPES, UINT8
 from .corridor import Corridor
 
 
 def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
     """Build the whole pipeline as one checked ONNX model of standard operators.
 
+    A host calls it with `origin` (0, 0) and empty `statistics`, writes the labels to that place, and calls it again with
+    `next_origin` and `next_statistics` until `next_origin` is negative. The geometries `fit` and `stretch` take one call.
+
     Args:
-        network: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`; its weights move into the Loop.
+        network: `image` `(1, C, *input_shape)` -> `logits` `(1, K, *output_shape)`.
         contract: contract of the host-ready file.
-        probabilities: whether to add the output `probabilities` `(K, H, W)` float32, 0..1.
+        probabilities: whether to add the output `probabilities` `(K, h, w)` float32, 0..1.
 
     Returns:
-        Model with the input `image` `(H, W, C)` in the dtype of the contract and the outputs `labels` `(H, W)` uint8 and
-        `probe` `(windows, K, h, w)` float32: every 16th logit of each window, which a self-test compares in addition.
+        Model with these inputs and outputs:
+
+        - `image` `(H, W, C)` in the dtype of the contract, the whole image in each call,
+        - `origin` `(2,)` int64, first row and column of the part,
+        - `statistics` `(0 or 2, C)` float32, shift and factor of the grey values, which may depend on all pixels,
+        - `labels` `(h, w)` uint8 of the part, where h and w end at the image,
+        - `next_origin` `(2,)` int64, negative after the last part,
+        - `next_statistics` `(2, C)` float32,
+        - `progress` `(2,)` int64, number of calls so far and in total,
+        - `probe` `(1, K, h', w')` float32, every 16th logit of the window, which a self-test compares in addition.
     """
     b = Corridor("host", contract)
     own = b.size("image", 0), b.size("image", 1)
     image, framed = b.frame("image", own)
     area = b.area(framed)
-    counts = b.window_counts(area)
-    body, logits = _window(b, image, framed, counts[1], network)
-    ends = body.ints(*contract.geometry.output_shape)
-    probe = body("Slice", logits, body.ints(0, 0), ends, body.ints(1, 2), body.ints(PROBE_PACE, PROBE_PACE))
-    scanned = [(body.decide(logits), UINT8, 2), (probe, FLOAT, 3)]
+    row, column = (b("Gather", "origin", b.integer(axis), axis=0) for axis in (0, 1))
+    place = row, column
+    normaliser = b.normaliser(image, "statistics")
+    window = _window(b, image, framed, place, normaliser)
+    b.nodes.extend(_reading(network, window))
+    b.initializers.extend(network.graph.initializer)
+    batched = network.graph.output[0].name
+    logits = b("Squeeze", batched, b.ints(0))  # (K, *output_shape)
+    core, lasts = b.core(place, area)
+    ends = b.ints(*contract.geometry.output_shape)
+    results = {
+        "labels": b.unframe(b.top(b.decide(logits), core, 0), area, own, 0),
+        "next_origin": b.next_place(place, lasts),
+        "next_statistics": normaliser,
+        "progress": b.progress(place, area),
+        "probe": b("Slice", batched, b.ints(0, 0), ends, b.ints(2, 3), b.ints(PROBE_PACE, PROBE_PACE)),
+    }
     if probabilities:
-        scanned.append((logits, FLOAT, 3))
-    stacks = b.loop(b("Mul", *counts), body, scanned)
-    labels = b.stitch(stacks[0], counts, area, 0)
-    b.node("Identity", [b.unframe(labels, area, own, 0)], ["labels"])
-    b.node("Identity", [stacks[1]], ["probe"])
-    if probabilities:
-        scores = b.activate(b.stitch(stacks[2], counts, area, 1))
-        b.node("Identity", [b.unframe(scores, area, own, 1)], ["probabilities"])
+        results["probabilities"] = b.unframe(b.activate(b.top(logits, core, 1)), area, own, 1)
+    for name, value in results.items():
+        b.node("Identity", [value], [name])
     return _model(b, contract, probabilities)
 
 
-def _window(
-    b: Corridor, image: str, framed: tuple[str, str], across: str, network: onnx.ModelProto
-) -> tuple[Corridor, str]:
-    """Build the body of the Loop, up to the logits `(K, *output_shape)` of one window."""
-    geometry = b.geometry
-    shift, factor, clip = b.normaliser(image)
-    body = Corridor("window", b.contract)
-    row = body("Div", body.turn, across)
-    column = body("Sub", body.turn, body("Mul", row, across))
-    box = image
-    for axis, place in enumerate((row, column)):
-        start = body("Sub", body("Mul", place, body.integer(geometry.step[axis])), body.integer(geometry.margin[axis]))
-        index = body.mirror_index(start, geometry.input_shape[axis], framed[axis])
-        box = body("Gather", box, index, axis=axis)  # (*input_shape, C)
-    values = body("Mul", body("Sub", body.cast(box, FLOAT), shift), factor)
-    if clip:
-        values = body("Clip", values, body.const(0, "float32"), body.const(1, "float32"))
-    planes = body("Transpose", values, perm=[2, 0, 1])
-    window = body("Unsqueeze", planes, body.ints(0))  # (1, C, *input_shape)
-    body.nodes.extend(_reading(network, window))
-    body.initializers.extend(network.graph.initializer)
-    return body, body("Squeeze", network.graph.output[0].name, body.ints(0))
+def _window(b: Corridor, image: str, framed: tuple[str, str], place: tuple[str, str], normaliser: str) -> str:
+    """Cut and normalise the window `(1, C, *input_shape)` at a place."""
+    geometry, indices = b.geometry, []
+    for axis, first in enumerate(place):
+        start = b("Sub", first, b.integer(geometry.margin[axis]))
+        indices.append(b.mirror_index(start, geometry.input_shape[axis], framed[axis]))
+    firsts = [b("ReduceMin", index, keepdims=0) for index in indices]
+    ends = [b("Add", b("ReduceMax", index, keepdims=0), b.integer(1)) for index in indices]
+    box = b("Slice", image, b.shape(*firsts), b.shape(*ends), b.ints(0, 1))  # so that Gather does not copy whole rows
+    for axis, (index, first) in enumerate(zip(indices, firsts, strict=True)):
+        box = b("Gather", box, b("Sub", index, first), axis=axis)  # (*input_shape, C)
+    return b("Unsqueeze", b.normalise(box, normaliser), b.ints(0))
 
 
 def _reading(network: onnx.ModelProto, window: str) -> list[onnx.NodeProto]:
@@ -80,16 +88,23 @@ def _reading(network: onnx.ModelProto, window: str) -> list[onnx.NodeProto]:
 
 
 def _model(b: Corridor, contract: Contract, probabilities: bool) -> onnx.ModelProto:
-    info = helper.make_tensor_value_info
-    image = info("image", ONNX_TYPES[contract.file.dtype or ""], ["height", "width", contract.input.channels])
+    info, channels, maps = helper.make_tensor_value_info, contract.input.channels, contract.answer.maps
+    inputs = [
+        info("image", ONNX_TYPES[contract.file.dtype or ""], ["height", "width", channels]),
+        info("origin", INT64, [2]),
+        info("statistics", FLOAT, ["known", channels]),
+    ]
     grid = [-(-n // PROBE_PACE) for n in contract.geometry.output_shape]
     outputs = [
-        info("labels", UINT8, ["height", "width"]),
-        info("probe", FLOAT, ["windows", contract.answer.maps, *grid]),
+        info("labels", UINT8, ["rows", "columns"]),
+        info("next_origin", INT64, [2]),
+        info("next_statistics", FLOAT, [2, channels]),
+        info("progress", INT64, [2]),
+        info("probe", FLOAT, [1, maps, *grid]),
     ]
     if probabilities:
-        outputs.append(info("probabilities", FLOAT, [contract.answer.maps, "height", "width"]))
-    graph = helper.make_graph(b.nodes, "seg-edge host-ready", [image], outputs, b.initializers)
+        outputs.append(info("probabilities", FLOAT, [maps, "rows", "columns"]))
+    graph = helper.make_graph(b.nodes, "seg-edge host-ready", inputs, outputs, b.initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     return model

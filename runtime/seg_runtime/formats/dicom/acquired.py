@@ -59,14 +59,17 @@ def _orientation(sides: object) -> str:
 def _unit(dataset: Dataset) -> str:
     """Return the unit of the values: the rescale type, that of PET, or Hounsfield units for CT with a rescale."""
     group, modality = "PixelValueTransformationSequence", _plain(dataset.get("Modality"))
-    kind = _plain(value_of(dataset, 0, group, "RescaleType") or dataset.get("RescaleType"))
-    if kind not in _ARBITRARY:
-        return kind
+
+    def value(word: str) -> Any:
+        found = value_of(dataset, 0, group, word)
+        return dataset.get(word) if found is None else found
+
+    rescaled = value("RescaleSlope") is not None and value("RescaleIntercept") is not None
+    kind = _plain(value("RescaleType"))
+    if not rescaled or kind not in _ARBITRARY:  # values without a rescale are not in its unit
+        return kind if rescaled else ""
     if modality == "CT":
-        rescaled = (
-            value_of(dataset, 0, group, "RescaleIntercept") is not None or dataset.get("RescaleIntercept") is not None
-        )
-        return "HU" if rescaled and kind != "US" else ""
+        return "HU" if kind != "US" else ""
     return _plain(dataset.get("Units")) if modality == "PT" else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from .library import Dataset, discreet
 from .phases import WORDS, facts_of
 from .planes import Planes, needs_frame, planes_of, unfit
 from .read import frame_count, read_dataset
+
+_OWNER = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "AccessionNumber",
+)  # fmt: skip
 
 Contents = Mapping[Path, bytes]
 """Contents of files that are in memory, by the names that stand for them."""
@@ -28,12 +33,14 @@ class DicomImage:
         uid: its SOP Instance UID; empty if it has none.
         study: UID of its study.
         series: UID of its series; empty if it has none.
-        owner: patient and study. Compared, but never shown.
+        owner: patient and study, which a SEG takes from its first image. Compared, but never shown.
         kind: SOP class and size.
         number: its instance number.
         frames: number of frames.
         planes: where it lies, or why that is unknown.
         no_seg: why a DICOM SEG cannot reference it; empty if it can.
+        renamed: whether the file is another instance by its meta information, as if it were damaged or its UID replaced.
+        between_mm: declared distance between slices; 0 if unknown.
         facts: what distinguishes it from images at the same position, see `phases`.
         level: rank of its position among the images of its series.
     """
@@ -42,12 +49,14 @@ class DicomImage:
     uid: str
     study: str
     series: str
-    owner: tuple[str, str]
+    owner: tuple[str, ...]
     kind: tuple[str, int, int]
     number: int
     frames: int
     planes: Planes | str
     no_seg: str
+    renamed: bool
+    between_mm: float
     facts: tuple[str, ...]
     level: int = 0
 
@@ -85,11 +94,18 @@ def image_of(path: Path, header: Dataset) -> DicomImage:
         no_seg = ""
         if isinstance(planes, str):
             no_seg = unfit(header) or planes
-            if frames == 1 and not unfit(header):
-                # PS3.3, A.51: without a frame of reference, a segmentation has the pixel grid of the image
-                no_seg = "an image of its kind must have a frame of reference" if needs_frame(header) else ""
+            if frames == 1 and not unfit(header) and not needs_frame(header):
+                no_seg = ""  # PS3.3, A.51: without a frame of reference, a segmentation has the pixel grid of the image
+        uid, stored = text("SOPInstanceUID"), header.file_meta.get("MediaStorageSOPInstanceUID")
         return DicomImage(
-            path, text("SOPInstanceUID"), text("StudyInstanceUID"), text("SeriesInstanceUID"),
-            (text("PatientID"), text("StudyInstanceUID")), (text("SOPClassUID"), int(header.Rows), int(header.Columns)),
-            int(header.get("InstanceNumber") or 0), frames, planes, no_seg, facts_of(header),
+            path, uid, text("StudyInstanceUID"), text("SeriesInstanceUID"),
+            tuple(" ".join(text(word).upper().replace("^", " ").split()) for word in _OWNER),
+            (text("SOPClassUID"), int(header.Rows), int(header.Columns)), int(header.get("InstanceNumber") or 0), frames,
+            planes, no_seg, bool(stored) and str(stored) != uid, _between_mm(header), facts_of(header),
         )  # fmt: skip
+
+
+def _between_mm(header: Dataset) -> float:
+    with contextlib.suppress(TypeError, ValueError):
+        return abs(float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 0))
+    return 0.0

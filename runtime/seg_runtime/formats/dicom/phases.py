@@ -53,7 +53,8 @@ class Phase:
 
 def facts_of(header: Dataset) -> tuple[str, ...]:
     """Return the values of `WORDS` as texts; empty for missing ones."""
-    return tuple(str(header.get(word) or "") if word in header else "" for word in WORDS)
+    values = (header.get(word) for word in WORDS)
+    return tuple("" if value is None else str(value) for value in values)
 
 
 def phases(images: Sequence[T]) -> list[tuple[Phase, list[T]]]:

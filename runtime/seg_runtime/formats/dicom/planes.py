@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ _NEEDS_FRAME = frozenset(  # SOP classes whose images must have a frame of refer
     f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4", "128", "128.1", "130")
 )
 _IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5, 9.1
 _ALONG = 0.9  # smallest cosine between the normal of an axial slice and the axis of the body
 
 
@@ -27,12 +29,14 @@ class Planes:
     """The position of the planes of a file.
 
     Attributes:
-        key: equal for all images of a stack.
-        sides: `(6,)` direction cosines of rows and columns, as in the file.
+        series: UID of the series.
+        key: equal for all images of a stack, and for further series of the same kind.
+        sides: `(6,)` direction cosines of rows and columns, as unit vectors at right angles.
         spacing_mm: `(2,)` distance between rows and between columns.
         positions_mm: `(F, 3)` centre of the first pixel of each frame.
     """
 
+    series: str
     key: tuple[Any, ...]
     sides: NDArray[np.float64]
     spacing_mm: NDArray[np.float64]
@@ -40,18 +44,23 @@ class Planes:
 
     def joins(self, first: Planes) -> bool:
         """Return whether it is on the grid of a stack's first image, within the rounding of each slice's numbers."""
-        turned, scaled = np.abs(self.sides - first.sides).max(), np.abs(self.spacing_mm - first.spacing_mm).max()
-        return self.key == first.key and bool(turned <= _ROUNDED and scaled <= SAME)
+        return self.series == first.series and self.lies_like(first)
+
+    def lies_like(self, other: Planes) -> bool:
+        """Return whether it has the size, the directions and the spacing of an image, maybe of another series."""
+        turned, scaled = np.abs(self.sides - other.sides).max(), np.abs(self.spacing_mm - other.spacing_mm).max()
+        return self.key == other.key and bool(turned <= _ROUNDED and scaled <= SAME)
 
 
 def planes_of(header: Dataset) -> Planes | str:
     """Return the position of the planes of a file, or why it is unknown, without values from the file."""
     if reason := unfit(header):
         return reason
-    frames, nowhere = frame_count(header), "its frames have no position in the patient"
-    if frames > 1 and frames != len(header.get("PerFrameFunctionalGroupsSequence") or []):
-        return nowhere  # before a loop over frames, whose number is only a claim
-    planes = [_plane(header, index) for index in range(frames)]
+    frames, described = frame_count(header), len(header.get("PerFrameFunctionalGroupsSequence") or [])
+    nowhere = "its frames have no position in the patient" if frames > 1 else "it has no position in the patient"
+    if frames != described and (frames > 1 or described > 1):
+        return nowhere if frames > 1 else f"it has 1 frame but describes {described}"
+    planes = [_plane(header, index) for index in range(frames)]  # bounded by the groups, of which each is an item
     if not header.get("FrameOfReferenceUID") or not planes or None in planes:
         return nowhere
     sides, positions, spacings = (np.array([p[i] for p in planes if p], np.float64) for i in range(3))
@@ -65,15 +74,21 @@ def planes_of(header: Dataset) -> Planes | str:
     heights = positions @ np.cross(row, column)
     if len(heights) > 1 and np.diff(np.sort(heights)).min() < MERGED_MM:
         return "several of its frames have the same position"
-    identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
-    key = (*identity, str(header.SOPClassUID), int(header.Rows), int(header.Columns))
-    return Planes(key, sides.mean(axis=0), spacings.mean(axis=0), positions)
+    identity = tuple(str(header.get(word)) for word in ("StudyInstanceUID", "FrameOfReferenceUID", "SOPClassUID"))
+    key = (*identity, int(header.Rows), int(header.Columns))
+    return Planes(
+        str(header.SeriesInstanceUID), key, right_angled([sides.mean(axis=0)]), spacings.mean(axis=0), positions
+    )
 
 
 def unfit(header: Dataset) -> str:
     """Return why a DICOM SEG cannot reference a file, whatever its position; empty if it can."""
     if missing := [word for word in _IDENTITY if not header.get(word)]:
         return f"it has no {missing[0]}"
+    if odd := [
+        word for word in (*_IDENTITY, "FrameOfReferenceUID") if not _UID.fullmatch(str(header.get(word) or "0"))
+    ]:
+        return f"its {odd[0]} is not a valid UID"
     kind = header.SOPClassUID
     if kind.is_private or kind.is_retired or kind.name == str(kind):
         return "its SOP class is not in the current standard"

@@ -35,6 +35,7 @@ PALETTE = "PALETTE COLOR"
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_PADDING = 16  # bytes that some programs write behind the pixels
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 _WANTED = "a DICOM image"
 _UNKNOWN = "unknown kind"
@@ -117,7 +118,7 @@ def read_dataset(source: Path | BinaryIO, name: str, pixel_bytes: int | None = N
             if error.errno is None:
                 raise
             problem = f"{name} cannot be read ({error.strerror})"
-            raise ImageError(problem, _WANTED, "check its permissions") from None
+            raise ImageError(problem, _WANTED, "check the path and its permissions") from None
         check_items(dataset, name)
         meta = getattr(dataset, "file_meta", None)
         if meta is None or "TransferSyntaxUID" not in meta:  # an old file without a preamble
@@ -201,11 +202,19 @@ def _check_pixels(dataset: Dataset, name: str) -> None:
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise ImageError(f"{name} has an unknown transfer syntax", "a standard one", "export it again")
     if not syntax.is_compressed or syntax.is_deflated:
-        have = len(next(dataset[word].value for word in _PIXELS if word in dataset))
+        pixels = next(dataset[word].value for word in _PIXELS if word in dataset)
+        have = len(pixels)
         want = pydicom("pixels.utils").get_expected_length(dataset)
         if have < want:
-            problem = f"{name} is truncated ({have} of {want} bytes of pixel data)"
+            problem = f"{name} is truncated ({have} of {int(want)} bytes of pixel data)"
             raise ImageError(problem, "", "copy it again")
+        row = want / (frame_count(dataset) * max(1, int(dataset.Rows)))
+        padding = pixels[
+            int(want) :
+        ]  # which may be a row; else rows, columns or frames are wrong, and the image sheared
+        if len(padding) > row + _PADDING or (len(padding) > 1 and any(padding)):
+            problem = f"{name} has {have} bytes of pixel data"
+            raise ImageError(problem, f"{int(want)} for its size", "export it again")
         return
     if not _decodable(dataset):
         bits = f" with {int(dataset.BitsStored)} bits"

@@ -10,23 +10,22 @@ missing, or belongs to another patient. The options of `SourceOptions` permit it
 
 from __future__ import annotations
 
-import filecmp
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...support import ImageError, SegError, counted, named, require_extra
+from ...support import ImageError, counted, named, require_extra
 from ..format import Failures, SourceOptions
-from .grid import grid_of
-from .images import Contents, DicomImage, header_of, image_of
-from .library import discreet
-from .phases import Phase, phases
+from .grid import Grid, grid_of
+from .images import Contents, DicomImage
+from .phases import WORDS, Phase, phases
 from .planes import MERGED_MM, Planes, right_angled
-from .read import NoPictureError, check_image, decode_dicom
+from .series import ImageSeries, by_series, check_series, read_images, without_localizers
 
+_ACQUISITION = WORDS.index("AcquisitionNumber")
 _SHIFT_PX = 0.5  # largest shift of a pixel by the mean of direction cosines
 _SHOWN_PX = 0.05  # shift that is worth a note
 
@@ -71,25 +70,6 @@ class Stack:
         return self.sides is not None
 
 
-@dataclass
-class _Series:
-    """The images of a series, and what is wrong with it.
-
-    Attributes:
-        images: the usable images.
-        defects: errors of files that belong to the series, or may belong to it.
-        dropped: notes about images that are left out, as clauses.
-    """
-
-    images: list[DicomImage] = field(default_factory=list)
-    defects: list[tuple[Path, SegError]] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-
-    def has_files_in(self, folder: Path) -> bool:
-        """Return whether images of a known series are in a folder."""
-        return any(image.series and image.path.parent == folder for image in self.images)
-
-
 def find_stacks(
     files: Sequence[Path], options: SourceOptions = SourceOptions(), *, apart: bool = False,  # noqa: B008 - frozen
     contents: Contents = {},  # noqa: B006 - never changed
@@ -105,158 +85,49 @@ def find_stacks(
         contents: contents of files that are in memory instead of on disk.
     """
     require_extra("dicom", "pydicom", "highdicom")  # one error if they are missing, not one per file
-    images, failed, defects = _read(files, contents)
+    images, failed, defects = read_images(files, contents)
     if apart:
         alone = [_alone(image, image.planes) for image in images]
         failed += [(path, error) for path, error, _ in defects]
         return _settled(alone, failed, options, contents)
-    failed += [(image.path, _localizer(image)) for image in images if image.localizer]
-    images = [image for image in images if not image.localizer]
+    images, localizers = without_localizers(images)
+    failed += localizers
     found: list[Stack] = []
     refused: list[Path] = []
-    for series in _by_series(images, defects, failed).values():
+    for series in by_series(images, defects, failed).values():
         try:
-            _check_series(series, options, contents)
+            check_series(series, options, contents)
             found += _stacks(series, options)
         except ImageError as error:
             refused.append(min(image.path for image in series.images))
             failed.append((refused[-1], error))
     order = sorted([*refused, *(min(stack.files) for stack in found if stack.placed)])
     found = [replace(s, rank=(order.index(min(s.files)) + 1, len(order))) if s.placed else s for s in found]
-    return _settled(found, failed, options, contents)
+    return _settled(_continued(found), failed, options, contents)
 
 
-_Defects = list[tuple[Path, SegError, str]]
+def _continued(stacks: Sequence[Stack]) -> list[Stack]:
+    """Note single images that continue the slices of another series, as if their series UID were damaged."""
+    notes: dict[int, str] = {}
+    for index, single in enumerate(stacks):
+        for other, whole in enumerate(stacks) if single.placed and single.frames == 1 else ():
+            if len(whole.images) > 1 and _continues(single, whole):
+                names = single.files[0].name, min(whole.files).name
+                notes[other] = f"{names[0]}, of another series, continues its slices"
+                notes[index] = f"its only image continues the slices of the series of {names[1]}"
+    return [replace(s, notes=(*s.notes, notes[i])) if i in notes else s for i, s in enumerate(stacks)]
 
 
-def _read(files: Sequence[Path], contents: Contents) -> tuple[list[DicomImage], Failures, _Defects]:
-    """Read the headers of files. Return the images, the objects that are no images, and files with a defect and the UID
-    of their series, which is empty if unknown."""
-    images: list[DicomImage] = []
-    others: Failures = []
-    defects: _Defects = []
-    seen: dict[str, Path] = {}
-    for path in files:
-        series = ""
-        try:
-            header = header_of(path, contents)
-            with discreet(str(path)):
-                series = str(header.get("SeriesInstanceUID") or "")
-            check_image(header, str(path))
-            image = image_of(path, header)
-        except NoPictureError as error:
-            others.append((path, error))
-            continue
-        except SegError as error:
-            defects.append((path, error, series))
-            continue
-        earlier = seen.setdefault(image.uid or str(path), path)
-        if earlier == path:
-            images.append(image)
-        elif not _is_copy(path, earlier, contents):  # which of the two is right, nobody knows
-            twins = [path, *(other.path for other in images if other.path == earlier)]
-            images = [other for other in images if other.path != earlier]
-            defects += [(twin, _same_uid(twin), series) for twin in twins]
-    return images, others, defects
+def _continues(single: Stack, whole: Stack) -> bool:
+    one, first = _planes(single.images[0]), _planes(whole.images[0])
+    where = [_planes(image).positions_mm[0] for image in whole.images]
+    step = where[1] - where[0]
+    ends = (where[0] - step, where[-1] + step)
+    near = min(float(np.abs(one.positions_mm[0] - end).max()) for end in ends) <= 0.1 * float(np.linalg.norm(step))
+    return near and single.images[0].series != whole.images[0].series and one.lies_like(first)
 
 
-def _localizer(image: DicomImage) -> SegError:
-    problem = f"{image.path} is a localizer, by which other images were planned"
-    return NoPictureError(problem, "an image to segment", "name the file if you want to segment it")
-
-
-def _same_uid(path: Path) -> SegError:
-    problem = f"{path} has the same SOP Instance UID as another image"
-    return ImageError(problem, "one image per UID", "export the series again")
-
-
-def _is_copy(path: Path, earlier: Path, contents: Contents) -> bool:
-    if path in contents or earlier in contents:
-        return contents.get(path) == contents.get(earlier)
-    return filecmp.cmp(path, earlier, shallow=False)
-
-
-def _by_series(images: Sequence[DicomImage], defects: _Defects, failed: Failures) -> Mapping[str, _Series]:
-    """Group images and defects by series. A file of unknown series may belong to any series in its folder; if there is
-    none, it is added to `failed`, like a file of a series without images."""
-    found: dict[str, _Series] = defaultdict(_Series)
-    for image in images:
-        found[image.series or str(image.path)].images.append(image)
-    for path, error, uid in defects:
-        near = [s for key, s in found.items() if key == uid or (not uid and s.has_files_in(path.parent))]
-        for series in near:
-            series.defects.append((path, error))
-        if not near:
-            failed.append((path, error))
-    return found
-
-
-def _check_series(series: _Series, options: SourceOptions, contents: Contents) -> None:
-    """Check that all files of a series can be used and belong together, or drop those that do not.
-
-    Raises:
-        ImageError: a file is not usable and `allow_missing` is not set, or it is unclear which patient is the right one.
-    """
-    _find_unplaced(series)
-    if options.allow_missing:
-        _find_undecodable(series, options.max_pixels, contents)
-    owners = Counter(image.owner for image in series.images)
-    if len(owners) > 1:
-        (owner, most), (_, next_most) = owners.most_common(2)
-        others = [image.path for image in series.images if image.owner != owner]
-        names = named([path.name for path in others])
-        if not options.allow_missing or most == next_most:
-            problem = f"the series of {series.images[0].path} has images of {len(owners)} patients or studies"
-            advice = f"look at {names}" + ("" if most == next_most else ", or pass --allow-missing to leave them out")
-            raise ImageError(problem, "one patient and study per series, so none is segmented", advice)
-        series.images = [image for image in series.images if image.owner == owner]
-        series.dropped.append(f"{names} of another patient or study {'was' if len(others) == 1 else 'were'} left out")
-    if series.defects and not options.allow_missing:
-        error = series.defects[0][1]
-        more = f", and {counted(len(series.defects) - 1, 'more file')} of its series" if len(series.defects) > 1 else ""
-        problem = f"{error.problem}{more}, so {_others(series)} not segmented"
-        raise ImageError(problem, error.expected, f"{error.advice}, or pass --allow-missing to segment the others")
-    if series.defects:
-        names = named([path.name for path, _ in series.defects])
-        series.dropped.append(f"{names} cannot be used and {'is' if len(series.defects) == 1 else 'are'} missing")
-
-
-def _others(series: _Series) -> str:
-    count = len(series.images)
-    return f"the {counted(count, 'other image')} of the series {'is' if count == 1 else 'are'}"
-
-
-def _find_unplaced(series: _Series) -> None:
-    """Make images without a position defects if the others of their kind have one."""
-    kinds = {image.kind for image in series.images if isinstance(image.planes, Planes) and image.frames == 1}
-    for image in list(series.images):
-        if isinstance(image.planes, str) and image.kind in kinds:
-            problem = f"{image.path} has no position, unlike the other images of its series ({image.planes})"
-            series.defects.append((image.path, ImageError(problem, "", "export the series again")))
-            series.images.remove(image)
-
-
-def _find_undecodable(series: _Series, max_pixels: int, contents: Contents) -> None:
-    """Make images with damaged pixels defects, unless none is left."""
-    broken: list[tuple[Path, SegError]] = []
-    for image in series.images:
-        try:
-            data = contents[image.path] if image.path in contents else image.path.read_bytes()
-            for _ in decode_dicom(data, str(image.path), max_pixels):
-                pass
-        except OSError as error:
-            broken.append(
-                (image.path, ImageError(f"{image.path} cannot be read ({error.strerror})", "", "copy it again"))
-            )
-        except SegError as error:
-            broken.append((image.path, error))
-    if len(broken) < len(series.images):
-        names = {path for path, _ in broken}
-        series.images = [image for image in series.images if image.path not in names]
-        series.defects += broken
-
-
-def _stacks(series: _Series, options: SourceOptions) -> list[Stack]:
+def _stacks(series: ImageSeries, options: SourceOptions) -> list[Stack]:
     """Divide the images of a series into stacks, in the order of their first files.
 
     Raises:
@@ -273,7 +144,7 @@ def _stacks(series: _Series, options: SourceOptions) -> list[Stack]:
             grouped.append(group := [])
         group.append(image)
     for group in grouped:
-        divided = _ordered(group)
+        divided = [part for whole in _ordered(group) for part in _slabs(*whole)]
         unsure = {len(members) for phase, members in divided if not phase.sure}
         if len(unsure) > 1 and not options.allow_irregular:
             problem = f"the series of {min(i.path for i in group)} has several images at some positions"
@@ -309,6 +180,37 @@ def _ordered(group: Sequence[DicomImage]) -> list[tuple[Phase, list[DicomImage]]
             level, last = level + 1, heights[index]
         ranked.append(replace(group[index], level=level))
     return phases(ranked)
+
+
+def _slabs(phase: Phase, images: list[DicomImage]) -> list[tuple[Phase, list[DicomImage]]]:
+    """Divide images that are not on one regular grid into acquisitions that are, such as two slabs of a body."""
+    numbers = {image.facts[_ACQUISITION]: [] for image in images}  # type: dict[str, list[DicomImage]]
+    for image in images:
+        numbers[image.facts[_ACQUISITION]].append(image)
+    parts = list(numbers.values())
+    if len(parts) < 2 or _grid(images) == Grid() or any(len(p) < 2 or _grid(p) != Grid() for p in parts):
+        return [(phase, images)]
+    texts = [", ".join(filter(None, (phase.text, f"{WORDS[_ACQUISITION]} {number}"))) for number in numbers]
+    return [(Phase(text, phase.sure), part) for text, part in zip(texts, parts, strict=True)]
+
+
+def _grid(images: Sequence[DicomImage]) -> Grid:
+    """Check the positions of the frames of images on one grid."""
+    sides = right_angled([_planes(image).sides for image in images])
+    normal = np.cross(sides[:3], sides[3:])
+    positions = np.concatenate([_planes(image).positions_mm for image in images])
+    positions = positions[np.argsort(positions @ normal, kind="stable")]
+    return grid_of(positions, sides, _planes(images[0]).spacing_mm.tolist(), _declared_mm(images, positions @ normal))
+
+
+def _declared_mm(images: Sequence[DicomImage], heights: NDArray[np.float64]) -> float:
+    """Return the distance between slices by their headers, if their numbers jump where distances are multiples of it; else
+    0."""
+    between = max(image.between_mm for image in images)
+    if len(images) < 2 or len(heights) != len(images) or between <= 0:
+        return 0.0
+    jumps = np.abs(np.diff([image.number for image in images]))
+    return between if (jumps == np.round(np.diff(heights) / between)).all() and (jumps > 1).any() else 0.0
 
 
 def _planes(image: DicomImage) -> Planes:
@@ -352,10 +254,7 @@ def _check_grid(stack: Stack, options: SourceOptions) -> list[str]:
     """
     if stack.sides is None:
         return []
-    sides = np.array(stack.sides)
-    positions = np.concatenate([_planes(image).positions_mm for image in stack.images])
-    positions = positions[np.argsort(positions @ np.cross(sides[:3], sides[3:]), kind="stable")]
-    grid = grid_of(positions, sides, _planes(stack.images[0]).spacing_mm.tolist())
+    sides, grid = np.array(stack.sides), _grid(stack.images)
     what = f"the series of {min(stack.files)}" + (f" ({stack.phase})" if stack.phase else "")
     irregular = grid.irregular
     if max(image.shift_px(sides) for image in stack.images) > _SHIFT_PX:

@@ -125,8 +125,12 @@ def stream_sizes(dataset: Dataset) -> Iterator[tuple[int, int, int]]:
         if syntax == _RLE:
             _check_rle(stream, 2 * math.prod(size) * (int(dataset.BitsAllocated) // 8))
             yield size
+        elif syntax in _JPEG_2000:
+            yield _jpeg_2000_size(stream)
         else:
-            yield _jpeg_2000_size(stream) if syntax in _JPEG_2000 else _jpeg_size(stream)
+            if b"\xff\xd9" not in stream[-64:]:  # the end, before padding; decoders make up what is missing
+                raise ValueError("the stream has no end")
+            yield _jpeg_size(stream)
 
 
 def _jpeg_2000_size(stream: bytes) -> tuple[int, int, int]:

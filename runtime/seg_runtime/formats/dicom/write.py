@@ -10,6 +10,7 @@ import contextlib
 import copy
 import hashlib
 import io
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class Seg:
         name: name of the source, for errors.
         model: entry `model` of the record.
         run: entry `run` of the record: when and where the model ran.
-        notes: what is unusual about the images or the result, as clauses.
+        foreign: what the model was not made for, as phrases.
+        notes: what is unusual about the images, as clauses.
         versions: versions of everything that affects the bytes; the UID depends on them.
     """
 
@@ -69,6 +71,7 @@ class Seg:
     name: str
     model: Mapping[str, Any]
     run: Mapping[str, Any]
+    foreign: tuple[str, ...]
     notes: tuple[str, ...]
     versions: tuple[str, ...]
 
@@ -98,17 +101,17 @@ class Seg:
         odd = dict.fromkeys(text for record in records for text in record.get("foreign", ()))
         return cls(
             stack=stack, labels=labels, contract=contract, form=form, name=name, model=first["model"], run=first["run"],
-            notes=(*odd, *stack.notes), versions=versions,
+            foreign=tuple(odd), notes=stack.notes, versions=versions,
         )  # fmt: skip
 
     @property
     def uids(self) -> dict[str, str]:
-        """The UIDs of the study, the series and the instance. The same labels of the same images at the same time have
-        the same UIDs."""
+        """The UIDs of the study, the series and the instance, which depend on all that affects the bytes."""
         series, sha256 = self.stack.images[0].series, self.model["sha256"]
         digest = hashlib.sha256(self.labels.tobytes()).hexdigest()
         sources = (image.uid for image in self.stack.images)
-        parts = ("instance", self.form, *self.versions, sha256, digest, str(self.run["time"]), *sources)
+        facts = json.dumps([self.model, self.run, self.foreign, self.notes], sort_keys=True, default=str)
+        parts = ("instance", self.form, *self.versions, sha256, digest, facts, *sources)
         return {
             "study_uid": self.stack.images[0].study,
             "series_uid": _derived_uid("series", series, sha256, self.form),
@@ -149,8 +152,9 @@ class Seg:
                 software_versions=list(self.versions),
                 device_serial_number=self.model["sha256"],
                 content_label="SEG_EDGE",
-                content_description=_text("Outside what the model was made for" if self.notes else "", 64)
-                or "Segmentation by a neural network",
+                content_description="Outside what the model was made for"
+                if self.foreign
+                else "Segmentation by a neural network",
                 series_description=_text(f"{self.model.get('name') or 'seg-edge'} segmentation", 64),
                 specific_character_set=None,
                 transfer_syntax_uid="1.2.840.10008.1.2.1",
@@ -181,8 +185,8 @@ class Seg:
             algorithm_identification=algorithm,
             display_color=hd.color.CIELabColor.from_rgb(*info.color),
         )
-        if self.notes:
-            made.SegmentDescription = _text("; ".join(self.notes), 1024)
+        if notes := (*self.foreign, *self.notes):
+            made.SegmentDescription = _text("; ".join(notes), 1024)
         return made
 
     def _settle(self, seg: Dataset, headers: Sequence[Dataset]) -> None:

@@ -49,6 +49,9 @@ def check_signature(model: Path, sha256: str, key: Path) -> str:
     except OSError as error:
         problem = f"key {key} cannot be read ({error.strerror})"
         raise SegError(problem, "a PEM file with a public key", "check the path") from error
+    if b"PRIVATE KEY" in pem:
+        problem, advice = f"{key} is a private key", "pass the public one, and keep the private one in the laboratory"
+        raise SegError(problem, "a PEM file with a public key", advice)
     try:
         signed, fingerprint = _verified(model, signature, pem)
     except SegError:

@@ -67,3 +67,29 @@ def test_an_error_of_a_library_blames_the_file_only_when_it_is_read() -> None:
     ):
         raise KeyError("Quirin")
     assert "damaged" not in str(error.value)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_a_jpeg_stream_that_ends_early_is_not_filled_with_invented_values(
+    tmp_path: Path, syntax: str, share: float
+) -> None:
+    import imagecodecs
+    from pydicom.encaps import encapsulate
+
+    grey = np.random.default_rng(1).integers(0, 256, (64, 48), dtype=np.uint8)
+    encode = {"80": imagecodecs.jpegls_encode, "50": imagecodecs.jpeg8_encode, "70": imagecodecs.ljpeg_encode}[
+        syntax[-2:]
+    ]
+    stream = encode(grey)
+    for cut in (stream, stream[: int(share * len(stream))]):
+        it = dataset(grey, SC)
+        it.PixelData = encapsulate([cut])
+        it["PixelData"].is_undefined_length = True
+        it.file_meta.TransferSyntaxUID = syntax
+        data = save(it, tmp_path / "a.dcm").read_bytes()
+        if cut is stream:
+            assert len(list(decode_dicom(data, "a.dcm", 10_000))) == 1
+        else:
+            with pytest.raises(ImageError, match=r"a\.dcm cannot be read"):
+                list(decode_dicom(data, "a.dcm", 10_000))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from seg_runtime.formats.dicom.phases import WORDS, phases
+from seg_runtime.formats.dicom.phases import WORDS, facts_of, phases
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,10 @@ def test_overlapping_acquisitions_of_one_body() -> None:
     ]
     images += [image(k, AcquisitionNumber="3") for k in (7, 8, 9)]
     assert [levels for _, levels in texts(images)] == [[0, 1, 2, 3, 4], [4, 5, 6, 7], [7, 8, 9]]
+
+
+def test_zero_is_a_value() -> None:
+    from tests.support.dicom import field, placed
+
+    zero, none = (facts_of(placed(field(4, 4), (0, 0, 0), **more)) for more in ({"DiffusionBValue": 0.0}, {}))
+    assert (zero[WORDS.index("DiffusionBValue")], none[WORDS.index("DiffusionBValue")]) == ("0.0", "")

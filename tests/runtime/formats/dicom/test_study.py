@@ -311,7 +311,7 @@ def test_nothing_of_a_person_gets_out(
 def test_a_real_process_prints_nothing_of_a_person(tmp_path: Path, ct_model: Made) -> None:
     study = tmp_path / "study"
     write_series(study, SPAN, PatientName="Quirin", StudyDate="4711")  # highdicom warns of such a name, and quotes it
-    save(dataset(field(9, 9), SC, 9, PixelData=b"4711", PatientName="Quirin"), study / "broken.dcm")
+    save(dataset(field(9, 9), SC, 9, 2, PixelData=b"4711", PatientName="Quirin"), study / "broken.dcm")
     code = "from seg_runtime.cli.run import main; main()"
     words = [sys.executable, "-W", "always", "-c", code, study, "--model", ct_model.path, "--out", tmp_path / "out"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
