@@ -73,7 +73,7 @@ async function segmentFile(file) {
   showLegend(countLabels(labels, contract.answer.classes), contract.answer.classes);
   showTiming(ms, width * height);
   URL.revokeObjectURL($("save").href);
-  $("save").href = URL.createObjectURL(await maskPng(labels, width, height, contract.answer.classes));
+  $("save").href = URL.createObjectURL(await maskPng(labels, width, height));
   $("save").download = file.name.replace(/\.[^.]*$/, "") + "_mask.png";
   $("result").hidden = false;
 }

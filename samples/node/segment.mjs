@@ -24,7 +24,7 @@ async function main([modelPath, imagePath, maskPath]) {
   const labels = await segment(ort, session, contract, image, { progress: showProgress, signal: cancel.signal });
   const ms = performance.now() - start;
 
-  const mask = await maskPng(labels, image.width, image.height, contract.answer.classes);
+  const mask = await maskPng(labels, image.width, image.height);
   await writeWhole(maskPath, Buffer.from(await mask.arrayBuffer()));
   console.log(`${maskPath}: ${image.width}x${image.height} px, ${ms.toFixed(1)} ms, onnxruntime-node ${ort.env.versions.node}`);
 }

@@ -49,14 +49,13 @@ def node() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def test_its_mask_is_pythons(node: Callable[..., subprocess.CompletedProcess[str]], case: Case, tmp_path: Path) -> None:
     with Segmenter(case.model, provider="cpu") as segmenter:
-        palette = [v for c in segmenter.contract.classes for v in c.color]
     for picture in case.pictures:
         mask = tmp_path / "mask.png"
         done = node(case.model, picture.path, mask)
         assert (done.returncode, done.stderr) == (0, ""), picture.path
         assert " ms, onnxruntime-node " in done.stdout
         assert differing(mask, picture) == 0, picture.path
-        assert Image.open(mask).getpalette() == palette
+        assert Image.open(mask).mode == "L"
 
 
 @pytest.mark.parametrize("word", ["transparent", "uint16", "colour", "read"])

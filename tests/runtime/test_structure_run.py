@@ -116,7 +116,7 @@ def test_a_folder_of_structures_is_skipped_and_overwritten_as_images_are(tmp_pat
     (tmp_path / "s1_mask.mrc").unlink()
     assert "1 segmented, 2 already done" in seg_run(*words).stdout
     put(tmp_path / "s2.pdb", protein(9))
-    assert "s2.json is the record of another model, of another s2.pdb" in seg_run(*words).stderr
+    assert "s2.json is the record of another image of the same name" in seg_run(*words).stderr
     again = seg_run("--overwrite", "--probabilities", "npy", *words)
     assert "3 segmented" in again.stdout
     labels, scores = answer(made, tmp_path / "s2.pdb")

@@ -204,7 +204,7 @@ def test_a_folder_of_volumes_is_skipped_resumed_and_overwritten_as_images_are(tm
     (out / "s2_mask.nii.gz").unlink()
     assert "1 segmented, 2 already done" in seg_run(*words).stdout
     put_nifti(scans / "s0.nii.gz", nifti(volume(seed=9), "RAS"))
-    assert "s0.json is the record of another model, of another s0.nii.gz" in seg_run(*words).stderr
+    assert "s0.json is the record of another image of the same name" in seg_run(*words).stderr
     assert "3 segmented" in seg_run("--overwrite", *words).stdout
     beside = seg_run("--model", solid.path, "--out", scans, scans)
     assert "3 segmented" in beside.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from ..answers import OVERLAY, answer_of
@@ -12,6 +13,8 @@ from ..formats import FORMATS, Failures, Format, Output, Source, SourceOptions, 
 from ..model import ChannelFile, Contract
 from ..support import ImageError, SegError, list_files
 from .records import EarlierResults
+
+_MOST_LOOKED_AT = 1000  # files of a subfolder that is not searched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,8 @@ def find_tasks(
         recursive: search subfolders.
         contract: contract of the model; in a folder, only files of formats that the model accepts are considered.
         options: options of the run.
-        ignored: receives the files of the folders that are neither inputs nor results.
+        ignored: receives the files of the folders that are neither inputs nor results, and subfolders that are not
+            searched.
     """
     sources, failed = _find_sources(inputs, recursive, contract, [] if ignored is None else ignored, options.files)
     tasks: dict[Path, Task] = {}
@@ -203,6 +207,8 @@ def _open_folder(
         if path not in results:
             files.setdefault(found, []).append(path)
             places[path] = place
+    if not recursive:
+        ignored += [path for path in sorted(folder.iterdir()) if _has_images(path, formats, results)]
     sources: list[Source] = []
     for found, paths in files.items():
         more, odd = found.sources(paths, folder, options)
@@ -219,6 +225,14 @@ def _open_folder(
             advice = f"did you mean {inner}?"
         failed.append((folder, ImageError(f"{folder} has no images ({known})", "", advice)))
     return sources, failed
+
+
+def _has_images(path: Path, formats: Sequence[Format], results: EarlierResults) -> bool:
+    """Return whether a path is a folder, not hidden, with files that are named like images and are not results."""
+    if path.name[0] == "." or not _is_folder(path):
+        return False
+    files = islice(path.rglob("*"), _MOST_LOOKED_AT)
+    return any(f.named(file) and file not in results for file in files for f in formats)
 
 
 def _format_in_folder(path: Path, formats: Sequence[Format]) -> Format | None:

@@ -106,8 +106,7 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
         SegError: other results or files exist and would be overwritten.
     """
     record = read_record(task.record)
-    if record is not None and not _same_origin(record, input_sha256, segmenter):
-        other = f"another model, of another {task.source.path.name}, or of other --tta or --fast-math options"
+    if record is not None and (other := _difference(record, input_sha256, segmenter)):
         raise SegError(f"{task.record} is the record of {other}", "", KEEP)
     listed = {} if record is None else record["outputs"]
     for path in (path for output in task.outputs for path in task.paths(output)):
@@ -118,10 +117,21 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
     )
 
 
-def _same_origin(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> bool:
-    then = [record["input"]["sha256"], record.get("provider", {}).get("fast_math"), record["model"].get("tta", False)]
-    now = [input_sha256, segmenter.options.fast_math, segmenter.options.tta]
-    return then == now and record["model"]["sha256"] in segmenter.model_sha256s  # any file of the same model
+def _difference(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> str:
+    """Return how the origin of a record differs from this run, such as "another model"; empty if it does not."""
+    model, provider = record["model"], record.get("provider", {})
+    if model["sha256"] not in segmenter.model_sha256s:  # any file of the same model
+        name = f" ({model['name']} {model.get('version', '')}".rstrip() + ")" if model.get("name") else ""
+        return (
+            f"another model{name}, with the SHA-256 {model['sha256'][:12]}… instead of {segmenter.model_sha256[:12]}…"
+        )
+    if record["input"]["sha256"] != input_sha256:
+        return "another image of the same name"
+    if provider.get("fast_math") != segmenter.options.fast_math:
+        return f"a run with{'' if provider.get('fast_math') else 'out'} --fast-math"
+    if model.get("tta", False) != segmenter.options.tta:
+        return f"a run with{'' if model.get('tta') else 'out'} --tta"
+    return ""
 
 
 def _segment(
@@ -180,7 +190,7 @@ def _write(
         _write_record(task, results, loaded, facts, times, {**before, **new}, complete=False)
         for put in puts:
             put()
-        if record is None or not _same_origin(record, loaded.sha256, segmenter):
+        if record is None or _difference(record, loaded.sha256, segmenter):
             for name in before.values():
                 (task.stem.parent / name).unlink(missing_ok=True)
             before = {}

@@ -13,6 +13,7 @@ import click
 from ..support import counted
 from .commandline import note
 
+OTHERS = " is the record of "  # in the error about a result of another run
 _MOST_NOTES = 10  # lines on stderr
 _TICKS = 1000  # steps of the progress bar per image
 
@@ -51,7 +52,7 @@ class Outcome:
             note(text)
         if (more := len(self.notes) - _MOST_NOTES) > 0:
             note(f"{counted(more, 'more note')}; the records list the warnings about each image")
-        for text in self.failed:
+        for text in _grouped(self.failed):
             click.echo(f"error: {text}", err=True)
         parts = [f"{self.done} segmented"]
         if self.skipped:
@@ -62,6 +63,18 @@ class Outcome:
         click.echo(", ".join(parts) + where)
         if self.legend and self.done:
             click.echo(f"pixel values of masks: {self.legend}")
+
+
+def _grouped(errors: Sequence[str]) -> list[str]:
+    """Return errors, with one line for all results of the same other run, since no image is at fault."""
+    found: dict[str, list[str]] = {}
+    for text in errors:
+        _, mark, other = text.partition(OTHERS)
+        found.setdefault(other if mark else text, []).append(text)
+    return [
+        texts[0] if len(texts) == 1 else f"{counted(len(texts), 'result')} in the folder, such as {texts[0]}"
+        for texts in found.values()
+    ]
 
 
 class Watcher(Protocol):

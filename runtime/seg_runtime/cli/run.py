@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     examples=[
         ("seg-run --model model.onnx image.png", "Segment one image and write the results to the current folder"),
         (
-            "seg-run --model model.onnx images --out results --overlay",
+            "seg-run --model model.onnx images --out results",
             "Segment the images of a folder and draw each result",
         ),
         ("seg-run --provider cuda image.png", "Run on CUDA; fail if it is not available"),
@@ -107,6 +107,13 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         for task, result in run_tasks(segmenter, chosen, batch, watch):
             watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
     outcome.legend = ", ".join(f"{index} {c.name}" for index, c in enumerate(segmenter.contract.classes))
+    if folders := [path for path in ignored if path.is_dir()]:
+        ignored = [path for path in ignored if path not in folders]
+        what = counted(len(folders), "subfolder")
+        names = named([click.format_filename(path) for path in folders])
+        outcome.notes.append(
+            f"{what} not searched: {names}; pass --recursive to include {'it' if len(folders) == 1 else 'them'}"
+        )
     if ignored:
         names = named([click.format_filename(path) for path in ignored])
         verb = "is no image" if len(ignored) == 1 else "are not images"

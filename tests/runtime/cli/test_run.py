@@ -29,20 +29,29 @@ from tests.support.wheels import fake_wheel, no_cuda
 
 def test_a_mask_and_a_record(model_file: Path) -> None:
     result = ok(seg_run("--model", model_file, "--out", "out", picture("a.png")))
-    assert listing() == ["a.json", "a_mask.png"]
-    assert "1 segmented" in result.stdout
+    assert listing() == ["a.json", "a_mask.png", "a_overlay.png"]
+    assert result.stdout.splitlines()[-2:] == [
+        "1 segmented; results in out", "pixel values of masks: 0 class 0, 1 class 1"
+    ]  # fmt: skip
     used = json.loads(Path("out/a.json").read_bytes())["provider"]["used"]
     assert f"provider: {used} (" in result.stderr
 
 
 def test_the_masks_pixel_values_are_the_labels(model: Made) -> None:
     seg_run("--model", model.path, "--provider", "cpu", picture("a.png", height=90, width=80))
+    wanted = Segmenter(model.path, provider="cpu")("a.png").labels
+    assert set(wanted.ravel().tolist()) == {0, 1}
     with Image.open("a_mask.png") as mask:
-        labels = np.asarray(mask)
-        colour = mask.convert("RGB").getpixel(tuple(int(v) for v in np.argwhere(labels.T == 1)[0]))
-    np.testing.assert_array_equal(labels, Segmenter(model.path, provider="cpu")("a.png").labels)
-    assert set(labels.ravel().tolist()) == {0, 1}
-    assert colour == model.contract.classes[1].color
+        assert mask.mode == "L"
+        np.testing.assert_array_equal(np.asarray(mask), wanted)
+    seg_run("--model", model.path, "--provider", "cpu", "--palette", "a.png")
+    with Image.open("a_mask.png") as mask:
+        np.testing.assert_array_equal(np.asarray(mask), wanted)
+        assert (
+            mask.convert("RGB").getpixel(tuple(np.argwhere(wanted.T == 1)[0].tolist()))
+            == model.contract.classes[1].color
+        )
+    assert list(json.loads(Path("a.json").read_bytes())["outputs"]) == ["mask_palette", "overlay"]
 
 
 def test_overlay_and_probabilities(model_file: Path) -> None:
@@ -166,7 +175,7 @@ def test_bad_files(model_file: Path, name: str) -> None:
 
 def test_a_missing_image_and_an_empty_folder(model_file: Path) -> None:
     Path("void").mkdir()
-    result = seg_run("--model", model_file, "--out", "out", "no.png", "void", picture("a.png"))
+    result = seg_run("--model", model_file, "--no-overlay", "--out", "out", "no.png", "void", picture("a.png"))
     assert result.exit_code == 1
     assert len(errors(result.stderr)) == 2
     assert listing() == ["a.json", "a_mask.png"]
@@ -226,7 +235,7 @@ def test_another_models_results_are_not_overwritten(model_file: Path, make_model
 def test_recursive_keeps_the_folders(model_file: Path) -> None:
     picture("in/a.png")
     picture("in/deep/a.png", seed=1)
-    ok(seg_run("--model", model_file, "--recursive", "--out", "out", "in"))
+    ok(seg_run("--model", model_file, "--no-overlay", "--recursive", "--out", "out", "in"))
     assert listing() == ["a.json", "a_mask.png", "deep/a.json", "deep/a_mask.png"]
 
 
@@ -243,7 +252,8 @@ def test_an_image_that_does_not_fit_is_named_with_its_folder(model_file: Path) -
 
 
 def test_a_name_clash_is_named(model_file: Path) -> None:
-    result = seg_run("--model", model_file, "--out", "out", picture("x/a.png"), picture("y/a.png"))
+    words = ("--model", model_file, "--no-overlay", "--out", "out")
+    result = seg_run(*words, picture("x/a.png"), picture("y/a.png"))
     assert result.exit_code == 1
     (line,) = errors(result.stderr)
     assert "x/a.png" in line
@@ -260,7 +270,7 @@ def test_out_is_a_file(model_file: Path) -> None:
 
 def test_a_long_name_is_done_and_one_that_is_too_long_told(model_file: Path) -> None:
     """A file's name may have 255 bytes: `_mask.png` takes 9."""
-    words = ["--model", model_file, "--out", "out"]
+    words = ["--model", model_file, "--no-overlay", "--out", "out"]
     ok(seg_run(*words, picture("n" * 246 + ".png")))
     assert [len(name) for name in listing()] == [251, 255]
     result = seg_run(*words, picture("o" * 247 + ".png"))

@@ -83,3 +83,29 @@ def test_a_file_without_permission_fails_alone(model_file: Path) -> None:
     (line,) = errors(done.stderr)
     assert "denied.png cannot be read (Permission denied)" in line
     assert listing() == ["good.json", "good_mask.png"]
+
+
+def test_subfolders_that_are_not_searched_are_named(model_file: Path) -> None:
+    for path in ("in/a.png", "in/one/b.png", "in/two/deep/c.png", "in/.hidden/d.png"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise_image(20, 20)).save(path)
+    Path("in/texts").mkdir()
+    Path("in/texts/notes.txt").write_text("no image")
+    done = in_a_process("seg-run", "--model", model_file, "--out", "in/results", "in")
+    assert "note: 2 subfolders not searched: in/one, in/two; pass --recursive to include them" in done.stderr
+    again = in_a_process("seg-run", "--model", model_file, "--out", "in/results", "in")
+    assert "in/results" not in again.stderr
+    assert "subfolder" not in in_a_process("seg-run", "--model", model_file, "--out", "out", "--recursive", "in").stderr
+
+
+def test_results_of_another_model_are_one_line_that_says_so(model_file: Path, make_model: MakeModel) -> None:
+    Path("in").mkdir()
+    for number in range(5):
+        Image.fromarray(noise_image(20, 20)).save(f"in/{number}.png")
+    in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
+    done = in_a_process("seg-run", "--model", make_model(seed=2).path, "--out", "out", "in")
+    (line,) = errors(done.stderr)
+    assert line.startswith(
+        "error: 5 results in the folder, such as out/0.json is the record of another model, with the SHA-256 "
+    )
+    assert (done.returncode, "5 failed" in done.stdout) == (1, True)

@@ -198,6 +198,6 @@ def test_seg_run_tells_it_and_does_not_take_one_for_the_other(model_file: Path, 
     assert "1 already done" in seg_run(*words, "--tta").stdout
     plain = seg_run(*words)
     assert plain.exit_code == 1
-    assert "of other --tta or --fast-math options" in plain.stderr
+    assert "is the record of a run with --tta" in plain.stderr
     ok(seg_run(*words, "--overwrite"))
     assert json.loads((tmp_path / "out" / "a.json").read_text())["model"]["tta"] is False

@@ -183,7 +183,7 @@ def test_the_other_form_replaces_the_first(tmp_path: Path, ct_model: Made, seg_r
     assert "1 already done" in seg_run(ct_model, tmp_path / "study", "--dicom-seg", "labelmap").output
     (tmp_path / "study" / "copy.dcm").unlink()
     paths[0].unlink()  # another study under the same name
-    assert "is the record of another model, of another study" in seg_run(ct_model, tmp_path / "study").output
+    assert "is the record of another image of the same name" in seg_run(ct_model, tmp_path / "study").output
 
 
 def test_multi_frame_images_with_and_without_positions(tmp_path: Path, ct_model: Made, seg_run: SegRun) -> None:
