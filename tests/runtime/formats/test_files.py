@@ -58,7 +58,7 @@ class InTwoFiles(Format):
         yield Page(np.zeros((1, 1, 1), np.uint8), name)
 
     def sources(
-        self, files: Sequence[Path], folder: Path | None, options: SourceOptions = SourceOptions()
+        self, files: Sequence[Path], folder: Path | None, options: SourceOptions
     ) -> tuple[list[Source], Failures]:
         return [Source(path, Path(path.stem), (path.with_suffix(".raw"), path), self) for path in files], []
 
