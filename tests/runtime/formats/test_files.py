@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from seg_runtime.batch import BatchOptions, find_tasks
-from seg_runtime.formats import FORMATS, Failures, Format, Output, Page, ReadOptions, Source
+from seg_runtime.formats import FORMATS, Failures, Format, Output, Page, ReadOptions, Source, SourceOptions
 from seg_runtime.model import ChannelFile, Voxels
 
 from tests.support.commands import in_a_process
@@ -57,7 +57,9 @@ class InTwoFiles(Format):
     def read(self, data: bytes, name: str, options: ReadOptions) -> Iterator[Page]:
         yield Page(np.zeros((1, 1, 1), np.uint8), name)
 
-    def sources(self, files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
+    def sources(
+        self, files: Sequence[Path], folder: Path | None, options: SourceOptions
+    ) -> tuple[list[Source], Failures]:
         return [Source(path, Path(path.stem), (path.with_suffix(".raw"), path), self) for path in files], []
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
@@ -111,7 +113,7 @@ def test_channels_that_are_files_keep_the_source_of_their_format(
     class Rich(Source):
         plate: str = "B3"
 
-    def sources(files: Sequence[Path], folder: Path | None) -> tuple[list[Source], Failures]:
+    def sources(files: Sequence[Path], folder: Path | None, options: SourceOptions) -> tuple[list[Source], Failures]:
         return [Rich(path, Path(path.stem), (path,), FORMATS.get("picture")) for path in files], []
 
     monkeypatch.setattr(FORMATS.get("picture"), "sources", sources)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,8 +51,8 @@ class CaseStatistics:
         pixels: `(K,)` numbers of annotated pixels of each class; one number without classes.
         wide_share: fraction of the foreground in objects wider than an output window.
         grey_values: where the grey values lie.
-        acquisition: how the image was acquired.
         targets: statistics of regression targets, else None.
+        acquisition: how the image was acquired.
     """
 
     name: str
@@ -65,8 +65,8 @@ class CaseStatistics:
     pixels: NDArray[np.int64]
     wide_share: float
     grey_values: GreyValues
-    acquisition: Acquisition
     targets: TargetStatistics | None = None
+    acquisition: Acquisition = field(default_factory=Acquisition)
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,8 @@ def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_
     return CaseStatistics(
         case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
         (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
-        GreyValues.of(image), case.acquisition(), None if example.targets is None else TargetStatistics.of(example.targets),
+        GreyValues.of(image), None if example.targets is None else TargetStatistics.of(example.targets),
+        case.acquisition(),
     )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def test_other_gaps_are_irregular(heights: list[float]) -> None:
 def test_slices_of_a_tilted_gantry_are_irregular() -> None:
     heights = [0.0, 5, 10, 15, 20, 25]
     assert "tilted gantry" in found(heights, lean=0.2).irregular
+    assert "tilted gantry" in found(heights[:2], lean=0.2).irregular
     assert found(heights, lean=0.01) == Grid()  # 0.25 mm, within rounding
 
 
