@@ -56,17 +56,7 @@ def segment_series(
     """
     if form not in SEG_FORMS:
         raise OptionsError(f"form is {form!r}", " or ".join(SEG_FORMS), "choose one of these")
-    if isinstance(images, (str, Path)) or hasattr(images, "SOPClassUID"):  # a dataset is iterable, too
-        images = [images]
-    given = list(images)
-    files, contents = _listed(given)
-    stacks, failed = find_stacks(files, options, contents=contents)
-    if broken := [error for _, error in failed if not (stacks and isinstance(error, NoPictureError))]:
-        raise broken[0]
-    if not stacks:
-        raise ImageError("there are no DICOM images", "at least one", "check the paths")
-    if odd := next((stack for stack in stacks if stack.no_seg), None):
-        raise ImageError(f"no DICOM SEG can refer to {odd.files[0]}, because {odd.no_seg}", "", "use seg-run for it")
+    stacks = _stacks(images, options)
     frames, done = sum(stack.frames for stack in stacks), 0
     found = []
     for stack in stacks:
@@ -77,13 +67,27 @@ def segment_series(
             results.append(_without_image(segmenter.segment_page(page, progress=watch)))
             done += 1
         _check_cancelled(cancel)
-        unlike = dict.fromkeys(text for result in results for text in result.record["warnings"][:1])
-        for text in [*stack.notes, *list(unlike)[:1]]:  # where seg-run prints a note
+        unlike = [text for result in results for text in result.record["warnings"]]
+        for text in [*stack.notes, *unlike[:1]]:  # where seg-run prints a note
             warnings.warn(f"{stack.files[0]}: {text}", stacklevel=2)
         labels = np.concatenate([r.labels.reshape(-1, *r.labels.shape[-2:]) for r in results])
         records = [r.record for r in results]
         found.append(Seg.of(stack, labels, records, segmenter.contract, form, str(stack.files[0])).dataset())
     return found
+
+
+def _stacks(images: Any, options: SourceOptions) -> list[Stack]:
+    """Return the stacks of images; raises the errors of `segment_series` about them."""
+    single = isinstance(images, (str, Path)) or hasattr(images, "SOPClassUID")  # a dataset is iterable, too
+    files, contents = _listed([images] if single else list(images))
+    stacks, failed = find_stacks(files, options, contents=contents)
+    if broken := [error for _, error in failed if not (stacks and isinstance(error, NoPictureError))]:
+        raise broken[0]
+    if not stacks:
+        raise ImageError("there are no DICOM images", "at least one", "check the paths")
+    if odd := next((stack for stack in stacks if stack.no_seg), None):
+        raise ImageError(f"no DICOM SEG can refer to {odd.files[0]}, because {odd.no_seg}", "", "use seg-run for it")
+    return stacks
 
 
 def _listed(given: Sequence[str | Path | Dataset]) -> tuple[list[Path], dict[Path, bytes]]:
