@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from seg_runtime import Segmenter
 from seg_runtime.pipeline import Array
 
 from tests.hosts.conftest import Case, differing, interrupted, sample_with_packages
@@ -48,7 +47,6 @@ def node() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def test_its_mask_is_pythons(node: Callable[..., subprocess.CompletedProcess[str]], case: Case, tmp_path: Path) -> None:
-    with Segmenter(case.model, provider="cpu") as segmenter:
     for picture in case.pictures:
         mask = tmp_path / "mask.png"
         done = node(case.model, picture.path, mask)
