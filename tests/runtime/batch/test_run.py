@@ -148,7 +148,7 @@ def test_a_changed_input_is_not_taken_for_the_old_one(segmenter: Segmenter, tmp_
     go(segmenter, [path], tmp_path)
     picture(path, seed=1)
     (result,) = go(segmenter, [path], tmp_path)
-    assert "another a.png" in str(result)
+    assert "the record of another image of the same name" in str(result)
 
 
 def test_another_models_results_stay(segmenter: Segmenter, make_model: MakeModel, tmp_path: Path) -> None:

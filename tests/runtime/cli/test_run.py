@@ -145,7 +145,7 @@ def test_one_bad_image_does_not_stop_the_rest(model_file: Path) -> None:
     picture("in/a.png")
     picture("in/c.png")
     Path("in/b.png").write_bytes(Path("in/a.png").read_bytes()[:200])
-    done = in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
+    done = in_a_process("seg-run", "--model", model_file, "--no-overlay", "--out", "out", "in")
     assert done.returncode == 1
     assert listing() == ["a.json", "a_mask.png", "c.json", "c_mask.png"]
     (line,) = errors(done.stderr)
@@ -303,7 +303,7 @@ def test_a_whole_run_as_a_person_starts_it(model_file: Path) -> None:
     done = in_a_process("seg-run", "in", "--out", "out", "--provider", "cpu", SEG_MODEL=str(model_file))
     assert done.returncode == 0
     assert "provider: cpu" in done.stderr
-    assert listing() == ["a.json", "a_mask.png"]
+    assert listing() == ["a.json", "a_mask.png", "a_overlay.png"]
 
 
 def test_warm_up_is_told_apart_in_the_first_record(model_file: Path) -> None:

@@ -42,7 +42,7 @@ def test_other_picture_formats_are_read(model_file: Path) -> None:
         image.save(f"in/{suffix}.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
     done = in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
     assert done.returncode == 0, done.stderr
-    assert len(listing()) == 12
+    assert len(listing()) == 18
 
 
 def test_a_foreign_image_gets_a_note_and_a_warning_in_its_record(make_model: MakeModel) -> None:
@@ -72,7 +72,7 @@ def test_a_file_without_permission_fails_alone(model_file: Path) -> None:
     picture("denied.png")
     picture("good.png")
     Path("denied.png").chmod(0)
-    words = ["seg-run", "--model", model_file, "--out", "out", "denied.png", "good.png"]
+    words = ["seg-run", "--model", model_file, "--no-overlay", "--out", "out", "denied.png", "good.png"]
     command = [Path(sys.executable).with_name(words[0]), *words[1:]]
     if os.geteuid() == 0:  # who may read everything
         if not shutil.which("setpriv"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -222,7 +223,7 @@ def test_every_real_file_ends_in_a_mask_or_in_its_reason(tmp_path: Path, any_mod
     files = sorted(FORMATS.glob("*.dcm"))
     done = seg_run(any_model, *files)
     assert (done.exit_code, len(files)) == (1, 23)
-    lines = done.output.splitlines()
+    lines = re.sub(r"(note: |; )[^;\n]* is grey, while the model [^;\n]*", "", done.output).splitlines()
     written: list[Path] = []
     for path in files:
         told = [line for line in lines if path.name in line]
