@@ -95,6 +95,7 @@ def test_images_inside_the_policy_are_silent(tmp_path: Path, ct_model: Path, mon
     save(ct(), Path("a.dcm"))
     done = ok(seg_run_on_cpu("--model", ct_model, "a.dcm"))
     assert "note" not in done.output
+    assert "pixel values of masks" not in done.output  # since the result is a SEG
     record = json.loads(Path("a.json").read_text())
     assert (record["foreign"], record["warnings"]) == ([], [])
     known = {key: record["input"][key] for key in ("modality", "orientation", "unit", "spacing_mm")}

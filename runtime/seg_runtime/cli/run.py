@@ -106,7 +106,8 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         watch = lambda task, share: watcher.advance(os.fsdecode(task.stem), share)  # noqa: E731
         for task, result in run_tasks(segmenter, chosen, batch, watch):
             watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
-    outcome.legend = ", ".join(f"{index} {c.name}" for index, c in enumerate(segmenter.contract.classes))
+    if any(output.key.startswith("mask") for task in tasks for output in task.outputs):
+        outcome.legend = ", ".join(f"{index} {c.name}" for index, c in enumerate(segmenter.contract.classes))
     if folders := [path for path in ignored if path.is_dir()]:
         ignored = [path for path in ignored if path not in folders]
         what = counted(len(folders), "subfolder")
