@@ -228,11 +228,11 @@ class Segmenter:
 
         Args:
             image: path of a PNG, JPEG, BMP, one-page TIFF, DICOM image, NIfTI volume or structure, a PIL image, or an
-                array `(H, W)` or `(H, W, C)` of uint8, uint16, floats, or other numbers that fit these. It is copied. A volume model takes a NIfTI volume, a TIFF
-                with several pages, or an array `(D, H, W)` or `(D, H, W, C)`. The labels of a NIfTI volume have the
-                axis order that the network sees; `result.place.stored(result.labels)` converts them to the order of the
-                file. The labels of a PDB or mmCIF file, for a structure model, lie on the grid described by
-                `result.place`.
+                array `(H, W)` or `(H, W, C)` of uint8, uint16, floats, or other numbers that fit these. Arrays are
+                copied. A volume model takes a NIfTI volume, a TIFF with several pages, or an array `(D, H, W)` or
+                `(D, H, W, C)`. The labels of a NIfTI volume have the axis order that the network sees;
+                `result.place.stored(result.labels)` converts them to the order of the file. The labels of a PDB or mmCIF
+                file, for a structure model, lie on the grid described by `result.place`.
             probabilities: keep the probabilities of this run (4 bytes per class and px); otherwise they are computed on
                 first access.
             max_pixels: refuse a file with more px.

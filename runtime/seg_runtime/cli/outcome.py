@@ -72,7 +72,7 @@ def _grouped(errors: Sequence[str]) -> list[str]:
         _, mark, other = text.partition(OTHERS)
         found.setdefault(other if mark else text, []).append(text)
     return [
-        texts[0] if len(texts) == 1 else f"{counted(len(texts), 'result')} in the folder, such as {texts[0]}"
+        texts[0] if len(texts) == 1 else f"{texts[0]} The same holds for {counted(len(texts) - 1, 'more result')}."
         for texts in found.values()
     ]
 

@@ -105,7 +105,6 @@ def test_results_of_another_model_are_one_line_that_says_so(model_file: Path, ma
     in_a_process("seg-run", "--model", model_file, "--out", "out", "in")
     done = in_a_process("seg-run", "--model", make_model(seed=2).path, "--out", "out", "in")
     (line,) = errors(done.stderr)
-    assert line.startswith(
-        "error: 5 results in the folder, such as out/0.json is the record of another model, with the SHA-256 "
-    )
+    assert line.startswith("error: out/0.json is the record of another model, with the SHA-256 ")
+    assert line.endswith("The same holds for 4 more results.")
     assert (done.returncode, "5 failed" in done.stdout) == (1, True)

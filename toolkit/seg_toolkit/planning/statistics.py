@@ -167,7 +167,7 @@ class DataStatistics:
             + (" of the full range" if unsigned else " (raw values)"),
         ]
         if made_for := self.policy(2).described():
-            lines.append(f"made for: {made_for}; seg-run refuses other images")
+            lines.append(f"made for: {made_for}; seg-run refuses other images, or warns of them")
         if self.classes:
             shares = zip(self.classes, self.class_shares, strict=True)
             lines.append("classes: " + ", ".join(f"{c.info.name} {share:.2%}" for c, share in shares))

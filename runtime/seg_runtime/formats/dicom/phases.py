@@ -75,8 +75,7 @@ def phases(images: Sequence[T]) -> list[tuple[Phase, list[T]]]:
         if len(groups) > 1 and few and max(map(_most, groups.values())) < most:
             found = []
             for place, value in enumerate(sorted(groups, key=_order), 1):
-                shown = word in _SHOWN and (not value or _order(value)[0] == 0)  # never text from a file
-                text = f"{word} {value or 'missing'}" if shown else f"{word}, group {place}"
+                text = shown(word, value, place)
                 for phase, inner in phases(groups[value]):
                     found.append((Phase(", ".join(filter(None, (text, phase.text))), phase.sure), inner))
             return found
@@ -86,6 +85,12 @@ def phases(images: Sequence[T]) -> list[tuple[Phase, list[T]]]:
         layers[depths[image.level]].append(image)
         depths[image.level] += 1
     return [(Phase(f"group {n} by InstanceNumber", sure=False), layer) for n, layer in enumerate(layers, 1)]
+
+
+def shown(word: str, value: str, place: int) -> str:
+    """Return an element that distinguishes a group, with its value if that is a number: never text from a file."""
+    numeric = word in _SHOWN and (not value or _order(value)[0] == 0)
+    return f"{word} {value or 'missing'}" if numeric else f"{word}, group {place}"
 
 
 def _most(images: Sequence[Placed]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...support import ImageError, SegError, counted, named
+from ...support import ImageError, SegError, counted, named, read_file
 from ..format import Failures, SourceOptions
 from .images import Contents, DicomImage, header_of, image_of
 from .library import discreet
@@ -167,7 +167,7 @@ def _find_undecodable(series: ImageSeries, max_pixels: int, contents: Contents) 
     broken: list[tuple[Path, SegError]] = []
     for image in series.images:
         try:
-            data = contents[image.path] if image.path in contents else image.path.read_bytes()
+            data = contents[image.path] if image.path in contents else read_file(image.path)
             for _ in decode_dicom(data, str(image.path), max_pixels):
                 pass
         except OSError as error:

@@ -10,6 +10,7 @@ missing, or belongs to another patient. The options of `SourceOptions` permit it
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +22,12 @@ from ...support import ImageError, counted, named, require_extra
 from ..format import Failures, SourceOptions
 from .grid import Grid, grid_of
 from .images import Contents, DicomImage
-from .phases import WORDS, Phase, phases
+from .phases import WORDS, Phase, phases, shown
 from .planes import MERGED_MM, Planes, right_angled
 from .series import ImageSeries, by_series, check_series, read_images, without_localizers
 
 _ACQUISITION = WORDS.index("AcquisitionNumber")
+_NEAR = 0.1  # of the distance between slices, within which an image is the next slice
 _SHIFT_PX = 0.5  # largest shift of a pixel by the mean of direction cosines
 _SHOWN_PX = 0.05  # shift that is worth a note
 
@@ -39,7 +41,7 @@ class Stack:
         sides: `(6,)` direction cosines of rows and columns, common to all slices; None without a position.
         no_seg: why a DICOM SEG cannot reference the images; empty if it can.
         notes: what the user should know about the images, as clauses.
-        number: number of the stack in its series, from 1.
+        number: number of the stack in its series, from 1; 0 if it is not known, as for a file that the user names.
         phase: what distinguishes it from the other stacks of its series; empty if it is the only one.
         rank: its number among all placed stacks, including those that are refused, and how many these are.
         contents: contents of files that are in memory.
@@ -49,7 +51,7 @@ class Stack:
     sides: tuple[float, ...] | None = None
     no_seg: str = ""
     notes: tuple[str, ...] = ()
-    number: int = 1
+    number: int = 0
     phase: str = ""
     rank: tuple[int, int] = (1, 1)
     contents: Contents = field(default_factory=dict, repr=False)
@@ -102,29 +104,34 @@ def find_stacks(
             refused.append(min(image.path for image in series.images))
             failed.append((refused[-1], error))
     order = sorted([*refused, *(min(stack.files) for stack in found if stack.placed)])
-    found = [replace(s, rank=(order.index(min(s.files)) + 1, len(order))) if s.placed else s for s in found]
+    ranks = {first: (rank, len(order)) for rank, first in enumerate(order, 1)}
+    found = [replace(s, rank=ranks[min(s.files)]) if s.placed else s for s in found]
     return _settled(_continued(found), failed, options, contents)
 
 
 def _continued(stacks: Sequence[Stack]) -> list[Stack]:
     """Note single images that continue the slices of another series, as if their series UID were damaged."""
-    notes: dict[int, str] = {}
+    notes: dict[int, list[str]] = defaultdict(list)
+    wholes = [index for index, stack in enumerate(stacks) if len(stack.images) > 1]
     for index, single in enumerate(stacks):
-        for other, whole in enumerate(stacks) if single.placed and single.frames == 1 else ():
-            if len(whole.images) > 1 and _continues(single, whole):
-                names = single.files[0].name, min(whole.files).name
-                notes[other] = f"{names[0]}, of another series, continues its slices"
-                notes[index] = f"its only image continues the slices of the series of {names[1]}"
-    return [replace(s, notes=(*s.notes, notes[i])) if i in notes else s for i, s in enumerate(stacks)]
+        if not single.placed or single.frames > 1:
+            continue
+        for other in wholes:
+            if _continues(single, stacks[other]):
+                name, whole = single.files[0].name, min(stacks[other].files).name
+                notes[other].append(f"{name}, of another series, continues its slices")
+                notes[index].append(f"its only image continues the slices of the series of {whole}")
+    return [replace(s, notes=(*s.notes, *notes[i])) if i in notes else s for i, s in enumerate(stacks)]
 
 
 def _continues(single: Stack, whole: Stack) -> bool:
     one, first = _planes(single.images[0]), _planes(whole.images[0])
-    where = [_planes(image).positions_mm[0] for image in whole.images]
-    step = where[1] - where[0]
-    ends = (where[0] - step, where[-1] + step)
-    near = min(float(np.abs(one.positions_mm[0] - end).max()) for end in ends) <= 0.1 * float(np.linalg.norm(step))
-    return near and single.images[0].series != whole.images[0].series and one.lies_like(first)
+    if one.series == first.series or not one.lies_like(first):
+        return False
+    start, second, last = (_planes(whole.images[i]).positions_mm[0] for i in (0, 1, -1))
+    step = second - start
+    away = min(float(np.abs(one.positions_mm[0] - end).max()) for end in (start - step, last + step))
+    return away <= _NEAR * float(np.linalg.norm(step))
 
 
 def _stacks(series: ImageSeries, options: SourceOptions) -> list[Stack]:
@@ -184,14 +191,17 @@ def _ordered(group: Sequence[DicomImage]) -> list[tuple[Phase, list[DicomImage]]
 
 def _slabs(phase: Phase, images: list[DicomImage]) -> list[tuple[Phase, list[DicomImage]]]:
     """Divide images that are not on one regular grid into acquisitions that are, such as two slabs of a body."""
-    numbers = {image.facts[_ACQUISITION]: [] for image in images}  # type: dict[str, list[DicomImage]]
+    numbers: dict[str, list[DicomImage]] = defaultdict(list)
     for image in images:
         numbers[image.facts[_ACQUISITION]].append(image)
     parts = list(numbers.values())
     if len(parts) < 2 or _grid(images) == Grid() or any(len(p) < 2 or _grid(p) != Grid() for p in parts):
         return [(phase, images)]
-    texts = [", ".join(filter(None, (phase.text, f"{WORDS[_ACQUISITION]} {number}"))) for number in numbers]
-    return [(Phase(text, phase.sure), part) for text, part in zip(texts, parts, strict=True)]
+    texts = [shown(WORDS[_ACQUISITION], number, place) for place, number in enumerate(numbers, 1)]
+    return [
+        (Phase(", ".join(filter(None, (phase.text, text))), phase.sure), part)
+        for text, part in zip(texts, parts, strict=True)
+    ]
 
 
 def _grid(images: Sequence[DicomImage]) -> Grid:

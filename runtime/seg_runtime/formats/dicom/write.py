@@ -1,7 +1,8 @@
 """Write labels as DICOM SEG on the grid of the source images, with highdicom.
 
-The object depends only on the source, the model, the labels, the versions of the libraries and the time of the run: UIDs
-are hashes. A run that is repeated with the same time, see `support.clock`, writes the same bytes.
+The object depends only on the source, the model, the labels, the options, the versions of the libraries, and the time and
+host of the run: UIDs are hashes of all these. A run that is repeated with the same time, see `support.clock`, writes the
+same bytes.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Seg:
         run: entry `run` of the record: when and where the model ran.
         foreign: what the model was not made for, as phrases.
         notes: what is unusual about the images, as clauses.
-        versions: versions of everything that affects the bytes; the UID depends on them.
+        versions: versions of the libraries that affect the bytes.
     """
 
     stack: Stack
@@ -144,9 +145,7 @@ class Seg:
                 series_instance_uid=uids["series_uid"],
                 series_number=1000 + _number(first.get("SeriesNumber")),
                 sop_instance_uid=uids["sop_uid"],
-                instance_number=max(1, _number(first.get("InstanceNumber")))
-                if len(headers) == 1 and not self.stack.phase
-                else self.stack.number,
+                instance_number=self.stack.number or max(1, _number(first.get("InstanceNumber"))),
                 manufacturer="seg-edge",
                 manufacturer_model_name="seg-edge",
                 software_versions=list(self.versions),
@@ -155,7 +154,7 @@ class Seg:
                 content_description="Outside what the model was made for"
                 if self.foreign
                 else "Segmentation by a neural network",
-                series_description=_text(f"{self.model.get('name') or 'seg-edge'} segmentation", 64),
+                series_description=_text(f"{self.model['name'] or 'seg-edge'} segmentation", 64),
                 specific_character_set=None,
                 transfer_syntax_uid="1.2.840.10008.1.2.1",
             )
@@ -238,9 +237,10 @@ class Seg:
         codes = [c for info in self.contract.classes for c in (info.category, info.property_type) if c]
         texts = [
             *(info.name for info in self.contract.classes),
+            *self.foreign,
             *self.notes,
             self.run["host"],
-            self.model["name"] or "",
+            self.model["name"],
         ]
         return all(str(t).isascii() for t in (*texts, *(t for c in codes for t in (c.value, c.scheme, c.meaning))))
 

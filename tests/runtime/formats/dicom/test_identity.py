@@ -114,6 +114,20 @@ def test_two_slabs_of_one_series_are_two_results(tmp_path: Path) -> None:
     assert [(len(s.images), s.phase) for s in stacks] == [(4, "AcquisitionNumber 1"), (4, "AcquisitionNumber 2")]
 
 
+def test_a_text_in_place_of_a_number_is_not_shown(tmp_path: Path) -> None:
+    paths = []
+    for k, z in enumerate((*range(4), *range(40, 44))):
+        it = placed(field(40, 56, k), (0, 0, 2 * z), number=k + 1, AcquisitionNumber=1 + k // 4)
+        paths.append(save(it, tmp_path / f"{k}.dcm"))
+        data = paths[-1].read_bytes()
+        at = data.index(b"\x20\x00\x12\x00IS") + 8
+        paths[-1].write_bytes(data[:at] + (b"Qu", b"Zw")[k // 4] + data[at + 2 :])
+    stacks, failed = find_stacks(paths)
+    shown = [*(str(stack.notes) + stack.phase for stack in stacks), *(str(error) for _, error in failed)]
+    assert shown
+    assert not any("Qu" in text or "Zw" in text for text in shown)
+
+
 @pytest.mark.parametrize("dropped", [{}, {"RescaleSlope": None}, {"RescaleIntercept": None}])
 def test_a_unit_needs_slope_and_intercept(dropped: dict[str, None]) -> None:
     it = placed(field(8, 8), (0, 0, 0), RescaleType="HU")

@@ -12,7 +12,7 @@ from seg_runtime import ClassInfo, Contract, Intensity
 from seg_runtime.formats.dicom.study import find_stacks
 from seg_runtime.model.answer import Code
 
-from tests.support.contracts import changed, contract
+from tests.support.contracts import TWO, changed, contract
 from tests.support.dicom import AXIAL, SC, dataset, field, placed, save, seg_of
 from tests.support.dicom_readers import by_dcmqi, by_highdicom, conforms
 
@@ -312,3 +312,15 @@ def test_another_time_makes_another_object(tmp_path: Path) -> None:
     segs = [seg_of(stack, phantom(4, 24, 32), CONTRACT, MODEL, "binary", time=time).uids for time in times]
     assert segs[0]["sop_uid"] != segs[1]["sop_uid"]
     assert segs[0]["series_uid"] == segs[1]["series_uid"]
+
+
+def test_what_is_foreign_keeps_its_letters(tmp_path: Path) -> None:
+    import pydicom
+
+    series(tmp_path, AXIAL)
+    (stack,), _ = find_stacks(sorted(tmp_path.glob("*.dcm")))
+    seg = seg_of(
+        stack, phantom(4, 24, 32) & 1, changed(CONTRACT, classes=TWO), MODEL, "binary", foreign=["CT statt RÖ"]
+    )
+    (tmp_path / "x").write_bytes(seg.written())
+    assert pydicom.dcmread(tmp_path / "x").SegmentSequence[0].SegmentDescription == "CT statt RÖ"
