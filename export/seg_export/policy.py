@@ -25,9 +25,11 @@ def with_policy(contract: Contract, path: Path | None) -> Contract:
     known = ", ".join(field.name for field in fields(Policy))
     try:
         raw = parse_json(read_file(path, METADATA_BYTES))
-    except (OSError, ValueError) as error:
-        problem = f"--policy {path} cannot be read ({error})"
-        raise OptionsError(problem, "a JSON file", "check the path and the file") from error
+    except OSError as error:
+        problem = f"--policy {path} cannot be read ({error.strerror})"
+        raise OptionsError(problem, "a JSON file", "check the path") from error
+    except ValueError as error:
+        raise OptionsError(f"--policy {path} is not JSON ({error})", "a JSON object", "correct the file") from error
     if not isinstance(raw, Mapping) or (odd := sorted(set(raw) - {field.name for field in fields(Policy)})):
         problem = (
             f"--policy {path} has the fields {odd}" if isinstance(raw, Mapping) else f"--policy {path} is no object"

@@ -39,7 +39,7 @@ def test_fields_of_the_file_replace_those_that_were_learnt(tmp_path: Path) -> No
         ({"modalities": "CT"}, "policy.modalities is 'CT'"),
         ({"spacing_mm": [[2, 1]]}, r"spacing_mm in the policy \(2, 1\)"),
         ([], "is no object"),
-        ("{", "cannot be read"),
+        ("{", "is not JSON"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused(tmp_path: Path, content: Any, found: str) -> None:
