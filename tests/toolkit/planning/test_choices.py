@@ -141,7 +141,7 @@ def test_images_with_a_real_alpha_do_not_mix_with_grey(tmp_path: Path) -> None:
 
 def weights(*counts: int, asked: str = "auto") -> tuple[float, ...]:
     case = CaseStatistics(
-        "a", (10, 10), "uint8", 1, (0.5,), (0.1,), (0.0, 255.0), np.array(counts), 0.0, GreyValues(1.0, 0.5)
+        "a", "", (10, 10), "uint8", 1, (0.5,), (0.1,), (0.0, 255.0), np.array(counts), 0.0, GreyValues(1.0, 0.5)
     )
     return choose_class_weights(DataStatistics([case], DataSet(())), asked)[0]
 

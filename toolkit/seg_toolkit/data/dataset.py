@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -111,6 +112,17 @@ class Case(ABC):
             SegError: if there is no mask file.
         """
         raise SegError(f"the reader has masks={kind}, but {self.name} has no mask file", "", "leave out masks")
+
+
+def image_digest(image: NDArray[Any]) -> str:
+    """Compute the SHA-256 of a decoded image `(*spatial, C)`, so that a renamed or saved again copy has the same digest.
+
+    >>> image_digest(np.zeros((2, 2, 1), np.uint8)) == image_digest(np.zeros((2, 2, 1), np.uint16))
+    False
+    """
+    digest = hashlib.sha256(f"{image.shape} {image.dtype.name}\n".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
 
 
 def sized(shape: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from seg_runtime.model import Acquisition, Policy
 from seg_runtime.pipeline import GreyValues, is_grey, mean_std, training_range
 from seg_runtime.support import DataError, counted
 
-from ..data import Case, ClassValues, DataSet, sized
+from ..data import Case, ClassValues, DataSet, image_digest, sized
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class CaseStatistics:
 
     Attributes:
         name: name of the case.
+        digest: SHA-256 of the decoded image, so that a renamed or re-saved copy has the same one.
         shape: shape of the image, `(*spatial)`.
         dtype: dtype of the image.
         channels: number of channels; a grey image that is saved in colour has one.
@@ -56,6 +57,7 @@ class CaseStatistics:
     """
 
     name: str
+    digest: str
     shape: tuple[int, ...]
     dtype: str
     channels: int
@@ -183,7 +185,7 @@ def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_
     mean, std = mean_std(image)
     low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
     return CaseStatistics(
-        case.name, image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
+        case.name, image_digest(example.image), image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
         (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
         GreyValues.of(image), None if example.targets is None else TargetStatistics.of(example.targets),
         case.acquisition(),
