@@ -9,7 +9,7 @@ import click
 from ..support import Registry, SegError, instance_of
 
 COMMANDS: Registry[click.Command] = Registry("seg_edge.commands", "command", {}, instance_of(click.Command))
-USUAL = ("train", "evaluate", "export", "self-test", "run")
+USUAL = ("check", "train", "evaluate", "export", "self-test", "run")
 """The commands of the typical workflow from images to masks, in order."""
 
 

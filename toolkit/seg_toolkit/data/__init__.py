@@ -4,6 +4,7 @@ from .augment import NONE as NONE
 from .augment import Augmentation as Augmentation
 from .augment import warp as warp
 from .classes import ClassValues as ClassValues
+from .classes import background_of as background_of
 from .classes import by_colour as by_colour
 from .classes import proposed as proposed
 from .classes import to_labels as to_labels
@@ -15,12 +16,14 @@ from .dataset import DataSet as DataSet
 from .dataset import Example as Example
 from .dataset import image_digest as image_digest
 from .dataset import sized as sized
+from .files import LeftOut as LeftOut
 from .files import Report as Report
 from .files import acquisition_of as acquisition_of
 from .files import by_channels as by_channels
 from .files import by_name as by_name
 from .files import composed as composed
 from .files import matched as matched
+from .files import nearest as nearest
 from .files import page_count as page_count
 from .files import parse_channels as parse_channels
 from .files import read_channels as read_channels
@@ -29,6 +32,9 @@ from .files import read_page as read_page
 from .files import reads as reads
 from .files import report_left_out as report_left_out
 from .files import to_integers as to_integers
+from .groups import Groups as Groups
+from .groups import parse_group as parse_group
+from .groups import proposed_group as proposed_group
 from .ignore import with_ignored as with_ignored
 from .masks import ALPHA as ALPHA
 from .masks import Mask as Mask
@@ -38,9 +44,12 @@ from .ring import RING as RING
 from .ring import ring_mask as ring_mask
 from .ring import with_ring as with_ring
 from .ring import without_ring as without_ring
+from .snap import with_snapped as with_snapped
 from .values import RGB as RGB
+from .values import listed as listed
 from .values import of_colour as of_colour
 from .values import parse_values as parse_values
+from .values import shown as shown
 from .weightmap import border_term as border_term
 from .weightmap import split_touching as split_touching
 from .weightmap import weight_map as weight_map

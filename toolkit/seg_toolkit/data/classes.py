@@ -15,9 +15,10 @@ from PIL import ImageColor
 from seg_runtime.model import ClassInfo
 from seg_runtime.support import DataError, OptionsError
 
-from .values import colour_of, listed, parse_values, shown
+from .values import colour_of, listed, of_colour, parse_values, shown
 
 _BACKGROUND = (0, 0, 0)
+_BACKGROUND_NAMES = ("background", "bg")
 _COLORS = (  # the palette of Okabe and Ito, which colour-blind readers can distinguish
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
 )  # fmt: skip
@@ -35,7 +36,7 @@ class ClassValues:
 
     @classmethod
     def parse(cls, text: str) -> tuple[ClassValues, ...]:
-        """Parse classes such as `background=0,cell=255`.
+        """Parse classes such as `background=0,cell=255`, and put the background first, see `background_of`.
 
         Several values are written as `membrane=0+32+64`, a range as `background=0-127`, the colour in which a class is
         shown as `cell=255#ff8800`. In masks with a colour for each class, values are colours: `cell=#ff8800`.
@@ -43,14 +44,17 @@ class ClassValues:
         Raises:
             OptionsError: if the text has another form, repeats a value or name, or lists fewer than two classes.
         """
-        found = [_parsed(index, part) for index, part in enumerate(text.split(","))]
+        parts = text.split(",")
+        first = background_of([_parsed(1, part) for part in parts]) or 0
+        parts.insert(0, parts.pop(first))
+        found = [_parsed(index, part) for index, part in enumerate(parts)]
         given = (("value", [shown(v) for c in found for v in c.values]), ("name", [repr(c.info.name) for c in found]))
         for what, each in given:
             if twice := [one for one, count in Counter(each).items() if count > 1]:
                 raise OptionsError(f"--classes repeats the {what} {twice[0]}", "", f"use each {what} once")
         if not 2 <= len(found) <= _MOST_CLASSES:
             problem = f"--classes lists {len(found)} classes"
-            raise OptionsError(problem, f"2 to {_MOST_CLASSES}, the background first", "list all classes")
+            raise OptionsError(problem, f"2 to {_MOST_CLASSES}, with the background", "list all classes")
         return tuple(found)
 
     @classmethod
@@ -82,6 +86,13 @@ class ClassValues:
         return tuple(
             cls(ClassInfo(name, _default_color(i)), tuple(numbers)) for i, (name, numbers) in enumerate(values.items())
         )
+
+
+def background_of(classes: Sequence[ClassValues]) -> int | None:
+    """Index of the background: the class of that name, else that with the value 0 or the colour black; None if unknown."""
+    names = [entry.info.name.casefold() in _BACKGROUND_NAMES for entry in classes]
+    black = [0 in entry.values or of_colour(_BACKGROUND) in entry.values for entry in classes]
+    return next((tells.index(True) for tells in (names, black) if any(tells)), None)
 
 
 def _advice(found: Sequence[int]) -> str:
@@ -143,5 +154,6 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
         stray, count = np.unique(mask[labels < 0], return_counts=True)
         known = ", ".join(f"{c.info.name}={listed(c.values)}" for c in classes)
         problem = f"{name} contains the value {shown(int(stray[0]))} in {count[0]} px"
-        raise DataError(problem, known, "correct the mask, or add the value to --classes")
+        advice = "correct the mask, or add the value to --classes; use --snap-values for a few stray pixels"
+        raise DataError(problem, known, advice)
     return labels.astype(np.uint8)

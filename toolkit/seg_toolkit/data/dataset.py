@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from seg_runtime.support import METADATA_BYTES, DataError, SegError, read_file
 
 from .classes import ClassValues
 from .files import composed
+from .groups import Groups
 from .masks import Mask
 
 INSTANCES = "instances"
@@ -64,6 +64,8 @@ class Example:
         for what, got in ((truth, self.labels), ("instances", self.instances), ("annotation", self.known)):
             if got is not None and got.shape != shape:
                 problem = f"{name} has an image of {sized(shape)} px and {what} of {sized(got.shape)} px"
+                if got.shape == shape[::-1]:
+                    raise DataError(f"{problem}, turned by 90°", "equal sizes", "turn one of them")
                 raise DataError(problem, "equal sizes", "export both again")
         return self
 
@@ -188,8 +190,16 @@ class DataSet:
             raise DataError(f"--val-list names {missing[0]!r}, which is not in DATA", "", "correct the list")
         return replace(self, cases=tuple(case for case in self.cases if case.name in names))
 
-    def split(self, fraction: float, list_file: Path | None, seed: int) -> tuple[list[Case], list[Case]]:
+    def split(
+        self, fraction: float, list_file: Path | None, seed: int, groups: Groups | None = None
+    ) -> tuple[list[Case], list[Case]]:
         """Split into training and validation cases, by a list of names or at random with a seed.
+
+        Args:
+            fraction: share of the validation cases.
+            list_file: names of the validation cases; None to draw them.
+            seed: seed of the drawing.
+            groups: cases that are drawn together; a list may part them.
 
         Raises:
             DataError: if one of the parts is empty, or for the reasons of `listed`.
@@ -197,7 +207,7 @@ class DataSet:
         if list_file is not None:
             names = {case.name for case in self.listed(list_file).cases}
         else:
-            names = _drawn([case.name for case in self.cases], fraction, seed)
+            names = (groups or Groups()).drawn([case.name for case in self.cases], fraction, seed)
         training = [case for case in self.cases if case.name not in names]
         validation = [case for case in self.cases if case.name in names]
         if not training or not validation:
@@ -206,13 +216,8 @@ class DataSet:
         return training, validation
 
 
-def _drawn(names: Sequence[str], fraction: float, seed: int) -> set[str]:
-    shuffled = sorted(names)
-    random.Random(seed).shuffle(shuffled)
-    return set(shuffled[: max(1, round(len(names) * fraction))])
-
-
 def _name_in_list(listed: str) -> str:
     """Name of a case that a text file lists by case name or file name."""
     path = Path(listed)
-    return composed(stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name)
+    name = stem_of(path) if any(f.named(path) for f in FORMATS.all()) else path.name
+    return composed(str(PurePosixPath(*path.parts[:-1], name)))

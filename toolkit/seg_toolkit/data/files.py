@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,17 @@ from seg_runtime.support import DataError, SegError, list_files, named
 
 Report = Callable[[str], None]
 """Called with a message for the user: a choice, a note, or files that are left out."""
+
+
+class LeftOut(str):
+    """A message of a reader about files that it leaves out.
+
+    Attributes:
+        names: names of all of them.
+    """
+
+    names: tuple[str, ...] = ()
+
 
 _Find = TypeVar("_Find", bound=Callable[..., Any])
 
@@ -31,6 +43,7 @@ def reads(fits: Callable[[Path], bool]) -> Callable[[_Find], _Find]:
     return mark
 
 
+_COMPARED = 200  # names of each side, since comparing takes long
 _STACKS = (".tif", ".tiff")  # files that may hold several pages
 
 
@@ -103,14 +116,35 @@ def matched(report: Report, *parts: tuple[Mapping[str, object], str]) -> list[st
     """
     both = set.intersection(*(set(found) for found, _ in parts))
     for found, what in parts:
-        report_left_out(report, set(found) - both, what)
+        others = {name for other, _ in parts if other is not found for name in set(other) - both}
+        report_left_out(report, set(found) - both, what, others)
     return sorted(both)
 
 
-def report_left_out(report: Report, names: Iterable[str], what: str) -> None:
-    """Report names that are left out, if any, as "3 masks without an image, left out: a, b, c"."""
-    if listed := sorted(names):
-        report(f"{len(listed)} {what}, left out: {named(listed)}")
+def report_left_out(report: Report, names: Iterable[str], what: str, others: Iterable[str] = ()) -> None:
+    """Report names that are left out, if any, as "3 masks without an image, left out: a, b, c".
+
+    Args:
+        report: called with the message, a `LeftOut`.
+        names: names that are left out.
+        what: what they are, in the plural.
+        others: names without a match on the other side, of which the nearest is shown.
+    """
+    if not (listed := sorted(names)):
+        return
+    near = nearest(listed, others)
+    text = LeftOut(f"{len(listed)} {what}, left out: {named(listed)}{f'; nearest name: {near}' if near else ''}")
+    text.names = tuple(listed)
+    report(text)
+
+
+def nearest(names: Sequence[str], others: Iterable[str]) -> str:
+    """Format the pair of names that are most alike, as `a-01 and a_01`; empty if none are alike."""
+    known = sorted(others)
+    for name in names[:_COMPARED]:
+        if found := get_close_matches(name, known[:_COMPARED], 1):
+            return f"{name} and {found[0]}"
+    return ""
 
 
 def read_image(path: Path) -> NDArray[Any]:

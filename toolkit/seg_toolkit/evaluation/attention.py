@@ -73,7 +73,7 @@ def _write_pictures(folder: Path, name: str, image: NDArray[Any], maps: Float, c
         maps: `(gates, H, W)` from `attention_maps`.
         contract: contract with the intensity for displaying the image.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)  # a name may contain a subfolder
     grey = visible(image, contract.input.intensity)
     paths: list[Path] = []
     for number, alpha in enumerate(maps, 1):

@@ -2,6 +2,7 @@
 
 from .config import config_text as config_text
 from .config import read_config as read_config
+from .options import CheckOptions as CheckOptions
 from .options import DataOptions as DataOptions
 from .options import EvaluateOptions as EvaluateOptions
 from .options import ImportOptions as ImportOptions

@@ -17,7 +17,7 @@ from seg_runtime.cli.options import PATH, Options, Sides, option
 from seg_runtime.support import OptionsError
 
 _MAX_LR = 100.0
-_OF_TRAINING = ("val_fraction", "val_list", "pretrained")  # in addition to the group Training
+_OF_TRAINING = ("val_fraction", "val_list", "group", "pretrained")  # in addition to the group Training
 _MEASURES = (
     "hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels; rand and voi for objects that a membrane"
     " or background separates; or none"
@@ -31,16 +31,24 @@ _training = partial(option, group="Training")
 _output = partial(option, group="Output")
 
 
+def _group() -> Any:
+    return _data(
+        None, "Keep images of one source, such as time points or tiles, on one side of the split. In the pattern, {source} is"
+        " the part of the name that they share, {n} a number, {nn} a number of two digits, * anything:"
+        " {source}_t{n}. Equal images are kept together without it.", metavar="PATTERN",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
-class DataOptions(Options):
-    """Options that training and evaluation share: how DATA is read and scored."""
+class ReadingOptions(Options):
+    """Options of all commands that take DATA: how it is read."""
 
     reader: str | None = _data(
         None, "Layout of the data set in DATA, with its options as in pairs:ring=3 [default: the one that DATA"
         " looks like, such as pairs, which is images/ and masks/].", metavar="NAME",
     )  # fmt: skip
     classes: str | None = _data(
-        None, "Names and mask values of the classes, the background first: background=0,cell=255#ff8800; "
+        None, "Names and mask values of the classes: background=0,cell=255#ff8800; "
         "0-127 is a range, #ff8800 alone the colour of the class in the masks.",
         metavar="NAME=VALUE,…", of="answer",
     )  # fmt: skip
@@ -48,6 +56,27 @@ class DataOptions(Options):
         None, "Mask value of pixels that are not annotated, such as 255: they have no weight and no score"
         " [for evaluate the model's own].", metavar="VALUE", of="answer",
     )  # fmt: skip
+    snap_values: bool = _data(
+        False, "Count stray mask values, which have a few pixels in a few masks, as the class with the nearest value.", of="answer",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(ReadingOptions):
+    """Options of `seg-edge check`."""
+
+    group: str | None = _group()
+    out: Path | None = option(
+        None, "Also write a page for the browser with small pictures of the images, such as check.html.", PATH,
+        group="Output", flag="-o,--out", metavar="FILE.HTML", common=True,
+    )  # fmt: skip
+    as_json: bool = option(False, "Print the report as JSON on stdout.", group="Output", flag="--json", common=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(ReadingOptions):
+    """Options that training and evaluation share: how DATA is read and scored."""
+
     metrics: str | None = _output(
         None, f"Measures that seg-edge evaluate will add to Dice and IoU: {_MEASURES} [default: none].", metavar="NAME,…", of="answer",
     )  # fmt: skip
@@ -130,6 +159,7 @@ class TrainOptions(DataOptions):
     val_fraction: float = _data(
         0.2, "Share of the images that are kept for validation.", click.FloatRange(0, 1, min_open=True, max_open=True)
     )
+    group: str | None = _group()
 
     network: str = _network(
         "unet", "Network; see `seg-edge recipes` for what suits which task.", of="", common=True, metavar="NAME"

@@ -8,8 +8,17 @@ from .choices import choose_geometry as choose_geometry
 from .choices import choose_intensity as choose_intensity
 from .choices import choose_outputs as choose_outputs
 from .choices import parse_intensity as parse_intensity
+from .classes import choose_classes as choose_classes
+from .classes import parse_classes as parse_classes
+from .classes import snap_strays as snap_strays
 from .codes import coded as coded
 from .codes import with_codes as with_codes
+from .looks import POSES as POSES
+from .looks import Look as Look
+from .looks import poses as poses
 from .masks import MaskSurvey as MaskSurvey
 from .masks import missing_classes as missing_classes
+from .reading import each as each
+from .statistics import CaseStatistics as CaseStatistics
 from .statistics import DataStatistics as DataStatistics
+from .swapped import swapped as swapped

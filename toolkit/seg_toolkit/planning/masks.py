@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.support import DataError, named
+from seg_runtime.support import DataError, SegError, counted, named
 
-from ..data import RGB, Case, ClassValues, DataSet, Mask, Report, by_colour, of_colour, proposed
+from ..data import RGB, Case, ClassValues, DataSet, Mask, Report, by_colour, listed, of_colour, proposed, shown
+from .reading import each
 
 _SAMPLE = 16  # masks in which objects are counted
 _FEWEST_STEPS = 3  # values of soft edges
@@ -20,6 +22,24 @@ _SHORTEST_RANGE = 8  # between the smallest and the largest value of soft edges
 _MOST_VALUES = 4096  # more are no classes, and are not examined for soft edges
 _SINGLE = 0.9  # share of values that are one region each, if values number objects
 _DARK = 16  # largest part of a colour that counts as black
+_STRAY = 0.001  # most pixels of a mask that have stray values, as a share
+_FEW_MASKS = 0.1  # most masks with a stray value, as a share; one is always few
+_MOST_STRAYS = 16  # values; more are soft edges or objects
+
+
+@dataclass
+class Occurrence:
+    """Where a value occurs.
+
+    Attributes:
+        pixels: number of pixels.
+        share: largest share of the pixels of a mask.
+        masks: pixels in each mask, by the name of the case.
+    """
+
+    pixels: int = 0
+    share: float = 0.0
+    masks: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -29,6 +49,8 @@ class MaskSurvey:
     Attributes:
         data: data set.
         values: values that occur, each with a file that contains it.
+        occurrences: where each value occurs; masks with very many values are left out.
+        shapes: shape of each mask, by the name of the case.
         sets: values other than 0 of each mask.
         flat: values that fill a square of 3×3 pixels somewhere, with the number of such places.
         between: for each value, the number of pixels, and of those whose neighbours include smaller and larger values.
@@ -40,6 +62,8 @@ class MaskSurvey:
 
     data: DataSet
     values: dict[int, str] = field(default_factory=dict)
+    occurrences: dict[int, Occurrence] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sets: list[frozenset[int]] = field(default_factory=list)
     flat: dict[int, int] = field(default_factory=dict)
     between: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -52,6 +76,7 @@ class MaskSurvey:
     def of(
         cls, data: DataSet, classes: Sequence[ClassValues] = (),
         progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+        failed: dict[str, SegError] | None = None,
     ) -> MaskSurvey:  # fmt: skip
         """Read all masks once.
 
@@ -59,28 +84,42 @@ class MaskSurvey:
             data: data set.
             classes: classes, if they are known, which may be colours.
             progress: wraps the cases to show progress.
+            failed: receives the error of each mask that cannot be read, by the name of its case; None to raise one.
+
+        Raises:
+            DataError: for the reasons of `load_mask`; the message names all cases.
         """
         found = cls(data)
         notes: list[str] = []
-        for case in progress(data.cases):
+
+        def take(case: Case) -> None:
             if (mask := case.mask(by_colour(classes))) is None:
                 if not classes:  # reading a volume takes long
                     found.values = {**case.values(), **found.values}
-                continue
-            notes += mask.notes
-            found._add(mask)
+                return
+            notes.extend(mask.notes)
+            found._add(mask, case.name)
+
+        each(data.cases, take, progress, failed)
         kinds: dict[str, list[str]] = {}
         for note in notes:  # each begins with the name of its file
             kinds.setdefault(" ".join(word for word in note.split() if "/" not in word), []).append(note)
         found.notes = [f"{of[0]} ({len(of)} masks)" if len(of) > 1 else of[0] for of in kinds.values()]
         return found
 
-    def _add(self, mask: Mask) -> None:
+    def _add(self, mask: Mask, case: str) -> None:
         stored, inverse, counts = np.unique(mask.values, return_inverse=True, return_counts=True)
         self.values = {**dict.fromkeys(stored.tolist(), mask.name), **self.values}
         self.sets.append(frozenset(stored.tolist()) - {0})
         self.wide |= mask.wide
         self.of_classes |= mask.of_classes
+        self.shapes[case] = mask.values.shape
+        if len(stored) <= _MOST_VALUES:
+            for value, count in zip(stored.tolist(), counts.tolist(), strict=True):
+                occurrence = self.occurrences.setdefault(value, Occurrence())
+                occurrence.pixels += count
+                occurrence.share = max(occurrence.share, count / mask.values.size)
+                occurrence.masks[case] = count
         for index, colour in mask.palette.items():
             self.palettes.setdefault(index, {}).setdefault(colour, mask.name)
         if 2 < len(stored) <= _MOST_VALUES:
@@ -105,15 +144,70 @@ class MaskSurvey:
         Raises:
             DataError: if palettes disagree with the values or with each other, or edges are soft.
         """
+        for problem in self.problems(classes):
+            raise problem
+
+    def problems(self, classes: Sequence[ClassValues] = ()) -> Iterator[DataError]:
+        """Yield the errors that `check` raises, all of them."""
         if by_colour(classes):
             return
-        self._check_palettes()
+        yield from self._of_palettes()
         known = {value for entry in classes for value in entry.values}
-        if not (classes and self.values.keys() <= known):
-            self._check_edges()
+        if classes and self.values.keys() <= known:
+            return
+        yield from self.without(self.strays(classes))._of_edges()
 
-    def _check_palettes(self) -> None:
-        """Refuse palettes that differ, or whose black is not the background, as white first."""
+    def strays(self, classes: Sequence[ClassValues] = ()) -> dict[int, Occurrence]:
+        """Values with few pixels in few masks, which are probably mistakes: at most a thousandth of every mask.
+
+        Args:
+            classes: classes, whose values are none.
+        """
+        known = {value for entry in classes for value in entry.values}
+        few = max(1, int(_FEW_MASKS * len(self.shapes)))
+        found = {
+            value: at for value, at in sorted(self.occurrences.items())
+            if value not in known and at.share < _STRAY and len(at.masks) <= few
+        }  # fmt: skip
+        together: dict[str, int] = {}
+        for at in found.values():
+            for name, count in at.masks.items():
+                together[name] = together.get(name, 0) + count
+        least = {name: _STRAY * np.prod(self.shapes[name]) for name in together}
+        if len(found) > _MOST_STRAYS or any(count > least[name] for name, count in together.items()):
+            return {}
+        return found if len(self.occurrences) - len(found) > 1 or known else {}
+
+    def without(self, values: Iterable[int]) -> MaskSurvey:
+        """Return the survey without certain values."""
+        left = set(values)
+
+        def rest(found: dict[int, Any]) -> dict[int, Any]:
+            return {value: thing for value, thing in found.items() if value not in left}
+
+        return replace(
+            self, values=rest(self.values), occurrences=rest(self.occurrences), sets=[found - left for found in self.sets],
+            flat=rest(self.flat), between=rest(self.between), palettes=rest(self.palettes),
+        )  # fmt: skip
+
+    def stray_problem(self, strays: Mapping[int, Occurrence], classes: Sequence[ClassValues]) -> DataError:
+        """Return the error about stray values."""
+        where = [
+            f"{shown(value)} ({counted(at.pixels, 'pixel')} in {named(list(at.masks))})" for value, at in strays.items()
+        ]
+        problem = (
+            f"{counted(len(strays), 'value')} of the masks {'has' if len(strays) == 1 else 'have'} only a few pixels: "
+        )
+        problem += ", ".join(where)
+        whole = proposed(sorted(self.values)[:_MOST_STRAYS])
+        advice = "assign them to the nearest class with --snap-values, leave their pixels out with --ignore-value "
+        advice += listed(strays) + (
+            ", or add them to --classes" if classes else f", or, if they are classes, name all: --classes {whole}"
+        )
+        return DataError(problem, "", advice)
+
+    def _of_palettes(self) -> Iterator[DataError]:
+        """Find palettes that differ, or whose black is not the background, as white first."""
         colours = list(dict.fromkeys(colour for of in self.palettes.values() for colour in of))
         colours.sort(key=lambda colour: (max(colour) >= _DARK, sum(colour)))
         advice = "name the classes by colour, the background first, as in --classes "
@@ -124,7 +218,8 @@ class MaskSurvey:
                 problem = (
                     f"the palettes of the masks differ: {index} is {_hex(one)} in {there} and {_hex(other)} in {here}"
                 )
-                raise DataError(problem, "one palette for all masks", advice)
+                yield DataError(problem, "one palette for all masks", advice)
+                return
         single = {index: next(iter(of)) for index, of in self.palettes.items()}
         if 0 not in single or len(set(single.values())) < 2:
             return
@@ -134,10 +229,10 @@ class MaskSurvey:
         if black or (grey and all(sum(first) > sum(colour) for colour in others)):
             where = self.palettes[0][first]
             problem = f"the palette of {where} has {_hex(first)} for 0, the background, and darker colours for others"
-            raise DataError(problem, "black for the background", advice)
+            yield DataError(problem, "black for the background", advice)
 
-    def _check_edges(self) -> None:
-        """Refuse masks with soft edges: many values that lie only between smaller and larger ones, along lines."""
+    def _of_edges(self) -> Iterator[DataError]:
+        """Find masks with soft edges: many values that lie only between smaller and larger ones, along lines."""
         steps = [v for v, (pixels, inside) in self.between.items() if not self.flat[v] and 2 * inside >= pixels]
         found = sorted(self.values)
         width = found[-1] - found[0]
@@ -148,7 +243,7 @@ class MaskSurvey:
         problem = f"the masks have {len(found)} values between {found[0]} and {found[-1]}, such as {steps[len(steps) // 2]} in "
         problem += f"{self.values[steps[len(steps) // 2]]}, which suggest an antialiased, resized or JPEG mask"
         advice = f"save the masks without soft edges, or set thresholds: --classes {self._thresholds()}"
-        raise DataError(problem, "one value for each class", advice)
+        yield DataError(problem, "one value for each class", advice)
 
     def _thresholds(self) -> str:
         """Propose a range of values for each level, which ends in the middle between two levels."""

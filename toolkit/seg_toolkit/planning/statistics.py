@@ -14,7 +14,9 @@ from seg_runtime.model import Acquisition, Policy
 from seg_runtime.pipeline import GreyValues, is_grey, mean_std, training_range
 from seg_runtime.support import DataError, counted
 
-from ..data import Case, ClassValues, DataSet, image_digest, sized
+from ..data import Case, ClassValues, DataSet, Example, image_digest, sized
+from .looks import Look
+from .reading import each
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class CaseStatistics:
         grey_values: where the grey values lie.
         targets: statistics of regression targets, else None.
         acquisition: how the image was acquired.
+        look: what the image looks like, to compare it with others.
     """
 
     name: str
@@ -69,6 +72,26 @@ class CaseStatistics:
     grey_values: GreyValues
     targets: TargetStatistics | None = None
     acquisition: Acquisition = field(default_factory=Acquisition)
+    look: Look = field(default_factory=Look)
+
+    @classmethod
+    def of(
+        cls, case: Case, example: Example, data: DataSet, classes: Sequence[ClassValues], output_px: int
+    ) -> CaseStatistics:
+        """Compute the statistics of a case that was read; the other arguments are those of `DataStatistics`."""
+        image, labels = example.image, example.labels
+        known = labels if example.known is None else labels[example.known]
+        if not data.channel_files:  # else each file is a channel, whatever its content
+            image = _without_equal_channels(image)
+        mean, std = mean_std(image)
+        low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
+        return cls(
+            case.name, image_digest(example.image), image.shape[:-1], str(image.dtype), image.shape[-1],
+            tuple(mean.tolist()), tuple(std.tolist()), (float(low), float(high)),
+            np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px), GreyValues.of(image),
+            None if example.targets is None else TargetStatistics.of(example.targets), case.acquisition(),
+            Look.of(image, labels),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,10 +124,14 @@ class DataStatistics:
             progress: wraps the cases to show progress.
 
         Raises:
-            DataError: if an image and its mask differ in size, a mask value is unknown, or an image cannot be read.
+            DataError: if an image and its mask differ in size, a mask value is unknown, or an image cannot be read; the
+                message names all cases.
         """
-        cases = [_measured(case, data, classes, output_px) for case in progress(data.cases)]
-        return cls(cases, data, classes, output_px)
+
+        def measured(case: Case) -> CaseStatistics:
+            return CaseStatistics.of(case, case.read(classes), data, classes, output_px)
+
+        return cls(each(data.cases, measured, progress), data, classes, output_px)
 
     def part(self, cases: Iterable[Case]) -> DataStatistics:
         """Select the statistics of some cases."""
@@ -174,22 +201,6 @@ class DataStatistics:
             shares = zip(self.classes, self.class_shares, strict=True)
             lines.append("classes: " + ", ".join(f"{c.info.name} {share:.2%}" for c, share in shares))
         return lines
-
-
-def _measured(case: Case, data: DataSet, classes: Sequence[ClassValues], output_px: int) -> CaseStatistics:
-    example = case.read(classes)
-    image, labels = example.image, example.labels
-    known = labels if example.known is None else labels[example.known]
-    if not data.channel_files:  # else each file is a channel, whatever its content
-        image = _without_equal_channels(image)
-    mean, std = mean_std(image)
-    low, high = np.percentile(image[:: max(1, len(image) // 256)], [0.5, 99.5])
-    return CaseStatistics(
-        case.name, image_digest(example.image), image.shape[:-1], str(image.dtype), image.shape[-1], tuple(mean.tolist()), tuple(std.tolist()),
-        (float(low), float(high)), np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px),
-        GreyValues.of(image), None if example.targets is None else TargetStatistics.of(example.targets),
-        case.acquisition(),
-    )  # fmt: skip
 
 
 def _without_equal_channels(image: NDArray[Any]) -> NDArray[Any]:

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract, Geometry, Input
-from seg_runtime.support import OptionsError, SegError, check, check_writable
+from seg_runtime.support import OptionsError, SegError, check, check_writable, named
 
 from ..checkpoints import Checkpoint, digest_of, read_state
 from ..data import Augmentation, Case, DataSet, Report
 from ..data.readers import read_data_set
+from ..inspection import Copies, find_oddities, find_sources, said
 from ..networks import NETWORKS, Network, pick_device
 from ..options import RULES, Settings, TrainOptions
 from ..planning import DataStatistics
@@ -130,13 +131,12 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     options = replace(options, channels=_channels(found, options))
     check_writable(out)
     found, classes = kind.choose_classes(found, options, say)
-    training, validation = found.split(options.val_fraction, options.val_list, options.seed)
     progress = bar("reading the images", len(found.cases))
     statistics = DataStatistics.of(found, classes, min(output_shape), progress)
     statistics.check_axes(len(input_shape))
     for line in statistics.described():
         say(line)
-    say(f"split: {len(training)} for training, {len(validation)} for validation")
+    training, validation = _split(statistics, options, data, say)
     chosen = kind.choose(statistics, statistics.part(training), options, say)
     model = _network(network, chosen, options)
     contract = Contract(
@@ -153,6 +153,25 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     if state:
         check_settings(out, state, {**asdict(settings), **model.described}, contract)
     return Plan(model, objective, stream, validation, device, files, state)
+
+
+def _split(statistics: DataStatistics, options: TrainOptions, root: Path, say: Report) -> tuple[list[Case], list[Case]]:
+    """Split the cases, and report what is suspicious in them.
+
+    Raises:
+        SegError: if nothing can be learned from them, a part is empty, or `--group` does not fit their names.
+    """
+    names = [case.name for case in statistics.cases]
+    copies = Copies.of(statistics.cases)
+    findings = find_oddities(statistics, copies)
+    for line in said([f for f in findings if not (options.group and f.kind == "sources")], root):
+        say(line)
+    groups = find_sources(names, copies, options.group, say)
+    training, validation = statistics.data.split(options.val_fraction, options.val_list, options.seed, groups)
+    say(f"split: {len(training)} for training, {len(validation)} for validation")
+    for part in groups.cut([case.name for case in training], [case.name for case in validation]):
+        say(f"note: --val-list parts images that belong together, so the score is too good: {named(part)}")
+    return training, validation
 
 
 def _channels(data: DataSet, options: TrainOptions) -> int | None:

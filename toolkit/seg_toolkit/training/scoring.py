@@ -13,11 +13,12 @@ from seg_runtime.pipeline import averaged
 from seg_runtime.support import SegError, check, counted
 
 from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save
-from ..data import ClassValues, Report
+from ..data import LABELS, ClassValues, Report
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
 from ..options import RULES, EvaluateOptions, ImportOptions, Settings
+from ..planning import snap_strays
 from .objectives import OBJECTIVES, Objective
 from .plan import Bar, make_plan
 
@@ -59,6 +60,8 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     if options.tta:
         infer = averaged(infer, contract)
     found = read_data_set(options.reader or checkpoint.reader, data, say, options.ignore_value or "")
+    if options.snap_values and found.truth == LABELS:
+        found = snap_strays(found, objective.classes, say)
     objective.check_data(found, say)
     if options.val_list:
         found = found.listed(options.val_list)

@@ -1,6 +1,6 @@
 """Reader of images with masks, instances or both, matched by name.
 
-images/NAME.* with masks/NAME.* or instances/NAME.*; masks may also be named NAME_mask.*, NAME_seg.*, NAME_labels.* and
+images/NAME.* with masks/NAME.* or instances/NAME.*, also in subfolders of the same names; masks may also be named NAME_mask.*, NAME_seg.*, NAME_labels.* and
 so on. Without a folder of masks, they lie beside the images: NAME.* with NAME_mask.*.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.model import Acquisition
-from seg_runtime.support import DataError, open_file
+from seg_runtime.support import DataError, list_files, named, open_file
 
 from .. import (
     INSTANCES,
@@ -32,6 +32,7 @@ from .. import (
     by_name,
     load_mask,
     matched,
+    nearest,
     read_image,
     read_mask,
     reads,
@@ -103,7 +104,7 @@ class PairCase(Case):
 
 def _fits_pairs(root: Path) -> bool:
     """Whether a folder has images with masks or instances in the folders that this reader knows, or masks beside images."""
-    if (root / "images").is_dir() and any(by_name(root / part) for part in _PARTS[1:]):
+    if (root / "images").is_dir() and (any(by_name(root / part) for part in _PARTS[1:]) or _subfolders(root)):
         return True
     return not (root / "masks").is_dir() and bool(_beside(root))
 
@@ -127,11 +128,23 @@ def find_pairs(root: Path, report: Report) -> DataSet:
         advice = f"give {above}, the folder above" if inside else "give the folder that contains it"
         raise DataError(f"{root} has no folder images", _LAYOUT, advice)
     found = {part: by_name(root / part) for part in _PARTS}
+    if nested := _subfolders(root):
+        found = {
+            part: {
+                **found[part],
+                **{
+                    f"{folder}/{name}": path
+                    for folder in nested
+                    for name, path in by_name(root / part / folder).items()
+                },
+            }
+            for part in _PARTS
+        }
     images = found["images"] = _without_ending(found["images"], _IMAGE, {**found["masks"], **found["instances"]})
     masks = found["masks"] = _without_ending(found["masks"], _MASK, images)
     instances = found["instances"] = _without_ending(found["instances"], _MASK, images)
     if not masks and not instances:
-        raise DataError(f"{root} has neither masks nor instances", _LAYOUT, "add the ground truth")
+        raise _without_truth(root)
     if not images:
         raise DataError(f"{root / 'images'} has no images", _LAYOUT, "add the images")
     if masks and instances and (odd := sorted(images.keys() & masks.keys() - instances.keys())):
@@ -142,10 +155,33 @@ def find_pairs(root: Path, report: Report) -> DataSet:
     others = {part: " and ".join(other for other in filled if other != part) for part in filled}
     names = matched(report, *((found[part], f"in {part} without a match in {others[part]}") for part in filled))
     if not names:
-        problem = f"no image in {root} has the name of a mask"
+        near = nearest(list(images), masks or instances)
+        problem = f"no image in {root} has the name of a mask{f'; the nearest names are {near}' if near else ''}"
         raise DataError(problem, "images/NAME.* with masks/NAME.* or masks/NAME_mask.*", "rename the files")
     pairs = (PairCase(n, images[n], masks.get(n), instances.get(n)) for n in names)
     return DataSet(tuple(pairs), instances_only=not masks)
+
+
+def _subfolders(root: Path) -> list[str]:
+    """Folders of images that have the same path in the images and in the ground truth, such as `d1` or `d1/left`."""
+    inside = {
+        part: {path.parent.relative_to(root / part).as_posix() for path in list_files(root / part, recursive=True)}
+        - {"."}
+        for part in _PARTS
+    }
+    return sorted(inside["images"] & (inside["masks"] | inside["instances"]))
+
+
+def _without_truth(root: Path) -> DataError:
+    """Error about a folder without ground truth, which says so if the files are in subfolders."""
+    for part in _PARTS[1:]:
+        if folders := sorted(
+            {path.parent for path in list_files(root / part, recursive=True) if path.parent != root / part}
+        ):
+            problem = f"the files of {root / part} are in subfolders ({named([path.name for path in folders])})"
+            advice = f"give {root / 'images'} the same subfolders, or move the files to {root / part}"
+            return DataError(problem, "images and masks in the same subfolders, or without", advice)
+    return DataError(f"{root} has neither masks nor instances", _LAYOUT, "add the ground truth")
 
 
 def _beside(root: Path) -> list[PairCase]:

@@ -2,7 +2,7 @@
 
 Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test` because `split` is its first option.
 They are the keyword arguments of the reader. Every reader of masks also takes `ring`, see `ring.py`; `ignore`, see
-`ignore.py`; and `masks=instances` or `masks=alpha`, see `Case.with_masks`.
+`ignore.py`; `snap`, see `snap.py`; and `masks=instances` or `masks=alpha`, see `Case.with_masks`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from seg_runtime.support import DataError, OptionsError, Registry, SegError
 
-from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring
+from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring, with_snapped
 from .annotations import find_coco, find_labelme
 from .channels import find_channels
 from .isic import find_isic
@@ -57,7 +57,7 @@ READERS: Registry[Reader] = Registry(
 
 
 _MASKS = (INSTANCES, ALPHA)
-_SHARED = ("masks", "ignore", "ring")  # options of all readers of masks
+_SHARED = ("masks", "ignore", "snap", "ring")  # options of all readers of masks
 
 
 def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> DataSet:
@@ -82,7 +82,7 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
     name, _, text = reader.partition(":")
     find = READERS.get(name, "choose one of them for --reader", OptionsError)
     options = _options(reader, text, find)
-    masks, ignored, ring = (options.pop(shared, None) for shared in _SHARED)
+    masks, ignored, snap, ring = (options.pop(shared, None) for shared in _SHARED)
     found = find(root, report, **options)
     if not isinstance(found, DataSet):
         problem = f"the reader {name} returned {type(found).__name__}"
@@ -91,16 +91,16 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
         raise DataError(f"the reader {name} found no images in {root}", "", "check the folder and the layout")
     if found.reader:  # the reader added options of its own
         reader = found.reader
-        for key, value in zip(_SHARED, (masks, ignored, ring), strict=True):
+        for key, value in zip(_SHARED, (masks, ignored, snap, ring), strict=True):
             reader = reader if value is None else with_option(reader, key, value)
     found = replace(found, cases=tuple(sorted(found.cases, key=lambda case: case.name)), reader=reader)
     if masks is not None and masks not in _MASKS:
         raise OptionsError(f"--reader {reader} has masks={masks}", " or ".join(_MASKS), "correct the option")
     if masks is not None:
         found = found.with_masks(masks)
-    if ignored is not None:
-        found = with_ignored(found, ignored)
-    return found if ring is None else with_ring(found, ring)
+    for add, option in ((with_ignored, ignored), (with_snapped, snap), (with_ring, ring)):
+        found = found if option is None else add(found, option)
+    return found
 
 
 def with_option(reader: str, key: str, value: str) -> str:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.model import LabelSpec
-from seg_runtime.support import counted
+from seg_runtime.support import DataError, counted
 from torch import Tensor
 
 from ...data import (
-    INSTANCES,
     LABELS,
     ClassValues,
     DataSet,
@@ -25,7 +24,6 @@ from ...data import (
     warp,
     weight_map,
 )
-from ...data.readers import with_option
 from ...evaluation import Measure, confusion, dice, label_summary
 from ...options import TrainOptions
 from ...planning import (
@@ -35,10 +33,13 @@ from ...planning import (
     choose_balance,
     choose_channels,
     choose_class_weights,
+    choose_classes,
     choose_geometry,
     choose_intensity,
     coded,
     missing_classes,
+    parse_classes,
+    swapped,
 )
 from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
@@ -63,6 +64,7 @@ class LabelObjective(Objective):
         "empty_dice",
         "metrics",
         "ignore_value",
+        "snap_values",
     )
     key = "dice"
     title = "Dice"
@@ -78,18 +80,14 @@ class LabelObjective(Objective):
         cls, data: DataSet, options: TrainOptions, say: Report
     ) -> tuple[DataSet, tuple[ClassValues, ...]]:
         """Choose the classes, with their codes, from the option, the data set or the masks."""
-        found = ClassValues.parse(options.classes) if options.classes else data.classes
-        masks = MaskSurvey.of(data, found)
-        for text in masks.notes:
-            say(f"note: {text}")
-        masks.check(found)
-        if not found and masks.numbers_objects(say):
-            data = replace(data.with_masks(INSTANCES), reader=with_option(data.reader, "masks", INSTANCES))
-            say(
-                "note: the masks number objects, so they are used as instances; if they are classes, name them: --classes"
-            )
-            found = ClassValues.infer(data.mask_values())
-        found = found or ClassValues.infer(masks.values)
+        found = parse_classes(options.classes, say) if options.classes else data.classes
+        try:
+            masks = MaskSurvey.of(data, found)
+            for text in masks.notes:
+                say(f"note: {text}")
+            data, found = choose_classes(masks, found, options.snap_values, say)
+        except DataError as error:
+            raise swapped(data) or error from error
         infos = coded([entry.info for entry in found], options.codes)
         return data, tuple(replace(entry, info=info) for entry, info in zip(found, infos, strict=True))
 

@@ -1,0 +1,132 @@
+"""Images of one source, such as time points or tiles, which belong to one side of the split."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from seg_runtime.support import DataError, OptionsError
+
+_FORM = "a pattern such as {source}_t{n}, with {source} once"
+_PART = re.compile(r"\{source\}|\{(n+)\}|\*")
+_NUMBERED = re.compile(
+    r"(?i)(?P<source>.*?[^\W_].*?)(?P<rest>(?:[ _.-]*(?:time|tile|slice|frame|patch|crop|part|pos|fov|page|t|x|y|z|row|col|r|c|s|f)"
+    r"[ _-]?\d+)+)"
+)
+_NUMBER = re.compile(r"(?P<source>.*[^\W\d_].*?)(?P<rest>[ _.-]+\d+)")
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Cases that belong together.
+
+    Attributes:
+        of: group of a case by its name; a case that is not listed is a group of its own.
+    """
+
+    of: Mapping[str, str] = field(default_factory=dict)
+
+    def merged(self, others: Iterable[Sequence[str]]) -> Groups:
+        """Return groups in which the names of each sequence belong to one group, with all that they belong to already."""
+        root: dict[str, str] = {}
+
+        def find(key: str) -> str:
+            while (above := root.get(key, key)) != key:
+                key = above
+            return key
+
+        for names in others:
+            keys = sorted({find(self._key(name)) for name in names})
+            root.update(dict.fromkeys(keys[1:], keys[0]))
+        every = {*self.of, *(name for names in others for name in names)}
+        return Groups({name: find(self._key(name)) for name in every})
+
+    def parts(self, names: Iterable[str]) -> list[list[str]]:
+        """Return the names of each group, in the order of their first ones."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in names:
+            found[self._key(name)].append(name)
+        return list(found.values())
+
+    def cut(self, names: Iterable[str], other: Iterable[str]) -> list[list[str]]:
+        """Return the groups that have names on both sides of a split."""
+        first, second = set(names), set(other)
+        return [part for part in self.parts(sorted(first | second)) if first & set(part) and second & set(part)]
+
+    def drawn(self, names: Sequence[str], fraction: float, seed: int) -> set[str]:
+        """Draw whole groups until they hold about a fraction of the names, at least one group and never all.
+
+        Raises:
+            DataError: if all names are one group.
+        """
+        shuffled = sorted(names)
+        random.Random(seed).shuffle(shuffled)
+        parts = self.parts(shuffled)
+        if len(parts) == 1 and len(names) > 1:
+            problem = f"all {len(names)} images belong to one group"
+            raise DataError(
+                problem, "two groups or more, for training and validation", "use another --group, or --val-list"
+            )
+        aim, count = max(1, round(len(names) * fraction)), 0
+        chosen: list[list[str]] = []
+        for part in parts:
+            nearer = abs(count + len(part) - aim) < abs(count - aim)
+            if nearer and (len(chosen) + 1 < len(parts) or len(parts) == 1):
+                chosen.append(part)
+                count += len(part)
+        return {name for part in chosen or [min(parts, key=len)] for name in part}
+
+    def _key(self, name: str) -> str:
+        return self.of.get(name, f"/{name}")  # no group that a pattern finds begins so
+
+
+def parse_group(pattern: str, names: Iterable[str]) -> Groups:
+    """Group names by the part that a pattern calls their source.
+
+    In a pattern, `{source}` is that part, `{n}` a number, `{nn}` a number of two digits and so on, `*` any text:
+    `{source}_t{n}`, `tile_{source}_x{n}_y{n}`, `{source}_*`.
+
+    >>> parse_group("{source}_t{n}", ["a_t1", "a_t2", "b_t1", "c"]).parts(["a_t1", "a_t2", "b_t1", "c"])
+    [['a_t1', 'a_t2'], ['b_t1'], ['c']]
+
+    Raises:
+        OptionsError: if the pattern has another form.
+        DataError: if no name has its form.
+    """
+    if pattern.count("{source}") != 1:
+        raise OptionsError(f"--group is {pattern!r}", _FORM, "write {source} where the names say what they are of")
+    form, end = "", 0
+    for part in _PART.finditer(pattern):
+        form += re.escape(pattern[end : part.start()])
+        digits = part[1] or ""
+        form += {"{source}": "(.+?)", "*": ".*"}.get(part[0]) or (rf"\d{{{len(digits)}}}" if digits[1:] else r"\d+")
+        end = part.end()
+    compiled = re.compile(form + re.escape(pattern[end:]))
+    listed = list(names)
+    found = {name: match[1] for name in listed if (match := compiled.fullmatch(name))}
+    if not found:
+        problem = f"no image has a name of the form {pattern}"
+        raise DataError(problem, f"names such as {listed[0]}" if listed else "", "correct --group")
+    return Groups(found)
+
+
+def proposed_group(names: Sequence[str]) -> tuple[str, Groups] | None:
+    """Propose a pattern for `parse_group` if names look like time points, tiles or slices of several sources.
+
+    >>> proposed_group(["a_t1", "a_t2", "b_t1", "b_t2"])[0]
+    '{source}_t{n}'
+    """
+    for form in (_NUMBERED, _NUMBER):
+        matches = {name: match for name in names if (match := form.fullmatch(name))}
+        rests = {re.sub(r"\d+", "{n}", match["rest"]) for match in matches.values()}
+        if len(matches) < len(names) or len(rests) != 1:
+            continue
+        groups = Groups({name: match["source"] for name, match in matches.items()})
+        parts = groups.parts(names)
+        if len(parts) > 1 and sum(len(part) for part in parts if len(part) > 1) > _HALF * len(names):
+            return f"{{source}}{rests.pop()}", groups
+    return None

@@ -1,0 +1,96 @@
+"""Images that occur twice: equal ones by their digest, nearly equal ones by their thumbnails."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..data import Groups
+from ..planning import CaseStatistics
+
+_ALIKE = 0.99
+"""Least correlation of the details of two thumbnails. Neighbouring sections of an electron microscope reach 0.65,
+neighbouring slices of a CT 0.989, a JPEG of medium quality of the same image 0.99 or more."""
+_CANDIDATE = 0.9  # least correlation of the coarse thumbnails
+_COARSE = 4  # px of a thumbnail that make one of the coarse one
+_REACH_PX = 9  # what is wider than this in a thumbnail, such as uneven light, is no detail
+_LEAST_DETAIL = 0.05  # part of the spread of an image that must be in its details
+_MOST = 10_000  # images whose thumbnails are compared
+_BLOCK = 512  # images that are compared with all others at a time
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Names of images that occur twice, in groups of two or more.
+
+    Attributes:
+        equal: images with equal pixels.
+        similar: images that are nearly the same; a group may be a chain, in which each image is like the next one.
+    """
+
+    equal: list[list[str]]
+    similar: list[list[str]]
+
+    @classmethod
+    def of(cls, cases: Sequence[CaseStatistics]) -> Copies:
+        """Compare all images with all others."""
+        return cls(_equal(cases), _similar(cases))
+
+
+def _equal(cases: Sequence[CaseStatistics]) -> list[list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        found[case.digest].append(case.name)
+    return [names for names in found.values() if len(names) > 1]
+
+
+def _similar(cases: Sequence[CaseStatistics]) -> list[list[str]]:
+    """Compare thumbnails in all poses; images with equal pixels count once."""
+    first = list({case.digest: case for case in cases}.values())
+    if not 2 <= len(first) <= _MOST:
+        return []
+    fine = np.stack([case.look.thumbnail.astype(np.float32) for case in first])
+    details, coarse = _details(fine, _REACH_PX), _details(_reduced(fine), _REACH_PX // 2)
+    pairs: set[tuple[int, int]] = set()
+    for turned, turned_coarse in zip(_poses(details), _poses(coarse), strict=True):
+        for start in range(0, len(first), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            like = _flat(coarse[rows]) @ _flat(turned_coarse).T
+            one, other = np.nonzero(like >= _CANDIDATE)
+            one = one + start
+            kept = one < other
+            one, other = one[kept], other[kept]
+            exact = np.einsum("nij,nij->n", details[one], turned[other])
+            pairs |= set(zip(one[exact >= _ALIKE].tolist(), other[exact >= _ALIKE].tolist(), strict=True))
+    joined = Groups().merged([(first[i].name, first[j].name) for i, j in sorted(pairs)])
+    return [part for part in joined.parts([case.name for case in first]) if len(part) > 1]
+
+
+def _reduced(fine: NDArray[np.float32]) -> NDArray[np.float32]:
+    side = fine.shape[1] // _COARSE
+    return np.asarray(fine.reshape(-1, side, _COARSE, side, _COARSE).mean(axis=(2, 4)), np.float32)
+
+
+def _details(thumbnails: NDArray[np.float32], reach_px: int) -> NDArray[np.float32]:
+    """Remove what is wide from thumbnails `(N, S, S)`, and scale each to a sum of squares of 1; flat ones become 0."""
+    wide = np.stack([ndimage.uniform_filter(thumbnail, reach_px, mode="nearest") for thumbnail in thumbnails])
+    details = thumbnails - wide
+    details -= details.mean(axis=(1, 2), keepdims=True)
+    size = np.sqrt((details**2).sum(axis=(1, 2), keepdims=True))
+    enough = size > _LEAST_DETAIL * thumbnails.shape[1]
+    return np.where(enough, details / np.where(enough, size, 1), 0).astype(np.float32)
+
+
+def _poses(thumbnails: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """All eight turns and mirrorings of thumbnails `(N, S, S)`."""
+    sides = (thumbnails, thumbnails[:, :, ::-1])
+    return [np.rot90(side, quarter, axes=(1, 2)) for side in sides for quarter in range(4)]
+
+
+def _flat(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:
+    return thumbnails.reshape(len(thumbnails), -1)

@@ -1,0 +1,247 @@
+"""Look at a whole data set, without stopping at the first fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from seg_runtime.support import DataError, OptionsError, SegError, counted
+
+from ..data import LABELS, Case, ClassValues, DataSet, Example, Groups, LeftOut, Report, by_colour, sized
+from ..data.readers import read_data_set
+from ..options import CheckOptions
+from ..planning import (
+    CaseStatistics,
+    DataStatistics,
+    MaskSurvey,
+    choose_channels,
+    choose_classes,
+    each,
+    parse_classes,
+    swapped,
+)
+from .copies import Copies
+from .finding import Finding
+from .oddities import find_oddities
+from .sheet import Thumbnail, thumbnail
+from .sources import find_sources
+
+_MOST_CLASSES = 12  # of masks that follow no rule, for the pictures only
+_OUTPUT_PX = 388  # side of the output window of the usual network
+
+Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
+"""Makes a progress bar from a label and a length; the bar wraps an iterable."""
+
+
+@dataclass
+class Inspection:
+    """What was found in a data set.
+
+    Attributes:
+        root: folder of the data set.
+        findings: what is suspicious, the worst first.
+        notes: what the reader and the choices say.
+        data: data set; None if it could not be read.
+        statistics: statistics of the cases that could be read; None if there are none.
+        masks: what the masks contain; None without masks.
+        thumbnails: small pictures, by the name of the case.
+    """
+
+    root: Path
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    data: DataSet | None = None
+    statistics: DataStatistics | None = None
+    masks: MaskSurvey | None = None
+    thumbnails: dict[str, Thumbnail] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a training refuses the data set."""
+        return any(finding.fatal for finding in self.findings)
+
+    def _add(self, kind: str, error: SegError, names: Sequence[str] = ()) -> None:
+        self.findings.append(Finding.of_error(kind, error, names))
+
+
+def examine(root: Path, options: CheckOptions, bar: Bar, pictures: bool) -> Inspection:
+    """Look at a data set.
+
+    Args:
+        root: folder of the data set.
+        options: how it is read.
+        bar: see `Bar`.
+        pictures: whether to make thumbnails.
+
+    Raises:
+        OptionsError: if an option has a value that it does not take.
+    """
+    found = Inspection(root)
+
+    def say(text: str) -> None:
+        if isinstance(text, LeftOut):
+            found.findings.append(Finding("unmatched", text, "rename the files, or add what is missing", text.names))
+        else:
+            found.notes.append(text.removeprefix("note: "))
+
+    try:
+        data = read_data_set(options.reader or "", root, say, options.ignore_value or "")
+    except OptionsError:
+        raise
+    except SegError as error:
+        found._add("layout", error)
+        return found
+    failed: dict[str, SegError] = {}
+    classes: tuple[ClassValues, ...] = ()
+    if data.truth == LABELS:
+        data, classes = _chosen(found, data, options, say, bar, failed)
+    found.data = data
+    _read(found, data, classes, bar, pictures, failed)
+    _judge(found, options.group, say)
+    found.findings.sort(key=lambda finding: not finding.fatal)
+    return found
+
+
+def _chosen(
+    found: Inspection, data: DataSet, options: CheckOptions, say: Report, bar: Bar, failed: dict[str, SegError]
+) -> tuple[DataSet, tuple[ClassValues, ...]]:
+    """Choose the classes as a training does, and others to look at if a training would refuse the masks."""
+    given = parse_classes(options.classes, say) if options.classes else data.classes
+    masks = MaskSurvey.of(data, given, bar("reading the masks", len(data.cases)), failed)
+    found.masks = masks
+    for text in masks.notes:
+        found.findings.append(Finding("note", text, "check that they match"))
+    try:
+        exchanged = swapped(data)
+    except SegError:  # of an image, which reading it reports
+        exchanged = None
+    if exchanged is not None:
+        found._add("swapped", exchanged)
+        failed.clear()
+        return data, _any_classes(masks)
+    try:
+        return choose_classes(masks, given, options.snap_values, say)
+    except OptionsError:
+        raise
+    except SegError as error:
+        problems = list(masks.problems(given))
+        if str(error) not in {str(problem) for problem in problems}:
+            problems.append(
+                error if isinstance(error, DataError) else DataError(error.problem, error.expected, error.advice)
+            )
+        for problem in problems:
+            found._add("masks", problem)
+    if by_colour(given):
+        return data, given
+    return data, _any_classes(masks)
+
+
+def _any_classes(masks: MaskSurvey) -> tuple[ClassValues, ...]:
+    """Classes for all values of the masks: the most frequent values, each with those that are nearest to it."""
+    counts = {value: at.pixels for value, at in masks.occurrences.items()} or dict.fromkeys(masks.values, 1)
+    kept = sorted(sorted(counts, key=lambda value: -counts[value])[:_MOST_CLASSES])
+    near: dict[int, list[int]] = {value: [] for value in kept}
+    for value in masks.values:
+        near[min(kept, key=lambda other: abs(other - value))].append(value)
+    return ClassValues.named({str(value): values for value, values in near.items()})
+
+
+def _read(
+    found: Inspection,
+    data: DataSet,
+    classes: tuple[ClassValues, ...],
+    bar: Bar,
+    pictures: bool,
+    failed: dict[str, SegError],
+) -> None:
+    """Read all images, each once, and collect their statistics, their errors and small pictures of them."""
+
+    def take(case: Case) -> CaseStatistics:
+        try:
+            if case.name in failed:
+                raise failed[case.name]
+            example = case.read(classes)
+        except SegError:
+            if pictures:
+                _show_alone(found, case)
+            raise
+        if pictures:
+            found.thumbnails[case.name] = thumbnail(example, classes)
+        return CaseStatistics.of(case, example, data, classes, _OUTPUT_PX)
+
+    cases = each(data.cases, take, bar("reading the images", len(data.cases)), failed)
+    if cases:
+        found.statistics = DataStatistics(cases, data, classes, _OUTPUT_PX)
+    _add_failed(found, failed)
+
+
+def _show_alone(found: Inspection, case: Case) -> None:
+    """Make a picture of an image whose ground truth cannot be used; none if it cannot be read either."""
+    try:
+        image = case.image()
+    except SegError:
+        return
+    found.thumbnails[case.name] = thumbnail(Example(image, np.zeros(image.shape[:-1], np.uint8)), ())
+
+
+def _add_failed(found: Inspection, failed: dict[str, SegError]) -> None:
+    """Add a finding for each kind of error of cases, with the names of all."""
+    kinds: dict[tuple[str, str], list[tuple[str, SegError]]] = {}
+    for name, error in failed.items():
+        kind = "ground-truth" if isinstance(error, DataError) else "unreadable"
+        if "px and " in error.problem and error.expected == "equal sizes":
+            kind = "sizes"
+        kinds.setdefault((kind, error.advice), []).append((name, error))
+    for (kind, _), errors in kinds.items():
+        (_, first), names = errors[0], [name for name, _ in errors]
+        more = f" ({counted(len(errors), 'case')} like this)" if len(errors) > 1 else ""
+        error = type(first)(f"{first.problem}{more}", first.expected, first.advice)
+        found._add(kind, error, names if len(names) > 1 else ())
+
+
+def _judge(found: Inspection, pattern: str | None, say: Report) -> None:
+    """Add what is suspicious in what could be read, and what else a training would refuse."""
+    statistics = found.statistics
+    if statistics is None:
+        return
+    copies = Copies.of(statistics.cases)
+    found.findings += [
+        finding for finding in find_oddities(statistics, copies) if not (pattern and finding.kind == "sources")
+    ]
+    names = [case.name for case in statistics.cases]
+    groups = Groups()
+    try:
+        groups = find_sources(names, copies, pattern, say)
+    except OptionsError:
+        raise
+    except SegError as error:
+        found._add("groups", error)
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: choose_channels(statistics), lambda: statistics.pixels, lambda: groups.drawn(names, 0.2, 0),
+    )  # fmt: skip
+    for check in checks:
+        try:
+            check()
+        except SegError as error:
+            found._add("refused", error)
+    if len(statistics.cases) == 1:
+        found._add("too-few", DataError("there is only one image that can be used", "two or more", "add images"))
+
+
+def pixel_sizes(statistics: DataStatistics) -> list[str]:
+    """Format the pixel sizes that the files or the data set state, each once."""
+    known = {case.acquisition.spacing_mm for case in statistics.cases if case.acquisition.spacing_mm}
+    if not known and statistics.data.spacing_mm:
+        known = {statistics.data.spacing_mm}
+    return [f"{'×'.join(f'{side:.4g}' for side in reversed(spacing))} mm" for spacing in sorted(known)]
+
+
+def sizes_of(statistics: DataStatistics) -> dict[str, int]:
+    """Count the images of each size, the most frequent first."""
+    counts: dict[str, int] = {}
+    for case in statistics.cases:
+        counts[sized(case.shape)] = counts.get(sized(case.shape), 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))

@@ -1,0 +1,168 @@
+"""What is suspicious in images and masks that can be read: one function for each kind, from their statistics."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from seg_runtime.support import counted, named
+
+from ..data import proposed_group, sized
+from ..planning import POSES, CaseStatistics, DataStatistics
+from .copies import Copies
+from .finding import Finding
+
+_FEWEST_IMAGES = 3  # with a class, so that training and validation can both have some
+_FEWEST_ALIKE = 5  # images from which one can say what is usual
+_USUAL = 0.8  # least share of the images that are alike, so that others are unlike the rest
+_LARGER = 4.0  # factor of the side of an image
+_COARSER = 2.0  # factor of the pixel size
+_CONTRAST = 0.3  # least difference between foreground and background, in spreads of the image
+_FIT, _BETTER, _NO_FIT = (
+    1.25,
+    1.25,
+    1.2,
+)  # gradient along outlines: of another pose, compared with, and at most of the mask
+
+
+def find_oddities(statistics: DataStatistics, copies: Copies) -> list[Finding]:
+    """Find what is suspicious, the worst first."""
+    found = [finding for look in _LOOKS for finding in look(statistics)]
+    return sorted([*found, *_twice(copies)], key=lambda finding: not finding.fatal)
+
+
+def _classes(statistics: DataStatistics) -> Iterator[Finding]:
+    """Masks without objects, and classes that are rare."""
+    if not statistics.classes or not statistics.cases:
+        return
+    present = np.array([case.pixels > 0 for case in statistics.cases])  # (N, K)
+    names = [entry.info.name for entry in statistics.classes]
+    if len(there := np.flatnonzero(present.any(axis=0))) == 1:
+        only = names[int(there[0])]
+        text = "all masks are empty" if there[0] == 0 else f"all masks contain only {only}"
+        yield Finding(
+            "one-class", f"{text}, so a network can learn nothing", "check the masks, and --classes", fatal=True
+        )
+        return
+    empty = [case.name for case, here in zip(statistics.cases, present, strict=True) if not here[1:].any()]
+    if empty:
+        yield Finding(
+            "empty-mask", f"{counted(len(empty), 'mask')} of {len(present)} {'is' if len(empty) == 1 else 'are'} empty",
+            "annotate them, or leave them if the images really show no object", tuple(empty),
+        )  # fmt: skip
+    if len(present) < _FEWEST_IMAGES:
+        return
+    for name, here in zip(names, present.T, strict=True):
+        if 0 < here.sum() < _FEWEST_IMAGES:
+            where = tuple(case.name for case, one in zip(statistics.cases, here, strict=True) if one)
+            text = f"the class {name} occurs in {counted(len(where), 'image')} only"
+            yield Finding("rare-class", text, "annotate more images with it, or join it with another class", where)
+
+
+def _twice(copies: Copies) -> Iterator[Finding]:
+    """Copies of an image."""
+    for kind, groups, text in (
+        ("copies", copies.equal, "are the same image"), ("similar", copies.similar, "are nearly the same image"),
+    ):  # fmt: skip
+        if groups:
+            shown = "; ".join(" = ".join(names[:4]) + (" …" if len(names) > 4 else "") for names in groups[:3])
+            more = f"; {len(groups) - 3} more" if len(groups) > 3 else ""
+            yield Finding(
+                kind, f"{counted(len(groups), 'group')} of images {text} ({shown}{more})",
+                "remove all but one of each; the training keeps them on one side of the split",
+                tuple(name for names in groups for name in names),
+            )  # fmt: skip
+
+
+def _sources(statistics: DataStatistics) -> Iterator[Finding]:
+    """Names that look like time points or tiles of several sources."""
+    if proposal := proposed_group([case.name for case in statistics.cases]):
+        pattern, groups = proposal
+        sources = groups.parts([case.name for case in statistics.cases])
+        text = f"the names look like several images of each of {counted(len(sources), 'source')}, such as {named(sources[0])}"
+        yield Finding("sources", text, f"keep each source on one side of the split with --group '{pattern}'")
+
+
+def _kinds(statistics: DataStatistics) -> Iterator[Finding]:
+    """Images of another kind than most."""
+    figures: tuple[tuple[str, str, Callable[[CaseStatistics], object]], ...] = (
+        ("channels", "another number of channels", lambda case: case.channels),
+        ("dtype", "another number type", lambda case: case.dtype),
+        ("dimensions", "another number of dimensions", lambda case: len(case.shape)),
+    )
+    for kind, what, figure in figures:
+        usual, _ = Counter(figure(case) for case in statistics.cases).most_common(1)[0]
+        others = [case for case in statistics.cases if figure(case) != usual]
+        if others:
+            values = named(sorted({str(figure(case)) for case in others}))
+            text = f"{counted(len(others), 'image')} of {len(statistics.cases)} {_have(others)} {what} ({values}; most have {usual})"
+            yield Finding(kind, text, "convert the images, or train them apart", _names(others))
+
+
+def _sizes(statistics: DataStatistics) -> Iterator[Finding]:
+    """Images and pixels of another size than most."""
+    if len(statistics.cases) < _FEWEST_IMAGES:
+        return
+    sides = np.array([np.prod(case.shape) ** (1 / len(case.shape)) for case in statistics.cases])
+    ratio = sides / np.median(sides)
+    if others := _where(statistics, (ratio >= _LARGER) | (ratio <= 1 / _LARGER)):
+        sizes = named(sorted({sized(case.shape) for case in others}))
+        text = f"{counted(len(others), 'image')} {_have(others)} a very different size ({sizes})"
+        yield Finding("size", text, "check that all show the same magnification", _names(others))
+    known = [case for case in statistics.cases if case.acquisition.spacing_mm]
+    if len(known) < _FEWEST_IMAGES:
+        return
+    spacing = np.array([min(case.acquisition.spacing_mm) for case in known])
+    ratio = spacing / np.median(spacing)
+    others = [case for case, r in zip(known, ratio, strict=True) if not 1 / _COARSER < r < _COARSER]
+    if others:
+        text = f"{counted(len(others), 'image')} {_have(others)} another pixel size than the others"
+        yield Finding("pixel-size", text, "resample the images to one pixel size", _names(others))
+
+
+def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
+    """Images that are uniform, or inverted against the others."""
+    if flat := [case for case in statistics.cases if not max(case.std) > 0]:
+        text = f"{counted(len(flat), 'image')} {_have(flat)} one grey value everywhere"
+        yield Finding("constant", text, "leave out these images", _names(flat))
+    contrasts = np.array([np.nan if case.look.contrast is None else case.look.contrast for case in statistics.cases])
+    clear = contrasts[np.abs(contrasts) > _CONTRAST]
+    if len(clear) < _FEWEST_ALIKE or max((clear > 0).mean(), (clear < 0).mean()) < _USUAL:
+        return
+    usual = 1 if (clear > 0).mean() > 0.5 else -1
+    if others := _where(statistics, usual * contrasts < -_CONTRAST):
+        text = f"in {counted(len(others), 'image')} the objects are {'darker' if usual > 0 else 'brighter'} than the background, unlike in the others"
+        yield Finding("inverted", text, "invert them, or check that they belong to this set", _names(others))
+
+
+def _poses(statistics: DataStatistics) -> Iterator[Finding]:
+    """Masks whose outlines follow the image only if they are turned or mirrored."""
+    turned: defaultdict[int, list[CaseStatistics]] = defaultdict(list)
+    for case in statistics.cases:
+        if len(fits := case.look.fits) < 2:
+            continue
+        best = int(np.argmax(fits))
+        if fits[0] < _NO_FIT and fits[best] >= _FIT and fits[best] >= _BETTER * fits[0]:
+            turned[best].append(case)
+    for pose, cases in sorted(turned.items()):
+        text = f"{counted(len(cases), 'mask')} {'fits its image' if len(cases) == 1 else 'fit their images'} better if {POSES[pose]}"
+        yield Finding(
+            "orientation", text, "look at the outlines on the page of -o, and save the masks again", _names(cases)
+        )
+
+
+_LOOKS = (_classes, _poses, _kinds, _sizes, _grey_values, _sources)
+
+
+def _where(statistics: DataStatistics, chosen: NDArray[np.bool_]) -> list[CaseStatistics]:
+    return [case for case, one in zip(statistics.cases, chosen, strict=True) if one]
+
+
+def _names(cases: Sequence[CaseStatistics]) -> tuple[str, ...]:
+    return tuple(case.name for case in cases)
+
+
+def _have(things: Sequence[object]) -> str:
+    return "has" if len(things) == 1 else "have"

@@ -1,0 +1,66 @@
+"""Small pictures of images with the outlines of their masks, for the contact sheet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from seg_runtime.answers import first_channel, fullest_slice, visible
+
+from ..data import ClassValues, Example
+
+_SIDE_PX = 200
+_QUALITY = 85  # of JPEG
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture: the bytes of a JPEG, and its width and height in px."""
+
+    jpeg: bytes
+    size: tuple[int, int]
+
+
+def thumbnail(example: Example, classes: Sequence[ClassValues]) -> Thumbnail:
+    """Draw an image with the outlines of its classes in their colours; of a volume, the slice with the most foreground."""
+    image, labels = example.image, example.labels
+    if labels.ndim > 2:
+        place = fullest_slice(labels) if labels.any() else len(labels) // 2
+        image, labels = first_channel(image)[place], labels[place]
+    factor = _SIDE_PX / max(labels.shape)
+    size = (max(1, round(labels.shape[1] * factor)), max(1, round(labels.shape[0] * factor)))
+    how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
+    picture = np.array(Image.fromarray(_stretched(image)).resize(size, how))
+    small = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+    colours = np.array([entry.info.color for entry in classes] or [(0, 0, 0)], np.uint8)
+    if not colours[0].any():
+        colours[0] = _WHITE
+    edge = _inner_edge(small)
+    picture[edge] = colours[small[edge]]
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
+    return Thumbnail(file.getvalue(), size)
+
+
+def _stretched(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Convert an image `(H, W, C)` to `(H, W, 3)` uint8; grey values are spread, because many images are dark."""
+    if image.shape[-1] < 3 or (image[..., 0] == image[..., 1]).all():
+        image = image[..., :1].astype(np.float32)  # visible() spreads all but 8-bit values
+    return visible(image)
+
+
+def _inner_edge(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels `(H, W)` of objects with a neighbour of a smaller label, so that outlines have the colour of the object."""
+    edge = np.zeros(labels.shape, bool)
+    for one, other in (
+        ((slice(None), slice(1, None)), (slice(None), slice(-1))), ((slice(1, None), slice(None)), (slice(-1), slice(None))),
+    ):  # fmt: skip
+        edge[one] |= labels[one] > labels[other]
+        edge[other] |= labels[other] > labels[one]
+    return edge
