@@ -13,13 +13,19 @@ from scipy import ndimage
 from ..data import Groups
 from ..planning import CaseStatistics
 
-_ALIKE = 0.99
-"""Least correlation of the details of two thumbnails. Neighbouring sections of an electron microscope reach 0.65,
-neighbouring slices of a CT 0.989, a JPEG of medium quality of the same image 0.99 or more."""
+_ALIKE = 0.95
+"""Least correlation of the details of two thumbnails. Neighbouring sections of an electron microscope reach 0.65, fields of
+cells 0.35, a JPEG of poor quality of the same noisy image 0.95; neighbouring slices of a CT reach 0.99."""
+_ALIKE_OF_FEW = 0.99  # of fewer images, whose common details are not known
 _CANDIDATE = 0.9  # least correlation of the coarse thumbnails
 _COARSE = 4  # px of a thumbnail that make one of the coarse one
 _REACH_PX = 9  # what is wider than this in a thumbnail, such as uneven light, is no detail
 _LEAST_DETAIL = 0.05  # part of the spread of an image that must be in its details
+_FEWEST_FOR_COMMON = (
+    5  # images of which the details that all share, such as the edge of a round field of view, are removed
+)
+_SHARED = 0.6  # least correlation of most images with the details that all share
+_BETTER = 0.2  # by which a mirrored or turned image must be more alike than as it is
 _MOST = 10_000  # images whose thumbnails are compared
 _BLOCK = 512  # images that are compared with all others at a time
 
@@ -54,21 +60,43 @@ def _similar(cases: Sequence[CaseStatistics]) -> list[list[str]]:
     first = list({case.digest: case for case in cases}.values())
     if not 2 <= len(first) <= _MOST:
         return []
+    least = _ALIKE if len(first) >= _FEWEST_FOR_COMMON else _ALIKE_OF_FEW
     fine = np.stack([case.look.thumbnail.astype(np.float32) for case in first])
     details, coarse = _details(fine, _REACH_PX), _details(_reduced(fine), _REACH_PX // 2)
     pairs: set[tuple[int, int]] = set()
-    for turned, turned_coarse in zip(_poses(details), _poses(coarse), strict=True):
+    for pose, (turned, turned_coarse) in enumerate(zip(_poses(details), _poses(coarse), strict=True)):
         for start in range(0, len(first), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            like = _flat(coarse[rows]) @ _flat(turned_coarse).T
+            like = _flat(coarse[start : start + _BLOCK]) @ _flat(turned_coarse).T
             one, other = np.nonzero(like >= _CANDIDATE)
             one = one + start
-            kept = one < other
-            one, other = one[kept], other[kept]
-            exact = np.einsum("nij,nij->n", details[one], turned[other])
-            pairs |= set(zip(one[exact >= _ALIKE].tolist(), other[exact >= _ALIKE].tolist(), strict=True))
+            one, other = one[one < other], other[one < other]
+            exact = _products(details[one], turned[other])
+            alike = exact >= least
+            if pose:  # else a round field of view would make all images mirrored copies of each other
+                alike &= exact >= _products(details[one], details[other]) + _BETTER
+            pairs |= set(zip(one[alike].tolist(), other[alike].tolist(), strict=True))
+        if pose == 0:
+            pairs = _without_common(pairs, details, least)
     joined = Groups().merged([(first[i].name, first[j].name) for i, j in sorted(pairs)])
     return [part for part in joined.parts([case.name for case in first]) if len(part) > 1]
+
+
+def _without_common(pairs: set[tuple[int, int]], details: NDArray[np.float32], least: float) -> set[tuple[int, int]]:
+    """Keep the pairs that are alike without the details that all images share, such as the edge of a field of view."""
+    common = np.median(details, axis=0)
+    common /= max(float(np.linalg.norm(common)), 1e-12)
+    along = (details * common).sum(axis=(1, 2), keepdims=True)
+    if not pairs or len(details) < _FEWEST_FOR_COMMON or np.median(along) < _SHARED:
+        return pairs
+    own = details - along * common
+    own /= np.maximum(np.sqrt((own**2).sum(axis=(1, 2), keepdims=True)), 1e-12)
+    one, other = np.array(sorted(pairs)).T
+    alike = _products(own[one], own[other]) >= least
+    return set(zip(one[alike].tolist(), other[alike].tolist(), strict=True))
+
+
+def _products(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.einsum("nij,nij->n", one, other))
 
 
 def _reduced(fine: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from ..planning import (
 )
 from .copies import Copies
 from .finding import Finding
-from .oddities import find_oddities
+from .oddities import OF_CLASSES, find_oddities
 from .sheet import Thumbnail, thumbnail
 from .sources import find_sources
 
@@ -47,6 +47,7 @@ class Inspection:
         data: data set; None if it could not be read.
         statistics: statistics of the cases that could be read; None if there are none.
         masks: what the masks contain; None without masks.
+        guessed: whether a training would not accept the classes, so that they only serve to look at the masks.
         thumbnails: small pictures, by the name of the case.
     """
 
@@ -56,6 +57,7 @@ class Inspection:
     data: DataSet | None = None
     statistics: DataStatistics | None = None
     masks: MaskSurvey | None = None
+    guessed: bool = False
     thumbnails: dict[str, Thumbnail] = field(default_factory=dict)
 
     @property
@@ -121,6 +123,7 @@ def _chosen(
     if exchanged is not None:
         found._add("swapped", exchanged)
         failed.clear()
+        found.guessed = True
         return data, _any_classes(masks)
     try:
         return choose_classes(masks, given, options.snap_values, say)
@@ -136,6 +139,7 @@ def _chosen(
             found._add("masks", problem)
     if by_colour(given):
         return data, given
+    found.guessed = True
     return data, _any_classes(masks)
 
 
@@ -189,17 +193,18 @@ def _show_alone(found: Inspection, case: Case) -> None:
 
 def _add_failed(found: Inspection, failed: dict[str, SegError]) -> None:
     """Add a finding for each kind of error of cases, with the names of all."""
-    kinds: dict[tuple[str, str], list[tuple[str, SegError]]] = {}
+    kinds: dict[str, list[tuple[str, SegError]]] = {}
     for name, error in failed.items():
         kind = "ground-truth" if isinstance(error, DataError) else "unreadable"
         if "px and " in error.problem and error.expected == "equal sizes":
             kind = "sizes"
-        kinds.setdefault((kind, error.advice), []).append((name, error))
-    for (kind, _), errors in kinds.items():
+            kind += " turned" if "turned" in error.problem else ""
+        kinds.setdefault(kind, []).append((name, error))
+    for kind, errors in kinds.items():
         (_, first), names = errors[0], [name for name, _ in errors]
         more = f" ({counted(len(errors), 'case')} like this)" if len(errors) > 1 else ""
         error = type(first)(f"{first.problem}{more}", first.expected, first.advice)
-        found._add(kind, error, names if len(names) > 1 else ())
+        found._add(kind.split()[0], error, names)
 
 
 def _judge(found: Inspection, pattern: str | None, say: Report) -> None:
@@ -208,9 +213,9 @@ def _judge(found: Inspection, pattern: str | None, say: Report) -> None:
     if statistics is None:
         return
     copies = Copies.of(statistics.cases)
-    found.findings += [
-        finding for finding in find_oddities(statistics, copies) if not (pattern and finding.kind == "sources")
-    ]
+    left_out = {"sources"} if pattern else set()
+    left_out |= set(OF_CLASSES) if found.guessed else set()
+    found.findings += [finding for finding in find_oddities(statistics, copies) if finding.kind not in left_out]
     names = [case.name for case in statistics.cases]
     groups = Groups()
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from seg_runtime.support import DataError, SegError, named, one_line
 
+_SHOWN = 5  # names in a sentence, as in `named`
 _MOST_LINES = 10  # in the first seconds of a training
 
 
@@ -37,14 +38,18 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The finding as text, with the first few names."""
-        where = f": {named(self.names)}" if self.names else ""
+        where = self._where
         advice = f". {self.advice[0].upper()}{self.advice[1:]}." if self.advice else ""
         return f"{self.text}{where}{advice}"
 
     def error(self) -> DataError:
         """Return the error of a training that refuses the data set."""
-        where = f": {named(self.names)}" if self.names else ""
-        return DataError(f"{self.text}{where}", "", self.advice)
+        return DataError(f"{self.text}{self._where}", "", self.advice)
+
+    @property
+    def _where(self) -> str:
+        """The first few names, unless the text has them."""
+        return "" if all(name in self.text for name in self.names[:_SHOWN]) else f": {named(self.names)}"
 
 
 def said(findings: Sequence[Finding], data: object) -> list[str]:

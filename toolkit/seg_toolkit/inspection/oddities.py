@@ -14,17 +14,17 @@ from ..planning import POSES, CaseStatistics, DataStatistics
 from .copies import Copies
 from .finding import Finding
 
+OF_CLASSES = ("one-class", "empty-mask", "rare-class")
+"""Kinds of findings that depend on the right classes."""
 _FEWEST_IMAGES = 3  # with a class, so that training and validation can both have some
 _FEWEST_ALIKE = 5  # images from which one can say what is usual
 _USUAL = 0.8  # least share of the images that are alike, so that others are unlike the rest
 _LARGER = 4.0  # factor of the side of an image
 _COARSER = 2.0  # factor of the pixel size
 _CONTRAST = 0.3  # least difference between foreground and background, in spreads of the image
-_FIT, _BETTER, _NO_FIT = (
-    1.25,
-    1.25,
-    1.2,
-)  # gradient along outlines: of another pose, compared with, and at most of the mask
+_FIT = 1.25  # least gradient along the outlines in another pose, its mean over the image being 1
+_BETTER, _FAR_BETTER = 1.25, 2.0  # that gradient, compared with the one along the outlines of the mask as it is
+_NO_FIT = 1.2  # most of the latter, if the other is not far better
 
 
 def find_oddities(statistics: DataStatistics, copies: Copies) -> list[Finding]:
@@ -64,14 +64,14 @@ def _classes(statistics: DataStatistics) -> Iterator[Finding]:
 def _twice(copies: Copies) -> Iterator[Finding]:
     """Copies of an image."""
     for kind, groups, text in (
-        ("copies", copies.equal, "are the same image"), ("similar", copies.similar, "are nearly the same image"),
+        ("copies", copies.equal, "are the same image"), ("similar", copies.similar, "are nearly the same image, as copies and neighbours in space or time are"),
     ):  # fmt: skip
         if groups:
             shown = "; ".join(" = ".join(names[:4]) + (" …" if len(names) > 4 else "") for names in groups[:3])
             more = f"; {len(groups) - 3} more" if len(groups) > 3 else ""
             yield Finding(
                 kind, f"{counted(len(groups), 'group')} of images {text} ({shown}{more})",
-                "remove all but one of each; the training keeps them on one side of the split",
+                "remove copies; the training keeps them on one side of the split",
                 tuple(name for names in groups for name in names),
             )  # fmt: skip
 
@@ -140,13 +140,15 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
 def _poses(statistics: DataStatistics) -> Iterator[Finding]:
     """Masks whose outlines follow the image only if they are turned or mirrored."""
     turned: defaultdict[int, list[CaseStatistics]] = defaultdict(list)
-    for case in statistics.cases:
-        if len(fits := case.look.fits) < 2:
-            continue
-        best = int(np.argmax(fits))
-        if fits[0] < _NO_FIT and fits[best] >= _FIT and fits[best] >= _BETTER * fits[0]:
+    measured = [case for case in statistics.cases if len(case.look.fits) > 1]
+    for case in measured:
+        fits, best = case.look.fits, int(np.argmax(case.look.fits))
+        needed = _BETTER if fits[0] < _NO_FIT else _FAR_BETTER
+        if fits[best] >= max(_FIT, needed * fits[0]):
             turned[best].append(case)
     for pose, cases in sorted(turned.items()):
+        if 2 * len(cases) > len(measured):  # all are turned, also those whose outlines fit by chance
+            cases = [case for case in measured if int(np.argmax(case.look.fits)) == pose]
         text = f"{counted(len(cases), 'mask')} {'fits its image' if len(cases) == 1 else 'fit their images'} better if {POSES[pose]}"
         yield Finding(
             "orientation", text, "look at the outlines on the page of -o, and save the masks again", _names(cases)

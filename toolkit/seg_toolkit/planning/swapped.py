@@ -8,32 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.support import DataError
 
-from ..data import Case, DataSet
+from ..data import Case, DataSet, Mask
 
-_CASES = 3  # that are looked at
+_CASES = 8  # that are looked at
 _FEW, _MANY = 8, 16  # values of a mask at most, and of an image at least
-_FLAT = 0.9  # share of the pixels that equal the next one: more in masks, fewer in images
+_FLAT, _VARIED = 0.9, 0.7  # share of the pixels that equal the next one: at least in masks, at most in most images
 
 
 def swapped(data: DataSet) -> DataError | None:
     """Return the error about a data set whose images look like masks and whose masks look like images; None for others."""
-    if not all(_swapped(case) for case in data.cases[:_CASES]):
+    cases = data.cases[:: max(1, len(data.cases) // _CASES)]
+    if not all(_is_flat(case.image()) for case in cases):
         return None
-    problem = (
-        f"the images and the masks look swapped: {data.cases[0].name} has few values as an image and many as a mask"
-    )
+    masks = [mask.values for case in cases if (mask := _mask(case)) is not None]
+    varied = [_flatness(values) <= _VARIED and len(np.unique(values)) > _MANY for values in masks]
+    if sum(varied) <= len(cases) / 2:
+        return None
+    problem = f"the images and the masks look swapped: {cases[0].name} has few values as an image and many as a mask"
     return DataError(problem, "", "exchange the two folders")
 
 
-def _swapped(case: Case) -> bool:
-    image = case.image()
-    if not 2 <= len(np.unique(image)) <= _FEW or _flatness(image) < _FLAT:
-        return False
-    try:
-        mask = case.mask()
-    except DataError:  # it is in colour, or has fractions
-        return True
-    return mask is not None and len(np.unique(mask.values)) > _MANY and _flatness(mask.values) < _FLAT
+def _mask(case: Case) -> Mask | None:
+    """Read a mask, also if it is in colour; None if there is none, or it cannot be read."""
+    for colours in (False, True):
+        try:
+            return case.mask(colours)
+        except DataError:
+            continue
+    return None
+
+
+def _is_flat(image: NDArray[Any]) -> bool:
+    return 2 <= len(np.unique(image)) <= _FEW and _flatness(image) >= _FLAT
 
 
 def _flatness(array: NDArray[Any]) -> float:

@@ -1,0 +1,174 @@
+"""Each mistake in `tests/support/mistakes.py` gives its finding, with the names, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from seg_toolkit.inspection import Inspection, examine
+from seg_toolkit.options import CheckOptions
+
+from tests.support import mistakes
+from tests.support.images import noise_image, put
+from tests.support.mistakes import A, B, C, Mistake, change, change_all, name_of, write_cells
+from tests.support.places import REAL
+
+
+def no_bar(label: str, length: int) -> Any:
+    def over(things: Iterable[Any]) -> Iterable[Any]:
+        return things
+
+    return over
+
+
+def examined(root: Path, **options: Any) -> Inspection:
+    return examine(root, CheckOptions(**options), no_bar, pictures=False)
+
+
+def several(*made: Mistake) -> Mistake:
+    return lambda root: [make(root) for make in made]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "expected"),
+    [
+        (mistakes.swap_folders, [("swapped", True, ())]),
+        (mistakes.rename_masks, [("unmatched", False, (A, B, C)), ("unmatched", False, (f"{A}-1", f"{B}-1", f"{C}-1"))]),
+        (change("masks", A, lambda mask: mask.T), [("sizes", True, (A,))]),
+        (several(change("masks", A, lambda m: m.T), change("masks", B, lambda m: m[1:])), [("sizes", True, (A,)), ("sizes", True, (B,))]),
+        (change_all("masks", lambda mask: mask * 0), [("one-class", True, ())]),
+        (change_all("masks", lambda mask: mask * 0 + 255), [("one-class", True, ())]),
+        (change("masks", A, lambda mask: mask * 0), [("empty-mask", False, (A,))]),
+        (mistakes.into_subfolders("masks"), [("layout", True, ())]),
+        (several(*(change("masks", n, mistakes.third_class) for n in (A, B))), [("masks", True, ())]),
+        (change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 50)), [("masks", True, ())]),
+        (change_all("masks", mistakes.soft_edges), [("masks", True, ())]),
+        (mistakes.copy, [("copies", False, (A, "copied"))]),
+        (mistakes.copy_as_jpeg, [("similar", False, (A, "copied"))]),
+        (mistakes.copy_mirrored, [("similar", False, (A, "copied"))]),
+        (mistakes.to_time_points, [("sources", False, ())]),
+        (change("images", A, lambda image: np.stack([image, image // 2, image // 3], -1)), [("channels", False, (A,))]),
+        (change("images", A, lambda image: image.astype(np.uint16) * 257), [("dtype", False, (A,))]),
+        (change("images", A, lambda image: 255 - image), [("inverted", False, (A,))]),
+        (change("images", A, lambda image: image * 0 + 7), [("constant", False, (A,))]),
+        (mistakes.cut_short(A, B), [("unreadable", True, (A, B))]),
+        (several(change("images", A, enlarged := lambda a: a.repeat(4, 0).repeat(4, 1)), change("masks", A, enlarged)), [("size", False, (A,))]),
+    ],
+    ids=[
+        "swapped folders", "names", "turned size", "two sizes", "all empty", "all objects", "one empty", "subfolders of masks",
+        "rare third class", "stray", "soft edges", "copy", "jpeg", "mirrored copy", "time points", "colour", "16 bits",
+        "inverted", "constant", "cut short", "magnified",
+    ],
+)  # fmt: skip
+def test_a_mistake_gives_its_finding_and_no_other(tmp_path: Path, mistake: Mistake, expected: list[Any]) -> None:
+    mistake(write_cells(tmp_path))
+    found = examined(tmp_path).findings
+    assert [(f.kind, f.fatal, f.names) for f in found] == expected, [f.sentence for f in found]
+    assert all(f.advice for f in found)
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_a_set_without_mistakes_has_no_findings(tmp_path: Path, count: int) -> None:
+    found = examined(write_cells(tmp_path, count))
+    assert found.findings == []
+    assert found.notes == [f"reader: pairs (the layout of {tmp_path})"]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real images are not at {REAL}")
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("dsb2018_nuclei_he", {}, []),
+        ("em_isbi2012", {}, []),
+        ("ct_dicom_series", {}, []),
+        ("dsb2018_nuclei_grey", {}, [("inverted", ("3594684b9ea0",))]),  # the only one with dark nuclei
+    ],
+)
+def test_real_sets_raise_no_false_alarm(name: str, options: dict[str, str], expected: list[Any]) -> None:
+    assert [(f.kind, f.names) for f in examined(REAL / name, **options).findings] == expected
+
+
+def test_a_mask_that_is_turned_in_its_size_is_found_by_its_outlines(tmp_path: Path) -> None:
+    change("masks", A, lambda mask: mask[::-1, ::-1])(write_cells(tmp_path))
+    turned = next(f for f in examined(tmp_path).findings if f.kind == "orientation")
+    assert (turned.text, turned.names) == ("1 mask fits its image better if turned by 180°", (A,))
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (lambda mask: np.rot90(mask), "turned by 90° to the right"),
+        (lambda mask: np.rot90(mask, 3), "turned by 90° to the left"),
+        (lambda mask: mask.T, "mirrored along its diagonal"),
+        (lambda mask: mask[::-1], "mirrored from top to bottom"),
+    ],
+)
+def test_all_masks_turned_in_one_way(tmp_path: Path, turn: Any, said: str) -> None:
+    change_all("masks", turn)(write_cells(tmp_path, shape=(96, 96)))
+    found = examined(tmp_path).findings
+    turned = next(f for f in found if f.kind == "orientation")
+    assert turned.text == f"6 masks fit their images better if {said}"
+
+
+def test_nothing_stops_at_the_first_fault(tmp_path: Path) -> None:
+    names = [name_of(number) for number in range(10)]
+    root = write_cells(tmp_path, len(names))
+    several(
+        mistakes.cut_short(names[0]), change("masks", names[1], lambda mask: mask.T), change("masks", names[2], lambda mask: mask * 0),
+        change("images", names[3], lambda image: 255 - image),
+    )(root)  # fmt: skip
+    (root / "masks" / f"{names[4]}.png").write_bytes(b"no picture")
+    (root / "masks" / f"{names[5]}.png").unlink()
+    found = {(finding.kind, finding.names) for finding in examined(root).findings}
+    expected = {
+        "unreadable": (names[0], names[4]),
+        "sizes": names[1:2],
+        "empty-mask": names[2:3],
+        "inverted": names[3:4],
+        "unmatched": names[5:6],
+    }
+    assert found == {(kind, tuple(of)) for kind, of in expected.items()}
+
+
+def test_the_nearest_name_is_shown(tmp_path: Path) -> None:
+    mistakes.rename_masks(write_cells(tmp_path))
+    assert f"nearest name: {A} and {A}-1" in examined(tmp_path).findings[0].text
+
+
+def test_subfolders_of_both_are_read(tmp_path: Path) -> None:
+    mistakes.into_subfolders("images", "masks")(write_cells(tmp_path))
+    found = examined(tmp_path)
+    assert found.findings == []
+    assert found.data is not None
+    assert [case.name for case in found.data.cases] == sorted(
+        f"d{i % 2 + 1}/{name}" for i, name in enumerate(sorted(map(name_of, range(6))))
+    )
+
+
+def test_stray_values_are_counted_and_snapped(tmp_path: Path) -> None:
+    change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 150))(write_cells(tmp_path))
+    (refused,) = examined(tmp_path).findings
+    assert "24 (1 pixel in agate), 37 (1 pixel in agate), 150 (1 pixel in agate)" in refused.text
+    assert "--snap-values" in refused.advice
+    assert "--ignore-value 24+37+150" in refused.advice
+    snapped = examined(tmp_path, snap_values=True)
+    assert snapped.findings == []
+    assert snapped.notes[-1] == "3 pixels with the values 24+37+150 count as the nearest class"
+    assert snapped.data is not None
+    assert snapped.data.reader == "pairs:snap=24+37+150"
+    ignored = examined(tmp_path, ignore_value="24+37+150")
+    assert ignored.findings == []
+
+
+def test_a_regression_is_looked_at_without_classes(tmp_path: Path) -> None:
+    for number in range(3):
+        put(tmp_path / "images" / f"{number}.png", noise_image(40, 50, 1, seed=number))
+        put(tmp_path / "targets" / f"{number}.png", noise_image(40, 50, 1, seed=9 + number))
+    put(tmp_path / "images" / "3.png", noise_image(40, 50, 1, seed=0))
+    put(tmp_path / "targets" / "3.png", noise_image(40, 50, 1, seed=9))
+    found = examined(tmp_path, reader="targets")
+    assert [(f.kind, f.names) for f in found.findings] == [("copies", ("0", "3"))]
+    assert found.masks is None
