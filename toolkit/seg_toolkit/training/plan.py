@@ -11,12 +11,13 @@ import torch
 from seg_runtime.model import Contract, Geometry, Input
 from seg_runtime.support import OptionsError, SegError, check, check_writable
 
-from ..checkpoints import Checkpoint, digest_of, read_state
+from ..checkpoints import Checkpoint, Split, digest_of, read_state
 from ..data import Augmentation, Case, DataSet, Report
 from ..data.readers import read_data_set
 from ..networks import NETWORKS, Network, pick_device
 from ..options import RULES, Settings, TrainOptions
 from ..planning import DataStatistics
+from .certainty import after_training, before_training
 from .objectives import OBJECTIVES, Choices, Objective
 from .resume import check_settings, check_target, interrupted_run
 from .windows import WindowStream
@@ -51,6 +52,11 @@ class RunFiles:
         return self._beside(".options.toml")
 
     @property
+    def split(self) -> Path:
+        """Names and digests of the images for training and for validation."""
+        return self._beside(".split.json")
+
+    @property
     def log(self) -> Path:
         """Loss and score of each evaluation."""
         return self._beside(".csv")
@@ -75,6 +81,7 @@ class Plan:
         objective: objective with the contract, the classes and the settings.
         stream: training windows.
         validation: validation cases.
+        split: names and digests of the images for training and for validation.
         device: device for training.
         files: files to write.
         state: state of an interrupted run; None for a new run.
@@ -84,6 +91,7 @@ class Plan:
     objective: Objective
     stream: WindowStream
     validation: list[Case]
+    split: Split
     device: torch.device
     files: RunFiles
     state: Checkpoint | None
@@ -92,6 +100,12 @@ class Plan:
     def settings(self) -> Settings:
         """Settings of the run."""
         return self.objective.settings
+
+    def warnings(self, result: dict[str, Any]) -> list[str]:
+        """Return what the user should know about the scores of the finished training."""
+        objective = self.objective
+        few = after_training(self.split, objective.title, objective.best(result), result)
+        return [*objective.warnings(result), *([few] if few else [])]
 
     @property
     def first_step(self) -> int:
@@ -136,7 +150,10 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     statistics.check_axes(len(input_shape))
     for line in statistics.described():
         say(line)
-    say(f"split: {len(training)} for training, {len(validation)} for validation")
+    split = Split(statistics.part(training).digests, statistics.part(validation).digests)
+    say(f"split: {len(training)} for training, {len(validation)} for validation; names in {files.split.name}")
+    if few := before_training(split):
+        say(f"warning: {few}")
     chosen = kind.choose(statistics, statistics.part(training), options, say)
     model = _network(network, chosen, options)
     contract = Contract(
@@ -152,7 +169,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     if state:
         check_settings(out, state, {**asdict(settings), **model.described}, contract)
-    return Plan(model, objective, stream, validation, device, files, state)
+    return Plan(model, objective, stream, validation, split, device, files, state)
 
 
 def _channels(data: DataSet, options: TrainOptions) -> int | None:
