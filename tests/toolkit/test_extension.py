@@ -103,7 +103,7 @@ def test_a_package_of_somebody_else_trains_a_model(tmp_path: Path, installed: Pa
     assert made.returncode == 0, made.stderr
     assert "validation sure Dice" in made.stderr
     assert "note: this kind of output does not use it, so --balance is ignored" in made.stderr
-    again = in_a_process("seg-edge", "evaluate", out, tmp_path / "data", path=installed)
+    again = in_a_process("seg-edge", "evaluate", out, tmp_path / "data", "--include-training", path=installed)
     assert again.returncode == 0, again.stderr
     assert '"images": 3' in again.stdout
     listed = in_a_process("seg-edge", "recipes", path=installed)

@@ -13,7 +13,7 @@ from seg_runtime.cli.program import COMMANDS, USUAL, main
 
 from tests.support.commands import ok, seg_edge, seg_run, seg_train
 
-NAMES = ["train", "evaluate", "import", "recipes", "export", "run", "doctor", "self-test", "tune"]
+NAMES = ["check", "train", "evaluate", "import", "recipes", "export", "run", "doctor", "self-test", "tune"]
 
 
 def sections(name: str) -> dict[str, list[str]]:

@@ -110,7 +110,10 @@ def test_evaluate_measures_as_by_hand(tmp_path: Path, constant: Path) -> None:
     table = done.stderr[done.stderr.index("class ") :].splitlines()
     assert table[0].split() == ["class", "Dice", "IoU", "hd95", "surface-dice=1"]
     assert table[1].split()[-2:] == ["50.0000", "0.0000"]
-    assert f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean over 1 image" in table[3]
+    assert (
+        f"rand {scores['rand']:.4f}, voi 1.0000, voi split 0.0000, voi merge 1.0000, mean Dice 0.4872 over 1 image"
+        in table[3]
+    )
 
 
 def test_the_metrics_of_training_are_those_of_its_evaluation(tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_turned_evaluation_is_that_of_the_exported_file(tmp_path: Path) -> None:
     ok(seg_train(data, "-o", out, *TILE))
     scores = {}
     for words in ([], ["--tta"]):
-        ok(seg_edge("evaluate", out, data, *words, "--json", tmp_path / "s.json"))
+        ok(seg_edge("evaluate", out, data, "--include-training", *words, "--json", tmp_path / "s.json"))
         scores[bool(words)] = json.loads((tmp_path / "s.json").read_text())
     assert (scores[False]["tta"], scores[True]["tta"]) == (False, True)
     assert scores[False]["pixel_error"] != scores[True]["pixel_error"]
@@ -184,6 +187,6 @@ def test_which_augmentation_shows_pictures_every_way_up(augment: str, turns: boo
 def test_a_model_of_upright_pictures_is_not_turned(tmp_path: Path) -> None:
     data, out = write_pairs(tmp_path / "data"), tmp_path / "m.pt"
     ok(seg_train(data, "-o", out, *TILE, "--augment", "slight,rotation=10,flips=horizontal"))
-    done = seg_edge("evaluate", out, data, "--tta")
+    done = seg_edge("evaluate", out, data, "--include-training", "--tta")
     assert done.exit_code == 1
     assert "upright images only" in done.stderr

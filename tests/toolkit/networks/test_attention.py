@@ -128,7 +128,7 @@ def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     words = [data, "--width", "2", "--depth", "2", "--steps", "2", "--workers", "0", "--input-size", "60", "-o", out]
     ok(seg_train(*words, "--network", "attention"))
     assert load(out).network["kind"] == "attention"
-    told = ok(seg_edge("evaluate", out, data, "--attention", folder))
+    told = ok(seg_edge("evaluate", out, data, "--include-training", "--attention", folder))
     assert "wrote 6 heat maps" in told.stderr
     assert sorted(p.name for p in folder.iterdir()) == [f"a{i}_gate{n}.png" for i in range(3) for n in (1, 2)]
     with Image.open(folder / "a0_gate1.png") as picture:

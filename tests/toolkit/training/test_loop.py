@@ -121,7 +121,7 @@ def test_pictures_lie_beside_the_model(unbroken: Path, name: str) -> None:
 
 def test_nothing_else_lies_beside_the_model(unbroken: Path) -> None:
     assert sorted(p.name for p in unbroken.parent.iterdir()) == [
-        "model.csv", "model.curve.png", "model.preview.png", "model.pt", "model.resume.pt",
+        "model.csv", "model.curve.png", "model.preview.png", "model.pt", "model.resume.pt", "model.split.json",
     ]  # fmt: skip
 
 

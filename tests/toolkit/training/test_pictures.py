@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from seg_toolkit.training.pictures import curves, ticks
+from seg_runtime.model import ClassInfo
+from seg_toolkit.training.pictures import curves, label_preview, ticks
 
 
 @pytest.mark.parametrize(
@@ -11,8 +12,8 @@ from seg_toolkit.training.pictures import curves, ticks
         (1.657, 2.084, ["1.7", "1.8", "1.9", "2.0"]),
         (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         (0.912, 0.934, ["0.915", "0.920", "0.925", "0.930"]),
-        (-20.0, 1100.0, ["0", "500", "1000"]),
-        (-3.0, 3.0, ["-2", "0", "2"]),
+        (-20.0, 1100.0, ["0", "200", "400", "600", "800", "1,000"]),
+        (-3.0, 3.0, ["-3", "-2", "-1", "0", "1", "2", "3"]),
     ],
 )
 def test_ticks_are_round_numbers_within_the_axis(low: float, high: float, wanted: list[str]) -> None:
@@ -22,7 +23,13 @@ def test_ticks_are_round_numbers_within_the_axis(low: float, high: float, wanted
 
 
 @pytest.mark.parametrize(
-    ("last", "wanted"), [(1, ["0", "1"]), (3, ["0", "1", "2", "3"]), (3000, ["0", "1000", "2000", "3000"])]
+    ("last", "wanted"),
+    [
+        (1, ["0", "1"]),
+        (3, ["0", "1", "2", "3"]),
+        (3000, ["0", "500", "1,000", "1,500", "2,000", "2,500", "3,000"]),
+        (15000, ["0", "2k", "4k", "6k", "8k", "10k", "12k", "14k"]),
+    ],
 )
 def test_steps_are_whole_numbers(last: int, wanted: list[str]) -> None:
     assert [text for _, text in ticks(0, last, whole=True)] == wanted
@@ -32,3 +39,26 @@ def test_steps_are_whole_numbers(last: int, wanted: list[str]) -> None:
 def test_curves_of_few_evaluations_can_be_drawn(count: int) -> None:
     rows = [{"step": 10 * (i + 1), "loss": 2.0 - i / 10, "dice": 0.5} for i in range(count)]
     assert np.asarray(curves(rows)).std() > 0
+
+
+def test_the_kept_step_is_marked_in_both_curves() -> None:
+    rows = [{"step": 10 * i, "loss": 1.0 - i / 10, "dice": dice} for i, dice in enumerate((0.5, 0.9, 0.7), 1)]
+    picture = np.asarray(curves(rows)).astype(int)
+    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 20)
+    lines = np.flatnonzero(green.sum(axis=0) > 200)  # the kept step is 20 of 30: two thirds of both panels
+    assert lines.tolist() == [70 + round(380 * 2 / 3), 480 + 70 + round(380 * 2 / 3)]
+
+
+def test_outlines_leave_the_image_to_be_seen() -> None:
+    image = np.full((100, 100, 1), 90, np.uint8)
+    truth, found = np.zeros((2, 100, 100), np.uint8)
+    truth[20:80, 20:80], found[30:70, 30:70] = 1, 1
+    classes = (ClassInfo("background", (0, 0, 0)), ClassInfo("cell", (255, 0, 0)))
+    sheet = np.asarray(label_preview([("worst: a", image, truth, found, 0.5)], classes))
+    columns = [sheet[22 : 22 + 296, left + 2 : left + 298] for left in (0, 300, 600)]
+    assert (columns[0] == 90).all()
+    for column, side in zip(columns[1:], (60, 40), strict=True):
+        red = (column == (255, 0, 0)).all(axis=-1)
+        assert ((column == 90).all(axis=-1) | red).all()
+        assert red.sum() == pytest.approx(4 * side * 2.96, rel=0.02)  # one pixel wide at the size of the tile
+        assert not red[140:156, 140:156].any()

@@ -7,3 +7,4 @@ from .checkpoint import weights_sha256 as weights_sha256
 from .foreign import digest_of as digest_of
 from .foreign import fit_weights as fit_weights
 from .foreign import read_state as read_state
+from .split import Split as Split

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..data import ClassValues
 from ..networks import Network, build
 from .archive import check_archive
+from .split import Split
 
 FORMAT = "seg-edge checkpoint 1"
 _EXPECTED = "a checkpoint made by seg-train"
@@ -39,6 +40,7 @@ class Checkpoint:
         classes: classes of the contract with their mask values, needed to read masks again; empty without masks.
         training: state for `--resume`; empty in a finished model.
         reader: reader of the data set, needed to score the model again.
+        split: images of the training; empty if they are not known.
     """
 
     network: dict[str, Any]
@@ -47,11 +49,13 @@ class Checkpoint:
     classes: tuple[ClassValues, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     reader: str = "pairs"
+    split: Split = field(default_factory=Split)
 
     @classmethod
     def finished(
-        cls, network: Network, contract: Contract, classes: tuple[ClassValues, ...], reader: str, **facts: Any
-    ) -> Checkpoint:
+        cls, network: Network, contract: Contract, classes: tuple[ClassValues, ...], reader: str,
+        split: Split | None = None, **facts: Any,
+    ) -> Checkpoint:  # fmt: skip
         """Make the checkpoint of a finished network.
 
         Args:
@@ -59,16 +63,20 @@ class Checkpoint:
             contract: contract without provenance.
             classes: classes with their mask values.
             reader: reader of the data set.
+            split: images of the training, if they are known; the provenance gets their numbers.
             facts: further entries of the provenance, in addition to the digest of the weights, the network and the versions.
         """
+        split = split or Split()
         provenance = {
             "weights_sha256": weights_sha256(network),
             **versions_of(torch=torch),
             "network": network.described,
+            **({"images": split.counts()} if split else {}),
             **facts,
         }
         state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        return cls(network.described, state, replace(contract, provenance=provenance), classes, reader=reader)
+        made = replace(contract, provenance=provenance)
+        return cls(network.described, state, made, classes, reader=reader, split=split)
 
     def build(self) -> Network:
         """Build the network with its weights, in evaluation mode."""
@@ -107,6 +115,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "classes": [list(entry.values) for entry in checkpoint.classes],
         "training": checkpoint.training,
         "reader": checkpoint.reader,
+        "split": checkpoint.split.to_dict(),
     }
     write_atomic(path, lambda file: torch.save(content, file))
 
@@ -137,7 +146,13 @@ def load(path: Path) -> Checkpoint:
         raise ModelError(problem, _EXPECTED, "start the training again with --overwrite")
     contract = Contract.from_json(content["contract"])
     classes = tuple(ClassValues(info, tuple(v)) for info, v in zip(contract.classes, content["classes"], strict=False))
-    return Checkpoint(content["network"], content["state"], contract, classes, content["training"], content["reader"])
+    try:
+        split = Split.stored(content.get("split", {}))  # files of before have none
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged ({error})", _EXPECTED, "train the model again") from error
+    return Checkpoint(
+        content["network"], content["state"], contract, classes, content["training"], content["reader"], split
+    )
 
 
 def read_torch(path: Path, expected: str, advice: str) -> Any:

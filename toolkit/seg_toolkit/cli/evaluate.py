@@ -19,7 +19,7 @@ from .progress import bar, say
     cls=Command,
     short_help="Score a checkpoint on images with masks.",
     examples=[
-        ("seg-edge evaluate model.pt data", "Score every image of data, those of the training too"),
+        ("seg-edge evaluate model.pt data", "Score the images of data that the model was not trained on"),
         (
             "seg-edge evaluate model.pt held-out --json scores.json",
             "Score images that training never saw, and keep the scores",
@@ -32,8 +32,9 @@ from .progress import bar, say
 @EvaluateOptions.decorate
 @version_option()
 def main(model: Path, data: Path, **values: Any) -> None:
-    """Score the checkpoint MODEL on all images of DATA: Dice, IoU, pixel error, and the measures of --metrics.
+    """Score the checkpoint MODEL on images of DATA: Dice, IoU, pixel error, and the measures of --metrics.
 
+    Images that the model was trained on are left out, whatever their names.
     The table goes to stderr, JSON to stdout.
     """
     require_extra("train", "torch", "scipy")

@@ -19,8 +19,6 @@ from .progress import Pace, bar, say
 if TYPE_CHECKING:
     from ..training import Objective, Watch
 
-_SHOWN_LOSSES = 20  # number of losses whose mean the progress bar shows
-
 
 @click.command(
     cls=Command,
@@ -81,7 +79,7 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
             raise _interrupted(plan.files.state) from None
     result = kept.contract.provenance["validation"]
     click.echo(objective.table(result))
-    for text in objective.warnings(result):
+    for text in plan.warnings(result):
         note(text)
     click.echo(f"wrote {out}")
 
@@ -94,21 +92,18 @@ def _watcher(objective: Objective, steps: int, update: Callable[[int, str], None
         steps: number of steps.
         update: moves the bar by a number of steps and shows a text at its end.
     """
-    recent: list[float] = []
     best: list[float] = []
     pace = Pace(steps)
 
     def watch(step: int, loss: float, result: dict[str, Any] | None) -> None:
         if result is None:
-            recent.append(loss)
-            del recent[:-_SHOWN_LOSSES]
             score = f"  best {objective.title} {max(best):.4f}" if best else ""
-            update(1, f"loss {sum(recent) / len(recent):.4f}{score}")
+            update(1, f"loss {loss:.4f}{score}")
             if estimate := pace.after(step):
                 say(estimate)
             return
         best.append(objective.best(result))
-        say(f"step {step}: loss {sum(recent) / len(recent):.4f}, validation {objective.headline(result)}")
+        say(f"step {step}: loss {loss:.4f}, validation {objective.headline(result)}")
 
     return watch
 

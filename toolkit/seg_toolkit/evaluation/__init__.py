@@ -1,6 +1,8 @@
 """Scores of a model: metrics, measures and heat maps of attention."""
 
 from .attention import write_attention as write_attention
+from .chance import interval as interval
+from .chance import telling as telling
 from .measures import Measure as Measure
 from .measures import measure as measure
 from .measures import with_measures as with_measures

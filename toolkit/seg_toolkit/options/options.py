@@ -174,7 +174,7 @@ class TrainOptions(DataOptions):
         None, "Number of poolings [default: the network's own, 4 for unet].", click.IntRange(1, 6)
     )
     input_size: str | None = _network(
-        None, "Side of a window: 16k + 60 at depth 4 for a whole number k, such as 188, 316 or 572 [default: the network's own,"
+        None, "Side of a window: 16k + 60 at depth 4 for a whole number k, such as 316, 444 or 572 [default: the network's own,"
         " 572 for unet].", Sides(), of="", metavar="PX",
     )  # fmt: skip
     skip: str = _network(
@@ -249,6 +249,7 @@ class EvaluateOptions(DataOptions):
     val_list: Path | None = _data(
         None, "Score only these images: a text file with their names, one on each line.", PATH, metavar="FILE"
     )
+    include_training: bool = _data(False, "Also score the images that the model was trained on.", common=True)
     json_path: Path | None = _output(
         None, "Also write the scores to this file.", PATH, flag="--json", metavar="FILE", common=True
     )

@@ -174,7 +174,7 @@ def choose_class_weights(statistics: DataStatistics, option: str) -> tuple[tuple
     method, reason = option, "set by you"
     if option == "auto":
         method = "root" if rarest < 0.02 else "none"
-        reason = f"the rarest class has {rarest:.1%} of the pixels; the Dice loss balances the rest"
+        reason = f"the rarest class has {rarest:.1%} of the pixels for training; the Dice loss balances the rest"
     powers = {"none": 0.0, "root": -0.5, "balance": -1.0}
     if method not in powers:
         raise OptionsError(f"--class-weights is {option}", "auto, none, root or balance", "choose one of them")
@@ -188,7 +188,7 @@ def choose_balance(statistics: DataStatistics, option: float | None) -> tuple[fl
         return option, "set by you"
     rarest = float(statistics.class_shares.min())
     if rarest < 0.4:
-        return 0.5, f"the rarest class has {rarest:.1%} of the pixels and would be rare in windows"
+        return 0.5, f"the rarest class has {rarest:.1%} of the pixels for training and would be rare in windows"
     return 0.0, "no class is rare"
 
 

@@ -139,6 +139,11 @@ class DataStatistics:
         return replace(self, cases=[statistics for statistics in self.cases if statistics.name in names])
 
     @property
+    def digests(self) -> dict[str, str]:
+        """Digest of each image by the name of its case."""
+        return {case.name: case.digest for case in self.cases}
+
+    @property
     def class_shares(self) -> NDArray[np.float64]:
         """Fraction of all annotated pixels per class, `(K,)`."""
         counts = np.sum([s.pixels for s in self.cases], axis=0)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from seg_edge import SIGNALS
 from seg_runtime.pipeline import UPRIGHT
 from seg_runtime.support import SegError, write_atomic
@@ -23,18 +26,18 @@ from torch import Tensor
 from ..checkpoints import Checkpoint, load, save
 from ..networks import LAYOUT, Network, torch_infer
 from .losses import deeply_supervised
+from .objectives import ScoredCase
 from .optimization import Optimization
 from .pictures import curves
 from .plan import Plan
 
-_PREVIEWS = 4  # validation images shown in the preview picture
-
 Watch = Callable[[int, float, dict[str, Any] | None], None]
-"""Called with the step and its loss, and with the summary of the scores after an evaluation."""
+"""Called after each step with its number and the mean loss since the last evaluation, as in the log, and once more with the
+summary of the scores after an evaluation."""
 
 
 def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, result: None) -> Checkpoint:
-    """Train, and write the best model, the state for `--resume`, a log and two pictures.
+    """Train, and write the best model, its split, the state for `--resume`, a log and two pictures.
 
     Args:
         plan: plan of the run.
@@ -57,16 +60,18 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, res
         run.restore(plan.state.training)
         kept = load(files.model) if run.rows else None
     size = settings.batch_size
+    _write_text(files.split, json.dumps(plan.split.to_dict(), indent=1) + "\n")
     with _CtrlC() as ctrl_c:
         for batch in plan.stream.batches(run.step * size, settings.steps * size, size, workers):
-            loss = run.advance(batch)
-            watch(run.step, loss, None)
+            run.advance(batch)
+            watch(run.step, run.loss, None)
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
-                result = run.evaluate()
-                score = objective.best(result)
-                if run.note(score):
+                result, shown = run.evaluate()
+                loss = run.loss
+                if run.note(objective.best(result)):
                     kept = run.finished(result)
                     save(kept, files.model)
+                    _write_picture(files.preview, objective.preview(shown))
                 run.remember()
                 _write_log(run.rows, plan)
                 watch(run.step, loss, result)
@@ -96,8 +101,13 @@ class _Run:
         assert isinstance(network, Network)
         return network
 
-    def advance(self, batch: Sequence[Tensor]) -> float:
-        """Do one optimizer step and return its loss."""
+    @property
+    def loss(self) -> float:
+        """Mean loss of the steps since the last evaluation."""
+        return float(np.mean(self.losses))
+
+    def advance(self, batch: Sequence[Tensor]) -> None:
+        """Do one optimizer step."""
         self.model.train()
         device = self.plan.device
         image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
@@ -111,10 +121,9 @@ class _Run:
         self.optimization.step(loss)
         self.step += 1
         self.losses.append(value)
-        return value
 
-    def evaluate(self) -> dict[str, Any]:
-        """Score the validation cases and write the preview picture."""
+    def evaluate(self) -> tuple[dict[str, Any], list[ScoredCase]]:
+        """Score the validation cases, and return the summary and the cases for the preview."""
         infer = torch_infer(self.answering.eval(), self.plan.device)
 
         def checked(window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -122,14 +131,11 @@ class _Run:
             _check_finite(float(np.abs(logits).max()), "the outputs of the model are no longer finite")
             return logits
 
-        result, shown = self.plan.objective.score(self.plan.validation, checked, keep=_PREVIEWS)
-        picture = self.plan.objective.preview(shown)
-        write_atomic(self.plan.files.preview, lambda file: picture.save(file, "PNG"))
-        return result
+        return self.plan.objective.score(self.plan.validation, checked, preview=True)
 
     def note(self, score: float) -> bool:
         """Add a row to the log, and return whether the score is the best so far."""
-        self.rows.append({"step": self.step, "loss": float(np.mean(self.losses)), self.plan.objective.key: score})
+        self.rows.append({"step": self.step, "loss": self.loss, self.plan.objective.key: score})
         self.losses.clear()
         if score <= self.best:
             return False
@@ -139,11 +145,12 @@ class _Run:
     def finished(self, result: dict[str, Any]) -> Checkpoint:
         """Make a checkpoint of the current weights with their scores."""
         objective, settings = self.plan.objective, self.settings
+        known = {name: value for name, value in asdict(settings).items() if name != "validation"}  # may name patients
         return Checkpoint.finished(
-            self.answering, objective.contract, objective.classes, settings.reader,
+            self.answering, objective.contract, objective.classes, settings.reader, self.plan.split,
             trained=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             recipe=settings.recipe,
-            settings={**asdict(settings), "best_step": self.step},
+            settings={**known, "best_step": self.step},
             orientation="any" if self.plan.stream.augmentation.every_way_up else UPRIGHT,
             validation=result,
         )  # fmt: skip
@@ -154,7 +161,9 @@ class _Run:
         numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
         training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
         objective = self.plan.objective
-        saved = Checkpoint(self.model.described, {}, objective.contract, objective.classes, training)
+        saved = Checkpoint(
+            self.model.described, {}, objective.contract, objective.classes, training, split=self.plan.split
+        )
         save(saved, self.plan.files.state)
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -204,6 +213,13 @@ def _write_log(rows: Sequence[dict[str, Any]], plan: Plan) -> None:
     table = csv.DictWriter(text, ["step", "loss", key], lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_atomic(plan.files.log, lambda file: file.write(text.getvalue().encode()))
-    picture = curves(rows, key, plan.objective.title)
-    write_atomic(plan.files.curve, lambda file: picture.save(file, "PNG"))
+    _write_text(plan.files.log, text.getvalue())
+    _write_picture(plan.files.curve, curves(rows, key, plan.objective.title))
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def _write_picture(path: Path, picture: Image.Image) -> None:
+    write_atomic(path, lambda file: picture.save(file, "PNG"))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from seg_runtime.answers import blend, first_channel, fullest_slice, grey, visible
+from seg_runtime.answers import first_channel, fullest_slice, grey, visible
 from seg_runtime.model import ClassInfo
 
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
-_BLUE, _ORANGE = (0, 114, 178), (213, 94, 0)
+_BLUE, _ORANGE, _KEPT = (0, 114, 178), (213, 94, 0), (0, 138, 100)
 _SIDE = 300  # width of a column of a preview in px
 _OUTPUTS = 4  # number of outputs of a regression in a preview, the first ones
 _Row = tuple[str, list[Image.Image]]
@@ -21,23 +21,30 @@ _Row = tuple[str, list[Image.Image]]
 
 
 def curves(rows: Sequence[Mapping[str, float]], score: str = "dice", title: str = "Dice") -> Image.Image:
-    """Draw the loss and the validation score over the steps, from rows with `step`, `loss` and the key `score`."""
+    """Draw the loss and the validation score over the steps, and mark the step whose weights are kept, the best one.
+
+    Args:
+        rows: rows of the log, with `step`, `loss` and the key `score`.
+        score: key of the score; higher is better.
+        title: name of the score.
+    """
     width, height = 480, 340
     sheet = Image.new("RGB", (2 * width, height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     panels = (("loss", "training loss", _BLUE), (score, f"validation {title}, mean", _ORANGE))
+    kept = max(rows, key=lambda row: row[score])["step"] if rows else None
     for place, (key, title, colour) in enumerate(panels):
         points = [(r["step"], r[key]) for r in rows if r.get(key) is not None]
-        _panel(draw, font, (place * width, 0, width, height), title, points, colour)
+        _panel(draw, font, (place * width, 0, width, height), title, points, colour, kept)
     return sheet
 
 
 def _panel(
     draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, box: tuple[int, int, int, int],
-    title: str, points: Sequence[tuple[float, float]], colour: tuple[int, int, int],
+    title: str, points: Sequence[tuple[float, float]], colour: tuple[int, int, int], kept: float | None,
 ) -> None:  # fmt: skip
     x0, y0, width, height = box
-    left, top, right, bottom = x0 + 58, y0 + 34, x0 + width - 18, y0 + height - 40
+    left, top, right, bottom = x0 + 70, y0 + 34, x0 + width - 30, y0 + height - 40
     draw.text((left, y0 + 8), title, _INK, font)
     values = [v for _, v in points] or [0.0]
     low, high = min(values), max(values)
@@ -56,30 +63,38 @@ def _panel(
         draw.line(line, colour, 2, joint="curve")
     for x, y in line if len(line) < 40 else line[-1:]:
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
+    for (step, value), (x, y) in zip(points, line, strict=True):
+        if step == kept:
+            draw.line((x, top, x, bottom), _KEPT)
+            draw.ellipse((x - 6, y - 6, x + 6, y + 6), None, _KEPT, 2)
+            draw.text((right, y0 + 8), f"model kept from step {step:,.0f}: {value:.4g}", _KEPT, font, anchor="ra")
 
 
 def ticks(low: float, high: float, whole: bool = False) -> list[tuple[float, str]]:
-    """Choose round values for an axis, 3 to 7 of them, with their texts.
+    """Choose round values for an axis, 4 to 9 of them, with their texts.
 
     Args:
         low: first value of the axis.
         high: last value of the axis, above `low`.
         whole: whether only whole numbers make sense, so that short axes have fewer.
     """
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
+    most = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(most))
+    step = power * next(factor for factor in (5, 2, 1) if factor * power <= most * (1 + 1e-9))
     if whole:
         step = max(1.0, step)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [(i * step, f"{i * step:.{digits}f}") for i in range(first, last + 1)]
+    values = [i * step for i in range(first, last + 1)]
+    if whole and step >= 1000:
+        return [(value, f"{value / 1000:g}k" if value else "0") for value in values]
+    return [(value, f"{value:,.{digits}f}") for value in values]
 
 
 def label_preview(
     cases: Sequence[tuple[str, NDArray[Any], NDArray[np.uint8], NDArray[np.uint8], float]], classes: Sequence[ClassInfo]
 ) -> Image.Image:
-    """Draw a row per case `(name, image, truth, labels, dice)`: the image, and overlays of ground truth and prediction.
+    """Draw a row per case `(name, image, truth, labels, dice)`: the image, and outlines of ground truth and prediction on it.
 
     For volumes, the slice with the most foreground is shown.
     """
@@ -87,7 +102,7 @@ def label_preview(
         (f"{name}   mean Dice {dice:.3f}", _row(image, truth, labels, classes))
         for name, image, truth, labels, dice in cases
     ]
-    return _sheet(rows)
+    return _sheet(rows, classes)
 
 
 def value_preview(
@@ -107,12 +122,13 @@ def value_preview(
     return _sheet(rows)
 
 
-def _sheet(rows: Sequence[_Row]) -> Image.Image:
+def _sheet(rows: Sequence[_Row], classes: Sequence[ClassInfo] = ()) -> Image.Image:
     head = 22
     sheet = Image.new("RGB", (3 * _SIDE, head + sum(tiles[0].height + head + 8 for _, tiles in rows)), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, title in enumerate(("image", "truth", "model")):
         draw.text((column * _SIDE + 6, 4), title, _INK, font)
+    _legend(draw, font, classes)
     top = head
     for caption, tiles in rows:
         for column, tile in enumerate(tiles):
@@ -122,14 +138,28 @@ def _sheet(rows: Sequence[_Row]) -> Image.Image:
     return sheet
 
 
+def _legend(
+    draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, classes: Sequence[ClassInfo]
+) -> None:
+    """Name the colours of outlines, as many as fit beside the last title."""
+    x, last = 2.0 * _SIDE + 70, 3 * _SIDE
+    for entry in classes[1:]:
+        width = 22 + font.getlength(entry.name)
+        if x + width > last:
+            return
+        draw.rectangle((x, 6, x + 10, 16), entry.color, _INK)
+        draw.text((x + 15, 4), entry.name, _INK, font)
+        x += width + 8
+
+
 def _row(
     image: NDArray[Any], truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
 ) -> list[Image.Image]:
     if labels.ndim > 2:  # for volumes, the slice with the most foreground
         place = fullest_slice(truth if truth.any() else labels)
         image, truth, labels = first_channel(image)[place], truth[place], labels[place]
-    shown = visible(image)
-    return _fitted([shown, blend(shown, truth, classes), blend(shown, labels, classes)])
+    (tile,) = _fitted([visible(image)])
+    return [tile, *(_outlined(tile, marked, classes) for marked in (truth, labels))]
 
 
 def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[np.float32]) -> list[Image.Image]:
@@ -139,6 +169,17 @@ def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[
     low, high = (float(v) for v in np.percentile(truth, [0.5, 99.5]))
     high = max(high, low + 1e-6)
     return _fitted([visible(image), grey(truth, low, high), grey(values, low, high)])
+
+
+def _outlined(tile: Image.Image, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
+    """Draw the outlines of the classes in their colours, one pixel wide at the size of the tile, so that the image shows."""
+    fitted = np.asarray(Image.fromarray(labels).resize(tile.size, Image.Resampling.NEAREST))
+    pixels, colours = np.array(tile), np.array([entry.color for entry in classes], np.uint8)
+    around = np.pad(fitted, 1, mode="edge")
+    neighbours = np.stack([around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]])
+    edge = (fitted > neighbours.min(axis=0)) & (fitted > 0)  # on the side of the class with the higher index
+    pixels[edge] = colours[fitted[edge]]
+    return Image.fromarray(pixels)
 
 
 def _fitted(pictures: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:

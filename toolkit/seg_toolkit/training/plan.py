@@ -11,13 +11,14 @@ import torch
 from seg_runtime.model import Contract, Geometry, Input
 from seg_runtime.support import OptionsError, SegError, check, check_writable, named
 
-from ..checkpoints import Checkpoint, digest_of, read_state
+from ..checkpoints import Checkpoint, Split, digest_of, read_state
 from ..data import Augmentation, Case, DataSet, Report
 from ..data.readers import read_data_set
 from ..inspection import Copies, find_oddities, find_sources, said
 from ..networks import NETWORKS, Network, pick_device
 from ..options import RULES, Settings, TrainOptions
 from ..planning import DataStatistics
+from .certainty import after_training, before_training
 from .objectives import OBJECTIVES, Choices, Objective
 from .resume import check_settings, check_target, interrupted_run
 from .windows import WindowStream
@@ -52,6 +53,11 @@ class RunFiles:
         return self._beside(".options.toml")
 
     @property
+    def split(self) -> Path:
+        """Names and digests of the images for training and for validation."""
+        return self._beside(".split.json")
+
+    @property
     def log(self) -> Path:
         """Loss and score of each evaluation."""
         return self._beside(".csv")
@@ -76,6 +82,7 @@ class Plan:
         objective: objective with the contract, the classes and the settings.
         stream: training windows.
         validation: validation cases.
+        split: names and digests of the images for training and for validation.
         device: device for training.
         files: files to write.
         state: state of an interrupted run; None for a new run.
@@ -85,6 +92,7 @@ class Plan:
     objective: Objective
     stream: WindowStream
     validation: list[Case]
+    split: Split
     device: torch.device
     files: RunFiles
     state: Checkpoint | None
@@ -93,6 +101,12 @@ class Plan:
     def settings(self) -> Settings:
         """Settings of the run."""
         return self.objective.settings
+
+    def warnings(self, result: dict[str, Any]) -> list[str]:
+        """Return what the user should know about the scores of the finished training."""
+        objective = self.objective
+        few = after_training(self.split, objective.title, objective.best(result), result)
+        return [*objective.warnings(result), *([few] if few else [])]
 
     @property
     def first_step(self) -> int:
@@ -137,6 +151,10 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     for line in statistics.described():
         say(line)
     training, validation = _split(statistics, options, data, say)
+    split = Split(statistics.part(training).digests, statistics.part(validation).digests)
+    say(f"split: {len(training)} for training, {len(validation)} for validation; names in {files.split.name}")
+    if few := before_training(split):
+        say(f"warning: {few}")
     chosen = kind.choose(statistics, statistics.part(training), options, say)
     model = _network(network, chosen, options)
     contract = Contract(
@@ -152,7 +170,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     if state:
         check_settings(out, state, {**asdict(settings), **model.described}, contract)
-    return Plan(model, objective, stream, validation, device, files, state)
+    return Plan(model, objective, stream, validation, split, device, files, state)
 
 
 def _split(statistics: DataStatistics, options: TrainOptions, root: Path, say: Report) -> tuple[list[Case], list[Case]]:
@@ -168,7 +186,6 @@ def _split(statistics: DataStatistics, options: TrainOptions, root: Path, say: R
         say(line)
     groups = find_sources(names, copies, options.group, say)
     training, validation = statistics.data.split(options.val_fraction, options.val_list, options.seed, groups)
-    say(f"split: {len(training)} for training, {len(validation)} for validation")
     for part in groups.cut([case.name for case in training], [case.name for case in validation]):
         say(f"note: --val-list parts images that belong together, so the score is too good: {named(part)}")
     return training, validation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any
 
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline import averaged
-from seg_runtime.support import SegError, check, counted
+from seg_runtime.support import DataError, SegError, check, counted
 
-from ..checkpoints import Checkpoint, digest_of, fit_weights, load, read_state, save
-from ..data import LABELS, ClassValues, Report
+from ..checkpoints import Checkpoint, Split, digest_of, fit_weights, load, read_state, save
+from ..data import LABELS, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
@@ -65,13 +65,55 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     objective.check_data(found, say)
     if options.val_list:
         found = found.listed(options.val_list)
+    uses = _uses(checkpoint.split, found, bar)
+    found, left_out = _unseen(found, uses, options, say)
+    if not checkpoint.split:
+        say(f"note: {model} does not say which images it was trained on, so some of these may be among them")
     count = len(found.cases)
     result, _ = objective.score(bar("evaluating", count)(found.cases), infer, measures)
+    counts = {use: sum(uses.get(case.name) == use for case in found.cases) for use in Split().to_dict()}
+    result["uses"] = {**counts, "left_out": left_out}
     if options.attention:
         cases = bar("drawing attention", count)(found.cases)
         written = write_attention(options.attention, network, cases, objective.classes, contract, device)
         say(f"wrote {counted(written, 'heat map')} to {options.attention}")
     return objective, result
+
+
+def _uses(split: Split, data: DataSet, bar: Bar) -> dict[str, str]:
+    """What the training used each case for, by its name; cases that it did not use are left out."""
+    if not split:
+        return {}
+    progress = bar("looking for images of the training", len(data.cases))
+    found = {case.name: split.use_of(image_digest(case.image())) for case in progress(data.cases)}
+    return {name: use for name, use in found.items() if use}
+
+
+def _unseen(data: DataSet, uses: Mapping[str, str], options: EvaluateOptions, say: Report) -> tuple[DataSet, int]:
+    """Leave out the cases that the model was trained on, unless options ask for them.
+
+    Returns:
+        The other cases, and the number of those that were left out.
+
+    Raises:
+        DataError: if there are no others.
+    """
+    trained = {name for name, use in uses.items() if use == "training"}
+    if chosen := sum(use == "validation" for use in uses.values()):
+        say(
+            f"note: {counted(chosen, 'image')} chose the best weights of the training, so a new image may score a little lower"
+        )
+    if not trained:
+        return data, 0
+    if options.include_training or options.val_list:
+        say(f"note: the model was trained on {len(trained)} of these images, so new images will score lower")
+        return data, 0
+    others = tuple(case for case in data.cases if case.name not in trained)
+    if not others:
+        problem = f"the model was trained on every image of DATA ({len(trained)})"
+        raise DataError(problem, "", "add images that it has not seen, or score these with --include-training")
+    say(f"left out {counted(len(trained), 'image')} that the model was trained on; --include-training scores them too")
+    return replace(data, cases=others), len(trained)
 
 
 def _classes(checkpoint: Checkpoint, option: str | None) -> tuple[ClassValues, ...]:

@@ -110,4 +110,4 @@ def test_evaluation_finds_the_layout_again(tmp_path: Path) -> None:
     data = write(tmp_path / "data", 2, labels={"background": 0, "rim": 1, "body": 2, "core": 3})
     ok(seg_train(data, "-o", tmp_path / "m.pt", *SMALL, "--steps", 1))
     assert load(tmp_path / "m.pt").reader == "nnunet"
-    assert "mean over 2 images" in ok(seg_edge("evaluate", tmp_path / "m.pt", data)).stderr
+    assert "over 2 images" in ok(seg_edge("evaluate", tmp_path / "m.pt", data, "--include-training")).stderr

@@ -185,7 +185,7 @@ def test_scores_leave_out_what_nobody_annotated(data: dict[str, Path]) -> None:
     def infer(window: Float) -> Float:
         return np.zeros((1, 3, 4, 4, 4), np.float32)
 
-    _, [scored] = LabelObjective(how, TUBULES).score([case], infer, keep=1)
+    _, [scored] = LabelObjective(how, TUBULES).score([case], infer, preview=True)
     known = case.read(TUBULES).known
     assert known is not None
     assert scored.figures.sum() == known.sum()
@@ -240,5 +240,5 @@ def test_attention_in_a_volume_is_shown_on_its_fullest_slice(data: dict[str, Pat
     out = tmp_path / "m.pt"
     small = ["--width", "2", "--depth", "1", "--input-size", "36", "--steps", "1", "--workers", "0"]
     ok(seg_train(data["nifti"], "--recipe", "pancreas", *small, "-o", out))
-    ok(seg_edge("evaluate", out, data["nifti"], "--attention", tmp_path / "maps"))
+    ok(seg_edge("evaluate", out, data["nifti"], "--include-training", "--attention", tmp_path / "maps"))
     assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == [f"pancreas_00{n}_gate1.png" for n in (1, 2)]

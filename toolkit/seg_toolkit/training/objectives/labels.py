@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.model import LabelSpec
-from seg_runtime.support import DataError, counted
+from seg_runtime.support import DataError
 from torch import Tensor
 
 from ...data import (
@@ -45,6 +45,7 @@ from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
 from .objective import Choices, Objective, ScoredCase
 
+_OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses")
 _SIGMA_PX = 5.0  # width of the border term in the U-Net paper
 
 
@@ -68,6 +69,7 @@ class LabelObjective(Objective):
     )
     key = "dice"
     title = "Dice"
+    worst_score, best_score = 0.0, 1.0
 
     @classmethod
     def check_options(cls, options: TrainOptions, output_px: int) -> None:
@@ -171,9 +173,9 @@ class LabelObjective(Objective):
         for entry in result["classes"]:
             numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
             lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
-        whole = [key for key in result if key not in ("images", "mean_dice", "classes", "pixel_error")]
+        whole = [key for key in result if key not in _OF_THE_AVERAGE]
         scores = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
-        lines.append(f"{', '.join(scores).replace('_', ' ')}, mean over {counted(result['images'], 'image')}")
+        lines.append(f"{', '.join(scores).replace('_', ' ')}, {self.average(result)}")
         return "\n".join(lines)
 
     def headline(self, result: dict[str, Any]) -> str:
@@ -192,7 +194,7 @@ class LabelObjective(Objective):
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """Draw the preview, see `pictures.label_preview`."""
-        return label_preview([(c.name, c.image, c.truth, c.answer, c.score) for c in cases], self.contract.classes)
+        return label_preview([(c.caption, c.image, c.truth, c.answer, c.score) for c in cases], self.contract.classes)
 
 
 def _border_weight(option: float | None, instances_only: bool) -> tuple[float, str]:

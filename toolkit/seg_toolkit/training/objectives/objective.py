@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,14 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import ANSWERS, answer_of
 from seg_runtime.model import AnswerSpec, Contract, Intensity, Voxels
-from seg_runtime.pipeline import Infer, fitted
-from seg_runtime.support import DataError
+from seg_runtime.pipeline import Infer, fitted, is_grey
+from seg_runtime.support import DataError, counted
 from torch import Tensor
 
 from ...data import Augmentation, Case, ClassValues, DataSet, Example, Report
-from ...evaluation import Measure, measure, with_measures
+from ...evaluation import Measure, interval, measure, telling, with_measures
 from ...options import DataOptions, Request, Settings, TrainOptions
 from ...planning import DataStatistics, parse_intensity
+
+_KEPT_BYTES = 1 << 28  # of scored cases, so that those of a preview need no second run of the model
+_MOST_SHOWN = 12  # cases in a preview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class ScoredCase:
         figures: input of `Objective.summary` for this case.
         score: score of this case, of the kind `Objective.key`.
         example: image and ground truth as they were read.
+        rank: what the case is among those of a preview, such as `worst`.
     """
 
     name: str
@@ -74,6 +79,36 @@ class ScoredCase:
     figures: Any
     score: float
     example: Example
+    rank: str = ""
+
+    @property
+    def caption(self) -> str:
+        """Rank and name, for a picture."""
+        return f"{self.rank}: {self.name}" if self.rank else self.name
+
+    @property
+    def kind(self) -> str:
+        """Kind of the image: grey, colour, or its number of channels."""
+        channels = self.image.shape[-1]
+        if channels == 1 or (channels == 3 and is_grey(self.image)):
+            return "grey"
+        return "colour" if channels == 3 else f"{channels}-channel"
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the case."""
+        return self.image.nbytes + self.truth.nbytes + self.answer.nbytes
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a scored case."""
+
+    case: Case
+    figures: Any
+    score: float
+    kind: str
+    scored: ScoredCase | None
 
 
 class Objective(ABC):
@@ -89,6 +124,8 @@ class Objective(ABC):
             interpolated.
         key: key in logs of the score that selects the best checkpoint; higher is better.
         title: name of that score for the user.
+        worst_score: smallest possible score.
+        best_score: largest possible score.
     """
 
     Spec: ClassVar[type[AnswerSpec]]
@@ -99,6 +136,8 @@ class Objective(ABC):
     on_pixels: ClassVar[bool] = False
     key: ClassVar[str]
     title: ClassVar[str]
+    worst_score: ClassVar[float] = -math.inf
+    best_score: ClassVar[float] = math.inf
 
     def __init__(
         self, contract: Contract, classes: Sequence[ClassValues] = (), settings: Settings | None = None
@@ -205,7 +244,7 @@ class Objective(ABC):
         """Draw one or more rows per case: image, ground truth and prediction."""
 
     def score(
-        self, cases: Iterable[Case], infer: Infer, measures: Sequence[Measure] = (), keep: int = 0
+        self, cases: Iterable[Case], infer: Infer, measures: Sequence[Measure] = (), preview: bool = False
     ) -> tuple[dict[str, Any], list[ScoredCase]]:
         """Score cases with the pipeline of the runtime; the summary can be written as JSON.
 
@@ -213,23 +252,37 @@ class Objective(ABC):
             cases: cases to score.
             infer: the model.
             measures: further measures, for labels only.
-            keep: number of cases to return, the first ones.
+            preview: whether to return cases for a preview: the worst, the median and the best of each kind of image.
         """
-        answer = answer_of(self.contract)
-        figures: list[Any] = []
+        every: list[_Seen] = []
         rows: list[dict[str, NDArray[np.float64]]] = []
-        kept: list[ScoredCase] = []
+        room = _KEPT_BYTES if preview else 0
         for case in cases:
-            example = case.read(self.classes)
-            found = answer.segment(fitted(example.image, self.contract, case.name), infer)
-            scored = self.compare(case.name, example, found)
-            figures.append(scored.figures)
-            if len(kept) < keep:
-                kept.append(scored)
+            scored = self._scored(case, infer)
+            room -= scored.nbytes
+            every.append(_Seen(case, scored.figures, scored.score, scored.kind, scored if room > 0 else None))
             if measures:
-                rows.append(measure(measures, example, found, self.classes, self.settings.empty_dice, case.name))
-        result = self.summary(figures)
-        return (with_measures(result, rows) if rows else result), kept
+                labels, empty = scored.answer, self.settings.empty_dice
+                rows.append(measure(measures, scored.example, labels, self.classes, empty, case.name))
+        result = self.summary([seen.figures for seen in every])
+        scores = [seen.score for seen in every]
+        result["interval_95"] = interval(self.best(result), scores, self.worst_score, self.best_score)
+        shown = telling(scores, [seen.kind for seen in every]) if preview else []
+        ranked = [
+            replace(every[i].scored or self._scored(every[i].case, infer), rank=rank) for i, rank in shown[:_MOST_SHOWN]
+        ]
+        return (with_measures(result, rows) if rows else result), ranked
+
+    def _scored(self, case: Case, infer: Infer) -> ScoredCase:
+        example = case.read(self.classes)
+        found = answer_of(self.contract).segment(fitted(example.image, self.contract, case.name), infer)
+        return self.compare(case.name, example, found)
+
+    def average(self, result: dict[str, Any]) -> str:
+        """Format the score of a table with its confidence interval and the number of images."""
+        ends = result.get("interval_95")
+        interval = f" (95 % confidence interval {ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
+        return f"mean {self.title} {self.best(result):.4f} over {counted(result['images'], 'image')}{interval}"
 
     def best(self, result: dict[str, Any]) -> float:
         """Return the score that selects the best checkpoint."""

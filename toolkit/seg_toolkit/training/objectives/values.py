@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import Values
 from seg_runtime.model import Contract, OutputInfo, ValueSpec
-from seg_runtime.support import DataError, OptionsError, counted
+from seg_runtime.support import DataError, OptionsError
 from torch import Tensor
 
 from ...data import VALUES, ClassValues, DataSet, Example, Report, warp
@@ -129,12 +129,12 @@ class ValueObjective(Objective):
             name = f"{entry['name']} ({entry['unit']})" if entry["unit"] else entry["name"]
             similar = "-" if entry["ssim"] is None else f"{entry['ssim']:.4f}"
             lines.append(f"{name:<16} {entry['mae']:>10.4g} {entry['rmse']:>10.4g} {entry['psnr']:>8.2f} {similar:>8}")
-        lines.append(f"mean over {counted(result['images'], 'image')}")
+        lines.append(self.average(result))
         return "\n".join(lines)
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """Draw the preview, see `pictures.value_preview`."""
-        shown = [(c.name, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases]
+        shown = [(c.caption, c.image, c.truth, c.answer, c.figures["psnr"]) for c in cases]
         return value_preview(shown, [o.name for o in self.outputs])
 
     def check_data(self, data: DataSet, say: Report) -> None:

@@ -133,4 +133,4 @@ def test_a_damaged_file_is_a_plain_error(tmp_path: Path) -> None:
 def test_evaluation_reads_coco_again(tmp_path: Path) -> None:
     ok(seg_train(write(tmp_path / "d", *BOTH), "-o", tmp_path / "m.pt", *SMALL, "--steps", 1))
     assert load(tmp_path / "m.pt").reader == "coco"
-    assert "nucleus" in ok(seg_edge("evaluate", tmp_path / "m.pt", tmp_path / "d")).stdout
+    assert "nucleus" in ok(seg_edge("evaluate", tmp_path / "m.pt", tmp_path / "d", "--include-training")).stdout

@@ -1,0 +1,47 @@
+"""Warnings about scores of few images, and one number for one thing."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seg_toolkit.checkpoints import Split
+from seg_toolkit.training.certainty import after_training, before_training
+
+from tests.support.commands import ok, seg_train
+from tests.support.folders import SMALL, write_pairs
+
+
+def split(training: int, validation: int) -> Split:
+    return Split({f"t{i}": str(i) for i in range(training)}, {f"v{i}": f"v{i}" for i in range(validation)})
+
+
+@pytest.mark.parametrize(("training", "validation", "few"), [(8, 2, True), (6, 3, True), (30, 2, True), (8, 3, False)])
+def test_few_images_are_warned_of_before_and_after(training: int, validation: int, few: bool) -> None:
+    images = split(training, validation)
+    assert (f"{validation} of {training + validation} images" in before_training(images)) is few
+    told = after_training(images, "Dice", 0.8, {"images": validation, "interval_95": (0.61, 0.99)})
+    assert ("the validation Dice of 0.800 comes from" in told and "0.610 to 0.990" in told) is few
+
+
+def test_one_image_shows_no_interval() -> None:
+    told = after_training(split(4, 1), "Dice", 0.8, {"images": 1, "interval_95": None})
+    assert "comes from 1 image, which cannot show how much Dice differs" in told
+
+
+def test_the_terminal_and_the_log_show_one_loss(tmp_path: Path) -> None:
+    words = [write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *SMALL]
+    done = ok(seg_train(*words, "--steps", "20", "--lr", "1e-2"))
+    told = {int(step): float(loss) for step, loss in re.findall(r"step (\d+): loss ([\d.]+)", done.stderr)}
+    logged = {int(row["step"]): float(row["loss"]) for row in csv.DictReader((tmp_path / "m.csv").open())}
+    assert told == pytest.approx(logged, abs=1e-4)
+    assert np.ptp(list(told.values())) > 0.01
+
+
+def test_a_training_of_few_images_says_so_first_and_last(tmp_path: Path) -> None:
+    done = ok(seg_train(write_pairs(tmp_path / "data", 4), "-o", tmp_path / "m.pt", *SMALL, "--steps", "1"))
+    assert "warning: the score will come from 1 of 4 images" in done.stderr
+    assert "comes from 1 image" in done.stderr.splitlines()[-1]

@@ -1,0 +1,41 @@
+"""What the score of a few images is worth, for the messages of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seg_runtime.support import counted
+
+from ..checkpoints import Split
+
+_FEW, _VERY_FEW = 10, 2  # images in all, and validation images
+_ADVICE = "train once for each part of the images with --fold 1/5 to --fold 5/5, or name more images with --val-list"
+
+
+def are_few(split: Split) -> bool:
+    """Whether the score of a split says little about new images: fewer than 10 images, or at most 2 for validation."""
+    return len(split.training) + len(split.validation) < _FEW or len(split.validation) <= _VERY_FEW
+
+
+def before_training(split: Split) -> str:
+    """Warn that the score will come from few images; empty if it will not."""
+    if not are_few(split):
+        return ""
+    total = len(split.training) + len(split.validation)
+    return (
+        f"the score will come from {len(split.validation)} of {counted(total, 'image')}, so it says little about new images;"
+        f" to know more, {_ADVICE}"
+    )
+
+
+def after_training(split: Split, title: str, score: float, result: Mapping[str, Any]) -> str:
+    """Say how far a score of few images may be from that of many; empty if there are enough."""
+    if not are_few(split):
+        return ""
+    source = f"the validation {title} of {score:.3f} comes from {counted(result['images'], 'image')}"
+    if (ends := result["interval_95"]) is None:
+        return f"{source}, which cannot show how much {title} differs between images; to know, {_ADVICE}"
+    return (
+        f"{source}: the 95 % confidence interval of its mean is {ends[0]:.3f} to {ends[1]:.3f}; to know more, {_ADVICE}"
+    )
