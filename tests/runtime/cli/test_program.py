@@ -71,7 +71,7 @@ def test_a_mistyped_command_or_option_gets_the_nearest_one() -> None:
     [
         (["run", "--steps", "3"], "error: --steps is an option of seg-edge train. See --help."),
         (["run", "--config=x"], "error: --config is an option of seg-edge train. See --help."),
-        (["import", "--json", "x"], "error: --json is an option of seg-edge evaluate. See --help."),
+        (["import", "--json", "x"], "error: --json is an option of seg-edge check and evaluate. See --help."),
         (["run", "--images", "x"], "error: there is no option --images; IMAGES is given without one. See --help."),
         (["train", "--data", "x"], "error: there is no option --data; DATA is given without one. See --help."),
         (["run", "--zzz"], "error: there is no option --zzz. See --help."),
@@ -113,7 +113,7 @@ def test_a_command_that_cannot_be_loaded_hides_no_other(monkeypatch: pytest.Monk
     monkeypatch.setitem(COMMANDS._offered, "broken", Broken())
     told = ok(seg_edge()).stdout
     assert "broken" in told
-    assert "1. train" in told
+    assert "2. train" in told
     assert "cannot be loaded" in seg_edge("broken").stderr
 
 

@@ -44,7 +44,7 @@ def several(*made: Mistake) -> Mistake:
         (change("masks", A, lambda mask: mask * 0), [("empty-mask", False, (A,))]),
         (mistakes.into_subfolders("masks"), [("layout", True, ())]),
         (several(*(change("masks", n, mistakes.third_class) for n in (A, B))), [("masks", True, ())]),
-        (change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 50)), [("masks", True, ())]),
+        (change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 50)), [("stray-values", True, (A,))]),
         (change_all("masks", mistakes.soft_edges), [("masks", True, ())]),
         (mistakes.copy, [("copies", False, (A, "copied"))]),
         (mistakes.copy_as_jpeg, [("similar", False, (A, "copied"))]),
@@ -151,12 +151,12 @@ def test_subfolders_of_both_are_read(tmp_path: Path) -> None:
 def test_stray_values_are_counted_and_snapped(tmp_path: Path) -> None:
     change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 150))(write_cells(tmp_path))
     (refused,) = examined(tmp_path).findings
-    assert "24 (1 pixel in agate), 37 (1 pixel in agate), 150 (1 pixel in agate)" in refused.text
+    assert "24 (1 pixel), 37 (1 pixel), 150 (1 pixel) in " in refused.text
     assert "--snap-values" in refused.advice
     assert "--ignore-value 24+37+150" in refused.advice
     snapped = examined(tmp_path, snap_values=True)
     assert snapped.findings == []
-    assert snapped.notes[-1] == "3 pixels with the values 24+37+150 count as the nearest class"
+    assert snapped.notes[-1] == "3 pixels with stray values (24+37+150) count as the nearest class"
     assert snapped.data is not None
     assert snapped.data.reader == "pairs:snap=24+37+150"
     ignored = examined(tmp_path, ignore_value="24+37+150")

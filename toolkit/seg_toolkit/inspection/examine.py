@@ -135,8 +135,11 @@ def _chosen(
             problems.append(
                 error if isinstance(error, DataError) else DataError(error.problem, error.expected, error.advice)
             )
+        strays = masks.strays(given)
+        odd = sorted({name for at in strays.values() for name in at.masks})
         for problem in problems:
-            found._add("masks", problem)
+            is_stray = bool(strays) and str(problem) == str(masks.stray_problem(strays, given))
+            found._add("stray-values" if is_stray else "masks", problem, odd if is_stray else ())
     if by_colour(given):
         return data, given
     found.guessed = True
@@ -201,6 +204,7 @@ def _add_failed(found: Inspection, failed: dict[str, SegError]) -> None:
             kind += " turned" if "turned" in error.problem else ""
         kinds.setdefault(kind, []).append((name, error))
     for kind, errors in kinds.items():
+        errors.sort(key=lambda item: item[0])
         (_, first), names = errors[0], [name for name, _ in errors]
         more = f" ({counted(len(errors), 'case')} like this)" if len(errors) > 1 else ""
         error = type(first)(f"{first.problem}{more}", first.expected, first.advice)

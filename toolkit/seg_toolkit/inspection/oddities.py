@@ -17,6 +17,7 @@ from .finding import Finding
 OF_CLASSES = ("one-class", "empty-mask", "rare-class")
 """Kinds of findings that depend on the right classes."""
 _FEWEST_IMAGES = 3  # with a class, so that training and validation can both have some
+_SHOWN = 4  # names of a group of copies, and groups
 _FEWEST_ALIKE = 5  # images from which one can say what is usual
 _USUAL = 0.8  # least share of the images that are alike, so that others are unlike the rest
 _LARGER = 4.0  # factor of the side of an image
@@ -63,17 +64,19 @@ def _classes(statistics: DataStatistics) -> Iterator[Finding]:
 
 def _twice(copies: Copies) -> Iterator[Finding]:
     """Copies of an image."""
-    for kind, groups, text in (
-        ("copies", copies.equal, "are the same image"), ("similar", copies.similar, "are nearly the same image, as copies and neighbours in space or time are"),
-    ):  # fmt: skip
-        if groups:
-            shown = "; ".join(" = ".join(names[:4]) + (" …" if len(names) > 4 else "") for names in groups[:3])
-            more = f"; {len(groups) - 3} more" if len(groups) > 3 else ""
-            yield Finding(
-                kind, f"{counted(len(groups), 'group')} of images {text} ({shown}{more})",
-                "remove copies; the training keeps them on one side of the split",
-                tuple(name for names in groups for name in names),
-            )  # fmt: skip
+    for kind, groups in (("copies", copies.equal), ("similar", copies.similar)):
+        if not groups:
+            continue
+        shown = "; ".join(
+            " = ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "") for names in groups[:_SHOWN]
+        )
+        where = f"({shown}{f'; {len(groups) - _SHOWN} more' if len(groups) > _SHOWN else ''})"
+        if kind == "copies":
+            text = f"{counted(len(groups), 'image')} {_have(groups)} several names {where}"
+        else:
+            text = f"some images are nearly the same, as copies and neighbours in space or time are {where}"
+        advice = "remove copies; the training keeps them on one side of the split"
+        yield Finding(kind, text, advice, tuple(name for names in groups for name in names))
 
 
 def _sources(statistics: DataStatistics) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ def parse_classes(text: str, say: Report) -> tuple[ClassValues, ...]:
     if background_of(classes) is None:
         say(f"note: {name} is taken as the background, because it is the first class")
     elif not text.strip().startswith(f"{name}="):
-        say(f"note: {name} is the background, so it becomes the first class")
+        say(f"note: {name} becomes the first class, because it is the background")
     return classes
 
 
@@ -77,7 +77,8 @@ def _snapped(masks: MaskSurvey, classes: Sequence[ClassValues], say: Report) -> 
         say("note: --snap-values changes nothing, because the masks have no stray values")
         return data
     text = listed(strays)
+    count = sum(at.pixels for at in strays.values())
     say(
-        f"note: {counted(sum(at.pixels for at in strays.values()), 'pixel')} with the values {text} count as the nearest class"
+        f"note: {counted(count, 'pixel')} with stray values ({text}) {'counts' if count == 1 else 'count'} as the nearest class"
     )
     return replace(with_snapped(data, text), reader=with_option(data.reader, "snap", text))

@@ -192,24 +192,19 @@ class MaskSurvey:
 
     def stray_problem(self, strays: Mapping[int, Occurrence], classes: Sequence[ClassValues]) -> DataError:
         """Return the error about stray values."""
-        where = [
-            f"{shown(value)} ({counted(at.pixels, 'pixel')} in {self._files(value)})" for value, at in strays.items()
-        ]
+        where = [f"{shown(value)} ({counted(at.pixels, 'pixel')})" for value, at in strays.items()]
+        names = sorted({name for at in strays.values() for name in at.masks})
+        files = named(names) if len(names) > 1 else self.values[min(strays)]
         problem = (
             f"{counted(len(strays), 'value')} of the masks {'has' if len(strays) == 1 else 'have'} only a few pixels: "
         )
-        problem += ", ".join(where)
+        problem += f"{', '.join(where)} in {files}"
         whole = proposed(sorted(self.values)[:_MOST_STRAYS])
         advice = "assign them to the nearest class with --snap-values, leave their pixels out with --ignore-value "
         advice += listed(strays) + (
             ", or add them to --classes" if classes else f", or, if they are classes, name all: --classes {whole}"
         )
         return DataError(problem, "", advice)
-
-    def _files(self, value: int) -> str:
-        """Name the file of a value, or the cases if there are several."""
-        names = list(self.occurrences[value].masks)
-        return named(names) if len(names) > 1 else self.values[value]
 
     def _of_palettes(self) -> Iterator[DataError]:
         """Find palettes that differ, or whose black is not the background, as white first."""

@@ -76,7 +76,8 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
     for number in range(3):
         put(data / "images" / f"{number}.png", disc())
         put(data / "masks" / f"{number}.png", disc() * 0)
-    words = [data, *SMALL, "--steps", "2", "--classes", "background=0,spot=255", "-o", out]
+    ill = write_pairs(tmp_path / "ill")
+    words = [ill, *SMALL, "--steps", "2", "--classes", "background=0,spot=255", "-o", out]
     ok(seg_train(*words, "--empty-dice", "one"))
     for found, as_trained, asked in (
         (0, "1.0000", "-"),
@@ -86,10 +87,10 @@ def test_empty_answers_count_as_the_model_was_trained(tmp_path: Path) -> None:
         checkpoint.state["head.weight"].zero_()
         checkpoint.state["head.bias"][:] = torch.tensor([1.0 - found, found])
         save(checkpoint, out)
-        told = seg_edge("evaluate", out, data, "--include-training").stderr
+        told = seg_edge("evaluate", out, data).stderr
         spot = next(line.split() for line in told.splitlines() if line.startswith("spot "))
         assert spot == ["spot", as_trained, as_trained]
-        told = seg_edge("evaluate", out, data, "--include-training", "--empty-dice", "skip").stderr
+        told = seg_edge("evaluate", out, data, "--empty-dice", "skip").stderr
         spot = next(line.split() for line in told.splitlines() if line.startswith("spot "))
         assert spot == ["spot", asked, asked]
 
