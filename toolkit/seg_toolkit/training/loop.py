@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -56,9 +56,12 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, res
     if plan.state:
         run.restore(plan.state.training)
         kept = load(files.model) if run.rows else None
+        if kept and not plan.judged_alike:
+            kept = run.judged_again(kept)
     size = settings.batch_size
     with _CtrlC() as ctrl_c:
-        for batch in plan.stream.batches(run.step * size, settings.steps * size, size, workers):
+        last = run.windows + (settings.steps - run.step) * size
+        for batch in plan.stream.batches(run.windows, last, size, workers):
             loss = run.advance(batch)
             watch(run.step, loss, None)
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
@@ -85,7 +88,7 @@ class _Run:
         model.to(plan.device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in the stubs of PyTorch
         self.plan, self.model, self.settings = plan, model, plan.settings
         self.optimization = Optimization(model, self.settings, plan.device)
-        self.step, self.best = 0, -math.inf
+        self.step, self.windows, self.best = 0, 0, -math.inf
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
 
@@ -98,7 +101,7 @@ class _Run:
 
     def advance(self, batch: Sequence[Tensor]) -> float:
         """Do one optimizer step and return its loss."""
-        self.model.train()
+        self._set_to_train()
         device = self.plan.device
         image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
@@ -110,8 +113,29 @@ class _Run:
         )  # a step on NaN would spoil the state
         self.optimization.step(loss)
         self.step += 1
+        self.windows += len(image)
         self.losses.append(value)
         return value
+
+    def _set_to_train(self) -> None:
+        """Switch to training mode, except for frozen parts, whose batch norm would follow the images."""
+        self.model.train()
+        if self.settings.freeze != "none":
+            for part in self.model.encoder():
+                part.requires_grad_(False).eval()
+
+    def judged_again(self, kept: Checkpoint) -> Checkpoint:
+        """Score the best model so far on the validation images of now, and save it with this score."""
+        objective = self.plan.objective
+        infer = torch_infer(kept.build().to(self.plan.device), self.plan.device)
+        result, _ = objective.score(self.plan.validation, infer)
+        self.best = objective.best(result)
+        old = kept.contract.provenance
+        names = {"validation": self.settings.validation, "empty_dice": self.settings.empty_dice}
+        provenance = {**old, "validation": result, "settings": {**old["settings"], **names}}
+        kept = replace(kept, contract=replace(kept.contract, provenance=provenance))
+        save(kept, self.plan.files.model)
+        return kept
 
     def evaluate(self) -> dict[str, Any]:
         """Score the validation cases and write the preview picture."""
@@ -138,31 +162,41 @@ class _Run:
 
     def finished(self, result: dict[str, Any]) -> Checkpoint:
         """Make a checkpoint of the current weights with their scores."""
-        objective, settings = self.plan.objective, self.settings
+        objective, settings = self.plan.objective, asdict(self.settings)
+        parent = settings.pop("parent")
         return Checkpoint.finished(
-            self.answering, objective.contract, objective.classes, settings.reader,
+            self.answering, objective.contract, objective.classes, self.settings.reader,
             trained=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            recipe=settings.recipe,
-            settings={**asdict(settings), "best_step": self.step},
+            recipe=self.settings.recipe,
+            settings={**settings, "best_step": self.step},
             orientation="any" if self.plan.stream.augmentation.every_way_up else UPRIGHT,
             validation=result,
+            **({"parent": parent} if parent else {}),
         )  # fmt: skip
 
     def remember(self) -> None:
         """Save the state for `--resume`."""
         state = {"model": self.model.state_dict(), **self.optimization.state()}
-        numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
-        training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
+        numbers = {
+            "step": self.step,
+            "windows": self.windows,
+            "best": self.best,
+            "rows": self.rows,
+            "losses": self.losses,
+        }
+        facts = {"settings": asdict(self.settings), "split": self.plan.split}
+        training = {**state, **numbers, **facts, "rng": torch.get_rng_state()}
         objective = self.plan.objective
-        saved = Checkpoint(self.model.described, {}, objective.contract, objective.classes, training)
+        reader = self.settings.reader
+        saved = Checkpoint(self.model.described, {}, objective.contract, objective.classes, training, reader)
         save(saved, self.plan.files.state)
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Restore a saved state."""
         self.model.load_state_dict(saved["model"])
-        self.optimization.restore(saved)
+        self.optimization.restore(saved, saved["settings"]["optimizer"] == self.settings.optimizer)
         torch.set_rng_state(saved["rng"])
-        self.step, self.best = int(saved["step"]), float(saved["best"])
+        self.step, self.windows, self.best = int(saved["step"]), int(saved["windows"]), float(saved["best"])
         self.rows, self.losses = list(saved["rows"]), list(saved["losses"])
 
 
