@@ -52,24 +52,30 @@ class Command(Program):
     """A command of seg-edge. Its help shows examples, then the options in groups, the most used ones first."""
 
     def __init__(
-        self, *words: Any, examples: Sequence[tuple[str, str]] = (), moved: Mapping[str, str] = {}, **more: Any
-    ) -> None:
+        self, *words: Any, examples: Sequence[tuple[str, str]] = (), moved: Mapping[str, str] = {},
+        renamed: Mapping[str, str] = {}, **more: Any,
+    ) -> None:  # fmt: skip
         """Create a command.
 
         Args:
             words: positional arguments of `click.Command`.
             examples: pairs of a command line and its description.
             moved: options that have become commands of seg-edge -> the name of the command.
+            renamed: former options -> those that do the same now.
             more: keyword arguments of `click.Command`.
         """
         super().__init__(*words, **{"context_settings": SETTINGS, **more})
-        self.examples, self.moved = examples, moved
+        self.examples = examples
+        self.former = {
+            **{flag: f"a command: run `seg-edge {command}`" for flag, command in moved.items()},
+            **{flag: f"the option {now}" for flag, now in renamed.items()},
+        }
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse arguments as click does, but say what to do instead of an option that the command does not have."""
-        for flag, command in self.moved.items():
+        for flag, now in self.former.items():
             if any(word.split("=")[0] == flag for word in args):
-                raise click.UsageError(f"{flag} is now a command: run `seg-edge {command}`", ctx)
+                raise click.UsageError(f"{flag} is now {now}", ctx)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

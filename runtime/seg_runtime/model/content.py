@@ -14,6 +14,9 @@ from .onnxfile import MAX_BYTES, OnnxFile
 
 Stamp = tuple[int, ...]
 """Device, inode, size, mtime and ctime of a file. Every write to the file changes it."""
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # protocol 2 and the magic number of torch.save
+_CHECKPOINT = b"seg-edge checkpoint"  # in the pickle at the beginning of the archive
+_HEAD_BYTES = 1 << 20
 _DESCRIPTORS = Path("/proc/self/fd")  # of Linux: names of open files, whatever becomes of their paths
 
 
@@ -113,6 +116,11 @@ def read_content(model: str | Path | bytes) -> Content:
     return Content(name, path, data, verified_sha256(data, name), found, file)
 
 
+def _is_torch(data: bytes) -> bool:
+    """Whether this is a file of PyTorch: a ZIP archive with a pickle, or before version 1.6 a pickle."""
+    return data.startswith(_OLD_TORCH) or (data.startswith(b"PK\x03\x04") and b"data.pkl" in data[:_HEAD_BYTES])
+
+
 def _opened(path: Path) -> tuple[OpenModel, bytes]:
     expected = "an ONNX file made by seg-export"
     advice = "name another file with --model or $SEG_MODEL, or create one with seg-export"
@@ -125,8 +133,10 @@ def _opened(path: Path) -> tuple[OpenModel, bytes]:
         raise ModelError(f"model {path} does not exist", expected, advice) from error
     except OSError as error:
         raise ModelError(f"model {path} cannot be read ({error.strerror})", expected, advice) from error
-    if path.suffix.lower() in (".pt", ".pth"):
+    if _is_torch(data) or path.suffix.lower() in (".pt", ".pth"):
         advice = f"export it: seg-export {path} {path.with_suffix('.onnx')}"
+        if _is_torch(data) and _CHECKPOINT not in data[:_HEAD_BYTES]:
+            advice = f"import it first: seg-edge import {path} DATA -o model.pt, then seg-export model.pt model.onnx"
         raise ModelError(f"{path} is a torch checkpoint", "an ONNX file", advice)
     if not data:
         raise ModelError(f"model {path} is empty", expected, "copy or export it again")

@@ -126,9 +126,15 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("other", [[1, 2], {"format": "something else"}, {}, {"state": {}}])
-def test_another_format_is_refused(tmp_path: Path, other: object) -> None:
-    torch.save(other, tmp_path / "model.pt")
+@pytest.mark.parametrize("other", [[1, 2], {"format": "something else"}, {}, {"state": {}}, {"a": torch.zeros(1)}])
+def test_a_file_of_another_program_is_refused_with_the_way_to_import_it(tmp_path: Path, other: object) -> None:
+    torch.save(other, tmp_path / "unet.pth")
+    with pytest.raises(ModelError, match=r"of another program.* seg-edge import .*unet\.pth DATA -o model\.pt"):
+        load(tmp_path / "unet.pth")
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    torch.save({"format": "seg-edge checkpoint 9"}, tmp_path / "model.pt")
     with pytest.raises(ModelError, match="not in the format"):
         load(tmp_path / "model.pt")
 

@@ -109,7 +109,7 @@ BAD_OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "border weight": (["--border-weight", "-1"], ["--border-weight is -1; expected 0 or more"]),
     "tile too small": (["--geometry", "tile", "--input-size", "188"], ["(4, 4)", "16 px"]),
     "val list": (["--val-list", "nowhere.txt"], ["nowhere.txt"]),
-    "resume of nothing": (["--resume"], ["there is no interrupted run at", "Leave out --resume to start one"]),
+    "resume of nothing": (["--resume"], ["there is no run to continue at", "Leave out --resume to start one"]),
 }
 
 
@@ -140,12 +140,12 @@ def test_a_value_that_an_option_does_not_take_is_refused_before_images_are_read(
 
 
 def test_weights_to_start_from_are_checked_before_images_are_read(tmp_path: Path) -> None:
-    words = [write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *SMALL, "--steps", "2", "--pretrained"]
+    words = [write_pairs(tmp_path / "data"), "-o", tmp_path / "m.pt", *SMALL, "--steps", "2", "--from"]
     done = seg_train(*words, tmp_path / "foo.pth", "--network", "ternaus", "--input-size", "352")
     assert "foo.pth does not exist" in done.stderr.splitlines()[-1]
     assert "reading the images" not in done.stderr
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "foo.pth")
-    assert "cannot start from pretrained weights" in error_of(seg_train(*words, tmp_path / "foo.pth"))
+    assert "seg-edge import" in error_of(seg_train(*words, tmp_path / "foo.pth"))
 
 
 def test_stray_value_of_listed_classes_names_file_and_value(tmp_path: Path, refused: Callable[..., str]) -> None:

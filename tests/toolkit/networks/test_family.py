@@ -67,7 +67,7 @@ def test_options_that_the_network_does_not_take_get_a_note(
     tmp_path: Path, words: list[str], ignored: list[str]
 ) -> None:
     out = tmp_path / "m.pt"
-    told = ok(seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1", "--dropout", "0.1", *words))
+    told = ok(seg_train(write_pairs(tmp_path / "data"), "-o", out, *SMALL, "--steps", "1", *words))
     notes = [line for line in told.stderr.splitlines() if line.endswith(" is ignored")]
     assert notes == [f"note: this network has no such option, so {option} is ignored" for option in ignored]
     assert load(out).network["kind"] == words[1]

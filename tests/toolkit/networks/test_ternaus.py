@@ -132,15 +132,15 @@ def test_a_grey_image_is_answered_as_the_same_grey_given_thrice() -> None:
 
 def test_weights_that_do_not_fit_are_refused_by_name() -> None:
     state = vgg11()
-    with pytest.raises(ModelError, match=r"pretrained features\.0\.weight has shape") as caught:
+    with pytest.raises(ModelError, match=r"layer features\.0\.weight has shape") as caught:
         TernausNet(3, 2, width=32).begin_from(state)
     assert "(32, 3, 3, 3)" in str(caught.value)
-    with pytest.raises(SegError, match="--pretrained does not fit 4 channels; expected 1 or 3"):
+    with pytest.raises(SegError, match="a vgg11 do not fit 4 channels; expected 1 or 3"):
         TernausNet(4, 2).begin_from(state)
     del state["features.13.weight"]
     with pytest.raises(ModelError, match=r"lack features.13.weight"):
         TernausNet().begin_from(state)
-    with pytest.raises(SegError, match="the network unet cannot start from pretrained weights"):
+    with pytest.raises(SegError, match="the network unet cannot start from the weights of another program"):
         build({"kind": "unet", "in_channels": 1, "classes": 2, "width": 1}).begin_from(state)
 
 
@@ -162,10 +162,10 @@ def test_seg_train_begins_with_them(tmp_path: Path) -> None:
     words = [
         data, "--network", "ternaus", "--geometry", "fit", "--margin", "0", "--input-size", "32", "--batch-size", "1",
     ]  # fmt: skip
-    rest = ["--steps", "1", "--lr", "1e-9", "--workers", "0", "--overwrite", "-o", out, "--pretrained", file]
+    rest = ["--steps", "1", "--lr", "1e-9", "--workers", "0", "--overwrite", "-o", out, "--from", file]
     ok(seg_train(*words, *rest))
     kept = load(out)
-    assert kept.contract.provenance["settings"]["pretrained"] == digest_of(file)
+    assert kept.contract.provenance["parent"]["sha256"] == digest_of(file)
     wanted = state["features.0.weight"].sum(1, keepdim=True)  # the images are grey
     torch.testing.assert_close(kept.state["features.0.weight"], wanted, rtol=0, atol=1e-6)
     torch.testing.assert_close(kept.state["features.18.weight"], state["features.18.weight"], rtol=0, atol=1e-6)

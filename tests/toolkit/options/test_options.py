@@ -31,17 +31,17 @@ def test_a_command_has_each_option_once_with_its_default_and_its_help(
 
 @pytest.mark.parametrize("options", [TrainOptions, EvaluateOptions])
 def test_every_field_but_the_recipe_is_an_option(options: type[DataOptions]) -> None:
-    assert {f.name for f in fields(options)} - {"recipe"} == {f.name for f in options.options().values()}
+    assert {f.name for f in fields(options)} - {"recipe", "kept"} == {f.name for f in options.options().values()}
 
 
 def test_an_import_has_no_option_of_a_training() -> None:
     assert {"--skip-first", "--intensity", "--padding", "--device"} <= ImportOptions.options().keys()
-    assert not {"--steps", "--lr", "--resume", "--pretrained", "--val-list"} & ImportOptions.options().keys()
+    assert not {"--steps", "--lr", "--resume", "--from", "--freeze", "--val-list"} & ImportOptions.options().keys()
 
 
 def test_what_nobody_gives_has_its_default() -> None:
     options = TrainOptions(width=8)
-    assert (options.width, options.network, options.intensity, options.steps) == (8, "unet", "auto", None)
+    assert (options.width, options.network, options.intensity, options.steps) == (8, None, "auto", None)
     assert ImportOptions().skip_first is False
 
 

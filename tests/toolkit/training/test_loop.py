@@ -13,26 +13,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seg_toolkit.checkpoints import Checkpoint, load, weights_sha256
-from seg_toolkit.cli.train import main
-from seg_toolkit.options import TrainOptions
-from seg_toolkit.training import Plan, RunFiles, make_plan, train
-from seg_toolkit.training.loop import Watch
+from seg_toolkit.checkpoints import load, weights_sha256
+from seg_toolkit.training import RunFiles
 
 from tests.support.commands import ok, seg_train
 from tests.support.folders import SMALL, write_pairs
+from tests.support.training import planned, run
 
 LONG = ["--steps", "80"]  # an evaluation, and with it a state, every 8 steps
-
-
-def planned(data: Path, out: Path, *options: str) -> Plan:
-    parsed = main.make_context("seg-train", [str(data), *SMALL, *options]).params
-    chosen = TrainOptions(**{field.name: parsed[field.name] for field in TrainOptions.options().values()})
-    return make_plan(data, out, chosen, lambda line: None, lambda label, length: lambda things: things)
-
-
-def run(plan: Plan, workers: int = 0, watch: Watch = lambda step, loss, result: None) -> Checkpoint:
-    return train(plan, workers=workers, watch=watch)
 
 
 def final_weights(out: Path) -> dict[str, torch.Tensor]:
@@ -231,52 +219,6 @@ def test_resumed_run_that_finds_nothing_better_returns_the_best(cells: Path, tmp
     kept = run(plan)
     assert weights_sha256(kept.build()) == weights_sha256(load(out).build())
     assert "validation" in kept.contract.provenance
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        ["--lr", "1e-4"], ["--steps", "90"], ["--width", "3"], ["--seed", "1"], ["--optimizer", "sgd"], ["--dropout", "0"],
-        ["--skip", "resize"], ["--intensity", "scale"], ["--geometry", "tile"], ["--dice-weight", "0"],
-        ["--classes", "a=0,b=255"], ["--class-weights", "balance"], ["--border-weight", "3"], ["--augment", "none"], ["--balance", "0.1"],
-        ["--val-fraction", "0.6"], ["--intensity", "window:100,200"],
-    ],
-    ids=" ".join,
-)  # fmt: skip
-def test_resume_with_other_options_is_refused(cells: Path, unbroken: Path, other: list[str]) -> None:
-    before = unbroken.read_bytes()
-    result = seg_train(cells, "-o", unbroken, *SMALL, *LONG, "--resume", *other)
-    assert result.exit_code == 1
-    assert "is finished, and it had other settings (" in result.stderr
-    assert "choose another -o, or start again with --overwrite" in result.stderr.lower()
-    assert unbroken.read_bytes() == before
-
-
-def test_other_options_of_an_interrupted_run_are_listed_before_images_are_read(cells: Path, tmp_path: Path) -> None:
-    out = tmp_path / "m.pt"
-
-    def stop(step: int, loss: float, result: dict[str, Any] | None) -> None:
-        if step == 20:
-            raise KeyboardInterrupt
-
-    words = [cells, "-o", out, *SMALL]
-    with pytest.raises(KeyboardInterrupt):
-        run(planned(cells, out, "--steps", "100"), watch=stop)
-    told = seg_train(*words, "--steps", "3000", "--norm", "batch", "--resume").stderr
-    assert "the interrupted run (--steps 100 → 3000, --norm none → batch)" in told
-    assert told.count("\n") == 1  # nothing was read
-    assert "Continue with --resume, or start again with --overwrite" in seg_train(*words, "--steps", "100").stderr
-
-
-def test_a_finished_run_is_not_to_be_resumed(unbroken: Path, cells: Path) -> None:
-    told = seg_train(cells, "-o", unbroken, *SMALL, *LONG).stderr
-    assert "exists already. Choose another -o, or replace it with --overwrite." in told
-
-
-def test_resume_with_other_images_is_refused(unbroken: Path, tmp_path: Path) -> None:
-    result = seg_train(write_pairs(tmp_path), "-o", unbroken, *SMALL, *LONG, "--resume")
-    assert result.exit_code == 1
-    assert "the data or other options differ" in result.stderr
 
 
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_spoil_nothing(cells: Path, tmp_path: Path) -> None:

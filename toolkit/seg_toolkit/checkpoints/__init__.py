@@ -1,6 +1,7 @@
 """Checkpoints of seg-train, and weights of other programs."""
 
 from .checkpoint import Checkpoint as Checkpoint
+from .checkpoint import is_checkpoint as is_checkpoint
 from .checkpoint import load as load
 from .checkpoint import save as save
 from .checkpoint import weights_sha256 as weights_sha256

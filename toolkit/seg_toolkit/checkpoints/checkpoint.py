@@ -20,11 +20,12 @@ from ..networks import Network, build
 from .archive import check_archive
 from .split import Split
 
-FORMAT = "seg-edge checkpoint 1"
+_ANY_FORMAT = "seg-edge checkpoint"
+FORMAT = f"{_ANY_FORMAT} 1"
 _EXPECTED = "a checkpoint made by seg-train"
 _KINDS = {"network": dict, "state": dict, "contract": str, "classes": list, "training": dict, "reader": str}
 _RESUMABLE = {
-    "model", "average", "optimizer", "schedule", "scaler", "step", "best", "rows", "losses", "rng", "settings",
+    "model", "average", "optimizer", "schedule", "scaler", "step", "windows", "best", "rows", "losses", "rng", "settings",
 }  # fmt: skip
 _LARGEST = 1 << 16  # of a number in the description of a network, such as its width
 
@@ -127,8 +128,10 @@ def load(path: Path) -> Checkpoint:
         ModelError: if the file is missing, damaged, or not made by seg-train.
         ContractError: if its contract is invalid.
     """
-    content = read_torch(path, _EXPECTED, "check the file")
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = read_torch(path, _EXPECTED, f"check the file; if another program wrote it, {_import(path)}")
+    if not _is_ours(content):
+        raise ModelError(f"{path} is a PyTorch file of another program", _EXPECTED, _import(path))
+    if content["format"] != FORMAT:
         raise ModelError(f"{path} is not in the format {FORMAT!r}", _EXPECTED, "train the model with this version")
     if missing := [
         key for key in ("network", "state", "contract", "classes", "training", "reader") if key not in content
@@ -155,6 +158,24 @@ def load(path: Path) -> Checkpoint:
     )
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a file has the format of seg-train, of any version, and not weights of another program.
+
+    Raises:
+        ModelError: if the file is missing, damaged, or not a file of PyTorch.
+    """
+    content = read_torch(path, _EXPECTED, f"check the file; if another program wrote it, {_import(path)}")
+    return _is_ours(content)
+
+
+def _is_ours(content: object) -> bool:
+    return isinstance(content, dict) and str(content.get("format")).startswith(_ANY_FORMAT)
+
+
+def _import(path: Path) -> str:
+    return f"save its state_dict and import it: seg-edge import {path} DATA -o model.pt"
+
+
 def read_torch(path: Path, expected: str, advice: str) -> Any:
     """Read a file that PyTorch saved. Nothing in the file is executed.
 
@@ -177,7 +198,9 @@ def read_torch(path: Path, expected: str, advice: str) -> Any:
         raise ModelError(f"{path} is a folder", expected, "give the path of the file in it") from error
     except Exception as error:  # torch, pickle and zipfile raise many different errors for damaged or foreign files
         if not zipfile.is_zipfile(io.BytesIO(data)):  # PyTorch saves ZIP files; its message would be about unpickling
-            raise ModelError(f"{path} is not {expected}", "", "check the path") from error
+            exported = path.suffix.lower() == ".onnx"
+            advice = "use the checkpoint from which it was exported, model.pt" if exported else "check the path"
+            raise ModelError(f"{path} is not {expected}", "", advice) from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         if isinstance(error, pickle.UnpicklingError):  # PyTorch's message advises to execute what is in the file
             reason = "it is damaged, or holds Python objects other than tensors"

@@ -1,4 +1,4 @@
-"""Defaults of a call that come from elsewhere: `--recipe` and `--config`."""
+"""Defaults of a call that come from elsewhere: `--recipe`, `--config`, and the run that `--resume` continues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 
-from ..options import load_recipe, read_config
+from ..options import config_of, load_recipe, read_config
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -53,3 +53,34 @@ def _take_recipe(context: click.Context, option: click.Parameter, name: str | No
 def _take_config(context: click.Context, option: click.Parameter, path: Path | None) -> None:
     if path is not None:
         context.default_map = {**(context.default_map or {}), **read_config(path, context.command.params)}
+
+
+def run_options(command: _F) -> _F:
+    """Let `--out` and `--resume` be read first, and make the options of the run that is continued the defaults."""
+    for param in getattr(command, "__click_params__", ()):
+        if param.name in ("out", "resume"):
+            param.is_eager, param.callback = True, _take_run
+    return command
+
+
+def _take_run(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    known = {**context.params, option.name or "": value}
+    if known.get("resume") and known.get("out"):
+        file = config_of(known["out"])
+        found = read_config(file, context.command.params) if file.exists() else {}
+        context.default_map = {**found, **(context.default_map or {})}
+    return value
+
+
+def without_rivals(values: dict[str, Any]) -> dict[str, Any]:
+    """Drop the one of `--steps` and `--epochs` that comes from a file if the other one is on the command line."""
+    context = click.get_current_context()
+    line = click.core.ParameterSource.COMMANDLINE
+    given = {name for name in ("steps", "epochs") if context.get_parameter_source(name) is line}
+    return {**values, **{name: None for name in ("steps", "epochs") if given and name not in given}}
+
+
+def parent_is_given() -> bool:
+    """Whether `--from` is on the command line, and not only in the options of the run."""
+    source = click.get_current_context().get_parameter_source("parent")
+    return source is click.core.ParameterSource.COMMANDLINE

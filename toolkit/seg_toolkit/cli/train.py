@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.support import InterruptedRunError, OptionsError, SegError, check, counted, require_extra, write_atomic
 
 from ..options import RULES, Request, TrainOptions, config_text
-from .defaults import DataArgument, config_option, recipe_option
+from .defaults import DataArgument, config_option, parent_is_given, recipe_option, run_options, without_rivals
 from .progress import Pace, bar, say
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
     short_help="Train a U-Net on images and masks.",
     examples=[
         ("seg-train data -o model.pt", "Train on data/images and data/masks, with all choices made for you"),
+        ("seg-train data -o model.pt --resume --steps 6000", "Train longer, also with images that you have added"),
         (
-            "seg-train lesions -o model.pt --recipe skin-lesion",
-            "Start from the settings of a task, see seg-edge recipes",
+            "seg-train data -o new.pt --from model.pt",
+            "Start from the weights of another model, with few images of a new kind",
         ),
-        ("seg-train --config model.options.toml -o again.pt", "Repeat a training; it wrote this file beside model.pt"),
     ],
     moved={"--evaluate": "evaluate MODEL.PT DATA", "--import": "import STATE.PT DATA", "--list-recipes": "recipes"},
+    renamed={"--pretrained": "--from"},
 )
+@run_options
 @click.argument("data", cls=DataArgument, type=PATH)
 @click.option(
     "-o", "--out", cls=GroupedOption, group=COMMON, type=PATH, default="model.pt",
@@ -48,7 +51,7 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     Defaults are chosen from the images. Each choice is printed with its reason and has an option.
     """
     require_extra("train", "torch", "scipy")
-    options = TrainOptions(**values, recipe=recipe)
+    options = TrainOptions(**without_rivals(values), recipe=recipe)
     for text in check(RULES, Request(options=options)):
         note(text)
     if out.suffix == ".onnx":
@@ -56,10 +59,11 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
         raise OptionsError(problem, "a name such as model.pt", "use seg-export to make the ONNX file from it")
     from ..training import make_plan, train  # torch is slow to import: --help and wrong options work without it
 
-    plan = make_plan(data, out, options, say, bar)
-    if not plan.first_step:
-        text = config_text(data, out, options)
-        write_atomic(plan.files.config, lambda file: file.write(text.encode()))
+    # the parent of a run is needed only once, so it may be gone when the run goes on
+    needed = options if parent_is_given() or not options.resume else replace(options, parent=None)
+    plan = make_plan(data, out, needed, say, bar)
+    text = config_text(data, out, options)
+    write_atomic(plan.files.config, lambda file: file.write(text.encode()))
     objective, steps = plan.objective, plan.settings.steps
     resumed = f", resumed at step {plan.first_step}" if plan.first_step else ""
     say(f"training on {plan.device}: {counted(steps, 'step')}, batch size {plan.settings.batch_size}{resumed}")
@@ -77,11 +81,12 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
             raise SegError("out of memory", "", "lower --batch-size or --width") from error
         except KeyboardInterrupt:
             raise _interrupted(plan.files.state) from None
-    result = kept.contract.provenance["validation"]
-    click.echo(objective.table(result))
-    for text in plan.warnings(result):
+    found = kept.contract.provenance
+    click.echo(objective.table(found["validation"]))
+    for text in plan.warnings(found["validation"]):
         note(text)
-    click.echo(f"wrote {out}")
+    best = found["settings"]["best_step"]
+    click.echo(f"wrote {out}" if best > plan.first_step else f"{out} stays as it is: step {best} is the best so far")
 
 
 def _watcher(objective: Objective, steps: int, update: Callable[[int, str], None]) -> Watch:
@@ -111,5 +116,5 @@ def _watcher(objective: Objective, steps: int, update: Callable[[int, str], None
 def _interrupted(state: Path) -> SegError:
     if state.exists():
         problem = f"interrupted; the state is saved in {state}"
-        return InterruptedRunError(problem, "", "continue with --resume and the same options")
+        return InterruptedRunError(problem, "", "continue with --resume")
     return InterruptedRunError("interrupted before any state was saved", "", "start again")

@@ -4,6 +4,7 @@ from .augment import NONE as NONE
 from .augment import Augmentation as Augmentation
 from .augment import warp as warp
 from .classes import ClassValues as ClassValues
+from .classes import UnknownValueError as UnknownValueError
 from .classes import background_of as background_of
 from .classes import by_colour as by_colour
 from .classes import proposed as proposed

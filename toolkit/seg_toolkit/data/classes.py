@@ -27,6 +27,10 @@ _VOID = 255  # marks pixels without annotation in Pascal VOC, Cityscapes and man
 _FORM = "NAME=VALUE[+VALUE…][#RRGGBB],… such as background=0,cell=255, 0-127 for a range, or #RRGGBB for a colour"
 
 
+class UnknownValueError(DataError):
+    """A mask contains a value that belongs to no class."""
+
+
 @dataclass(frozen=True)
 class ClassValues:
     """One class and its mask values."""
@@ -145,7 +149,7 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
     """Convert raw mask values `(*spatial)` of any integer dtype to class indices `(*spatial)` uint8.
 
     Raises:
-        DataError: if a value belongs to no class; the message names the value and the file.
+        UnknownValueError: if a value belongs to no class; the message names the value and the file.
     """
     labels = np.full(mask.shape, -1, np.int16)
     for index, entry in enumerate(classes):
@@ -155,5 +159,5 @@ def to_labels(mask: NDArray[Any], classes: Sequence[ClassValues], name: str) -> 
         known = ", ".join(f"{c.info.name}={listed(c.values)}" for c in classes)
         problem = f"{name} contains the value {shown(int(stray[0]))} in {count[0]} px"
         advice = "correct the mask, or add the value to --classes; use --snap-values for a few stray pixels"
-        raise DataError(problem, known, advice)
+        raise UnknownValueError(problem, known, advice)
     return labels.astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -173,16 +174,21 @@ class DataSet:
     def listed(self, path: Path) -> DataSet:
         """Select the cases that a text file lists, one per line, by case name or file name.
 
+        A JSON file with an entry `validation`, such as the `.split.json` of a training, lists the names of that entry.
+
         Raises:
             DataError: if the list cannot be read, is empty, or names an unknown case.
         """
         try:
-            lines = read_file(path, METADATA_BYTES).decode("utf-8-sig").splitlines()
+            text = read_file(path, METADATA_BYTES).decode("utf-8-sig")
+            split = json.loads(text) if text.lstrip().startswith("{") else None
+            lines = text.splitlines() if split is None else [str(name) for name in split["validation"]]
         except FileNotFoundError as error:
             raise DataError(f"--val-list {path} does not exist", "a text file", "check the path") from error
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             problem = f"--val-list {path} cannot be read ({error})"
-            raise DataError(problem, "a text file with one name per line", "check the path") from error
+            expected = "a text file with one name per line, or the .split.json of a model"
+            raise DataError(problem, expected, "check the path") from error
         names = {_name_in_list(line.strip()) for line in lines if line.strip()}
         if not names:
             raise DataError(f"--val-list {path} is empty", "names of images in DATA", "add the names")
@@ -191,8 +197,8 @@ class DataSet:
         return replace(self, cases=tuple(case for case in self.cases if case.name in names))
 
     def split(
-        self, fraction: float, list_file: Path | None, seed: int, groups: Groups | None = None
-    ) -> tuple[list[Case], list[Case]]:
+        self, fraction: float, list_file: Path | None, seed: int, groups: Groups | None = None, fold: str | None = None,
+    ) -> tuple[list[Case], list[Case]]:  # fmt: skip
         """Split into training and validation cases, by a list of names or at random with a seed.
 
         Args:
@@ -200,14 +206,19 @@ class DataSet:
             list_file: names of the validation cases; None to draw them.
             seed: seed of the drawing.
             groups: cases that are drawn together; a list may part them.
+            fold: part of a cross-validation that is for validation, such as `1/5`; None to use the fraction.
 
         Raises:
             DataError: if one of the parts is empty, or for the reasons of `listed`.
         """
+        groups, every = groups or Groups(), [case.name for case in self.cases]
         if list_file is not None:
             names = {case.name for case in self.listed(list_file).cases}
+        elif fold:
+            place, count = fold.split("/")
+            names = groups.fold(every, int(place), int(count), seed)
         else:
-            names = (groups or Groups()).drawn([case.name for case in self.cases], fraction, seed)
+            names = groups.drawn(every, fraction, seed)
         training = [case for case in self.cases if case.name not in names]
         validation = [case for case in self.cases if case.name in names]
         if not training or not validation:

@@ -63,25 +63,56 @@ class Groups:
         Raises:
             DataError: if all names are one group.
         """
-        shuffled = sorted(names)
-        random.Random(seed).shuffle(shuffled)
-        parts = self.parts(shuffled)
+        parts = self.parts(sorted(names))
         if len(parts) == 1 and len(names) > 1:
             problem = f"all {len(names)} images belong to one group"
             raise DataError(
                 problem, "two groups or more, for training and validation", "use another --group, or --val-list"
             )
-        aim, count = max(1, round(len(names) * fraction)), 0
+        aim = max(1, round(len(names) * fraction))
+        return self.nearest(names, aim, seed, leave=len(parts) > 1) or set(sorted(parts, key=len)[0])
+
+    def nearest(self, names: Sequence[str], aim: int, seed: int, leave: bool = False) -> set[str]:
+        """Draw whole groups, as many as come nearest to a number of names; `leave` leaves at least one group."""
+        parts = self.parts(_shuffled(names, seed))
         chosen: list[list[str]] = []
+        count = 0
         for part in parts:
             nearer = abs(count + len(part) - aim) < abs(count - aim)
-            if nearer and (len(chosen) + 1 < len(parts) or len(parts) == 1):
+            if nearer and len(chosen) + leave < len(parts):
                 chosen.append(part)
                 count += len(part)
-        return {name for part in chosen or [min(parts, key=len)] for name in part}
+        return {name for part in chosen for name in part}
+
+    def fold(self, names: Sequence[str], place: int, count: int, seed: int) -> set[str]:
+        """Return one of several parts of about equal size that hold each name once, for a cross-validation.
+
+        Args:
+            names: names of all cases.
+            place: number of the part, from 1.
+            count: number of parts.
+            seed: seed of the drawing.
+
+        Raises:
+            DataError: if there are fewer groups than parts.
+        """
+        groups = self.parts(_shuffled(names, seed))
+        if len(groups) < count:
+            problem = f"{len(groups)} images or groups cannot be divided by --fold {place}/{count}"
+            raise DataError(problem, f"at least {count}", f"use --fold {place}/{len(groups)}, or add images")
+        folds: list[list[str]] = [[] for _ in range(count)]
+        for group in groups:
+            min(folds, key=len).extend(group)
+        return set(folds[place - 1])
 
     def _key(self, name: str) -> str:
         return self.of.get(name, f"/{name}")  # no group that a pattern finds begins so
+
+
+def _shuffled(names: Sequence[str], seed: int) -> list[str]:
+    shuffled = sorted(names)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled
 
 
 def parse_group(pattern: str, names: Iterable[str]) -> Groups:

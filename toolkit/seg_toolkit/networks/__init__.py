@@ -6,3 +6,6 @@ from .device import torch_infer as torch_infer
 from .family import NETWORKS as NETWORKS
 from .family import build as build
 from .network import Network as Network
+from .transfer import KeptMap as KeptMap
+from .transfer import invert as invert
+from .transfer import transfer as transfer

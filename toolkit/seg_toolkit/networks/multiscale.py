@@ -34,7 +34,7 @@ class MultiScaleUNet(UNet):
     options = ("width", "depth", "dropout", "padding", "norm", "margin")
 
     def __init__(
-        self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, dropout: float = 0.5,
+        self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, dropout: float = 0.1,
         padding: str = "valid", norm: str = "none", margin: int | None = None,
     ) -> None:  # fmt: skip
         """Build the network with He-normal weights and zero biases."""

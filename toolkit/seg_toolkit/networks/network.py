@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from seg_runtime.support import OptionsError, SegError
@@ -16,6 +16,7 @@ class Network(nn.Module):
         kind: name for `--network` and in checkpoints.
         has_attention: whether the network has attention gates, see `attention`.
         options: names of the arguments that options of `seg-train` set, without `in_channels` and `classes`.
+        only_in_training: those arguments that act in training alone, so that they can change while the weights stay.
         axes: number of spatial axes, 2 or 3.
         default_input: shape of a training window, unless `--input-size` is given.
         arguments: arguments that rebuild the network, as plain values.
@@ -25,6 +26,7 @@ class Network(nn.Module):
     kind: ClassVar[str]
     has_attention: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ()
+    only_in_training: ClassVar[tuple[str, ...]] = ("dropout",)
     axes: ClassVar[int] = 2
     default_input: tuple[int, ...] = (572, 572)
     arguments: dict[str, Any]
@@ -75,14 +77,22 @@ class Network(nn.Module):
     def check_tiling(self) -> None:
         """Raise SegError if tiles of this network would show seams. Networks with valid convolutions never do."""
 
-    def begin_from(self, state: Mapping[str, Tensor]) -> None:
-        """Load pretrained weights by their names in `state`.
+    def encoder(self) -> Iterable[nn.Module]:
+        """Return the parts of the contracting path, for `--freeze encoder`.
 
         Raises:
-            SegError: if this kind of network has no pretrained weights, or the weights do not fit.
+            SegError: if this kind of network has none.
         """
-        problem = f"the network {self.kind} cannot start from pretrained weights"
-        raise SegError(problem, "", "leave out --pretrained, or use --network ternaus")
+        raise SegError(f"the network {self.kind} has no encoder that can be frozen", "", "leave out --freeze")
+
+    def begin_from(self, state: Mapping[str, Tensor]) -> None:
+        """Load weights of another program by their names in `state`.
+
+        Raises:
+            SegError: if no other program has weights for this kind of network, or the weights do not fit.
+        """
+        problem = f"the network {self.kind} cannot start from the weights of another program"
+        raise SegError(problem, "", "import them first: seg-edge import FILE DATA -o parent.pt, then --from parent.pt")
 
     def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield the layers with tensors by name, in the order of the forward pass, for importing weights.

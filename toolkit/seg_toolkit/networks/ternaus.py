@@ -1,8 +1,8 @@
-"""TernausNet (Iglovikov and Shvets 2018, arXiv 1801.05746): a U-Net with VGG11 as contracting path, optionally pretrained."""
+"""TernausNet (Iglovikov and Shvets 2018, arXiv 1801.05746): a U-Net with VGG11 as contracting path, optionally with its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from seg_runtime.support import ModelError, SegError
@@ -82,6 +82,10 @@ class TernausNet(Network):
         x = self.top(torch.cat([x, carried.pop()], dim=1))  # (N, 32, 640, 640)
         return self.margin.dropped(self.head(x))  # (N, K, 320, 320)
 
+    def encoder(self) -> Iterable[nn.Module]:
+        """Return the layers of VGG11."""
+        return [self.features]
+
     def output_side(self, side: int) -> int | None:
         """Output side in px: 32k -> 32k - 320."""
         return self.margin.exact_side(side)
@@ -106,18 +110,18 @@ class TernausNet(Network):
         wanted = {f"features.{name}": value for name, value in self.features.state_dict().items()}
         channels = self.arguments["in_channels"]
         if channels not in (1, 3):
-            problem = f"--pretrained does not fit {channels} channels"
-            raise SegError(problem, "1 or 3", "leave out --pretrained, or change --channels")
+            problem = f"the weights of a vgg11 do not fit {channels} channels"
+            raise SegError(problem, "1 or 3", "leave out --from, or change --channels")
         found = {}
         for name, value in wanted.items():
             if name not in state:
-                problem = f"the pretrained weights lack {name}"
-                raise ModelError(problem, "the weights of a torchvision vgg11", "check --pretrained")
+                problem = f"the weights lack {name}"
+                raise ModelError(problem, "the weights of a torchvision vgg11", "check --from")
             given = state[name].float()
             if name == "features.0.weight" and channels == 1 and given.shape[1:2] == (3,):
                 given = given.sum(dim=1, keepdim=True)
             if given.shape != value.shape:
-                problem = f"the pretrained {name} has shape {tuple(given.shape)}"
+                problem = f"the layer {name} has shape {tuple(given.shape)}"
                 advice = "use the weights of a torchvision vgg11, and leave --width at 64"
                 raise ModelError(problem, f"{tuple(value.shape)}", advice)
             found[name.removeprefix("features.")] = given

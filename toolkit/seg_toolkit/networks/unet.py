@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 import torch
@@ -55,7 +55,7 @@ class UNet(Network):
 
     def __init__(
         self, in_channels: int = 3, classes: int = 2, width: int = 64, depth: int = 4, skip: str = "crop",
-        dropout: float = 0.5, padding: str = "valid", norm: str = "none", margin: int | None = None,
+        dropout: float = 0.1, padding: str = "valid", norm: str = "none", margin: int | None = None,
     ) -> None:  # fmt: skip
         """Build the network with He-normal weights and zero biases."""
         super().__init__()
@@ -110,6 +110,10 @@ class UNet(Network):
             x = merge(torch.cat([x, skip], dim=1))
             maps.append(x)  # (N, 512, 52, 52) (N, 256, 100, 100) (N, 128, 196, 196) (N, 64, 388, 388)
         return maps
+
+    def encoder(self) -> Iterable[nn.Module]:
+        """Return the levels before each pooling, and the bottom."""
+        return [self.down, self.bottom]
 
     def layers_in_order(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield layers from the top of the contracting path to the bottom, then of the expanding path, then the head."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from seg_runtime.support import SegError
 from torch import Tensor, nn
@@ -74,6 +76,10 @@ class UNet3D(Network):
             x = merge(torch.cat([x, _centre(carried.pop(), x)], dim=1))
             # (N, 256, 10, 14, 14) (N, 128, 16, 24, 24) (N, 64, 28, 44, 44)
         return self.head(x)  # type: ignore[no-any-return]  # (N, K, 28, 44, 44)
+
+    def encoder(self) -> Iterable[nn.Module]:
+        """Return the levels before each pooling, and the bottom."""
+        return [self.down, self.bottom]
 
     def output_side(self, side: int) -> int | None:
         """Output side in voxels at depth 3: 8k + 4 -> 8k - 84."""

@@ -1,7 +1,10 @@
 """Options of training, import and evaluation: their definitions, recipes, configuration files and rules."""
 
+from .config import beside as beside
+from .config import config_of as config_of
 from .config import config_text as config_text
 from .config import read_config as read_config
+from .kept import Kept as Kept
 from .options import CheckOptions as CheckOptions
 from .options import DataOptions as DataOptions
 from .options import EvaluateOptions as EvaluateOptions

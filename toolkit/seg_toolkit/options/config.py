@@ -17,6 +17,16 @@ from .options import TrainOptions
 _OF_ONE_CALL = ("resume", "overwrite")
 
 
+def config_of(model: Path) -> Path:
+    """Return the path of the file that a training writes beside its model: `model.options.toml` for `model.pt`."""
+    return beside(model, ".options.toml")
+
+
+def beside(model: Path, ending: str) -> Path:
+    """Return the path of a file beside a model, such as `model.csv`; suffixes other than .pt and .pth stay in the name."""
+    return model.with_name((model.stem if model.suffix in (".pt", ".pth") else model.name) + ending)
+
+
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse TOML. Raises ValueError also for nesting and numbers beyond what Python can handle."""
     if sys.version_info >= (3, 11):

@@ -10,14 +10,16 @@ import math
 from dataclasses import Field, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 from seg_runtime.cli.options import PATH, Options, Sides, option
 from seg_runtime.support import OptionsError
 
+from .kept import Kept
+
 _MAX_LR = 100.0
-_OF_TRAINING = ("val_fraction", "val_list", "group", "pretrained")  # in addition to the group Training
+_OF_TRAINING = ("val_fraction", "val_list", "fold", "group")  # in addition to the group Training
 _MEASURES = (
     "hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels; rand and voi for objects that a membrane"
     " or background separates; or none"
@@ -37,6 +39,19 @@ def _group() -> Any:
         " the part of the name that they share, {n} a number, {nn} a number of two digits, * anything:"
         " {source}_t{n}. Equal images are kept together without it.", metavar="PATTERN",
     )  # fmt: skip
+
+
+class _Fold(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
+    """A part of a cross-validation: its number from 1, and the number of parts."""
+
+    name = "fold"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text K/N."""
+        place, slash, count = (part.strip() for part in str(value).partition("/"))
+        if not (slash and place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count) and int(count) > 1):
+            self.fail(f"{value!r} is not a part such as 1/5.", param, ctx)
+        return f"{int(place)}/{int(count)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +99,10 @@ class DataOptions(ReadingOptions):
         None, f"{_EMPTY} [default: skip].", click.Choice(["skip", "one"]), of="answer",
     )  # fmt: skip
     val_list: Path | None = _data(
-        None, "Text file with the names of the validation images, one on each line.", PATH, metavar="FILE"
+        None,
+        "Text file with the names of the validation images, one on each line, or the .split.json of another model.",
+        PATH,
+        metavar="FILE",
     )
     device: str = option(
         "auto", "Device that computes; auto uses CUDA if PyTorch can use it.", click.Choice(["auto", "cpu", "cuda"]),
@@ -101,14 +119,35 @@ class DataOptions(ReadingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(DataOptions):
-    """Options of a training. `recipe` is the name of the recipe whose defaults are used."""
+    """Options of a training.
+
+    Attributes:
+        recipe: name of the recipe whose defaults are used.
+        kept: choices of an earlier training that this one continues.
+        trains: whether a network is trained.
+    """
+
+    trains: ClassVar[bool] = True
 
     recipe: str = ""
+    kept: Kept = Kept()
 
-    steps: int | None = _training(None, "Optimizer steps [default: 3000].", click.IntRange(1), common=True)
+    parent: Path | None = _training(
+        None, "Start from the weights of this model instead of new ones: a checkpoint of seg-train or of seg-edge import; with"
+        " --network ternaus also the weights of a torchvision vgg11.", PATH, flag="--from", metavar="MODEL.PT", common=True,
+    )  # fmt: skip
+    freeze: str = _training(
+        "none", "With --from, part of the network whose weights stay as they are; encoder is the contracting path.",
+        click.Choice(["none", "encoder"]),
+    )  # fmt: skip
+    steps: int | None = _training(
+        None, "Optimizer steps in all [default: 3000, with --from 1000].", click.IntRange(1), common=True
+    )
     epochs: int | None = _training(None, "Passes over the training images, instead of --steps.", click.IntRange(1))
-    batch_size: int = _training(2, "Windows in each step.", click.IntRange(1), common=True)
-    lr: float | None = _training(None, "Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].", click.FLOAT)
+    batch_size: int = _training(2, "Windows in each step.", click.IntRange(1))
+    lr: float | None = _training(
+        None, "Learning rate [default: 1e-3 for adamw, 1e-4 for sgd; with --from 3e-4 and 3e-5].", click.FLOAT
+    )
     optimizer: str = _training(
         "adamw", "Optimizer; sgd has a momentum of 0.99, as in the U-Net paper.", click.Choice(["adamw", "sgd"])
     )
@@ -134,7 +173,10 @@ class TrainOptions(DataOptions):
     )  # fmt: skip
     seed: int = _training(0, "Seed of the weights, the split and the augmentation.", click.IntRange(0, 2**32 - 1))
     workers: int = _training(1, "Processes that prepare windows.", click.IntRange(0, 64))
-    resume: bool = _training(False, "Continue the interrupted run of --out with the same options.", common=True)
+    resume: bool = _training(
+        False, "Continue the run of --out, interrupted or finished. Options that are not given stay those of the run; more"
+        " --steps, another --lr and added images are possible.", common=True,
+    )  # fmt: skip
 
     answer: str | None = _data(
         None, "What the network learns: labels, values, or an answer of another package [default: what DATA has].",
@@ -159,10 +201,18 @@ class TrainOptions(DataOptions):
     val_fraction: float = _data(
         0.2, "Share of the images that are kept for validation.", click.FloatRange(0, 1, min_open=True, max_open=True)
     )
+    fold: str | None = _data(
+        None, "Keep part K of N equal parts of the images for validation, such as 1/5, instead of --val-fraction. N trainings,"
+        " one for each part, make a cross-validation.", _Fold(), metavar="K/N",
+    )  # fmt: skip
     group: str | None = _group()
 
-    network: str = _network(
-        "unet", "Network; see `seg-edge recipes` for what suits which task.", of="", common=True, metavar="NAME"
+    network: str | None = _network(
+        None,
+        "Network; see `seg-edge recipes` for what suits which task [default: unet].",
+        of="",
+        common=True,
+        metavar="NAME",
     )
     width: int | None = _network(
         None,
@@ -177,24 +227,24 @@ class TrainOptions(DataOptions):
         None, "Side of a window: 16k + 60 at depth 4 for a whole number k, such as 316, 444 or 572 [default: the network's own,"
         " 572 for unet].", Sides(), of="", metavar="PX",
     )  # fmt: skip
-    skip: str = _network(
-        "crop", "What the skip connections carry: the centre of the maps, or all of them resized.",
-        click.Choice(["crop", "resize"]),
+    skip: str | None = _network(
+        None, "How a skip connection fits its maps to the smaller ones that it joins: crop to the centre, or resize all"
+        " [default: crop].", click.Choice(["crop", "resize"]),
     )  # fmt: skip
-    padding: str = _network(
-        "valid", "Padding of the convolutions. With same, tiles stay exact too, because only the centre of a window is used.",
-        click.Choice(["valid", "same"]),
+    padding: str | None = _network(
+        None, "Padding of the convolutions. With same, tiles stay exact too, because only the centre of a window is used"
+        " [default: valid].", click.Choice(["valid", "same"]),
     )  # fmt: skip
-    norm: str = _network("none", "Normalization after convolutions.", click.Choice(["none", "batch", "instance"]))
+    norm: str | None = _network(
+        None, "Normalization after convolutions [default: none].", click.Choice(["none", "batch", "instance"])
+    )
     margin: int | None = _network(
         None, "Ring of a window that a padded network discards; 0 for whole images [default: as much as padding can reach].",
         click.IntRange(0), metavar="PX",
     )  # fmt: skip
-    dropout: float = _network(0.1, "Dropout at the end of the contracting path.", click.FloatRange(0, 1, max_open=True))
-    pretrained: Path | None = _network(
-        None, "File with the weights of a torchvision vgg11, to start from with --network ternaus.",
-        PATH, of="", metavar="FILE",
-    )  # fmt: skip
+    dropout: float | None = _network(
+        None, "Dropout at the end of the contracting path [default: 0.1].", click.FloatRange(0, 1, max_open=True)
+    )
 
     overwrite: bool = _output(False, "Replace the model or the unfinished run at --out.", common=True)
 
@@ -209,6 +259,8 @@ class TrainOptions(DataOptions):
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions(TrainOptions):
     """Options for importing weights of other programs."""
+
+    trains: ClassVar[bool] = False
 
     skip_first: bool = _network(
         False, "The network concatenates [skip, upsampled], not [upsampled, skip].", of="", common=True

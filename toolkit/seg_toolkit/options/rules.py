@@ -68,6 +68,14 @@ RULES: tuple[Rule[Request], ...] = (
         "a training without --steps", "give one of them",
         problem="--epochs and --steps both set the length of the training",
     ),
+    Rule(
+        "--freeze", lambda r: r.value("freeze") not in (None, "none"), lambda r: bool(r.value("parent") or r.value("resume")),
+        "--from", "name the model whose weights it keeps: --from MODEL.pt",
+    ),
+    Rule(
+        "--fold", lambda r: bool(r.value("fold")), lambda r: not r.value("val_list"),
+        "a training without --val-list", "--val-list chooses the validation images", harmless=True,
+    ),
     *(_of_network(flag, f) for flag, f in TrainOptions.options("network").items()),
     *(_of_objective(flag, f) for flag, f in TrainOptions.options("answer").items()),
     Rule(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Settings of one training run, from options and data. `--resume` compares them.
+    """Settings of one training run, from options and data. `--resume` compares and records them.
 
     Attributes:
         average: decay per step of the running average of the weights, which is evaluated and saved; 0 uses the last weights.
-        validation: names of the validation cases.
         recipe: name of the recipe.
         reader: reader of the data set.
-        pretrained: SHA-256 of the file with pretrained weights.
+        parent: name, digests and so on of the model that the training started from; empty for new weights.
+        freeze: part of the network whose weights stay as they are, `none` or `encoder`.
+        continued: what each `--resume` changed: the step, and the old and new value of each setting.
         empty_dice: score of a class in neither ground truth nor prediction, see `metrics.EMPTY_DICE`.
         loss: regression loss, such as `l1`; empty for labels.
         metrics: further measures of `seg-edge evaluate`, in the form of `--metrics`.
@@ -36,10 +37,11 @@ class Settings:
     border_weight: float = 0.0
     augment: str = "slight"
     balance: float = 0.5
-    validation: tuple[str, ...] = ()
     recipe: str = ""
     reader: str = "pairs"
-    pretrained: str = ""
+    parent: Mapping[str, Any] = field(default_factory=dict)
+    freeze: str = "none"
+    continued: tuple[Mapping[str, Any], ...] = ()
     empty_dice: str = "skip"
     loss: str = ""
     metrics: str = ""

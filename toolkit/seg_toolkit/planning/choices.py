@@ -14,6 +14,7 @@ from seg_runtime.model import GEOMETRIES, INTENSITIES, Intensity, OutputInfo
 from seg_runtime.support import DataError, OptionsError
 
 from ..data import Augmentation
+from ..options import Kept
 from .statistics import DataStatistics, TargetStatistics
 
 _FORMS = {
@@ -27,17 +28,23 @@ _FORMS = {
 
 Choice = tuple[str, str]
 """The choice and its reason."""
+_NOTHING = Kept()
 
 
-def choose_channels(statistics: DataStatistics, option: int | None = None) -> tuple[int, str]:
+def choose_channels(statistics: DataStatistics, option: int | None = None, kept: Kept = _NOTHING) -> tuple[int, str]:
     """Choose the number of channels: 1 if all images are grey, 3 for colour images, else that of the images.
+
+    Args:
+        statistics: statistics of all images.
+        option: number of `--channels`; None to choose.
+        kept: choices of an earlier training.
 
     Raises:
         DataError: if the images cannot be converted to one number of channels, or the given number, without loss.
     """
     found = {s.channels for s in statistics.cases}
-    wanted, reason = option or max(found), "set by you"
-    if not option:
+    wanted, reason = option or kept.channels or max(found), "set by you" if option else kept.why
+    if not (option or kept.channels):
         reason = "every image is grey" if found == {1} else "colour images" if found <= {1, 3} else f"{wanted} channels"
     for case in statistics.cases:
         if case.channels != wanted and (case.channels, wanted) != (1, 3):
@@ -69,7 +76,9 @@ def parse_intensity(option: str) -> tuple[str, list[tuple[float, ...]]]:
     return method, numbers
 
 
-def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> tuple[Intensity, str]:
+def choose_intensity(
+    statistics: DataStatistics, channels: int, option: str, kept: Kept = _NOTHING
+) -> tuple[Intensity, str]:
     """Choose how grey values become floats.
 
     Args:
@@ -77,10 +86,16 @@ def choose_intensity(statistics: DataStatistics, channels: int, option: str) -> 
         channels: number of channels of the network.
         option: `auto`, the name of a method, `window:LEVEL,WIDTH` in raw grey values, or `standardize:MEAN,SPREAD` as
             fractions of the dtype's maximum, with several channels `M1+M2+M3,S1+S2+S3`.
+        kept: choices of an earlier training.
     """
     method, numbers = parse_intensity(option)
     reason = "set by you"
-    if method == "auto":
+    if kept.intensity and kept.pixels == statistics.pixels:
+        method, reason = kept.intensity.method, kept.why
+        if len(kept.intensity.mean) in (0, channels):
+            return kept.intensity, reason
+        reason += ", measured again for another number of channels"
+    elif method == "auto":
         method, reason = _auto_intensity(statistics)
     if method == "window":
         return _window(statistics, numbers), reason
@@ -141,8 +156,13 @@ def _standardize(numbers: Sequence[tuple[float, ...]], channels: int) -> Intensi
     return Intensity("standardize", mean=mean, std=spread)
 
 
-def choose_geometry(statistics: DataStatistics, option: str) -> Choice:
+def choose_geometry(statistics: DataStatistics, option: str, kept: Kept = _NOTHING) -> Choice:
     """Choose the geometry.
+
+    Args:
+        statistics: statistics of the training images.
+        option: `auto` or the name of a geometry.
+        kept: choices of an earlier training.
 
     Raises:
         DataError: if the option is unknown, or is not `tile` for volumes.
@@ -156,6 +176,8 @@ def choose_geometry(statistics: DataStatistics, option: str) -> Choice:
         raise DataError(problem, "tile", "leave out --geometry")
     if option != "auto":
         return option, "set by you"
+    if kept.geometry:
+        return kept.geometry, kept.why
     wide, output_px = float(np.mean([s.wide_share for s in statistics.cases])), statistics.output_px
     if wide > 0.5:
         return "fit", f"{wide:.0%} of the foreground is in objects wider than an output window of {output_px} px"
@@ -218,7 +240,7 @@ def choose_augmentation(intensity: Intensity | None, option: str) -> Choice:
 
 
 def choose_outputs(
-    targets: Sequence[TargetStatistics], names: Sequence[str], option: str | None = None
+    targets: Sequence[TargetStatistics], names: Sequence[str], option: str | None = None, kept: Kept = _NOTHING
 ) -> tuple[OutputInfo, ...]:
     """Choose the outputs for the contract. The network predicts values with mean 0 and spread 1 over the training targets.
 
@@ -226,11 +248,14 @@ def choose_outputs(
         targets: statistics of the targets of the training cases.
         names: names of the outputs from the reader.
         option: `NAME[=UNIT],…` for other names and units; None to keep the names.
+        kept: choices of an earlier training.
 
     Raises:
         DataError: if the number of names is wrong, a name is repeated, or a target is constant.
     """
     named = _named(names, option)
+    if [(o.name, o.unit) for o in named] == [(o.name, o.unit) for o in kept.outputs]:
+        return kept.outputs
     counts = np.array([[e.count] for e in targets], np.float64)
     mean = (np.array([e.mean for e in targets]) * counts).sum(axis=0) / counts.sum()
     squares = np.array([e.std**2 + (e.mean - mean) ** 2 for e in targets])

@@ -9,7 +9,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,13 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, res
     if plan.state:
         run.restore(plan.state.training)
         kept = load(files.model) if run.rows else None
+        if kept and not plan.judged_alike:
+            kept = run.judged_again(kept)
     size = settings.batch_size
     _write_text(files.split, json.dumps(plan.split.to_dict(), indent=1) + "\n")
     with _CtrlC() as ctrl_c:
-        for batch in plan.stream.batches(run.step * size, settings.steps * size, size, workers):
+        last = run.windows + (settings.steps - run.step) * size
+        for batch in plan.stream.batches(run.windows, last, size, workers):
             run.advance(batch)
             watch(run.step, run.loss, None)
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
@@ -90,7 +93,7 @@ class _Run:
         model.to(plan.device).to(memory_format=LAYOUT[model.axes])  # type: ignore[call-overload]  # missing in the stubs of PyTorch
         self.plan, self.model, self.settings = plan, model, plan.settings
         self.optimization = Optimization(model, self.settings, plan.device)
-        self.step, self.best = 0, -math.inf
+        self.step, self.windows, self.best = 0, 0, -math.inf
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
 
@@ -108,7 +111,7 @@ class _Run:
 
     def advance(self, batch: Sequence[Tensor]) -> None:
         """Do one optimizer step."""
-        self.model.train()
+        self._set_to_train()
         device = self.plan.device
         image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
@@ -120,7 +123,28 @@ class _Run:
         )  # a step on NaN would spoil the state
         self.optimization.step(loss)
         self.step += 1
+        self.windows += len(image)
         self.losses.append(value)
+
+    def _set_to_train(self) -> None:
+        """Switch to training mode, except for frozen parts, whose batch norm would follow the images."""
+        self.model.train()
+        if self.settings.freeze != "none":
+            for part in self.model.encoder():
+                part.requires_grad_(False).eval()
+
+    def judged_again(self, kept: Checkpoint) -> Checkpoint:
+        """Score the best model so far on the validation images of now, and save it with this score."""
+        objective = self.plan.objective
+        infer = torch_infer(kept.build().to(self.plan.device), self.plan.device)
+        result, _ = objective.score(self.plan.validation, infer)
+        self.best = objective.best(result)
+        old = kept.contract.provenance
+        settings = {**old["settings"], "empty_dice": self.settings.empty_dice}
+        provenance = {**old, "validation": result, "settings": settings, "images": self.plan.split.counts()}
+        kept = replace(kept, contract=replace(kept.contract, provenance=provenance), split=self.plan.split)
+        save(kept, self.plan.files.model)
+        return kept
 
     def evaluate(self) -> tuple[dict[str, Any], list[ScoredCase]]:
         """Score the validation cases, and return the summary and the cases for the preview."""
@@ -144,34 +168,40 @@ class _Run:
 
     def finished(self, result: dict[str, Any]) -> Checkpoint:
         """Make a checkpoint of the current weights with their scores."""
-        objective, settings = self.plan.objective, self.settings
-        known = {name: value for name, value in asdict(settings).items() if name != "validation"}  # may name patients
+        objective, settings = self.plan.objective, asdict(self.settings)
+        parent = settings.pop("parent")
         return Checkpoint.finished(
-            self.answering, objective.contract, objective.classes, settings.reader, self.plan.split,
+            self.answering, objective.contract, objective.classes, self.settings.reader, self.plan.split,
             trained=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            recipe=settings.recipe,
-            settings={**known, "best_step": self.step},
+            recipe=self.settings.recipe,
+            settings={**settings, "best_step": self.step},
             orientation="any" if self.plan.stream.augmentation.every_way_up else UPRIGHT,
             validation=result,
+            **({"parent": parent} if parent else {}),
         )  # fmt: skip
 
     def remember(self) -> None:
         """Save the state for `--resume`."""
         state = {"model": self.model.state_dict(), **self.optimization.state()}
-        numbers = {"step": self.step, "best": self.best, "rows": self.rows, "losses": self.losses}
-        training = {**state, **numbers, "rng": torch.get_rng_state(), "settings": asdict(self.settings)}
+        numbers = {
+            "step": self.step,
+            "windows": self.windows,
+            "best": self.best,
+            "rows": self.rows,
+            "losses": self.losses,
+        }
+        training = {**state, **numbers, "settings": asdict(self.settings), "rng": torch.get_rng_state()}
         objective = self.plan.objective
-        saved = Checkpoint(
-            self.model.described, {}, objective.contract, objective.classes, training, split=self.plan.split
-        )
+        reader, split = self.settings.reader, self.plan.split
+        saved = Checkpoint(self.model.described, {}, objective.contract, objective.classes, training, reader, split)
         save(saved, self.plan.files.state)
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Restore a saved state."""
         self.model.load_state_dict(saved["model"])
-        self.optimization.restore(saved)
+        self.optimization.restore(saved, saved["settings"]["optimizer"] == self.settings.optimizer)
         torch.set_rng_state(saved["rng"])
-        self.step, self.best = int(saved["step"]), float(saved["best"])
+        self.step, self.windows, self.best = int(saved["step"]), int(saved["windows"]), float(saved["best"])
         self.rows, self.losses = list(saved["rows"]), list(saved["losses"])
 
 

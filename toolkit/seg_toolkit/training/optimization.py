@@ -21,10 +21,10 @@ class Optimization:
 
     def __init__(self, model: nn.Module, settings: Settings, device: torch.device) -> None:
         """Set up the optimizer for a model on a device."""
-        self._model, steps = model, settings.steps
+        self._model, self._settings = model, settings
         self.average = _average(model, settings.average)
         self._optimizer = _optimizer(model, settings)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _cosine(step, steps))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _cosine(step, settings.steps))
         self._scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
 
     def step(self, loss: Tensor) -> None:
@@ -45,10 +45,25 @@ class Optimization:
         """State for `restore`."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Restore a saved state."""
+    def restore(self, saved: Mapping[str, Any], same_optimizer: bool = True) -> None:
+        """Restore a saved state. The learning rate is that of the settings, which may differ from those of the state.
+
+        Args:
+            saved: value of `state`.
+            same_optimizer: whether the state is of the same kind of optimizer; another kind starts without averages.
+        """
+        schedule = self._schedule
         for name, part in self._parts().items():
-            part.load_state_dict(saved[name])
+            if name != "optimizer" or same_optimizer:
+                part.load_state_dict(saved[name])
+        for group in self._optimizer.param_groups:
+            group["initial_lr"], group["lr"] = self._settings.lr, rate_at(schedule.last_epoch, self._settings)
+        schedule.base_lrs = [self._settings.lr] * len(self._optimizer.param_groups)
+
+
+def rate_at(step: int, settings: Settings) -> float:
+    """Learning rate after a number of steps. It depends on no earlier step, so a longer run follows the longer curve."""
+    return settings.lr * _cosine(step, settings.steps)
 
 
 def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from seg_runtime.model import Contract, Geometry, Input
-from seg_runtime.support import OptionsError, SegError, check, check_writable, named
+from seg_runtime.support import OptionsError, SegError, check, check_writable
 
-from ..checkpoints import Checkpoint, Split, digest_of, read_state
-from ..data import Augmentation, Case, DataSet, Report
+from ..checkpoints import Checkpoint, Split
+from ..data import Augmentation, Case, ClassValues, DataSet, Groups, Report, UnknownValueError
 from ..data.readers import read_data_set
 from ..inspection import Copies, find_oddities, find_sources, said
 from ..networks import NETWORKS, Network, pick_device
-from ..options import RULES, Settings, TrainOptions
+from ..options import RULES, Settings, TrainOptions, beside, config_of
 from ..planning import DataStatistics
+from .beginning import Beginning, Sides, begin_with
 from .certainty import after_training, before_training
 from .objectives import OBJECTIVES, Choices, Objective
-from .resume import check_settings, check_target, interrupted_run
+from .resume import Continued, check_target
 from .windows import WindowStream
 
-_STEPS = 3000
+_NETWORK = "unet"
+_STEPS, _STEPS_FROM = 3000, 1000  # with new weights, and with those of another model
+_RATES = {("adamw", True): 1e-3, ("adamw", False): 3e-4, ("sgd", True): 1e-4, ("sgd", False): 3e-5}
+"""Learning rate for an optimizer and for whether the weights are new."""
 Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
 """Makes a progress bar from a label and a length; the bar wraps an iterable."""
 
@@ -38,39 +42,35 @@ class RunFiles:
 
     model: Path
 
-    def _beside(self, ending: str) -> Path:
-        name = self.model.stem if self.model.suffix in (".pt", ".pth") else self.model.name
-        return self.model.with_name(name + ending)
-
     @property
     def state(self) -> Path:
         """The state for `--resume`."""
-        return self._beside(".resume.pt")
+        return beside(self.model, ".resume.pt")
 
     @property
     def config(self) -> Path:
         """The options, in the form of `--config`."""
-        return self._beside(".options.toml")
+        return config_of(self.model)
 
     @property
     def split(self) -> Path:
         """Names and digests of the images for training and for validation."""
-        return self._beside(".split.json")
+        return beside(self.model, ".split.json")
 
     @property
     def log(self) -> Path:
         """Loss and score of each evaluation."""
-        return self._beside(".csv")
+        return beside(self.model, ".csv")
 
     @property
     def curve(self) -> Path:
         """Plot of the log."""
-        return self._beside(".curve.png")
+        return beside(self.model, ".curve.png")
 
     @property
     def preview(self) -> Path:
         """Validation images with ground truth and prediction."""
-        return self._beside(".preview.png")
+        return beside(self.model, ".preview.png")
 
 
 @dataclass
@@ -85,7 +85,8 @@ class Plan:
         split: names and digests of the images for training and for validation.
         device: device for training.
         files: files to write.
-        state: state of an interrupted run; None for a new run.
+        state: state of the run that is continued; None for a new run.
+        judged_alike: whether scores are comparable with those of the run that is continued.
     """
 
     model: Network
@@ -96,6 +97,7 @@ class Plan:
     device: torch.device
     files: RunFiles
     state: Checkpoint | None
+    judged_alike: bool
 
     @property
     def settings(self) -> Settings:
@@ -110,7 +112,7 @@ class Plan:
 
     @property
     def first_step(self) -> int:
-        """Number of steps that an interrupted run has done."""
+        """Number of steps that the run has done."""
         return int(self.state.training["step"]) if self.state else 0
 
 
@@ -124,20 +126,17 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         say: called with a line for each choice.
         bar: see `Bar`.
     """
-    network = NETWORKS.get(options.network, "choose one of them for --network", OptionsError)
+    files = RunFiles(out)
+    beginning = _beginning(files, options)
+    options = beginning.adapted(options)
+    network = NETWORKS.get(options.network or _NETWORK, "choose one of them for --network", OptionsError)
     sketch = _sketch(network, options)
     input_shape, output_shape = _window_shapes(sketch, options)
-    device, files = pick_device(options.device), RunFiles(out)
-    if options.pretrained:
-        sketch.begin_from(read_state(options.pretrained))
-    state = interrupted_run(files.model, files.state) if options.resume else None
-    if state:
-        of_data = ("in_channels", "classes")
-        described = {name: value for name, value in sketch.described.items() if name not in of_data}
-        check_settings(out, state, {**_given_settings(options), **described})
-    elif not options.overwrite:
-        check_target(files.model, files.state)
-    found = read_data_set(options.reader or "", data, say, options.ignore_value or "")
+    device = pick_device(options.device)
+    beginning.check_network(sketch)
+    if options.freeze != "none":
+        sketch.encoder()
+    found = beginning.known(read_data_set(options.reader or "", data, say, options.ignore_value or ""), options)
     kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer", OptionsError)
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")
@@ -145,16 +144,19 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     options = replace(options, channels=_channels(found, options))
     check_writable(out)
     found, classes = kind.choose_classes(found, options, say)
-    progress = bar("reading the images", len(found.cases))
-    statistics = DataStatistics.of(found, classes, min(output_shape), progress)
+    statistics = _statistics(found, classes, min(output_shape), beginning, bar)
     statistics.check_axes(len(input_shape))
     for line in statistics.described():
         say(line)
-    training, validation = _split(statistics, options, data, say)
+    sides = Sides(list(found.cases), [])
+    if options.trains:
+        sides = beginning.split(found, statistics.digests, _grouped(statistics, options, data, say), options, say)
+    training, validation = sides.training, sides.validation
     split = Split(statistics.part(training).digests, statistics.part(validation).digests)
-    say(f"split: {len(training)} for training, {len(validation)} for validation; names in {files.split.name}")
-    if few := before_training(split):
-        say(f"warning: {few}")
+    if options.trains:
+        say(f"split: {len(training)} for training, {len(validation)} for validation; names in {files.split.name}")
+        if few := before_training(split):
+            say(f"warning: {few}")
     chosen = kind.choose(statistics, statistics.part(training), options, say)
     model = _network(network, chosen, options)
     contract = Contract(
@@ -163,32 +165,48 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
         chosen.answer,
         policy=statistics.part(training).policy(len(input_shape)),
     )
-    names = tuple(case.name for case in validation)
-    settings = replace(_settings(options, len(training), chosen), validation=names, reader=found.reader)
+    beginning.check(contract, classes)
+    beginning.fill(model, kind, chosen.answer, say)
+    settings = replace(_settings(options, len(training), chosen), reader=found.reader)
+    settings = beginning.settled(settings, sides, say)
     objective = kind(contract, classes, settings)
     augmentation = Augmentation.parse(settings.augment)
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
-    if state:
-        check_settings(out, state, {**asdict(settings), **model.described}, contract)
-    return Plan(model, objective, stream, validation, split, device, files, state)
+    beginning.match(model, stream, say)
+    alike = beginning.judged_alike(settings, split, say)
+    return Plan(model, objective, stream, validation, split, device, files, beginning.state, alike)
 
 
-def _split(statistics: DataStatistics, options: TrainOptions, root: Path, say: Report) -> tuple[list[Case], list[Case]]:
-    """Split the cases, and report what is suspicious in them.
+def _grouped(statistics: DataStatistics, options: TrainOptions, root: Path, say: Report) -> Groups:
+    """Report what is suspicious in the images, and find those that belong on one side of the split.
 
     Raises:
-        SegError: if nothing can be learned from them, a part is empty, or `--group` does not fit their names.
+        SegError: if nothing can be learned from them, or `--group` does not fit their names.
     """
-    names = [case.name for case in statistics.cases]
     copies = Copies.of(statistics.cases)
     findings = find_oddities(statistics, copies)
     for line in said([f for f in findings if not (options.group and f.kind == "sources")], root):
         say(line)
-    groups = find_sources(names, copies, options.group, say)
-    training, validation = statistics.data.split(options.val_fraction, options.val_list, options.seed, groups)
-    for part in groups.cut([case.name for case in training], [case.name for case in validation]):
-        say(f"note: --val-list parts images that belong together, so the score is too good: {named(part)}")
-    return training, validation
+    return find_sources([case.name for case in statistics.cases], copies, options.group, say)
+
+
+def _beginning(files: RunFiles, options: TrainOptions) -> Beginning:
+    """Read what the training starts from, if it is not new weights."""
+    if options.resume:
+        return Continued(files.model, files.state)
+    if not options.overwrite:
+        check_target(files.model, files.state)
+    return begin_with(options.parent, files.model) if options.parent else Beginning()
+
+
+def _statistics(
+    data: DataSet, classes: Sequence[ClassValues], output_px: int, beginning: Beginning, bar: Bar
+) -> DataStatistics:
+    progress = bar("reading the images", len(data.cases))
+    try:
+        return DataStatistics.of(data, classes, output_px, progress)
+    except UnknownValueError as error:
+        raise beginning.explained(error) from error
 
 
 def _channels(data: DataSet, options: TrainOptions) -> int | None:
@@ -234,8 +252,6 @@ def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Net
     except RuntimeError as error:  # PyTorch has no special class for out of memory on the CPU
         width = f" of width {options.width}" if options.width else ""
         raise SegError(f"a network{width} does not fit into memory", "", "lower --width") from error
-    if options.pretrained:
-        network.begin_from(read_state(options.pretrained))
     if chosen.geometry == "tile":
         network.check_tiling()
     return network
@@ -243,12 +259,12 @@ def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Net
 
 def _given_settings(options: TrainOptions) -> dict[str, Any]:
     """Settings that the options alone decide; without the number of steps if `--epochs` is given."""
-    lr = options.lr if options.lr is not None else (1e-3 if options.optimizer == "adamw" else 1e-4)
+    new = options.parent is None
+    lr = options.lr if options.lr is not None else _RATES[options.optimizer, new]
     return {
-        **({} if options.epochs else _lengths(options.steps or _STEPS)),
+        **({} if options.epochs else _lengths(options.steps or (_STEPS if new else _STEPS_FROM))),
         "batch_size": options.batch_size, "optimizer": options.optimizer, "lr": lr, "dice_weight": options.dice_weight,
-        "seed": options.seed, "recipe": options.recipe,
-        "pretrained": digest_of(options.pretrained) if options.pretrained else "",
+        "seed": options.seed, "recipe": options.recipe, "freeze": options.freeze,
         "empty_dice": options.empty_dice or "skip",
     }  # fmt: skip
 

@@ -157,7 +157,7 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
         )
     fit_weights(plan.model, state, options.skip_first)
     model = plan.model.to(plan.device).eval()
-    cases = sorted([*plan.stream.cases, *plan.validation], key=lambda case: case.name)
+    cases = plan.stream.cases
     result, _ = objective.score(bar("scoring", len(cases))(cases), torch_infer(model, plan.device))
     imported = {
         "file": weights.name,

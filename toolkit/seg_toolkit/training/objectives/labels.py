@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.model import LabelSpec
+from seg_runtime.model import AnswerSpec, LabelSpec
 from seg_runtime.support import DataError
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from ...data import (
     weight_map,
 )
 from ...evaluation import Measure, confusion, dice, label_summary
+from ...networks import KeptMap
 from ...options import TrainOptions
 from ...planning import (
     DataStatistics,
@@ -106,29 +107,38 @@ class LabelObjective(Objective):
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
         """Make all choices that options leave to the data, and report each with its reason."""
+        of_training = say if options.trains else _silent
         counts, known = ([case.pixels for case in part.cases] for part in (statistics, training))
         for text in missing_classes(counts, known, [entry.info.name for entry in statistics.classes]):
             say(f"note: {text}")
-        channels, why = choose_channels(statistics, options.channels)
+        channels, why = choose_channels(statistics, options.channels, options.kept)
         say(f"channels: {channels} ({why})")
-        intensity, why = choose_intensity(training, channels, options.intensity)
+        intensity, why = choose_intensity(training, channels, options.intensity, options.kept)
         say(f"intensity: {intensity.method} ({why})")
-        geometry, why = choose_geometry(training, options.geometry)
+        geometry, why = choose_geometry(training, options.geometry, options.kept)
         say(f"geometry: {geometry} ({why})")
         weights, why = choose_class_weights(training, options.class_weights)
-        say(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
+        of_training(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
         border, why = _border_weight(options.border_weight, statistics.data.instances_only)
-        say(f"border weight: {border:g} ({why})")
+        of_training(f"border weight: {border:g} ({why})")
         balance, why = choose_balance(training, options.balance)
-        say(f"balanced windows: {balance:.0%} ({why})")
+        of_training(f"balanced windows: {balance:.0%} ({why})")
         augment, why = choose_augmentation(intensity, options.augment)
-        say(f"augmentation: {augment} ({why})")
+        of_training(f"augmentation: {augment} ({why})")
         return Choices(
             channels=channels, intensity=intensity, geometry=geometry, augment=augment,
             answer=cls.Spec(tuple(entry.info for entry in statistics.classes)),
             class_weights=weights, border_weight=border, balance=balance, scarce=training.scarce_classes,
             metrics=",".join(measure.text for measure in Measure.parse(options.metrics or "")),
         )  # fmt: skip
+
+    @classmethod
+    def kept_maps(cls, old: AnswerSpec, new: AnswerSpec) -> list[KeptMap]:
+        """Keep classes by name."""
+        if not isinstance(old, LabelSpec) or not isinstance(new, LabelSpec):
+            return []
+        before = {entry.name: place for place, entry in enumerate(old.classes)}
+        return [KeptMap(i, before[entry.name]) for i, entry in enumerate(new.classes) if entry.name in before]
 
     def target(self, example: Example) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return class indices `(*spatial)` and weights, which are higher in the gaps between cells."""
@@ -195,6 +205,10 @@ class LabelObjective(Objective):
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """Draw the preview, see `pictures.label_preview`."""
         return label_preview([(c.caption, c.image, c.truth, c.answer, c.score) for c in cases], self.contract.classes)
+
+
+def _silent(line: str) -> None:
+    """Say nothing about a choice that an import does not use."""
 
 
 def _border_weight(option: float | None, instances_only: bool) -> tuple[float, str]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...data import Augmentation, Case, ClassValues, DataSet, Example, Report
 from ...evaluation import Measure, interval, measure, telling, with_measures
+from ...networks import KeptMap
 from ...options import DataOptions, Request, Settings, TrainOptions
 from ...planning import DataStatistics, parse_intensity
 
@@ -200,6 +201,16 @@ class Objective(ABC):
             options: options of the training.
             say: called with a line for each choice.
         """
+
+    @classmethod
+    def kept_maps(cls, old: AnswerSpec, new: AnswerSpec) -> list[KeptMap]:
+        """Return the output maps of an earlier model that a training with `--from` keeps; by default all or none.
+
+        Args:
+            old: meaning of the maps of the earlier model.
+            new: meaning of the maps of the new one.
+        """
+        return [KeptMap(place, place) for place in range(new.maps)] if old == new else []
 
     @abstractmethod
     def target(self, example: Example) -> tuple[NDArray[Any], NDArray[np.float32]]:

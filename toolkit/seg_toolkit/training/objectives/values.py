@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import Values
-from seg_runtime.model import Contract, OutputInfo, ValueSpec
+from seg_runtime.model import AnswerSpec, Contract, OutputInfo, ValueSpec
 from seg_runtime.support import DataError, OptionsError
 from torch import Tensor
 
 from ...data import VALUES, ClassValues, DataSet, Example, Report, warp
 from ...evaluation import VALUE_METRICS, or_none, value_scores
+from ...networks import KeptMap
 from ...options import Settings, TrainOptions
 from ...planning import DataStatistics, choose_augmentation, choose_channels, choose_intensity, choose_outputs
 from ..losses import SSIM_REACH_PX, VALUE_LOSSES
@@ -65,13 +66,14 @@ class ValueObjective(Objective):
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
         """Make all choices that options leave to the data, and report each with its reason."""
-        channels, why = choose_channels(statistics, options.channels)
+        channels, why = choose_channels(statistics, options.channels, options.kept)
         say(f"channels: {channels} ({why})")
-        auto = options.intensity == "auto"
-        intensity, why = choose_intensity(training, channels, "standardize" if auto else options.intensity)
+        auto = options.intensity == "auto" and not options.kept.intensity
+        wanted = "standardize" if auto else options.intensity
+        intensity, why = choose_intensity(training, channels, wanted, options.kept)
         say(f"intensity: {intensity.method} ({'targets depend on the scale of grey values' if auto else why})")
         targets = [case.targets for case in training.cases if case.targets]
-        outputs = choose_outputs(targets, statistics.data.outputs, options.outputs)
+        outputs = choose_outputs(targets, statistics.data.outputs, options.outputs, options.kept)
         say(f"outputs: {_described(outputs)}")
         augment, why = choose_augmentation(None, options.augment)
         say(f"augmentation: {augment} ({why})")
@@ -86,6 +88,17 @@ class ValueObjective(Objective):
             augment=augment,
             loss=loss,
         )
+
+    @classmethod
+    def kept_maps(cls, old: AnswerSpec, new: AnswerSpec) -> list[KeptMap]:
+        """Keep outputs by name, converted to the new scale of the network's values."""
+        if not isinstance(old, ValueSpec) or not isinstance(new, ValueSpec):
+            return []
+        before = {output.name: (place, output) for place, output in enumerate(old.outputs)}
+        return [
+            KeptMap(i, before[o.name][0], before[o.name][1].scale / o.scale, (before[o.name][1].offset - o.offset) / o.scale)
+            for i, o in enumerate(new.outputs) if o.name in before
+        ]  # fmt: skip
 
     def target(self, example: Example) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return targets `(*spatial, K)` in the units of the network, and equal weights."""
