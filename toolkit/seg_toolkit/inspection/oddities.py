@@ -26,6 +26,7 @@ _CONTRAST = 0.3  # least difference between foreground and background, in spread
 _FIT = 1.25  # least gradient along the outlines in another pose, its mean over the image being 1
 _BETTER, _FAR_BETTER = 1.25, 2.0  # that gradient, compared with the one along the outlines of the mask as it is
 _NO_FIT = 1.2  # most of the latter, if the other is not far better
+_LONG_PX = 4000  # outlines from which a small difference is no chance
 
 
 def find_oddities(statistics: DataStatistics, copies: Copies) -> list[Finding]:
@@ -147,7 +148,8 @@ def _turned(statistics: DataStatistics) -> dict[int, list[CaseStatistics]]:
     measured = [case for case in statistics.cases if len(case.look.fits) > 1]
     for case in measured:
         fits, best = case.look.fits, int(np.argmax(case.look.fits))
-        needed = _BETTER if fits[0] < _NO_FIT else _FAR_BETTER
+        certain = fits[0] < _NO_FIT and case.look.outline_px >= _LONG_PX
+        needed = _BETTER if certain else _FAR_BETTER
         if fits[best] >= max(_FIT, needed * fits[0]):
             turned[best].append(case)
     for pose, cases in turned.items():
