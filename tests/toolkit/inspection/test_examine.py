@@ -46,6 +46,8 @@ def several(*made: Mistake) -> Mistake:
         (several(*(change("masks", n, mistakes.third_class) for n in (A, B))), [("masks", True, ())]),
         (change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 50)), [("stray-values", True, (A,))]),
         (change_all("masks", mistakes.soft_edges), [("masks", True, ())]),
+        (several(*(change("masks", n, lambda mask: mask // 255) for n in (A, B))), [("masks", True, ())]),
+        (change_all("masks", lambda mask: np.random.default_rng(0).integers(0, 999, mask.shape).astype(np.uint16)), [("masks", True, ())]),
         (mistakes.copy, [("copies", False, (A, "copied"))]),
         (mistakes.copy_as_jpeg, [("similar", False, (A, "copied"))]),
         (mistakes.copy_mirrored, [("similar", False, (A, "copied"))]),
@@ -59,7 +61,7 @@ def several(*made: Mistake) -> Mistake:
     ],
     ids=[
         "swapped folders", "names", "turned size", "two sizes", "all empty", "all objects", "one empty", "subfolders of masks",
-        "rare third class", "stray", "soft edges", "copy", "jpeg", "mirrored copy", "time points", "colour", "16 bits",
+        "rare third class", "stray", "soft edges", "0 and 1 among 0 and 255", "images as masks", "copy", "jpeg", "mirrored copy", "time points", "colour", "16 bits",
         "inverted", "constant", "cut short", "magnified",
     ],
 )  # fmt: skip

@@ -95,6 +95,7 @@ def examine(root: Path, options: CheckOptions, bar: Bar, pictures: bool) -> Insp
         raise
     except SegError as error:
         found._add("layout", error)
+        found.findings.sort(key=lambda finding: not finding.fatal)
         return found
     failed: dict[str, SegError] = {}
     classes: tuple[ClassValues, ...] = ()
@@ -117,7 +118,7 @@ def _chosen(
     masks.data = replace(data, cases=tuple(case for case in data.cases if case.name not in failed))
     found.masks = masks
     for text in masks.notes:
-        found.findings.append(Finding("note", text, "check that they match"))
+        found.findings.append(Finding("note", text))
     try:
         if not masks.data.cases:
             raise DataError("no mask can be used")
