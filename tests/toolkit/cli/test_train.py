@@ -152,7 +152,7 @@ def test_stray_value_of_listed_classes_names_file_and_value(tmp_path: Path, refu
     stray(write_pairs(tmp_path / "data"))
     line = refused(tmp_path / "data", "--classes", "background=0,cell=255")
     assert "a1.png" in line
-    assert "7 (1 pixel in" in line
+    assert "7 (1 pixel)" in line
     assert "--snap-values" in line
 
 

@@ -46,6 +46,7 @@ def test_wrong_patterns_say_what_is_right() -> None:
         ([f"{n:02}" for n in range(30)], None),
         ([f"img_{n}" for n in range(30)], None),  # one source
         ([f"a{n}" for n in range(5)], None),
+        ([f"{breed}_{n}" for breed in ("Abyssinian", "beagle") for n in range(4)], None),  # kinds, not sources
         (["07fb37aafa66", "094afe36759e", "0b0d577159f0", "0d2bf916cc8d"], None),
         (["agate", "amber_t1", "beryl_t2"], None),
     ],

@@ -1,1 +1,1 @@
-"""Commands for training and scoring: `seg-train`, `seg-edge evaluate`, `import` and `recipes`."""
+"""Commands for training and scoring: `seg-train`, `seg-edge check`, `evaluate`, `import` and `recipes`."""

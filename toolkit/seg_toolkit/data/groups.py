@@ -16,7 +16,9 @@ _NUMBERED = re.compile(
     r"(?i)(?P<source>.*?[^\W_].*?)(?P<rest>(?:[ _.-]*(?:time|tile|slice|frame|patch|crop|part|pos|fov|page|t|x|y|z|row|col|r|c|s|f)"
     r"[ _-]?\d+)+)"
 )
-_NUMBER = re.compile(r"(?P<source>.*[^\W\d_].*?)(?P<rest>[ _.-]+\d+)")
+_NUMBER = re.compile(
+    r"(?P<source>.*[^\W\d_].*?\d+.*?|.*\d.*?[^\W\d_].*?)(?P<rest>[ _.-]+\d+)"
+)  # the source has a number, as mouse1
 _HALF = 0.5
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def examine(root: Path, options: CheckOptions, bar: Bar, pictures: bool) -> Insp
     def say(text: str) -> None:
         if isinstance(text, LeftOut):
             found.findings.append(Finding("unmatched", text, "rename the files, or add what is missing", text.names))
-        else:
+        elif not text.startswith("reader: "):  # which the report shows as the layout
             found.notes.append(text.removeprefix("note: "))
 
     try:
@@ -95,6 +95,7 @@ def examine(root: Path, options: CheckOptions, bar: Bar, pictures: bool) -> Insp
         raise
     except SegError as error:
         found._add("layout", error)
+        found.findings.sort(key=lambda finding: not finding.fatal)
         return found
     failed: dict[str, SegError] = {}
     classes: tuple[ClassValues, ...] = ()
@@ -113,37 +114,65 @@ def _chosen(
     """Choose the classes as a training does, and others to look at if a training would refuse the masks."""
     given = parse_classes(options.classes, say) if options.classes else data.classes
     masks = MaskSurvey.of(data, given, bar("reading the masks", len(data.cases)), failed)
+    lost = [case for case in data.cases if case.name in failed]
+    masks.data = replace(data, cases=tuple(case for case in data.cases if case.name not in failed))
     found.masks = masks
     for text in masks.notes:
-        found.findings.append(Finding("note", text, "check that they match"))
+        found.findings.append(Finding("note", text))
     try:
-        exchanged = swapped(data)
-    except SegError:  # of an image, which reading it reports
-        exchanged = None
-    if exchanged is not None:
-        found._add("swapped", exchanged)
-        failed.clear()
-        found.guessed = True
-        return data, _any_classes(masks)
-    try:
-        return choose_classes(masks, given, options.snap_values, say)
+        if not masks.data.cases:
+            raise DataError("no mask can be used")
+        chosen, classes = choose_classes(masks, given, options.snap_values, say)
+        return _with(chosen, lost), classes
     except OptionsError:
         raise
     except SegError as error:
-        problems = list(masks.problems(given))
-        if str(error) not in {str(problem) for problem in problems}:
-            problems.append(
-                error if isinstance(error, DataError) else DataError(error.problem, error.expected, error.advice)
-            )
-        strays = masks.strays(given)
-        odd = sorted({name for at in strays.values() for name in at.masks})
-        for problem in problems:
-            is_stray = bool(strays) and str(problem) == str(masks.stray_problem(strays, given))
-            found._add("stray-values" if is_stray else "masks", problem, odd if is_stray else ())
-    if by_colour(given):
-        return data, given
-    found.guessed = True
-    return data, _any_classes(masks)
+        found.guessed = not by_colour(given)
+        if exchanged := _swapped(data):
+            found._add("swapped", exchanged)
+            failed.clear()
+        elif masks.data.cases:
+            _add_problems(found, masks, given, error)
+            if masks.strays(given) and not options.snap_values:
+                return _past_strays(found, data, masks, given)
+    return data, _any_classes(masks) if found.guessed else given
+
+
+def _past_strays(
+    found: Inspection, data: DataSet, masks: MaskSurvey, given: Sequence[ClassValues]
+) -> tuple[DataSet, tuple[ClassValues, ...]]:
+    """Look at masks as if their stray values, which stop a training, were those of the nearest class."""
+    try:
+        chosen, classes = choose_classes(masks, given, True, lambda text: None)
+    except SegError:  # a problem that is known already
+        return data, _any_classes(masks) if found.guessed else tuple(given)
+    found.guessed = False
+    chosen = replace(chosen, reader=data.reader)
+    return _with(chosen, [case for case in data.cases if case.name not in masks.shapes]), classes
+
+
+def _with(data: DataSet, others: Sequence[Case]) -> DataSet:
+    """Add cases to a data set that could not be used for a choice."""
+    return replace(data, cases=tuple(sorted([*data.cases, *others], key=lambda case: case.name)))
+
+
+def _swapped(data: DataSet) -> DataError | None:
+    try:
+        return swapped(data)
+    except SegError:  # of an image, which reading it reports
+        return None
+
+
+def _add_problems(found: Inspection, masks: MaskSurvey, given: Sequence[ClassValues], error: SegError) -> None:
+    """Add all that is wrong with the masks; the error is the first of it, or of another kind."""
+    problems: list[SegError] = list(masks.problems(given))
+    if str(error) not in {str(problem) for problem in problems}:
+        problems.append(error)
+    strays = masks.strays(given)
+    odd = sorted({name for at in strays.values() for name in at.masks})
+    for problem in problems:
+        is_stray = bool(strays) and str(problem) == str(masks.stray_problem(strays, given))
+        found._add("stray-values" if is_stray else "masks", problem, odd if is_stray else ())
 
 
 def _any_classes(masks: MaskSurvey) -> tuple[ClassValues, ...]:
@@ -223,7 +252,7 @@ def _judge(found: Inspection, pattern: str | None, say: Report) -> None:
     names = [case.name for case in statistics.cases]
     groups = Groups()
     try:
-        groups = find_sources(names, copies, pattern, say)
+        groups = find_sources(names, copies, pattern, say if pattern else lambda text: None)
     except OptionsError:
         raise
     except SegError as error:

@@ -26,6 +26,7 @@ _CONTRAST = 0.3  # least difference between foreground and background, in spread
 _FIT = 1.25  # least gradient along the outlines in another pose, its mean over the image being 1
 _BETTER, _FAR_BETTER = 1.25, 2.0  # that gradient, compared with the one along the outlines of the mask as it is
 _NO_FIT = 1.2  # most of the latter, if the other is not far better
+_LONG_PX = 4000  # outlines from which a small difference is no chance
 
 
 def find_oddities(statistics: DataStatistics, copies: Copies) -> list[Finding]:
@@ -135,27 +136,34 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
     if len(clear) < _FEWEST_ALIKE or max((clear > 0).mean(), (clear < 0).mean()) < _USUAL:
         return
     usual = 1 if (clear > 0).mean() > 0.5 else -1
-    if others := _where(statistics, usual * contrasts < -_CONTRAST):
+    turned = {case.name for cases in _turned(statistics).values() for case in cases}
+    if others := [case for case in _where(statistics, usual * contrasts < -_CONTRAST) if case.name not in turned]:
         text = f"in {counted(len(others), 'image')} the objects are {'darker' if usual > 0 else 'brighter'} than the background, unlike in the others"
         yield Finding("inverted", text, "invert them, or check that they belong to this set", _names(others))
 
 
-def _poses(statistics: DataStatistics) -> Iterator[Finding]:
-    """Masks whose outlines follow the image only if they are turned or mirrored."""
+def _turned(statistics: DataStatistics) -> dict[int, list[CaseStatistics]]:
+    """Cases whose outlines follow the image only in another pose, by the place of the pose in `POSES`."""
     turned: defaultdict[int, list[CaseStatistics]] = defaultdict(list)
     measured = [case for case in statistics.cases if len(case.look.fits) > 1]
     for case in measured:
         fits, best = case.look.fits, int(np.argmax(case.look.fits))
-        needed = _BETTER if fits[0] < _NO_FIT else _FAR_BETTER
+        certain = fits[0] < _NO_FIT and case.look.outline_px >= _LONG_PX
+        needed = _BETTER if certain else _FAR_BETTER
         if fits[best] >= max(_FIT, needed * fits[0]):
             turned[best].append(case)
-    for pose, cases in sorted(turned.items()):
+    for pose, cases in turned.items():
         if 2 * len(cases) > len(measured):  # all are turned, also those whose outlines fit by chance
-            cases = [case for case in measured if int(np.argmax(case.look.fits)) == pose]
+            turned[pose] = [case for case in measured if int(np.argmax(case.look.fits)) == pose]
+    return dict(sorted(turned.items()))
+
+
+def _poses(statistics: DataStatistics) -> Iterator[Finding]:
+    """Masks that are turned or mirrored."""
+    for pose, cases in _turned(statistics).items():
         text = f"{counted(len(cases), 'mask')} {'fits its image' if len(cases) == 1 else 'fit their images'} better if {POSES[pose]}"
-        yield Finding(
-            "orientation", text, "look at the outlines on the page of -o, and save the masks again", _names(cases)
-        )
+        advice = "look at the outlines on the page of seg-edge check -o, and save the masks again"
+        yield Finding("orientation", text, advice, _names(cases))
 
 
 _LOOKS = (_classes, _poses, _kinds, _sizes, _grey_values, _sources)

@@ -32,7 +32,9 @@ def rows_of(found: Inspection) -> list[tuple[str, str]]:
     """What a data set holds, as rows of a name and a value."""
     rows: list[tuple[str, str]] = []
     if found.data is not None:
-        rows += [("layout", found.data.reader or "pairs"), ("images", str(len(found.data.cases)))]
+        count, usable = len(found.data.cases), len(found.statistics.cases) if found.statistics else 0
+        images = str(count) if usable == count else f"{count}, of which {usable} can be used"
+        rows += [("layout", found.data.reader or "pairs"), ("images", images)]
     if (statistics := found.statistics) is not None:
         sizes = [f"{count} × {size}" for size, count in sizes_of(statistics).items()]
         kinds = Counter(f"{s.dtype}, {counted(s.channels, 'channel')}" for s in statistics.cases).most_common()

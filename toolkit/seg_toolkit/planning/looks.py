@@ -28,12 +28,14 @@ class Look:
             them is missing.
         fits: gradient of the image along the outlines of the mask, its mean being 1, for the mask as it is and in the
             other poses that have its size: see `poses`. Empty without outlines.
+        outline_px: pixels of the outlines, in an image whose sides are at most 512 px.
     """
 
     thumbnail: NDArray[np.float16] = field(default_factory=lambda: np.zeros((SIDE, SIDE), np.float16))
     levels: int = _COUNTED
     contrast: float | None = None
     fits: tuple[float, ...] = ()
+    outline_px: int = 0
 
     @classmethod
     def of(cls, image: NDArray[Any], labels: NDArray[np.uint8]) -> Look:
@@ -51,7 +53,8 @@ class Look:
         contrast = None
         if spread and inside.any() and not inside.all():
             contrast = float((grey[inside].mean() - grey[~inside].mean()) / spread)
-        return cls(_thumbnail(grey), levels, contrast, _fits(grey, labels) if spread else ())
+        fits, outline_px = _fits(grey, labels) if spread else ((), 0)
+        return cls(_thumbnail(grey), levels, contrast, fits, outline_px)
 
 
 def poses(array: NDArray[Any]) -> list[NDArray[Any]]:
@@ -78,7 +81,8 @@ def _thumbnail(grey: NDArray[np.float32]) -> NDArray[np.float16]:
     return np.asarray((small - small.mean()) / spread, np.float16)
 
 
-def _fits(grey: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[float, ...]:
+def _fits(grey: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[tuple[float, ...], int]:
+    """Measure `Look.fits` and `Look.outline_px`."""
     factor = -(-max(grey.shape) // _LARGEST_PX)
     if factor > 1:
         grey, labels = (
@@ -92,8 +96,8 @@ def _fits(grey: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[float, 
     outline = _outline(labels)
     mean = float(slope.mean())
     if not outline.any() or not mean:
-        return ()
-    return tuple(float(slope[pose].mean()) / mean for pose in poses(outline))
+        return (), 0
+    return tuple(float(slope[pose].mean()) / mean for pose in poses(outline)), int(outline.sum())
 
 
 def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

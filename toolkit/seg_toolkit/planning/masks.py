@@ -24,6 +24,7 @@ _SINGLE = 0.9  # share of values that are one region each, if values number obje
 _DARK = 16  # largest part of a colour that counts as black
 _STRAY = 0.001  # most pixels of a mask that have stray values, as a share
 _FEW_MASKS = 0.1  # most masks with a stray value, as a share; one is always few
+_MOST_LEVELS = 256  # values of a mask of 8 bits with soft edges
 _MOST_STRAYS = 16  # values; more are soft edges or objects
 
 
@@ -155,7 +156,10 @@ class MaskSurvey:
         known = {value for entry in classes for value in entry.values}
         if classes and self.values.keys() <= known:
             return
-        yield from self.without(self.strays(classes))._of_edges()
+        rest = self.without(self.strays(classes))
+        yield from rest._of_edges()
+        if not classes:
+            yield from rest._of_codings()
 
     def strays(self, classes: Sequence[ClassValues] = ()) -> dict[int, Occurrence]:
         """Values with few pixels in few masks, which are probably mistakes: at most a thousandth of every mask.
@@ -241,9 +245,22 @@ class MaskSurvey:
             return
         steps = steps or found
         problem = f"the masks have {len(found)} values between {found[0]} and {found[-1]}, such as {steps[len(steps) // 2]} in "
-        problem += f"{self.values[steps[len(steps) // 2]]}, which suggest an antialiased, resized or JPEG mask"
+        problem += f"{self.values[steps[len(steps) // 2]]}, which suggest "
+        if len(found) > _MOST_LEVELS:
+            advice = "put the masks there, not the images or probabilities"
+            yield DataError(f"{problem}an image or probabilities", "one value for each class", advice)
+            return
+        problem += "an antialiased, resized or JPEG mask"
         advice = f"save the masks without soft edges, or set thresholds: --classes {self._thresholds()}"
         yield DataError(problem, "one value for each class", advice)
+
+    def _of_codings(self) -> Iterator[DataError]:
+        """Find masks with 0 and 1 among masks with 0 and 255, which mean the same."""
+        if self.values.keys() - {0} != {1, 255} or any({1, 255} <= found for found in self.sets):
+            return
+        problem = f"some masks have 0 and 1, such as {self.values[1]}, others 0 and 255, such as {self.values[255]}"
+        advice = "if both mean the same, use --classes background=0,foreground=1+255"
+        yield DataError(problem, "the same values in all masks", advice)
 
     def _thresholds(self) -> str:
         """Propose a range of values for each level, which ends in the middle between two levels."""

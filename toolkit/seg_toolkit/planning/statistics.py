@@ -90,7 +90,7 @@ class CaseStatistics:
             tuple(mean.tolist()), tuple(std.tolist()), (float(low), float(high)),
             np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px), GreyValues.of(image),
             None if example.targets is None else TargetStatistics.of(example.targets), case.acquisition(),
-            Look.of(image, labels),
+            Look.of(image, labels if example.plain is None else example.plain),
         )  # fmt: skip
 
 
