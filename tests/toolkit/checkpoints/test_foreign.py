@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from seg_runtime.support.errors import ModelError, SegError
-from seg_toolkit.checkpoints import digest_of, fit_weights, load, read_state
+from seg_toolkit.checkpoints import Shape, digest_of, fit_weights, load, read_state, shape_of
 from seg_toolkit.networks import torch_infer
 from seg_toolkit.networks.attention import AttentionUNet
 from seg_toolkit.networks.unet import UNet
@@ -151,12 +151,26 @@ def test_files(tmp_path: Path) -> None:
         assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("norm", "classes", "channels", "width"), [("batch", 1, 1, 4), ("none", 3, 3, 2), ("instance", 2, 4, 6)]
+)
+def test_the_shape_is_read_from_the_weights(norm: str, classes: int, channels: int, width: int) -> None:
+    state = Elsewhere(channels, classes, width, norm).state_dict()
+    assert shape_of(state) == Shape(channels, width, 2, norm, max(2, classes))
+    assert shape_of(ours(norm, 3, width, 4, channels).state_dict()).depth == 4
+
+
+def test_weights_that_are_of_no_unet_have_no_shape() -> None:
+    with pytest.raises(ModelError, match="not that of a U-Net with transposed convolutions"):
+        shape_of(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 1)).state_dict())
+
+
 def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     data, out, file = write_pairs(tmp_path / "data"), tmp_path / "m.pt", tmp_path / "state.pt"
     other = trained()
     torch.save(other.state_dict(), file)
-    words = ["import", file, data, "-o", out, "--skip-first", "--padding", "same", "--norm", "batch", "--width", "4",
-             "--depth", "2", "--margin", "0", "--input-size", "40", "--geometry", "fit", "--device", "cpu"]  # fmt: skip
+    words = ["import", file, data, "-o", out, "--skip-first", "--padding", "same",
+             "--margin", "0", "--input-size", "40", "--geometry", "fit", "--device", "cpu"]  # fmt: skip
     told = seg_edge(*words)
     assert told.exit_code == 2
     assert "import needs --intensity" in told.stderr
@@ -173,9 +187,15 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     came = torch_infer(kept.build(), torch.device("cpu"))(grey)
     np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
     assert "note:" not in told.stderr
+    assert f"network: 1 channel, width 4, depth 2, norm batch, 2 classes (read from {file})" in told.stderr
+    for of_training in ("augmentation", "class weights", "border weight", "balanced windows", "split"):
+        assert of_training not in told.stderr
     assert "exists" in seg_edge(*words, "--intensity", "scale").stderr
-    told = seg_edge(*words, "--intensity", "scale", "--width", "8", "--overwrite")
-    assert "layer inc.0 has a weight of shape (4, 1, 3, 3)" in told.stderr
+    for option, given, has in (("width", 8, 4), ("depth", 3, 2), ("norm", "none", "batch"), ("channels", 3, 1)):
+        told = seg_edge(*words, "--intensity", "scale", f"--{option}", given, "--overwrite")
+        assert f"--{option} is {given}, but {file} has {has}. Leave out --{option}." in told.stderr
+    told = seg_edge(*words, "--intensity", "scale", "--classes", "a=0,b=255,c=7", "--overwrite")
+    assert f"{file} has 2 classes, but the masks in {data} have 3" in told.stderr
     assert load(out).network == kept.network  # the old file stays
     ok(seg_edge(*words, "--intensity", "scale", "--overwrite", "--recipe", "semantic", "--dropout", "0"))
     assert load(out).contract.provenance["recipe"] == "semantic"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -46,6 +47,45 @@ def read_state(path: Path) -> _State:
 def digest_of(path: Path) -> str:
     """Compute the SHA-256 of a file."""
     return hashlib.sha256(read_file(path)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the shapes of the weights of a U-Net say about it.
+
+    Attributes:
+        channels: image channels.
+        width: feature maps of the first level.
+        depth: number of poolings, counted by the transposed convolutions.
+        norm: `batch`, `instance` or `none`; without tensors, an instance norm cannot be seen.
+        classes: output maps; 2 for one map that is read through a sigmoid.
+    """
+
+    channels: int
+    width: int
+    depth: int
+    norm: str
+    classes: int
+
+
+def shape_of(state: Mapping[str, Tensor]) -> Shape:
+    """Read the shape of a U-Net from its state dict, whose layers are in the order of `fit_weights`.
+
+    Raises:
+        ModelError: if these are not the weights of a U-Net of two dimensions with transposed convolutions.
+    """
+    layers = [tensors for _, tensors in _layers(state)]
+    convolutions = [weight for tensors in layers if (weight := tensors.get("weight")) is not None and weight.ndim == 4]
+    ups = [weight for weight in convolutions if weight.shape[2:] == (2, 2)]
+    if len(convolutions) < 2 or not ups:
+        problem = "the state dict is not that of a U-Net with transposed convolutions of 2×2"
+        raise ModelError(
+            problem, "convolutions of 3×3, one transposed convolution for each level, and one of 1×1 at the end", ""
+        )
+    norms = [tensors for tensors in layers if _is_norm(tensors)]
+    norm = "batch" if any("running_mean" in tensors for tensors in norms) else "instance" if norms else "none"
+    first, last = convolutions[0], convolutions[-1]
+    return Shape(int(first.shape[1]), int(first.shape[0]), len(ups), norm, max(2, int(last.shape[0])))
 
 
 def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:

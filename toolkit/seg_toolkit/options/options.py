@@ -145,9 +145,7 @@ class TrainOptions(DataOptions):
     )
     epochs: int | None = _training(None, "Passes over the training images, instead of --steps.", click.IntRange(1))
     batch_size: int = _training(2, "Windows in each step.", click.IntRange(1))
-    lr: float | None = _training(
-        None, "Learning rate [default: 1e-3 for adamw, 1e-4 for sgd; with --from 3e-4 and 3e-5].", click.FLOAT
-    )
+    lr: float | None = _training(None, "Learning rate [default: 1e-3 for adamw, 1e-4 for sgd].", click.FLOAT)
     optimizer: str = _training(
         "adamw", "Optimizer; sgd has a momentum of 0.99, as in the U-Net paper.", click.Choice(["adamw", "sgd"])
     )

@@ -26,8 +26,7 @@ from .windows import WindowStream
 
 _NETWORK = "unet"
 _STEPS, _STEPS_FROM = 3000, 1000  # with new weights, and with those of another model
-_RATES = {("adamw", True): 1e-3, ("adamw", False): 3e-4, ("sgd", True): 1e-4, ("sgd", False): 3e-5}
-"""Learning rate for an optimizer and for whether the weights are new."""
+_RATES = {"adamw": 1e-3, "sgd": 1e-4}
 Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
 """Makes a progress bar from a label and a length; the bar wraps an iterable."""
 
@@ -259,10 +258,10 @@ def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Net
 
 def _given_settings(options: TrainOptions) -> dict[str, Any]:
     """Settings that the options alone decide; without the number of steps if `--epochs` is given."""
-    new = options.parent is None
-    lr = options.lr if options.lr is not None else _RATES[options.optimizer, new]
+    steps = _STEPS_FROM if options.parent else _STEPS
+    lr = options.lr if options.lr is not None else _RATES[options.optimizer]
     return {
-        **({} if options.epochs else _lengths(options.steps or (_STEPS if new else _STEPS_FROM))),
+        **({} if options.epochs else _lengths(options.steps or steps)),
         "batch_size": options.batch_size, "optimizer": options.optimizer, "lr": lr, "dice_weight": options.dice_weight,
         "seed": options.seed, "recipe": options.recipe, "freeze": options.freeze,
         "empty_dice": options.empty_dice or "skip",

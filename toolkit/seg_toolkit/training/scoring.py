@@ -10,9 +10,9 @@ from typing import Any
 
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline import averaged
-from seg_runtime.support import DataError, SegError, check, counted
+from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted
 
-from ..checkpoints import Checkpoint, Split, digest_of, fit_weights, load, read_state, save
+from ..checkpoints import Checkpoint, Shape, Split, digest_of, fit_weights, load, read_state, save, shape_of
 from ..data import LABELS, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
@@ -148,8 +148,17 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
         ModelError: if the weights do not fit the network of the options.
     """
     state = read_state(weights)
+    shape = shape_of(state)
+    options = _as_in_file(options, shape, weights)
+    say(
+        f"network: {counted(shape.channels, 'channel')}, width {shape.width}, depth {shape.depth}, norm {options.norm},"
+        f" {shape.classes} classes (read from {weights})"
+    )
     plan = make_plan(data, out, options, say, bar)
     objective, settings = plan.objective, plan.settings
+    if (maps := objective.contract.answer.maps) != shape.classes:
+        problem = f"{weights} has {shape.classes} classes, but the masks in {data} have {maps}"
+        raise ModelError(problem, "", "name all classes of the network, the background first: --classes background=0,…")
     if measured := _measured(objective.contract.input.intensity, options.intensity):
         say(
             f"note: {measured}. This was measured on the images in {data}; the results are wrong if the network was trained with"
@@ -171,6 +180,22 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     )  # fmt: skip
     save(made, out)
     return objective, result
+
+
+def _as_in_file(options: ImportOptions, shape: Shape, weights: Path) -> ImportOptions:
+    """Complete the options of the network with what the shapes of the weights say.
+
+    Raises:
+        OptionsError: if an option contradicts the file.
+    """
+    found: dict[str, Any] = {"channels": shape.channels, "width": shape.width, "depth": shape.depth, "norm": shape.norm}
+    if shape.norm == "none" and options.norm == "instance":
+        found["norm"] = "instance"  # without tensors of its own
+    given = {name: value for name in found if (value := getattr(options, name)) is not None}
+    if wrong := next((name for name, value in given.items() if value != found[name]), ""):
+        problem = f"--{wrong} is {given[wrong]}, but {weights} has {found[wrong]}"
+        raise OptionsError(problem, "", f"leave out --{wrong}")
+    return replace(options, **found)
 
 
 def _measured(intensity: Intensity, option: str) -> str:

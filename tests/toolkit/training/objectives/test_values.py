@@ -14,6 +14,8 @@ from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.contract import Contract
 from seg_toolkit.checkpoints import load
 from seg_toolkit.data import NONE, Example
+from seg_toolkit.networks.unet import UNet
+from seg_toolkit.training import RunFiles
 from seg_toolkit.training.objectives.values import ValueObjective
 from seg_toolkit.training.windows import WindowStream
 
@@ -147,9 +149,31 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     words = [data, *TINY, "--loss", "l2+ssim", "-o", out, "--steps", "4"]
     ok(seg_train(*words))
     ok(seg_train(*words, "--resume"))
-    other = seg_train(*[w if w != "l2+ssim" else "l1" for w in words], "--resume")
-    assert other.exit_code == 1
-    assert "--loss l2+ssim → l1" in other.stderr
+    before = load(RunFiles(out).state).contract
+    put(data / "images" / "z.png", np.full((48, 48), 250, np.uint8))
+    put(data / "targets" / "z.tif", np.full((48, 48), 500, np.float32))
+    other = ok(seg_train("-o", out, "--resume", "--steps", "5", "--loss", "l1"))
+    assert "--loss l2+ssim → l1, 1 image added" in other.stderr
+    after = load(RunFiles(out).state).contract
+    assert (after.answer, after.input) == (before.answer, before.input)  # an added image moves no scale
+
+
+def test_outputs_of_a_parent_keep_their_values_on_another_scale(tmp_path: Path) -> None:
+    data, more = write(tmp_path / "data"), write(tmp_path / "more", 6)
+    put(
+        more / "targets" / "a5.tif", np.full((48, 48), 50, np.float32)
+    )  # the mean and the spread of these targets differ
+    ok(seg_train(data, *TINY, "--steps", "3", "-o", tmp_path / "m.pt"))
+    rest = ["--workers", "0", "--device", "cpu", "--reader", "targets", "--steps", "1", "--lr", "1e-9"]
+    told = ok(seg_train(more, *rest, "--from", tmp_path / "m.pt", "-o", tmp_path / "child.pt")).stderr
+    assert "kept value" in told
+    (old,), (new,) = (load(tmp_path / f"{name}.pt").contract.answer.outputs for name in ("m", "child"))  # type: ignore[attr-defined]
+    assert new.scale > 2 * old.scale
+    rmse = [
+        json.loads(ok(seg_edge("evaluate", tmp_path / f"{name}.pt", data)).stdout)["outputs"][0]["rmse"]
+        for name in ("m", "child")
+    ]
+    assert rmse[1] == pytest.approx(rmse[0], rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -184,8 +208,8 @@ def test_options_of_values_get_a_note_where_the_truth_is_labels(cells: Path, tmp
 
 
 def test_foreign_weights_do_not_tell_what_their_values_stand_for(tmp_path: Path) -> None:
-    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
-    words = ["--reader", "targets", "--width", "2", "--intensity", "scale"]
+    torch.save(UNet(1, 2, 2, 2).state_dict(), tmp_path / "w.pt")
+    words = ["--reader", "targets", "--input-size", "60", "--intensity", "scale"]
     done = seg_edge("import", tmp_path / "w.pt", write(tmp_path / "data"), *words, "-o", tmp_path / "m.pt")
     assert done.exit_code == 2
     assert "import needs labels as the ground truth" in done.stderr
