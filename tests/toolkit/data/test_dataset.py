@@ -75,3 +75,12 @@ def test_a_data_set_says_what_it_is(tmp_path: Path) -> None:
     found = read_data_set("pairs:ring=2", write_pairs(tmp_path), print)
     assert (found.truth, found.outputs, found.channel_files, found.voxels) == ("labels", (), (), None)
     assert (found.reader, found.spacing_mm, found.instances_only) == ("pairs:ring=2", None, False)
+
+
+def test_the_split_of_another_model_can_be_repeated(tmp_path: Path) -> None:
+    (tmp_path / "m.split.json").write_text('{"training": {"0": "d"}, "validation": {"a1": "e", "a2": "f"}}')
+    assert [case.name for case in cases(4).listed(tmp_path / "m.split.json").cases] == ["a1", "a2"]
+    for wrong in ('{"training": {}}', "{", '{"validation": 7}'):
+        (tmp_path / "m.split.json").write_text(wrong)
+        with pytest.raises(DataError, match="cannot be read"):
+            cases(4).listed(tmp_path / "m.split.json")

@@ -104,3 +104,18 @@ def test_names_in_subfolders_can_be_listed(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("d1/a0.png\nd1/a1\n")
     assert [case.name for case in data.listed(tmp_path / "val.txt").cases] == ["d1/a0", "d1/a1"]
     assert {case.image().dtype for case in data.cases} == {np.dtype(np.uint8)}
+
+
+def test_folds_hold_each_name_once_and_no_group_is_cut() -> None:
+    names = [f"{source}_t{n}" for source in "abcdef" for n in range(3)] + ["alone"]
+    groups = parse_group("{source}_t{n}", names)
+    folds = [groups.fold(names, place, 3, seed=0) for place in (1, 2, 3)]
+    assert sorted(name for fold in folds for name in fold) == sorted(names)
+    assert sorted(map(len, folds)) == [6, 6, 7]
+    assert not any(groups.cut(fold, set(names) - fold) for fold in folds)
+    assert folds[0] != groups.fold(names, 1, 3, seed=1)
+
+
+def test_more_folds_than_images_are_refused() -> None:
+    with pytest.raises(DataError, match="2 images or groups cannot be divided by --fold 1/3"):
+        Groups().fold(["a", "b"], 1, 3, 0)

@@ -50,13 +50,13 @@ def test_weights_are_kept_by_the_names_of_classes(parent: Path, data: Path, tmp_
     put(tmp_path / "more" / "masks" / "c.png", mask)
     put(tmp_path / "more" / "images" / "c.png", mask // 3)
     told = child(parent, tmp_path / "more", tmp_path / "m.pt", "--classes", "dirt=0,cell=255,background=100")
-    assert f"weights: from {parent}, kept cell, background; new: dirt" in told
+    assert f"weights: from {parent}, kept background, cell; new: dirt" in told
     old, new = load(parent).state, load(tmp_path / "m.pt").state
     for part in ("head.weight", "head.bias"):
-        torch.testing.assert_close(new[part][[2, 1]], old[part], rtol=0, atol=1e-6)
+        torch.testing.assert_close(new[part][[0, 2]], old[part], rtol=0, atol=1e-6)
     torch.testing.assert_close(new["bottom.0.weight"], old["bottom.0.weight"], rtol=0, atol=1e-6)
-    assert torch.count_nonzero(new["head.weight"][0]) == 2
-    assert new["head.bias"][0].abs() < 1e-6
+    assert torch.count_nonzero(new["head.weight"][1]) == 2
+    assert new["head.bias"][1].abs() < 1e-6
     told = child(parent, data, tmp_path / "other.pt")
     assert "kept background; new: foreground; not used: cell" in told
     assert "give a class its name in the parent" in told

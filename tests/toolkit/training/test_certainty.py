@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seg_toolkit.checkpoints import Split
+from seg_toolkit.checkpoints import Split, load
 from seg_toolkit.training.certainty import after_training, before_training
 
-from tests.support.commands import ok, seg_train
+from tests.support.commands import error_of, ok, seg_train
 from tests.support.folders import SMALL, write_pairs
 
 
@@ -45,3 +45,18 @@ def test_a_training_of_few_images_says_so_first_and_last(tmp_path: Path) -> None
     done = ok(seg_train(write_pairs(tmp_path / "data", 4), "-o", tmp_path / "m.pt", *SMALL, "--steps", "1"))
     assert "warning: the score will come from 1 of 4 images" in done.stderr
     assert "comes from 1 image" in done.stderr.splitlines()[-1]
+
+
+def test_folds_validate_each_image_once(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "data", 5)
+    seen = []
+    for fold in ("1/2", "2/2"):
+        out = tmp_path / f"{fold[0]}.pt"
+        ok(seg_train(data, "-o", out, *SMALL, "--steps", "1", "--fold", fold))
+        seen += sorted(load(out).split.validation)
+    assert sorted(seen) == [f"a{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "1", "a/b", ""])
+def test_a_fold_that_does_not_exist_is_one_line(tmp_path: Path, fold: str) -> None:
+    assert "--fold" in error_of(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--fold", fold))

@@ -26,15 +26,13 @@ class Split:
         """Whether the images are known; imported weights do not tell."""
         return bool(self.training or self.validation)
 
-    def use_of(self, digest: str) -> str:
-        """Return what an image was used for: `training`, `validation`, or nothing, the empty string.
+    def uses(self) -> dict[str, str]:
+        """Return what each image was used for by its digest, `training` or `validation`.
 
-        >>> split = Split({"a": "1"}, {"b": "2"})
-        >>> split.use_of("1"), split.use_of("2"), split.use_of("3")
-        ('training', 'validation', '')
+        >>> Split({"a": "1"}, {"b": "2"}).uses()
+        {'1': 'training', '2': 'validation'}
         """
-        uses = self.to_dict()
-        return next((use for use, images in uses.items() if digest in images.values()), "")
+        return {digest: use for use, images in self.to_dict().items() for digest in images.values()}
 
     def counts(self) -> dict[str, int]:
         """Return how many images each use has."""

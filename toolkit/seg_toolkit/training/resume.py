@@ -84,7 +84,8 @@ class Continued(Beginning):
         """
         earlier = self.state.split
         before = {name: side for side, names in earlier.to_dict().items() for name in names}
-        side = {name: before.get(name) or earlier.use_of(digests[name]) for name in digests}
+        by_digest = earlier.uses()
+        side = {name: before.get(name) or by_digest.get(digests[name], "") for name in digests}
         self._check_gone(digests, side)
         added = [name for name, known in side.items() if not known]
         if options.val_list:

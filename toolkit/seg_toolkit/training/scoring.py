@@ -84,8 +84,8 @@ def _uses(split: Split, data: DataSet, bar: Bar) -> dict[str, str]:
     """What the training used each case for, by its name; cases that it did not use are left out."""
     if not split:
         return {}
-    progress = bar("looking for images of the training", len(data.cases))
-    found = {case.name: split.use_of(image_digest(case.image())) for case in progress(data.cases)}
+    known, progress = split.uses(), bar("looking for images of the training", len(data.cases))
+    found = {case.name: known.get(image_digest(case.image()), "") for case in progress(data.cases)}
     return {name: use for name, use in found.items() if use}
 
 

@@ -107,7 +107,7 @@ def test_a_training_learns_and_keeps_what_it_was(trained: tuple[Path, Path]) -> 
 
 def test_evaluate_says_what_training_said(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, out = trained
-    names = load(out).contract.provenance["settings"]["validation"]
+    names = load(out).split.validation
     (tmp_path / "val.txt").write_text("\n".join(names))
     done = ok(seg_edge("evaluate", out, data, "--json", tmp_path / "s.json", "--val-list", tmp_path / "val.txt"))
     assert "height (mm)" in done.stderr
@@ -170,7 +170,9 @@ def test_outputs_of_a_parent_keep_their_values_on_another_scale(tmp_path: Path) 
     (old,), (new,) = (load(tmp_path / f"{name}.pt").contract.answer.outputs for name in ("m", "child"))  # type: ignore[attr-defined]
     assert new.scale > 2 * old.scale
     rmse = [
-        json.loads(ok(seg_edge("evaluate", tmp_path / f"{name}.pt", data)).stdout)["outputs"][0]["rmse"]
+        json.loads(ok(seg_edge("evaluate", tmp_path / f"{name}.pt", data, "--include-training")).stdout)["outputs"][0][
+            "rmse"
+        ]
         for name in ("m", "child")
     ]
     assert rmse[1] == pytest.approx(rmse[0], rel=1e-4)
