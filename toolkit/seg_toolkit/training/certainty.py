@@ -10,22 +10,22 @@ from seg_runtime.support import counted
 from ..checkpoints import Split
 
 _FEW, _VERY_FEW = 10, 2  # images in all, and validation images
-_ADVICE = "train once for each part of the images with --fold 1/5 to --fold 5/5, or name more images with --val-list"
+_FOLDS = 5
 
 
 def are_few(split: Split) -> bool:
     """Whether the score of a split says little about new images: fewer than 10 images, or at most 2 for validation."""
-    return len(split.training) + len(split.validation) < _FEW or len(split.validation) <= _VERY_FEW
+    return sum(split.counts().values()) < _FEW or len(split.validation) <= _VERY_FEW
 
 
 def before_training(split: Split) -> str:
     """Warn that the score will come from few images; empty if it will not."""
     if not are_few(split):
         return ""
-    total = len(split.training) + len(split.validation)
+    total = sum(split.counts().values())
     return (
         f"the score will come from {len(split.validation)} of {counted(total, 'image')}, so it says little about new images;"
-        f" to know more, {_ADVICE}"
+        f" to know more, {_advice(split)}"
     )
 
 
@@ -35,7 +35,11 @@ def after_training(split: Split, title: str, score: float, result: Mapping[str, 
         return ""
     source = f"the validation {title} of {score:.3f} comes from {counted(result['images'], 'image')}"
     if (ends := result["interval_95"]) is None:
-        return f"{source}, which cannot show how much {title} differs between images; to know, {_ADVICE}"
-    return (
-        f"{source}: the 95 % confidence interval of its mean is {ends[0]:.3f} to {ends[1]:.3f}; to know more, {_ADVICE}"
-    )
+        return f"{source}, which cannot show how much {title} differs between images; to know, {_advice(split)}"
+    return f"{source}: the 95 % confidence interval of its mean is {ends[0]:.3f} to {ends[1]:.3f}; to know more, {_advice(split)}"
+
+
+def _advice(split: Split) -> str:
+    folds = min(_FOLDS, sum(split.counts().values()))
+    parts = f"train once for each part of the images with --fold 1/{folds} to --fold {folds}/{folds}"
+    return f"{parts}, or name more images with --val-list"
