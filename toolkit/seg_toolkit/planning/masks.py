@@ -20,6 +20,7 @@ _FEWEST_STEPS = 3  # values of soft edges
 _RANGE_OF_NOISE = 64  # between the two values
 _SHORTEST_RANGE = 8  # between the smallest and the largest value of soft edges
 _MOST_VALUES = 4096  # more are no classes, and are not examined for soft edges
+_ENOUGH, _HALF = 3, 0.5  # masks in which that share is so small that the others change nothing
 _SINGLE = 0.9  # share of values that are one region each, if values number objects
 _DARK = 16  # largest part of a colour that counts as black
 _STRAY = 0.001  # most pixels of a mask that have stray values, as a share
@@ -292,8 +293,14 @@ class MaskSurvey:
         every: frozenset[int] = frozenset().union(*self.sets)
         if self.of_classes or len(every) < 2 or min(every) < 1:
             return False
-        counted = [_objects(mask.values) for case in self._sample() if (mask := case.mask()) is not None]
-        regions = [n for found in counted for n in found.regions]
+        counted: list[_Objects] = []
+        regions: list[int] = []
+        for case in self._sample():
+            if (mask := case.mask()) is not None:
+                counted.append(_objects(mask.values))
+                regions += counted[-1].regions
+            if len(counted) >= _ENOUGH and sum(n == 1 for n in regions) < _HALF * len(regions):
+                return False
         if not regions or sum(n == 1 for n in regions) < _SINGLE * len(regions):
             return False
         gapless = all(not found or max(found) == len(found) for found in self.sets)
