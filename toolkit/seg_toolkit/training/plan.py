@@ -25,6 +25,7 @@ from .resume import Continued, check_target
 from .windows import WindowStream
 
 _NETWORK = "unet"
+_LEAST_ANSWER = 1 / 16  # of the side of a window; the rest is context
 _STEPS, _STEPS_FROM = 3000, 1000  # with new weights, and with those of another model
 _RATES = {"adamw": 1e-3, "sgd": 1e-4}
 Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
@@ -131,6 +132,10 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     network = NETWORKS.get(options.network or _NETWORK, "choose one of them for --network", OptionsError)
     sketch = _sketch(network, options)
     input_shape, output_shape = _window_shapes(sketch, options)
+    if min(output_shape) < _LEAST_ANSWER * min(input_shape):
+        say(
+            f"note: a window of {min(input_shape)} px answers for {min(output_shape)} px only; a larger --input-size wastes less"
+        )
     device = pick_device(options.device)
     beginning.check_network(sketch)
     if options.freeze != "none":
@@ -142,7 +147,8 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     kind.check_options(options, min(output_shape))
     options = replace(options, channels=_channels(found, options))
     check_writable(out)
-    found, classes = kind.choose_classes(found, options, say)
+    progress = bar("reading the masks", len(found.cases))
+    found, classes = kind.choose_classes(found, options, say, progress)
     statistics = _statistics(found, classes, min(output_shape), beginning, bar)
     statistics.check_axes(len(input_shape))
     for line in statistics.described():

@@ -44,7 +44,7 @@ from ...planning import (
 )
 from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
-from .objective import Choices, Objective, ScoredCase
+from .objective import Choices, Objective, Progress, ScoredCase
 
 _OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses")
 _SIGMA_PX = 5.0  # width of the border term in the U-Net paper
@@ -80,12 +80,12 @@ class LabelObjective(Objective):
 
     @classmethod
     def choose_classes(
-        cls, data: DataSet, options: TrainOptions, say: Report
+        cls, data: DataSet, options: TrainOptions, say: Report, progress: Progress = iter
     ) -> tuple[DataSet, tuple[ClassValues, ...]]:
         """Choose the classes, with their codes, from the option, the data set or the masks."""
         found = parse_classes(options.classes, say) if options.classes else data.classes
         try:
-            masks = MaskSurvey.of(data, found)
+            masks = MaskSurvey.of(data, found, progress)
             for text in masks.notes:
                 say(f"note: {text}")
             data, found = choose_classes(masks, found, options.snap_values, say)

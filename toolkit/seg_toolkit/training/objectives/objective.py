@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from ...networks import KeptMap
 from ...options import DataOptions, Request, Settings, TrainOptions
 from ...planning import DataStatistics, parse_intensity
 
+Progress = Callable[[Iterable[Case]], Iterable[Case]]
 _KEPT_BYTES = 1 << 28  # of scored cases, so that those of a preview need no second run of the model
 _MOST_SHOWN = 12  # cases in a preview
 
@@ -174,7 +175,7 @@ class Objective(ABC):
 
     @classmethod
     def choose_classes(
-        cls, data: DataSet, options: TrainOptions, say: Report
+        cls, data: DataSet, options: TrainOptions, say: Report, progress: Progress = iter
     ) -> tuple[DataSet, tuple[ClassValues, ...]]:
         """Choose the classes of the masks; empty if the ground truth is not a mask.
 
@@ -182,6 +183,7 @@ class Objective(ABC):
             data: data set.
             options: options of the training.
             say: called with what the user should know about the masks.
+            progress: wraps the cases to show progress.
 
         Returns:
             The data set, as its masks are to be read, and the classes.
