@@ -104,6 +104,8 @@ def test_a_contract_of_another_shape_is_refused(model: Made) -> None:
     [
         ("a.onnx", b"", "is empty"),
         ("a.onnx", b"not a model", "is not an ONNX model"),
+        ("weights.bin", b"PK\x03\x04 archive/data.pkl", r"torch checkpoint.*seg-edge import .*weights\.bin DATA"),
+        ("model.bin", b"PK\x03\x04 archive/data.pkl seg-edge checkpoint 1", r"torch checkpoint.*Export it: seg-export"),
         ("a.pt", b"anything", r"torch checkpoint.*seg-export .*a\.pt .*a\.onnx"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,22 +16,34 @@ from seg_toolkit.training import RunFiles
 from tests.support.commands import error_of, ok, seg_train
 from tests.support.folders import write_pairs
 from tests.support.images import disc, put
+from tests.support.training import planned, run
 
 # as small as a window can be: a run of four steps takes a tenth of a second
 TINY = ("--width", "2", "--depth", "1", "--input-size", "28", "--workers", "0", "--geometry", "fit", "--device", "cpu")
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return write_pairs(tmp_path / "data", 5)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with five images and the model of a finished run of four steps: a0 is its validation image."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_pairs(folder / "data", 5)
+    words = (*TINY, "--steps", "4", "--val-list", listed(folder, "a0"))
+    ok(seg_train(folder / "data", "-o", folder / "m.pt", *words))
+    return folder
 
 
 @pytest.fixture
-def out(data: Path, tmp_path: Path) -> Path:
-    """The model of a finished run of four steps: a0 is its validation image."""
-    out = tmp_path / "m.pt"
-    ok(seg_train(data, "-o", out, *TINY, "--steps", "4", "--val-list", listed(tmp_path, "a0")))
-    return out
+def out(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that model, with images of its own in the folder data beside it."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    config = RunFiles(tmp_path / "m.pt").config
+    config.write_text(config.read_text().replace(str(finished), str(tmp_path)))
+    return tmp_path / "m.pt"
+
+
+@pytest.fixture
+def data(out: Path) -> Path:
+    return out.parent / "data"
 
 
 def listed(folder: Path, *names: str) -> Path:
@@ -218,6 +231,24 @@ def test_the_end_does_not_depend_on_the_steps_asked_for_first(data: Path, tmp_pa
             ok(seg_train(data, "-o", tmp_path / f"{name}.pt", *words, *(["--resume"] if steps > parts[0] else [])))
         rates[name] = load(RunFiles(tmp_path / f"{name}.pt").state).training["schedule"]["_last_lr"]
     assert rates["whole"] == rates["halves"]
+
+
+def test_a_longer_run_that_is_interrupted_goes_on_as_if_it_had_not_been(out: Path, data: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "m.pt"
+    shutil.copytree(out.parent, broken.parent, ignore=shutil.ignore_patterns("data", "broken"))
+    ok(seg_train("-o", out, "--resume", "--steps", "8"))
+
+    def stop(step: int, loss: float, result: dict[str, Any] | None) -> None:
+        if step == 6 and result:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(planned(data, broken, *TINY, "--resume", "--steps", "8"), watch=stop)
+    assert load(RunFiles(broken).state).training["step"] == 6
+    ok(seg_train("-o", broken, "--resume", "--steps", "8"))
+    one, other = (load(RunFiles(path).state).training for path in (out, broken))
+    assert all(torch.equal(value, other["model"][name]) for name, value in one["model"].items())
+    assert one["settings"] == other["settings"]
 
 
 def test_options_of_an_interrupted_run_are_compared_before_images_are_read(out: Path) -> None:

@@ -15,6 +15,7 @@ from ..networks import Network
 from .checkpoint import FORMAT, read_torch
 
 _EXPECTED = "a PyTorch state dict, which maps names to tensors"
+_DEEPEST = 6  # as --depth
 _State = dict[str, Tensor]
 _Layer = tuple[str, _State]
 """Name of a layer, and its tensors keyed by the last part of their names."""
@@ -77,7 +78,7 @@ def shape_of(state: Mapping[str, Tensor]) -> Shape:
     layers = [tensors for _, tensors in _layers(state)]
     convolutions = [weight for tensors in layers if (weight := tensors.get("weight")) is not None and weight.ndim == 4]
     ups = [weight for weight in convolutions if weight.shape[2:] == (2, 2)]
-    if len(convolutions) < 2 or not ups:
+    if len(convolutions) < 2 or not 1 <= len(ups) <= _DEEPEST:
         problem = "the state dict is not that of a U-Net with transposed convolutions of 2×2"
         raise ModelError(
             problem, "convolutions of 3×3, one transposed convolution for each level, and one of 1×1 at the end", ""
