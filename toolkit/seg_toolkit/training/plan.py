@@ -130,16 +130,8 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     beginning = _beginning(files, options)
     options = beginning.adapted(options)
     network = NETWORKS.get(options.network or _NETWORK, "choose one of them for --network", OptionsError)
-    sketch = _sketch(network, options)
-    input_shape, output_shape = _window_shapes(sketch, options)
-    if min(output_shape) < _LEAST_ANSWER * min(input_shape):
-        say(
-            f"note: a window of {min(input_shape)} px answers for {min(output_shape)} px only; a larger --input-size wastes less"
-        )
+    input_shape, output_shape = _window_shapes(network, options, beginning, say)
     device = pick_device(options.device)
-    beginning.check_network(sketch)
-    if options.freeze != "none":
-        sketch.encoder()
     found = beginning.known(read_data_set(options.reader or "", data, say, options.ignore_value or ""), options)
     kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer", OptionsError)
     for note in check(RULES, kind.request(options, found, network.options)):
@@ -234,20 +226,25 @@ def _build(kind: type[Network], channels: int, maps: int, options: TrainOptions)
     return kind(**given, in_channels=channels, classes=maps)
 
 
-def _sketch(kind: type[Network], options: TrainOptions) -> Network:
-    """Build the network without memory for its weights, to check options before the images are read."""
-    with torch.device("meta"):
-        return _build(kind, 1, 2, options)
-
-
-def _window_shapes(network: Network, options: TrainOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Input and output shape of a window, from `--input-size` or the network.
+def _window_shapes(
+    network: type[Network], options: TrainOptions, beginning: Beginning, say: Report
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Input and output shape of a window, from `--input-size` or the network; options of the network are checked too.
 
     Raises:
         OptionsError: if the network cannot take this size.
+        SegError: if it has no such options, or cannot take the weights that the training starts from.
     """
-    shape = network.window(str(options.input_size)) if options.input_size else network.default_input
-    return shape, network.output_shape(shape)
+    with torch.device("meta"):  # without memory for its weights
+        sketch = _build(network, 1, 2, options)
+    shape = sketch.window(str(options.input_size)) if options.input_size else sketch.default_input
+    answer = sketch.output_shape(shape)
+    if min(answer) < _LEAST_ANSWER * min(shape):
+        say(f"note: a window of {min(shape)} px answers for {min(answer)} px only; a larger --input-size wastes less")
+    beginning.check_network(sketch)
+    if options.freeze != "none":
+        sketch.encoder()
+    return shape, answer
 
 
 def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Network:
