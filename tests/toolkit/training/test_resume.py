@@ -74,7 +74,7 @@ def test_a_finished_run_goes_on_with_more_steps(out: Path) -> None:
 def test_a_finished_run_says_how_it_goes_on(out: Path, data: Path) -> None:
     told = ok(seg_train("-o", out, "--resume"))
     assert "note: the run is finished; more steps in all, such as --steps 8, continue it" in told.stderr
-    assert "stays as it is: step" in told.stdout
+    assert "keeps the weights of step" in told.stdout
     assert changes(out) == ()
     assert "Continue with --resume --steps 8, or start again with" in error_of(seg_train(data, "-o", out, *TINY))
 

@@ -86,7 +86,7 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     for text in plan.warnings(found["validation"]):
         note(text)
     best = found["settings"]["best_step"]
-    click.echo(f"wrote {out}" if best > plan.first_step else f"{out} stays as it is: step {best} is the best so far")
+    click.echo(f"wrote {out}" if best > plan.first_step else f"{out} keeps the weights of step {best}, the best so far")
 
 
 def _watcher(objective: Objective, steps: int, update: Callable[[int, str], None]) -> Watch:
