@@ -34,12 +34,14 @@ def pins(text: str, version: str, system: str) -> dict[str, str]:
 
 def differing(text: str, constraints: str) -> list[str]:
     """Pins that are not those of the constraints."""
-    return [
-        f"{name}{version} on Python {python}, {system}"
-        for python, system in MACHINES
-        for name, version in pins(text, python, system).items()
-        if pins(constraints, python, system).get(name) != version
-    ]
+    found: list[str] = []
+    for python, system in MACHINES:
+        tested = pins(constraints, python, system)
+        listed = pins(text, python, system).items()
+        found += [
+            f"{name}{version} on Python {python}, {system}" for name, version in listed if tested.get(name) != version
+        ]
+    return found
 
 
 def test_there_is_a_file_for_each_kind_of_workstation() -> None:
