@@ -36,8 +36,8 @@ def test_the_split_lies_beside_the_model_and_in_it(trained: Path) -> None:
     written = json.loads((trained.parent / "model.split.json").read_text())
     assert written == load(trained).split.to_dict() == load(trained.parent / "model.resume.pt").split.to_dict()
     assert (len(written["training"]), len(written["validation"])) == (4, 1)
-    for images in written.values():
-        for name, digest in images.items():
+    for use in ("training", "validation"):
+        for name, digest in written[use].items():
             assert digest == image_digest(read_image(trained.parent / "data" / "images" / f"{name}.png"))
 
 
@@ -102,7 +102,10 @@ def test_a_model_without_a_split_says_so(trained: Path, tmp_path: Path) -> None:
     assert "old.pt does not say which images it was trained on" in said
 
 
-@pytest.mark.parametrize("odd", [[], {"training": []}, {"training": {"a": 1}}, {"validation": {2: "a"}}, 7])
+@pytest.mark.parametrize(
+    "odd",
+    [[], {"training": []}, {"training": {"a": 1}}, {"validation": {2: "a"}}, {"earlier": [1]}, {"earlier": "a"}, 7],
+)
 def test_a_damaged_split_is_refused(trained: Path, tmp_path: Path, odd: Any) -> None:
     content = torch.load(trained, weights_only=True)
     torch.save({**content, "split": odd}, tmp_path / "odd.pt")

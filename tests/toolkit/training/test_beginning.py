@@ -242,3 +242,27 @@ def test_an_imported_model_can_be_a_parent(data: Path, tmp_path: Path) -> None:
     ok(seg_edge("import", tmp_path / "state.pth", data, "-o", tmp_path / "imported.pt", *words, "--device", "cpu"))
     child(tmp_path / "imported.pt", data, tmp_path / "m.pt")
     assert load(tmp_path / "m.pt").network["padding"] == "same"
+
+
+def test_images_of_the_parent_stay_on_the_side_of_the_training(parent: Path, data: Path, tmp_path: Path) -> None:
+    seen = load(parent).split
+    assert seen.training
+    for number in range(2):
+        put(data / "images" / f"new{number}.png", disc(radius=3.0 + number) // 2)
+        put(data / "masks" / f"new{number}.png", disc(radius=3.0 + number))
+    told = child(parent, data, tmp_path / "m.pt")
+    assert "of the parent's training stay on the side of the training" in told
+    split = load(tmp_path / "m.pt").split
+    assert not seen.seen & set(split.validation.values())
+    listed = tmp_path / "list.txt"
+    listed.write_text(next(name for name, digest in split.training.items() if digest in seen.seen))
+    told = child(parent, data, tmp_path / "listed.pt", "--val-list", listed)
+    assert "the parent was trained on 1 validation image, so the score is too good" in told
+
+
+def test_a_child_knows_the_images_of_its_parent(parent: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        put(tmp_path / "more" / "images" / f"{number}.png", disc(radius=3.0 + number) // 2)
+        put(tmp_path / "more" / "masks" / f"{number}.png", disc(radius=3.0 + number))
+    child(parent, tmp_path / "more", tmp_path / "m.pt")
+    assert set(load(tmp_path / "m.pt").split.earlier) == load(parent).split.seen

@@ -22,13 +22,13 @@ def split(training: int, validation: int) -> Split:
 @pytest.mark.parametrize(("training", "validation", "few"), [(8, 2, True), (6, 3, True), (30, 2, True), (8, 3, False)])
 def test_few_images_are_warned_of_before_and_after(training: int, validation: int, few: bool) -> None:
     images = split(training, validation)
-    assert (f"{validation} of {training + validation} images" in before_training(images)) is few
-    told = after_training(images, "Dice", 0.8, {"images": validation, "interval_95": (0.61, 0.99)})
+    assert (f"{validation} of {training + validation} images" in before_training(images, None)) is few
+    told = after_training(images, "Dice", 0.8, {"images": validation, "interval_95": (0.61, 0.99)}, "")
     assert ("the validation Dice of 0.800 comes from" in told and "0.610 to 0.990" in told) is few
 
 
 def test_one_image_shows_no_interval() -> None:
-    told = after_training(split(4, 1), "Dice", 0.8, {"images": 1, "interval_95": None})
+    told = after_training(split(4, 1), "Dice", 0.8, {"images": 1, "interval_95": None}, "")
     assert "comes from 1 image, which cannot show how much Dice differs" in told
 
 
@@ -60,3 +60,8 @@ def test_folds_validate_each_image_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "1", "a/b", ""])
 def test_a_fold_that_does_not_exist_is_one_line(tmp_path: Path, fold: str) -> None:
     assert "--fold" in error_of(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--fold", fold))
+
+
+def test_a_fold_is_advised_to_be_averaged_with_the_others() -> None:
+    assert "average it over all parts of the images, --fold 1/5 and so on" in before_training(split(4, 1), "3/5")
+    assert "--val-list" not in before_training(split(4, 1), "3/5")

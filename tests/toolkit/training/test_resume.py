@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from seg_toolkit.checkpoints import load
+from seg_toolkit.checkpoints import load, save
 from seg_toolkit.training import RunFiles
 
 from tests.support.commands import error_of, ok, seg_train
@@ -155,7 +155,7 @@ def test_added_images_are_trained_on_and_old_ones_stay_on_their_side(out: Path, 
     assert "the best model so far is scored again" in told
     split = load(RunFiles(out).state).split.to_dict()
     assert {side: sorted(names) for side, names in split.items()} == {
-        "training": ["a1", "a2", "a3", "a4", "a5", "a6", "a8", "a9"], "validation": ["a7", "renamed"],
+        "training": ["a1", "a2", "a3", "a4", "a5", "a6", "a8", "a9"], "validation": ["a7", "renamed"], "earlier": [],
     }  # fmt: skip
     assert load(out).contract.provenance["validation"]["images"] == 2
     assert changes(out)[0]["added_images"] == 5
@@ -188,6 +188,68 @@ def test_images_that_are_gone_are_named(out: Path, data: Path) -> None:
         (data / folder / "a0.png").unlink()
     told = error_of(seg_train("-o", out, "--resume", "--steps", "6"))
     assert "1 validation image of the run is gone: a0" in told
+
+
+def test_renumbered_images_keep_their_side(out: Path, data: Path) -> None:
+    before = load(RunFiles(out).state).split
+    for folder in ("images", "masks"):  # a0 is the validation image
+        one, other = (data / folder / name for name in ("a0.png", "a1.png"))
+        (data / folder / "aside.png").write_bytes(one.read_bytes())
+        one.write_bytes(other.read_bytes())
+        (data / folder / "aside.png").replace(other)
+    ok(seg_train("-o", out, "--resume", "--steps", "5"))
+    after = load(RunFiles(out).state).split
+    assert list(after.validation) == ["a1"]
+    assert (set(after.validation.values()), after.seen) == (set(before.validation.values()), before.seen)
+
+
+def test_an_image_that_was_removed_is_not_forgotten(out: Path, data: Path) -> None:
+    digest = load(RunFiles(out).state).split.training["a1"]
+    kept = {folder: (data / folder / "a1.png").read_bytes() for folder in ("images", "masks")}
+    for folder in kept:
+        (data / folder / "a1.png").unlink()
+    for steps in ("5", "6"):
+        ok(seg_train("-o", out, "--resume", "--steps", steps))
+    split = load(RunFiles(out).state).split
+    assert (split.earlier, "a1" in split.training) == ((digest,), False)
+    for folder, content in kept.items():
+        (data / folder / "back.png").write_bytes(content)
+    ok(seg_train("-o", out, "--resume", "--steps", "7", "--val-fraction", "0.9"))
+    split = load(RunFiles(out).state).split
+    assert (split.earlier, split.training["back"]) == ((), digest)
+
+
+def test_a_finished_run_learns_nothing_of_added_images(out: Path, data: Path) -> None:
+    put(data / "images" / "z.png", disc(radius=3.0))
+    put(data / "masks" / "z.png", disc(radius=3.0))
+    before = [path.read_bytes() for path in (out, RunFiles(out).split)]
+    assert "the run is finished; more steps in all" in ok(seg_train("-o", out, "--resume")).stderr
+    assert [path.read_bytes() for path in (out, RunFiles(out).split)] == before
+
+
+def test_weights_that_stay_the_best_have_not_seen_added_images(out: Path, data: Path, tmp_path: Path) -> None:
+    put(data / "images" / "z.png", disc(radius=3.0))
+    put(data / "masks" / "z.png", disc(radius=3.0))
+    put(data / "images" / "y.png", disc(radius=5.0))
+    put(data / "masks" / "y.png", disc(radius=5.0))
+    more = ("--steps", "5", "--lr", "3", "--val-list", listed(tmp_path, "a0", "y"))
+    best = load(out)
+    best.state["head.weight"].zero_()
+    best.state["head.bias"][:] = torch.tensor([1.0, 0.0])  # background only, which the next step does not surpass
+    save(best, out)
+    ok(seg_train("-o", out, "--resume", *more))
+    best = load(out)
+    assert best.contract.provenance["settings"]["best_step"] < 5
+    assert "z" not in best.split.training
+    assert "y" in best.split.validation
+    assert "z" in load(RunFiles(out).state).split.training
+
+
+def test_the_split_of_a_run_does_not_follow_a_fold(out: Path) -> None:
+    before = load(RunFiles(out).state).split
+    told = ok(seg_train("-o", out, "--resume", "--steps", "5", "--fold", "1/3")).stderr
+    assert "note: --resume keeps the split of the run, so --fold is ignored" in told
+    assert load(RunFiles(out).state).split == before
 
 
 def test_a_list_does_not_move_an_image_from_training_to_validation(out: Path, tmp_path: Path) -> None:

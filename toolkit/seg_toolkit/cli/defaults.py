@@ -14,6 +14,9 @@ from ..options import config_of, load_recipe, read_config
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+_DECIDED = ("val_list", "fold")  # at the start of a run; its state has the split
+
+
 class DataArgument(click.Argument):
     """An argument that a configuration file can give instead, so the usage shows it in brackets."""
 
@@ -68,6 +71,7 @@ def _take_run(context: click.Context, option: click.Parameter, value: Any) -> An
     if known.get("resume") and known.get("out"):
         file = config_of(known["out"])
         found = read_config(file, context.command.params) if file.exists() else {}
+        found = {name: given for name, given in found.items() if name not in _DECIDED}
         context.default_map = {**found, **(context.default_map or {})}
     return value
 

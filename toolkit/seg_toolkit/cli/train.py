@@ -62,11 +62,12 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     # the parent of a run is needed only once, so it may be gone when the run goes on
     needed = options if parent_is_given() or not options.resume else replace(options, parent=None)
     plan = make_plan(data, out, needed, say, bar)
-    text = config_text(data, out, options)
+    text = config_text(data, out, options, plan.first_step)
     write_atomic(plan.files.config, lambda file: file.write(text.encode()))
     objective, steps = plan.objective, plan.settings.steps
     resumed = f", resumed at step {plan.first_step}" if plan.first_step else ""
-    say(f"training on {plan.device}: {counted(steps, 'step')}, batch size {plan.settings.batch_size}{resumed}")
+    if plan.first_step < steps:
+        say(f"training on {plan.device}: {counted(steps, 'step')}, batch size {plan.settings.batch_size}{resumed}")
     with click.progressbar(
         length=steps, label="training", file=sys.stderr, item_show_func=lambda text: text, show_pos=True,
         update_min_steps=1,

@@ -117,13 +117,14 @@ def _check_type(path: Path, key: str, value: Any, kind: click.ParamType[Any]) ->
         raise OptionsError(problem, taken_by(kind) or "a text in quotes", "correct the file")
 
 
-def config_text(data: Path, out: Path, options: TrainOptions) -> str:
+def config_text(data: Path, out: Path, options: TrainOptions, first_step: int = 0) -> str:
     """Return the text of the configuration file that repeats a training.
 
     Args:
         data: training folder.
         out: path of the model.
         options: options of the training.
+        first_step: number of steps that were done with other options, if the training continues a run.
     """
     import tomli_w
 
@@ -135,6 +136,9 @@ def config_text(data: Path, out: Path, options: TrainOptions) -> str:
         if value is not None and f.name not in _OF_ONE_CALL:
             plain = str(value) if isinstance(value, Path) else value
             tables.setdefault(f.metadata["group"], {})[flag.lstrip("-")] = plain
-    head = f"# This training, by seg-edge {VERSION}. To repeat it: seg-train --config THIS_FILE\n\n"
+    repeat = "To repeat it: seg-train --config THIS_FILE"
+    if first_step:
+        repeat = f"It continued a run at step {first_step}, so it cannot be repeated with this file alone."
+    head = f"# This training, by seg-edge {VERSION}. {repeat}\n\n"
     text: str = tomli_w.dumps({title.lower(): table for title, table in tables.items()})
     return head + text

@@ -16,6 +16,7 @@ class Settings:
         recipe: name of the recipe.
         reader: reader of the data set.
         parent: name, digests and so on of the model that the training started from; empty for new weights.
+        fold: part of a cross-validation that is for validation, such as `1/5`; empty for none.
         freeze: part of the network whose weights stay as they are, `none` or `encoder`.
         continued: what each `--resume` changed: the step, and the old and new value of each setting.
         empty_dice: score of a class in neither ground truth nor prediction, see `metrics.EMPTY_DICE`.
@@ -40,6 +41,7 @@ class Settings:
     recipe: str = ""
     reader: str = "pairs"
     parent: Mapping[str, Any] = field(default_factory=dict)
+    fold: str = ""
     freeze: str = "none"
     continued: tuple[Mapping[str, Any], ...] = ()
     empty_dice: str = "skip"

@@ -87,6 +87,15 @@ class Beginning:
             say(f"note: --val-list parts images that belong together, so the score is too good: {named(part)}")
         return sides
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """Digests of images that the weights have seen before."""
+        return frozenset()
+
+    def recorded(self, split: Split, settings: Settings) -> Split:
+        """Return the split that is stored, with the images that the weights have seen before."""
+        return split.after(self.seen)
+
     def fill(self, model: Network, kind: type[Objective], answer: AnswerSpec, say: Report) -> None:
         """Put weights into a network with new ones."""
 
@@ -156,6 +165,35 @@ class FromModel(Beginning):
         )  # fmt: skip
         size = options.input_size or sides(contract.geometry)
         return replace(options, kept=kept, input_size=size)
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Digests of the images on which the model was trained."""
+        return self._parent.split.seen
+
+    def split(
+        self, data: DataSet, digests: Mapping[str, str], groups: Groups, options: TrainOptions, say: Report
+    ) -> Sides:
+        """Draw the validation images among those that the model has not seen, if there are any."""
+        seen = {name for name, digest in digests.items() if digest in self.seen}
+        fresh = [part for part in groups.parts(digests) if not seen.intersection(part)]
+        if not (seen and fresh) or options.val_list or options.fold:
+            sides = super().split(data, digests, groups, options, say)
+            if known := [case.name for case in sides.validation if case.name in seen]:
+                say(
+                    f"note: the parent was trained on {counted(len(known), 'validation image')}, so the score is too good: {named(known)}"
+                )
+            return sides
+        names = [name for part in fresh for name in part]
+        aim = max(1, round(options.val_fraction * len(digests)))
+        chosen = groups.nearest(names, aim, options.seed) or set(fresh[0])
+        say(
+            f"note: {counted(len(seen), 'image')} of the parent's training {'stays' if len(seen) == 1 else 'stay'} on the side of the training"
+        )
+        training, validation = (
+            [case for case in data.cases if (case.name in chosen) is side] for side in (False, True)
+        )
+        return Sides(training, validation)
 
     def fill(self, model: Network, kind: type[Objective], answer: AnswerSpec, say: Report) -> None:
         """Put the weights of the model into the network, and say what is kept."""

@@ -18,28 +18,32 @@ def are_few(split: Split) -> bool:
     return sum(split.counts().values()) < _FEW or len(split.validation) <= _VERY_FEW
 
 
-def before_training(split: Split) -> str:
+def before_training(split: Split, fold: str | None) -> str:
     """Warn that the score will come from few images; empty if it will not."""
     if not are_few(split):
         return ""
     total = sum(split.counts().values())
     return (
         f"the score will come from {len(split.validation)} of {counted(total, 'image')}, so it says little about new images;"
-        f" to know more, {_advice(split)}"
+        f" {_advice(split, fold)}"
     )
 
 
-def after_training(split: Split, title: str, score: float, result: Mapping[str, Any]) -> str:
+def after_training(split: Split, title: str, score: float, result: Mapping[str, Any], fold: str) -> str:
     """Say how far a score of few images may be from that of many; empty if there are enough."""
     if not are_few(split):
         return ""
     source = f"the validation {title} of {score:.3f} comes from {counted(result['images'], 'image')}"
     if (ends := result["interval_95"]) is None:
-        return f"{source}, which cannot show how much {title} differs between images; to know, {_advice(split)}"
-    return f"{source}: the 95 % confidence interval of its mean is {ends[0]:.3f} to {ends[1]:.3f}; to know more, {_advice(split)}"
+        return f"{source}, which cannot show how much {title} differs between images; {_advice(split, fold)}"
+    return (
+        f"{source}: the 95 % confidence interval of its mean is {ends[0]:.3f} to {ends[1]:.3f}; {_advice(split, fold)}"
+    )
 
 
-def _advice(split: Split) -> str:
+def _advice(split: Split, fold: str | None) -> str:
+    if fold:
+        return f"average it over all parts of the images, --fold 1/{fold.partition('/')[2]} and so on"
     folds = min(_FOLDS, sum(split.counts().values()))
     parts = f"train once for each part of the images with --fold 1/{folds} to --fold {folds}/{folds}"
-    return f"{parts}, or name more images with --val-list"
+    return f"to know more, {parts}, or name more images with --val-list"

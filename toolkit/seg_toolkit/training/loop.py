@@ -23,7 +23,7 @@ from seg_runtime.pipeline import UPRIGHT
 from seg_runtime.support import SegError, write_atomic
 from torch import Tensor
 
-from ..checkpoints import Checkpoint, load, save
+from ..checkpoints import Checkpoint, Split, load, save
 from ..networks import LAYOUT, Network, torch_infer
 from .losses import deeply_supervised
 from .objectives import ScoredCase
@@ -62,7 +62,7 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, res
         if kept and not plan.judged_alike:
             kept = run.judged_again(kept)
     size = settings.batch_size
-    _write_text(files.split, json.dumps(plan.split.to_dict(), indent=1) + "\n")
+    _write_split(kept.split if kept else plan.split, files.split)
     with _CtrlC() as ctrl_c:
         last = run.windows + (settings.steps - run.step) * size
         for batch in plan.stream.batches(run.windows, last, size, workers):
@@ -74,6 +74,7 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, res
                 if run.note(objective.best(result)):
                     kept = run.finished(result)
                     save(kept, files.model)
+                    _write_split(kept.split, files.split)
                     _write_picture(files.preview, objective.preview(shown))
                 run.remember()
                 _write_log(run.rows, plan)
@@ -141,8 +142,9 @@ class _Run:
         self.best = objective.best(result)
         old = kept.contract.provenance
         settings = {**old["settings"], "empty_dice": self.settings.empty_dice}
-        provenance = {**old, "validation": result, "settings": settings, "images": self.plan.split.counts()}
-        kept = replace(kept, contract=replace(kept.contract, provenance=provenance), split=self.plan.split)
+        split = replace(kept.split, validation=self.plan.split.validation)  # these weights have not seen added images
+        provenance = {**old, "validation": result, "settings": settings, "images": split.counts()}
+        kept = replace(kept, contract=replace(kept.contract, provenance=provenance), split=split)
         save(kept, self.plan.files.model)
         return kept
 
@@ -245,6 +247,10 @@ def _write_log(rows: Sequence[dict[str, Any]], plan: Plan) -> None:
     table.writerows(rows)
     _write_text(plan.files.log, text.getvalue())
     _write_picture(plan.files.curve, curves(rows, key, plan.objective.title))
+
+
+def _write_split(split: Split, path: Path) -> None:
+    _write_text(path, json.dumps(split.to_dict(), indent=1) + "\n")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -107,7 +107,7 @@ class Plan:
     def warnings(self, result: dict[str, Any]) -> list[str]:
         """Return what the user should know about the scores of the finished training."""
         objective = self.objective
-        few = after_training(self.split, objective.title, objective.best(result), result)
+        few = after_training(self.split, objective.title, objective.best(result), result, self.settings.fold)
         return [*objective.warnings(result), *([few] if few else [])]
 
     @property
@@ -152,7 +152,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     split = Split(statistics.part(training).digests, statistics.part(validation).digests)
     if options.trains:
         say(f"split: {len(training)} for training, {len(validation)} for validation; names in {files.split.name}")
-        if few := before_training(split):
+        if few := before_training(split, options.fold):
             say(f"warning: {few}")
     chosen = kind.choose(statistics, statistics.part(training), options, say)
     model = _network(network, chosen, options)
@@ -170,7 +170,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     augmentation = Augmentation.parse(settings.augment)
     stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
     beginning.match(model, stream, say)
-    alike = beginning.judged_alike(settings, split, say)
+    alike, split = beginning.judged_alike(settings, split, say), beginning.recorded(split, settings)
     return Plan(model, objective, stream, validation, split, device, files, beginning.state, alike)
 
 
@@ -266,7 +266,7 @@ def _given_settings(options: TrainOptions) -> dict[str, Any]:
     return {
         **({} if options.epochs else _lengths(options.steps or steps)),
         "batch_size": options.batch_size, "optimizer": options.optimizer, "lr": lr, "dice_weight": options.dice_weight,
-        "seed": options.seed, "recipe": options.recipe, "freeze": options.freeze,
+        "seed": options.seed, "recipe": options.recipe, "freeze": options.freeze, "fold": options.fold or "",
         "empty_dice": options.empty_dice or "skip",
     }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,13 @@ class Continued(Beginning):
         Raises:
             DataError: if validation images are gone, none of the training images is left, or `--val-list` moves an image.
         """
-        earlier = self.state.split
-        before = {name: side for side, names in earlier.to_dict().items() for name in names}
-        by_digest = earlier.uses()
-        side = {name: before.get(name) or by_digest.get(digests[name], "") for name in digests}
+        uses, present = self.state.split.uses(), set(digests.values())
+        named_before = {  # an image that was changed under its name, not one that was renamed
+            name: side for name, side, digest in self._images if digest not in present
+        }
+        side = {name: uses.get(digest) or named_before.get(name, "") for name, digest in digests.items()}
+        if options.fold and options.fold != self._before.fold:
+            say("note: --resume keeps the split of the run, so --fold is ignored")
         self._check_gone(digests, side)
         added = [name for name, known in side.items() if not known]
         if options.val_list:
@@ -96,25 +99,45 @@ class Continued(Beginning):
             side |= {name: _VALIDATION if name in listed else _TRAINING for name in added}
         else:
             _draw(side, groups, options)
-        removed = tuple(n for n, s in before.items() if s == _TRAINING and not self._there(n, s, digests))
+        removed = self._gone(_TRAINING, digests)
         if removed:
             say(f"note: {_gone(removed, 'training image')}")
         parts = {which: [c for c in data.cases if side[c.name] == which] for which in (_TRAINING, _VALIDATION)}
         return Sides(parts[_TRAINING], parts[_VALIDATION], len(added), removed)
 
-    def _there(self, name: str, side: str, digests: Mapping[str, str]) -> bool:
-        """Whether an image of the run is in the data, under this or another name."""
-        return name in digests or self.state.split.to_dict()[side][name] in digests.values()
+    @property
+    def _images(self) -> Iterator[tuple[str, str, str]]:
+        """Name, side and digest of each image of the run."""
+        for side, images in ((_TRAINING, self.state.split.training), (_VALIDATION, self.state.split.validation)):
+            for name, digest in images.items():
+                yield name, side, digest
+
+    def _gone(self, side: str, digests: Mapping[str, str]) -> tuple[str, ...]:
+        """Names of the images of a side that are not in the data, neither under their name nor under another one."""
+        present, known = set(digests.values()), self.state.split.uses()
+        changed = {name for name, digest in digests.items() if digest not in known}
+        return tuple(n for n, of, digest in self._images if of == side and digest not in present and n not in changed)
 
     def _check_gone(self, digests: Mapping[str, str], side: Mapping[str, str]) -> None:
         advice = f"put them back, or start a new model from this one: --from {self._model} -o NEW.pt"
         if _TRAINING not in side.values():
             raise DataError(f"DATA has no image on which the run of {self._model} has trained", "", advice)
-        gone = [n for n in self.state.split.validation if not self._there(n, _VALIDATION, digests)]
-        if gone:
+        if gone := self._gone(_VALIDATION, digests):
             raise DataError(
                 _gone(gone, "validation image"), "the images by which the run chooses its best model", advice
             )
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Digests of the images on which the run has trained."""
+        return self.state.split.seen
+
+    def recorded(self, split: Split, settings: Settings) -> Split:
+        """Return the split of the run if no step follows, else the new one."""
+        return self.state.split if self._done(settings) else super().recorded(split, settings)
+
+    def _done(self, settings: Settings) -> bool:
+        return settings.steps == int(self._training["step"])
 
     def settled(self, settings: Settings, of_images: Sides, say: Report) -> Settings:
         """Record and report what changes.
@@ -123,11 +146,11 @@ class Continued(Beginning):
             OptionsError: if the run has done more steps than it is to have.
         """
         before, step = self._before, int(self._training["step"])
-        settings = replace(settings, parent=before.parent, continued=before.continued)
+        settings = replace(settings, parent=before.parent, continued=before.continued, fold=before.fold)
         if settings.steps < step:
             problem = f"--steps is {settings.steps}, but the run of {self._model} has done {step}"
             raise OptionsError(problem, f"more than {step}, since it counts all steps of the run", "increase it")
-        if settings.steps == step:
+        if self._done(settings):
             say(f"note: the run is finished; more steps in all, such as --steps {2 * step}, continue it")
             return settings
         then, now = asdict(before), asdict(settings)
@@ -148,6 +171,8 @@ class Continued(Beginning):
 
     def judged_alike(self, settings: Settings, split: Split, say: Report) -> bool:
         """Return whether the validation images are those of the run, counted in the same way."""
+        if self._done(settings):
+            return True
         before = self.state.split.validation.values()
         alike = sorted(split.validation.values()) == sorted(before) and settings.empty_dice == self._before.empty_dice
         if not alike:

@@ -71,7 +71,7 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
         say(f"note: {model} does not say which images it was trained on, so some of these may be among them")
     count = len(found.cases)
     result, _ = objective.score(bar("evaluating", count)(found.cases), infer, measures)
-    counts = {use: sum(uses.get(case.name) == use for case in found.cases) for use in Split().to_dict()}
+    counts = {use: sum(uses.get(case.name) == use for case in found.cases) for use in Split().counts()}
     result["uses"] = {**counts, "left_out": left_out}
     if options.attention:
         cases = bar("drawing attention", count)(found.cases)
@@ -106,7 +106,7 @@ def _unseen(data: DataSet, uses: Mapping[str, str], options: EvaluateOptions, sa
     if not trained:
         return data, 0
     if options.include_training or options.val_list:
-        say(f"note: the model was trained on {len(trained)} of these images, so new images will score lower")
+        say(f"note: the model was trained on {len(trained)} of these images, so new images may score lower")
         return data, 0
     others = tuple(case for case in data.cases if case.name not in trained)
     if not others:
