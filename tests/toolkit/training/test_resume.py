@@ -325,3 +325,10 @@ def test_a_resumed_run_without_changes_records_nothing(out: Path) -> None:
     ok(seg_train("-o", out, "--resume"))
     again = load(RunFiles(out).state)
     assert all(torch.equal(again.training["model"][k], v) for k, v in state.training["model"].items())
+
+
+def test_a_run_whose_best_model_is_gone_says_what_to_do(out: Path) -> None:
+    out.unlink()
+    told = error_of(seg_train("-o", out, "--resume", "--steps", "5"))
+    assert "the best model so far of the run in m.resume.pt, is gone" in told
+    assert "--overwrite" in told

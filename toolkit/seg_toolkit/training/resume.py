@@ -37,6 +37,9 @@ class Continued(Beginning):
         """
         self._model, self.state = model, earlier_run(model, state)
         self._training = self.state.training
+        if self._training["rows"] and not model.exists():
+            problem = f"{model}, the best model so far of the run in {state.name}, is gone"
+            raise SegError(problem, "", "put it back, or start again with --overwrite")
         self._before = Settings.stored(self._training["settings"])
 
     def adapted(self, options: TrainOptions) -> TrainOptions:
