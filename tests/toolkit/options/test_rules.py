@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,16 @@ def test_the_table_can_be_printed() -> None:
 def test_the_command_line_checks_before_it_looks_at_anything() -> None:
     done = seg_train("nowhere", "--steps", "1", "--epochs", "1")
     assert (done.exit_code, "--epochs and --steps both set" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"fold": "1/5", "val_fraction": 0.5}, "--fold chooses the validation images, so --val-fraction is ignored"),
+        ({"fold": "1/5", "val_list": Path("a.txt")}, "--val-list chooses the validation images, so --fold is ignored"),
+        ({"fold": "1/5"}, None),
+        ({"val_fraction": 0.5}, None),
+    ],
+)
+def test_one_option_chooses_the_validation_images(options: dict[str, Any], note: str | None) -> None:
+    assert check(RULES, Request(options=TrainOptions(**options))) == ([note] if note else [])

@@ -76,6 +76,10 @@ RULES: tuple[Rule[Request], ...] = (
         "--fold", lambda r: bool(r.value("fold")), lambda r: not r.value("val_list"),
         "a training without --val-list", "--val-list chooses the validation images", harmless=True,
     ),
+    Rule(
+        "--val-fraction", lambda r: r.changed(TrainOptions.options()["--val-fraction"]), lambda r: not r.value("fold"),
+        "a training without --fold", "--fold chooses the validation images", harmless=True,
+    ),
     *(_of_network(flag, f) for flag, f in TrainOptions.options("network").items()),
     *(_of_objective(flag, f) for flag, f in TrainOptions.options("answer").items()),
     Rule(
