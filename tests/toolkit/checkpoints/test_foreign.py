@@ -120,6 +120,46 @@ def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object]
         fit_weights(ours(**arguments), trained().state_dict())  # type: ignore[arg-type]
 
 
+ORDERS = {
+    "transposed convolutions, then blocks": ("inc", "enc", "deepest", "up", "dec", "outc"),
+    "way up first, bottom after the way down": ("up1", "dec1", "up2", "dec2", "inc", "enc", "deepest", "outc"),
+    "blocks first, head first": ("outc", "inc", "enc", "deepest", "dec1", "dec2", "up1", "up2"),
+    "from the bottom": ("deepest", "dec2", "dec1", "up2", "up1", "enc", "inc", "outc"),
+}
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_blocks_in_another_order_are_sorted_by_shape(order: tuple[str, ...], norm: str) -> None:
+    other, network = trained(norm=norm), ours(norm)
+    state = {key: value for part in order for key, value in other.state_dict().items() if key.startswith(part)}
+    assert shape_of(state) == Shape(1, 4, 2, norm, 2)
+    fit_weights(network, state, skip_first=True)
+    x = torch.rand(1, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x), other(x), rtol=1e-5, atol=1e-6)
+
+
+def test_norms_after_both_convolutions_of_a_block() -> None:
+    other, network = trained(), ours()
+    state = other.state_dict()
+    blocks = dict.fromkeys(name.partition(".")[0] for name in state)
+    late = [[key for key in state if key.startswith(f"{block}.") and (key[len(block) + 1] in "14") == norms]
+            for block in blocks for norms in (False, True)]  # fmt: skip
+    fit_weights(network, {key: state[key] for keys in late for key in keys}, skip_first=True)
+    x = torch.rand(1, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x), other(x), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_of_another_network_are_told_before_images_are_read(tmp_path: Path) -> None:
+    state = {name: value for name, value in trained().state_dict().items() if not name.startswith("enc.3")}
+    torch.save(state, tmp_path / "state.pt")
+    told = seg_edge("import", tmp_path / "state.pt", tmp_path, "-o", tmp_path / "m.pt", "--intensity", "scale")
+    assert "layer enc.4 has" in told.stderr
+    assert "Import a plain U-Net: two convolutions" in told.stderr
+
+
 def test_too_short_and_too_long() -> None:
     state = trained().state_dict()
     short = {name: value for name, value in state.items() if not name.startswith("outc")}

@@ -12,7 +12,18 @@ from seg_runtime.model import Intensity
 from seg_runtime.pipeline import averaged
 from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted
 
-from ..checkpoints import Checkpoint, Shape, Split, digest_of, fit_weights, load, read_state, save, shape_of
+from ..checkpoints import (
+    Checkpoint,
+    Shape,
+    Split,
+    check_layers,
+    digest_of,
+    fit_weights,
+    load,
+    read_state,
+    save,
+    shape_of,
+)
 from ..data import LABELS, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
@@ -149,6 +160,7 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     """
     state = read_state(weights)
     shape = shape_of(state)
+    check_layers(state, shape)
     options = _as_in_file(options, shape, weights)
     say(
         f"network: {counted(shape.channels, 'channel')}, width {shape.width}, depth {shape.depth}, norm {options.norm},"
