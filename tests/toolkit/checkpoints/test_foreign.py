@@ -17,7 +17,7 @@ from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
 
 from tests.support.commands import ok, seg_edge, seg_train
-from tests.support.folders import SMALL, write_pairs
+from tests.support.folders import SMALL, write_discs, write_pairs
 
 
 class Elsewhere(nn.Module):
@@ -239,6 +239,28 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     assert load(out).network == kept.network  # the old file stays
     ok(seg_edge(*words, "--intensity", "scale", "--overwrite", "--recipe", "semantic", "--dropout", "0"))
     assert load(out).contract.provenance["recipe"] == "semantic"
+
+
+def test_images_of_other_channels_are_to_be_converted_to_those_of_the_weights(tmp_path: Path) -> None:
+    """The advice must not be an option that is refused, because the weights say how many channels there are."""
+    colour = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    data, file = write_discs(tmp_path / "data", colour, colour[::-1]), tmp_path / "state.pt"
+    torch.save(trained().state_dict(), file)
+    words = [
+        "import",
+        file,
+        data,
+        "-o",
+        tmp_path / "m.pt",
+        "--padding",
+        "same",
+        "--geometry",
+        "fit",
+        "--intensity",
+        "scale",
+    ]
+    told = seg_edge(*words, "--device", "cpu")
+    assert "has 3 channels; expected 1 (as in state.pt). Convert all to grey images." in told.stderr
 
 
 def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from ..data import LABELS, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
-from ..options import RULES, EvaluateOptions, ImportOptions, Settings
+from ..options import RULES, EvaluateOptions, ImportOptions, Kept, Settings
 from ..planning import snap_strays
 from .objectives import OBJECTIVES, Objective
 from .plan import Bar, make_plan
@@ -168,6 +168,9 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     )
     plan = make_plan(data, out, options, say, bar)
     objective, settings = plan.objective, plan.settings
+    if (channels := objective.contract.input.channels) != shape.channels:  # each is a file
+        problem = f"{weights} has {counted(shape.channels, 'channel')}, but the cases in {data} have {channels} files"
+        raise ModelError(problem, "a file for each channel", "name the files that the network takes")
     if (maps := objective.contract.answer.maps) != shape.classes:
         problem = f"{weights} has {shape.classes} classes, but the masks in {data} have {maps}"
         raise ModelError(problem, "", "name all classes of the network, the background first: --classes background=0,…")
@@ -200,14 +203,16 @@ def _as_in_file(options: ImportOptions, shape: Shape, weights: Path) -> ImportOp
     Raises:
         OptionsError: if an option contradicts the file.
     """
-    found: dict[str, Any] = {"channels": shape.channels, "width": shape.width, "depth": shape.depth, "norm": shape.norm}
+    found: dict[str, Any] = {"width": shape.width, "depth": shape.depth, "norm": shape.norm}
     if shape.norm == "none" and options.norm == "instance":
         found["norm"] = "instance"  # without tensors of its own
-    given = {name: value for name in found if (value := getattr(options, name)) is not None}
-    if wrong := next((name for name, value in given.items() if value != found[name]), ""):
-        problem = f"--{wrong} is {given[wrong]}, but {weights} has {found[wrong]}"
+    known = {"channels": shape.channels, **found}
+    given = {name: value for name in known if (value := getattr(options, name)) is not None}
+    if wrong := next((name for name, value in given.items() if value != known[name]), ""):
+        problem = f"--{wrong} is {given[wrong]}, but {weights} has {known[wrong]}"
         raise OptionsError(problem, "", f"leave out --{wrong}")
-    return replace(options, **found)
+    kept = Kept(channels=shape.channels, why=f"as in {weights.name}")
+    return replace(options, **found, channels=None, kept=kept)
 
 
 def _measured(intensity: Intensity, option: str) -> str:
