@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.folders import SMALL, write_discs, write_pairs
+from tests.support.images import put
 
 
 class Elsewhere(nn.Module):
@@ -239,6 +240,28 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     assert load(out).network == kept.network  # the old file stays
     ok(seg_edge(*words, "--intensity", "scale", "--overwrite", "--recipe", "semantic", "--dropout", "0"))
     assert load(out).contract.provenance["recipe"] == "semantic"
+
+
+@pytest.mark.parametrize("skip_first", [True, False])
+def test_the_order_of_the_skips_is_found_by_the_scores(skip_first: bool, tmp_path: Path) -> None:
+    """The masks are what the network answers, so that the right order scores 1."""
+    other, data, file = trained(skip_first=skip_first), tmp_path / "data", tmp_path / "state.pt"
+    images = np.random.default_rng(0).integers(0, 255, (3, 40, 40), np.uint8)
+    with torch.inference_mode():
+        logits = other(torch.from_numpy(images[:, None].astype(np.float32) / 255))
+        other.outc.bias[1] -= (logits[:, 1] - logits[:, 0]).median()  # half of the pixels are foreground
+        masks = other(torch.from_numpy(images[:, None].astype(np.float32) / 255)).argmax(1).numpy()
+    for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        put(data / "images" / f"{place}.png", image)
+        put(data / "masks" / f"{place}.png", (mask * 255).astype(np.uint8))
+    torch.save(other.state_dict(), file)
+    told = ok(seg_edge("import", file, data, "-o", tmp_path / "m.pt", "--padding", "same", "--margin", "0", "--input-size", "40",
+                       "--geometry", "fit", "--device", "cpu", "--intensity", "scale"))  # fmt: skip
+    first = "skip" if skip_first else "upsampled map"
+    assert f"the network joins the {first} first: Dice 1.00 against 0." in told.stderr
+    provenance = load(tmp_path / "m.pt").contract.provenance
+    assert provenance["imported"]["skip_first"] is skip_first
+    assert provenance["validation"]["mean_dice"] > 0.99
 
 
 def test_images_of_other_channels_are_to_be_converted_to_those_of_the_weights(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline import averaged
 from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted
+from torch import Tensor
 
 from ..checkpoints import (
     Checkpoint,
@@ -31,7 +33,9 @@ from ..networks import pick_device, torch_infer
 from ..options import RULES, EvaluateOptions, ImportOptions, Kept, Settings
 from ..planning import snap_strays
 from .objectives import OBJECTIVES, Objective
-from .plan import Bar, make_plan
+from .plan import Bar, Plan, make_plan
+
+_TRIED = 16  # images on which the order of the skip connections is found
 
 Scored = tuple[Objective, dict[str, Any]]
 """The objective of a model and the summary of its scores."""
@@ -179,14 +183,14 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
             f"note: {measured}. This was measured on the images in {data}; the results are wrong if the network was trained with"
             " other numbers"
         )
-    fit_weights(plan.model, state, options.skip_first)
-    model = plan.model.to(plan.device).eval()
-    cases = plan.stream.cases
+    model, cases = plan.model.to(plan.device).eval(), plan.stream.cases
+    skip_first = options.skip_first or _joins_skip_first(plan, state, say, bar)
+    fit_weights(model, state, skip_first)
     result, _ = objective.score(bar("scoring", len(cases))(cases), torch_infer(model, plan.device))
     imported = {
         "file": weights.name,
         "sha256": digest_of(weights),
-        "skip_first": options.skip_first,
+        "skip_first": skip_first,
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     made = Checkpoint.finished(
@@ -195,6 +199,31 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     )  # fmt: skip
     save(made, out)
     return objective, result
+
+
+def _joins_skip_first(plan: Plan, state: Mapping[str, Tensor], say: Report, bar: Bar) -> bool:
+    """Return whether the network joins the skip before the upsampled map: the order that scores better on a few images."""
+    model, objective = plan.model, plan.objective
+    cases = plan.stream.cases[:: -(-len(plan.stream.cases) // _TRIED)]
+    infer, scores = torch_infer(model, plan.device), []
+    for skip_first in (False, True):
+        fit_weights(model, state, skip_first)
+        result, _ = objective.score(bar("finding the order of the skips", len(cases))(cases), infer)
+        scores.append(_foreground(result, objective))
+    better, other = max(scores), min(scores)
+    if better == other:
+        say("note: the network joins skip and upsampled map in an order that the scores do not tell; see --skip-first")
+        return False
+    first = "skip" if scores[1] == better else "upsampled map"
+    images = counted(len(cases), "image")
+    say(f"the network joins the {first} first: {objective.title} {better:.2f} against {other:.2f} on {images}")
+    return first == "skip"
+
+
+def _foreground(result: Mapping[str, Any], objective: Objective) -> float:
+    """Mean score of the classes other than the background, which would hide them; without classes, the mean score."""
+    scores = [entry["dice"] for entry in result.get("classes", ())[1:] if entry["dice"] is not None]
+    return float(np.mean(scores)) if scores else objective.best(dict(result))
 
 
 def _as_in_file(options: ImportOptions, shape: Shape, weights: Path) -> ImportOptions:
