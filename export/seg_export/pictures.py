@@ -50,7 +50,7 @@ def pictures(
     """List all images of a folder, sorted by name.
 
     If the folder has the layout of the reader, its cases are used with their ground truth. Otherwise, the images in the
-    folder or in its subfolder `images` are used.
+    folder or in its subfolder `images` are used; if there are none, those in deeper folders.
 
     Args:
         folder: folder to search.
@@ -85,7 +85,10 @@ def pictures(
 
 
 def _image_files(folder: Path, contract: Contract) -> list[tuple[Path, ...]]:
-    """List the images that a model takes in a folder or its subfolder `images`, sorted: one file each, or one per channel.
+    """List the images that a model takes, sorted, one file each or one per channel.
+
+    They are in a folder or its subfolder `images`. If there are none, deeper folders are searched; they are left out
+    otherwise, because they may hold results.
 
     Raises:
         DataError: if the folder does not exist or contains no images.
@@ -93,7 +96,9 @@ def _image_files(folder: Path, contract: Contract) -> list[tuple[Path, ...]]:
     """
     inner = folder / "images"
     formats = FORMATS.of_model(contract)
-    found = [p for p in list_files(inner if inner.is_dir() else folder) if any(f.named(p) for f in formats)]
+    place = inner if inner.is_dir() else folder
+    listed = (list_files(place, recursive) for recursive in (False, True))
+    found = next(filter(None, ([p for p in paths if any(f.named(p) for f in formats)] for paths in listed)), [])
     if not found:
         known = ", ".join(suffix for f in formats for suffix in f.suffixes)
         raise DataError(f"{folder} has no images", f"a folder with {known} files", "check the path")

@@ -61,6 +61,16 @@ def test_masks_beside_images_are_no_images(tmp_path: Path) -> None:
     assert [p.name for p in pictures(tmp_path, CONTRACT)] == ["a", "b"]
 
 
+@pytest.mark.parametrize("inner", ["", "images"])
+def test_images_in_subfolders_are_found_if_there_are_no_others(inner: str, tmp_path: Path) -> None:
+    for name in ("day1/a", "day2/a", "day2/deep/b"):
+        put(tmp_path / inner / f"{name}.png", disc())
+    found = [Path(p.name).relative_to(tmp_path / inner).as_posix() for p in pictures(tmp_path, CONTRACT)]
+    assert found == ["day1/a.png", "day2/a.png", "day2/deep/b.png"]
+    put(tmp_path / inner / "c.png", disc())  # then the subfolders may be results
+    assert [Path(p.name).name for p in pictures(tmp_path, CONTRACT)] == ["c.png"]
+
+
 def test_neither_is_told_with_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"has no images, and .* has no photographs.*images or a data set of the reader isic"

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from .overlay import blend as blend
     from .overlay import first_channel as first_channel
     from .overlay import fullest_slice as fullest_slice
+    from .overlay import stretched as stretched
     from .overlay import visible as visible
     from .valuemap import grey as grey
 
 if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
     __getattr__ = import_on_access(
-        __name__, {"overlay": ("blend", "first_channel", "fullest_slice", "visible"), "valuemap": ("grey",)}
+        __name__,
+        {"overlay": ("blend", "first_channel", "fullest_slice", "stretched", "visible"), "valuemap": ("grey",)},
     )
 
 ANSWERS: Registry[type[Answer]] = Registry(

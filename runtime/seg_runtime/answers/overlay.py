@@ -32,6 +32,16 @@ def visible(image: Array, intensity: Intensity | None = None) -> NDArray[np.uint
     return clipped
 
 
+def stretched(image: Array) -> NDArray[np.uint8]:
+    """Convert an image `(H, W, C)` as `visible` does, but spread 8-bit grey values too, because many images are dark.
+
+    Colours and uniform images keep their values.
+    """
+    first = image[..., :1]
+    grey = image.shape[-1] < 3 or bool((image[..., :1] == image[..., 1:3]).all())
+    return visible(first.astype(np.float32) if grey and first.min() < first.max() else image)
+
+
 def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return the pixels of `(H, W)` labels whose right or lower neighbour has another label."""
     edge = np.zeros(labels.shape, bool)

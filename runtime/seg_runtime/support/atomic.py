@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import uuid
@@ -18,6 +19,12 @@ except ImportError:  # Windows, where an open file cannot be removed or renamed,
     fcntl = None  # type: ignore[assignment]
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.partial")
+_ADVICE = {
+    errno.ENAMETOOLONG: "shorten the name of the file from which it is made, or of the folder",
+    errno.ENOSPC: "free disk space or choose another folder",
+    errno.EDQUOT: "free disk space or choose another folder",
+}
+"""What helps against errors of the system when a file is written."""
 _tidied: set[str] = set()
 
 
@@ -149,7 +156,8 @@ def _explained(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SegError(f"cannot write {target} ({reason})", "", "free disk space or choose another folder") from error
+        advice = _ADVICE.get(error.errno or 0, "choose another folder")
+        raise SegError(f"cannot write {target} ({reason})", "", advice) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -273,10 +273,10 @@ def test_a_long_name_is_done_and_one_that_is_too_long_told(model_file: Path) -> 
     words = ["--model", model_file, "--no-overlay", "--out", "out"]
     ok(seg_run(*words, picture("n" * 246 + ".png")))
     assert [len(name) for name in listing()] == [251, 255]
-    result = seg_run(*words, picture("o" * 247 + ".png"))
+    result = seg_run(*words, picture("o" * 247 + ".png"), picture("short.png"))
     assert result.exit_code == 1
-    assert "too long" in result.stderr
-    assert [len(name) for name in listing()] == [251, 255]
+    assert "too long). Shorten the name" in result.stderr
+    assert [len(name) for name in listing()] == [251, 255, 10, 14]  # the result of the other file is kept
 
 
 def test_a_model_that_fails_while_it_runs(model: Made) -> None:

@@ -133,6 +133,14 @@ def test_a_file_of_another_program_is_refused_with_the_way_to_import_it(tmp_path
         load(tmp_path / "unet.pth")
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_state_dict_is_to_be_imported_as_it_is(tmp_path: Path, nested: bool) -> None:
+    state = torch.nn.Conv2d(1, 2, 3).state_dict()
+    torch.save({"epoch": 3, "model": state} if nested else state, tmp_path / "unet.pth")
+    with pytest.raises(ModelError, match=r"made by seg-train\. Import it: seg-edge import .*unet\.pth DATA"):
+        load(tmp_path / "unet.pth")
+
+
 def test_another_format_is_refused(tmp_path: Path) -> None:
     torch.save({"format": "seg-edge checkpoint 9"}, tmp_path / "model.pt")
     with pytest.raises(ModelError, match="not in the format"):

@@ -17,7 +17,8 @@ from seg_toolkit.networks.unet import UNet
 from torch import Tensor, nn
 
 from tests.support.commands import ok, seg_edge, seg_train
-from tests.support.folders import SMALL, write_pairs
+from tests.support.folders import SMALL, write_discs, write_pairs
+from tests.support.images import put
 
 
 class Elsewhere(nn.Module):
@@ -120,6 +121,46 @@ def test_the_first_layer_that_does_not_fit_is_named(arguments: dict[str, object]
         fit_weights(ours(**arguments), trained().state_dict())  # type: ignore[arg-type]
 
 
+ORDERS = {
+    "transposed convolutions, then blocks": ("inc", "enc", "deepest", "up", "dec", "outc"),
+    "way up first, bottom after the way down": ("up1", "dec1", "up2", "dec2", "inc", "enc", "deepest", "outc"),
+    "blocks first, head first": ("outc", "inc", "enc", "deepest", "dec1", "dec2", "up1", "up2"),
+    "from the bottom": ("deepest", "dec2", "dec1", "up2", "up1", "enc", "inc", "outc"),
+}
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_blocks_in_another_order_are_sorted_by_shape(order: tuple[str, ...], norm: str) -> None:
+    other, network = trained(norm=norm), ours(norm)
+    state = {key: value for part in order for key, value in other.state_dict().items() if key.startswith(part)}
+    assert shape_of(state) == Shape(1, 4, 2, norm, 2)
+    fit_weights(network, state, skip_first=True)
+    x = torch.rand(1, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x), other(x), rtol=1e-5, atol=1e-6)
+
+
+def test_norms_after_both_convolutions_of_a_block() -> None:
+    other, network = trained(), ours()
+    state = other.state_dict()
+    blocks = dict.fromkeys(name.partition(".")[0] for name in state)
+    late = [[key for key in state if key.startswith(f"{block}.") and (key[len(block) + 1] in "14") == norms]
+            for block in blocks for norms in (False, True)]  # fmt: skip
+    fit_weights(network, {key: state[key] for keys in late for key in keys}, skip_first=True)
+    x = torch.rand(1, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x), other(x), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_of_another_network_are_told_before_images_are_read(tmp_path: Path) -> None:
+    state = {name: value for name, value in trained().state_dict().items() if not name.startswith("enc.3")}
+    torch.save(state, tmp_path / "state.pt")
+    told = seg_edge("import", tmp_path / "state.pt", tmp_path, "-o", tmp_path / "m.pt", "--intensity", "scale")
+    assert "layer enc.4 has" in told.stderr
+    assert "Import a plain U-Net: two convolutions" in told.stderr
+
+
 def test_too_short_and_too_long() -> None:
     state = trained().state_dict()
     short = {name: value for name, value in state.items() if not name.startswith("outc")}
@@ -199,6 +240,50 @@ def test_import_writes_a_checkpoint_and_scores_it(tmp_path: Path) -> None:
     assert load(out).network == kept.network  # the old file stays
     ok(seg_edge(*words, "--intensity", "scale", "--overwrite", "--recipe", "semantic", "--dropout", "0"))
     assert load(out).contract.provenance["recipe"] == "semantic"
+
+
+@pytest.mark.parametrize("skip_first", [True, False])
+def test_the_order_of_the_skips_is_found_by_the_scores(skip_first: bool, tmp_path: Path) -> None:
+    """The masks are what the network answers, so that the right order scores 1."""
+    other, data, file = trained(skip_first=skip_first), tmp_path / "data", tmp_path / "state.pt"
+    images = np.random.default_rng(0).integers(0, 255, (3, 40, 40), np.uint8)
+    with torch.inference_mode():
+        logits = other(torch.from_numpy(images[:, None].astype(np.float32) / 255))
+        other.outc.bias[1] -= (logits[:, 1] - logits[:, 0]).median()  # half of the pixels are foreground
+        masks = other(torch.from_numpy(images[:, None].astype(np.float32) / 255)).argmax(1).numpy()
+    for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        put(data / "images" / f"{place}.png", image)
+        put(data / "masks" / f"{place}.png", (mask * 255).astype(np.uint8))
+    torch.save(other.state_dict(), file)
+    told = ok(seg_edge("import", file, data, "-o", tmp_path / "m.pt", "--padding", "same", "--margin", "0", "--input-size", "40",
+                       "--geometry", "fit", "--device", "cpu", "--intensity", "scale"))  # fmt: skip
+    first = "skip" if skip_first else "upsampled map"
+    assert f"the network joins the {first} first: Dice 1.00 against 0." in told.stderr
+    provenance = load(tmp_path / "m.pt").contract.provenance
+    assert provenance["imported"]["skip_first"] is skip_first
+    assert provenance["validation"]["mean_dice"] > 0.99
+
+
+def test_images_of_other_channels_are_to_be_converted_to_those_of_the_weights(tmp_path: Path) -> None:
+    """The advice must not be an option that is refused, because the weights say how many channels there are."""
+    colour = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    data, file = write_discs(tmp_path / "data", colour, colour[::-1]), tmp_path / "state.pt"
+    torch.save(trained().state_dict(), file)
+    words = [
+        "import",
+        file,
+        data,
+        "-o",
+        tmp_path / "m.pt",
+        "--padding",
+        "same",
+        "--geometry",
+        "fit",
+        "--intensity",
+        "scale",
+    ]
+    told = seg_edge(*words, "--device", "cpu")
+    assert "has 3 channels; expected 1 (as in state.pt). Convert all to grey images." in told.stderr
 
 
 def test_what_is_measured_on_data_is_said_unless_it_is_given(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from seg_runtime.model import ClassInfo
-from seg_toolkit.training.pictures import curves, label_preview, ticks
+from seg_toolkit.training.pictures import curves, label_preview, ticks, value_preview
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,17 @@ def test_the_kept_step_is_marked_in_both_curves() -> None:
     green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 20)
     lines = np.flatnonzero(green.sum(axis=0) > 200)  # the kept step is 20 of 30: two thirds of both panels
     assert lines.tolist() == [70 + round(380 * 2 / 3), 480 + 70 + round(380 * 2 / 3)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dim_images_are_bright_in_a_preview(channels: int) -> None:
+    image = np.repeat(np.arange(10_000).reshape(100, 100, 1) // 1000, channels, axis=-1).astype(np.uint8)  # 0 to 9
+    empty = np.zeros((100, 100), np.uint8)
+    labels = np.asarray(label_preview([("a", image, empty, empty, 0.5)], (ClassInfo("background", (0, 0, 0)),)))
+    values = np.asarray(value_preview([("a", image, *np.zeros((2, 1, 100, 100), np.float32), np.zeros(1))], ("v",)))
+    for sheet in (labels, values):
+        tile = sheet[22 : 22 + 296, 2:298]
+        assert (tile.min(), tile.max()) == (0, 255)
 
 
 def test_outlines_leave_the_image_to_be_seen() -> None:

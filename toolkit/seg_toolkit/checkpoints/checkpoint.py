@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def load(path: Path) -> Checkpoint:
     """
     content = read_torch(path, _EXPECTED, f"check the file; if another program wrote it, {_import(path)}")
     if not _is_ours(content):
-        raise ModelError(f"{path} is a PyTorch file of another program", _EXPECTED, _import(path))
+        advice = f"import it: {_command(path)}" if _holds_state(content) else _import(path)
+        raise ModelError(f"{path} is a PyTorch file of another program", _EXPECTED, advice)
     if content["format"] != FORMAT:
         raise ModelError(f"{path} is not in the format {FORMAT!r}", _EXPECTED, "train the model with this version")
     if missing := [
@@ -173,7 +175,19 @@ def _is_ours(content: object) -> bool:
 
 
 def _import(path: Path) -> str:
-    return f"save its state_dict and import it: seg-edge import {path} DATA -o model.pt"
+    return f"save its state_dict and import it: {_command(path)}"
+
+
+def _command(path: Path) -> str:
+    return f"seg-edge import {path} DATA -o model.pt"
+
+
+def _holds_state(content: object) -> bool:
+    """Return whether the file is a state dict, or has one as an entry."""
+    if not isinstance(content, Mapping):
+        return False
+    nested = [value for value in content.values() if isinstance(value, Mapping)]
+    return any(isinstance(value, Tensor) for part in (content, *nested) for value in part.values())
 
 
 def read_torch(path: Path, expected: str, advice: str) -> Any:

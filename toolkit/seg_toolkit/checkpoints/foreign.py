@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import itertools
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +13,15 @@ import torch
 from seg_runtime.support import ModelError, read_file
 from torch import Tensor, nn
 
-from ..networks import Network
+from ..networks import Network, build
 from .checkpoint import FORMAT, read_torch
 
 _EXPECTED = "a PyTorch state dict, which maps names to tensors"
 _DEEPEST = 6  # as --depth
+_ADVICE = (
+    "import a plain U-Net: two convolutions of 3×3 with their norms on each level, a transposed convolution of 2×2 for each way"
+    " up, and one convolution of 1×1; layers of another kind are not read"
+)
 _State = dict[str, Tensor]
 _Layer = tuple[str, _State]
 """Name of a layer, and its tensors keyed by the last part of their names."""
@@ -70,7 +76,7 @@ class Shape:
 
 
 def shape_of(state: Mapping[str, Tensor]) -> Shape:
-    """Read the shape of a U-Net from its state dict, whose layers are in the order of `fit_weights`.
+    """Read the shape of a U-Net from its state dict.
 
     Raises:
         ModelError: if these are not the weights of a U-Net of two dimensions with transposed convolutions.
@@ -89,12 +95,24 @@ def shape_of(state: Mapping[str, Tensor]) -> Shape:
     return Shape(int(first.shape[1]), int(first.shape[0]), len(ups), norm, max(2, int(last.shape[0])))
 
 
+def check_layers(state: Mapping[str, Tensor], shape: Shape) -> None:
+    """Check that weights fit a U-Net of their shape, without memory for it.
+
+    Raises:
+        ModelError: as `fit_weights`.
+    """
+    sketch = {"in_channels": shape.channels, "classes": shape.classes, "width": shape.width, "depth": shape.depth}
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch's, that nothing can be copied to such a network
+        fit_weights(build({"kind": "unet", **sketch, "norm": shape.norm}), state)
+
+
 def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = False) -> None:
     """Copy the weights of a U-Net of another program into a network of seg-edge.
 
     Layers are matched by order, not by name: convolution, norm, convolution, norm, from the top of the contracting path to
-    the bottom; then the transposed convolution and the two convolutions of each level; then the head. A convolution without
-    bias gets a bias of 0. A norm without factors gets the factor 1 and the shift 0. A head with one map, which the other
+    the bottom; then the transposed convolution and the two convolutions of each level; then the head. Blocks that are stored
+    in another order, such as all transposed convolutions first, are sorted by their shapes. A convolution without bias gets a bias of 0. A norm without factors gets the factor 1 and the shift 0. A head with one map, which the other
     program reads through a sigmoid, becomes two maps: the background gets 0, so that softmax gives the same probability.
 
     You must know what a state dict does not contain: the padding, the epsilon of a norm (the default of PyTorch, 1e-5, is
@@ -116,7 +134,7 @@ def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = 
             given, after = (name, {}), given  # instance norm has no tensors by default in PyTorch
         if given is None:
             problem = f"the state dict ends before the layer {name} of the network"
-            raise ModelError(problem, _kind(layer), "check --depth and --norm")
+            raise ModelError(problem, _kind(layer), _ADVICE)
         _take(name, layer, given)
         if skip_first and name.startswith("merge.") and name.endswith(".0") and isinstance(layer, nn.Conv2d):
             with torch.no_grad():
@@ -124,7 +142,7 @@ def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = 
     left = after or next(others, None)
     if left is not None:
         problem = f"the state dict has the layer {left[0]} after the last layer of the network"
-        raise ModelError(problem, "", "check --depth and --norm")
+        raise ModelError(problem, "", _ADVICE)
 
 
 def _tensors(content: object) -> _State:
@@ -133,14 +151,65 @@ def _tensors(content: object) -> _State:
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _layers(state: Mapping[str, Tensor]) -> Iterator[_Layer]:
-    """Group tensors by layer, in the order in which the layers first appear."""
+def _layers(state: Mapping[str, Tensor]) -> list[_Layer]:
+    """Group tensors by layer, in the order of a U-Net, or else in the order in which the layers first appear."""
     gathered: dict[str, _State] = {}
     for name, value in state.items():
         layer, _, part = name.rpartition(".")
         if part != "num_batches_tracked":  # needed only to continue training
             gathered.setdefault(layer, {})[part] = value
-    yield from gathered.items()
+    stored = list(gathered.items())
+    return _sorted(stored) or stored
+
+
+def _sorted(stored: list[_Layer]) -> list[_Layer]:
+    """Sort the layers of a U-Net by the shapes of their convolutions; empty if they are of another network."""
+    units: list[list[_Layer]] = []  # a convolution, and the norm that is stored after it
+    for entry in stored:
+        if _sides(entry):
+            units.append([entry])
+        elif units:
+            units[-1].append(entry)
+        else:
+            return []
+    ups, doubles, heads = ([unit for unit in units if _sides(unit[0]) == (side, side)] for side in (2, 3, 1))
+    blocks = [_block(first, second) for first, second in zip(doubles[::2], doubles[1::2], strict=False)]
+    if len(heads) != 1 or len(ups) + len(doubles) + 1 != len(units) or len(doubles) != 2 * (2 * len(ups) + 1):
+        return []
+    merges = []
+    ups.sort(key=lambda unit: -_maps(unit[0])[0])
+    for up in ups:
+        wide = _maps(up[0])[0]  # the skip connection doubles the maps again
+        fitting = [block for block in blocks if _maps(block[0]) == (wide // 2, wide)]
+        if not fitting:
+            return []
+        merges.append(fitting[-1])  # an image with as many channels is read by the first one
+        blocks = [block for block in blocks if block is not fitting[-1]]
+    blocks.sort(key=lambda block: _maps(block[0])[0])
+    path = [_maps(block[0]) for block in blocks]
+    if any(below[1] != above[0] for above, below in itertools.pairwise(path)):
+        return []
+    rising = [layer for up, merge in zip(ups, merges, strict=True) for layer in (*up, *merge)]
+    return [*itertools.chain(*blocks), *rising, *heads[0]]
+
+
+def _block(first: list[_Layer], second: list[_Layer]) -> list[_Layer]:
+    """Join two convolutions; norms that are stored after both are put after their own."""
+    norms = [*first[1:], *second[1:]]
+    half = len(norms) // 2
+    return [first[0], *norms[:half], second[0], *norms[half:]]
+
+
+def _sides(entry: _Layer) -> tuple[int, ...]:
+    """Height and width of the kernel of a convolution; empty for other layers."""
+    weight = entry[1].get("weight")
+    return tuple(weight.shape[2:]) if weight is not None and weight.ndim == 4 else ()
+
+
+def _maps(entry: _Layer) -> tuple[int, int]:
+    """First and second axis of a weight: output and input maps of a convolution, the reverse if it is transposed."""
+    shape = entry[1]["weight"].shape
+    return int(shape[0]), int(shape[1])
 
 
 def _is_norm(tensors: _State) -> bool:
@@ -154,21 +223,19 @@ def _take(name: str, layer: nn.Module, given: _Layer) -> None:
     meant = {"bias": 0.0} if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) else {"weight": 1.0, "bias": 0.0}
     expected = f"{_kind(layer)} for {name}"
     if odd := sorted(tensors.keys() - ours.keys()):
-        advice = "check --norm; only batch has running statistics"
-        raise ModelError(f"layer {theirs} has the unexpected tensors {', '.join(odd)}", expected, advice)
+        raise ModelError(f"layer {theirs} has the unexpected tensors {', '.join(odd)}", expected, _ADVICE)
     filled = {}
     for part, value in ours.items():
         found = tensors.get(part)
         if found is None and part not in meant:
-            raise ModelError(f"layer {theirs} has no {part}", expected, "check --norm and --depth")
+            raise ModelError(f"layer {theirs} has no {part}", expected, _ADVICE)
         if found is None:
             found = torch.full_like(value, meant[part])
         elif name == "head" and found.shape[:1] == (1,) and value.shape[:1] == (2,):
             found = torch.cat([torch.zeros_like(found), found])
         if found.shape != value.shape:
             problem = f"layer {theirs} has a {part} of shape {tuple(found.shape)}"
-            advice = "check --channels, --width, --depth, --norm and the number of classes"
-            raise ModelError(problem, f"{tuple(value.shape)}, {expected}", advice)
+            raise ModelError(problem, f"{tuple(value.shape)}, {expected}", _ADVICE)
         filled[part] = found.to(value.dtype)
     layer.load_state_dict(filled, strict=False)  # complete except for num_batches_tracked
 

@@ -56,10 +56,10 @@ def label_summary(per_image: Sequence[Confusion], names: Sequence[str], empty_di
         empty_dice: key of `EMPTY_DICE`.
 
     Returns:
-        `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...]}`, with None for a
-        class that never occurs.
+        `{"images": n, "pixel_error": e, "mean_dice": d, "classes": [{"name", "dice", "iou"}, ...], "pixels": {"true": [...],
+        "found": [...], "right": [...]}}`, with None for a class that never occurs, and the pixels of all images for each class.
     """
-    empty = EMPTY_DICE[empty_dice]
+    empty, total = EMPTY_DICE[empty_dice], np.sum(per_image, axis=0)
     dices = over_images([np.nan_to_num(dice(c), nan=empty) for c in per_image])
     ious = over_images([np.nan_to_num(iou(c), nan=empty) for c in per_image])
     return {
@@ -69,6 +69,11 @@ def label_summary(per_image: Sequence[Confusion], names: Sequence[str], empty_di
         "classes": [
             {"name": name, "dice": or_none(d), "iou": or_none(i)} for name, d, i in zip(names, dices, ious, strict=True)
         ],
+        "pixels": {
+            "true": total.sum(axis=1).tolist(),
+            "found": total.sum(axis=0).tolist(),
+            "right": np.diag(total).tolist(),
+        },
     }
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.answers import first_channel, fullest_slice, visible
+from seg_runtime.answers import first_channel, fullest_slice, stretched
 
 from ..data import ClassValues, Example
 
@@ -36,7 +35,7 @@ def thumbnail(example: Example, classes: Sequence[ClassValues]) -> Thumbnail:
     factor = _SIDE_PX / max(labels.shape)
     size = (max(1, round(labels.shape[1] * factor)), max(1, round(labels.shape[0] * factor)))
     how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
-    picture = np.array(Image.fromarray(_stretched(image)).resize(size, how))
+    picture = np.array(Image.fromarray(stretched(image)).resize(size, how))
     small = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
     colours = np.array([entry.info.color for entry in classes] or [(0, 0, 0)], np.uint8)
     if not colours[0].any():
@@ -46,13 +45,6 @@ def thumbnail(example: Example, classes: Sequence[ClassValues]) -> Thumbnail:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
     return Thumbnail(file.getvalue(), size)
-
-
-def _stretched(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Convert an image `(H, W, C)` to `(H, W, 3)` uint8; grey values are spread, because many images are dark."""
-    if image.shape[-1] < 3 or (image[..., 0] == image[..., 1]).all():
-        image = image[..., :1].astype(np.float32)  # visible() spreads all but 8-bit values
-    return visible(image)
 
 
 def _inner_edge(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -261,7 +261,10 @@ class ImportOptions(TrainOptions):
     trains: ClassVar[bool] = False
 
     skip_first: bool = _network(
-        False, "The network concatenates [skip, upsampled], not [upsampled, skip].", of="", common=True
+        False,
+        "The network concatenates [skip, upsampled], not [upsampled, skip]. Without it, the scores on DATA decide.",
+        of="",
+        common=True,
     )
 
     @classmethod

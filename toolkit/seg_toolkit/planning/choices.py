@@ -48,7 +48,9 @@ def choose_channels(statistics: DataStatistics, option: int | None = None, kept:
         reason = "every image is grey" if found == {1} else "colour images" if found <= {1, 3} else f"{wanted} channels"
     for case in statistics.cases:
         if case.channels != wanted and (case.channels, wanted) != (1, 3):
-            advice = "convert the images, or change --channels"
+            known = option or kept.channels
+            kind = {1: "grey images", 3: "RGB images"}.get(wanted, f"images of {wanted} channels")
+            advice = f"convert all to {kind if known else 'one number of channels'}{', or change --channels' if option else ''}"
             raise DataError(f"{case.name} has {case.channels} channels", f"{wanted} ({reason})", advice)
     return wanted, reason
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from seg_runtime.answers import first_channel, fullest_slice, grey, visible
+from seg_runtime.answers import first_channel, fullest_slice, grey, stretched
 from seg_runtime.model import ClassInfo
 
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
@@ -158,7 +158,7 @@ def _row(
     if labels.ndim > 2:  # for volumes, the slice with the most foreground
         place = fullest_slice(truth if truth.any() else labels)
         image, truth, labels = first_channel(image)[place], truth[place], labels[place]
-    (tile,) = _fitted([visible(image)])
+    (tile,) = _fitted([stretched(image)])
     return [tile, *(_outlined(tile, marked, classes) for marked in (truth, labels))]
 
 
@@ -168,7 +168,7 @@ def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[
         image, truth, values = first_channel(image)[middle], truth[middle], values[middle]
     low, high = (float(v) for v in np.percentile(truth, [0.5, 99.5]))
     high = max(high, low + 1e-6)
-    return _fitted([visible(image), grey(truth, low, high), grey(values, low, high)])
+    return _fitted([stretched(image), grey(truth, low, high), grey(values, low, high)])
 
 
 def _outlined(tile: Image.Image, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:

@@ -8,19 +8,34 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline import averaged
 from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted
+from torch import Tensor
 
-from ..checkpoints import Checkpoint, Shape, Split, digest_of, fit_weights, load, read_state, save, shape_of
+from ..checkpoints import (
+    Checkpoint,
+    Shape,
+    Split,
+    check_layers,
+    digest_of,
+    fit_weights,
+    load,
+    read_state,
+    save,
+    shape_of,
+)
 from ..data import LABELS, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
-from ..options import RULES, EvaluateOptions, ImportOptions, Settings
+from ..options import RULES, EvaluateOptions, ImportOptions, Kept, Settings
 from ..planning import snap_strays
 from .objectives import OBJECTIVES, Objective
-from .plan import Bar, make_plan
+from .plan import Bar, Plan, make_plan
+
+_TRIED = 16  # images on which the order of the skip connections is found
 
 Scored = tuple[Objective, dict[str, Any]]
 """The objective of a model and the summary of its scores."""
@@ -149,6 +164,7 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     """
     state = read_state(weights)
     shape = shape_of(state)
+    check_layers(state, shape)
     options = _as_in_file(options, shape, weights)
     say(
         f"network: {counted(shape.channels, 'channel')}, width {shape.width}, depth {shape.depth}, norm {options.norm},"
@@ -156,6 +172,9 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     )
     plan = make_plan(data, out, options, say, bar)
     objective, settings = plan.objective, plan.settings
+    if (channels := objective.contract.input.channels) != shape.channels:  # each is a file
+        problem = f"{weights} has {counted(shape.channels, 'channel')}, but the cases in {data} have {channels} files"
+        raise ModelError(problem, "a file for each channel", "name the files that the network takes")
     if (maps := objective.contract.answer.maps) != shape.classes:
         problem = f"{weights} has {shape.classes} classes, but the masks in {data} have {maps}"
         raise ModelError(problem, "", "name all classes of the network, the background first: --classes background=0,…")
@@ -164,14 +183,14 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
             f"note: {measured}. This was measured on the images in {data}; the results are wrong if the network was trained with"
             " other numbers"
         )
-    fit_weights(plan.model, state, options.skip_first)
-    model = plan.model.to(plan.device).eval()
-    cases = plan.stream.cases
+    model, cases = plan.model.to(plan.device).eval(), plan.stream.cases
+    skip_first = options.skip_first or _joins_skip_first(plan, state, say, bar)
+    fit_weights(model, state, skip_first)
     result, _ = objective.score(bar("scoring", len(cases))(cases), torch_infer(model, plan.device))
     imported = {
         "file": weights.name,
         "sha256": digest_of(weights),
-        "skip_first": options.skip_first,
+        "skip_first": skip_first,
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     made = Checkpoint.finished(
@@ -182,20 +201,47 @@ def import_weights(weights: Path, data: Path, out: Path, options: ImportOptions,
     return objective, result
 
 
+def _joins_skip_first(plan: Plan, state: Mapping[str, Tensor], say: Report, bar: Bar) -> bool:
+    """Return whether the network joins the skip before the upsampled map: the order that scores better on a few images."""
+    model, objective = plan.model, plan.objective
+    cases = plan.stream.cases[:: -(-len(plan.stream.cases) // _TRIED)]
+    infer, scores = torch_infer(model, plan.device), []
+    for skip_first in (False, True):
+        fit_weights(model, state, skip_first)
+        result, _ = objective.score(bar("finding the order of the skips", len(cases))(cases), infer)
+        scores.append(_foreground(result, objective))
+    better, other = max(scores), min(scores)
+    if better == other:
+        say("note: the network joins skip and upsampled map in an order that the scores do not tell; see --skip-first")
+        return False
+    first = "skip" if scores[1] == better else "upsampled map"
+    images = counted(len(cases), "image")
+    say(f"the network joins the {first} first: {objective.title} {better:.2f} against {other:.2f} on {images}")
+    return first == "skip"
+
+
+def _foreground(result: Mapping[str, Any], objective: Objective) -> float:
+    """Mean score of the classes other than the background, which would hide them; without classes, the mean score."""
+    scores = [entry["dice"] for entry in result.get("classes", ())[1:] if entry["dice"] is not None]
+    return float(np.mean(scores)) if scores else objective.best(dict(result))
+
+
 def _as_in_file(options: ImportOptions, shape: Shape, weights: Path) -> ImportOptions:
     """Complete the options of the network with what the shapes of the weights say.
 
     Raises:
         OptionsError: if an option contradicts the file.
     """
-    found: dict[str, Any] = {"channels": shape.channels, "width": shape.width, "depth": shape.depth, "norm": shape.norm}
+    found: dict[str, Any] = {"width": shape.width, "depth": shape.depth, "norm": shape.norm}
     if shape.norm == "none" and options.norm == "instance":
         found["norm"] = "instance"  # without tensors of its own
-    given = {name: value for name in found if (value := getattr(options, name)) is not None}
-    if wrong := next((name for name, value in given.items() if value != found[name]), ""):
-        problem = f"--{wrong} is {given[wrong]}, but {weights} has {found[wrong]}"
+    known = {"channels": shape.channels, **found}
+    given = {name: value for name in known if (value := getattr(options, name)) is not None}
+    if wrong := next((name for name, value in given.items() if value != known[name]), ""):
+        problem = f"--{wrong} is {given[wrong]}, but {weights} has {known[wrong]}"
         raise OptionsError(problem, "", f"leave out --{wrong}")
-    return replace(options, **found)
+    kept = Kept(channels=shape.channels, why=f"as in {weights.name}")
+    return replace(options, **found, channels=None, kept=kept)
 
 
 def _measured(intensity: Intensity, option: str) -> str:

@@ -46,7 +46,7 @@ from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
 from .objective import Choices, Objective, Progress, ScoredCase
 
-_OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses")
+_OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses", "pixels")
 _SIGMA_PX = 5.0  # width of the border term in the U-Net paper
 
 
@@ -195,12 +195,27 @@ class LabelObjective(Objective):
         return f"{self.title} {self.best(result):.4f}{foreground}"
 
     def warnings(self, result: dict[str, Any]) -> list[str]:
-        """Name the classes of which no pixel was found."""
-        missed = [entry["name"] for entry in result["classes"] if entry["dice"] == 0]
-        if not missed:
-            return []
+        """Name the classes that the validation images lack, and those of which nothing, or nothing right, was found."""
+        lacking: list[str] = []
+        nothing: list[str] = []
+        wrong: list[str] = []
+        pixels = result.get("pixels", {"true": [], "found": [], "right": []})  # models of before have none
+        rows = zip(result["classes"], pixels["true"], pixels["found"], pixels["right"], strict=False)
+        for entry, true, found, right in rows:
+            if not true:
+                lacking.append(entry["name"])
+            elif not right:
+                (wrong if found else nothing).append(entry["name"])
         advice = "train longer, or see the preview and the masks for what is wrong"
-        return [f"no pixel of {' or '.join(missed)} was found in the validation images: {advice}"]
+        lines = (
+            (
+                lacking,
+                "no validation image contains {}, so no score says how well it is found: choose others with --val-list",
+            ),
+            (nothing, f"no pixel of {{}} was found in the validation images: {advice}"),
+            (wrong, f"{{}} was found in the validation images, but only where it is not: {advice}"),
+        )
+        return [line.format(" or ".join(names)) for names, line in lines if names]
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
         """Draw the preview, see `pictures.label_preview`."""
