@@ -158,6 +158,14 @@ def test_subfolders_of_both_are_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("inside", "flat"), [("masks", "images"), ("images", "masks")])
+def test_files_in_subfolders_of_one_folder(tmp_path: Path, inside: str, flat: str) -> None:
+    mistakes.into_subfolders(inside)(write_cells(tmp_path))
+    (found,) = examined(tmp_path).findings
+    assert found.text.startswith(f"the files of {tmp_path / inside} are in subfolders (d1, d2)")
+    assert found.advice == f"give {tmp_path / flat} the same subfolders, or move the files to {tmp_path / inside}"
+
+
 def test_stray_values_are_counted_and_snapped(tmp_path: Path) -> None:
     change("masks", A, lambda mask: mistakes.stray(mask, 24, 37, 150))(write_cells(tmp_path))
     (refused,) = examined(tmp_path).findings
