@@ -108,12 +108,12 @@ def copy_mirrored(root: Path) -> None:
         change(part, "copied", lambda array: array[:, ::-1])(root)
 
 
-def cut_short(*names: str) -> Mistake:
-    """Cut image files to their first half."""
+def cut_short(*names: str, part: str = "images") -> Mistake:
+    """Cut files to their first half."""
 
     def make(root: Path) -> None:
         for name in names:
-            path = root / "images" / f"{name}.png"
+            path = root / part / f"{name}.png"
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
     return make

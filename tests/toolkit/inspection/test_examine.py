@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from seg_toolkit.inspection import Inspection, examine
 from seg_toolkit.options import CheckOptions
 
+from samples.generators import pancreas
 from tests.support import mistakes
 from tests.support.images import noise_image, put
 from tests.support.mistakes import A, B, C, Mistake, change, change_all, name_of, write_cells
@@ -127,13 +129,39 @@ def test_nothing_stops_at_the_first_fault(tmp_path: Path) -> None:
     (root / "masks" / f"{names[5]}.png").unlink()
     found = {(finding.kind, finding.names) for finding in examined(root).findings}
     expected = {
-        "unreadable": (names[0], names[4]),
         "sizes": names[1:2],
         "empty-mask": names[2:3],
         "inverted": names[3:4],
         "unmatched": names[5:6],
     }
-    assert found == {(kind, tuple(of)) for kind, of in expected.items()}
+    unreadable = {("unreadable", (names[0],)), ("unreadable", (names[4],))}
+    assert found == unreadable | {(kind, tuple(of)) for kind, of in expected.items()}
+
+
+def test_files_that_cannot_be_read_for_different_reasons_are_told_apart(tmp_path: Path) -> None:
+    root = write_cells(tmp_path, 8)
+    (root / "images" / f"{A}.png").write_bytes(b"no picture")
+    mistakes.cut_short(B, part="masks")(root)
+    for name in (C, name_of(3)):
+        (root / "images" / f"{name}.png").write_bytes(b"")
+    (root / "masks" / f"{name_of(4)}.png").write_bytes(b"no picture")
+    found = {f.names: (f.text.partition(";")[0], f.advice) for f in examined(root).findings}
+    images, masks, again = root / "images", root / "masks", "copy or export it again"
+    assert found.pop((B,))[1] == again
+    assert found == {
+        (A,): (f"{images / A}.png is not a readable image", "convert it"),
+        (C, name_of(3)): (f"{images / C}.png is empty (2 cases like this)", again),
+        (name_of(4),): (f"the mask {masks / name_of(4)}.png is not a readable image", "convert it"),
+    }
+
+
+def test_volumes_and_labels_of_different_sizes_are_a_finding_of_sizes(tmp_path: Path) -> None:
+    pancreas.write(tmp_path, 3, 0)
+    path = sorted((tmp_path / "labelsTr").iterdir())[0]
+    labels: Any = nibabel.load(path)
+    nibabel.save(labels.slicer[:, :, 1:], path)
+    (found,) = (f for f in examined(tmp_path, reader="nifti").findings if f.fatal)
+    assert (found.kind, len(found.names)) == ("sizes", 1)
 
 
 def test_masks_that_cannot_be_read_at_all(tmp_path: Path) -> None:

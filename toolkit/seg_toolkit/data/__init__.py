@@ -15,8 +15,10 @@ from .dataset import VALUES as VALUES
 from .dataset import Case as Case
 from .dataset import DataSet as DataSet
 from .dataset import Example as Example
+from .dataset import SizeError as SizeError
 from .dataset import image_digest as image_digest
 from .dataset import sized as sized
+from .files import Bar as Bar
 from .files import LeftOut as LeftOut
 from .files import Report as Report
 from .files import acquisition_of as acquisition_of

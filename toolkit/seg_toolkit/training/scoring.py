@@ -13,14 +13,14 @@ from seg_runtime.pipeline import averaged
 from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted
 
 from ..checkpoints import Checkpoint, Shape, Split, digest_of, fit_weights, load, read_state, save, shape_of
-from ..data import LABELS, ClassValues, DataSet, Report, image_digest
+from ..data import LABELS, Bar, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
 from ..options import RULES, EvaluateOptions, ImportOptions, Settings
 from ..planning import snap_strays
 from .objectives import OBJECTIVES, Objective
-from .plan import Bar, make_plan
+from .plan import make_plan
 
 Scored = tuple[Objective, dict[str, Any]]
 """The objective of a model and the summary of its scores."""
