@@ -171,6 +171,42 @@ def test_masks_that_cannot_be_read_at_all(tmp_path: Path) -> None:
     assert (found.kind, found.names) == ("unreadable", (A, B))
 
 
+@pytest.mark.parametrize(
+    ("mistake", "kind", "said", "fatal"),
+    [
+        (mistakes.one_field(6), "copies", "several names", True),
+        (mistakes.one_field(4, noise=1), "similar", "all images are nearly the same, so the score", False),
+        (mistakes.one_field(8, noise=3), "one-field", "all images look like one field", False),
+    ],
+    ids=["equal", "few", "many"],
+)
+def test_no_side_is_promised_if_all_images_are_the_same(
+    tmp_path: Path, mistake: Mistake, kind: str, said: str, fatal: bool
+) -> None:
+    mistake(write_cells(tmp_path))
+    found = examined(tmp_path)
+    finding = next(f for f in found.findings if f.kind == kind)
+    assert said in finding.text
+    assert "one side of the split" not in finding.sentence
+    assert found.refused == fatal
+    assert ("all 6 images are copies of one" in {f.text.partition(";")[0] for f in found.findings}) == fatal
+
+
+def test_a_round_field_of_view_is_not_one_field(tmp_path: Path) -> None:
+    y, x = np.mgrid[:96, :128]
+    inside = (y - 48) ** 2 + (x - 64) ** 2 < 44**2
+    change_all("images", lambda image: image * inside)(write_cells(tmp_path, 8))
+    assert examined(tmp_path).findings == []
+
+
+def test_the_names_of_copies_are_listed_once(tmp_path: Path) -> None:
+    write_cells(tmp_path)
+    for number in range(4):
+        mistakes.copy(tmp_path, f"copy{number}")
+    (found,) = examined(tmp_path).findings
+    assert found.sentence.count("copy0") == 1
+
+
 def test_the_nearest_name_is_shown(tmp_path: Path) -> None:
     mistakes.rename_masks(write_cells(tmp_path))
     assert f"nearest name: {A} and {A}-1" in examined(tmp_path).findings[0].text
