@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 from seg_toolkit.inspection import Inspection, examine
 from seg_toolkit.options import CheckOptions
 
@@ -197,6 +199,29 @@ def test_a_round_field_of_view_is_not_one_field(tmp_path: Path) -> None:
     inside = (y - 48) ** 2 + (x - 64) ** 2 < 44**2
     change_all("images", lambda image: image * inside)(write_cells(tmp_path, 8))
     assert examined(tmp_path).findings == []
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_masks_that_are_copies_of_the_images(tmp_path: Path, colours: int) -> None:
+    for path in (write_cells(tmp_path) / "images").iterdir():
+        grey = np.array(Image.open(path))
+        put(path, grey if colours == 1 else np.stack([grey, grey // 2, grey // 3], -1))
+        shutil.copy(path, tmp_path / "masks" / path.name)
+    (found,) = (f for f in examined(tmp_path).findings if f.fatal)
+    assert found.text.startswith("the masks are copies of the images, such as the mask of agate")
+    assert found.advice == "put the masks in their folder"
+
+
+@pytest.mark.parametrize(("part", "names"), [("masks", (A,)), ("images", (A,)), ("images", (A, B))])
+def test_the_advice_about_what_is_inverted_names_images_and_masks(
+    tmp_path: Path, part: str, names: tuple[str, ...]
+) -> None:
+    several(*(change(part, name, lambda array: 255 - array) for name in names))(write_cells(tmp_path, 10))
+    (found,) = examined(tmp_path).findings
+    assert (found.kind, found.names) == ("inverted", names)
+    of_one = "invert the image or its mask, or check that it belongs to this set"
+    of_more = "invert the images or their masks, or check that they belong to this set"
+    assert found.advice == (of_one if len(names) == 1 else of_more)
 
 
 def test_the_names_of_copies_are_listed_once(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from .snap import with_snapped as with_snapped
 from .values import RGB as RGB
 from .values import listed as listed
 from .values import of_colour as of_colour
+from .values import of_colours as of_colours
 from .values import parse_values as parse_values
 from .values import shown as shown
 from .weightmap import border_term as border_term

@@ -142,7 +142,7 @@ def _chosen(
     except SegError as error:
         found.guessed = not by_colour(given)
         if exchanged := _swapped(data):
-            found._add("swapped", exchanged)
+            found._add("same" if isinstance(exchanged, MaskError) else "swapped", exchanged)
             failed.clear()
         elif masks.data.cases:
             _add_problems(found, masks, given, error)
@@ -237,6 +237,8 @@ def _show_alone(found: Inspection, case: Case) -> None:
 
 def _add_failed(found: Inspection, failed: dict[str, SegError]) -> None:
     """Add a finding for each kind of error of cases and what it says, with the names of all."""
+    if any(finding.kind in ("swapped", "same") for finding in found.findings):  # then no mask fits
+        failed = {name: error for name, error in failed.items() if not isinstance(error, DataError)}
     kinds: dict[tuple[str, str], list[tuple[str, SegError]]] = {}
     for name, error in failed.items():
         kind = "ground-truth" if isinstance(error, DataError) else "unreadable"

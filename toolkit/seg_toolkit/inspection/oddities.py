@@ -152,7 +152,13 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
     turned = {case.name for cases in _turned(statistics).values() for case in cases}
     if others := [case for case in _where(statistics, usual * contrasts < -_CONTRAST) if case.name not in turned]:
         text = f"in {counted(len(others), 'image')} the objects are {'darker' if usual > 0 else 'brighter'} than the background, unlike in the others"
-        yield Finding("inverted", text, "invert them, or check that they belong to this set", _names(others))
+        one = len(others) == 1
+        what = (
+            "the image or its mask, or check that it belongs"
+            if one
+            else "the images or their masks, or check that they belong"
+        )
+        yield Finding("inverted", text, f"invert {what} to this set", _names(others))
 
 
 def _turned(statistics: DataStatistics) -> dict[int, list[CaseStatistics]]:
