@@ -98,6 +98,24 @@ def copy(root: Path, name: str = "copied", suffix: str = "png") -> None:
     shutil.copy(root / "masks" / f"{A}.png", root / "masks" / f"{name}.png")
 
 
+def one_field(count: int, noise: float = 0) -> Mistake:
+    """Replace all by images of one field, with other noise in each."""
+
+    def make(root: Path) -> None:
+        for path in [*(root / "images").iterdir(), *(root / "masks").iterdir()]:
+            path.unlink()
+        image, mask = cells(0, SIDE)
+        for number in range(count):
+            extra = np.random.default_rng(number).normal(0, noise, SIDE)
+            put(
+                root / "images" / f"{name_of(number)}.png",
+                (image + extra).clip(0, 255).astype(np.uint8),
+            )
+            put(root / "masks" / f"{name_of(number)}.png", mask)
+
+    return make
+
+
 def copy_as_jpeg(root: Path) -> None:
     copy(root, suffix="jpg")
 
@@ -108,12 +126,12 @@ def copy_mirrored(root: Path) -> None:
         change(part, "copied", lambda array: array[:, ::-1])(root)
 
 
-def cut_short(*names: str) -> Mistake:
-    """Cut image files to their first half."""
+def cut_short(*names: str, part: str = "images") -> Mistake:
+    """Cut files to their first half."""
 
     def make(root: Path) -> None:
         for name in names:
-            path = root / "images" / f"{name}.png"
+            path = root / part / f"{name}.png"
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
     return make

@@ -230,8 +230,8 @@ def test_models_with_dots_in_their_names_do_not_share_a_log(tmp_path: Path) -> N
 
 def test_error_in_a_worker_process_is_one_plain_line(tmp_path: Path, refused: Callable[..., str]) -> None:
     root = write_pairs(tmp_path / "data")
-    for path in (root / "images").iterdir():
-        put(path, np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    for seed, path in enumerate((root / "images").iterdir()):
+        put(path, np.random.default_rng(seed).integers(0, 255, (40, 40, 3), np.uint8))
     line = refused(root, "--channels", "1", "--intensity", "scale", "--workers", "1")
     assert "channel" in line
     assert len(line) < 400

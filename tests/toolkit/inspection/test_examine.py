@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 from seg_toolkit.inspection import Inspection, examine
 from seg_toolkit.options import CheckOptions
 
+from samples.generators import pancreas
 from tests.support import mistakes
 from tests.support.images import noise_image, put
 from tests.support.mistakes import A, B, C, Mistake, change, change_all, name_of, write_cells
@@ -127,13 +131,39 @@ def test_nothing_stops_at_the_first_fault(tmp_path: Path) -> None:
     (root / "masks" / f"{names[5]}.png").unlink()
     found = {(finding.kind, finding.names) for finding in examined(root).findings}
     expected = {
-        "unreadable": (names[0], names[4]),
         "sizes": names[1:2],
         "empty-mask": names[2:3],
         "inverted": names[3:4],
         "unmatched": names[5:6],
     }
-    assert found == {(kind, tuple(of)) for kind, of in expected.items()}
+    unreadable = {("unreadable", (names[0],)), ("unreadable", (names[4],))}
+    assert found == unreadable | {(kind, tuple(of)) for kind, of in expected.items()}
+
+
+def test_files_that_cannot_be_read_for_different_reasons_are_told_apart(tmp_path: Path) -> None:
+    root = write_cells(tmp_path, 8)
+    (root / "images" / f"{A}.png").write_bytes(b"no picture")
+    mistakes.cut_short(B, part="masks")(root)
+    for name in (C, name_of(3)):
+        (root / "images" / f"{name}.png").write_bytes(b"")
+    (root / "masks" / f"{name_of(4)}.png").write_bytes(b"no picture")
+    found = {f.names: (f.text.partition(";")[0], f.advice) for f in examined(root).findings}
+    images, masks, again = root / "images", root / "masks", "copy or export it again"
+    assert found.pop((B,))[1] == again
+    assert found == {
+        (A,): (f"{images / A}.png is not a readable image", "convert it"),
+        (C, name_of(3)): (f"{images / C}.png is empty (2 cases like this)", again),
+        (name_of(4),): (f"the mask {masks / name_of(4)}.png is not a readable image", "convert it"),
+    }
+
+
+def test_volumes_and_labels_of_different_sizes_are_a_finding_of_sizes(tmp_path: Path) -> None:
+    pancreas.write(tmp_path, 3, 0)
+    path = sorted((tmp_path / "labelsTr").iterdir())[0]
+    labels: Any = nibabel.load(path)
+    nibabel.save(labels.slicer[:, :, 1:], path)
+    (found,) = (f for f in examined(tmp_path, reader="nifti").findings if f.fatal)
+    assert (found.kind, len(found.names)) == ("sizes", 1)
 
 
 def test_masks_that_cannot_be_read_at_all(tmp_path: Path) -> None:
@@ -141,6 +171,65 @@ def test_masks_that_cannot_be_read_at_all(tmp_path: Path) -> None:
         path.write_bytes(b"no picture")
     (found,) = examined(tmp_path).findings
     assert (found.kind, found.names) == ("unreadable", (A, B))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "kind", "said", "fatal"),
+    [
+        (mistakes.one_field(6), "copies", "several names", True),
+        (mistakes.one_field(4, noise=1), "similar", "all images are nearly the same, so the score", False),
+        (mistakes.one_field(8, noise=3), "one-field", "all images look like one field", False),
+    ],
+    ids=["equal", "few", "many"],
+)
+def test_no_side_is_promised_if_all_images_are_the_same(
+    tmp_path: Path, mistake: Mistake, kind: str, said: str, fatal: bool
+) -> None:
+    mistake(write_cells(tmp_path))
+    found = examined(tmp_path)
+    finding = next(f for f in found.findings if f.kind == kind)
+    assert said in finding.text
+    assert "one side of the split" not in finding.sentence
+    assert found.refused == fatal
+    assert ("all 6 images are copies of one" in {f.text.partition(";")[0] for f in found.findings}) == fatal
+
+
+def test_a_round_field_of_view_is_not_one_field(tmp_path: Path) -> None:
+    y, x = np.mgrid[:96, :128]
+    inside = (y - 48) ** 2 + (x - 64) ** 2 < 44**2
+    change_all("images", lambda image: image * inside)(write_cells(tmp_path, 8))
+    assert examined(tmp_path).findings == []
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_masks_that_are_copies_of_the_images(tmp_path: Path, colours: int) -> None:
+    for path in (write_cells(tmp_path) / "images").iterdir():
+        grey = np.array(Image.open(path))
+        put(path, grey if colours == 1 else np.stack([grey, grey // 2, grey // 3], -1))
+        shutil.copy(path, tmp_path / "masks" / path.name)
+    (found,) = (f for f in examined(tmp_path).findings if f.fatal)
+    assert found.text.startswith("the masks are copies of the images, such as the mask of agate")
+    assert found.advice == "put the masks in their folder"
+
+
+@pytest.mark.parametrize(("part", "names"), [("masks", (A,)), ("images", (A,)), ("images", (A, B))])
+def test_the_advice_about_what_is_inverted_names_images_and_masks(
+    tmp_path: Path, part: str, names: tuple[str, ...]
+) -> None:
+    several(*(change(part, name, lambda array: 255 - array) for name in names))(write_cells(tmp_path, 10))
+    (found,) = examined(tmp_path).findings
+    assert (found.kind, found.names) == ("inverted", names)
+    of_one = "invert the image or its mask, or check that it belongs to this set"
+    of_more = "invert the images or their masks, or check that they belong to this set"
+    assert found.advice == (of_one if len(names) == 1 else of_more)
+
+
+def test_the_names_of_copies_are_listed_once(tmp_path: Path) -> None:
+    write_cells(tmp_path)
+    for number in range(4):
+        mistakes.copy(tmp_path, f"copy{number}")
+    (found,) = examined(tmp_path).findings
+    assert found.sentence.count("copy0") == 1
 
 
 def test_the_nearest_name_is_shown(tmp_path: Path) -> None:
@@ -156,6 +245,14 @@ def test_subfolders_of_both_are_read(tmp_path: Path) -> None:
     assert [case.name for case in found.data.cases] == sorted(
         f"d{i % 2 + 1}/{name}" for i, name in enumerate(sorted(map(name_of, range(6))))
     )
+
+
+@pytest.mark.parametrize(("inside", "flat"), [("masks", "images"), ("images", "masks")])
+def test_files_in_subfolders_of_one_folder(tmp_path: Path, inside: str, flat: str) -> None:
+    mistakes.into_subfolders(inside)(write_cells(tmp_path))
+    (found,) = examined(tmp_path).findings
+    assert found.text.startswith(f"the files of {tmp_path / inside} are in subfolders (d1, d2)")
+    assert found.advice == f"give {tmp_path / flat} the same subfolders, or move the files to {tmp_path / inside}"
 
 
 def test_stray_values_are_counted_and_snapped(tmp_path: Path) -> None:

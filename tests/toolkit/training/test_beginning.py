@@ -92,10 +92,10 @@ def test_what_the_weights_were_fitted_to_is_kept(parent: Path, data: Path, tmp_p
 def test_numbers_for_other_channels_are_measured_again(data: Path, tmp_path: Path) -> None:
     grey = tmp_path / "grey.pt"
     ok(seg_train(data, "-o", grey, *TINY, "--intensity", "standardize:0.1,0.2", "--steps", "1"))
-    for name in "bc":
+    for seed, name in enumerate("bc"):
         put(
             tmp_path / "rgb" / "images" / f"{name}.png",
-            np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8),
+            np.random.default_rng(seed).integers(0, 255, (40, 40, 3), np.uint8),
         )
         put(tmp_path / "rgb" / "masks" / f"{name}.png", disc())
     told = child(grey, tmp_path / "rgb", tmp_path / "m.pt")

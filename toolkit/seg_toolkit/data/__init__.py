@@ -15,8 +15,10 @@ from .dataset import VALUES as VALUES
 from .dataset import Case as Case
 from .dataset import DataSet as DataSet
 from .dataset import Example as Example
+from .dataset import SizeError as SizeError
 from .dataset import image_digest as image_digest
 from .dataset import sized as sized
+from .files import Bar as Bar
 from .files import LeftOut as LeftOut
 from .files import Report as Report
 from .files import acquisition_of as acquisition_of
@@ -49,6 +51,7 @@ from .snap import with_snapped as with_snapped
 from .values import RGB as RGB
 from .values import listed as listed
 from .values import of_colour as of_colour
+from .values import of_colours as of_colours
 from .values import parse_values as parse_values
 from .values import shown as shown
 from .weightmap import border_term as border_term

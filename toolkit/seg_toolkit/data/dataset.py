@@ -58,7 +58,7 @@ class Example:
         """Return the example after checking its sizes.
 
         Raises:
-            DataError: if image and ground truth differ in size.
+            SizeError: if image and ground truth differ in size.
         """
         shape = self.image.shape[:-1]
         truth = "a mask" if self.targets is None else "a target"
@@ -66,9 +66,13 @@ class Example:
             if got is not None and got.shape != shape:
                 problem = f"{name} has an image of {sized(shape)} px and {what} of {sized(got.shape)} px"
                 if got.shape == shape[::-1]:
-                    raise DataError(f"{problem}, turned by 90°", "equal sizes", "turn one of them")
-                raise DataError(problem, "equal sizes", "export both again")
+                    raise SizeError(f"{problem}, turned by 90°", "equal sizes", "turn one of them")
+                raise SizeError(problem, "equal sizes", "export both again")
         return self
+
+
+class SizeError(DataError):
+    """An image and its ground truth differ in size."""
 
 
 class Case(ABC):

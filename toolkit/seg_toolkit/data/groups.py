@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seg_runtime.support import DataError, OptionsError
+from seg_runtime.support import DataError, OptionsError, counted
 
 _FORM = "a pattern such as {source}_t{n}, with {source} once"
 _PART = re.compile(r"\{source\}|\{(n+)\}|\*")
@@ -28,9 +28,11 @@ class Groups:
 
     Attributes:
         of: group of a case by its name; a case that is not listed is a group of its own.
+        copies: whether only copies of an image belong together, for the error if all cases do.
     """
 
     of: Mapping[str, str] = field(default_factory=dict)
+    copies: bool = False
 
     def merged(self, others: Iterable[Sequence[str]]) -> Groups:
         """Return groups in which the names of each sequence belong to one group, with all that they belong to already."""
@@ -65,12 +67,7 @@ class Groups:
         Raises:
             DataError: if all names are one group.
         """
-        parts = self.parts(sorted(names))
-        if len(parts) == 1 and len(names) > 1:
-            problem = f"all {len(names)} images belong to one group"
-            raise DataError(
-                problem, "two groups or more, for training and validation", "use another --group, or --val-list"
-            )
+        parts = self._several(sorted(names))
         aim = max(1, round(len(names) * fraction))
         return self.nearest(names, aim, seed, leave=len(parts) > 1) or set(sorted(parts, key=len)[0])
 
@@ -98,14 +95,25 @@ class Groups:
         Raises:
             DataError: if there are fewer groups than parts.
         """
-        groups = self.parts(_shuffled(names, seed))
+        groups = self._several(_shuffled(names, seed))
         if len(groups) < count:
-            problem = f"{len(groups)} images or groups cannot be divided by --fold {place}/{count}"
+            problem = f"{counted(len(groups), 'image')} or groups cannot be divided by --fold {place}/{count}"
             raise DataError(problem, f"at least {count}", f"use --fold {place}/{len(groups)}, or add images")
         folds: list[list[str]] = [[] for _ in range(count)]
         for group in groups:
             min(folds, key=len).extend(group)
         return set(folds[place - 1])
+
+    def _several(self, names: Sequence[str]) -> list[list[str]]:
+        """Return the groups of names. Raises DataError if there is only one, of several names."""
+        parts = self.parts(names)
+        if len(parts) > 1 or len(names) < 2:
+            return parts
+        if self.copies:
+            problem, expected = f"all {len(names)} images are copies of one", "images that differ"
+            raise DataError(problem, f"{expected}, for training and validation", "add other images, or use --val-list")
+        problem, expected = f"all {len(names)} images belong to one group", "two groups or more"
+        raise DataError(problem, f"{expected}, for training and validation", "use another --group, or --val-list")
 
     def _key(self, name: str) -> str:
         return self.of.get(name, f"/{name}")  # no group that a pattern finds begins so

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import Page, read_bytes
-from seg_runtime.support import DataError
+from seg_runtime.support import DataError, ImageError
 
 from .classes import ClassValues, by_colour, proposed
 from .files import only_page, to_integers
@@ -56,6 +56,13 @@ def load_mask(path: Path, *, colours: bool = False, alpha: bool = False) -> Mask
             transparency with a meaning of its own although `alpha` is not set.
         ImageError: if the file cannot be read.
     """
+    try:
+        return _loaded(path, colours, alpha)
+    except ImageError as error:  # else nobody knows whether the image or its mask is meant, if both have one name
+        raise ImageError(f"the mask {error.problem}", error.expected, error.advice) from error
+
+
+def _loaded(path: Path, colours: bool, alpha: bool) -> Mask:
     data = read_bytes(path)
     if alpha:
         return _of_transparency(only_page(data, path, indices=False), path)

@@ -26,6 +26,10 @@ _FEWEST_FOR_COMMON = (
 )
 _SHARED = 0.6  # least correlation of most images with the details that all share
 _BETTER = 0.2  # by which a mirrored or turned image must be more alike than as it is
+_TILES = 4  # along each side of a thumbnail
+_STILL = 0.75  # least correlation of a tile with that of the median image; neighbouring sections reach 0.65
+_MOST_TILES = 0.85  # least share of the tiles that are so alike, if all images show one field
+_OTHERS = 0.1  # share of the images that may be others
 _MOST = 10_000  # images whose thumbnails are compared
 _BLOCK = 512  # images that are compared with all others at a time
 
@@ -37,15 +41,24 @@ class Copies:
     Attributes:
         equal: images with equal pixels.
         similar: images that are nearly the same; a group may be a chain, in which each image is like the next one.
+        one_field: whether all images are alike everywhere, as images of one field with other noise are.
     """
 
     equal: list[list[str]]
     similar: list[list[str]]
+    one_field: bool = False
 
     @classmethod
     def of(cls, cases: Sequence[CaseStatistics]) -> Copies:
         """Compare all images with all others."""
-        return cls(_equal(cases), _similar(cases))
+        first = list({case.digest: case for case in cases}.values())  # images with equal pixels count once
+        if not 2 <= len(first) <= _MOST:
+            return cls(_equal(cases), [])
+        fine = np.stack([case.look.thumbnail.astype(np.float32) for case in first])
+        details = _details(fine, _REACH_PX)
+        joined = Groups().merged([(first[i].name, first[j].name) for i, j in _similar(fine, details)])
+        similar = [part for part in joined.parts([case.name for case in first]) if len(part) > 1]
+        return cls(_equal(cases), similar, _is_one_field(details))
 
 
 def _equal(cases: Sequence[CaseStatistics]) -> list[list[str]]:
@@ -55,17 +68,13 @@ def _equal(cases: Sequence[CaseStatistics]) -> list[list[str]]:
     return [names for names in found.values() if len(names) > 1]
 
 
-def _similar(cases: Sequence[CaseStatistics]) -> list[list[str]]:
-    """Compare thumbnails in all poses; images with equal pixels count once."""
-    first = list({case.digest: case for case in cases}.values())
-    if not 2 <= len(first) <= _MOST:
-        return []
-    least = _ALIKE if len(first) >= _FEWEST_FOR_COMMON else _ALIKE_OF_FEW
-    fine = np.stack([case.look.thumbnail.astype(np.float32) for case in first])
-    details, coarse = _details(fine, _REACH_PX), _details(_reduced(fine), _REACH_PX // 2)
+def _similar(fine: NDArray[np.float32], details: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Compare thumbnails in all poses, and return the places of those that are alike."""
+    least = _ALIKE if len(fine) >= _FEWEST_FOR_COMMON else _ALIKE_OF_FEW
+    coarse = _details(_reduced(fine), _REACH_PX // 2)
     pairs: set[tuple[int, int]] = set()
     for pose, (turned, turned_coarse) in enumerate(zip(_poses(details), _poses(coarse), strict=True)):
-        for start in range(0, len(first), _BLOCK):
+        for start in range(0, len(fine), _BLOCK):
             like = _flat(coarse[start : start + _BLOCK]) @ _flat(turned_coarse).T
             one, other = np.nonzero(like >= _CANDIDATE)
             one = one + start
@@ -77,8 +86,7 @@ def _similar(cases: Sequence[CaseStatistics]) -> list[list[str]]:
             pairs |= set(zip(one[alike].tolist(), other[alike].tolist(), strict=True))
         if pose == 0:
             pairs = _without_common(pairs, details, least)
-    joined = Groups().merged([(first[i].name, first[j].name) for i, j in sorted(pairs)])
-    return [part for part in joined.parts([case.name for case in first]) if len(part) > 1]
+    return sorted(pairs)
 
 
 def _without_common(pairs: set[tuple[int, int]], details: NDArray[np.float32], least: float) -> set[tuple[int, int]]:
@@ -93,6 +101,21 @@ def _without_common(pairs: set[tuple[int, int]], details: NDArray[np.float32], l
     one, other = np.array(sorted(pairs)).T
     alike = _products(own[one], own[other]) >= least
     return set(zip(one[alike].tolist(), other[alike].tolist(), strict=True))
+
+
+def _is_one_field(details: NDArray[np.float32]) -> bool:
+    """Whether nearly all images have the same details in nearly all tiles; the edge of a field of view leaves its middle free."""
+    if len(details) < _FEWEST_FOR_COMMON:
+        return False
+    tiles, side = _TILES, details.shape[1] // _TILES
+
+    def tiled(array: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = array.reshape(-1, tiles, side, tiles, side).swapaxes(2, 3).reshape(-1, tiles**2, side**2)
+        return np.asarray(parts / np.maximum(np.linalg.norm(parts, axis=2, keepdims=True), 1e-12))
+
+    alike = (tiled(details) * tiled(np.median(details, axis=0))).sum(axis=2)  # (N, tiles²)
+    still = np.quantile(alike, _OTHERS, axis=0) >= _STILL
+    return bool(still.mean() >= _MOST_TILES)
 
 
 def _products(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:

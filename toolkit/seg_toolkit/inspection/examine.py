@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from seg_runtime.support import DataError, OptionsError, SegError, counted
 
-from ..data import LABELS, Case, ClassValues, DataSet, Example, Groups, LeftOut, Report, by_colour, sized
+from ..data import (
+    LABELS,
+    Bar,
+    Case,
+    ClassValues,
+    DataSet,
+    Example,
+    Groups,
+    LeftOut,
+    Report,
+    SizeError,
+    by_colour,
+    sized,
+)
 from ..data.readers import read_data_set
 from ..options import CheckOptions
 from ..planning import (
     CaseStatistics,
     DataStatistics,
+    MaskError,
     MaskSurvey,
+    StrayValuesError,
     choose_channels,
     choose_classes,
     each,
@@ -31,9 +47,6 @@ from .sources import find_sources
 
 _MOST_CLASSES = 12  # of masks that follow no rule, for the pictures only
 _OUTPUT_PX = 388  # side of the output window of the usual network
-
-Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
-"""Makes a progress bar from a label and a length; the bar wraps an iterable."""
 
 
 @dataclass
@@ -129,7 +142,7 @@ def _chosen(
     except SegError as error:
         found.guessed = not by_colour(given)
         if exchanged := _swapped(data):
-            found._add("swapped", exchanged)
+            found._add("same" if isinstance(exchanged, MaskError) else "swapped", exchanged)
             failed.clear()
         elif masks.data.cases:
             _add_problems(found, masks, given, error)
@@ -166,12 +179,11 @@ def _swapped(data: DataSet) -> DataError | None:
 def _add_problems(found: Inspection, masks: MaskSurvey, given: Sequence[ClassValues], error: SegError) -> None:
     """Add all that is wrong with the masks; the error is the first of it, or of another kind."""
     problems: list[SegError] = list(masks.problems(given))
-    if str(error) not in {str(problem) for problem in problems}:
+    if not problems or not isinstance(error, MaskError):
         problems.append(error)
-    strays = masks.strays(given)
-    odd = sorted({name for at in strays.values() for name in at.masks})
+    odd = sorted({name for at in masks.strays(given).values() for name in at.masks})
     for problem in problems:
-        is_stray = bool(strays) and str(problem) == str(masks.stray_problem(strays, given))
+        is_stray = isinstance(problem, StrayValuesError)
         found._add("stray-values" if is_stray else "masks", problem, odd if is_stray else ())
 
 
@@ -224,20 +236,26 @@ def _show_alone(found: Inspection, case: Case) -> None:
 
 
 def _add_failed(found: Inspection, failed: dict[str, SegError]) -> None:
-    """Add a finding for each kind of error of cases, with the names of all."""
-    kinds: dict[str, list[tuple[str, SegError]]] = {}
+    """Add a finding for each kind of error of cases and what it says, with the names of all."""
+    if any(finding.kind in ("swapped", "same") for finding in found.findings):  # then no mask fits
+        failed = {name: error for name, error in failed.items() if not isinstance(error, DataError)}
+    kinds: dict[tuple[str, str], list[tuple[str, SegError]]] = {}
     for name, error in failed.items():
         kind = "ground-truth" if isinstance(error, DataError) else "unreadable"
-        if "px and " in error.problem and error.expected == "equal sizes":
-            kind = "sizes"
-            kind += " turned" if "turned" in error.problem else ""
-        kinds.setdefault(kind, []).append((name, error))
-    for kind, errors in kinds.items():
+        kind = "sizes" if isinstance(error, SizeError) else kind
+        kinds.setdefault((kind, _without_names(error.problem, name)), []).append((name, error))
+    for (kind, _), errors in kinds.items():
         errors.sort(key=lambda item: item[0])
         (_, first), names = errors[0], [name for name, _ in errors]
         more = f" ({counted(len(errors), 'case')} like this)" if len(errors) > 1 else ""
         error = type(first)(f"{first.problem}{more}", first.expected, first.advice)
-        found._add(kind.split()[0], error, names)
+        found._add(kind, error, names)
+
+
+def _without_names(text: str, case: str) -> str:
+    """Leave out files, the name of the case and numbers, so that equal problems of several cases have equal texts."""
+    text = re.sub(rf"\S*{re.escape(case)}\S*", "", text)
+    return re.sub(r"\d+", "#", " ".join(word for word in text.split() if "/" not in word and os.sep not in word))
 
 
 def _judge(found: Inspection, pattern: str | None, say: Report) -> None:

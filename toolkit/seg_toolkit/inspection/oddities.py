@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.support import counted, named
 
-from ..data import proposed_group, sized
+from ..data import Groups, proposed_group, sized
 from ..planning import POSES, CaseStatistics, DataStatistics
 from .copies import Copies
 from .finding import Finding
@@ -17,7 +17,7 @@ from .finding import Finding
 OF_CLASSES = ("one-class", "empty-mask", "rare-class")
 """Kinds of findings that depend on the right classes."""
 _FEWEST_IMAGES = 3  # with a class, so that training and validation can both have some
-_SHOWN = 4  # names of a group of copies, and groups
+_SHOWN = 5  # names of a group of copies, and groups; at least as many as a sentence shows
 _FEWEST_ALIKE = 5  # images from which one can say what is usual
 _USUAL = 0.8  # least share of the images that are alike, so that others are unlike the rest
 _LARGER = 4.0  # factor of the side of an image
@@ -32,7 +32,7 @@ _LONG_PX = 4000  # outlines from which a small difference is no chance
 def find_oddities(statistics: DataStatistics, copies: Copies) -> list[Finding]:
     """Find what is suspicious, the worst first."""
     found = [finding for look in _LOOKS for finding in look(statistics)]
-    return sorted([*found, *_twice(copies)], key=lambda finding: not finding.fatal)
+    return sorted([*found, *_twice(statistics, copies)], key=lambda finding: not finding.fatal)
 
 
 def _classes(statistics: DataStatistics) -> Iterator[Finding]:
@@ -63,8 +63,14 @@ def _classes(statistics: DataStatistics) -> Iterator[Finding]:
             yield Finding("rare-class", text, "annotate more images with it, or join it with another class", where)
 
 
-def _twice(copies: Copies) -> Iterator[Finding]:
+def _twice(statistics: DataStatistics, copies: Copies) -> Iterator[Finding]:
     """Copies of an image."""
+    every = _names(statistics.cases)
+    one = len(Groups().merged([*copies.equal, *copies.similar]).parts(every)) == 1
+    if copies.one_field and not one:
+        text = "all images look like one field, so the score says nothing about other fields"
+        advice = "add images of other fields, or leave it if only a pattern or the surroundings are the same"
+        yield Finding("one-field", text, advice)
     for kind, groups in (("copies", copies.equal), ("similar", copies.similar)):
         if not groups:
             continue
@@ -72,11 +78,18 @@ def _twice(copies: Copies) -> Iterator[Finding]:
             " = ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "") for names in groups[:_SHOWN]
         )
         where = f"({shown}{f'; {len(groups) - _SHOWN} more' if len(groups) > _SHOWN else ''})"
+        advice = "remove copies" + (
+            "" if len(groups[0]) == len(every) else "; the training keeps them on one side of the split"
+        )
         if kind == "copies":
             text = f"{counted(len(groups), 'image')} {_have(groups)} several names {where}"
+        elif one:  # which no split can part
+            text, advice = (
+                "all images are nearly the same, so the score says nothing about other images",
+                "add other images",
+            )
         else:
             text = f"some images are nearly the same, as copies and neighbours in space or time are {where}"
-        advice = "remove copies; the training keeps them on one side of the split"
         yield Finding(kind, text, advice, tuple(name for names in groups for name in names))
 
 
@@ -139,7 +152,13 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
     turned = {case.name for cases in _turned(statistics).values() for case in cases}
     if others := [case for case in _where(statistics, usual * contrasts < -_CONTRAST) if case.name not in turned]:
         text = f"in {counted(len(others), 'image')} the objects are {'darker' if usual > 0 else 'brighter'} than the background, unlike in the others"
-        yield Finding("inverted", text, "invert them, or check that they belong to this set", _names(others))
+        one = len(others) == 1
+        what = (
+            "the image or its mask, or check that it belongs"
+            if one
+            else "the images or their masks, or check that they belong"
+        )
+        yield Finding("inverted", text, f"invert {what} to this set", _names(others))
 
 
 def _turned(statistics: DataStatistics) -> dict[int, list[CaseStatistics]]:

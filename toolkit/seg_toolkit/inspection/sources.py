@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from seg_runtime.support import counted
 
 from ..data import Groups, Report, parse_group
 from .copies import Copies
@@ -24,12 +27,15 @@ def find_sources(names: Sequence[str], copies: Copies, pattern: str | None, say:
     if pattern:
         alone = len(names) - len(groups.of)
         rest = f"; {alone} of the names have another form and stay alone" if alone else ""
-        say(f"groups: {len(groups.parts(groups.of))} sources of {len(groups.of)} images (--group {pattern}){rest}")
-    twice = [*copies.equal, *copies.similar]
-    merged = groups.merged(twice)
-    if twice and len(merged.parts(names)) > 1:
-        say(
-            f"groups: {len({name for part in twice for name in part})} images that occur twice or nearly so stay on one side of the split"
-        )
-        return merged
-    return groups
+        sources, images = counted(len(groups.parts(groups.of)), "source"), counted(len(groups.of), "image")
+        say(f"groups: {sources} of {images} (--group {pattern}){rest}")
+    equal = replace(groups.merged(copies.equal), copies=not pattern)
+    every = equal.merged(copies.similar)
+    if len(every.parts(names)) == 1 < len(equal.parts(names)):
+        if pattern:
+            say("note: images of all sources are nearly the same, so the score says nothing about other images")
+        return equal  # else nothing could be trained; without a pattern, a finding says so
+    twice = {name for part in (*copies.equal, *copies.similar) for name in part}
+    if twice and len(every.parts(names)) > 1:
+        say(f"groups: {len(twice)} images that occur twice or nearly so stay on one side of the split")
+    return replace(every, copies=not pattern)

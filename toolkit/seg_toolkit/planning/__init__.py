@@ -16,7 +16,9 @@ from .codes import with_codes as with_codes
 from .looks import POSES as POSES
 from .looks import Look as Look
 from .looks import poses as poses
+from .masks import MaskError as MaskError
 from .masks import MaskSurvey as MaskSurvey
+from .masks import StrayValuesError as StrayValuesError
 from .masks import missing_classes as missing_classes
 from .reading import each as each
 from .statistics import CaseStatistics as CaseStatistics

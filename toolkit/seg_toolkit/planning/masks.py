@@ -29,6 +29,14 @@ _MOST_LEVELS = 256  # values of a mask of 8 bits with soft edges
 _MOST_STRAYS = 16  # values; more are soft edges or objects
 
 
+class MaskError(DataError):
+    """Masks could mislead a training: their values do not mean the same everywhere, or are no classes."""
+
+
+class StrayValuesError(DataError):
+    """A few pixels of the masks have values of their own."""
+
+
 @dataclass
 class Occurrence:
     """Where a value occurs.
@@ -144,12 +152,12 @@ class MaskSurvey:
             classes: classes that the user or the model gives; empty for none.
 
         Raises:
-            DataError: if palettes disagree with the values or with each other, or edges are soft.
+            MaskError: if palettes disagree with the values or with each other, or edges are soft.
         """
         for problem in self.problems(classes):
             raise problem
 
-    def problems(self, classes: Sequence[ClassValues] = ()) -> Iterator[DataError]:
+    def problems(self, classes: Sequence[ClassValues] = ()) -> Iterator[MaskError]:
         """Yield the errors that `check` raises, all of them."""
         if by_colour(classes):
             return
@@ -195,7 +203,7 @@ class MaskSurvey:
             flat=rest(self.flat), between=rest(self.between), palettes=rest(self.palettes),
         )  # fmt: skip
 
-    def stray_problem(self, strays: Mapping[int, Occurrence], classes: Sequence[ClassValues]) -> DataError:
+    def stray_problem(self, strays: Mapping[int, Occurrence], classes: Sequence[ClassValues]) -> StrayValuesError:
         """Return the error about stray values."""
         where = [f"{shown(value)} ({counted(at.pixels, 'pixel')})" for value, at in strays.items()]
         names = sorted({name for at in strays.values() for name in at.masks})
@@ -209,9 +217,9 @@ class MaskSurvey:
         advice += listed(strays) + (
             ", or add them to --classes" if classes else f", or, if they are classes, name all: --classes {whole}"
         )
-        return DataError(problem, "", advice)
+        return StrayValuesError(problem, "", advice)
 
-    def _of_palettes(self) -> Iterator[DataError]:
+    def _of_palettes(self) -> Iterator[MaskError]:
         """Find palettes that differ, or whose black is not the background, as white first."""
         colours = list(dict.fromkeys(colour for of in self.palettes.values() for colour in of))
         colours.sort(key=lambda colour: (max(colour) >= _DARK, sum(colour)))
@@ -223,7 +231,7 @@ class MaskSurvey:
                 problem = (
                     f"the palettes of the masks differ: {index} is {_hex(one)} in {there} and {_hex(other)} in {here}"
                 )
-                yield DataError(problem, "one palette for all masks", advice)
+                yield MaskError(problem, "one palette for all masks", advice)
                 return
         single = {index: next(iter(of)) for index, of in self.palettes.items()}
         if 0 not in single or len(set(single.values())) < 2:
@@ -234,9 +242,9 @@ class MaskSurvey:
         if black or (grey and all(sum(first) > sum(colour) for colour in others)):
             where = self.palettes[0][first]
             problem = f"the palette of {where} has {_hex(first)} for 0, the background, and darker colours for others"
-            yield DataError(problem, "black for the background", advice)
+            yield MaskError(problem, "black for the background", advice)
 
-    def _of_edges(self) -> Iterator[DataError]:
+    def _of_edges(self) -> Iterator[MaskError]:
         """Find masks with soft edges: many values that lie only between smaller and larger ones, along lines."""
         steps = [v for v, (pixels, inside) in self.between.items() if not self.flat[v] and 2 * inside >= pixels]
         found = sorted(self.values)
@@ -249,19 +257,19 @@ class MaskSurvey:
         problem += f"{self.values[steps[len(steps) // 2]]}, which suggest "
         if len(found) > _MOST_LEVELS:
             advice = "put the masks there, not the images or probabilities"
-            yield DataError(f"{problem}an image or probabilities", "one value for each class", advice)
+            yield MaskError(f"{problem}an image or probabilities", "one value for each class", advice)
             return
         problem += "an antialiased, resized or JPEG mask"
         advice = f"save the masks without soft edges, or set thresholds: --classes {self._thresholds()}"
-        yield DataError(problem, "one value for each class", advice)
+        yield MaskError(problem, "one value for each class", advice)
 
-    def _of_codings(self) -> Iterator[DataError]:
+    def _of_codings(self) -> Iterator[MaskError]:
         """Find masks with 0 and 1 among masks with 0 and 255, which mean the same."""
         if self.values.keys() - {0} != {1, 255} or any({1, 255} <= found for found in self.sets):
             return
         problem = f"some masks have 0 and 1, such as {self.values[1]}, others 0 and 255, such as {self.values[255]}"
         advice = "if both mean the same, use --classes background=0,foreground=1+255"
-        yield DataError(problem, "the same values in all masks", advice)
+        yield MaskError(problem, "the same values in all masks", advice)
 
     def _thresholds(self) -> str:
         """Propose a range of values for each level, which ends in the middle between two levels."""

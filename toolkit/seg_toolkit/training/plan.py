@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from seg_runtime.model import Contract, Geometry, Input
 from seg_runtime.support import OptionsError, SegError, check, check_writable
 
 from ..checkpoints import Checkpoint, Split
-from ..data import Augmentation, Case, ClassValues, DataSet, Groups, Report, UnknownValueError
+from ..data import Augmentation, Bar, Case, ClassValues, DataSet, Groups, Report, UnknownValueError
 from ..data.readers import read_data_set
 from ..inspection import Copies, find_oddities, find_sources, said
 from ..networks import NETWORKS, Network, pick_device
@@ -28,8 +28,6 @@ _NETWORK = "unet"
 _LEAST_ANSWER = 1 / 16  # of the side of a window; the rest is context
 _STEPS, _STEPS_FROM = 3000, 1000  # with new weights, and with those of another model
 _RATES = {"adamw": 1e-3, "sgd": 1e-4}
-Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
-"""Makes a progress bar from a label and a length; the bar wraps an iterable."""
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ from ..checkpoints import (
     save,
     shape_of,
 )
-from ..data import LABELS, ClassValues, DataSet, Report, image_digest
+from ..data import LABELS, Bar, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
 from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
 from ..options import RULES, EvaluateOptions, ImportOptions, Kept, Settings
 from ..planning import snap_strays
 from .objectives import OBJECTIVES, Objective
-from .plan import Bar, Plan, make_plan
+from .plan import Plan, make_plan
 
 _TRIED = 16  # images on which the order of the skip connections is found
 

@@ -144,9 +144,15 @@ def find_pairs(root: Path, report: Report) -> DataSet:
     masks = found["masks"] = _without_ending(found["masks"], _MASK, images)
     instances = found["instances"] = _without_ending(found["instances"], _MASK, images)
     if not masks and not instances:
-        raise _without_truth(root)
+        raise (
+            _in_subfolders(root, "masks", "images")
+            or _in_subfolders(root, "instances", "images")
+            or DataError(f"{root} has neither masks nor instances", _LAYOUT, "add the ground truth")
+        )
     if not images:
-        raise DataError(f"{root / 'images'} has no images", _LAYOUT, "add the images")
+        raise _in_subfolders(root, "images", "masks" if masks else "instances") or DataError(
+            f"{root / 'images'} has no images", _LAYOUT, "add the images"
+        )
     if masks and instances and (odd := sorted(images.keys() & masks.keys() - instances.keys())):
         problem = f"the instances of {odd[0]} and {len(odd) - 1} more are missing"
         advice = "add them, or remove the folder instances"
@@ -172,16 +178,15 @@ def _subfolders(root: Path) -> list[str]:
     return sorted(inside["images"] & (inside["masks"] | inside["instances"]))
 
 
-def _without_truth(root: Path) -> DataError:
-    """Error about a folder without ground truth, which says so if the files are in subfolders."""
-    for part in _PARTS[1:]:
-        if folders := sorted(
-            {path.parent for path in list_files(root / part, recursive=True) if path.parent != root / part}
-        ):
-            problem = f"the files of {root / part} are in subfolders ({named([path.name for path in folders])})"
-            advice = f"give {root / 'images'} the same subfolders, or move the files to {root / part}"
-            return DataError(problem, "images and masks in the same subfolders, or without", advice)
-    return DataError(f"{root} has neither masks nor instances", _LAYOUT, "add the ground truth")
+def _in_subfolders(root: Path, part: str, other: str) -> DataError | None:
+    """Error about a part whose files are in subfolders that another part lacks; None if it has no files."""
+    folder = root / part
+    folders = sorted({path.parent for path in list_files(folder, recursive=True)} - {folder})
+    if not folders:
+        return None
+    problem = f"the files of {folder} are in subfolders ({named([path.name for path in folders])})"
+    advice = f"give {root / other} the same subfolders, or move the files to {folder}"
+    return DataError(problem, "images and masks in the same subfolders, or without", advice)
 
 
 def _beside(root: Path) -> list[PairCase]:

@@ -27,6 +27,7 @@ from .. import (
     DataSet,
     Example,
     Report,
+    SizeError,
     acquisition_of,
     by_name,
     composed,
@@ -93,7 +94,7 @@ class VolumeCase(Case):
             problem = (
                 f"{self.name} has an image of {sized(image.shape[:-1])} voxels and labels of {sized(mask.shape)} voxels"
             )
-            raise DataError(problem, "equal sizes", "export both again")
+            raise SizeError(problem, "equal sizes", "export both again")
         _check_place(place, labels_place, self.labels)
         if self.unknown is not None:
             known = mask != self.unknown
