@@ -37,7 +37,8 @@ def write(
     categories = [{"id": i, "name": name} for i, name in zip(ids, ("cell", "nucleus"), strict=True)]
     for image in images:
         put(
-            root / place / str(image["file_name"]), np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH), np.uint8)
+            root / place / str(image["file_name"]),
+            np.random.default_rng(image["id"]).integers(0, 255, (HEIGHT, WIDTH), np.uint8),
         )
     path = root / file
     path.parent.mkdir(exist_ok=True, parents=True)
