@@ -237,11 +237,11 @@ def test_the_order_of_the_names_does_not_choose_the_background(
     report = json.loads(ok(told).stdout)
     assert report["classes"][0]["name"] == first
     assert report["classes"][0]["color"] == "#000000"
-    assert report["notes"] == notes
+    assert report["notes"][:-1] == notes  # the last one is about the small number of images
 
 
 def test_without_a_sign_the_first_class_is_the_background_and_it_is_said(tmp_path: Path) -> None:
     change_all("masks", lambda mask: mask // 255 + 1)(write_cells(tmp_path, 2))
     report = json.loads(ok(seg_edge("check", tmp_path, "--classes", "cell=2,ground=1", "--json")).stdout)
     assert [entry["name"] for entry in report["classes"]] == ["cell", "ground"]
-    assert report["notes"] == ["cell is taken as the background, because it is the first class"]
+    assert report["notes"][:-1] == ["cell is taken as the background, because it is the first class"]

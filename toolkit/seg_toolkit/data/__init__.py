@@ -9,6 +9,7 @@ from .classes import background_of as background_of
 from .classes import by_colour as by_colour
 from .classes import proposed as proposed
 from .classes import to_labels as to_labels
+from .dataset import FEW_IMAGES as FEW_IMAGES
 from .dataset import INSTANCES as INSTANCES
 from .dataset import LABELS as LABELS
 from .dataset import VALUES as VALUES

@@ -79,7 +79,11 @@ class ClassValues:
             numbers = tuple(found)
             names = ("background", *(f"class{i}" for i in found[1:]))
         else:
-            where = ", ".join(f"{v} in {Path(values[v]).name}" for v in found[:12]) + (" …" if len(found) > 12 else "")
+            of: dict[str, list[str]] = {}
+            for value in found[:12]:
+                of.setdefault(Path(values[value]).name, []).append(str(value))
+            where = "; ".join(f"{', '.join(some)} in {name}" for name, some in of.items())
+            where += " …" if len(found) > 12 else ""
             expected = "0 and 255, or class indices from 0 without a gap"
             raise DataError(f"the masks contain the values {where}", expected, _advice(found))
         return cls.named({name: (number,) for name, number in zip(names, numbers, strict=True)})

@@ -23,6 +23,8 @@ from .masks import Mask
 
 INSTANCES = "instances"
 """Masks whose values are object ids."""
+FEW_IMAGES = 10
+"""With fewer images, a score says little about new ones."""
 LABELS, VALUES = "labels", "values"
 """Kinds of ground truth: a class per pixel, or numbers per pixel."""
 

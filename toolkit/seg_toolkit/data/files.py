@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, Page, Pages, ReadOptions, group, head_of, opened, read_bytes, stacked, stem_of
 from seg_runtime.model import Acquisition, ChannelFile
-from seg_runtime.support import DataError, SegError, list_files, named
+from seg_runtime.support import DataError, SegError, counted, list_files, named
 
 Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
 """Makes a progress bar from a label and a length; the bar wraps an iterable."""
@@ -129,13 +129,16 @@ def report_left_out(report: Report, names: Iterable[str], what: str, others: Ite
     Args:
         report: called with the message, a `LeftOut`.
         names: names that are left out.
-        what: what they are, in the plural.
+        what: what they are; its first word is a plural that ends in s.
         others: names without a match on the other side, of which the nearest is shown.
     """
     if not (listed := sorted(names)):
         return
     near = nearest(listed, others)
-    text = LeftOut(f"{len(listed)} {what}, left out: {named(listed)}{f'; nearest name: {near}' if near else ''}")
+    noun, _, rest = what.partition(" ")
+    text = LeftOut(
+        f"{counted(len(listed), noun.removesuffix('s'))} {rest}, left out: {named(listed)}{f'; nearest name: {near}' if near else ''}"
+    )
     text.names = tuple(listed)
     report(text)
 

@@ -12,6 +12,7 @@ import numpy as np
 from seg_runtime.support import DataError, OptionsError, SegError, counted
 
 from ..data import (
+    FEW_IMAGES,
     LABELS,
     Bar,
     Case,
@@ -98,7 +99,8 @@ def examine(root: Path, options: CheckOptions, bar: Bar, pictures: bool) -> Insp
 
     def say(text: str) -> None:
         if isinstance(text, LeftOut):
-            found.findings.append(Finding("unmatched", text, "rename the files, or add what is missing", text.names))
+            files = "the file" if len(text.names) == 1 else "the files"
+            found.findings.append(Finding("unmatched", text, f"rename {files}, or add what is missing", text.names))
         elif not text.startswith("reader: "):  # which the report shows as the layout
             found.notes.append(text.removeprefix("note: "))
 
@@ -283,8 +285,11 @@ def _judge(found: Inspection, pattern: str | None, say: Report) -> None:
             check()
         except SegError as error:
             found._add("refused", error)
-    if len(statistics.cases) == 1:
+    count = len(statistics.cases)
+    if count == 1:
         found._add("too-few", DataError("there is only one image that can be used", "two or more", "add images"))
+    elif count < FEW_IMAGES:
+        found.notes.append(f"the score of a training with {count} images says little about new images")
 
 
 def pixel_sizes(statistics: DataStatistics) -> list[str]:

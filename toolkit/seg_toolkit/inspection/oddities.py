@@ -50,9 +50,10 @@ def _classes(statistics: DataStatistics) -> Iterator[Finding]:
         return
     empty = [case.name for case, here in zip(statistics.cases, present, strict=True) if not here[1:].any()]
     if empty:
+        it, what = ("it", "the image really shows") if len(empty) == 1 else ("them", "the images really show")
         yield Finding(
             "empty-mask", f"{counted(len(empty), 'mask')} of {len(present)} {'is' if len(empty) == 1 else 'are'} empty",
-            "annotate them, or leave them if the images really show no object", tuple(empty),
+            f"annotate {it}, or leave {it} if {what} no object", tuple(empty),
         )  # fmt: skip
     if len(present) < _FEWEST_IMAGES:
         return
@@ -115,7 +116,12 @@ def _kinds(statistics: DataStatistics) -> Iterator[Finding]:
         if others:
             values = named(sorted({str(figure(case)) for case in others}))
             text = f"{counted(len(others), 'image')} of {len(statistics.cases)} {_have(others)} {what} ({values}; most have {usual})"
-            yield Finding(kind, text, "convert the images, or train them apart", _names(others))
+            yield Finding(
+                kind,
+                text,
+                "convert it, or train without it" if len(others) == 1 else "convert them, or train them apart",
+                _names(others),
+            )
 
 
 def _sizes(statistics: DataStatistics) -> Iterator[Finding]:
@@ -143,7 +149,7 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
     """Images that are uniform, or inverted against the others."""
     if flat := [case for case in statistics.cases if not max(case.std) > 0]:
         text = f"{counted(len(flat), 'image')} {_have(flat)} one grey value everywhere"
-        yield Finding("constant", text, "leave out these images", _names(flat))
+        yield Finding("constant", text, "leave it out" if len(flat) == 1 else "leave them out", _names(flat))
     contrasts = np.array([np.nan if case.look.contrast is None else case.look.contrast for case in statistics.cases])
     clear = contrasts[np.abs(contrasts) > _CONTRAST]
     if len(clear) < _FEWEST_ALIKE or max((clear > 0).mean(), (clear < 0).mean()) < _USUAL:
@@ -181,7 +187,7 @@ def _poses(statistics: DataStatistics) -> Iterator[Finding]:
     """Masks that are turned or mirrored."""
     for pose, cases in _turned(statistics).items():
         text = f"{counted(len(cases), 'mask')} {'fits its image' if len(cases) == 1 else 'fit their images'} better if {POSES[pose]}"
-        advice = "look at the outlines on the page of seg-edge check -o, and save the masks again"
+        advice = f"look at the outlines on the page of seg-edge check -o, and save {'the mask' if len(cases) == 1 else 'the masks'} again"
         yield Finding("orientation", text, advice, _names(cases))
 
 

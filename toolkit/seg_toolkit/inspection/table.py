@@ -39,10 +39,15 @@ def rows_of(found: Inspection) -> list[tuple[str, str]]:
         sizes = [f"{count} × {size}" for size, count in sizes_of(statistics).items()]
         kinds = Counter(f"{s.dtype}, {counted(s.channels, 'channel')}" for s in statistics.cases).most_common()
         low, high = _grey_values(statistics)
+        whole = all(np.dtype(s.dtype).kind in "iub" for s in statistics.cases)
+        shape = "{:.0f}" if whole else "{:g}"
         rows += [
             ("sizes", ", ".join(sizes[:_MOST_SIZES]) + (" …" if len(sizes) > _MOST_SIZES else "")),
             ("pixels", "; ".join(f"{n} × {kind}" for kind, n in kinds)),
-            ("grey values", f"{low:g} to {high:g}, without the darkest and the brightest 0.5 %"),
+            (
+                "grey values",
+                f"{shape.format(low)} to {shape.format(high)}, without the darkest and the brightest 0.5 %",
+            ),
             ("pixel size", ", ".join(pixel_sizes(statistics)[:_MOST_SIZES]) or "not in the files"),
             *_class_rows(statistics),
         ]

@@ -68,7 +68,7 @@ def poses(array: NDArray[Any]) -> list[NDArray[Any]]:
 
 POSES = (
     "as it is", "mirrored from left to right", "mirrored from top to bottom", "turned by 180°",
-    "mirrored along its diagonal", "turned by 90° to the left", "turned by 90° to the right", "mirrored along its other diagonal",
+    "mirrored along the diagonal", "turned by 90° to the left", "turned by 90° to the right", "mirrored along the other diagonal",
 )  # fmt: skip
 """What `poses` does, in order."""
 

@@ -213,9 +213,10 @@ class MaskSurvey:
         )
         problem += f"{', '.join(where)} in {files}"
         whole = proposed(sorted(self.values)[:_MOST_STRAYS])
-        advice = "assign them to the nearest class with --snap-values, leave their pixels out with --ignore-value "
+        it, its, a_class = ("it", "its", "it is a class") if len(strays) == 1 else ("them", "their", "they are classes")
+        advice = f"assign {it} to the nearest class with --snap-values, leave {its} pixels out with --ignore-value "
         advice += listed(strays) + (
-            ", or add them to --classes" if classes else f", or, if they are classes, name all: --classes {whole}"
+            f", or add {it} to --classes" if classes else f", or, if {a_class}, name all: --classes {whole}"
         )
         return StrayValuesError(problem, "", advice)
 

@@ -8,14 +8,15 @@ from typing import Any
 from seg_runtime.support import counted
 
 from ..checkpoints import Split
+from ..data import FEW_IMAGES
 
-_FEW, _VERY_FEW = 10, 2  # images in all, and validation images
+_VERY_FEW = 2  # validation images
 _FOLDS = 5
 
 
 def are_few(split: Split) -> bool:
     """Whether the score of a split says little about new images: fewer than 10 images, or at most 2 for validation."""
-    return sum(split.counts().values()) < _FEW or len(split.validation) <= _VERY_FEW
+    return sum(split.counts().values()) < FEW_IMAGES or len(split.validation) <= _VERY_FEW
 
 
 def before_training(split: Split, fold: str | None) -> str:

@@ -91,11 +91,9 @@ def test_unmatched_images_and_masks_are_reported(tmp_path: Path) -> None:
     put(tmp_path / "masks" / "widow.png", disc())
     told: list[str] = []
     assert names(tmp_path, told) == ["a0", "a1", "a2"]
+    assert told[0].startswith("1 image without a mask, left out: lonely")
+    assert told[1].startswith("1 mask without an image, left out: widow")
     assert len(told) == 2
-    assert "lonely" in told[0]
-    assert "images" in told[0]
-    assert "widow" in told[1]
-    assert "masks" in told[1]
 
 
 def test_instances_without_an_image_are_reported(tmp_path: Path) -> None:

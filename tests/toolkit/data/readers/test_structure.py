@@ -65,7 +65,7 @@ def test_additives_ions_and_water_are_no_ligands(tmp_path: Path) -> None:
     put(tmp_path / "c.pdb", molecule("EDO", 4, (2, 6, 0)))
     told: list[str] = []
     first, second = cases_of("structure", tmp_path, told.append)
-    assert told == ["1 without a ligand, left out: c"]
+    assert told == ["1 structure without a ligand, left out: c"]
     np.testing.assert_array_equal(truth(first), truth(second))
     [only] = cases_of("structure:ligands=edo+atp", tmp_path, quiet)
     assert only.name == "c"

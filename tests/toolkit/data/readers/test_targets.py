@@ -118,7 +118,7 @@ def test_what_does_not_match_is_told(tmp_path: Path) -> None:
             put(tmp_path / part / f"{name}.tif", ramp(6, 8))
     told: list[str] = []
     assert [c.name for c in cases_of("targets", tmp_path, told.append)] == ["b"]
-    assert told == ["1 images without a target, left out: a", "1 targets without an image, left out: c"]
+    assert told == ["1 image without a target, left out: a", "1 target without an image, left out: c"]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_brats_in_graded_folders_and_without_labels(tmp_path: Path) -> None:
     (tmp_path / "HGG" / "BraTS20_Training_002" / "BraTS20_Training_002_seg.nii.gz").unlink()
     told: list[str] = []
     assert [c.name for c in cases_of("brats", tmp_path, told.append)] == ["BraTS20_Training_001"]
-    assert told == ["1 without labels, left out: BraTS20_Training_002"]
+    assert told == ["1 volume without labels, left out: BraTS20_Training_002"]
 
 
 def test_the_decathlon_is_read_as_dataset_json_lists_it(data: dict[str, Path]) -> None:
@@ -77,7 +77,7 @@ def test_a_volume_that_dataset_json_leaves_out_is_told(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps(listed))
     told: list[str] = []
     assert len(cases_of("nifti", tmp_path, told.append)) == 1
-    assert told == [f"1 in {part} that are not cases, left out: pancreas_002" for part in ("imagesTr", "labelsTr")]
+    assert told == [f"1 file in {part} without a case, left out: pancreas_002" for part in ("imagesTr", "labelsTr")]
     (tmp_path / "labelsTr" / "pancreas_001.nii.gz").unlink()
     with pytest.raises(DataError, match=r"labelsTr lacks pancreas_001, which dataset\.json lists"):
         cases_of("nifti", tmp_path, told.append)

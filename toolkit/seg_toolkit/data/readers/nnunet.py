@@ -61,7 +61,9 @@ def find_nnunet(root: Path, report: Report) -> DataSet:
     if not found or not labels:
         which = "images CASE_0000.* in imagesTr" if not found else "labels in labelsTr"
         raise DataError(f"{root} has no {which}", _LAYOUT, "give the folder that contains both")
-    names = matched(report, (found, "in imagesTr without labels"), (labels, "in labelsTr without an image"))
+    names = matched(
+        report, (found, "images in imagesTr without labels"), (labels, "masks in labelsTr without an image")
+    )
     if not names:
         raise DataError(f"no image in {root} has the name of its labels", _LAYOUT, "rename the files")
     about = _about(root / "dataset.json")

@@ -40,6 +40,8 @@ from .. import (
 )
 
 _PARTS = ("images", "masks", "instances")
+_ONE = {"images": "an image", "masks": "a mask", "instances": "instances"}
+_MANY = {"instances": "files of instances"}
 _LAYOUT = "DATA/images with DATA/masks or DATA/instances"
 _MASK = re.compile(r"(?i)(.+?)[ _.-](?:masks?|seg|segmentation|labels?|gt|ground_?truth|annotations?|manual1)")
 _IMAGE = re.compile(r"(?i)(.+?)[ _.-](?:img|image|sat|training|test)")
@@ -158,8 +160,8 @@ def find_pairs(root: Path, report: Report) -> DataSet:
         advice = "add them, or remove the folder instances"
         raise DataError(problem, "instances for every image or for none", advice)
     filled = [part for part in _PARTS if found[part]]
-    others = {part: " and ".join(other for other in filled if other != part) for part in filled}
-    names = matched(report, *((found[part], f"in {part} without a match in {others[part]}") for part in filled))
+    others = {part: " or ".join(_ONE[other] for other in filled if other != part) for part in filled}
+    names = matched(report, *((found[part], f"{_MANY.get(part, part)} without {others[part]}") for part in filled))
     if not names:
         near = nearest(list(images), masks or instances)
         problem = f"no image in {root} has the name of a mask{f'; the nearest names are {near}' if near else ''}"

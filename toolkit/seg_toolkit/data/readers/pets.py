@@ -55,8 +55,8 @@ def find_pets(root: Path, report: Report, split: str = "trainval") -> DataSet:
             odd.append(name)
         else:
             cases.append(PairCase(name, image, trimap))
-    report_left_out(report, missing, f"in {listed.name} without image or trimap")
-    report_left_out(report, odd, "of another format than JPEG")
+    report_left_out(report, missing, f"names in {listed.name} without image or trimap")
+    report_left_out(report, odd, "images of another format than JPEG")
     if not cases:
         problem = f"{root} contains no image that {listed} names"
         raise DataError(problem, _LAYOUT, "unpack images and annotations there")

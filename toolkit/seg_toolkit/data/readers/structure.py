@@ -129,7 +129,7 @@ def find_structures(root: Path, report: Report, voxel: str = _VOXEL, reach: str 
         )
     cases = [_StructureCase(name, file, grid, reaches, wanted) for name, file in files.items()]
     found = tuple(c for c in cases if c.bound(read_structure(read_bytes(c.file), str(c.file))))
-    report_left_out(report, files.keys() - {c.name for c in found}, "without a ligand")
+    report_left_out(report, files.keys() - {c.name for c in found}, "structures without a ligand")
     if not found:
         which = " or ".join(wanted) or f"other than additives, of {_FEWEST_ATOMS} heavy atoms or more"
         problem = f"none of the {len(cases)} structures in {root} has a ligand"

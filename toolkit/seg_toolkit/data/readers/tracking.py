@@ -65,7 +65,7 @@ def _annotated(sequence: Path, folder: Path, report: Report) -> list[PairCase]:
         raise DataError(f"{slices[0]} is a slice of a volume", "sequences of images", "choose a 2-D data set")
     if not masks:
         report(f"{sequence.name} has no segmentation in {folder.parent.name}, left out")
-    report_left_out(report, (masks[n].name for n in masks.keys() - frames.keys()), f"in {folder} without a frame")
+    report_left_out(report, (masks[n].name for n in masks.keys() - frames.keys()), f"masks in {folder} without a frame")
     both = sorted(masks.keys() & frames.keys())
     return [PairCase(f"{sequence.name}_{frames[n].stem}", frames[n], None, masks[n]) for n in both]
 

@@ -177,7 +177,7 @@ def find_brats(root: Path, report: Report) -> DataSet:
             continue
         files = tuple(path for scan in _SCANS if (path := scans[scan]))
         cases.append(VolumeCase(folder.name, files, labels))
-    report_left_out(report, without_labels, "without labels")
+    report_left_out(report, without_labels, "volumes without labels")
     if not cases:
         raise DataError(f"{root} has no case with labels", _BRATS, "give the folder that contains the cases")
     return DataSet(tuple(cases), channel_files=parse_channels("+".join(f"_{scan}" for scan in _SCANS)))
@@ -219,7 +219,7 @@ def find_decathlon(root: Path, report: Report) -> DataSet:
     for what, there in zip(parts, (images, labels), strict=True):
         if missing := [name for name in listed if name not in there]:
             raise DataError(f"{root / what} lacks {missing[0]}, which dataset.json lists", _DECATHLON, "copy it there")
-        report_left_out(report, there.keys() - set(names), f"in {what} that are not cases")
+        report_left_out(report, there.keys() - set(names), f"files in {what} without a case")
     if not names:
         raise DataError(f"no volume in {root} has the name of its labels", _DECATHLON, "rename the files")
     return DataSet(tuple(VolumeCase(name, (images[name],), labels[name]) for name in names))
@@ -255,7 +255,7 @@ def find_sparse(root: Path, report: Report, unknown: str = "255") -> DataSet:
         problem = f"--reader has sparse:unknown={unknown}"
         raise DataError(problem, "an integer such as sparse:unknown=255", "correct the value") from error
     images, labels = (by_name(root / part, _is_volume_or_stack) for part in ("images", "labels"))
-    names = matched(report, (images, "in images without a match"), (labels, "in labels without a match"))
+    names = matched(report, (images, "images without labels"), (labels, "masks in labels without an image"))
     if not names:
         raise DataError(f"{root} has no volume with labels", _SPARSE, "give the folder that contains both")
     return DataSet(tuple(VolumeCase(name, (images[name],), labels[name], value) for name in names))

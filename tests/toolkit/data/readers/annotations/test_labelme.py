@@ -68,7 +68,7 @@ def test_ignored_and_background_shapes(tmp_path: Path) -> None:
 
 def test_points_and_lines_are_left_out(tmp_path: Path) -> None:
     said = chosen(write(tmp_path, shape("cell"), shape("seed", [[1, 1]], "point")))[2]
-    assert "1 shapes in a.json without an area, left out: seed (point)" in said
+    assert "1 shape in a.json without an area, left out: seed (point)" in said
 
 
 def test_images_are_found_by_the_stated_path_or_the_name(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def find_labelme(root: Path, report: Report, labels: str = "") -> DataSet:
         regions = tuple(Region(numbers[label], area, _size(area)) for label, area in found)
         void = _VOID if any(label == _IGNORE for label, _ in found) else None
         cases.append(OutlinedCase(composed(path.stem), image, regions, tuple(values.values()), str(path), void))
-    report_left_out(report, missing, "annotated images that are missing")
+    report_left_out(report, missing, "annotations without an image")
     if not cases:
         raise DataError(f"{root} has no image of its JSON files", _LAYOUT, "copy the images there")
     listed = "+".join(quote(name, safe=" ") for name in names)
