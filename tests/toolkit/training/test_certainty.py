@@ -65,3 +65,9 @@ def test_a_fold_that_does_not_exist_is_one_line(tmp_path: Path, fold: str) -> No
 def test_a_fold_is_advised_to_be_averaged_with_the_others() -> None:
     assert "average it over all parts of the images, --fold 1/5 and so on" in before_training(split(4, 1), "3/5")
     assert "--val-list" not in before_training(split(4, 1), "3/5")
+
+
+def test_an_option_that_is_ignored_is_named_once(tmp_path: Path) -> None:
+    words = [write_pairs(tmp_path / "data", 4), "-o", tmp_path / "m.pt", *SMALL, "--steps", "1"]
+    told = ok(seg_train(*words, "--fold", "1/2", "--val-fraction", "0.5")).stderr
+    assert told.count("so --val-fraction is ignored") == 1

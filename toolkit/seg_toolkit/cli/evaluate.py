@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, note, show, version_option
+from seg_runtime.cli.commandline import Command, show, version_option
 from seg_runtime.cli.options import PATH
 from seg_runtime.support import OptionsError, check, require_extra, write_atomic
 
@@ -39,8 +39,7 @@ def main(model: Path, data: Path, **values: Any) -> None:
     """
     require_extra("train", "torch", "scipy")
     options = EvaluateOptions(**values)
-    for text in check(RULES, Request(options=options)):
-        note(text)
+    check(RULES, Request(options=options))  # errors only; the notes come with those that need the data
     target = options.json_path
     if target and target.resolve() == model.resolve():
         raise OptionsError(f"--json {target} is the model file", "", "choose another file")

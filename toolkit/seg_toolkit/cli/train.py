@@ -52,8 +52,7 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     """
     require_extra("train", "torch", "scipy")
     options = TrainOptions(**without_rivals(values), recipe=recipe)
-    for text in check(RULES, Request(options=options)):
-        note(text)
+    check(RULES, Request(options=options))  # errors only; the notes come with those that need the data
     if out.suffix == ".onnx":
         problem = f"-o {out} is not the name of a checkpoint"
         raise OptionsError(problem, "a name such as model.pt", "use seg-export to make the ONNX file from it")
@@ -62,8 +61,9 @@ def main(data: Path, out: Path, recipe: str, **values: Any) -> None:
     # the parent of a run is needed only once, so it may be gone when the run goes on
     needed = options if parent_is_given() or not options.resume else replace(options, parent=None)
     plan = make_plan(data, out, needed, say, bar)
-    text = config_text(data, out, options, plan.first_step)
-    write_atomic(plan.files.config, lambda file: file.write(text.encode()))
+    if plan.has_new_settings:
+        text = config_text(data, out, options, plan.first_step)
+        write_atomic(plan.files.config, lambda file: file.write(text.encode()))
     objective, steps = plan.objective, plan.settings.steps
     resumed = f", resumed at step {plan.first_step}" if plan.first_step else ""
     if plan.first_step < steps:

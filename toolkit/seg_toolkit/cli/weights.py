@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from seg_runtime.cli.commandline import Command, note, version_option
+from seg_runtime.cli.commandline import Command, version_option
 from seg_runtime.cli.options import COMMON, PATH, GroupedOption
 from seg_runtime.support import check, require_extra
 
@@ -51,8 +51,7 @@ def main(weights: Path, data: Path, out: Path, recipe: str, **values: Any) -> No
     """
     require_extra("train", "torch", "scipy")
     options = ImportOptions(**values, recipe=recipe)
-    for text in check(RULES, Request(options=options)):
-        note(text)
+    check(RULES, Request(options=options))  # errors only; the notes come with those that need the data
     from ..training import import_weights
 
     objective, result = import_weights(weights, data, out, options, say, bar)
