@@ -332,3 +332,16 @@ def test_a_run_whose_best_model_is_gone_says_what_to_do(out: Path) -> None:
     told = error_of(seg_train("-o", out, "--resume", "--steps", "5"))
     assert "the best model so far of the run in m.resume.pt, is gone" in told
     assert "--overwrite" in told
+
+
+@pytest.mark.parametrize("add", [False, True])
+def test_the_file_that_repeats_a_run_stays_if_nothing_is_learned(out: Path, data: Path, add: bool) -> None:
+    if add:
+        put(data / "images" / "z.png", disc(radius=3.0))
+        put(data / "masks" / "z.png", disc(radius=3.0))
+    before = RunFiles(out).config.read_text()
+    assert "val-list" in before
+    ok(seg_train("-o", out, "--resume"))
+    assert RunFiles(out).config.read_text() == before
+    ok(seg_train("-o", out, "--resume", "--steps", "5"))
+    assert "It continued a run at step 4" in RunFiles(out).config.read_text()

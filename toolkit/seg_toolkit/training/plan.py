@@ -109,6 +109,12 @@ class Plan:
         return [*objective.warnings(result), *([few] if few else [])]
 
     @property
+    def has_new_settings(self) -> bool:
+        """Whether the run is new, or continues with other settings or images than before."""
+        before = self.state.training["settings"] if self.state else {}
+        return not before or len(self.settings.continued) > len(before["continued"])
+
+    @property
     def first_step(self) -> int:
         """Number of steps that the run has done."""
         return int(self.state.training["step"]) if self.state else 0
