@@ -123,6 +123,30 @@ class Case(ABC):
         raise SegError(f"the reader has masks={kind}, but {self.name} has no mask file", "", "leave out masks")
 
 
+@dataclass(frozen=True)
+class WrappedCase(Case):
+    """A case whose ground truth is that of another one with a change, which subclasses make."""
+
+    name: str
+    inner: Case
+
+    def image(self) -> NDArray[Any]:
+        """Read the image."""
+        return self.inner.image()
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return self.inner.acquisition()
+
+    def mask(self, colours: bool = False) -> Mask | None:
+        """Read the mask as it is stored."""
+        return self.inner.mask(colours)
+
+    def with_masks(self, kind: str) -> Case:
+        """Return the case with its mask read in another way."""
+        return replace(self, inner=self.inner.with_masks(kind))
+
+
 def image_digest(image: NDArray[Any]) -> str:
     """Compute the SHA-256 of a decoded image `(*spatial, C)`, so that a renamed or saved again copy has the same digest.
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from seg_runtime.model import Acquisition, ClassInfo
+from seg_runtime.model import ClassInfo
 from seg_runtime.support import DataError, OptionsError
 
 from .classes import ClassValues, by_colour
-from .dataset import LABELS, Case, DataSet, Example
+from .dataset import LABELS, DataSet, Example, WrappedCase
 from .masks import Mask
 from .values import colour_of, listed, parse_values
 
@@ -20,20 +18,10 @@ _MOST_CLASSES = 255
 
 
 @dataclass(frozen=True)
-class _PartlyKnownCase(Case):
+class _PartlyKnownCase(WrappedCase):
     """A case whose pixels with certain mask values have weight 0 in training and are left out of scores."""
 
-    name: str
-    inner: Case
     ignored: tuple[int, ...]
-
-    def image(self) -> NDArray[Any]:
-        """Read the image."""
-        return self.inner.image()
-
-    def acquisition(self) -> Acquisition:
-        """Read how the image was acquired."""
-        return self.inner.acquisition()
 
     def values(self) -> dict[int, str]:
         """Values of the mask that are annotations."""
@@ -48,10 +36,6 @@ class _PartlyKnownCase(Case):
         palette = {index: colour for index, colour in mask.palette.items() if index not in self.ignored}
         rest = int(mask.values[known].min()) if known.any() else 0
         return replace(mask, values=np.where(known, mask.values, rest), palette=palette)
-
-    def with_masks(self, kind: str) -> Case:
-        """Return the case with its mask read in another way."""
-        return replace(self, inner=self.inner.with_masks(kind))
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Read image and ground truth; see `Case.read`.

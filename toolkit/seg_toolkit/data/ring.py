@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError, SegError
 
 from .classes import ClassValues
-from .dataset import LABELS, Case, DataSet, Example
-from .masks import Mask
+from .dataset import LABELS, DataSet, Example, WrappedCase
 
 RING = -1
 """Mask value of the ring, which does not occur in files: `--classes background=0,lesion=255,boundary=-1`."""
@@ -22,33 +19,15 @@ _WIDEST_PX = 1000
 
 
 @dataclass(frozen=True)
-class _RingCase(Case):
+class _RingCase(WrappedCase):
     """A case whose pixels within `width_px` on either side of an edge belong to the class with the value RING."""
 
-    name: str
-    inner: Case
     width_px: int
-
-    def image(self) -> NDArray[Any]:
-        """Read the image, which is the same as without the ring."""
-        return self.inner.image()
-
-    def acquisition(self) -> Acquisition:
-        """Read how the image was acquired."""
-        return self.inner.acquisition()
 
     def values(self) -> dict[int, str]:
         """Values of the mask, and RING."""
         values = self.inner.values()
         return {RING: next(iter(values.values()), self.name), **values}
-
-    def mask(self, colours: bool = False) -> Mask | None:
-        """Read the mask, which is the same as without the ring."""
-        return self.inner.mask(colours)
-
-    def with_masks(self, kind: str) -> Case:
-        """Return the case with its mask read in another way."""
-        return replace(self, inner=self.inner.with_masks(kind))
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Read image and ground truth with the ring; see `Case.read`.

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from seg_runtime.model import Acquisition
 from seg_runtime.support import OptionsError
 
 from .classes import ClassValues
-from .dataset import LABELS, Case, DataSet, Example
+from .dataset import LABELS, DataSet, Example, WrappedCase
 from .masks import Mask
 from .values import parse_values
 
 
 @dataclass(frozen=True)
-class _SnappedCase(Case):
+class _SnappedCase(WrappedCase):
     """A case in whose mask certain values stand for the nearest value of a class."""
 
-    name: str
-    inner: Case
     stray: tuple[int, ...]
-
-    def image(self) -> NDArray[Any]:
-        """Read the image."""
-        return self.inner.image()
-
-    def acquisition(self) -> Acquisition:
-        """Read how the image was acquired."""
-        return self.inner.acquisition()
 
     def values(self) -> dict[int, str]:
         """Values of the mask without the stray ones."""
@@ -47,10 +34,6 @@ class _SnappedCase(Case):
         snapped = kept[np.abs(stored[:, None] - kept).argmin(axis=1)]
         palette = {index: colour for index, colour in mask.palette.items() if index not in self.stray}
         return replace(mask, values=snapped[ranks].reshape(mask.values.shape), palette=palette)
-
-    def with_masks(self, kind: str) -> Case:
-        """Return the case with its mask read in another way."""
-        return replace(self, inner=self.inner.with_masks(kind))
 
     def read(self, classes: Sequence[ClassValues]) -> Example:
         """Read image and ground truth; see `Case.read`."""
