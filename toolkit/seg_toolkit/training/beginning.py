@@ -163,7 +163,7 @@ class FromModel(Beginning):
             why=f"as in {self._path.name}", geometry=contract.geometry.method, pixels=contract.input.pixels,
             intensity=contract.input.intensity if options.intensity == "auto" else None,
         )  # fmt: skip
-        size = options.input_size or sides(contract.geometry)
+        size = options.input_size or input_size_of(contract.geometry)
         return replace(options, kept=kept, input_size=size)
 
     @property
@@ -275,7 +275,7 @@ def like(options: TrainOptions, model: Checkpoint) -> tuple[TrainOptions, list[t
     return replace(options, **filled), differing
 
 
-def sides(geometry: Geometry) -> str:
+def input_size_of(geometry: Geometry) -> str:
     """Format the shape of a window as `--input-size`."""
     shape = geometry.input_shape
     return str(shape[0]) if len(set(shape)) == 1 else ",".join(map(str, shape))

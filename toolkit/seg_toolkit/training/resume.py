@@ -15,7 +15,7 @@ from ..checkpoints import Checkpoint, Split, digest_of, load
 from ..data import ClassValues, DataSet, Groups, Report, UnknownValueError
 from ..options import Kept, Settings, TrainOptions
 from ..planning import parse_intensity
-from .beginning import Beginning, Sides, like, sides
+from .beginning import Beginning, Sides, input_size_of, like
 from .optimization import rate_at
 
 _NOT_LISTED = ("eval_every", "parent", "continued")
@@ -64,7 +64,7 @@ class Continued(Beginning):
         )  # fmt: skip
         lr = before.lr if options.optimizer == before.optimizer else None
         return replace(
-            options, **fixed, kept=kept, input_size=options.input_size or sides(contract.geometry),
+            options, **fixed, kept=kept, input_size=options.input_size or input_size_of(contract.geometry),
             steps=options.steps or (None if options.epochs else before.steps), lr=options.lr or lr,
         )  # fmt: skip
 
@@ -102,7 +102,7 @@ class Continued(Beginning):
             side |= {name: _VALIDATION if name in listed else _TRAINING for name in added}
         else:
             _draw(side, groups, options)
-        removed = self._gone(_TRAINING, digests)
+        removed = self._missing(_TRAINING, digests)
         if removed:
             say(f"note: {_gone(removed, 'training image')}")
         parts = {which: [c for c in data.cases if side[c.name] == which] for which in (_TRAINING, _VALIDATION)}
@@ -115,7 +115,7 @@ class Continued(Beginning):
             for name, digest in images.items():
                 yield name, side, digest
 
-    def _gone(self, side: str, digests: Mapping[str, str]) -> tuple[str, ...]:
+    def _missing(self, side: str, digests: Mapping[str, str]) -> tuple[str, ...]:
         """Names of the images of a side that are not in the data, neither under their name nor under another one."""
         present, known = set(digests.values()), self.state.split.uses()
         changed = {name for name, digest in digests.items() if digest not in known}
@@ -125,7 +125,7 @@ class Continued(Beginning):
         advice = f"put them back, or start a new model from this one: --from {self._model} -o NEW.pt"
         if _TRAINING not in side.values():
             raise DataError(f"DATA has no image on which the run of {self._model} has trained", "", advice)
-        if gone := self._gone(_VALIDATION, digests):
+        if gone := self._missing(_VALIDATION, digests):
             raise DataError(
                 _gone(gone, "validation image"), "the images by which the run chooses its best model", advice
             )
@@ -142,7 +142,7 @@ class Continued(Beginning):
     def _done(self, settings: Settings) -> bool:
         return settings.steps == int(self._training["step"])
 
-    def settled(self, settings: Settings, of_images: Sides, say: Report) -> Settings:
+    def settled(self, settings: Settings, sides: Sides, say: Report) -> Settings:
         """Record and report what changes.
 
         Raises:
@@ -158,14 +158,14 @@ class Continued(Beginning):
             return settings
         then, now = asdict(before), asdict(settings)
         changed = {n: [then[n], now[n]] for n in now if n not in _NOT_LISTED and _plain(then[n]) != _plain(now[n])}
-        images = {"added_images": of_images.added, "removed_images": len(of_images.removed)}
+        images = {"added_images": sides.added, "removed_images": len(sides.removed)}
         entry = {"step": step, **changed, **{name: count for name, count in images.items() if count}}
         if len(entry) == 1:
             return settings
         flags = {f.name: flag for flag, f in TrainOptions.options().items()}
         listed = [f"{flags.get(n, n)} {_shown(a)} → {_shown(b)}" for n, (a, b) in changed.items()]
-        listed += [f"{counted(of_images.added, 'image')} added"] if of_images.added else []
-        listed += [f"{counted(len(of_images.removed), 'image')} removed"] if of_images.removed else []
+        listed += [f"{counted(sides.added, 'image')} added"] if sides.added else []
+        listed += [f"{counted(len(sides.removed), 'image')} removed"] if sides.removed else []
         say(f"continued at step {step}: {', '.join(listed)}")
         if {"steps", "lr", "optimizer"} & changed.keys():
             rates = [rate_at(at, settings) for at in (step, settings.steps)]
@@ -197,7 +197,7 @@ class Continued(Beginning):
             "--channels": [c.input.channels for c in (old, contract)],
             "--intensity": [c.input.intensity.method for c in (old, contract)],
             "--geometry": [c.geometry.method for c in (old, contract)],
-            "--input-size": [sides(c.geometry) for c in (old, contract)],
+            "--input-size": [input_size_of(c.geometry) for c in (old, contract)],
             "--outputs" if not classes else "--classes": [_answer(old, self.state.classes), _answer(contract, classes)],
         }
         differing = [(flag, one, other) for flag, (one, other) in parts.items() if one != other]
