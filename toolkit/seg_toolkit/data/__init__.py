@@ -21,6 +21,7 @@ from .dataset import image_digest as image_digest
 from .dataset import sized as sized
 from .files import Bar as Bar
 from .files import LeftOut as LeftOut
+from .files import Progress as Progress
 from .files import Report as Report
 from .files import acquisition_of as acquisition_of
 from .files import by_channels as by_channels

@@ -16,7 +16,9 @@ from seg_runtime.formats import FORMATS, Page, Pages, ReadOptions, group, head_o
 from seg_runtime.model import Acquisition, ChannelFile
 from seg_runtime.support import DataError, SegError, counted, list_files, named
 
-Bar = Callable[[str, int], Callable[[Iterable[Any]], Iterable[Any]]]
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+"""Wraps an iterable to show its progress; `iter` shows nothing."""
+Bar = Callable[[str, int], Progress]
 """Makes a progress bar from a label and a length; the bar wraps an iterable."""
 Report = Callable[[str], None]
 """Called with a message for the user: a choice, a note, or files that are left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from seg_runtime.support import DataError, SegError, counted, named
 
-from ..data import RGB, Case, ClassValues, DataSet, Mask, Report, by_colour, listed, of_colour, proposed, shown
+from ..data import (
+    RGB,
+    Case,
+    ClassValues,
+    DataSet,
+    Mask,
+    Progress,
+    Report,
+    by_colour,
+    listed,
+    of_colour,
+    proposed,
+    shown,
+)
 from .reading import each
 
 _SAMPLE = 16  # masks in which objects are counted
@@ -85,7 +98,7 @@ class MaskSurvey:
     @classmethod
     def of(
         cls, data: DataSet, classes: Sequence[ClassValues] = (),
-        progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+        progress: Progress = iter,
         failed: dict[str, SegError] | None = None,
     ) -> MaskSurvey:  # fmt: skip
         """Read all masks once.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from seg_runtime.support import SegError, counted, named
 
-from ..data import Case
+from ..data import Case, Progress
 
 _T = TypeVar("_T")
 
 
 def each(
     cases: Sequence[Case], read: Callable[[Case], _T],
-    progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases, failed: dict[str, SegError] | None = None,
+    progress: Progress = iter, failed: dict[str, SegError] | None = None,
 ) -> list[_T]:  # fmt: skip
     """Read cases one by one, and return what was read.
 

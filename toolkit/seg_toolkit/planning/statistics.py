@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from seg_runtime.model import Acquisition, Policy
 from seg_runtime.pipeline import GreyValues, is_grey, mean_std, training_range
 from seg_runtime.support import DataError, counted
 
-from ..data import Case, ClassValues, DataSet, Example, image_digest, sized
+from ..data import Case, ClassValues, DataSet, Example, Progress, image_digest, sized
 from .looks import Look
 from .reading import each
 
@@ -113,7 +113,7 @@ class DataStatistics:
     @classmethod
     def of(
         cls, data: DataSet, classes: Sequence[ClassValues], output_px: int,
-        progress: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+        progress: Progress = iter,
     ) -> DataStatistics:  # fmt: skip
         """Compute the statistics of all cases. Each case is read once.
 

@@ -18,6 +18,7 @@ from ...data import (
     ClassValues,
     DataSet,
     Example,
+    Progress,
     Report,
     border_term,
     split_touching,
@@ -44,7 +45,7 @@ from ...planning import (
 )
 from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
-from .objective import Choices, Objective, Progress, ScoredCase
+from .objective import Choices, Objective, ScoredCase
 
 _OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses", "pixels")
 _SIGMA_PX = 5.0  # width of the border term in the U-Net paper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -17,13 +17,12 @@ from seg_runtime.pipeline import Infer, fitted, is_grey
 from seg_runtime.support import DataError, counted
 from torch import Tensor
 
-from ...data import Augmentation, Case, ClassValues, DataSet, Example, Report
+from ...data import Augmentation, Case, ClassValues, DataSet, Example, Progress, Report
 from ...evaluation import Measure, interval, measure, telling, with_measures
 from ...networks import KeptMap
 from ...options import DataOptions, Request, Settings, TrainOptions
 from ...planning import DataStatistics, parse_intensity
 
-Progress = Callable[[Iterable[Case]], Iterable[Case]]
 _KEPT_BYTES = 1 << 28  # of scored cases, so that those of a preview need no second run of the model
 _MOST_SHOWN = 12  # cases in a preview
 
