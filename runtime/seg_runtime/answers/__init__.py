@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .overlay import blend as blend
     from .overlay import first_channel as first_channel
     from .overlay import fullest_slice as fullest_slice
+    from .overlay import outlined as outlined
     from .overlay import stretched as stretched
     from .overlay import visible as visible
     from .valuemap import grey as grey
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept every name
     __getattr__ = import_on_access(
         __name__,
-        {"overlay": ("blend", "first_channel", "fullest_slice", "stretched", "visible"), "valuemap": ("grey",)},
+        {
+            "overlay": ("blend", "first_channel", "fullest_slice", "outlined", "stretched", "visible"),
+            "valuemap": ("grey",),
+        },
     )
 
 ANSWERS: Registry[type[Answer]] = Registry(

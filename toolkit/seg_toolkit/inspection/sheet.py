@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from seg_runtime.answers import first_channel, fullest_slice, stretched
+from seg_runtime.answers import first_channel, fullest_slice, outlined, stretched
 
 from ..data import ClassValues, Example
 
 _SIDE_PX = 200
 _QUALITY = 85  # of JPEG
-_WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -36,23 +34,7 @@ def thumbnail(example: Example, classes: Sequence[ClassValues]) -> Thumbnail:
     size = (max(1, round(labels.shape[1] * factor)), max(1, round(labels.shape[0] * factor)))
     how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
     picture = np.array(Image.fromarray(stretched(image)).resize(size, how))
-    small = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
-    colours = np.array([entry.info.color for entry in classes] or [(0, 0, 0)], np.uint8)
-    if not colours[0].any():
-        colours[0] = _WHITE
-    edge = _inner_edge(small)
-    picture[edge] = colours[small[edge]]
+    picture = outlined(picture, labels, [entry.info for entry in classes])
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
     return Thumbnail(file.getvalue(), size)
-
-
-def _inner_edge(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels `(H, W)` of objects with a neighbour of a smaller label, so that outlines have the colour of the object."""
-    edge = np.zeros(labels.shape, bool)
-    for one, other in (
-        ((slice(None), slice(1, None)), (slice(None), slice(-1))), ((slice(1, None), slice(None)), (slice(-1), slice(None))),
-    ):  # fmt: skip
-        edge[one] |= labels[one] > labels[other]
-        edge[other] |= labels[other] > labels[one]
-    return edge

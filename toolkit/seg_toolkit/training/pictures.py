@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from seg_runtime.answers import first_channel, fullest_slice, grey, stretched
+from seg_runtime.answers import first_channel, fullest_slice, grey, outlined, stretched
 from seg_runtime.model import ClassInfo
 
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
@@ -159,7 +159,8 @@ def _row(
         place = fullest_slice(truth if truth.any() else labels)
         image, truth, labels = first_channel(image)[place], truth[place], labels[place]
     (tile,) = _fitted([stretched(image)])
-    return [tile, *(_outlined(tile, marked, classes) for marked in (truth, labels))]
+    marked = (Image.fromarray(outlined(np.asarray(tile), part, classes)) for part in (truth, labels))
+    return [tile, *marked]
 
 
 def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[np.float32]) -> list[Image.Image]:
@@ -169,17 +170,6 @@ def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[
     low, high = (float(v) for v in np.percentile(truth, [0.5, 99.5]))
     high = max(high, low + 1e-6)
     return _fitted([stretched(image), grey(truth, low, high), grey(values, low, high)])
-
-
-def _outlined(tile: Image.Image, labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Image.Image:
-    """Draw the outlines of the classes in their colours, one pixel wide at the size of the tile, so that the image shows."""
-    fitted = np.asarray(Image.fromarray(labels).resize(tile.size, Image.Resampling.NEAREST))
-    pixels, colours = np.array(tile), np.array([entry.color for entry in classes], np.uint8)
-    around = np.pad(fitted, 1, mode="edge")
-    neighbours = np.stack([around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]])
-    edge = (fitted > neighbours.min(axis=0)) & (fitted > 0)  # on the side of the class with the higher index
-    pixels[edge] = colours[fitted[edge]]
-    return Image.fromarray(pixels)
 
 
 def _fitted(pictures: Sequence[NDArray[np.uint8]]) -> list[Image.Image]:
