@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from seg_runtime.support import ModelError
+from seg_runtime.support import ModelError, named
 from seg_toolkit.checkpoints import load
 from seg_toolkit.data import image_digest, read_image
 
@@ -49,23 +49,27 @@ def test_the_summary_has_the_numbers_but_no_name_of_an_image(trained: Path) -> N
 
 def test_images_of_the_training_are_not_scored(trained: Path) -> None:
     scores, said = scores_of(trained, trained.parent / "data")
-    assert (scores["images"], scores["uses"]) == (1, {"training": 0, "validation": 1, "left_out": 4})
-    assert "left out 4 images that the model was trained on" in said
+    split = load(trained).split
+    assert scores["images"] == 1
+    assert scores["uses"] == {"training": [], "validation": list(split.validation), "left_out": list(split.training)}
+    assert f"left out 4 images that the model was trained on: {named(list(split.training))};" in said
     assert "1 image chose the best weights" in said
 
 
 def test_they_are_scored_if_asked_for_with_a_warning(trained: Path) -> None:
     scores, said = scores_of(trained, trained.parent / "data", "--include-training")
-    assert (scores["images"], scores["uses"]) == (5, {"training": 4, "validation": 1, "left_out": 0})
-    assert "the model was trained on 4 of these images" in said
+    split = load(trained).split
+    assert scores["images"] == 5
+    assert scores["uses"] == {"training": list(split.training), "validation": list(split.validation), "left_out": []}
+    assert "the model was trained on 4 images of these" in said
 
 
 def test_a_list_of_images_is_scored_as_it_is(trained: Path, tmp_path: Path) -> None:
     name = next(iter(load(trained).split.training))
     (tmp_path / "list.txt").write_text(name)
     scores, said = scores_of(trained, trained.parent / "data", "--val-list", tmp_path / "list.txt")
-    assert (scores["images"], scores["uses"]["training"]) == (1, 1)
-    assert "the model was trained on 1 of these images" in said
+    assert (scores["images"], scores["uses"]["training"]) == (1, [name])
+    assert f"the model was trained on 1 image of these, so new ones may score lower: {name}" in said
 
 
 def test_a_renamed_copy_is_known_and_a_new_image_of_the_same_name_is_not(trained: Path, tmp_path: Path) -> None:
@@ -79,7 +83,7 @@ def test_a_renamed_copy_is_known_and_a_new_image_of_the_same_name_is_not(trained
                 tmp_path / part / f"{name}.png"
             )
     scores, said = scores_of(trained, tmp_path)
-    assert (scores["images"], scores["uses"]["left_out"]) == (1, 1)
+    assert (scores["images"], scores["uses"]["left_out"]) == (1, ["renamed"])
     assert "left out 1 image" in said
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from seg_runtime.model import Intensity
 from seg_runtime.pipeline import averaged
-from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted
+from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted, named
 from torch import Tensor
 
 from ..checkpoints import (
@@ -86,8 +86,8 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
         say(f"note: {model} does not say which images it was trained on, so some of these may be among them")
     count = len(found.cases)
     result, _ = objective.score(bar("evaluating", count)(found.cases), infer, measures)
-    counts = {use: sum(uses.get(case.name) == use for case in found.cases) for use in Split().counts()}
-    result["uses"] = {**counts, "left_out": left_out}
+    known = {use: [case.name for case in found.cases if uses.get(case.name) == use] for use in Split().counts()}
+    result["uses"] = {**known, "left_out": left_out}
     if options.attention:
         cases = bar("drawing attention", count)(found.cases)
         written = write_attention(options.attention, network, cases, objective.classes, contract, device)
@@ -104,31 +104,35 @@ def _uses(split: Split, data: DataSet, bar: Bar) -> dict[str, str]:
     return {name: use for name, use in found.items() if use}
 
 
-def _unseen(data: DataSet, uses: Mapping[str, str], options: EvaluateOptions, say: Report) -> tuple[DataSet, int]:
+def _unseen(data: DataSet, uses: Mapping[str, str], options: EvaluateOptions, say: Report) -> tuple[DataSet, list[str]]:
     """Leave out the cases that the model was trained on, unless options ask for them.
 
     Returns:
-        The other cases, and the number of those that were left out.
+        The other cases, and the names of those that were left out.
 
     Raises:
         DataError: if there are no others.
     """
-    trained = {name for name, use in uses.items() if use == "training"}
-    if chosen := sum(use == "validation" for use in uses.values()):
-        say(
-            f"note: {counted(chosen, 'image')} chose the best weights of the training, so a new image may score a little lower"
-        )
+    trained, chosen = ([name for name, use in uses.items() if use == wanted] for wanted in ("training", "validation"))
+    if chosen:
+        better = "so a new image may score a little lower"
+        say(f"note: {counted(len(chosen), 'image')} chose the best weights of the training, {better}: {named(chosen)}")
     if not trained:
-        return data, 0
+        return data, []
     if options.include_training or options.val_list:
-        say(f"note: the model was trained on {len(trained)} of these images, so new images may score lower")
-        return data, 0
-    others = tuple(case for case in data.cases if case.name not in trained)
+        say(
+            f"note: the model was trained on {counted(len(trained), 'image')} of these, so new ones may score lower: {named(trained)}"
+        )
+        return data, []
+    others = tuple(case for case in data.cases if uses.get(case.name) != "training")
     if not others:
         problem = f"the model was trained on every image of DATA ({len(trained)})"
         raise DataError(problem, "", "add images that it has not seen, or score these with --include-training")
-    say(f"left out {counted(len(trained), 'image')} that the model was trained on; --include-training scores them too")
-    return replace(data, cases=others), len(trained)
+    say(
+        f"left out {counted(len(trained), 'image')} that the model was trained on: {named(trained)};"
+        " --include-training scores them too"
+    )
+    return replace(data, cases=others), trained
 
 
 def _classes(checkpoint: Checkpoint, option: str | None) -> tuple[ClassValues, ...]:
