@@ -112,8 +112,8 @@ def fit_weights(model: Network, state: Mapping[str, Tensor], skip_first: bool = 
 
     Layers are matched by order, not by name: convolution, norm, convolution, norm, from the top of the contracting path to
     the bottom; then the transposed convolution and the two convolutions of each level; then the head. Blocks that are stored
-    in another order, such as all transposed convolutions first, are sorted by their shapes. A convolution without bias gets a bias of 0. A norm without factors gets the factor 1 and the shift 0. A head with one map, which the other
-    program reads through a sigmoid, becomes two maps: the background gets 0, so that softmax gives the same probability.
+    in another order, such as all transposed convolutions first, are sorted by their shapes. A convolution without bias gets
+    a bias of 0. A norm without factors gets the factor 1 and the shift 0. A head with one map, which the other program reads through a sigmoid, becomes two maps: the background gets 0, so that softmax gives the same probability.
 
     You must know what a state dict does not contain: the padding, the epsilon of a norm (the default of PyTorch, 1e-5, is
     assumed), how grey values were scaled, and the order in which a skip connection and the upsampled map were joined.

@@ -1,7 +1,7 @@
 """Reader of images with masks, instances or both, matched by name.
 
-images/NAME.* with masks/NAME.* or instances/NAME.*, also in subfolders of the same names; masks may also be named NAME_mask.*, NAME_seg.*, NAME_labels.* and
-so on. Without a folder of masks, they lie beside the images: NAME.* with NAME_mask.*.
+images/NAME.* with masks/NAME.* or instances/NAME.*, also in subfolders of the same names; masks may also be named
+NAME_mask.*, NAME_seg.*, NAME_labels.* and so on. Without a folder of masks, they lie beside the images: NAME.* with NAME_mask.*.
 """
 
 from __future__ import annotations
