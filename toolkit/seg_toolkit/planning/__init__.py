@@ -15,7 +15,6 @@ from .codes import coded as coded
 from .codes import with_codes as with_codes
 from .looks import POSES as POSES
 from .looks import Look as Look
-from .looks import poses as poses
 from .masks import MaskError as MaskError
 from .masks import MaskSurvey as MaskSurvey
 from .masks import StrayValuesError as StrayValuesError

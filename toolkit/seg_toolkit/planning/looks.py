@@ -13,7 +13,6 @@ from scipy import ndimage
 SIDE = 64
 """Side of a thumbnail in px."""
 _LARGEST_PX = 512  # side of an image in which outlines are compared
-_COUNTED = 16  # distinct grey values are counted up to this number
 _BRIGHTEST = 99  # percentile of the gradient, so that a few edges do not count for all
 
 
@@ -23,16 +22,14 @@ class Look:
 
     Attributes:
         thumbnail: `(SIDE, SIDE)` float16, grey, with mean 0 and spread 1; all 0 if the image is uniform.
-        levels: number of distinct grey values, up to 16.
         contrast: grey value of the foreground minus that of the background, in spreads of the image; None if one of
             them is missing.
         fits: gradient of the image along the outlines of the mask, its mean being 1, for the mask as it is and in the
-            other poses that have its size: see `poses`. Empty without outlines.
+            other poses that have its size: see `POSES`. Empty without outlines.
         outline_px: pixels of the outlines, in an image whose sides are at most 512 px.
     """
 
     thumbnail: NDArray[np.float16] = field(default_factory=lambda: np.zeros((SIDE, SIDE), np.float16))
-    levels: int = _COUNTED
     contrast: float | None = None
     fits: tuple[float, ...] = ()
     outline_px: int = 0
@@ -48,16 +45,15 @@ class Look:
             if image.shape[-1] in (3, 4)
             else image[..., 0].astype(np.float32)
         )
-        levels = min(_COUNTED, len(np.unique(image[..., 0])))
         spread, inside = float(grey.std()), labels > 0
         contrast = None
         if spread and inside.any() and not inside.all():
             contrast = float((grey[inside].mean() - grey[~inside].mean()) / spread)
         fits, outline_px = _fits(grey, labels) if spread else ((), 0)
-        return cls(_thumbnail(grey), levels, contrast, fits, outline_px)
+        return cls(_thumbnail(grey), contrast, fits, outline_px)
 
 
-def poses(array: NDArray[Any]) -> list[NDArray[Any]]:
+def _poses(array: NDArray[Any]) -> list[NDArray[Any]]:
     """Return an array `(H, W)` as it is, mirrored and turned by 180°, and the four others if it is a square.
 
     The order is that of `POSES`.
@@ -70,7 +66,7 @@ POSES = (
     "as it is", "mirrored from left to right", "mirrored from top to bottom", "turned by 180°",
     "mirrored along the diagonal", "turned by 90° to the left", "turned by 90° to the right", "mirrored along the other diagonal",
 )  # fmt: skip
-"""What `poses` does, in order."""
+"""What `_poses` does, in order."""
 
 
 def _thumbnail(grey: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -97,7 +93,7 @@ def _fits(grey: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[tuple[f
     mean = float(slope.mean())
     if not outline.any() or not mean:
         return (), 0
-    return tuple(float(slope[pose].mean()) / mean for pose in poses(outline)), int(outline.sum())
+    return tuple(float(slope[pose].mean()) / mean for pose in _poses(outline)), int(outline.sum())
 
 
 def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
