@@ -50,21 +50,21 @@ def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return edge
 
 
-def outlined(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
-    """Draw the outlines of the classes in their colours, one pixel wide, so that the image shows.
+def outlined(picture: NDArray[np.uint8], labels: Array, colors: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+    """Draw the outlines of classes or objects in their colours, one pixel wide, so that the image shows.
 
     Args:
         picture: `(H, W, 3)` uint8, unchanged.
-        labels: class indices of another size; the background, 0, has no outline.
-        classes: names and colours.
+        labels: class indices uint8 or ids int32 of another size; the background, 0, has no outline.
+        colors: colour of each class or id.
     """
     height, width = picture.shape[:2]
     fitted = np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
     around = np.pad(fitted, 1, mode="edge")
     lowest = np.minimum.reduce([around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]])
-    edge = fitted > lowest  # on the side of the class with the higher index, in whose colour it is
+    edge = fitted > lowest  # on the side of the higher index, in whose colour it is
     result = picture.copy()
-    result[edge] = np.array([entry.color for entry in classes], np.uint8).reshape(-1, 3)[fitted[edge]]
+    result[edge] = np.array(colors, np.uint8).reshape(-1, 3)[fitted[edge]]
     return result
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from seg_runtime.model import ClassInfo
-from seg_toolkit.training.pictures import curves, label_preview, ticks, value_preview
+from seg_toolkit.training.pictures import curves, label_preview, object_preview, ticks, value_preview
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,57 @@ def test_outlines_leave_the_image_to_be_seen() -> None:
         assert ((column == 90).all(axis=-1) | red).all()
         assert red.sum() == pytest.approx(4 * side * 2.96, rel=0.02)  # one pixel wide at the size of the tile
         assert not red[140:156, 140:156].any()
+
+
+BLUE, ORANGE, GREY = (86, 180, 233), (213, 94, 0), (150, 150, 150)
+
+
+def outlines(sheet: np.ndarray, column: int, colour: tuple[int, int, int]) -> np.ndarray:
+    """Pixels of a colour in a column of the first row, which is 296 px wide."""
+    left = 300 * column + 2
+    found = (sheet[22 : 22 + 296, left : left + 296] == colour).all(axis=-1)
+    return np.asarray(found)
+
+
+def test_objects_are_drawn_by_whether_they_match() -> None:
+    """Ids of any size: two cells that touch, of which one is found, one is not; and a false one elsewhere."""
+    truth, found = np.zeros((2, 100, 100), np.int64)
+    truth[10:40, 10:40], truth[10:40, 40:70] = 300, 70_000
+    found[10:40, 10:40], found[60:90, 60:90] = 5, 1_000_000
+    sheet = np.asarray(object_preview([("a", np.full((100, 100, 1), 90, np.uint8), truth, found, 1 / 3)]))
+    for column, colour, place in (
+        (1, BLUE, (10, 10)),
+        (1, ORANGE, (10, 40)),
+        (2, BLUE, (10, 10)),
+        (2, ORANGE, (60, 60)),
+    ):
+        rows, columns = np.nonzero(outlines(sheet, column, colour))
+        assert (rows.min() / 2.96, columns.min() / 2.96) == pytest.approx(place, abs=0.7)
+        assert (rows.max() / 2.96, columns.max() / 2.96) == pytest.approx([i + 29.7 for i in place], abs=0.7)
+    assert not outlines(sheet, 0, BLUE).any()
+
+
+def test_objects_outside_of_the_annotation_are_neither_right_nor_false() -> None:
+    truth, found = np.zeros((2, 100, 100), np.int32)
+    found[60:90, 60:90] = 1
+    known = np.ones((100, 100), bool)
+    known[50:] = False
+    case = ("a", np.full((100, 100, 1), 90, np.uint8), truth, found, float("nan"))
+    for part, colour in ((known, GREY), (None, ORANGE)):
+        sheet = np.asarray(object_preview([case], [part]))
+        assert [outlines(sheet, 2, c).any() for c in (BLUE, ORANGE, GREY)] == [
+            c == colour for c in (BLUE, ORANGE, GREY)
+        ]
+
+
+def test_objects_of_a_volume_match_as_a_whole() -> None:
+    """In the drawn slice, the one with most of the truth, the objects differ; in the whole volume they match."""
+    truth = np.zeros((4, 20, 20), np.int32)
+    truth[:, 5:15, 5:15] = 1
+    found = truth.copy()
+    truth[1, 5:15, 5:18] = 1
+    found[1, :, :12] = 0
+    sheet = np.asarray(object_preview([("v", np.full((4, 20, 20, 1), 90, np.uint8), truth, found, 1.0)]))
+    assert outlines(sheet, 1, BLUE).any()
+    assert outlines(sheet, 2, BLUE).any()
+    assert not outlines(sheet, 1, ORANGE).any()

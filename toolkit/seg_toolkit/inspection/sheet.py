@@ -34,7 +34,7 @@ def thumbnail(example: Example, classes: Sequence[ClassValues]) -> Thumbnail:
     size = (max(1, round(labels.shape[1] * factor)), max(1, round(labels.shape[0] * factor)))
     how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
     picture = np.array(Image.fromarray(stretched(image)).resize(size, how))
-    picture = outlined(picture, labels, [entry.info for entry in classes])
+    picture = outlined(picture, labels, [entry.info.color for entry in classes])
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
     return Thumbnail(file.getvalue(), size)

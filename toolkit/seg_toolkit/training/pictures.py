@@ -12,12 +12,23 @@ from PIL import Image, ImageDraw, ImageFont
 from seg_runtime.answers import first_channel, fullest_slice, grey, outlined, stretched
 from seg_runtime.model import ClassInfo
 
+from ..evaluation import Overlap
+
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 _BLUE, _ORANGE, _KEPT = (0, 114, 178), (213, 94, 0), (0, 138, 100)
 _SIDE = 300  # width of a column of a preview in px
+_NONE, _MATCHED, _ALONE, _UNKNOWN = range(4)  # what an object is
+_STATES = (
+    ClassInfo("none", (0, 0, 0)),
+    ClassInfo("match", (86, 180, 233)),
+    ClassInfo("no match", (213, 94, 0)),
+    ClassInfo("ignored", (150, 150, 150)),
+)
 _OUTPUTS = 4  # number of outputs of a regression in a preview, the first ones
 _Row = tuple[str, list[Image.Image]]
 """A caption, and the image, the ground truth and the prediction."""
+_Outlines = tuple[NDArray[Any], list[tuple[int, int, int]]]
+"""Class indices or ids `(*spatial)`, and the colour of each."""
 
 
 def curves(rows: Sequence[Mapping[str, float]], score: str = "dice", title: str = "Dice") -> Image.Image:
@@ -105,6 +116,26 @@ def label_preview(
     return _sheet(rows, classes)
 
 
+def object_preview(
+    cases: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any], float]],
+    known: Sequence[NDArray[np.bool_] | None] = (),
+) -> Image.Image:
+    """Draw a row per case `(name, image, true ids, found ids, AP)`: the image, and outlines of true and found objects on it.
+
+    Objects that match at IoU 0.5 have another colour than true ones that were missed and found ones that are false. For
+    volumes, the slice with the most pixels of objects is shown. Objects that are mostly not annotated are grey.
+
+    Args:
+        cases: the cases; ids are `(*spatial)` integers.
+        known: annotated pixels of each case, `(*spatial)` or None; leave it out if all are annotated.
+    """
+    rows: list[_Row] = []
+    for (name, image, truth, found, score), part in zip(cases, known or [None] * len(cases), strict=True):
+        caption = "no objects" if math.isnan(score) else f"AP {score:.3f}"
+        rows.append((f"{name}   {caption}", _object_row(image, truth, found, part)))
+    return _sheet(rows, _STATES[: _UNKNOWN + any(part is not None for part in known)])
+
+
 def value_preview(
     cases: Sequence[tuple[str, NDArray[Any], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]],
     outputs: Sequence[str],
@@ -155,12 +186,35 @@ def _legend(
 def _row(
     image: NDArray[Any], truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]
 ) -> list[Image.Image]:
-    if labels.ndim > 2:  # for volumes, the slice with the most foreground
-        place = fullest_slice(truth if truth.any() else labels)
-        image, truth, labels = first_channel(image)[place], truth[place], labels[place]
+    colors = [entry.color for entry in classes]
+    return _outlines(image, (truth, colors), (labels, colors))
+
+
+def _object_row(
+    image: NDArray[Any], truth: NDArray[Any], found: NDArray[Any], known: NDArray[np.bool_] | None
+) -> list[Image.Image]:
+    overlap = Overlap.of(truth, found, known)
+    rows, columns = overlap.pairs[:, overlap.matches(0.5)]
+    true = np.full(len(overlap.true_ids), _ALONE)
+    answer = np.where(overlap.counted, _ALONE, _UNKNOWN)
+    true[rows], answer[columns] = _MATCHED, _MATCHED
+    own = truth if known is None else np.where(known, truth, 0)
+    return _outlines(image, _numbered(own, overlap.true_ids, true), _numbered(found, overlap.found_ids, answer))
+
+
+def _numbered(ids: NDArray[Any], known: NDArray[Any], states: NDArray[np.int64]) -> _Outlines:
+    """Number objects from 1 without gaps, so that each has an outline, in the colour of its state."""
+    places = np.where(ids > 0, np.searchsorted(known, ids) + 1, 0).astype(np.int32)
+    return places, [_STATES[state].color for state in (_NONE, *states)]
+
+
+def _outlines(image: NDArray[Any], truth: _Outlines, found: _Outlines) -> list[Image.Image]:
+    sides = [truth, found]
+    if found[0].ndim > 2:  # for volumes, the slice with the most foreground
+        place = fullest_slice(truth[0] if truth[0].any() else found[0])
+        image, sides = first_channel(image)[place], [(part[place], colors) for part, colors in sides]
     (tile,) = _fitted([stretched(image)])
-    marked = (Image.fromarray(outlined(np.asarray(tile), part, classes)) for part in (truth, labels))
-    return [tile, *marked]
+    return [tile, *(Image.fromarray(outlined(np.asarray(tile), part, colors)) for part, colors in sides)]
 
 
 def _value_row(image: NDArray[Any], truth: NDArray[np.float32], values: NDArray[np.float32]) -> list[Image.Image]:
