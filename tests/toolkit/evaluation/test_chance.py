@@ -42,6 +42,8 @@ def test_nineteen_of_twenty_intervals_contain_the_mean_of_many_images() -> None:
         ([0.9, 0.2], "gg", [(1, "worst"), (0, "best")]),
         ([0.9], "g", [(0, "only image")]),
         ([], "", []),
+        ([math.nan, 0.9, 0.2], "ggg", [(2, "worst"), (1, "best")]),
+        ([math.nan], "g", []),
         (
             [0.9, 0.2, 0.5, 0.7],
             "gggc",

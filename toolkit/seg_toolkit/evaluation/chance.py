@@ -44,7 +44,7 @@ def telling(scores: Sequence[float], kinds: Sequence[str]) -> list[tuple[int, st
     """Choose the images that show what a model can and cannot do: the worst, the median and the best of each kind.
 
     Args:
-        scores: score of each image; higher is better.
+        scores: score of each image; higher is better. Images with NaN are not chosen.
         kinds: kind of each image, such as `grey`.
 
     Returns:
@@ -58,8 +58,12 @@ def telling(scores: Sequence[float], kinds: Sequence[str]) -> list[tuple[int, st
     found: list[tuple[int, str]] = []
     several = len(set(kinds)) > 1
     for kind in dict.fromkeys(kinds):
-        order = sorted((i for i, of in enumerate(kinds) if of == kind), key=lambda i: scores[i])
+        order = sorted(
+            (i for i, of in enumerate(kinds) if of == kind and not math.isnan(scores[i])), key=lambda i: scores[i]
+        )
         of = f" {kind} image" if several else ""
+        if not order:
+            continue
         if len(order) == 1:
             found.append((order[0], f"only{of or ' image'}"))
             continue
