@@ -63,7 +63,7 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
     objective = OBJECTIVES.get(contract.answer.kind)(contract, checkpoint.classes, settings)
     cases = read_data_set(checkpoint.reader, unseen, lambda text: None).cases
     ours, trivial, measured = [], [], []
-    measures = Measure.parse(settings.metrics)
+    measures = [m for m in Measure.parse(settings.metrics) if not m.of_objects]  # which have no single number
     with Segmenter(file, provider="cpu") as segmenter:
         for case in cases:
             example = case.read(objective.classes)
@@ -74,7 +74,9 @@ def show(recipe: str, folder: Path, scored_seed: int = SCORED_SEED) -> tuple[Sho
             ours.append(reached)
             if measures:
                 empty = settings.empty_dice
-                measured.append([measure(measures, example, answer, objective.classes, empty) for answer in answers])
+                measured.append(
+                    [measure(measures, example, answer, objective.classes, empty).scores for answer in answers]
+                )
     least, score = (
         objective.best(objective.summary([scored.figures for scored in found])) for found in (trivial, ours)
     )

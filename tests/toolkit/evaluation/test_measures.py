@@ -13,8 +13,8 @@ from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.support.errors import SegError
 from seg_toolkit.checkpoints import load, save
-from seg_toolkit.data import Augmentation
-from seg_toolkit.evaluation import Measure, confusion, label_summary, with_measures
+from seg_toolkit.data import Augmentation, ClassValues, Example
+from seg_toolkit.evaluation import Measure, Measured, ObjectScores, confusion, label_summary, measure, with_measures
 
 from tests.support.commands import ok, seg_edge, seg_train
 from tests.support.folders import SMALL, cases_of, write_pairs
@@ -41,13 +41,20 @@ def test_what_is_asked_for() -> None:
         "surface-dice=2",
         "surface-dice=0",
     ]
+    assert [m.name for m in Measure.parse("ap,f1,pq,seg,count,rand") if m.of_objects] == [
+        "ap",
+        "f1",
+        "pq",
+        "seg",
+        "count",
+    ]
     assert Measure.parse("none") == Measure.parse("") == ()
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("hd96", "hd95, surface-dice=PX, rand, voi"),
+        ("hd96", "ap, f1, pq, seg, count, hd95, surface-dice=PX, rand, voi"),
         ("hd95,", "surface-dice=PX"),
         ("hd95=2", "surface-dice=PX"),
         ("surface-dice", "surface-dice=PX"),
@@ -56,6 +63,7 @@ def test_what_is_asked_for() -> None:
         ("surface-dice=inf", "a tolerance in px"),
         ("surface-dice=nan", "a tolerance in px"),
         ("rand,rand", "rand twice"),
+        ("ap=0.5", "surface-dice=PX"),
         ("surface-dice=2,surface-dice=2.0", "surface-dice=2 twice"),
         ("none,rand", "surface-dice=PX"),
     ],
@@ -67,14 +75,52 @@ def test_odd_measures_are_refused(text: str, words: str) -> None:
 
 def test_means_over_images_count_where_there_is_something() -> None:
     rows = [
-        {"hd95": np.array([1.0, np.nan]), "rand": np.array([0.5])},
-        {"hd95": np.array([2.0, np.nan]), "rand": np.array([np.nan])},
+        Measured({"hd95": np.array([1.0, np.nan]), "rand": np.array([0.5])}),
+        Measured({"hd95": np.array([2.0, np.nan]), "rand": np.array([np.nan])}),
     ]
     counts = [np.array([[8, 0], [0, 0]])] * 2
-    full = with_measures(label_summary(counts, ["ground", "cell"]), rows)
+    full = with_measures(label_summary(counts, ["ground", "cell"]), Measure.parse("hd95,rand"), rows)
     assert [entry["hd95"] for entry in full["classes"]] == [1.5, None]
     assert full["rand"] == 0.5
     json.dumps(full, allow_nan=False)
+
+
+def test_objects_are_instances_or_else_connected_components() -> None:
+    """Two cells that touch: as components, the truth is one object; ids of the model replace its components."""
+    labels, ids = np.ones((1, 4), np.uint8), np.array([[1, 1, 2, 2]], np.int32)
+    classes = ClassValues.parse("ground=0,cell=255")
+    counted = []
+    for instances in (None, ids):
+        for found in (None, ids):
+            example = Example(np.zeros((1, 4, 1), np.uint8), labels, instances)
+            scores = measure(Measure.parse("ap"), example, labels, classes, found=found).objects
+            assert scores is not None
+            counted.append((scores.true, scores.found, scores.merged, scores.split))
+    assert counted == [(1, 1, 0, 0), (1, 2, 0, 1), (2, 1, 1, 0), (2, 2, 0, 0)]
+
+
+def test_objects_are_measured_without_their_ring() -> None:
+    """A square of 4 px with a ring on both sides of its edge: the model that draws the same ring has the same square."""
+    plain = np.zeros((20, 20), np.uint8)
+    plain[8:12, 8:12] = 1
+    ring = np.zeros((20, 20), np.uint8)
+    ring[7:13, 7:13] = 2
+    ring[9:11, 9:11] = 1
+    example = Example(np.zeros((20, 20, 1), np.uint8), ring, plain=plain)
+    classes = ClassValues.parse("ground=0,cell=255,boundary=-1")
+    scores = measure(Measure.parse("count"), example, ring, classes).objects
+    assert scores is not None
+    assert (scores.true, scores.found) == (1, 1)
+    assert scores.matchings[0].iou_sum > 0.7  # the corners are rounded
+
+
+def test_measures_of_objects_are_an_entry_of_their_own() -> None:
+    summary = label_summary([np.array([[8, 0], [0, 0]])], ["ground", "cell"])
+    scores = ObjectScores.of(np.array([1, 1, 2, 2]), np.array([1, 1, 0, 0]))
+    full = with_measures(summary, Measure.parse("f1,count"), [Measured({}, scores)])
+    assert full["objects"] == {
+        "images": 1, "f1": pytest.approx(2 / 3), "precision": 1, "recall": 0.5, "true": 2, "found": 1, "merged": 0, "split": 0,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -134,7 +180,7 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
     done = seg_edge(*words, tmp_path / "pairs", "--metrics", "warping")
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith(
-        "error: --metrics has 'warping'; expected hd95, surface-dice=PX, rand, voi"
+        "error: --metrics has 'warping'; expected ap, f1, pq, seg, count, hd95, surface-dice=PX, rand, voi"
     )
     assert not (tmp_path / "new.pt").exists()
 

@@ -12,7 +12,8 @@ CLASSES = ClassValues.parse("membrane=0,cell=255")
 def measured(truth: object, labels: object, text: str = "rand,voi", **more: np.ndarray) -> dict[str, np.ndarray]:
     labels = np.array(labels, np.uint8)
     true = np.array(truth, np.uint8)
-    return measure(Measure.parse(text), Example(np.zeros((*true.shape, 1), np.uint8), true, **more), labels, CLASSES)
+    example = Example(np.zeros((*true.shape, 1), np.uint8), true, **more)
+    return dict(measure(Measure.parse(text), example, labels, CLASSES).scores)
 
 
 def numbers(scores: dict[str, np.ndarray]) -> list[float]:

@@ -20,7 +20,7 @@ def box(*slices: slice, shape: tuple[int, ...] = (40, 40)) -> np.ndarray:
 
 def measured(text: str, truth: np.ndarray, labels: np.ndarray, empty: str = "skip") -> dict[str, np.ndarray]:
     example = Example(np.zeros((*truth.shape, 1), np.uint8), truth)
-    return measure(Measure.parse(text), example, labels, CLASSES, empty)
+    return dict(measure(Measure.parse(text), example, labels, CLASSES, empty).scores)
 
 
 SQUARE = box(slice(10, 20), slice(10, 20))
@@ -80,7 +80,7 @@ def test_an_image_that_is_all_one_class_has_its_own_edge_as_surface() -> None:
 def test_surfaces_of_what_was_annotated_in_part_are_refused() -> None:
     known = np.ones(SQUARE.shape, bool)
     example = Example(np.zeros((40, 40, 1), np.uint8), SQUARE, known=known)
-    assert measure(Measure.parse("hd95"), example, SQUARE, CLASSES)["hd95"].tolist() == [0, 0]
+    assert measure(Measure.parse("hd95"), example, SQUARE, CLASSES).scores["hd95"].tolist() == [0, 0]
     known[0] = False
     with pytest.raises(DataError, match=r"hd95 needs annotations everywhere, but v1 is only partly annotated"):
         measure(Measure.parse("hd95"), example, SQUARE, CLASSES, name="v1")
@@ -94,10 +94,10 @@ def test_the_middle_of_a_ring_is_the_outline() -> None:
     """The answer draws the ring of the moved square: what is measured is how far that was moved, ring or not."""
     example = Example(np.zeros((40, 40, 1), np.uint8), ringed(SQUARE, 3), plain=SQUARE)
     measures = (Measure("hd95"), Measure("surface-dice", 1.5))
-    right = measure(measures, example, ringed(SQUARE, 3), RINGED)
+    right = measure(measures, example, ringed(SQUARE, 3), RINGED).scores
     np.testing.assert_array_equal(right["surface-dice=1.5"], [1, 1, np.nan])  # corners are rounded by √2 px
-    assert measure(measures, example, ringed(MOVED, 3), RINGED)["hd95"][1] == pytest.approx(3, abs=0.2)
-    forgiven = measure(measures, example, SQUARE, RINGED, "one")  # no ring at all, and the lesion where it is
+    assert measure(measures, example, ringed(MOVED, 3), RINGED).scores["hd95"][1] == pytest.approx(3, abs=0.2)
+    forgiven = measure(measures, example, SQUARE, RINGED, "one").scores  # no ring at all, and the lesion where it is
     np.testing.assert_array_equal(forgiven["hd95"], [0, 0, np.nan])
 
 

@@ -14,7 +14,9 @@ from .matching import merges as merges
 from .matching import seg_score as seg_score
 from .matching import splits as splits
 from .measures import Measure as Measure
+from .measures import Measured as Measured
 from .measures import measure as measure
+from .measures import objects_of as objects_of
 from .measures import with_measures as with_measures
 from .metrics import VALUE_METRICS as VALUE_METRICS
 from .metrics import Confusion as Confusion

@@ -1,7 +1,10 @@
-"""Measures in addition to Dice and IoU, by name: `--metrics hd95,surface-dice=2,rand,voi`. Lengths are in px or voxels.
+"""Measures in addition to Dice and IoU, by name: `--metrics ap,f1,hd95,surface-dice=2,voi`. Lengths are in px or voxels.
 
-Measures of surfaces give one number per class, measures of objects one number per image. Scores are means over images
-with equal weights; a class is left out of images where it has no score.
+Measures of surfaces give one number per class, measures of partitions one number per image. These are means over images
+with equal weights; a class is left out of images where it has no score. Measures of objects are those of `instances`.
+
+True objects are the instances of the data set, else the connected components of each class. Found objects are those of the
+model, else the connected components of the classes that it found.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ from numpy.typing import NDArray
 from seg_runtime.support import DataError, OptionsError, require_extra
 
 from ..data import RING, ClassValues, Example, without_ring
+from .instances import PARTS, ObjectScores, object_summary
 from .metrics import or_none, over_images
-from .objects import object_scores
+from .objects import Ids, components, object_scores
 from .surfaces import surface_scores
 
-_SURFACES, _OBJECTS = ("hd95", "surface-dice"), ("rand", "voi")
-_KNOWN = "hd95, surface-dice=PX, rand, voi"
+_SURFACES, _PARTITIONS = ("hd95", "surface-dice"), ("rand", "voi")
+_KNOWN = f"{', '.join(PARTS)}, hd95, surface-dice=PX, rand, voi"
 _NONE = "none"
 
 
@@ -30,7 +34,7 @@ class Measure:
     """One measure.
 
     Attributes:
-        name: `hd95`, `surface-dice`, `rand` or `voi`.
+        name: `hd95`, `surface-dice`, `rand`, `voi`, or a key of `instances.PARTS`.
         tolerance_px: tolerance of `surface-dice`, else None.
     """
 
@@ -52,7 +56,7 @@ class Measure:
         measures: list[Measure] = []
         for part in text.split(",") if text not in ("", _NONE) else ():
             name, equals, value = part.strip().partition("=")
-            if name not in _SURFACES + _OBJECTS or bool(equals) != (name == "surface-dice"):
+            if name not in (*_SURFACES, *_PARTITIONS, *PARTS) or bool(equals) != (name == "surface-dice"):
                 problem = f"--metrics has {part.strip() or text!r}"
                 raise OptionsError(problem, _KNOWN, "choose from these, separated by commas")
             found = cls(name, _tolerance(part, value) if equals else None)
@@ -60,6 +64,11 @@ class Measure:
                 raise OptionsError(f"--metrics has {found.text} twice", "", "give each measure once")
             measures.append(found)
         return tuple(measures)
+
+    @property
+    def of_objects(self) -> bool:
+        """Whether it counts objects, see `instances`."""
+        return self.name in PARTS
 
     def check_installed(self) -> None:
         """Check that the package that the measure needs is installed.
@@ -81,10 +90,23 @@ def _tolerance(part: str, value: str) -> float:
     return number
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Measures of one image.
+
+    Attributes:
+        scores: `(K,)` of the classes or `(1,)` of the image, by the text of the measure. NaN is left out of means.
+        objects: scores of the objects; None if no measure counts objects.
+    """
+
+    scores: Mapping[str, NDArray[np.float64]]
+    objects: ObjectScores | None = None
+
+
 def measure(
     measures: Sequence[Measure], example: Example, labels: NDArray[np.uint8], classes: Sequence[ClassValues],
-    empty: str = "skip", name: str = "the image",
-) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+    empty: str = "skip", name: str = "the image", found: NDArray[np.int32] | None = None,
+) -> Measured:  # fmt: skip
     """Compute measures of one image.
 
     If the reader added a ring to the ground truth (`ring.py`), the boundary is the middle line of the ring. The predicted
@@ -98,18 +120,14 @@ def measure(
         classes: classes of the model.
         empty: key of `metrics.EMPTY_DICE`, the score of a class in neither ground truth nor prediction.
         name: name of the case, for errors.
-
-    Returns:
-        Scores `(K,)` of the classes or `(1,)` of the image, by the text of the measure. NaN is left out of means.
+        found: predicted ids of objects, `(*spatial)`; None uses the connected components of the labels.
 
     Raises:
         DataError: if a surface measure is used on an image that is only partly annotated.
     """
-    ring = next((i for i, c in enumerate(classes) if RING in c.values), None)
-    if ring is not None and example.plain is not None:
-        example, labels = replace(example, labels=example.plain), without_ring(labels, ring)
+    example, labels, ring = _without_ring(example, labels, classes)
     surfaces = [m for m in measures if m.name in _SURFACES]
-    objects = [m.name for m in measures if m.name in _OBJECTS]
+    partitions = [m.name for m in measures if m.name in _PARTITIONS]
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:
         if example.known is not None and not example.known.all():
@@ -117,27 +135,61 @@ def measure(
             advice = f"leave out {surfaces[0].text}, since a surface may lie in a part without annotations"
             raise DataError(problem, "", advice)
         tolerances = [m.tolerance_px for m in surfaces]
-        found = surface_scores(example.labels, labels, len(classes), tolerances, empty)
-        scores = {m.text: values for m, values in zip(surfaces, found, strict=True)}
+        distances = surface_scores(example.labels, labels, len(classes), tolerances, empty)
+        scores = {m.text: values for m, values in zip(surfaces, distances, strict=True)}
         if ring is not None:
             for values in scores.values():
                 values[ring] = np.nan
-    if objects:
-        scores |= object_scores(example.labels, labels, objects, example.instances, example.known)
-    return scores
+    if partitions:
+        scores |= object_scores(example.labels, labels, partitions, example.instances, example.known, found)
+    if not any(m.of_objects for m in measures):
+        return Measured(scores)
+    return Measured(scores, ObjectScores.of(*_ids(example, labels, found), example.known))
 
 
-def with_measures(summary: Mapping[str, Any], rows: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
-    """Add the mean measures of images to a `metrics.label_summary`; None if no image has a score.
+def objects_of(
+    example: Example, labels: NDArray[np.uint8], found: NDArray[np.int32] | None, classes: Sequence[ClassValues]
+) -> tuple[Ids, Ids]:
+    """Return the ids `(*spatial)` of the true and the found objects that `measure` compares; see there."""
+    example, labels, _ = _without_ring(example, labels, classes)
+    return _ids(example, labels, found)
 
-    Measures per class are added to its entry `classes`.
+
+def _without_ring(
+    example: Example, labels: NDArray[np.uint8], classes: Sequence[ClassValues]
+) -> tuple[Example, NDArray[np.uint8], int | None]:
+    """Replace the ring of ground truth and prediction, and return its class too; None without a ring."""
+    ring = next((i for i, c in enumerate(classes) if RING in c.values), None)
+    if ring is not None and example.plain is not None:
+        example, labels = replace(example, labels=example.plain), without_ring(labels, ring)
+    return example, labels, ring
+
+
+def _ids(example: Example, labels: NDArray[np.uint8], found: NDArray[np.int32] | None) -> tuple[Ids, Ids]:
+    truth = components(example.labels) if example.instances is None else example.instances.astype(np.int64)
+    return truth, components(labels) if found is None else found.astype(np.int64)
+
+
+def with_measures(summary: Mapping[str, Any], measures: Sequence[Measure], rows: Sequence[Measured]) -> dict[str, Any]:
+    """Add the measures of images to a `metrics.label_summary`; None if no image has a score.
+
+    Measures per class are added to its entry `classes`, measures of objects as an entry `objects`.
+
+    Args:
+        summary: the summary.
+        measures: measures that were computed.
+        rows: measures of each image.
     """
-    full = {**summary, "classes": [dict(entry) for entry in summary["classes"]]}
-    for key in rows[0] if rows else ():
-        mean = [or_none(value) for value in over_images([row[key] for row in rows])]
+    full = {**summary}
+    if "classes" in summary:
+        full["classes"] = [dict(entry) for entry in summary["classes"]]
+    for key in rows[0].scores if rows else ():
+        mean = [or_none(value) for value in over_images([row.scores[key] for row in rows])]
         if len(mean) == 1:
             full[key] = mean[0]
         else:
             for entry, value in zip(full["classes"], mean, strict=True):
                 entry[key] = value
+    if objects := [row.objects for row in rows if row.objects]:
+        full["objects"] = object_summary(objects, [m.name for m in measures if m.of_objects])
     return full

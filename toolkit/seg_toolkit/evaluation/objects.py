@@ -26,7 +26,7 @@ Ids = NDArray[np.int64]
 
 def object_scores(
     truth: NDArray[np.uint8], labels: NDArray[np.uint8], names: Collection[str],
-    instances: NDArray[Any] | None = None, known: NDArray[np.bool_] | None = None,
+    instances: NDArray[Any] | None = None, known: NDArray[np.bool_] | None = None, found: NDArray[Any] | None = None,
 ) -> dict[str, NDArray[np.float64]]:  # fmt: skip
     """Compute scores `(1,)` by name. `voi` also gives its two parts, split and merge.
 
@@ -36,13 +36,14 @@ def object_scores(
         names: names among `rand` and `voi`.
         instances: `(*spatial)` ids of the true objects; None uses the connected components of each class.
         known: `(*spatial)` bool, annotated px; others are left out. None for all.
+        found: `(*spatial)` ids of the found objects; None uses the connected components of each class.
     """
     from skimage.metrics import adapted_rand_error, variation_of_information
 
     objects = components(truth) if instances is None else instances.astype(np.int64)
     if known is not None:
         objects = np.where(known, objects, 0)
-    counts, answer = bool(objects.any()), _without_gaps(components(labels))
+    counts, answer = bool(objects.any()), _without_gaps(components(labels) if found is None else found.astype(np.int64))
     scores: dict[str, NDArray[np.float64]] = {}
     if "rand" in names:
         with np.errstate(invalid="ignore"):  # objects of one px have no pairs of px

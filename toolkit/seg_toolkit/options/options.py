@@ -21,8 +21,8 @@ from .kept import Kept
 _MAX_LR = 100.0
 _OF_TRAINING = ("val_fraction", "val_list", "fold", "group")  # in addition to the group Training
 _MEASURES = (
-    "hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels; rand and voi for objects that a membrane"
-    " or background separates; or none"
+    "ap, f1, pq, seg and count for objects; hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels;"
+    " rand and voi for objects that a membrane or background separates; or none"
 )
 _EMPTY = (
     "Dice score of a class that is neither in the image nor found: skip leaves it out of the mean, one counts it as 1"

@@ -2,6 +2,7 @@
 
 from .labels import LabelObjective as LabelObjective
 from .objective import Choices as Choices
+from .objective import Judged as Judged
 from .objective import Objective as Objective
 from .objective import ScoredCase as ScoredCase
 from .registry import OBJECTIVES as OBJECTIVES

@@ -25,7 +25,7 @@ from ...data import (
     warp,
     weight_map,
 )
-from ...evaluation import Measure, confusion, dice, label_summary
+from ...evaluation import Measure, confusion, dice, label_summary, object_table
 from ...networks import KeptMap
 from ...options import TrainOptions
 from ...planning import (
@@ -47,7 +47,7 @@ from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
 from .objective import Choices, Objective, ScoredCase
 
-_OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses", "pixels")
+_OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses", "pixels", "objects")
 _SIGMA_PX = 5.0  # width of the border term in the U-Net paper
 
 
@@ -177,13 +177,15 @@ class LabelObjective(Objective):
         return label_summary(figures, [c.info.name for c in self.classes], self.settings.empty_dice)
 
     def table(self, result: dict[str, Any]) -> str:
-        """Format one line per class."""
+        """Format one line per class, and the measures of objects."""
         columns = [key for key in result["classes"][0] if key != "name"]
         heads = [{"dice": "Dice", "iou": "IoU"}.get(key, key) for key in columns]
         lines = [f"{'class':<16} {' '.join(f'{head:>8}' for head in heads)}"]
         for entry in result["classes"]:
             numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
             lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
+        if "objects" in result:
+            lines.append(object_table(result["objects"]))
         whole = [key for key in result if key not in _OF_THE_AVERAGE]
         scores = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
         lines.append(f"{', '.join(scores).replace('_', ' ')}, {self.average(result)}")

@@ -18,7 +18,7 @@ from seg_runtime.support import DataError, counted
 from torch import Tensor
 
 from ...data import Augmentation, Case, ClassValues, DataSet, Example, Progress, Report
-from ...evaluation import Measure, interval, measure, telling, with_measures
+from ...evaluation import Measure, Measured, interval, measure, telling, with_measures
 from ...networks import KeptMap
 from ...options import DataOptions, Request, Settings, TrainOptions
 from ...planning import DataStatistics, parse_intensity
@@ -102,14 +102,29 @@ class ScoredCase:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What is kept of a scored case."""
+class Judged:
+    """What is kept of a scored case.
+
+    Attributes:
+        case: the case.
+        figures: input of `Objective.summary` for this case.
+        score: score of this case, of the kind `Objective.key`.
+        kind: kind of its image.
+        measured: further measures.
+        scored: the case with its image and prediction; None if they were not kept.
+    """
 
     case: Case
     figures: Any
     score: float
     kind: str
+    measured: Measured
     scored: ScoredCase | None
+
+    @property
+    def order(self) -> float:
+        """Score that sorts images: mean AP if objects were measured, else `score`; NaN without anything to score."""
+        return self.measured.objects.average_precision if self.measured.objects else self.score
 
 
 class Objective(ABC):
@@ -266,24 +281,50 @@ class Objective(ABC):
             measures: further measures, for labels only.
             preview: whether to return cases for a preview: the worst, the median and the best of each kind of image.
         """
-        every: list[_Seen] = []
-        rows: list[dict[str, NDArray[np.float64]]] = []
-        room = _KEPT_BYTES if preview else 0
+        every = self.judge(cases, infer, measures, keep=preview)
+        shown = telling([one.score for one in every], [one.kind for one in every]) if preview else []
+        ranked = [replace(self.scored(every[i], infer), rank=rank) for i, rank in shown[:_MOST_SHOWN]]
+        return self.report(every, measures), ranked
+
+    def judge(
+        self, cases: Iterable[Case], infer: Infer, measures: Sequence[Measure] = (), keep: bool = False
+    ) -> list[Judged]:
+        """Score each case, see `score`.
+
+        Args:
+            cases: cases to score.
+            infer: the model.
+            measures: further measures, for labels only.
+            keep: whether to keep images and predictions, as many as fit into some memory, so that `scored` is fast.
+        """
+        every: list[Judged] = []
+        room = _KEPT_BYTES if keep else 0
         for case in cases:
             scored = self._scored(case, infer)
             room -= scored.nbytes
-            every.append(_Seen(case, scored.figures, scored.score, scored.kind, scored if room > 0 else None))
+            measured = Measured({})
             if measures:
-                labels, empty = scored.answer, self.settings.empty_dice
-                rows.append(measure(measures, scored.example, labels, self.classes, empty, case.name))
-        result = self.summary([seen.figures for seen in every])
-        scores = [seen.score for seen in every]
+                labels, found = self.parts(scored.answer)
+                empty = self.settings.empty_dice
+                measured = measure(measures, scored.example, labels, self.classes, empty, case.name, found)
+            kept = scored if room > 0 else None
+            every.append(Judged(case, scored.figures, scored.score, scored.kind, measured, kept))
+        return every
+
+    def report(self, every: Sequence[Judged], measures: Sequence[Measure] = ()) -> dict[str, Any]:
+        """Summarize the scores of cases, with a confidence interval."""
+        result = self.summary([one.figures for one in every])
+        scores = [one.score for one in every]
         result["interval_95"] = interval(self.best(result), scores, self.worst_score, self.best_score)
-        shown = telling(scores, [seen.kind for seen in every]) if preview else []
-        ranked = [
-            replace(every[i].scored or self._scored(every[i].case, infer), rank=rank) for i, rank in shown[:_MOST_SHOWN]
-        ]
-        return (with_measures(result, rows) if rows else result), ranked
+        return with_measures(result, measures, [one.measured for one in every])
+
+    def scored(self, judged: Judged, infer: Infer) -> ScoredCase:
+        """Return a case with its image and prediction, which are computed again if they were not kept."""
+        return judged.scored or self._scored(judged.case, infer)
+
+    def parts(self, answer: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
+        """Return the parts of a prediction that are measured: class indices, and ids of objects if the model has them."""
+        return answer, None
 
     def _scored(self, case: Case, infer: Infer) -> ScoredCase:
         example = case.read(self.classes)
@@ -298,7 +339,8 @@ class Objective(ABC):
 
     def best(self, result: dict[str, Any]) -> float:
         """Return the score that selects the best checkpoint."""
-        return float(result[f"mean_{self.key}"])
+        value = result[f"mean_{self.key}"]
+        return math.nan if value is None else float(value)  # None if no image has anything to score
 
     def headline(self, result: dict[str, Any]) -> str:
         """Format the score that selects the best checkpoint, with its name."""
