@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -102,3 +103,86 @@ def test_evaluate_of_a_state_to_resume_from_is_one_line(tmp_path: Path) -> None:
 def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, model: Path) -> None:
     line = error_of(seg_edge("evaluate", model, write_pairs(tmp_path / "data"), "--classes", "a=0,b=255,c=7"))
     assert "lists 3" in line
+
+
+@pytest.fixture
+def halves(tmp_path: Path, model: Path) -> Path:
+    """Images of 40×40 px with 0, 1 and 2 cells: none, all, and two stripes; and a model that finds one cell everywhere."""
+    checkpoint = load(model)
+    for value in checkpoint.state.values():
+        value.zero_()
+    checkpoint.state["head.bias"][1] = 1.0
+    save(checkpoint, model)
+    for name, rows in (("none", []), ("one", [slice(0, 40)]), ("two", [slice(0, 15), slice(20, 40)])):
+        mask = np.zeros((40, 40), np.uint8)
+        for part in rows:
+            mask[part] = 255
+        put(tmp_path / "data" / "images" / f"{name}.png", np.full((40, 40), 90, np.uint8) + mask // 4)
+        put(tmp_path / "data" / "masks" / f"{name}.png", mask)
+    return tmp_path / "data"
+
+
+def test_evaluate_counts_objects_as_by_hand(tmp_path: Path, model: Path, halves: Path) -> None:
+    """One object fits; of the two, one is half of the found one, whose IoU of 20/40 just matches; one is false."""
+    words = ["--metrics", "ap,f1,pq,seg,count", "--json", tmp_path / "s.json"]
+    done = ok(seg_edge("evaluate", model, halves, *words))
+    found = json.loads((tmp_path / "s.json").read_text())["objects"]
+    assert (found["ap"]["0.50"], found["ap"]["0.55"]) == pytest.approx((2 / 4, 1 / 5))
+    assert (found["f1"], found["precision"], found["recall"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert (found["pq"], found["seg"]) == pytest.approx((1.5 / 3, (1 + 20 / 40 + 15 / 40) / 3))
+    assert (found["true"], found["found"], found["merged"], found["split"]) == (1, 1, 1, 0)
+    table = done.stderr[done.stderr.index("class ") :].splitlines()
+    assert table[0].split() == ["class", "Dice", "IoU"]
+    assert table[3].startswith(
+        "objects: AP 0.5000 at IoU 0.50, 0.2000 at IoU 0.75, 0.2000 at IoU 0.90, mean 0.2333; F1 "
+    )
+    assert table[4] == "objects per image: 1.0 true, 1.0 found; in all images, 1 merged and 0 split"
+
+
+def test_evaluate_lists_images_with_the_worst_first(tmp_path: Path, model: Path, halves: Path) -> None:
+    ok(seg_edge("evaluate", model, halves, "--csv", tmp_path / "s.csv", "--worst", tmp_path / "w.png"))
+    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    assert [row["name"] for row in rows] == ["none", "two", "one"]  # by Dice: 0, between, 1
+    assert [float(row["pixel_error"]) for row in rows] == pytest.approx([1, 200 / 1600, 0])
+    assert float(rows[1]["cell dice"]) == pytest.approx(2 * 1400 / (1400 + 1600))
+    assert (rows[2]["background dice"], float(rows[2]["cell dice"])) == ("", 1)  # a class in neither has no score
+    with Image.open(tmp_path / "w.png") as picture:
+        assert picture.size == (900, 22 + 3 * (296 + 22 + 8))
+
+
+def test_evaluate_sorts_images_by_their_objects_if_these_are_measured(
+    tmp_path: Path, model: Path, halves: Path
+) -> None:
+    """Nothing to find and a false object is as bad as can be; of the two cells, one matches at the lowest threshold."""
+    words = ["--metrics", "ap,count", "--csv", tmp_path / "s.csv", "--worst", tmp_path / "w.png"]
+    done = ok(seg_edge("evaluate", model, halves, *words))
+    assert f"drew 3 images with the lowest scores in {tmp_path / 'w.png'}" in done.stderr
+    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    assert [row["name"] for row in rows] == ["none", "two", "one"]
+    assert [float(row["objects ap mean"]) for row in rows] == pytest.approx([0, 1 / 2 / 9, 1])
+    assert [(row["objects true"], row["objects found"]) for row in rows] == [
+        ("0.0", "1.0"),
+        ("2.0", "1.0"),
+        ("1.0", "1.0"),
+    ]
+    with Image.open(tmp_path / "w.png") as picture:
+        two = np.asarray(picture)[22 + 326 : 22 + 326 + 296, 300:600].astype(int)  # the truth of the second row
+    for colour in ((86, 180, 233), (213, 94, 0)):  # one cell matches, one was missed
+        assert (two == colour).all(axis=-1).sum() > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--csv", "random.pt"], "--csv random.pt is the model file"),
+        (["--json", "s", "--csv", "s"], "--csv s is the file of --json too"),
+        (["--worst", "w.jpg"], "--worst is w.jpg; expected a name that ends with .png"),
+    ],
+)
+def test_evaluate_refuses_files_before_it_scores(
+    tmp_path: Path, model: Path, words: list[str], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = model.read_bytes()
+    assert problem in error_of(seg_edge("evaluate", model.name, write_pairs(tmp_path / "data"), *words))
+    assert model.read_bytes() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ from .progress import bar, say
             "Score images that training never saw, and keep the scores",
         ),
         ("seg-edge evaluate model.pt data --metrics hd95,surface-dice=2", "Measure distances between outlines too"),
+        (
+            "seg-edge evaluate model.pt data --metrics ap,f1,count --csv scores.csv --worst worst.png",
+            "Score objects, list the scores of each image, and draw the worst",
+        ),
     ],
 )
 @click.argument("model", type=PATH)
@@ -41,8 +46,7 @@ def main(model: Path, data: Path, **values: Any) -> None:
     options = EvaluateOptions(**values)
     check(RULES, Request(options=options))  # errors only; the notes come with those that need the data
     target = options.json_path
-    if target and target.resolve() == model.resolve():
-        raise OptionsError(f"--json {target} is the model file", "", "choose another file")
+    _check_targets({"--json": target, "--csv": options.csv_path, "--worst": options.worst_path}, model)
     from ..training import evaluate  # torch is slow to import: --help and wrong options work without it
 
     objective, result = evaluate(model, data, options, say, bar)
@@ -51,3 +55,21 @@ def main(model: Path, data: Path, **values: Any) -> None:
     if target:
         text = json.dumps(report, indent=2) + "\n"
         write_atomic(target, lambda file: file.write(text.encode()))
+
+
+def _check_targets(targets: Mapping[str, Path | None], model: Path) -> None:
+    """Check the files to write, by their options.
+
+    Raises:
+        OptionsError: if one of them is the model, two are the same, or a picture is not named as PNG.
+    """
+    picture = targets["--worst"]
+    if picture and picture.suffix.lower() != ".png":
+        raise OptionsError(f"--worst is {picture}", "a name that ends with .png", "choose such a name")
+    taken = {model.resolve(): "the model file"}
+    for flag, path in targets.items():
+        if path is None:
+            continue
+        if (other := taken.get(path.resolve())) is not None:
+            raise OptionsError(f"{flag} {path} is {other}", "", "choose another file")
+        taken[path.resolve()] = f"the file of {flag} too"

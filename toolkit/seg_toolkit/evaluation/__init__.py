@@ -27,3 +27,4 @@ from .metrics import label_summary as label_summary
 from .metrics import or_none as or_none
 from .metrics import over_images as over_images
 from .metrics import value_scores as value_scores
+from .table import image_table as image_table

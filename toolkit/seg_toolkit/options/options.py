@@ -306,6 +306,14 @@ class EvaluateOptions(DataOptions):
     json_path: Path | None = _output(
         None, "Also write the scores to this file.", PATH, flag="--json", metavar="FILE", common=True
     )
+    csv_path: Path | None = _output(
+        None, "Write the scores of each image to this file, the worst image first.", PATH, flag="--csv", metavar="FILE.CSV",
+        common=True,
+    )  # fmt: skip
+    worst_path: Path | None = _output(
+        None, "Draw the images with the lowest scores, with outlines of masks and results, as PNG.", PATH, flag="--worst",
+        metavar="FILE.PNG",
+    )  # fmt: skip
     attention: Path | None = _output(
         None,
         "Write where an attention network looks, one heat map for each gate, into this folder.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from seg_runtime.model import Intensity
-from seg_runtime.pipeline import averaged
+from seg_runtime.pipeline import Infer, averaged
 from seg_runtime.support import DataError, ModelError, OptionsError, SegError, check, counted, named
 from torch import Tensor
 
@@ -32,7 +32,8 @@ from ..evaluation import Measure, write_attention
 from ..networks import pick_device, torch_infer
 from ..options import RULES, EvaluateOptions, ImportOptions, Kept, Settings
 from ..planning import snap_strays
-from .objectives import OBJECTIVES, Objective
+from .images import worst_first, write_table, write_worst
+from .objectives import OBJECTIVES, Judged, Objective
 from .plan import Plan, make_plan
 
 _TRIED = 16  # images on which the order of the skip connections is found
@@ -85,14 +86,29 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     if not checkpoint.split:
         say(f"note: {model} does not say which images it was trained on, so some of these may be among them")
     count = len(found.cases)
-    result, _ = objective.score(bar("evaluating", count)(found.cases), infer, measures)
+    every = objective.judge(bar("evaluating", count)(found.cases), infer, measures, keep=bool(options.worst_path))
+    result = objective.report(every, measures)
     known = {use: [case.name for case in found.cases if uses.get(case.name) == use] for use in Split().counts()}
     result["uses"] = {**known, "left_out": left_out}
     if options.attention:
         cases = bar("drawing attention", count)(found.cases)
         written = write_attention(options.attention, network, cases, objective.classes, contract, device)
         say(f"wrote {counted(written, 'heat map')} to {options.attention}")
+    _write_images(options, objective, every, measures, infer, say)
     return objective, result
+
+
+def _write_images(
+    options: EvaluateOptions, objective: Objective, every: Sequence[Judged], measures: Sequence[Measure], infer: Infer,
+    say: Report,
+) -> None:  # fmt: skip
+    """Write the files about single images that options ask for."""
+    every = worst_first(every)
+    if options.csv_path:
+        write_table(options.csv_path, objective, every, measures)
+    if options.worst_path:
+        written = write_worst(options.worst_path, objective, every, infer)
+        say(f"drew {counted(written, 'image')} with the lowest scores in {options.worst_path}")
 
 
 def _uses(split: Split, data: DataSet, bar: Bar) -> dict[str, str]:
