@@ -105,6 +105,14 @@ def test_evaluate_with_another_number_of_classes_is_refused(tmp_path: Path, mode
     assert "lists 3" in line
 
 
+def _put_stripes(root: Path, name: str, *rows: slice) -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    for part in rows:
+        mask[part] = 255
+    put(root / "images" / f"{name}.png", np.full((40, 40), 90, np.uint8) + mask // 4)
+    put(root / "masks" / f"{name}.png", mask)
+
+
 @pytest.fixture
 def halves(tmp_path: Path, model: Path) -> Path:
     """Images of 40×40 px with 0, 1 and 2 cells: none, all, and two stripes; and a model that finds one cell everywhere."""
@@ -114,11 +122,7 @@ def halves(tmp_path: Path, model: Path) -> Path:
     checkpoint.state["head.bias"][1] = 1.0
     save(checkpoint, model)
     for name, rows in (("none", []), ("one", [slice(0, 40)]), ("two", [slice(0, 15), slice(20, 40)])):
-        mask = np.zeros((40, 40), np.uint8)
-        for part in rows:
-            mask[part] = 255
-        put(tmp_path / "data" / "images" / f"{name}.png", np.full((40, 40), 90, np.uint8) + mask // 4)
-        put(tmp_path / "data" / "masks" / f"{name}.png", mask)
+        _put_stripes(tmp_path / "data", name, *rows)
     return tmp_path / "data"
 
 
@@ -153,18 +157,17 @@ def test_evaluate_lists_images_with_the_worst_first(tmp_path: Path, model: Path,
 def test_evaluate_sorts_images_by_their_objects_if_these_are_measured(
     tmp_path: Path, model: Path, halves: Path
 ) -> None:
-    """Nothing to find and a false object is as bad as can be; of the two cells, one matches at the lowest threshold."""
+    """Nothing to find and a false object is as bad as can be; of the two cells, one matches at the lowest threshold. A cell
+    of 25 rows has a lower Dice than these, but an IoU of 25/40 that matches at three."""
+    _put_stripes(halves, "part", slice(0, 25))
     words = ["--metrics", "ap,count", "--csv", tmp_path / "s.csv", "--worst", tmp_path / "w.png"]
     done = ok(seg_edge("evaluate", model, halves, *words))
-    assert f"drew 3 images with the lowest scores in {tmp_path / 'w.png'}" in done.stderr
+    assert f"drew 4 images with the lowest scores in {tmp_path / 'w.png'}" in done.stderr
     rows = list(csv.DictReader((tmp_path / "s.csv").open()))
-    assert [row["name"] for row in rows] == ["none", "two", "one"]
-    assert [float(row["objects ap mean"]) for row in rows] == pytest.approx([0, 1 / 2 / 9, 1])
-    assert [(row["objects true"], row["objects found"]) for row in rows] == [
-        ("0.0", "1.0"),
-        ("2.0", "1.0"),
-        ("1.0", "1.0"),
-    ]
+    assert [row["name"] for row in rows] == ["none", "two", "part", "one"]
+    assert [float(row["objects ap mean"]) for row in rows] == pytest.approx([0, 1 / 2 / 9, 3 / 9, 1])
+    assert float(rows[1]["mean_dice"]) > float(rows[2]["mean_dice"])
+    assert [row["objects true"] for row in rows] == ["0.0", "2.0", "1.0", "1.0"]
     with Image.open(tmp_path / "w.png") as picture:
         two = np.asarray(picture)[22 + 326 : 22 + 326 + 296, 300:600].astype(int)  # the truth of the second row
     for colour in ((86, 180, 233), (213, 94, 0)):  # one cell matches, one was missed

@@ -56,6 +56,12 @@ def test_objects_that_somebody_told_apart_go_before_what_hangs_together() -> Non
     assert numbers(measured([[1, 1, 1, 1]], [[1, 1, 1, 1]], instances=ids)) == pytest.approx([0.5, 1, 0, 1])
 
 
+def test_objects_that_the_model_told_apart_go_before_what_hangs_together() -> None:
+    ids, example = np.array([[1, 1, 2, 2]], np.int32), Example(np.zeros((1, 4, 1), np.uint8), np.ones((1, 4), np.uint8))
+    got = measure(Measure.parse("rand,voi"), example, example.labels, CLASSES, found=ids).scores
+    assert numbers(dict(got)) == pytest.approx([1 - 2 * 2 / (2 + 6), 1, 1, 0])
+
+
 def test_what_nobody_annotated_is_left_out() -> None:
     known = np.array([[True, True, True, False, False]])
     assert numbers(measured([[1, 1, 0, 1, 1]], [[1, 1, 1, 1, 1]], known=known)) == pytest.approx(
