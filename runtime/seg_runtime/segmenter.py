@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .answers import answer_of
+from .answers import answer_of, renumbered
 from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes, without_opaque_alpha
 from .model import MAX_PIXELS, Contract, ModelFile, Requirements
@@ -43,11 +43,13 @@ class Segmentation:
     """The result for one image.
 
     Attributes:
-        answer: the labels of a segmentation model, or the values of a regression model.
+        answer: the labels of a segmentation model, the values of a regression model, or the ids of objects and the class of
+            each pixel, see `answers`.
         record: machine-readable facts about the result and how it was made.
         image: the decoded image, `(*spatial, C)`.
         contract: contract of the model.
         place: position of the pixels in space; `place.stored` converts a result to the axis order of the file.
+        smallest_object: objects of fewer px are left out of `objects`; set it before the first access.
     """
 
     answer: Array
@@ -58,15 +60,27 @@ class Segmentation:
     _again: Callable[[Array], Float] = field(repr=False)
     """Computes the probabilities of a fitted image."""
     _probabilities: Float | None = field(default=None, repr=False)
+    smallest_object: int = 0
 
     @property
     def labels(self) -> NDArray[np.uint8]:
         """Class indices at the size of the image: `(H, W)`, or `(D, H, W)` for a volume.
 
         Raises:
-            SegError: the model does not predict labels.
+            SegError: the model does not predict classes.
         """
         return self._of("labels")
+
+    @cached_property
+    def objects(self) -> NDArray[np.int32]:
+        """Ids of objects from 1, 0 for the background, at the size of the image: `(H, W)`, or `(D, H, W)` for a volume.
+
+        Those of a segmentation model are the connected components of its classes.
+
+        Raises:
+            SegError: the model predicts values, or scikit-image is not installed.
+        """
+        return renumbered(self._of("objects"), self.smallest_object)
 
     @property
     def values(self) -> Float:
@@ -78,10 +92,11 @@ class Segmentation:
         return self._of("values")
 
     def _of(self, data: str) -> Array:
-        gives = answer_of(self.contract).data
-        if gives != data:
-            raise SegError(f"this model predicts {gives}, not {data}", "", f"use .{gives}")
-        return self.answer
+        answer = answer_of(self.contract)
+        found = answer.part(self.answer, data)
+        if found is None:
+            raise SegError(f"this model predicts {answer.data}, not {data}", "", f"use .{answer.data}")
+        return found
 
     @property
     def probabilities(self) -> Float:

@@ -60,11 +60,13 @@ def _sample(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> S
     [logits] = answers
     low, high = float(logits.min()), float(logits.max())
     positions = _positions(logits.shape, contract)
-    labels = close = None
+    labels = close = objects = None
     if contract.answer.decided:
         answer = answer_of(contract)
-        labels = answer.segment(image, lambda window: logits[None])
+        labels = answer.decisions(image, lambda window: logits[None])
         gaps = unframe(grid.stitch([answer.margins(logits)], np.zeros(grid.shape, np.float32)), image.shape[:-1])
+        if answer.data == "objects":
+            objects = answer.part(answer.segment(image, lambda window: logits[None]), "objects")
         close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(
         pixels,
@@ -74,6 +76,7 @@ def _sample(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> S
         logits=logits.ravel()[positions],
         low=low,
         high=high,
+        objects=objects,
     )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from seg_runtime import Contract, Float, ParityError
-from seg_runtime.answers import answer_of
+from seg_runtime.answers import answer_of, unmatched
 from seg_runtime.model import FLIP_MARGIN_ERRORS, FP32_LIMIT
 from seg_runtime.support import table
 
 OF_LABELS = ("labels", "flipped", "max_flip_margin", "label_agreement", "flipped_per_million")  # figures of labels
+OF_OBJECTS = ("objects", "unmatched")  # figures of objects
 BRIEF = ("windows", "max_abs_error", "flipped")  # figures of `Parity.brief`
 
 
@@ -47,6 +48,10 @@ class Parity:
     max_flip_margin: float = 0.0
     """Largest difference between the two highest reference logits at a pixel whose label flipped."""
     not_finite: int = 0
+    objects: int = 0
+    """Number of objects of the reference; 0 if the model predicts none."""
+    unmatched: int = 0
+    """Number of objects of either side without a partner on the other."""
 
     def add(self, reference: Float, answer: Float, contract: Contract) -> None:
         """Compare one window of logits, both `(K, h, w)` float32."""
@@ -60,11 +65,19 @@ class Parity:
         self.logit_max = max(self.logit_max, float(reference.max()))
         if contract.answer.decided:
             decided = answer_of(contract)
-            flips = decided.window(reference) != decided.window(answer)
+            flips = decided.decision(reference) != decided.decision(answer)
             self.labels += flips.size
             self.flipped += int(flips.sum())
             if flips.any():
                 self.max_flip_margin = max(self.max_flip_margin, float(decided.margins(reference)[flips].max()))
+            if decided.data == "objects":
+                wanted, given = (
+                    decided.part(decided.whole(decided.window(part)), "objects") for part in (reference, answer)
+                )
+                assert wanted is not None
+                assert given is not None
+                self.objects += int(wanted.max(initial=0))
+                self.unmatched += unmatched(wanted, given)
 
     @property
     def logit_range(self) -> float:
@@ -102,6 +115,8 @@ class Parity:
         allowed = limits.flip_margin_errors * self.max_abs_error
         if self.flipped and not self.max_flip_margin <= allowed:
             found.append(f"a label flipped at a margin of {self.max_flip_margin:.2e}, limit {allowed:.2e}")
+        if self.unmatched and not self.flipped:
+            found.append(f"{self.unmatched} objects have no partner although every pixel is the same")
         return found
 
     def as_dict(self, limits: Limits = LIMITS) -> dict[str, Any]:
@@ -115,7 +130,11 @@ class Parity:
             "limits": asdict(limits),
             "holds": not self.failures(limits),
         }
-        kept = {k: v for k, v in figures.items() if self.labels or k not in OF_LABELS}
+        kept = {
+            k: v
+            for k, v in figures.items()
+            if (self.labels or k not in OF_LABELS) and (self.objects or k not in OF_OBJECTS)
+        }
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in kept.items()}
 
     def require(
@@ -148,6 +167,7 @@ class Parity:
             ("as share of the range", f"{self.relative_error:.3e}  (limit {limits.error_of_range:.0e})"),
             ("mean error", f"{self.mean_abs_error:.3e}"),
             *(flips if self.labels else []),
+            *([("objects without a partner", f"{self.unmatched} of both, {self.objects} in the reference")] if self.objects else []),
             ("parity", "; ".join(self.failures(limits)) or "holds"),
         ]  # fmt: skip
         return table(rows, f"parity of {form} with {reference}")

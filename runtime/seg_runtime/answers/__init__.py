@@ -14,6 +14,11 @@ from ..model import ANSWER_GROUP, Contract
 from ..support import Registry, import_on_access, subclass_of
 from .answer import Answer as Answer
 from .labels import Labels as Labels
+from .objects import Objects as Objects
+from .separate import Ids as Ids
+from .separate import components as components
+from .separate import renumbered as renumbered
+from .separate import unmatched as unmatched
 from .values import Values as Values
 
 if TYPE_CHECKING:
@@ -35,7 +40,10 @@ if not TYPE_CHECKING:  # with a module __getattr__, a type checker would accept 
     )
 
 ANSWERS: Registry[type[Answer]] = Registry(
-    ANSWER_GROUP, "answer", {a.Spec.kind: a for a in (Labels, Values)}, subclass_of(Answer, lambda a: a.Spec.kind)
+    ANSWER_GROUP,
+    "answer",
+    {a.Spec.kind: a for a in (Labels, Values, Objects)},
+    subclass_of(Answer, lambda a: a.Spec.kind),
 )
 
 

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from ..formats import Output, Source
 from ..model import AnswerSpec, Contract
 from ..pipeline import Array, Float, Infer, Progress, Timings, segment
@@ -20,7 +22,8 @@ class Answer(ABC):
 
     Attributes:
         Spec: class of its part of the contract; its name in the registry is `Spec.kind`.
-        data: type of its arrays for file formats: `labels` (class indices) or `values` (floats); see `formats`.
+        data: type of its arrays for file formats: `labels` (class indices), `values` (floats) or `objects` (ids); see
+            `formats`.
     """
 
     Spec: ClassVar[type[AnswerSpec]]
@@ -42,10 +45,23 @@ class Answer(ABC):
         image."""
         return stitched
 
+    def decision(self, logits: Float) -> Array:
+        """Return what is decided for each pixel `(*spatial)` uint8, such as its class. Only called if the spec is
+        `decided`."""
+        return self.window(logits)
+
+    def decisions(self, image: Array, infer: Infer) -> Array:
+        """Return what is decided for each pixel of an image, by the pipeline; see `decision` and `segment`."""
+        return segment(image, self.contract, infer, _Decisions(self))[0]
+
     def margins(self, logits: Float) -> Float:
-        """Return the distance in logits of each pixel `(*spatial)` to another class. Only called if the spec is
+        """Return the distance in logits of each pixel `(*spatial)` to another decision. Only called if the spec is
         `decided`."""
         raise NotImplementedError(f"{type(self).__name__} does not assign classes")
+
+    def part(self, answer: Array, data: str) -> Array | None:
+        """Return a part of a result by its type, see `data`; None if there is no such part."""
+        return answer if data == self.data else None
 
     @abstractmethod
     def record(self, answer: Array) -> dict[str, Any]:
@@ -55,19 +71,21 @@ class Answer(ABC):
     def draw(self, image: Array, answer: Array) -> Image.Image:
         """Draw a result with a legend; `image` is `(*spatial, C)`."""
 
-    def outputs(self, source: Source, wanted: Collection[str] = ()) -> Sequence[Output]:
+    def outputs(self, source: Source, wanted: Collection[str] = (), data: str = "") -> Sequence[Output]:
         """Return the files to write for a source.
 
         Args:
             source: the input.
-            wanted: forms of the first file. The one that the format has is taken, otherwise its first one.
+            wanted: forms of the file. The one that the format has is taken, otherwise its first one.
+            data: part of the result to write, see `part`; empty for the whole result.
 
         Raises:
             ImageError: the format cannot hold such results.
         """
-        forms = source.format.outputs(self.data, source)
+        data = data or self.data
+        forms = source.format.outputs(data, source)
         if not forms:
-            problem = f"{source.path} is {source.format.title}, a format that cannot hold {self.data}"
+            problem = f"{source.path} is {source.format.title}, a format that cannot hold {data}"
             raise ImageError(problem, "a PNG, JPEG, BMP or TIFF image", "convert it")
         return [next((output for form, output in forms.items() if form in wanted), next(iter(forms.values())))]
 
@@ -83,3 +101,19 @@ class Answer(ABC):
             progress: called with the number of windows done and their total.
         """
         return segment(image, self.contract, infer, self, timings, progress)[0]
+
+
+class _Decisions:
+    """What is decided for each pixel, as an answer of its own."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    def empty(self, shape: tuple[int, ...]) -> Array:
+        return np.zeros(shape, np.uint8)
+
+    def window(self, logits: Float) -> Array:
+        return self.answer.decision(logits)
+
+    def whole(self, stitched: Array) -> Array:
+        return stitched

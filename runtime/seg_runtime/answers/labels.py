@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..model import Contract, LabelSpec
 from ..pipeline import Array, Float, count_labels
 from .answer import Answer
+from .separate import components
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,6 +64,10 @@ class Labels(Answer):
         """Threshold of the decision `threshold` as a logit; may be infinite."""
         with np.errstate(divide="ignore"):
             return np.float64(np.log(self.spec.threshold) - np.log1p(-np.float64(self.spec.threshold)))
+
+    def part(self, answer: Array, data: str) -> Array | None:
+        """Return the labels, or their connected components as `objects`."""
+        return components(answer) if data == "objects" else super().part(answer, data)
 
     def record(self, answer: Array) -> dict[str, Any]:
         """Return the number of pixels of each class."""

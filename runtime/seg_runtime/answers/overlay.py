@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,8 @@ def stretched(image: Array) -> NDArray[np.uint8]:
     return visible(first.astype(np.float32) if grey and first.min() < first.max() else image)
 
 
-def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return the pixels of `(H, W)` labels whose right or lower neighbour has another label."""
+def _outline(labels: Array) -> NDArray[np.bool_]:
+    """Return the pixels of `(H, W)` labels or ids whose right or lower neighbour has another one."""
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
@@ -68,20 +68,23 @@ def outlined(picture: NDArray[np.uint8], labels: Array, colors: Sequence[tuple[i
     return result
 
 
-def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
+def blend(
+    picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo], ids: Array | None = None
+) -> NDArray[np.uint8]:
     """Draw classes over an image as translucent areas with opaque outlines. The background is unchanged.
 
     Args:
         picture: `(H, W, 3)` uint8.
         labels: `(H, W)` uint8.
         classes: names and colours.
+        ids: `(H, W)` ids of objects, each of which gets an outline; None to outline the classes.
     """
     colors = np.array([c.color for c in classes], np.float32)
     # a table of the blended values per class and channel avoids a float copy of the image
     table = np.rint((1 - OPACITY) * np.arange(256)[None, :, None] + OPACITY * colors[:, None, :]).astype(np.uint8)
     table[0] = np.arange(256)[:, None]
     result = np.stack([table[labels, picture[..., c], c] for c in range(3)], axis=-1)
-    edge = _outline(labels)
+    edge = _outline(labels if ids is None else ids)
     edge_colors = colors.astype(np.uint8)
     if not edge_colors[0].any():
         edge_colors[0] = (255, 255, 255)  # a black outline is invisible on a dark image
@@ -90,16 +93,32 @@ def blend(picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequen
 
 
 def overlay(
-    image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], intensity: Intensity | None = None
-) -> Image.Image:
+    image: Array, labels: NDArray[np.uint8], classes: Sequence[ClassInfo], intensity: Intensity | None = None,
+    ids: Array | None = None, counts: Mapping[int, int] | None = None,
+) -> Image.Image:  # fmt: skip
     """Draw an image `(*spatial, C)` with its labels and, below it, a legend with the share of each class.
 
     For a volume, draw evenly spaced slices. With more than three channels, draw the first one.
+
+    Args:
+        image: the image.
+        labels: `(*spatial)` class indices.
+        classes: names and colours.
+        intensity: that of the model; None to show all grey values.
+        ids: `(*spatial)` ids of objects to outline; None to outline the classes.
+        counts: number of objects of each class, for the legend.
     """
-    shown, marked = (image, labels) if labels.ndim == 2 else (_sheet(first_channel(image)), _sheet(labels))
-    picture = Image.fromarray(blend(visible(shown, intensity), marked, classes))
+    parts = [image, labels, *([] if ids is None else [ids])]
+    if labels.ndim > 2:
+        parts = [_sheet(part) for part in [first_channel(image), *parts[1:]]]
+    shown, marked, *apart = parts
+    picture = Image.fromarray(blend(visible(shown, intensity), marked, classes, apart[0] if apart else None))
     shares = count_labels(labels, len(classes)) / labels.size
-    return _with_legend(picture, [(c, float(s)) for c, s in zip(classes, shares, strict=True)])
+    found = {i: f"{count} objects, " if count != 1 else "1 object, " for i, count in (counts or {}).items()}
+    texts = [
+        f"{c.name}  {found.get(i, '')}{share:.1%}" for i, (c, share) in enumerate(zip(classes, shares, strict=True))
+    ]
+    return _with_legend(picture, list(zip(classes, texts, strict=True)))
 
 
 def first_channel(image: Array) -> Array:
@@ -107,7 +126,7 @@ def first_channel(image: Array) -> Array:
     return image if image.shape[-1] in (1, 3) else image[..., :1]
 
 
-def fullest_slice(labels: NDArray[np.uint8]) -> int:
+def fullest_slice(labels: Array) -> int:
     """Return the index of the slice of `(D, H, W)` with the most foreground, the first one if several are equal."""
     return int(np.argmax(np.count_nonzero(labels, axis=(1, 2))))
 
@@ -129,10 +148,10 @@ def _right_and_below(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return highest
 
 
-def _with_legend(picture: Image.Image, entries: Sequence[tuple[ClassInfo, float]]) -> Image.Image:
+def _with_legend(picture: Image.Image, entries: Sequence[tuple[ClassInfo, str]]) -> Image.Image:
     size = max(12, min(28, picture.width // 40))
     font, line = ImageFont.load_default(size), int(size * 1.6)
-    texts = [f"{c.name}  {share:.1%}" for c, share in entries]
+    texts = [text for _, text in entries]
     widths = [int(font.getlength(t)) + 3 * size for t in texts]
     rows: list[list[int]] = [[]]
     width = max(picture.width, *widths)

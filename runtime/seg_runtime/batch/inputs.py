@@ -23,6 +23,8 @@ class BatchOptions:
 
     Attributes:
         overlay: also write overlays; None writes those of formats that are drawn by default.
+        objects: also write the objects of a model that predicts classes.
+        smallest_object: with `objects`, leave out objects of fewer px.
         probabilities: format of the probabilities, `npy`, `tiff` or `map`; empty for none.
         forms: forms of the results, such as `labelmap` or `palette`; each format takes the one that it has.
         overwrite: replace existing results.
@@ -31,6 +33,8 @@ class BatchOptions:
     """
 
     overlay: bool | None = False
+    objects: bool = False
+    smallest_object: int = 0
     probabilities: str = ""
     forms: tuple[str, ...] = ()
     overwrite: bool = False
@@ -108,7 +112,10 @@ def find_tasks(
 
 def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Iterable[Output]:
     """Yield the results to write for a source. Raises SegError for a result that its format does not support."""
-    yield from answer_of(contract).outputs(source, options.forms)
+    answer = answer_of(contract)
+    yield from answer.outputs(source, options.forms)
+    if options.objects and answer.data != "objects":
+        yield from answer.outputs(source, options.forms, "objects")
     if source.format.drawn if options.overlay is None else options.overlay:
         yield OVERLAY
     if form := options.probabilities:

@@ -152,6 +152,9 @@ def _segment(
         result = segmenter.segment_page(
             page, sha256, probabilities=bool(options.probabilities), progress=watch(len(results)), timings=timings
         )
+        if options.objects:
+            result.smallest_object = options.smallest_object
+            result.record["objects"] = int(result.objects.max(initial=0))
         if loaded.decode_ms is None and not options.overlay:
             result.image = np.empty(
                 (0, 0, page.array.shape[-1]), page.array.dtype

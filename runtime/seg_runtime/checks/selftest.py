@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers import answer_of
+from ..answers import answer_of, unmatched
 from ..model import PROBE_PACE, Contract, Sample
 from ..pipeline import Array, Float, fitted
 from ..support import SelfTestError, table
@@ -44,6 +44,15 @@ class SelfTest:
     rms_limit: float | None = None
     """Largest allowed RMS error, as a share of the logit range; None if only `limit` applies."""
     max_rms_of_range: float = 0.0
+    objects: int = 0
+    """Number of objects in the samples; 0 if the model predicts none."""
+    unmatched: int = 0
+    """Number of objects of the samples or of this device without a partner."""
+
+    def add_objects(self, wanted: NDArray[np.int32], given: Array) -> None:
+        """Compare the objects for one sample, ids `(*spatial)`."""
+        self.objects += int(wanted.max(initial=0))
+        self.unmatched += unmatched(wanted, given)
 
     def add(self, sample: Sample, labels: Labels | None, logits: Float, contract: Contract) -> None:
         """Compare the results for one sample."""
@@ -88,6 +97,8 @@ class SelfTest:
             found.append(f"{error}, more than the limit of {self.rms_limit:.0e}")
         if wrong := self.flipped - self.allowed:
             found.append(f"{wrong} of {self.pixels} px have a different label although the correct one is certain")
+        if self.unmatched and not self.flipped:
+            found.append(f"{self.unmatched} objects have no partner although every pixel is the same")
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,6 +117,7 @@ class SelfTest:
             "pixels": self.pixels,
             "flipped": self.flipped,
             "flipped_allowed": self.allowed,
+            **({"objects": self.objects, "objects_unmatched": self.unmatched} if self.objects else {}),
             "max_flip_margin": self.max_flip_margin if finite else None,
             "ms": [round(v, 3) for v in self.ms],
         }
@@ -124,9 +136,11 @@ def run_self_test(session: Session) -> dict[str, Any]:
     result = SelfTest(session.golden.limit, rms_limit=session.golden.rms_limit)
     for sample in session.golden.samples:
         image, start = sample.pixels.image(), time.perf_counter()
-        labels, logits = _answer(session, image)
+        labels, logits, objects = _answer(session, image)
         result.ms.append((time.perf_counter() - start) * 1000)
         result.add(sample, labels, logits, session.contract)
+        if objects is not None and sample.objects is not None:
+            result.add_objects(sample.objects, objects)
     session.golden = None  # frees about 1 MB
     facts = session.facts()
     report = {
@@ -142,23 +156,30 @@ def run_self_test(session: Session) -> dict[str, Any]:
     return report
 
 
-def _answer(session: Session, image: Array) -> tuple[Labels | None, Float]:
-    """Return the labels `(H, W)` of an image `(H, W, C)` and the logits `(K, *output_shape)` of its one window.
+def _answer(session: Session, image: Array) -> tuple[Labels | None, Float, Array | None]:
+    """Return the labels `(H, W)` of an image `(H, W, C)`, the logits `(K, *output_shape)` of its one window, and its objects.
 
-    The labels are None for a regression. They pass through the same pipeline as every image. For a host-ready file, the
+    The labels are what is decided for each pixel, None for a regression. The objects are None if the model predicts none.
+    Both pass through the same pipeline as every image. For a host-ready file, the
     logits are its probe: every `PROBE_PACE`-th logit along each axis.
     """
     contract = session.contract
     if contract.file.whole_images:
-        return session.run_probe(fitted(image, contract))
+        return *session.run_probe(fitted(image, contract)), None
     seen: list[Float] = []
 
     def watched(window: Float) -> Float:
         seen.append(session.run(window)[0])
         return seen[-1][None]
 
-    found = answer_of(contract).segment(fitted(image, contract), watched)
-    return (found if contract.answer.decided else None), seen[0]
+    answer, fit = answer_of(contract), fitted(image, contract)
+    found = answer.segment(fit, watched)
+    if not contract.answer.decided:
+        return None, seen[0], None
+    return (
+        answer.decisions(fit, lambda window: seen[0][None]), seen[0],
+        answer.part(found, "objects") if answer.data == "objects" else None,
+    )  # fmt: skip
 
 
 def self_test_table(report: Mapping[str, Any]) -> str:
@@ -184,6 +205,8 @@ def self_test_table(report: Mapping[str, Any]) -> str:
         undecided = f"{test['flipped_allowed']} of them where the correct label is undecided"
         rows.append(("flipped px", f"{test['flipped']} of {test['pixels']}, {undecided}"))
         rows.append(("largest margin at a flip", number(test["max_flip_margin"]) if test["flipped"] else "no flips"))
+    if test.get("objects"):
+        rows.append(("objects", f"{test['objects']}, {test['objects_unmatched']} of both without a partner"))
     nodes = ", ".join(f"{count} on {name}" for name, count in (placement or {}).items())
     rows += [
         ("ms per sample", ", ".join(f"{v:.1f}" for v in test["ms"])),

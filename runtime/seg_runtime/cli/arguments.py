@@ -126,6 +126,13 @@ class RunOptions(ModelOptions):
         None, "Also write the probability of each class as float32; map is only for models of molecular structures.",
         click.Choice(["npy", "tiff", "map"]), common=True,
     )  # fmt: skip
+    objects: bool = _output(
+        False, "Also write NAME_objects.tif, an id for each object. For a model that separates objects, it is always written;"
+        " for other models, objects are the connected parts of each class.", common=True,
+    )  # fmt: skip
+    smallest_object: int = _output(
+        0, "With --objects: leave out objects of fewer pixels or voxels.", click.IntRange(0), metavar="N"
+    )
     recursive: bool = _output(False, "Also search the subfolders of a folder.", common=True)
     overwrite: bool = _output(False, "Replace existing results instead of skipping these images.", common=True)
     tta: bool = _output(

@@ -69,6 +69,20 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         requires="npy, or tiff for a model of images, or map for a model of molecular structures",
         advice="choose one of these",
     ),
+    Rule(
+        "--objects",
+        given=lambda x: isinstance(x.options, RunOptions) and x.options.objects,
+        fits=lambda x: bool(x.session.contract.classes),
+        requires="a model that predicts classes or objects",
+        advice="leave it out: this model predicts values",
+    ),
+    Rule(
+        "--smallest-object",
+        given=lambda x: isinstance(x.options, RunOptions) and x.options.smallest_object > 0,
+        fits=lambda x: isinstance(x.options, RunOptions) and x.options.objects,
+        requires="--objects",
+        advice="add it",
+    ),
     _taken("--cuda-graph", "only CUDA can record graphs"),
     Rule(
         "--cuda-graph",

@@ -87,7 +87,7 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         allow_missing=options.allow_missing, allow_irregular=options.allow_irregular, max_pixels=options.max_pixels
     )
     batch = BatchOptions(
-        overlay=options.overlay, probabilities=options.probabilities or "", forms=options.forms,
+        overlay=options.overlay, objects=options.objects, smallest_object=options.smallest_object, probabilities=options.probabilities or "", forms=options.forms,
         overwrite=options.overwrite, jobs=options.jobs, files=permit,
     )  # fmt: skip
     outcome, ignored = Outcome(), list[Path]()

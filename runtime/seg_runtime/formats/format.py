@@ -129,6 +129,14 @@ class PageResult(Protocol):
     place: Place
 
     @property
+    def labels(self) -> Array:
+        """`(*spatial)` uint8 class indices."""
+
+    @property
+    def objects(self) -> Array:
+        """`(*spatial)` int32 ids of objects."""
+
+    @property
     def probabilities(self) -> Float:
         """`(K, *spatial)` float32, 0..1."""
 
@@ -270,7 +278,7 @@ class Format(ABC):
         """Return the outputs for results, by the name of the form; the first one is the default.
 
         Args:
-            data: type of the results, `labels` or `values`, see `answers.Answer`.
+            data: type of the results, `labels`, `values` or `objects`, see `answers.Answer`.
             source: the input.
 
         Returns:

@@ -80,8 +80,15 @@ class Nifti(Format):
         return super().sources(list(dict.fromkeys(kept)), folder, options)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Return the output for labels on the grid of the volume."""
-        return {"mask": Output("mask", (".nii.gz",), _prepare_mask)} if data == "labels" else {}
+        """Return the outputs for labels and for objects, on the grid of the volume."""
+        return {
+            "labels": {
+                "mask": Output("mask", (".nii.gz",), lambda results, _: _prepared(results[0], results[0].labels))
+            },
+            "objects": {
+                "objects": Output("objects", (".nii.gz",), lambda results, _: _prepared(results[0], results[0].objects))
+            },
+        }.get(data, {})
 
 
 def _header_of(path: Path) -> _Header:
@@ -98,11 +105,10 @@ def _acquired(grid: NiftiGrid) -> Acquisition:
     return Acquisition(spacing_mm=() if unset else sizes)
 
 
-def _prepare_mask(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
-    [result] = results
+def _prepared(result: PageResult, values: Array) -> tuple[str, Write]:
     grid = result.place
     assert isinstance(grid, NiftiGrid)
-    return ".nii.gz", lambda file: grid.write(file, result.answer)
+    return ".nii.gz", lambda file: grid.write(file, values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,21 +145,21 @@ class NiftiGrid(Place):
         found = self.affine @ _nibabel("orientations").inv_ornt_aff(self._turn(back=False), self.shape)
         return np.asarray(found, np.float64)
 
-    def write(self, file: BinaryIO, labels: NDArray[np.uint8]) -> None:
-        """Write labels `(D, H, W)` as NAME.nii.gz, uint8, on this grid.
+    def write(self, file: BinaryIO, values: NDArray[Any]) -> None:
+        """Write labels or ids `(D, H, W)` of any integer dtype as NAME.nii.gz on this grid.
 
-        The affine, its codes (qform, sform), the voxel sizes and the units are those of the source. The same labels
+        The affine, its codes (qform, sform), the voxel sizes and the units are those of the source. The same values
         give the same bytes.
         """
         header = self.header.copy()
-        header.set_data_dtype(np.uint8)
+        header.set_data_dtype(values.dtype)
         header.set_data_shape(self.shape)
         header.set_slope_inter(1, 0)
         header["cal_min"] = header["cal_max"] = 0  # display range of the source
         header["vox_offset"] = 0  # of the source; nibabel writes its own
         kind = _nibabel().Nifti2Image if header["sizeof_hdr"] == 540 else _nibabel().Nifti1Image
         with quiet(), gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-            image = kind(self.stored(labels), None, header)  # given the affine, nibabel might change its codes
+            image = kind(self.stored(values), None, header)  # given the affine, nibabel might change its codes
             image.to_stream(packed)
 
     def _turn(self, back: bool) -> Any:

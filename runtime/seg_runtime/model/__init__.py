@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from ..support import import_on_access
 from .answer import ANSWER_GROUP as ANSWER_GROUP
+from .answer import SEPARATIONS as SEPARATIONS
 from .answer import AnswerSpec as AnswerSpec
 from .answer import ClassInfo as ClassInfo
 from .answer import Code as Code
 from .answer import LabelSpec as LabelSpec
+from .answer import ObjectSpec as ObjectSpec
 from .answer import OutputInfo as OutputInfo
 from .answer import ValueSpec as ValueSpec
 from .content import Content as Content

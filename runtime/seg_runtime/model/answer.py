@@ -12,6 +12,9 @@ from .nested import Variant, need
 ANSWER_GROUP = "seg_edge.answers"
 """Group of the entry points that add answers; each is an `answers.Answer`, which names its spec."""
 MOST_OUTPUTS = 64
+MOST_OBJECT_CLASSES = 128  # since a byte holds the class of a pixel and whether it is in the interior of an object
+SEPARATIONS = {"border": 1, "distance": 2}
+"""Ways to separate objects, with the number of maps that each needs besides those of the classes."""
 
 
 @dataclass(frozen=True)
@@ -177,4 +180,47 @@ class ValueSpec(AnswerSpec):
         return len(self.outputs)
 
 
-_OWN: dict[str, type[AnswerSpec]] = {spec.kind: spec for spec in (LabelSpec, ValueSpec)}
+@dataclass(frozen=True)
+class ObjectSpec(AnswerSpec):
+    """Separate objects, each with a class.
+
+    Attributes:
+        classes: the classes; class 0 is the background.
+        separation: what separates objects that touch. `border`: the maps are the classes and the border of objects, as
+            logits of one softmax. `distance`: the maps are the logits of the classes, of the distance to the edge of
+            the object and of the nearness to other objects; see `answers/objects.py`.
+        mask_threshold: lowest probability of a pixel of an object, 0..1.
+        seed_threshold: lowest value of the interior of an object, 0..1, from which it is grown.
+        smallest_px: objects of fewer px are left out.
+        fill_holes: whether background inside of an object becomes part of it.
+    """
+
+    kind = "objects"
+    decided = True
+    precisions = ("fp32", "int8", "fp16")
+
+    classes: tuple[ClassInfo, ...]
+    separation: str = "distance"
+    mask_threshold: float = 0.5
+    seed_threshold: float = 0.5
+    smallest_px: int = 0
+    fill_holes: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that the fields are consistent."""
+        many = 2 <= len(self.classes) <= MOST_OBJECT_CLASSES
+        need(many, f"{len(self.classes)} classes", f"2 to {MOST_OBJECT_CLASSES} classes, the background first")
+        need(self.separation in SEPARATIONS, f"separation {self.separation!r}", " or ".join(SEPARATIONS))
+        for name in ("mask_threshold", "seed_threshold"):
+            value = getattr(self, name)
+            need(0 < value < 1, f"{name} {value}", "a number between 0 and 1")
+        need(type(self.smallest_px) is int and self.smallest_px >= 0, f"smallest_px {self.smallest_px}", "0 or more")
+        need(type(self.fill_holes) is bool, f"fill_holes {self.fill_holes!r}", "true or false")
+
+    @property
+    def maps(self) -> int:
+        """Number of output maps: one per class, and those that separate objects."""
+        return len(self.classes) + SEPARATIONS[self.separation]
+
+
+_OWN: dict[str, type[AnswerSpec]] = {spec.kind: spec for spec in (LabelSpec, ValueSpec, ObjectSpec)}

@@ -5,7 +5,8 @@ by operator: the loss of accuracy compared with torch is measured at export, on 
 reproduce the arithmetic of the file.
 
 The metadata entry `seg_edge.golden` is a base64-encoded npz archive with `info` (JSON) and, for each sample i,
-`image_i`, `labels_i`, `close_i`, `positions_i` and `logits_i`; a regression has no labels.
+`image_i`, `labels_i`, `close_i`, `positions_i` and `logits_i`; a regression has no labels. A model of objects also has
+`objects_i`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Sample:
 
     pixels: Pixels
     labels: NDArray[np.uint8] | None
-    """`(H, W)`; None for a regression."""
+    """`(H, W)`, what is decided for each pixel, see `answers.Answer.decision`; None for a regression."""
     close: NDArray[np.bool_] | None
     """`(H, W)`: pixels that are so undecided that an error within the limit may flip their label."""
     positions: NDArray[np.int32]
@@ -70,6 +71,8 @@ class Sample:
     low: float
     high: float
     """Smallest and largest of all logits."""
+    objects: NDArray[np.int32] | None = None
+    """`(H, W)` ids of objects; None if the model predicts no objects."""
 
     @property
     def logit_range(self) -> float:
@@ -95,6 +98,8 @@ class Golden:
             arrays |= {f"image_{i}": s.pixels.values, f"positions_{i}": s.positions, f"logits_{i}": s.logits}
             if s.labels is not None and s.close is not None:
                 arrays |= {f"labels_{i}": s.labels, f"close_{i}": np.packbits(s.close)}
+            if s.objects is not None:
+                arrays[f"objects_{i}"] = s.objects
             p = s.pixels
             facts.append({"dtype": p.dtype, "scale": p.scale, "offset": p.offset, "low": s.low, "high": s.high})
         limits = {"limit": self.limit, **({} if self.rms_limit is None else {"rms_limit": self.rms_limit})}
@@ -165,7 +170,9 @@ def _sample(arrays: dict[str, NDArray[Any]], i: int, facts: dict[str, Any], cont
     _need(pixels.dtype in DTYPES, f"an image of dtype {pixels.dtype}")
     low, high = float(facts["low"]), float(facts["high"])
     _need(math.isfinite(high - low) and high > low, "logits with an empty range")
-    return Sample(pixels, labels, close, positions, logits, low, high)
+    objects = arrays.get(f"objects_{i}")
+    _need(objects is None or (objects.shape == shape and objects.dtype == np.int32), "objects of another shape")
+    return Sample(pixels, labels, close, positions, logits, low, high, objects)
 
 
 def _labels(

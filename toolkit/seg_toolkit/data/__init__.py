@@ -49,6 +49,8 @@ from .ring import RING as RING
 from .ring import ring_mask as ring_mask
 from .ring import with_ring as with_ring
 from .ring import without_ring as without_ring
+from .separation import border as border
+from .separation import distances as distances
 from .snap import with_snapped as with_snapped
 from .values import RGB as RGB
 from .values import listed as listed

@@ -177,8 +177,12 @@ class TrainOptions(DataOptions):
     )  # fmt: skip
 
     answer: str | None = _data(
-        None, "What the network learns: labels, values, or an answer of another package [default: what DATA has].",
+        None, "What the network learns: labels, objects, values, or an answer of another package [default: what DATA has].",
         metavar="NAME",
+    )  # fmt: skip
+    separation: str | None = _data(
+        None, "What separates objects that touch, for --answer objects: border is a class of its own, distance two maps of"
+        " distances [default: distance].", click.Choice(["border", "distance"]), of="answer",
     )  # fmt: skip
     codes: Path | None = _data(
         None, "JSON file with the DICOM codes of each class, by its name.", PATH, metavar="FILE.JSON", of="answer"

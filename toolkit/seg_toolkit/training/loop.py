@@ -26,7 +26,7 @@ from torch import Tensor
 from ..checkpoints import Checkpoint, Split, load, save
 from ..networks import LAYOUT, Network, torch_infer
 from .losses import deeply_supervised
-from .objectives import ScoredCase
+from .objectives import Objective, ScoredCase
 from .optimization import Optimization
 from .pictures import curves
 from .plan import Plan
@@ -69,10 +69,10 @@ def train(plan: Plan, *, workers: int = 0, watch: Watch = lambda step, loss, res
             run.advance(batch)
             watch(run.step, run.loss, None)
             if run.step % settings.eval_every == 0 or run.step == settings.steps:
-                result, shown = run.evaluate()
+                chosen, result, shown = run.evaluate()
                 loss = run.loss
                 if run.note(objective.best(result)):
-                    kept = run.finished(result)
+                    kept = run.finished(chosen, result)
                     save(kept, files.model)
                     _write_split(kept.split, files.split)
                     _write_picture(files.preview, objective.preview(shown))
@@ -136,20 +136,19 @@ class _Run:
 
     def judged_again(self, kept: Checkpoint) -> Checkpoint:
         """Score the best model so far on the validation images of now, and save it with this score."""
-        objective = self.plan.objective
         infer = torch_infer(kept.build().to(self.plan.device), self.plan.device)
-        result, _ = objective.score(self.plan.validation, infer)
+        objective, result, _ = self.plan.objective.validated(self.plan.validation, infer)
         self.best = objective.best(result)
         old = kept.contract.provenance
         settings = {**old["settings"], "empty_dice": self.settings.empty_dice}
         split = replace(kept.split, validation=self.plan.split.validation)  # these weights have not seen added images
         provenance = {**old, "validation": result, "settings": settings, "images": split.counts()}
-        kept = replace(kept, contract=replace(kept.contract, provenance=provenance), split=split)
+        kept = replace(kept, contract=replace(objective.contract, provenance=provenance), split=split)
         save(kept, self.plan.files.model)
         return kept
 
-    def evaluate(self) -> tuple[dict[str, Any], list[ScoredCase]]:
-        """Score the validation cases, and return the summary and the cases for the preview."""
+    def evaluate(self) -> tuple[Objective, dict[str, Any], list[ScoredCase]]:
+        """Score the validation cases, see `Objective.validated`."""
         infer = torch_infer(self.answering.eval(), self.plan.device)
 
         def checked(window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -157,7 +156,7 @@ class _Run:
             _check_finite(float(np.abs(logits).max()), "the outputs of the model are no longer finite")
             return logits
 
-        return self.plan.objective.score(self.plan.validation, checked, preview=True)
+        return self.plan.objective.validated(self.plan.validation, checked)
 
     def note(self, score: float) -> bool:
         """Add a row to the log, and return whether the score is the best so far."""
@@ -168,9 +167,9 @@ class _Run:
         self.best = score
         return True
 
-    def finished(self, result: dict[str, Any]) -> Checkpoint:
-        """Make a checkpoint of the current weights with their scores."""
-        objective, settings = self.plan.objective, asdict(self.settings)
+    def finished(self, objective: Objective, result: dict[str, Any]) -> Checkpoint:
+        """Make a checkpoint of the current weights with their scores, and the contract that was chosen for them."""
+        settings = asdict(self.settings)
         parent = settings.pop("parent")
         return Checkpoint.finished(
             self.answering, objective.contract, objective.classes, self.settings.reader, self.plan.split,

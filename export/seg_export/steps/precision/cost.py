@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.answers import unmatched
 from seg_runtime.support import ParityError, table
 from seg_toolkit.evaluation import Confusion, confusion, dice, iou, over_images
 
 GOAL = 0.3  # acceptable drop in Dice points
 LIMIT = 1.0  # largest drop in Dice points; above, nothing is written
 SPECK = 1e-3  # fraction of an image
+OBJECTS = 5.0  # largest percentage of objects that only one of both forms finds
 BLANK = 0.01  # a result with one label is blank if fp32 has more than this fraction outside its most common label
 
 
@@ -39,6 +41,11 @@ class Cost:
     truth: list[tuple[Confusion, Confusion]] = field(default_factory=list)
     """Counts of fp32 and of the form for each image with a mask; rows are true classes."""
 
+    objects: int = 0
+    """Number of objects of both forms."""
+    unmatched: int = 0
+    """Number of those without a partner."""
+
     def __post_init__(self) -> None:
         """Set all counts to zero."""
         self.counts = np.zeros((self.classes, self.classes), np.int64)
@@ -55,6 +62,16 @@ class Cost:
         self.blank += int((counts.sum(axis=0) > 0).sum() == 1 and others > BLANK)
         if truth is not None:
             self.truth.append((confusion(truth, reference, self.classes), confusion(truth, answer, self.classes)))
+
+    def add_objects(self, reference: NDArray[np.int32], answer: NDArray[np.int32]) -> None:
+        """Compare the objects of one image, ids `(*spatial)` of equal shape."""
+        self.objects += int(reference.max(initial=0)) + int(answer.max(initial=0))
+        self.unmatched += unmatched(reference, answer)
+
+    @property
+    def unmatched_percent(self) -> float:
+        """Percentage of the objects of both forms without a partner."""
+        return 100 * self.unmatched / max(1, self.objects)
 
     @property
     def drop(self) -> float:
@@ -93,6 +110,8 @@ class Cost:
             found.append("fp32 finds only one class on these images, so nothing can be proven")
         elif not self.deciding <= LIMIT:
             found.append(f"the drop is {self.deciding:.2f} Dice points, limit {LIMIT:.2f}")
+        if self.unmatched_percent > OBJECTS:
+            found.append(f"{self.unmatched_percent:.1f} % of the objects have no partner, limit {OBJECTS:.0f} %")
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,6 +126,8 @@ class Cost:
             "decided_by": "masks" if self.truth else "fp32",
             "limits": {"drop": LIMIT, "goal": GOAL},
         }
+        if self.objects:
+            figures |= {"objects": self.objects, "objects_unmatched": self.unmatched}
         against = {**_scores(self.each), "drop": self.drop}
         figures["against_fp32"] = against
         if self.truth:
@@ -130,6 +151,11 @@ class Cost:
         rows.append(("drop against fp32", f"{self.drop:.3f} Dice points"))
         if self.truth_drop is not None:
             rows.append(("drop against masks", f"{self.truth_drop:.3f} Dice points"))
+        if self.objects:
+            share = (
+                f"{self.unmatched} of {self.objects} in both ({self.unmatched_percent:.2f} %, limit {OBJECTS:.0f} %)"
+            )
+            rows.append(("objects without a partner", share))
         met = "reached" if self.deciding <= GOAL else "missed"
         rows.append(("goal", f"{GOAL:.1f} {met} (limit {LIMIT:.1f}), by {'the masks' if self.truth else 'fp32'}"))
         return table([*rows, *more], f"{form} compared with fp32")

@@ -18,11 +18,12 @@ IMAGES = 8  # number of whole images that decide
 
 @dataclass(frozen=True)
 class Known:
-    """An image with the labels of fp32."""
+    """An image with the labels of fp32, and with its objects if the model predicts objects."""
 
     image: Array
     truth: NDArray[np.uint8] | None
     labels: NDArray[np.uint8]
+    objects: NDArray[np.int32] | None = None
 
 
 def with_reference(chosen: Sequence[Picture], contract: Contract, reference: Infer) -> Iterator[Known]:
@@ -38,7 +39,7 @@ def with_reference(chosen: Sequence[Picture], contract: Contract, reference: Inf
     """
     for picture in chosen:
         image, truth = picture.with_truth(contract)
-        yield Known(image, truth, answer_of(contract).segment(image, reference))
+        yield Known(image, truth, *_parts(image, contract, reference))
 
 
 def judge(
@@ -60,6 +61,18 @@ def judge(
         return logits
 
     for done, case in enumerate(known, 1):
-        cost.add(case.labels, answer_of(contract).segment(case.image, counted), case.truth)
+        labels, objects = _parts(case.image, contract, counted)
+        cost.add(case.labels, labels, case.truth)
+        if case.objects is not None and objects is not None:
+            cost.add_objects(case.objects, objects)
         watch(done)
     return cost
+
+
+def _parts(image: Array, contract: Contract, infer: Infer) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
+    """Return the labels of an image, and its objects if the model predicts objects."""
+    answer = answer_of(contract)
+    found = answer.segment(image, infer)
+    labels = answer.part(found, "labels")
+    assert labels is not None  # precisions other than fp32 are for models with classes
+    return labels, answer.part(found, "objects") if answer.data == "objects" else None

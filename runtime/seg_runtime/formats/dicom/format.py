@@ -26,7 +26,7 @@ from ..format import (
     Source,
     SourceOptions,
 )
-from ..pictures import MASKS, PROBABILITIES, planes_of, volume_of
+from ..pictures import MASKS, OBJECTS, PROBABILITIES, planes_of, volume_of
 from .acquired import acquisition_of
 from .read import NoPictureError, decode_dicom, read_dataset
 from .study import Stack, find_stacks
@@ -122,9 +122,10 @@ class Dicom(Format):
         return Series(path, stem, stack.files, self, pages=stack.frames, stack=stack)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Return the output for labels: DICOM SEG, or a plain mask if a SEG cannot reference the images."""
+        """Return the output for labels: DICOM SEG, or a plain mask if a SEG cannot reference the images; for objects, a
+        TIFF."""
         if data != "labels":
-            return {}
+            return {"objects": OBJECTS} if data == "objects" else {}
         if isinstance(source, Series) and source.stack.no_seg:
             return MASKS
         return {form: Output(f"seg_{form}", (".dcm",), partial(_prepare_seg, form=form)) for form in SEG_FORMS}
@@ -157,7 +158,7 @@ class Dicom(Format):
 
 def _prepare_seg(results: Sequence[PageResult], source: Source, form: str) -> Prepared:
     assert isinstance(source, Series)
-    labels = np.concatenate([planes_of(r.answer) for r in results])
+    labels = np.concatenate([planes_of(r.labels) for r in results])
     seg = Seg.of(source.stack, labels, [r.record for r in results], results[0].contract, form, str(source.path))
     content = seg.written()
     return Prepared(".dcm", lambda file: file.write(content), {"dicom": {"seg": seg.uids}})

@@ -1,6 +1,7 @@
 """Pictures: PNG, JPEG, BMP, GIF, WebP, JPEG 2000 and Netpbm files, read with Pillow, and TIFF files, read with tifffile."""
 
 from .format import MASKS as MASKS
+from .format import OBJECTS as OBJECTS
 from .format import PROBABILITIES as PROBABILITIES
 from .format import Pictures as Pictures
 from .format import planes_of as planes_of

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,9 @@ class Pictures(Format):
                 yield Page(array, name, note=pages.note)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
-        """Return the outputs for labels, a grey or a palette image, or for values, a float32 TIFF."""
-        return {"labels": MASKS, "values": {"values": VALUES}}.get(data, {})
+        """Return the outputs for labels, a grey or a palette image, for values, a float32 TIFF, or for objects, a TIFF of
+        integers."""
+        return {"labels": MASKS, "values": {"values": VALUES}, "objects": {"objects": OBJECTS}}.get(data, {})
 
     def probabilities(self) -> Mapping[str, Output]:
         """Return the outputs NPY and TIFF."""
@@ -70,7 +71,7 @@ def prepare_pages(pages: Sequence[Image.Image]) -> tuple[str, Write]:
 
 
 def _prepare_masks(results: Sequence[PageResult], source: Source, palette: bool = False) -> tuple[str, Write]:
-    pages = [Image.fromarray(plane) for r in results for plane in planes_of(r.answer)]
+    pages = [Image.fromarray(plane) for r in results for plane in planes_of(r.labels)]
     for page in pages if palette else ():
         page.putpalette([v for c in results[0].contract.classes for v in c.color])
     return prepare_pages(pages)
@@ -83,6 +84,25 @@ def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
     return ".tif", lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
 
 
+def _prepare_objects(ids: Sequence[NDArray[Any]]) -> tuple[str, Write]:
+    """Prepare ids as the pages of one TIFF (deflate)."""
+    import tifffile
+
+    pages = [plane for each in ids for plane in planes_of(each)]
+    most = max(int(plane.max(initial=0)) for plane in pages)
+    dtype = np.uint16 if most < 1 << 16 else np.uint32
+    large = sum(plane.size * np.dtype(dtype).itemsize for plane in pages) > CLASSIC_TIFF
+
+    def write(file: BinaryIO) -> None:
+        with tifffile.TiffWriter(file, bigtiff=large) as writer:
+            for plane in pages:
+                writer.write(
+                    plane.astype(dtype), compression="zlib", photometric="minisblack", contiguous=False, metadata=None
+                )
+
+    return ".tif", write
+
+
 _SUFFIXES = (".png", ".tif")
 MASKS = {
     "grey": Output("mask", _SUFFIXES, _prepare_masks),
@@ -90,6 +110,8 @@ MASKS = {
 }
 """Masks whose pixel values are class indices. Most libraries return the colours of a palette picture, not its indices."""
 VALUES = Output("values", (".tif",), lambda results, _: _prepare_tiff([r.answer for r in results]))
+OBJECTS = Output("objects", (".tif",), lambda results, _: _prepare_objects([r.objects for r in results]))
+"""Ids of objects as 16-bit numbers, or as 32-bit ones if there are more."""
 PROBABILITIES = Output(
     "probabilities_tiff", (".tif",), lambda results, _: _prepare_tiff([r.probabilities for r in results])
 )

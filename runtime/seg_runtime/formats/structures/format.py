@@ -59,7 +59,7 @@ class Structures(Format):
     def record(self, source: Source, results: Sequence[PageResult]) -> dict[str, Any]:
         """Return the facts about the grid and each site."""
         [result] = results
-        return {"structure": _site(result).record(result.answer, result.contract.classes)}
+        return {"structure": _site(result).record(result.labels, result.contract.classes)}
 
 
 def _site(result: PageResult) -> Site:
@@ -69,7 +69,7 @@ def _site(result: PageResult) -> Site:
 
 def _prepare_labels(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     [result] = results
-    return _SUFFIX, lambda file: _site(result).write_labels(file, result.answer)
+    return _SUFFIX, lambda file: _site(result).write_labels(file, result.labels)
 
 
 def _prepare_probability(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:

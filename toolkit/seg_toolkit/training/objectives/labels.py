@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ from ..pictures import label_preview
 from .objective import Choices, Objective, ScoredCase
 
 _OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses", "pixels", "objects")
-_SIGMA_PX = 5.0  # width of the border term in the U-Net paper
+SIGMA_PX = 5.0  # width of the border term in the U-Net paper
 
 
 class LabelObjective(Objective):
@@ -57,7 +57,7 @@ class LabelObjective(Objective):
     Spec = LabelSpec
     truth = LABELS
     placed_by_class = True
-    options = (
+    options: ClassVar[tuple[str, ...]] = (
         "classes",
         "codes",
         "class_weights",
@@ -116,11 +116,11 @@ class LabelObjective(Objective):
         say(f"channels: {channels} ({why})")
         intensity, why = choose_intensity(training, channels, options.intensity, options.kept)
         say(f"intensity: {intensity.method} ({why})")
-        geometry, why = choose_geometry(training, options.geometry, options.kept)
+        geometry, why = cls._geometry(training, options)
         say(f"geometry: {geometry} ({why})")
         weights, why = choose_class_weights(training, options.class_weights)
         of_training(f"class weights: {', '.join(f'{w:.2f}' for w in weights)} ({why})")
-        border, why = _border_weight(options.border_weight, statistics.data.instances_only)
+        border, why = cls._border_weight(options, statistics.data.instances_only)
         of_training(f"border weight: {border:g} ({why})")
         balance, why = choose_balance(training, options.balance)
         of_training(f"balanced windows: {balance:.0%} ({why})")
@@ -132,6 +132,20 @@ class LabelObjective(Objective):
             class_weights=weights, border_weight=border, balance=balance, scarce=training.scarce_classes,
             metrics=",".join(measure.text for measure in Measure.parse(options.metrics or "")),
         )  # fmt: skip
+
+    @classmethod
+    def _geometry(cls, training: DataStatistics, options: TrainOptions) -> tuple[str, str]:
+        """Choose the geometry."""
+        return choose_geometry(training, options.geometry, options.kept)
+
+    @classmethod
+    def _border_weight(cls, options: TrainOptions, instances_only: bool) -> tuple[float, str]:
+        """Choose the height w0 of the border term of the weight map."""
+        if options.border_weight is not None:
+            return options.border_weight, "set by you"
+        if instances_only:
+            return 10.0, "the data set has instances only, so the gaps between them matter"
+        return 0.0, "the aim is overlap with the masks; 10 teaches the gaps between cells, as in the paper"
 
     @classmethod
     def kept_maps(cls, old: AnswerSpec, new: AnswerSpec) -> list[KeptMap]:
@@ -147,7 +161,7 @@ class LabelObjective(Objective):
         border: NDArray[np.float64] | float = 0.0
         if self.settings.border_weight:
             cells = split_touching(labels) if instances is None else instances
-            border = border_term(cells, self.settings.border_weight, _SIGMA_PX)
+            border = border_term(cells, self.settings.border_weight, SIGMA_PX)
             if instances is None:
                 labels = np.where(cells > 0, labels, 0).astype(
                     np.uint8
@@ -227,15 +241,6 @@ class LabelObjective(Objective):
 
 def _silent(line: str) -> None:
     """Say nothing about a choice that an import does not use."""
-
-
-def _border_weight(option: float | None, instances_only: bool) -> tuple[float, str]:
-    """Choose the height w0 of the border term of the weight map."""
-    if option is not None:
-        return option, "set by you"
-    if instances_only:
-        return 10.0, "the data set has instances only, so the gaps between them matter"
-    return 0.0, "the aim is overlap with the masks; 10 teaches the gaps between cells, as in the paper"
 
 
 def _number(value: float | None) -> str:

@@ -350,6 +350,18 @@ class Objective(ABC):
         """Return what the user should know about the scores of a finished training."""
         return []
 
+    def validated(self, cases: Sequence[Case], infer: Infer) -> tuple[Objective, dict[str, Any], list[ScoredCase]]:
+        """Score validation cases with a preview, and choose what the contract leaves to them.
+
+        Args:
+            cases: validation cases.
+            infer: the model.
+
+        Returns:
+            The objective with the chosen contract, and what `score` returns for it.
+        """
+        return self, *self.score(cases, infer, preview=True)
+
     def check_data(self, data: DataSet, say: Report) -> None:
         """Check that a data set can score the model, and report what the user should know about it.
 

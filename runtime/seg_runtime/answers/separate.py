@@ -1,0 +1,133 @@
+"""Objects from masks: seeded watershed and connected components, with scikit-image. Pixels are connected by sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..support import require_extra
+
+Ids = NDArray[np.int32]
+"""`(*spatial)` ids of objects from 1 without gaps, 0 for no object."""
+
+
+def grown(
+    mask: NDArray[np.bool_],
+    seeds: NDArray[np.bool_],
+    height: NDArray[np.uint8],
+    smallest_px: int = 0,
+    fill: bool = True,
+) -> Ids:
+    """Grow one object from each seed, and one from each part of the mask without a seed.
+
+    Args:
+        mask: `(*spatial)`, pixels of objects.
+        seeds: `(*spatial)`; each connected component is the seed of an object.
+        height: `(*spatial)`; objects meet in its valleys.
+        smallest_px: objects of fewer px are left out.
+        fill: make background that is inside of an object part of it.
+
+    Raises:
+        SegError: scikit-image is not installed.
+    """
+    require_extra("objects", "skimage")
+    from skimage.measure import label
+    from skimage.segmentation import watershed
+
+    parts: Ids = label(mask, connectivity=1).astype(np.int32, copy=False)
+    markers: Ids = label(seeds, connectivity=1).astype(np.int32, copy=False)
+    count = _counted(markers, parts)
+    ids = np.where(count[parts] <= 1, parts, 0)  # a watershed would change nothing, but is slow
+    several = count[parts] > 1
+    if several.any():
+        top = int(parts.max(initial=0))
+        apart = watershed(255 - height, np.where(several, markers, 0), connectivity=1, mask=several)
+        np.copyto(ids, apart.astype(np.int32, copy=False) + np.int32(top), where=several)
+    ids = _filled(ids) if fill else ids
+    return renumbered(ids, smallest_px)
+
+
+def components(labels: NDArray[np.uint8], smallest_px: int = 0) -> Ids:
+    """Return the connected components of each class except the background, 0.
+
+    >>> components(np.array([[1, 1, 0, 1], [0, 2, 2, 0]], np.uint8)).tolist()
+    [[1, 1, 0, 2], [0, 3, 3, 0]]
+    """
+    require_extra("objects", "skimage")
+    from skimage.measure import label
+
+    return renumbered(label(labels, background=0, connectivity=1).astype(np.int32, copy=False), smallest_px)
+
+
+def renumbered(ids: Ids, smallest_px: int = 0) -> Ids:
+    """Leave out objects of fewer px, and number the others in the order of their first pixels."""
+    areas = np.bincount(ids.ravel())
+    areas[0] = 0
+    kept = np.flatnonzero(areas >= max(1, smallest_px))
+    chosen = np.zeros(len(areas), bool)
+    chosen[kept] = True
+    flat = ids.ravel()
+    places = np.flatnonzero(chosen[flat])
+    first = np.full(len(areas), flat.size, np.int64)
+    first[flat[places[::-1]]] = places[::-1]  # of repeated indices, numpy keeps the last one: the first pixel
+    order = kept[np.argsort(first[kept], kind="stable")]
+    table = np.zeros(len(areas), np.int32)
+    table[order] = np.arange(1, len(order) + 1, dtype=np.int32)
+    found: Ids = table[ids]
+    return found
+
+
+def classes_of(ids: Ids, votes: NDArray[np.uint8], classes: int) -> Ids:
+    """Return the class of each pixel `(*spatial)` int32: the one that most pixels of its object have.
+
+    Args:
+        ids: `(*spatial)` ids from 1.
+        votes: `(*spatial)` class index of each pixel, 1 or more.
+        classes: number of classes, with the background.
+    """
+    if classes == 2:
+        return (ids > 0).astype(np.int32)
+    count = int(ids.max(initial=0)) + 1
+    ballots = np.bincount(ids.ravel().astype(np.int64) * classes + votes.ravel(), minlength=count * classes)
+    winners = ballots.reshape(count, classes).argmax(axis=1).astype(np.int32)
+    winners[0] = 0
+    found: Ids = winners[ids]
+    return found
+
+
+def _counted(markers: Ids, parts: Ids) -> NDArray[np.int64]:
+    """Return the number of markers in each part, by its id; 0 for the background."""
+    _, first = np.unique(markers, return_index=True)
+    owners = parts.ravel()[first]
+    count = np.bincount(owners, minlength=int(parts.max(initial=0)) + 1)
+    count[0] = 0
+    return count
+
+
+def _filled(ids: Ids) -> Ids:
+    """Fill background that one object encloses."""
+    from scipy import ndimage
+
+    full = ids.copy()
+    for number, box in enumerate(ndimage.find_objects(ids), 1):
+        if box is None or min(s.stop - s.start for s in box) < 3:
+            continue  # it has no inside
+        part: Any = ids[box]
+        own = part == number
+        holes = ndimage.binary_fill_holes(own) & (part == 0)
+        full[box][holes] = number
+    return full
+
+
+def unmatched(ids: NDArray[Any], others: NDArray[Any]) -> int:
+    """Return the number of objects of either array `(*spatial)` that share no more than half of their union with any object
+    of the other, so that an object has at most one partner."""
+    count = int(others.max(initial=0)) + 1
+    pairs, shared = np.unique(ids.astype(np.int64) * count + others, return_counts=True)
+    own, other = pairs // count, pairs % count
+    areas, other_areas = (np.bincount(part, shared) for part in (own, other))
+    both = (own > 0) & (other > 0)
+    partners = int((2 * shared[both] > areas[own[both]] + other_areas[other[both]] - shared[both]).sum())
+    return int((areas[1:] > 0).sum() + (other_areas[1:] > 0).sum()) - 2 * partners

@@ -1,0 +1,169 @@
+"""Objects in the toolkit: their targets, loss, scores and thresholds, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from seg_runtime.model import LabelSpec, ObjectSpec
+from seg_toolkit.checkpoints import load
+from seg_toolkit.data import Augmentation, Example
+from seg_toolkit.evaluation import match_objects
+from seg_toolkit.networks import KeptMap
+from seg_toolkit.options import Settings
+from seg_toolkit.training.objectives.objects import ObjectObjective
+from seg_toolkit.training.windows import WindowStream
+
+from tests.support.commands import failed, ok, seg_edge, seg_train
+from tests.support.contracts import TWO
+from tests.support.folders import SMALL, cases_of
+from tests.support.images import put
+from tests.support.touching import discs, of_objects, write_touching
+
+
+def objective(separation: str, **changes: object) -> ObjectObjective:
+    return ObjectObjective(of_objects(separation, **changes), (), Settings(border_weight=10.0))
+
+
+def touching() -> Example:
+    ids = discs((64, 64), [(20, 20), (36, 20), (50, 50)], 8)
+    return Example(ids[..., None].astype(np.uint8), (ids > 0).astype(np.uint8), ids)
+
+
+def test_the_border_is_a_class_after_the_others() -> None:
+    target, weights = objective("border").target(touching())
+    assert sorted(np.unique(target)) == [0, 1, 2]
+    assert target[20, 20] == 1
+    assert target[28, 20] == 2  # where the discs touch
+    assert weights.max() > 5  # in the gap between them
+
+
+def test_distances_accompany_the_classes() -> None:
+    target, _ = objective("distance").target(touching())
+    assert target.shape == (64, 64, 3)
+    assert target[20, 20].tolist() == pytest.approx([1, 1, 0], abs=0.3)
+
+
+@pytest.mark.parametrize("separation", ["border", "distance"])
+def test_the_truth_itself_has_almost_no_loss_and_a_wrong_border_has(separation: str) -> None:
+    chosen = objective(separation)
+    target, weights = chosen.target(touching())
+    where = np.stack(np.meshgrid(np.arange(64.0), np.arange(64.0), indexing="ij"))
+    truth = torch.from_numpy(chosen.target_window(target, where))[None]
+    if separation == "border":
+        right = 20 * torch.nn.functional.one_hot(truth, 3).movedim(-1, 1).float()
+        wrong = right[:, [0, 2, 1]]
+        least = 0.0
+    else:
+        own = 20 * torch.nn.functional.one_hot(truth[:, 0].long(), 2).movedim(-1, 1).float()
+        right = torch.cat([own, torch.logit(truth[:, 1:], 1e-6)], dim=1)
+        wrong = torch.cat([own, torch.logit(truth[:, [2, 1]], 1e-6)], dim=1)
+        least = float(
+            torch.nn.functional.binary_cross_entropy(truth[:, 1:], truth[:, 1:], reduction="none").sum(1).mean()
+        )
+    weight = torch.from_numpy(weights)[None]
+    assert float(chosen.loss(right, truth, weight)) == pytest.approx(least, abs=1e-2)
+    assert float(chosen.loss(wrong, truth, weight)) > least + 0.05
+
+
+@pytest.mark.parametrize("separation", ["border", "distance"])
+def test_turning_and_deforming_neither_merges_nor_splits_objects(separation: str, tmp_path: Path) -> None:
+    data = cases_of(write_touching(tmp_path / "data", 1))
+    how = of_objects(separation, 252)  # an output of 68 px
+    stream = WindowStream(data, ObjectObjective(how, data_classes(), Settings()), Augmentation.parse("wide"), seed=0)
+    from seg_runtime.answers.separate import components
+
+    for _, truth, _ in stream.batches(0, 8, 1):
+        if separation == "border":
+            interior = (truth[0] == 1).numpy()
+        else:
+            interior = (truth[0, 1] - truth[0, 2] ** 2 > 0.5).numpy()
+        ids = components(interior.astype(np.uint8), 8)
+        areas = np.bincount(ids.ravel())[1:]
+        assert 1 <= len(areas) <= 12  # mirrored copies too, but not one per fragment
+        assert areas.max() < 500  # two merged discs of 200 px, enlarged, would have more
+
+
+def data_classes() -> tuple:  # type: ignore[type-arg]
+    from seg_toolkit.data import ClassValues
+
+    return tuple(ClassValues(info, (i,)) for i, info in enumerate(TWO))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("objects")
+    write_touching(folder / "data", 6)
+    ok(seg_train(folder / "data", "-o", folder / "m.pt", "--recipe", "nuclei", *SMALL, "--steps", "2"))
+    return folder
+
+
+def test_a_training_chooses_thresholds_and_says_so(trained: Path) -> None:
+    checkpoint = load(trained / "m.pt")
+    spec, chosen = checkpoint.contract.answer, checkpoint.contract.provenance["validation"]["chosen"]
+    assert isinstance(spec, ObjectSpec)
+    assert (spec.mask_threshold, spec.seed_threshold) == (chosen["mask_threshold"], chosen["seed_threshold"])
+    assert spec.smallest_px == chosen["smallest_px"]
+    assert chosen["after"] >= chosen["before"]
+    assert Image.open(trained / "m.preview.png").size[1] > 100
+
+
+def test_an_evaluation_gives_the_scores_of_objects_and_of_classes(trained: Path) -> None:
+    result = ok(
+        seg_edge("evaluate", trained / "m.pt", trained / "data", "--include-training", "--csv", trained / "m.csv")
+    )
+    assert "objects: AP" in result.stderr
+    assert "objects grow from" not in result.stderr  # they are those of the model, not chosen here
+    lines = (trained / "m.csv").read_text().splitlines()
+    assert len(lines) == 7
+    assert "f1" in lines[0]
+
+
+def test_a_run_that_goes_on_chooses_again(trained: Path) -> None:
+    ok(seg_train(trained / "data", "-o", trained / "m.pt", "--resume", "--steps", "3"))
+    assert isinstance(load(trained / "m.pt").contract.answer, ObjectSpec)
+
+
+def test_data_without_instances_is_refused(tmp_path: Path) -> None:
+    for number in range(3):
+        put(tmp_path / "images" / f"a{number}.png", np.full((40, 40), 9, np.uint8))
+        mask = np.zeros((40, 40), np.uint8)
+        mask[10:20] = 255
+        put(tmp_path / "masks" / f"a{number}.png", mask)
+    result = failed(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--answer", "objects", *SMALL))
+    assert "has no instances, from which objects are learned" in result.stderr
+    assert not (tmp_path / "m.pt").exists()
+
+
+def test_instances_that_contradict_the_masks_are_refused(tmp_path: Path) -> None:
+    write_touching(tmp_path, 3)
+    for path in sorted((tmp_path / "instances").iterdir()):
+        mask = np.asarray(Image.open(path)) > 0
+        put(tmp_path / "masks" / path.name, (255 * (np.roll(mask, 9, axis=1))).astype(np.uint8))
+    result = failed(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--answer", "objects", *SMALL))
+    assert "contradict its mask" in result.stderr
+
+
+def test_classes_and_separation_are_kept_from_an_earlier_model() -> None:
+    labels, border = LabelSpec(TWO), ObjectSpec(TWO, "border")
+    assert ObjectObjective.kept_maps(labels, border) == [KeptMap(0, 0), KeptMap(1, 1)]
+    assert ObjectObjective.kept_maps(border, border) == [KeptMap(0, 0), KeptMap(1, 1), KeptMap(2, 2)]
+    assert ObjectObjective.kept_maps(border, replace(border, separation="distance")) == [KeptMap(0, 0), KeptMap(1, 1)]
+
+
+def test_the_score_of_the_truth_is_one() -> None:
+    example = touching()
+    assert example.instances is not None
+    ids = example.instances
+    chosen = ObjectObjective(of_objects("border"), data_classes(), Settings())
+    scored = chosen.compare("a", example, np.stack([ids, (ids > 0).astype(np.int32)]))
+    assert scored.score == 1
+    merged = np.where(ids == 2, 1, ids)
+    worse = chosen.compare("a", example, np.stack([merged, (ids > 0).astype(np.int32)]))
+    assert worse.score == pytest.approx(match_objects(ids, merged, 0.5).ap)
+    result = chosen.summary([worse.figures])
+    assert (result["merged"], result["classes"][1]["dice"]) == (1, 1.0)

@@ -1,0 +1,298 @@
+"""Objective for objects: classes, and maps that separate objects which touch; average precision as score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from seg_runtime.answers import Objects
+from seg_runtime.model import SEPARATIONS, AnswerSpec, Contract, LabelSpec, ObjectSpec
+from seg_runtime.pipeline import Array, Infer, fitted
+from seg_runtime.support import DataError
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...data import (
+    Case,
+    ClassValues,
+    DataSet,
+    Example,
+    Progress,
+    Report,
+    border,
+    border_term,
+    distances,
+    warp,
+    weight_map,
+)
+from ...evaluation import Measure, ObjectScores, object_summary, object_table
+from ...networks import KeptMap
+from ...options import Settings, TrainOptions
+from ...planning import DataStatistics
+from ..losses import dice_loss, weighted_cross_entropy
+from ..pictures import object_preview
+from .labels import SIGMA_PX, LabelObjective
+from .objective import Choices, Judged, Objective, ScoredCase
+
+_DISTANCE_WEIGHT = 1.0  # of the distances in the loss
+_DISAGREE = 0.1  # largest fraction of the px of objects that masks may contradict
+_MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
+_SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_SMALLEST = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the area that 95 % of the true objects reach
+_SPECK = 0.25  # the same, while thresholds are not yet chosen
+_TUNED_ON = 24  # most validation images on which thresholds are chosen
+
+
+class _Planes(Objects):
+    """The stitched planes of an image, from which objects are grown."""
+
+    def whole(self, stitched: Array) -> Array:
+        """Return the planes unchanged."""
+        return stitched
+
+
+class ObjectObjective(LabelObjective):
+    """Predict the class of each pixel, and what separates objects."""
+
+    Spec = ObjectSpec  # type: ignore[assignment]  # it has classes too
+    placed_by_class = False
+    importable = False
+    options: ClassVar[tuple[str, ...]] = (
+        *(o for o in LabelObjective.options if o not in ("balance", "empty_dice")),
+        "separation",
+    )
+    key = "ap"
+    title = "AP"
+
+    def __init__(
+        self, contract: Contract, classes: Sequence[ClassValues] = (), settings: Settings | None = None
+    ) -> None:
+        """Set up the objective, see `Objective`."""
+        super().__init__(contract, classes, settings)
+        self._seen: dict[str, Array] = {}  # planes of validation cases, while they are scored
+
+    @classmethod
+    def choose_classes(
+        cls, data: DataSet, options: TrainOptions, say: Report, progress: Progress = iter
+    ) -> tuple[DataSet, tuple[ClassValues, ...]]:
+        """Also check that the data set has instances, which agree with the masks.
+
+        Raises:
+            DataError: if it has none, or they contradict the masks.
+        """
+        data, classes = super().choose_classes(data, options, say, progress)
+        for case in progress(data.cases):
+            _check_instances(case, classes)
+        return data, classes
+
+    @classmethod
+    def choose(
+        cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
+    ) -> Choices:
+        """Make all choices that options leave to the data, and report each with its reason."""
+        chosen = super().choose(statistics, training, options, say)
+        assert isinstance(chosen.answer, ObjectSpec)
+        separation = options.separation or ObjectSpec.separation
+        why = "set by you" if options.separation else "the default"
+        say(f"separation: {separation} ({why})")
+        cases = statistics.data.cases
+        known = [case.read(statistics.classes).instances for case in cases[:: -(-len(cases) // _TUNED_ON)]]
+        smallest = round(_SPECK * _small_area([ids for ids in known if ids is not None]))
+        say(f"smallest object: {smallest} px (a quarter of the area that 95 % of the true objects reach)")
+        return replace(chosen, answer=replace(chosen.answer, separation=separation, smallest_px=smallest))
+
+    @classmethod
+    def _geometry(cls, training: DataStatistics, options: TrainOptions) -> tuple[str, str]:
+        """Objects need the full resolution."""
+        return "tile", "objects need the full resolution"
+
+    @classmethod
+    def _border_weight(cls, options: TrainOptions, instances_only: bool) -> tuple[float, str]:
+        """Choose the height w0 of the border term of the weight map."""
+        if options.border_weight is None:
+            return 10.0, "the gaps between objects matter, as in the paper"
+        return options.border_weight, "set by you"
+
+    @classmethod
+    def kept_maps(cls, old: AnswerSpec, new: AnswerSpec) -> list[KeptMap]:
+        """Keep classes by name, and the maps that separate objects if they mean the same."""
+        if not isinstance(old, (LabelSpec, ObjectSpec)) or not isinstance(new, ObjectSpec):
+            return []
+        kept = super().kept_maps(LabelSpec(old.classes), LabelSpec(new.classes))
+        if isinstance(old, ObjectSpec) and old.separation == new.separation:
+            first, before = len(new.classes), len(old.classes)
+            kept += [KeptMap(first + i, before + i) for i in range(SEPARATIONS[new.separation])]
+        return kept
+
+    @property
+    def spec(self) -> ObjectSpec:
+        """Meaning of the output maps."""
+        assert isinstance(self.contract.answer, ObjectSpec)
+        return self.contract.answer
+
+    def target(self, example: Example) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Compute the target of a case.
+
+        It is made from whole objects, and windows are cut, turned and deformed from it. So a deformation neither splits nor
+        merges objects.
+
+        Returns:
+            For `border`, class indices `(*spatial)` uint8, where K is the border. For `distance`, `(*spatial, 3)` float32: the
+            class index and the two distances. Then the weight of each pixel.
+        """
+        assert example.instances is not None
+        weights = weight_map(example.labels, self.settings.class_weights, w0=0.0)
+        if self.settings.border_weight:
+            weights = weights + border_term(example.instances, self.settings.border_weight, SIGMA_PX).astype(np.float32)
+        if self.spec.separation == "border":
+            edge = np.uint8(len(self.spec.classes))
+            return np.where(border(example.instances), edge, example.labels).astype(np.uint8), weights
+        planes = [example.labels.astype(np.float32), *distances(example.instances)]
+        return np.stack(planes, axis=-1), weights
+
+    def target_window(self, target: NDArray[Any], where: NDArray[np.float64]) -> NDArray[Any]:
+        """Sample class indices `(*output_shape)`, or class indices and distances `(3, *output_shape)`."""
+        if self.spec.separation == "border":
+            return super().target_window(target, where)
+        labels, apart = warp(target[..., :1], where, 0), warp(target[..., 1:], where, 1)
+        return np.ascontiguousarray(np.moveaxis(np.concatenate([labels, apart], axis=-1), -1, 0))
+
+    def loss(self, answer: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        """Compute the loss of the classes, as for labels, and for `distance` also the cross-entropy of the distances."""
+        if self.spec.separation == "border":
+            return super().loss(answer, truth, weights)
+        count = len(self.spec.classes)
+        known = (weights > 0).float()
+        labels = truth[:, 0].long()
+        loss = weighted_cross_entropy(answer[:, :count], labels, weights)
+        if self.settings.dice_weight:
+            loss = loss + self.settings.dice_weight * dice_loss(answer[:, :count], labels, known=weights > 0)
+        errors = F.binary_cross_entropy_with_logits(answer[:, count:].float(), truth[:, 1:], reduction="none").sum(
+            dim=1
+        )
+        return loss + _DISTANCE_WEIGHT * torch.sum(errors * known) / known.sum().clamp_min(1)
+
+    def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
+        """Score a case; figures are `ObjectScores` and the pixel counts of classes."""
+        assert example.instances is not None
+        scores = ObjectScores.of(example.instances, answer[0], example.known)
+        labels, _ = self.parts(answer)
+        figures = scores, super().compare(name, example, labels).figures
+        truth = np.stack([example.instances, example.labels.astype(np.int32)])
+        return ScoredCase(name, example.image, truth, answer, figures, scores.average_precision, example)
+
+    def parts(self, answer: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
+        """Return the class indices and the ids of a prediction."""
+        return answer[1].astype(np.uint8), answer[0]
+
+    def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
+        """Summarize the scores, see `evaluation.object_summary`, with Dice and IoU of the `classes`."""
+        objects, counts = zip(*figures, strict=True)
+        return {**object_summary(objects), "classes": super().summary(counts)["classes"]}
+
+    def report(self, every: Sequence[Judged], measures: Sequence[Measure] = ()) -> dict[str, Any]:
+        """Summarize the scores of cases; those of objects are there without being named."""
+        result = super().report(every, [one for one in measures if not one.of_objects])
+        result.pop("objects", None)
+        return result
+
+    def table(self, result: dict[str, Any]) -> str:
+        """Format the scores, and the thresholds if they were chosen."""
+        dice = [f"{entry['name']} {entry['dice']:.4f}" for entry in result["classes"][1:] if entry["dice"] is not None]
+        lines = [object_table(result), f"Dice of the classes: {', '.join(dice) or '-'}"]
+        if chosen := result.get("chosen"):
+            lines.append(
+                f"objects grow from {chosen['seed_threshold']:g} of the interior to a probability of {chosen['mask_threshold']:g},"
+                f" with at least {chosen['smallest_px']} px (chosen on the validation images: AP {chosen['before']:.4f} →"
+                f" {chosen['after']:.4f})"
+            )
+        lines.append(self.average(result))
+        return "\n".join(lines)
+
+    def headline(self, result: dict[str, Any]) -> str:
+        """Format the score with the number of objects."""
+        return f"{Objective.headline(self, result)} (of all objects, at IoU 0.5 {result['ap']['0.50'] or 0:.3f})"
+
+    def warnings(self, result: dict[str, Any]) -> list[str]:
+        """Say if no object was found."""
+        if result["found"]:
+            return []
+        return ["no object was found in the validation images: train longer, or see the preview for what is wrong"]
+
+    def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
+        """Draw the preview, see `pictures.object_preview`."""
+        return object_preview(
+            [(c.caption, c.image, c.truth[0], c.answer[0], c.score) for c in cases], [c.example.known for c in cases]
+        )
+
+    def validated(self, cases: Sequence[Case], infer: Infer) -> tuple[Objective, dict[str, Any], list[ScoredCase]]:
+        """Choose the thresholds and the smallest object with the highest mean AP on validation images, and score all.
+
+        The chosen numbers and their effect are in the entry `chosen` of the summary.
+        """
+        some = cases[:: -(-len(cases) // _TUNED_ON)]
+        planes = _Planes(self.contract)
+        known = [(case.name, case.read(self.classes)) for case in some]
+        seen = {name: planes.segment(fitted(e.image, self.contract, name), infer) for name, e in known}
+
+        def judged(spec: ObjectSpec) -> float:
+            grow = Objects(replace(self.contract, answer=spec))
+            scores = [self.compare(name, e, grow.whole(seen[name])).score for name, e in known]
+            return float(np.nanmean(scores)) if np.isfinite(scores).any() else 0.0
+
+        best, before = self.spec, judged(self.spec)
+        after = before
+        typical = _small_area([e.instances for _, e in known if e.instances is not None])
+        thresholds = product(_MASK_THRESHOLDS, _SEED_THRESHOLDS)
+        first: list[dict[str, Any]] = [{"mask_threshold": mask, "seed_threshold": seed} for mask, seed in thresholds]
+        second: list[dict[str, Any]] = [{"smallest_px": round(fraction * typical)} for fraction in _SMALLEST]
+        for group in (first, second):
+            scored = [(judged(tried), tried) for tried in (replace(best, **change) for change in group)]
+            score, tried = max(scored, key=lambda pair: pair[0])
+            if score > after:
+                best, after = tried, score
+        objective = type(self)(replace(self.contract, answer=best), self.classes, self.settings)
+        objective._seen = seen
+        result, shown = objective.score(cases, infer, preview=True)
+        objective._seen = {}
+        names = ("mask_threshold", "seed_threshold", "smallest_px")
+        result["chosen"] = {**{name: getattr(best, name) for name in names}, "before": before, "after": after}
+        return objective, result, shown
+
+    def _scored(self, case: Case, infer: Infer) -> ScoredCase:
+        """Grow the objects of planes that are known; run the model for other cases."""
+        if case.name not in self._seen:
+            return super()._scored(case, infer)
+        return self.compare(case.name, case.read(self.classes), Objects(self.contract).whole(self._seen[case.name]))
+
+
+def _small_area(images: Sequence[NDArray[np.int32]]) -> float:
+    """Return the area in px that 95 % of the objects of images `(*spatial)` reach."""
+    areas = np.concatenate([np.bincount(ids.ravel())[1:] for ids in images])
+    return float(np.percentile(areas[areas > 0], 5)) if (areas > 0).any() else 0.0
+
+
+def _check_instances(case: Case, classes: Sequence[ClassValues]) -> None:
+    """Check that a case has instances that agree with its mask.
+
+    Raises:
+        DataError: if it has none, or they contradict the mask.
+    """
+    example = case.read(classes)
+    if example.instances is None:
+        expected = "a folder instances with ids of objects, or masks that number objects"
+        advice = "add them, number the objects of the masks with --reader pairs:masks=instances, or train labels"
+        raise DataError(f"{case.name} has no instances, from which objects are learned", expected, advice)
+    objects, mask = example.instances > 0, example.labels > 0
+    wrong, area = int((objects != mask).sum()), int((objects | mask).sum())
+    if wrong > _DISAGREE * max(1, area):
+        problem = f"the instances of {case.name} contradict its mask in {wrong} of {area} px"
+        raise DataError(
+            problem, "objects in the classes other than the background", "correct the mask or the instances"
+        )
