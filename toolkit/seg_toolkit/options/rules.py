@@ -93,7 +93,7 @@ RULES: tuple[Rule[Request], ...] = (
     Rule(
         "--geometry", lambda r: r.objective is not None and r.value("geometry") not in (None, "auto"),
         lambda r: r.value("geometry") in r.geometries,
-        "an output that can be resized", "leave out --geometry, since regression values cannot be resized",
+        "an output that can be resized", "leave out --geometry, since values and objects cannot be resized",
     ),
 )  # fmt: skip
 """All rules. A rule about facts that are not known yet does not apply, so the table is checked again later."""

@@ -1,0 +1,109 @@
+"""Objects on their way through export: judged by window, by self-test and by precision, and written by the runtime."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from seg_export.proof import Parity
+from seg_export.steps.precision.cost import OBJECTS, Cost
+from seg_runtime import Segmenter, SelfTestError
+from seg_runtime.answers import Objects
+from seg_runtime.answers.separate import unmatched
+from seg_runtime.checks.selftest import SelfTest
+from seg_runtime.pipeline import Float
+
+from tests.support.commands import error_of, ok, seg_export, seg_run_on_cpu
+from tests.support.images import noise_image
+from tests.support.models import Made, made, mixed_network
+from tests.support.touching import of_objects
+
+
+@pytest.fixture(scope="module", params=["border", "distance"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    how = of_objects(request.param, 204, smallest_px=3)
+    net = mixed_network(1, how.answer.maps, 2, "crop", 204, 3)
+    return made(tmp_path_factory.mktemp(request.param), net, how)
+
+
+def test_parity_and_self_test_count_objects(model: Made) -> None:
+    figures = model.contract.parity
+    assert figures["holds"]
+    assert figures["objects"] > 0
+    assert figures["unmatched"] <= figures["flipped"]
+    with Segmenter(model.path, provider="cpu", self_test=True) as segmenter:
+        assert segmenter.test_report is not None
+        report = segmenter.test_report["self_test"]
+    assert report["objects"] > 0
+    assert report["objects_unmatched"] == 0
+
+
+def test_objects_without_a_partner_fail_although_all_pixels_agree(model: Made) -> None:
+    spec = model.contract.answer
+    logits = np.random.default_rng(0).normal(0, 3, (spec.maps, 20, 20)).astype(np.float32)
+    result = Parity()
+    result.add(logits, logits, model.contract)
+    assert result.failures() == []
+    assert replace_unmatched(result)[0].startswith("2 objects have no partner")
+    test = SelfTest(1e-4, samples=1, unmatched=1)
+    assert "1 objects have no partner" in test.failures()[0]
+
+
+def replace_unmatched(result: Parity) -> list[str]:
+    return replace(result, unmatched=2).failures()
+
+
+def test_a_device_that_separates_otherwise_fails_the_self_test(model: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Objects.whole
+
+    def merged(self: Objects, stitched: Float) -> Float:
+        ids, labels = whole(self, stitched)
+        return np.stack([(ids > 0).astype(np.int32), labels])
+
+    monkeypatch.setattr(Objects, "whole", merged)
+    with pytest.raises(SelfTestError, match="objects have no partner"):
+        Segmenter(model.path, provider="cpu", self_test=True)
+
+
+def test_a_precision_that_loses_objects_is_refused() -> None:
+    labels = np.zeros((40, 40), np.uint8)
+    labels[:, ::4] = 1
+    ids = (np.cumsum(labels, axis=1) * labels).astype(np.int32)
+    cost = Cost(2)
+    cost.add(labels, labels)
+    cost.add_objects(ids, ids)
+    assert cost.failures() == []
+    fewer = np.where(ids > 8, 0, ids)
+    cost.add_objects(ids, fewer)
+    assert unmatched(ids, fewer) == 2
+    assert cost.unmatched_percent == pytest.approx(100 * 2 / 38)
+    assert (cost.unmatched_percent > OBJECTS) == bool(cost.failures())
+    assert "objects have no partner" in cost.failures()[0]
+
+
+def test_a_run_writes_classes_ids_and_counts(model: Made, tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    Image.fromarray(noise_image(90, 70, 1)[..., 0]).save(image)
+    ok(seg_run_on_cpu("--model", model.path, image, "--out", tmp_path))
+    ids = tifffile.imread(tmp_path / "a_objects.tif")
+    mask = np.asarray(Image.open(tmp_path / "a_mask.png"))
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert ids.dtype == np.uint16
+    np.testing.assert_array_equal(ids > 0, mask > 0)
+    assert record["objects"] == ids.max() == record["classes"][1]["objects"]
+    assert record["outputs"]["objects"] == "a_objects.tif"
+    with Segmenter(model.path, provider="cpu") as segmenter:
+        found = segmenter(image)
+    np.testing.assert_array_equal(found.objects, ids)
+    np.testing.assert_array_equal(found.labels, mask)
+
+
+def test_host_ready_is_refused(model: Made, tmp_path: Path) -> None:
+    error = error_of(seg_export(model.checkpoint, tmp_path / "h.onnx", "--host-ready"))
+    assert "--host-ready" in error
+    assert not (tmp_path / "h.onnx").exists()
