@@ -15,8 +15,10 @@ from PIL import Image
 from scipy import ndimage
 
 
-def field(size: int, cells: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """One grey picture `(size, size)` uint8 and its instances `(size, size)` uint16, ids from 1."""
+def field(
+    size: int, cells: int, rng: np.random.Generator, touching: bool = False
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """One grey picture `(size, size)` uint8 and its instances `(size, size)` uint16, ids from 1; cells may touch or not."""
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
     instances = np.zeros((size, size), np.uint16)
     light = np.zeros((size, size), np.float32)
@@ -29,8 +31,9 @@ def field(size: int, cells: int, rng: np.random.Generator) -> tuple[NDArray[np.u
         wobble = 1 + 0.12 * np.sin(3 * np.arctan2(across, along) + rng.uniform(0, 6))
         distance = np.sqrt((along / long) ** 2 + (across / short) ** 2) / wobble
         cell = distance < 1
-        if not cell.any() or (ndimage.binary_dilation(cell, iterations=3) & (instances > 0)).any():
-            continue  # two px of ground stay between cells
+        near = cell if touching else ndimage.binary_dilation(cell, iterations=3)  # two px of ground between cells
+        if not cell.any() or (near & (instances > 0)).any():
+            continue
         instances[cell] = instances.max() + 1
         light[cell] = rng.uniform(50, 170) * (1 - 0.5 * distance[cell] ** 2)
     ground = 25 + 8 * (rows * rng.uniform(-1, 1) + columns * rng.uniform(-1, 1)) / size

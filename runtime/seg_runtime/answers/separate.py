@@ -45,8 +45,8 @@ def grown(
         top = int(parts.max(initial=0))
         apart = watershed(255 - height, np.where(several, markers, 0), connectivity=1, mask=several)
         np.copyto(ids, apart.astype(np.int32, copy=False) + np.int32(top), where=several)
-    ids = _filled(ids) if fill else ids
-    return renumbered(ids, smallest_px)
+    ids = renumbered(ids, smallest_px)
+    return _filled(ids) if fill else ids
 
 
 def components(labels: NDArray[np.uint8], smallest_px: int = 0) -> Ids:
@@ -111,9 +111,10 @@ def _filled(ids: Ids) -> Ids:
     from scipy import ndimage
 
     full = ids.copy()
+    enclosed = ndimage.binary_fill_holes(ids > 0) & (ids == 0)  # by one object or by several
     for number, box in enumerate(ndimage.find_objects(ids), 1):
-        if box is None or min(s.stop - s.start for s in box) < 3:
-            continue  # it has no inside
+        if box is None or not enclosed[box].any():
+            continue
         part: Any = ids[box]
         own = part == number
         holes = ndimage.binary_fill_holes(own) & (part == 0)
