@@ -11,7 +11,7 @@ from seg_export.pictures import pictures
 from seg_export.proof import some
 from seg_runtime.support.errors import DataError
 from seg_toolkit.checkpoints import load as load_checkpoint
-from seg_toolkit.data.readers import read_data_set
+from seg_toolkit.data.readers import PAIRS, read_data_set
 from seg_toolkit.options import RECIPES, load_recipe
 
 from samples.generators import generator
@@ -25,7 +25,7 @@ PHOTOGRAPHS = "ISIC-2017_Training_Data"
 
 @pytest.mark.parametrize("recipe", RECIPES.names())
 def test_a_data_set_is_read_as_the_recipe_says(recipe: str, tmp_path: Path) -> None:
-    reader = load_recipe(recipe).options["reader"]
+    reader = load_recipe(recipe).options.get("reader", PAIRS)
     generator(recipe).write(tmp_path, 3, 0)
     cases = read_data_set(reader, tmp_path, print).cases
     found = pictures(tmp_path, CONTRACT, reader)

@@ -345,7 +345,7 @@ CLASSES = [ClassInfo("ground", (0, 0, 0)), ClassInfo("cell", (250, 100, 50)), Cl
 def written_mask(form: str, *planes: Array) -> tuple[str, bytes]:
     """A mask of one page or several, as seg-run writes it."""
     source = Source(Path("a.png"), Path("a"), (Path("a.png"),), FORMATS.get("picture"))
-    results: Any = [SimpleNamespace(answer=plane, contract=contract(classes=CLASSES)) for plane in planes]
+    results: Any = [SimpleNamespace(labels=plane, contract=contract(classes=CLASSES)) for plane in planes]
     suffix, write, *_ = FORMATS.get("picture").outputs("labels", source)[form].prepare(results, source)
     file = io.BytesIO()
     write(file)

@@ -25,7 +25,6 @@ from .progress import bar, say
             "seg-edge evaluate model.pt held-out --json scores.json",
             "Score images that training never saw, and keep the scores",
         ),
-        ("seg-edge evaluate model.pt data --metrics hd95,surface-dice=2", "Measure distances between outlines too"),
         (
             "seg-edge evaluate model.pt data --metrics ap,f1,count --csv scores.csv --worst worst.png",
             "Score objects, list the scores of each image, and draw the worst",
