@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from seg_runtime.answers import components
 from seg_toolkit.data import ClassValues, Example
 from seg_toolkit.evaluation import Measure, measure
-from seg_toolkit.evaluation.objects import components
 
 CLASSES = ClassValues.parse("membrane=0,cell=255")
 

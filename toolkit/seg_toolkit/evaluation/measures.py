@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.answers import components
 from seg_runtime.support import DataError, OptionsError, require_extra
 
 from ..data import RING, ClassValues, Example, without_ring
 from .instances import PARTS, ObjectScores, object_summary
 from .metrics import or_none, over_images
-from .objects import Ids, components, object_scores
+from .objects import Ids, object_scores
 from .surfaces import surface_scores
 
 _SURFACES, _PARTITIONS = ("hd95", "surface-dice"), ("rand", "voi")
@@ -166,8 +167,8 @@ def _without_ring(
 
 
 def _ids(example: Example, labels: NDArray[np.uint8], found: NDArray[np.int32] | None) -> tuple[Ids, Ids]:
-    truth = components(example.labels) if example.instances is None else example.instances.astype(np.int64)
-    return truth, components(labels) if found is None else found.astype(np.int64)
+    truth = components(example.labels) if example.instances is None else example.instances
+    return truth, components(labels) if found is None else found
 
 
 def with_measures(summary: Mapping[str, Any], measures: Sequence[Measure], rows: Sequence[Measured]) -> dict[str, Any]:

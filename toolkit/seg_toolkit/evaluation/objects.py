@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.answers import components
 
-Ids = NDArray[np.int64]
+Ids = NDArray[np.integer[Any]]
 """`(*spatial)` object ids from 1, 0 for no object."""
 
 
@@ -40,10 +41,10 @@ def object_scores(
     """
     from skimage.metrics import adapted_rand_error, variation_of_information
 
-    objects = components(truth) if instances is None else instances.astype(np.int64)
+    objects = components(truth) if instances is None else instances
     if known is not None:
         objects = np.where(known, objects, 0)
-    counts, answer = bool(objects.any()), _without_gaps(components(labels) if found is None else found.astype(np.int64))
+    counts, answer = bool(objects.any()), _without_gaps(components(labels) if found is None else found)
     scores: dict[str, NDArray[np.float64]] = {}
     if "rand" in names:
         with np.errstate(invalid="ignore"):  # objects of one px have no pairs of px
@@ -53,14 +54,6 @@ def object_scores(
         parts = variation_of_information(objects, answer, ignore_labels=(0,)) if counts else np.full(2, np.nan)
         scores |= {"voi": parts.sum(keepdims=True), "voi split": parts[:1], "voi merge": parts[1:]}
     return scores
-
-
-def components(labels: NDArray[np.uint8]) -> Ids:
-    """Label the connected components of each class except the background, connected by sides."""
-    from skimage.measure import label
-
-    found: Ids = label(labels, background=0, connectivity=1).astype(np.int64)
-    return found
 
 
 def _without_gaps(objects: Ids) -> Ids:
