@@ -43,8 +43,7 @@ class Segmentation:
     """The result for one image.
 
     Attributes:
-        answer: the labels of a segmentation model, the values of a regression model, or the ids of objects and the class of
-            each pixel, see `answers`.
+        answer: the result in the form of the model's kind of answer, see `answers`.
         record: machine-readable facts about the result and how it was made.
         image: the decoded image, `(*spatial, C)`.
         contract: contract of the model.
@@ -73,14 +72,13 @@ class Segmentation:
 
     @cached_property
     def objects(self) -> NDArray[np.int32]:
-        """Ids of objects from 1, 0 for the background, at the size of the image: `(H, W)`, or `(D, H, W)` for a volume.
-
-        Those of a segmentation model are the connected components of its classes.
+        """Ids of objects `(*spatial)` from 1, 0 for none; without a model of objects, the connected components of classes.
 
         Raises:
             SegError: the model predicts values, or scikit-image is not installed.
         """
-        return renumbered(self._of("objects"), self.smallest_object)
+        found = self._of("objects")
+        return renumbered(found, self.smallest_object) if self.smallest_object else found
 
     @property
     def values(self) -> Float:
@@ -114,11 +112,7 @@ class Segmentation:
 
 
 def _check_probabilities(contract: Contract) -> None:
-    """Check that a model has probabilities.
-
-    Raises:
-        SegError: it has none; the error says what it predicts.
-    """
+    """Raise SegError if a model has no probabilities; the error says what it predicts."""
     if contract.answer.activation == "none":
         data = answer_of(contract).data
         raise SegError(f"this model predicts {data} and has no probabilities", "", f"use the {data}")

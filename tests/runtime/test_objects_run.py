@@ -39,6 +39,15 @@ def test_components_of_classes_are_written(model: Made, picture: Path, tmp_path:
         np.testing.assert_array_equal(segmenter(picture).objects, components(mask))
 
 
+def test_another_smallest_object_is_another_result(model: Made, picture: Path, tmp_path: Path) -> None:
+    words = ("--model", model.path, picture, "--out", tmp_path, "--objects")
+    ok(seg_run_on_cpu(*words))
+    every = tifffile.imread(tmp_path / "field_objects.tif")
+    assert "1 skipped" in ok(seg_run_on_cpu(*words)).output
+    ok(seg_run_on_cpu(*words, "--smallest-object", "3"))
+    assert tifffile.imread(tmp_path / "field_objects.tif").max() < every.max()
+
+
 def test_objects_of_a_regression_are_refused(regression: Made, picture: Path, tmp_path: Path) -> None:
     assert "--objects" in error_of(seg_run_on_cpu("--model", regression.path, picture, "--out", tmp_path, "--objects"))
     with Segmenter(regression.path, provider="cpu") as segmenter, pytest.raises(SegError, match="predicts values"):

@@ -65,7 +65,7 @@ def _sample(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> S
         answer = answer_of(contract)
         labels = answer.decisions(image, lambda window: logits[None])
         gaps = unframe(grid.stitch([answer.margins(logits)], np.zeros(grid.shape, np.float32)), image.shape[:-1])
-        if answer.data == "objects":
+        if contract.answer.separated:
             objects = answer.part(answer.segment(image, lambda window: logits[None]), "objects")
         close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(

@@ -70,7 +70,7 @@ class Parity:
             self.flipped += int(flips.sum())
             if flips.any():
                 self.max_flip_margin = max(self.max_flip_margin, float(decided.margins(reference)[flips].max()))
-            if decided.data == "objects":
+            if contract.answer.separated:
                 wanted, given = (
                     decided.part(decided.whole(decided.window(part)), "objects") for part in (reference, answer)
                 )

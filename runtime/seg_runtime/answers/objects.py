@@ -96,8 +96,7 @@ class Objects(Answer):
 
     def part(self, answer: Array, data: str) -> Array | None:
         """Return the ids as `objects`, or the class of each pixel as `labels`."""
-        parts = {"objects": answer[0], "labels": answer[1]}
-        return parts[data].astype(np.uint8) if data == "labels" else parts.get(data)
+        return {"objects": answer[0], "labels": answer[1].astype(np.uint8)}.get(data)
 
     def outputs(self, source: Source, wanted: Collection[str] = (), data: str = "") -> Sequence[Output]:
         """Return the files for the classes, if the format has them, and for the ids."""

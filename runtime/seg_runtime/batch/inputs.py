@@ -114,8 +114,11 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
     """Yield the results to write for a source. Raises SegError for a result that its format does not support."""
     answer = answer_of(contract)
     yield from answer.outputs(source, options.forms)
-    if options.objects and answer.data != "objects":
-        yield from answer.outputs(source, options.forms, "objects")
+    if options.objects and not contract.answer.separated:
+        for output in answer.outputs(
+            source, options.forms, "objects"
+        ):  # the key says which objects an earlier run wrote
+            yield replace(output, key=f"{output.key}_{least}") if (least := options.smallest_object) else output
     if source.format.drawn if options.overlay is None else options.overlay:
         yield OVERLAY
     if form := options.probabilities:

@@ -152,7 +152,7 @@ def _segment(
         result = segmenter.segment_page(
             page, sha256, probabilities=bool(options.probabilities), progress=watch(len(results)), timings=timings
         )
-        if options.objects:
+        if options.objects and not segmenter.contract.answer.separated:
             result.smallest_object = options.smallest_object
             result.record["objects"] = int(result.objects.max(initial=0))
         if loaded.decode_ms is None and not options.overlay:

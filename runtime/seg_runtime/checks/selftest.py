@@ -173,13 +173,13 @@ def _answer(session: Session, image: Array) -> tuple[Labels | None, Float, Array
         return seen[-1][None]
 
     answer, fit = answer_of(contract), fitted(image, contract)
-    found = answer.segment(fit, watched)
     if not contract.answer.decided:
+        answer.segment(fit, watched)
         return None, seen[0], None
-    return (
-        answer.decisions(fit, lambda window: seen[0][None]), seen[0],
-        answer.part(found, "objects") if answer.data == "objects" else None,
-    )  # fmt: skip
+    labels = answer.decisions(fit, watched)
+    if not contract.answer.separated:
+        return labels, seen[0], None
+    return labels, seen[0], answer.part(answer.segment(fit, lambda window: seen[0][None]), "objects")
 
 
 def self_test_table(report: Mapping[str, Any]) -> str:

@@ -83,6 +83,14 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         requires="--objects",
         advice="add it",
     ),
+    Rule(
+        "--smallest-object",
+        given=lambda x: isinstance(x.options, RunOptions) and x.options.smallest_object > 0,
+        fits=lambda x: not x.session.contract.answer.separated,
+        requires="a model that does not separate objects itself",
+        advice="this model has a smallest object of its own",
+        harmless=True,
+    ),
     _taken("--cuda-graph", "only CUDA can record graphs"),
     Rule(
         "--cuda-graph",

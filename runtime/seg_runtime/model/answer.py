@@ -82,12 +82,14 @@ class AnswerSpec(Variant):
     Attributes:
         kind: its name in the registry of answers.
         decided: whether each pixel gets one of several classes, so that a small error may change it.
+        separated: whether it separates objects itself.
         geometries: geometries that such a model can be trained with.
         forms: forms of file that it can be exported as.
         precisions: precisions that it can be exported in.
     """
 
     decided: ClassVar[bool] = False
+    separated: ClassVar[bool] = False
     geometries: ClassVar[tuple[str, ...]] = ("tile",)
     forms: ClassVar[tuple[str, ...]] = ("window",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
@@ -197,6 +199,7 @@ class ObjectSpec(AnswerSpec):
 
     kind = "objects"
     decided = True
+    separated = True
     precisions = ("fp32", "int8", "fp16")
 
     classes: tuple[ClassInfo, ...]

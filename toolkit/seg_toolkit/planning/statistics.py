@@ -57,6 +57,8 @@ class CaseStatistics:
         targets: statistics of regression targets, else None.
         acquisition: how the image was acquired.
         look: what the image looks like, to compare it with others.
+        areas: numbers of px of the objects of its instances; None without instances.
+        contradicted: fraction of the px of objects or of the foreground that are in one of them only; 0 without instances.
     """
 
     name: str
@@ -73,6 +75,8 @@ class CaseStatistics:
     targets: TargetStatistics | None = None
     acquisition: Acquisition = field(default_factory=Acquisition)
     look: Look = field(default_factory=Look)
+    areas: NDArray[np.int64] | None = None
+    contradicted: float = 0.0
 
     @classmethod
     def of(
@@ -90,7 +94,7 @@ class CaseStatistics:
             tuple(mean.tolist()), tuple(std.tolist()), (float(low), float(high)),
             np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px), GreyValues.of(image),
             None if example.targets is None else TargetStatistics.of(example.targets), case.acquisition(),
-            Look.of(image, labels if example.plain is None else example.plain),
+            Look.of(image, labels if example.plain is None else example.plain), *_objects(example),
         )  # fmt: skip
 
 
@@ -211,6 +215,15 @@ class DataStatistics:
 def _without_equal_channels(image: NDArray[Any]) -> NDArray[Any]:
     """Reduce three equal channels to one."""
     return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
+
+
+def _objects(example: Example) -> tuple[NDArray[np.int64] | None, float]:
+    """Return the areas of the instances, and how far they contradict the mask."""
+    if example.instances is None:
+        return None, 0.0
+    areas = np.bincount(example.instances.ravel())[1:]
+    objects, mask = example.instances > 0, example.labels > 0
+    return areas[areas > 0], int((objects != mask).sum()) / max(1, int((objects | mask).sum()))
 
 
 def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:

@@ -159,10 +159,11 @@ class _Run:
         return self.plan.objective.validated(self.plan.validation, checked)
 
     def note(self, score: float) -> bool:
-        """Add a row to the log, and return whether the score is the best so far."""
+        """Add a row to the log, and return whether the score is the best so far; any is better than none, NaN."""
+        first = not self.rows
         self.rows.append({"step": self.step, "loss": self.loss, self.plan.objective.key: score})
         self.losses.clear()
-        if score <= self.best:
+        if not (first or math.isnan(self.best) or score > self.best):
             return False
         self.best = score
         return True

@@ -75,4 +75,4 @@ def _parts(image: Array, contract: Contract, infer: Infer) -> tuple[NDArray[np.u
     found = answer.segment(image, infer)
     labels = answer.part(found, "labels")
     assert labels is not None  # precisions other than fp32 are for models with classes
-    return labels, answer.part(found, "objects") if answer.data == "objects" else None
+    return labels, answer.part(found, "objects") if contract.answer.separated else None

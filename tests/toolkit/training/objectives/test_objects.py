@@ -20,7 +20,7 @@ from seg_toolkit.training.windows import WindowStream
 from tests.support.commands import error_of, ok, seg_edge, seg_train
 from tests.support.contracts import TWO
 from tests.support.folders import cases_of
-from tests.support.images import put
+from tests.support.images import noise_image, put
 from tests.support.touching import discs, of_objects, write_touching
 
 TINY = [
@@ -131,13 +131,32 @@ def test_a_run_that_goes_on_chooses_again(trained: Path) -> None:
 
 def test_data_without_instances_is_refused(tmp_path: Path) -> None:
     for number in range(3):
-        put(tmp_path / "images" / f"a{number}.png", np.full((40, 40), 9, np.uint8))
+        put(tmp_path / "images" / f"a{number}.png", noise_image(40, 40, 1, number)[..., 0])
         mask = np.zeros((40, 40), np.uint8)
         mask[10:20] = 255
         put(tmp_path / "masks" / f"a{number}.png", mask)
     error = error_of(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--answer", "objects", *TINY))
-    assert "has no instances, from which objects are learned" in error
+    assert "has no instances, which are the ground truth of objects" in error
     assert not (tmp_path / "m.pt").exists()
+
+
+def test_an_evaluation_without_instances_is_refused(trained: Path, tmp_path: Path) -> None:
+    write_touching(tmp_path, 3)
+    (tmp_path / "instances").rename(tmp_path / "masks")
+    for path in (tmp_path / "masks").iterdir():
+        put(path, (255 * (np.asarray(Image.open(path)) > 0)).astype(np.uint8))
+    words = (trained / "m.pt", tmp_path, "--include-training", "--classes", "background=0,foreground=255")
+    assert "has no instances" in error_of(seg_edge("evaluate", *words))
+
+
+def test_validation_images_without_objects_do_not_end_a_training(tmp_path: Path) -> None:
+    write_touching(tmp_path / "data", 4)
+    put(tmp_path / "data" / "instances" / "a0.png", np.zeros((64, 64), np.uint8))
+    (tmp_path / "val.txt").write_text("a0\n")
+    words = (tmp_path / "data", "-o", tmp_path / "m.pt", "--answer", "objects", "--val-list", tmp_path / "val.txt")
+    result = ok(seg_train(*words, *TINY))
+    assert (tmp_path / "m.pt").exists()
+    assert "no object" in result.stderr
 
 
 def test_instances_that_contradict_the_masks_are_refused(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,9 +20,7 @@ from torch.nn import functional as F
 from ...data import (
     Case,
     ClassValues,
-    DataSet,
     Example,
-    Progress,
     Report,
     border,
     border_term,
@@ -34,17 +31,15 @@ from ...data import (
 from ...evaluation import Measure, ObjectScores, object_summary, object_table
 from ...networks import KeptMap
 from ...options import Settings, TrainOptions
-from ...planning import DataStatistics
-from ..losses import dice_loss, weighted_cross_entropy
+from ...planning import CaseStatistics, DataStatistics
 from ..pictures import object_preview
 from .labels import SIGMA_PX, LabelObjective
 from .objective import Choices, Judged, Objective, ScoredCase
 
-_DISTANCE_WEIGHT = 1.0  # of the distances in the loss
 _DISAGREE = 0.1  # largest fraction of the px of objects that masks may contradict
 _MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
 _SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-_SMALLEST = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the area that 95 % of the true objects reach
+_SMALLEST = (0.25, 0.5, 0.75, 1.0)  # of the area that 95 % of the true objects reach
 _SPECK = 0.25  # the same, while thresholds are not yet chosen
 _TUNED_ON = 24  # most validation images on which thresholds are chosen
 
@@ -75,35 +70,25 @@ class ObjectObjective(LabelObjective):
     ) -> None:
         """Set up the objective, see `Objective`."""
         super().__init__(contract, classes, settings)
-        self._seen: dict[str, Array] = {}  # planes of validation cases, while they are scored
-
-    @classmethod
-    def choose_classes(
-        cls, data: DataSet, options: TrainOptions, say: Report, progress: Progress = iter
-    ) -> tuple[DataSet, tuple[ClassValues, ...]]:
-        """Also check that the data set has instances, which agree with the masks.
-
-        Raises:
-            DataError: if it has none, or they contradict the masks.
-        """
-        data, classes = super().choose_classes(data, options, say, progress)
-        for case in progress(data.cases):
-            _check_instances(case, classes)
-        return data, classes
+        self._seen: dict[str, tuple[Example, Array]] = {}  # validation cases and their planes, while they are scored
 
     @classmethod
     def choose(
         cls, statistics: DataStatistics, training: DataStatistics, options: TrainOptions, say: Report
     ) -> Choices:
-        """Make all choices that options leave to the data, and report each with its reason."""
+        """Make all choices that options leave to the data, and report each with its reason.
+
+        Raises:
+            DataError: if the data set has no instances, or they contradict the masks.
+        """
+        for case in statistics.cases:
+            _check_instances(case)
         chosen = super().choose(statistics, training, options, say)
         assert isinstance(chosen.answer, ObjectSpec)
         separation = options.separation or ObjectSpec.separation
         why = "set by you" if options.separation else "the default"
         say(f"separation: {separation} ({why})")
-        cases = statistics.data.cases
-        known = [case.read(statistics.classes).instances for case in cases[:: -(-len(cases) // _TUNED_ON)]]
-        smallest = round(_SPECK * _small_area([ids for ids in known if ids is not None]))
+        smallest = round(_SPECK * _small_area([case.areas for case in training.cases if case.areas is not None]))
         say(f"smallest object: {smallest} px (a quarter of the area that 95 % of the true objects reach)")
         return replace(chosen, answer=replace(chosen.answer, separation=separation, smallest_px=smallest))
 
@@ -167,21 +152,20 @@ class ObjectObjective(LabelObjective):
         """Compute the loss of the classes, as for labels, and for `distance` also the cross-entropy of the distances."""
         if self.spec.separation == "border":
             return super().loss(answer, truth, weights)
-        count = len(self.spec.classes)
-        known = (weights > 0).float()
-        labels = truth[:, 0].long()
-        loss = weighted_cross_entropy(answer[:, :count], labels, weights)
-        if self.settings.dice_weight:
-            loss = loss + self.settings.dice_weight * dice_loss(answer[:, :count], labels, known=weights > 0)
-        errors = F.binary_cross_entropy_with_logits(answer[:, count:].float(), truth[:, 1:], reduction="none").sum(
-            dim=1
-        )
-        return loss + _DISTANCE_WEIGHT * torch.sum(errors * known) / known.sum().clamp_min(1)
+        count, known = len(self.spec.classes), (weights > 0).float()
+        own, apart = answer[:, :count], answer[:, count:].float()
+        errors = F.binary_cross_entropy_with_logits(apart, truth[:, 1:], reduction="none").sum(dim=1)
+        return super().loss(own, truth[:, 0].long(), weights) + torch.sum(errors * known) / known.sum().clamp_min(1)
 
     def compare(self, name: str, example: Example, answer: NDArray[Any]) -> ScoredCase:
-        """Score a case; figures are `ObjectScores` and the pixel counts of classes."""
-        assert example.instances is not None
-        scores = ObjectScores.of(example.instances, answer[0], example.known)
+        """Score a case; figures are `ObjectScores` and the pixel counts of classes.
+
+        Raises:
+            DataError: if the case has no instances.
+        """
+        if example.instances is None:
+            raise _no_instances(name)
+        scores = _scores(example, answer)
         labels, _ = self.parts(answer)
         figures = scores, super().compare(name, example, labels).figures
         truth = np.stack([example.instances, example.labels.astype(np.int32)])
@@ -236,24 +220,28 @@ class ObjectObjective(LabelObjective):
 
         The chosen numbers and their effect are in the entry `chosen` of the summary.
         """
-        some = cases[:: -(-len(cases) // _TUNED_ON)]
-        planes = _Planes(self.contract)
-        known = [(case.name, case.read(self.classes)) for case in some]
-        seen = {name: planes.segment(fitted(e.image, self.contract, name), infer) for name, e in known}
+        planes, seen = _Planes(self.contract), {}
+        for case in cases[:: -(-len(cases) // _TUNED_ON)]:
+            example = case.read(self.classes)
+            seen[case.name] = example, planes.segment(fitted(example.image, self.contract, case.name), infer)
 
         def judged(spec: ObjectSpec) -> float:
             grow = Objects(replace(self.contract, answer=spec))
-            scores = [self.compare(name, e, grow.whole(seen[name])).score for name, e in known]
+            scores = [_scores(example, grow.whole(found)).average_precision for example, found in seen.values()]
             return float(np.nanmean(scores)) if np.isfinite(scores).any() else 0.0
 
         best, before = self.spec, judged(self.spec)
         after = before
-        typical = _small_area([e.instances for _, e in known if e.instances is not None])
-        thresholds = product(_MASK_THRESHOLDS, _SEED_THRESHOLDS)
-        first: list[dict[str, Any]] = [{"mask_threshold": mask, "seed_threshold": seed} for mask, seed in thresholds]
-        second: list[dict[str, Any]] = [{"smallest_px": round(fraction * typical)} for fraction in _SMALLEST]
-        for group in (first, second):
-            scored = [(judged(tried), tried) for tried in (replace(best, **change) for change in group)]
+        typical = _small_area(
+            [np.bincount(e.instances.ravel())[1:] for e, _ in seen.values() if e.instances is not None]
+        )
+        groups: dict[str, Sequence[Any]] = {
+            "seed_threshold": _SEED_THRESHOLDS,
+            "mask_threshold": _MASK_THRESHOLDS,
+            "smallest_px": [round(fraction * typical) for fraction in _SMALLEST],
+        }
+        for name, values in groups.items():  # one after the other: all combinations would take several times as long
+            scored = [(judged(tried), tried) for tried in (replace(best, **{name: value}) for value in values)]
             score, tried = max(scored, key=lambda pair: pair[0])
             if score > after:
                 best, after = tried, score
@@ -261,38 +249,44 @@ class ObjectObjective(LabelObjective):
         objective._seen = seen
         result, shown = objective.score(cases, infer, preview=True)
         objective._seen = {}
-        names = ("mask_threshold", "seed_threshold", "smallest_px")
-        result["chosen"] = {**{name: getattr(best, name) for name in names}, "before": before, "after": after}
+        result["chosen"] = {**{name: getattr(best, name) for name in groups}, "before": before, "after": after}
         return objective, result, shown
 
     def _scored(self, case: Case, infer: Infer) -> ScoredCase:
         """Grow the objects of planes that are known; run the model for other cases."""
         if case.name not in self._seen:
             return super()._scored(case, infer)
-        return self.compare(case.name, case.read(self.classes), Objects(self.contract).whole(self._seen[case.name]))
+        example, planes = self._seen[case.name]
+        return self.compare(case.name, example, Objects(self.contract).whole(planes))
 
 
-def _small_area(images: Sequence[NDArray[np.int32]]) -> float:
-    """Return the area in px that 95 % of the objects of images `(*spatial)` reach."""
-    areas = np.concatenate([np.bincount(ids.ravel())[1:] for ids in images])
+def _scores(example: Example, answer: NDArray[Any]) -> ObjectScores:
+    """Score the ids of a prediction."""
+    assert example.instances is not None
+    return ObjectScores.of(example.instances, answer[0], example.known)
+
+
+def _small_area(images: Sequence[NDArray[np.int64]]) -> float:
+    """Return the area in px that 95 % of the objects of images reach, from their areas."""
+    areas = np.concatenate(images)
     return float(np.percentile(areas[areas > 0], 5)) if (areas > 0).any() else 0.0
 
 
-def _check_instances(case: Case, classes: Sequence[ClassValues]) -> None:
+def _check_instances(case: CaseStatistics) -> None:
     """Check that a case has instances that agree with its mask.
 
     Raises:
         DataError: if it has none, or they contradict the mask.
     """
-    example = case.read(classes)
-    if example.instances is None:
-        expected = "a folder instances with ids of objects, or masks that number objects"
-        advice = "add them, number the objects of the masks with --reader pairs:masks=instances, or train labels"
-        raise DataError(f"{case.name} has no instances, from which objects are learned", expected, advice)
-    objects, mask = example.instances > 0, example.labels > 0
-    wrong, area = int((objects != mask).sum()), int((objects | mask).sum())
-    if wrong > _DISAGREE * max(1, area):
-        problem = f"the instances of {case.name} contradict its mask in {wrong} of {area} px"
-        raise DataError(
-            problem, "objects in the classes other than the background", "correct the mask or the instances"
-        )
+    if case.areas is None:
+        raise _no_instances(case.name)
+    if case.contradicted > _DISAGREE:
+        problem = f"the instances of {case.name} contradict its mask in {case.contradicted:.0%} of their pixels"
+        expected = "objects in the classes other than the background"
+        raise DataError(problem, expected, "correct the mask or the instances")
+
+
+def _no_instances(name: str) -> DataError:
+    expected = "a folder instances with ids of objects, or masks that number objects"
+    advice = "add them, or number the objects of the masks and use --reader pairs:masks=instances"
+    return DataError(f"{name} has no instances, which are the ground truth of objects", expected, advice)
