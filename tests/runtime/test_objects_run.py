@@ -43,7 +43,7 @@ def test_another_smallest_object_is_another_result(model: Made, picture: Path, t
     words = ("--model", model.path, picture, "--out", tmp_path, "--objects")
     ok(seg_run_on_cpu(*words))
     every = tifffile.imread(tmp_path / "field_objects.tif")
-    assert "1 skipped" in ok(seg_run_on_cpu(*words)).output
+    assert "1 already done" in ok(seg_run_on_cpu(*words)).output
     ok(seg_run_on_cpu(*words, "--smallest-object", "3"))
     assert tifffile.imread(tmp_path / "field_objects.tif").max() < every.max()
 
