@@ -53,7 +53,7 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         given=lambda x: x.probabilities,
         fits=lambda x: x.session.contract.answer.activation != "none",
         requires="a segmentation model",
-        advice="leave it out: a regression model always writes its values",
+        advice="leave it out: this model has no probabilities, and always writes its values or objects",
     ),
     Rule(
         "--probabilities",

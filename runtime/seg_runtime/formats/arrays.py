@@ -66,7 +66,11 @@ def from_array(array: Any, name: str = "array", axes: int = 2, *, whole: bool = 
     if whole:
         return _unsigned(values, name)
     if values.dtype.kind in "iu" and max(int(values.max()), -int(values.min())) > 1 << 24:
-        raise ImageError(f"{name} has integers beyond 2**24", "values that float32 represents exactly", "scale it down")
+        raise ImageError(
+            f"{name} has integers beyond 2**24",
+            "values that float32 represents exactly",
+            "scale them down, or number objects from 1",
+        )
     with np.errstate(over="ignore"):
         floats = values.astype(np.float32, copy=False)
     if not np.isfinite(floats).all():

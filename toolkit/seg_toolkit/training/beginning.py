@@ -292,4 +292,5 @@ def _mean_loss(model: Network, stream: WindowStream) -> float:
 def _names(answer: AnswerSpec) -> list[str]:
     """Names of the output maps."""
     entries = (*getattr(answer, "classes", ()), *getattr(answer, "outputs", ()))
-    return [str(entry.name) for entry in entries] or [f"map {place}" for place in range(answer.maps)]
+    names = [str(entry.name) for entry in entries]
+    return [*names, *(f"map {place}" for place in range(len(names), answer.maps))]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from seg_runtime.model import LabelSpec, ObjectSpec
@@ -138,6 +139,24 @@ def test_data_without_instances_is_refused(tmp_path: Path) -> None:
     error = error_of(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--answer", "objects", *TINY))
     assert "has no instances, which are the ground truth of objects" in error
     assert not (tmp_path / "m.pt").exists()
+
+
+def test_a_training_from_a_model_of_objects_names_all_its_maps(trained: Path) -> None:
+    words = ("--from", trained / "m.pt", "--recipe", "nuclei", *TINY, "--overwrite")
+    same = ok(seg_train(trained / "data", "-o", trained / "same.pt", *words))
+    assert "kept background, foreground, map 2, map 3" in same.stderr
+    other = ok(seg_train(trained / "data", "-o", trained / "other.pt", *words, "--separation", "border"))
+    assert "kept background, foreground; new: map 2; not used: map 2, map 3" in other.stderr
+
+
+def test_ids_that_are_too_large_say_what_to_do(tmp_path: Path) -> None:
+    write_touching(tmp_path, 3)
+    for path in sorted((tmp_path / "instances").iterdir()):
+        ids = np.asarray(Image.open(path)).astype(np.uint32)
+        path.unlink()
+        tifffile.imwrite(path.with_suffix(".tif"), np.where(ids > 0, ids + np.uint32(1 << 31), 0).astype(np.uint32))
+    error = error_of(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--recipe", "nuclei", *TINY))
+    assert "number objects from 1" in error
 
 
 def test_an_evaluation_without_instances_is_refused(trained: Path, tmp_path: Path) -> None:
