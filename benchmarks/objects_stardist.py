@@ -19,7 +19,6 @@ import numpy as np
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TQDM_MININTERVAL", "10")
 MODEL = "stardist"  # a folder with the weights and thresholds
 _TELL_S = 10.0  # between two lines of progress
 _PATIENCE = 40 / 400  # of the plateau that lowers the learning rate, in epochs of StarDist's default number of epochs
@@ -117,7 +116,7 @@ def train(folder, seconds):
     model.train(*read["training"], validation_data=read["validation"], augmenter=augmented, epochs=_ENDLESS, seed=0)
     trained = time.perf_counter()
     print("StarDist: choosing the thresholds on the validation images")
-    chosen = model.optimize_thresholds(*read["validation"])
+    chosen = model.optimize_thresholds(*read["validation"], optimize_kwargs={"verbose": 0})
     figures = {
         "training_s": trained - begin,
         "thresholds_s": time.perf_counter() - trained,
