@@ -20,6 +20,7 @@ from tests.support import mistakes
 from tests.support.images import noise_image, put
 from tests.support.mistakes import A, B, C, Mistake, change, change_all, name_of, write_cells
 from tests.support.places import REAL
+from tests.support.touching import write_touching
 
 
 def no_bar(label: str, length: int) -> Any:
@@ -305,3 +306,19 @@ def test_a_regression_is_looked_at_without_classes(tmp_path: Path) -> None:
     found = examined(tmp_path, reader="targets")
     assert [(f.kind, f.names) for f in found.findings] == [("copies", ("0", "3"))]
     assert found.masks is None
+
+
+def _interpolated(ids: Any) -> Any:
+    return np.asarray(Image.fromarray(ids).resize(ids.shape[::-1], Image.Resampling.BILINEAR, (0.4, 0.4, 63.6, 63.6)))
+
+
+@pytest.mark.parametrize("change_ids", [lambda ids: (ids > 0).astype(np.uint8), _interpolated])
+def test_ids_that_are_not_those_of_objects(tmp_path: Path, change_ids: Any) -> None:
+    write_touching(tmp_path, count=6)
+    assert not [finding for finding in examined(tmp_path).findings if finding.kind == "scattered"]
+    for path in (tmp_path / "instances").iterdir():
+        put(path, change_ids(np.asarray(Image.open(path)) * np.uint8(60)))
+    [found] = [finding for finding in examined(tmp_path).findings if finding.kind == "scattered"]
+    assert not found.fatal
+    assert len(found.names) == 6
+    assert "consist of several pieces" in found.text

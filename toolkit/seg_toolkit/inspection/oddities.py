@@ -26,6 +26,7 @@ _CONTRAST = 0.3  # least difference between foreground and background, in spread
 _FIT = 1.25  # least gradient along the outlines in another pose, its mean over the image being 1
 _BETTER, _FAR_BETTER = 1.25, 2.0  # that gradient, compared with the one along the outlines of the mask as it is
 _NO_FIT = 1.2  # most of the latter, if the other is not far better
+_SCATTERED = 0.1  # most objects of several pieces
 _LONG_PX = 4000  # outlines from which a small difference is no chance
 
 
@@ -167,6 +168,19 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
         yield Finding("inverted", text, f"invert {what} to this set", _names(others))
 
 
+def _instances(statistics: DataStatistics) -> Iterator[Finding]:
+    """Ids that number classes, not objects, or that were interpolated."""
+    known = [case for case in statistics.cases if case.objects]
+    ids = [len(case.objects.areas) if case.objects else 0 for case in known]
+    scattered = [case.objects.scattered if case.objects else 0 for case in known]
+    if sum(scattered) > _SCATTERED * sum(ids):
+        text = (
+            f"{sum(scattered)} of {sum(ids)} objects consist of several pieces, so the ids may not be those of objects"
+        )
+        advice = "give each object an id of its own, and resize images of ids without interpolation"
+        yield Finding("scattered", text, advice, tuple(c.name for c, n in zip(known, scattered, strict=True) if n))
+
+
 def _turned(statistics: DataStatistics) -> dict[int, list[CaseStatistics]]:
     """Cases whose outlines follow the image only in another pose, by the place of the pose in `POSES`."""
     turned: defaultdict[int, list[CaseStatistics]] = defaultdict(list)
@@ -191,7 +205,7 @@ def _poses(statistics: DataStatistics) -> Iterator[Finding]:
         yield Finding("orientation", text, advice, _names(cases))
 
 
-_LOOKS = (_classes, _poses, _kinds, _sizes, _grey_values, _sources)
+_LOOKS = (_classes, _instances, _poses, _kinds, _sizes, _grey_values, _sources)
 
 
 def _where(statistics: DataStatistics, chosen: NDArray[np.bool_]) -> list[CaseStatistics]:

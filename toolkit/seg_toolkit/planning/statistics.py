@@ -39,6 +39,32 @@ class TargetStatistics:
 
 
 @dataclass(frozen=True)
+class ObjectStatistics:
+    """Statistics of the instances of a case.
+
+    Attributes:
+        areas: number of px of each object.
+        contradicted: fraction of the px of objects or of the foreground that are in one of them only.
+        scattered: number of objects that consist of several pieces.
+    """
+
+    areas: NDArray[np.int64]
+    contradicted: float
+    scattered: int
+
+    @classmethod
+    def of(cls, instances: NDArray[Any], labels: NDArray[np.uint8]) -> ObjectStatistics:
+        """Compute the statistics from ids and class indices, both `(*spatial)`."""
+        areas = np.bincount(instances.ravel())[1:]
+        objects, mask = instances > 0, labels > 0
+        contradicted = int((objects != mask).sum()) / max(1, int((objects | mask).sum()))
+        touching = np.ones((3,) * instances.ndim)  # also by corners, as a thin object may
+        boxes = enumerate(ndimage.find_objects(instances), 1)
+        pieces = [ndimage.label(instances[box] == number, touching)[1] for number, box in boxes if box is not None]
+        return cls(areas[areas > 0], contradicted, sum(count > 1 for count in pieces))
+
+
+@dataclass(frozen=True)
 class CaseStatistics:
     """Statistics of one case.
 
@@ -57,8 +83,7 @@ class CaseStatistics:
         targets: statistics of regression targets, else None.
         acquisition: how the image was acquired.
         look: what the image looks like, to compare it with others.
-        areas: numbers of px of the objects of its instances; None without instances.
-        contradicted: fraction of the px of objects or of the foreground that are in one of them only; 0 without instances.
+        objects: statistics of its instances; None without instances.
     """
 
     name: str
@@ -75,8 +100,7 @@ class CaseStatistics:
     targets: TargetStatistics | None = None
     acquisition: Acquisition = field(default_factory=Acquisition)
     look: Look = field(default_factory=Look)
-    areas: NDArray[np.int64] | None = None
-    contradicted: float = 0.0
+    objects: ObjectStatistics | None = None
 
     @classmethod
     def of(
@@ -94,7 +118,8 @@ class CaseStatistics:
             tuple(mean.tolist()), tuple(std.tolist()), (float(low), float(high)),
             np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px), GreyValues.of(image),
             None if example.targets is None else TargetStatistics.of(example.targets), case.acquisition(),
-            Look.of(image, labels if example.plain is None else example.plain), *_objects(example),
+            Look.of(image, labels if example.plain is None else example.plain),
+            None if example.instances is None else ObjectStatistics.of(example.instances, labels),
         )  # fmt: skip
 
 
@@ -215,15 +240,6 @@ class DataStatistics:
 def _without_equal_channels(image: NDArray[Any]) -> NDArray[Any]:
     """Reduce three equal channels to one."""
     return image[..., :1] if image.shape[-1] == 3 and is_grey(image) else image
-
-
-def _objects(example: Example) -> tuple[NDArray[np.int64] | None, float]:
-    """Return the areas of the instances, and how far they contradict the mask."""
-    if example.instances is None:
-        return None, 0.0
-    areas = np.bincount(example.instances.ravel())[1:]
-    objects, mask = example.instances > 0, example.labels > 0
-    return areas[areas > 0], int((objects != mask).sum()) / max(1, int((objects | mask).sum()))
 
 
 def _wide_share(labels: NDArray[np.uint8], output_px: int) -> float:

@@ -88,7 +88,7 @@ class ObjectObjective(LabelObjective):
         separation = options.separation or ObjectSpec.separation
         why = "set by you" if options.separation else "the default"
         say(f"separation: {separation} ({why})")
-        smallest = round(_SPECK * _small_area([case.areas for case in training.cases if case.areas is not None]))
+        smallest = round(_SPECK * _small_area([case.objects.areas for case in training.cases if case.objects]))
         say(f"smallest object: {smallest} px (a quarter of the area that 95 % of the true objects reach)")
         return replace(chosen, answer=replace(chosen.answer, separation=separation, smallest_px=smallest))
 
@@ -278,10 +278,10 @@ def _check_instances(case: CaseStatistics) -> None:
     Raises:
         DataError: if it has none, or they contradict the mask.
     """
-    if case.areas is None:
+    if case.objects is None:
         raise _no_instances(case.name)
-    if case.contradicted > _DISAGREE:
-        problem = f"the instances of {case.name} contradict its mask in {case.contradicted:.0%} of their pixels"
+    if case.objects.contradicted > _DISAGREE:
+        problem = f"the instances of {case.name} contradict its mask in {case.objects.contradicted:.0%} of their pixels"
         expected = "objects in the classes other than the background"
         raise DataError(problem, expected, "correct the mask or the instances")
 
