@@ -10,8 +10,8 @@ the object as a fraction of its largest one, and n, which rises to 1 towards oth
 network gives both as logits, because numbers far below 1 are slow to learn beside the logits of the classes.
 
 Both give three numbers for each pixel, as bytes: its class, the probability that it belongs to an object, and its
-interior. These are stitched; only then, on the whole image, are objects grown from the peaks of the interior by a
-watershed. So an object that lies in several windows is one object, and tiles give the objects of the whole image.
+interior. These are stitched; only then, on the whole image, are objects grown by a watershed, see `separate.grown`. So an
+object that lies in several windows is one object, and tiles give the objects of the whole image.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Objects(Answer):
         """Grow the objects of an image from the stitched planes `(3, *spatial)`."""
         spec = self.spec
         mask = stitched[_MASK] >= _level(spec.mask_threshold)
-        seeds = mask & (stitched[_INTERIOR] >= _level(spec.seed_threshold))
-        ids = grown(mask, seeds, stitched[_INTERIOR], spec.smallest_px, spec.fill_holes)
+        core = stitched[_INTERIOR] >= _level(spec.seed_threshold)
+        ids = grown(mask, core, spec.smallest_px, spec.peak_px, spec.fill_holes)
         return np.stack([ids, classes_of(ids, stitched[_CLASS], self.classes)])
 
     def decision(self, logits: Float) -> NDArray[np.uint8]:

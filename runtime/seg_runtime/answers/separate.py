@@ -1,4 +1,4 @@
-"""Objects from masks: seeded watershed and connected components, with scikit-image. Pixels are connected by sides."""
+"""Objects from masks: watershed of the depth and connected components, with scikit-image. Pixels are connected by sides."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from ..support import require_extra
 
 Ids = NDArray[np.int32]
 """`(*spatial)` ids of objects from 1 without gaps, 0 for no object."""
+_SMOOTH_PX = 1.0  # standard deviation of the Gaussian that removes peaks which outlines of pixels make
+_STEPS = 16  # of the depth for each px
 
 
 def grown(
-    mask: NDArray[np.bool_],
-    seeds: NDArray[np.bool_],
-    height: NDArray[np.uint8],
-    smallest_px: int = 0,
-    fill: bool = True,
+    mask: NDArray[np.bool_], core: NDArray[np.bool_], smallest_px: int = 0, peak_px: float = 0.0, fill: bool = True
 ) -> Ids:
-    """Grow one object from each seed, and one from each part of the mask without a seed.
+    """Make objects from a mask, which meet at the necks of its core.
+
+    The depth of a pixel is its distance to the edge of the core, smoothed. A peak of the depth is the seed of an object if it
+    rises far enough above its highest neck to a higher peak. Objects grow from the deepest pixels outwards. A part of the
+    mask with one seed or none is one object.
 
     Args:
         mask: `(*spatial)`, pixels of objects.
-        seeds: `(*spatial)`; each connected component is the seed of an object.
-        height: `(*spatial)`; objects meet in its valleys.
+        core: `(*spatial)`, pixels well inside of objects.
         smallest_px: objects of fewer px are left out.
+        peak_px: least rise of the depth in px from a neck to a peak; 0 makes each connected part of the core a seed.
         fill: make background that is inside of an object part of it.
 
     Raises:
@@ -36,17 +38,83 @@ def grown(
     from skimage.measure import label
     from skimage.segmentation import watershed
 
+    if fill:
+        mask, core = (_without_small_holes(pixels, smallest_px) for pixels in (mask, core))
+    core = core & mask
     parts: Ids = label(mask, connectivity=1).astype(np.int32, copy=False)
-    markers: Ids = label(seeds, connectivity=1).astype(np.int32, copy=False)
+    height = _depth(core)
+    tops = _peaks(height) if peak_px else core
+    markers: Ids = label(tops, connectivity=mask.ndim if peak_px else 1).astype(np.int32, copy=False)
     count = _counted(markers, parts)
     ids = np.where(count[parts] <= 1, parts, 0)  # a watershed would change nothing, but is slow
     several = count[parts] > 1
     if several.any():
         top = int(parts.max(initial=0))
-        apart = watershed(255 - height, np.where(several, markers, 0), connectivity=1, mask=several)
-        np.copyto(ids, apart.astype(np.int32, copy=False) + np.int32(top), where=several)
+        apart: Ids = watershed(-height, np.where(several, markers, 0), connectivity=1, mask=several).astype(np.int32)
+        apart = _joined(apart, height, peak_px)
+        np.copyto(ids, apart + np.int32(top), where=several)
     ids = renumbered(ids, smallest_px)
     return _filled(ids) if fill else ids
+
+
+def _without_small_holes(pixels: NDArray[np.bool_], smallest_px: int) -> NDArray[np.bool_]:
+    """Fill holes of fewer px than the smallest object, which are texture; the image may end in a hole."""
+    from skimage.measure import label
+
+    holes: Ids = label(~pixels, connectivity=1).astype(np.int32, copy=False)
+    small = np.bincount(holes.ravel()) < smallest_px
+    return pixels | small[holes]
+
+
+def _depth(core: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the distance to the edge of the core, smoothed, in steps of 1 / `_STEPS` px, so that rounding errors of the
+    distance make no peaks; 0 outside."""
+    from scipy import ndimage
+
+    depth = ndimage.distance_transform_edt(core).astype(np.float32)
+    smooth = ndimage.gaussian_filter(depth, _SMOOTH_PX, truncate=4)
+    return np.where(core, np.rint(smooth * np.float32(_STEPS)), 0).astype(np.int32)
+
+
+def _peaks(height: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Mark pixels that are as high as all their neighbours."""
+    from scipy import ndimage
+
+    found: NDArray[np.bool_] = (height > 0) & (height == ndimage.maximum_filter(height, size=3))
+    return found
+
+
+def _joined(basins: Ids, height: NDArray[np.int32], peak_px: float) -> Ids:
+    """Join basins of a watershed whose lower peak rises less than `peak_px` above the neck between them, the highest necks
+    first. The h-maxima transform would give the same peaks, but takes several times as long."""
+    count = int(basins.max(initial=0)) + 1
+    peaks = np.zeros(count, np.int32)
+    np.maximum.at(peaks, basins.ravel(), height.ravel())
+    pairs, necks = [], []
+    for axis in range(basins.ndim):
+        first, second = (np.moveaxis(basins, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+        meet = (first != second) & (first > 0) & (second > 0)
+        own, other = first[meet].astype(np.int64), second[meet].astype(np.int64)
+        pairs.append(np.minimum(own, other) * count + np.maximum(own, other))
+        heights = (np.moveaxis(height, axis, 0)[part][meet] for part in (slice(None, -1), slice(1, None)))
+        necks.append(np.minimum(*heights))
+    pair, neck = np.concatenate(pairs), np.concatenate(necks)
+    order = np.lexsort((-neck, pair))
+    pair, neck = pair[order], neck[order]
+    firsts = np.flatnonzero(np.diff(pair, prepend=-1))  # the highest neck of each pair
+    pair, neck = pair[firsts], neck[firsts]
+    owner = list(range(count))
+
+    def root(basin: int) -> int:
+        while owner[basin] != basin:
+            owner[basin] = basin = owner[owner[basin]]
+        return basin
+
+    for place in np.argsort(-neck, kind="stable").tolist():
+        lower, higher = sorted(map(root, divmod(int(pair[place]), count)), key=lambda basin: (peaks[basin], basin))
+        if lower != higher and peaks[lower] - neck[place] < peak_px * _STEPS:
+            owner[lower] = higher
+    return np.array([root(basin) for basin in range(count)], np.int32)[basins]
 
 
 def components(labels: NDArray[np.uint8], smallest_px: int = 0) -> Ids:

@@ -192,7 +192,9 @@ class ObjectSpec(AnswerSpec):
             logits of one softmax. `distance`: the maps are the logits of the classes, of the distance to the edge of
             the object and of the nearness to other objects; see `answers/objects.py`.
         mask_threshold: lowest probability of a pixel of an object, 0..1.
-        seed_threshold: lowest value of the interior of an object, 0..1, from which it is grown.
+        seed_threshold: lowest value of the interior of an object, 0..1, in its core.
+        peak_px: least rise of the depth of the core in px from a neck to a peak, so that both sides are objects; 0 makes
+            each connected part of the core an object.
         smallest_px: objects of fewer px are left out.
         fill_holes: whether background inside of an object becomes part of it.
     """
@@ -206,6 +208,7 @@ class ObjectSpec(AnswerSpec):
     separation: str = "distance"
     mask_threshold: float = 0.5
     seed_threshold: float = 0.5
+    peak_px: float = 0.5
     smallest_px: int = 0
     fill_holes: bool = True
 
@@ -217,6 +220,7 @@ class ObjectSpec(AnswerSpec):
         for name in ("mask_threshold", "seed_threshold"):
             value = getattr(self, name)
             need(0 < value < 1, f"{name} {value}", "a number between 0 and 1")
+        need(0 <= self.peak_px < math.inf, f"peak_px {self.peak_px}", "a number of 0 or more")
         need(type(self.smallest_px) is int and self.smallest_px >= 0, f"smallest_px {self.smallest_px}", "0 or more")
         need(type(self.fill_holes) is bool, f"fill_holes {self.fill_holes!r}", "true or false")
 

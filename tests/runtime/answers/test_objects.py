@@ -141,6 +141,7 @@ def test_parts_of_results() -> None:
         ("separation", "flow"),
         ("mask_threshold", 0.0),
         ("seed_threshold", 1.0),
+        ("peak_px", -0.5),
         ("smallest_px", -1),
         ("classes", THREE[:1]),
     ],
@@ -151,7 +152,7 @@ def test_fields_that_make_no_sense_are_refused(field: str, value: object) -> Non
 
 
 def test_a_contract_is_stored_with_its_thresholds() -> None:
-    how = of_objects("distance", seed_threshold=0.7, smallest_px=12, fill_holes=False)
+    how = of_objects("distance", seed_threshold=0.7, peak_px=0.25, smallest_px=12, fill_holes=False)
     assert Contract.from_json(how.to_json()) == how
     assert replace(how) == how
 

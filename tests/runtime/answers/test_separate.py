@@ -2,44 +2,76 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
 from seg_runtime.answers.separate import classes_of, components, grown, renumbered, unmatched
-from skimage.segmentation import watershed
 
 from tests.support.touching import discs
 
+PAIR = [(20, 20), (20, 34)]  # discs of radius 9, which overlap
 
-def test_each_seed_becomes_an_object_and_they_meet_in_the_valley() -> None:
+
+def test_parts_of_the_core_become_objects_and_meet_between() -> None:
     mask = np.ones((1, 7), bool)
-    height = np.array([[9, 5, 3, 1, 4, 6, 9]], np.uint8)
-    ids = grown(mask, height >= 9, height)
+    core = np.array([[1, 1, 1, 0, 1, 1, 1]], bool)
+    ids = grown(mask, core)
     assert ids[0, :3].tolist() == [1, 1, 1]
     assert ids[0, 4:].tolist() == [2, 2, 2]
 
 
-def test_a_part_without_a_seed_is_an_object_of_its_own() -> None:
+def test_a_part_without_a_core_is_an_object_of_its_own() -> None:
     mask = np.array([[1, 1, 0, 1, 1]], bool)
-    seeds = np.array([[1, 0, 0, 0, 0]], bool)
-    assert grown(mask, seeds, mask.astype(np.uint8)).tolist() == [[1, 1, 0, 2, 2]]
+    core = np.array([[1, 0, 0, 0, 0]], bool)
+    assert grown(mask, core).tolist() == [[1, 1, 0, 2, 2]]
 
 
-def test_seeds_beyond_the_mask_are_those_of_no_object() -> None:
-    nothing = np.zeros((5, 5), bool)
-    assert not grown(nothing, nothing, nothing.astype(np.uint8)).any()
+def test_a_core_beyond_the_mask_is_that_of_no_object() -> None:
+    assert not grown(np.zeros((5, 5), bool), np.ones((5, 5), bool)).any()
 
 
-def test_parts_with_one_seed_are_as_a_watershed_of_all_gives_them() -> None:
-    rng = np.random.default_rng(0)
-    height = rng.integers(0, 255, (60, 60)).astype(np.uint8)
-    mask, seeds = height > 60, height > 230
-    ids = grown(mask, seeds & mask, height, fill=False)
-    from skimage.measure import label
+@pytest.mark.parametrize(("peak_px", "count"), [(0.0, 1), (0.5, 2), (1.0, 2), (4.0, 1)])
+def test_objects_meet_at_a_neck_between_peaks(peak_px: float, count: int) -> None:
+    truth = discs((40, 54), PAIR, 9)
+    mask = truth > 0
+    ids = grown(mask, mask, peak_px=peak_px)
+    assert ids.max() == count
+    if count == 2:
+        assert unmatched(ids, truth) == 0
+        assert (ids != truth).mean() < 0.01  # where the discs overlap, which belongs to the first
 
-    markers = label(seeds & mask, connectivity=1)
-    whole = watershed(255 - height, markers, connectivity=1, mask=mask)
-    seeded = whole > 0
-    assert unmatched(np.where(seeded, ids, 0), whole) == 0
+
+def test_a_smooth_outline_has_one_peak() -> None:
+    rows, columns = np.indices((60, 90))
+    ellipse = ((rows - 30) / 20) ** 2 + ((columns - 45) / 36) ** 2 <= 1
+    assert grown(ellipse, ellipse, peak_px=0.25).max() == 1
+
+
+def _flooded(depth: NDArray[Any], rise: float) -> int:
+    """Count peaks by lowering the level of water step by step: a peak counts if it rose so far when it met a higher one."""
+    met, peaks = 0, dict[int, tuple[int, tuple[int, ...]]]()
+    for level in range(int(depth.max()), 0, -1):
+        islands, count = ndimage.label(depth >= level)
+        on: dict[int, list[tuple[int, tuple[int, ...]]]] = {number: [] for number in range(1, count + 1)}
+        for height, place in peaks.values():
+            on[int(islands[place])].append((height, place))
+        for number, found in on.items():
+            highest, *others = sorted(found, reverse=True) or [(level, tuple(np.argwhere(islands == number)[0]))]
+            met += sum(height - level >= rise for height, _ in others)
+            peaks[number] = highest
+        peaks = {number: peaks[number] for number in on}
+    return met + len(peaks)
+
+
+@pytest.mark.parametrize("peak_px", [0.25, 0.5, 1.0])
+def test_an_object_is_a_peak_that_rises_far_enough(peak_px: float) -> None:
+    mask = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(90, 110)), 4) > 0
+    distance = ndimage.distance_transform_edt(mask).astype(np.float32)
+    depth = np.where(mask, np.rint(16 * ndimage.gaussian_filter(distance, 1)), 0)
+    assert grown(mask, mask, peak_px=peak_px, fill=False).max() == _flooded(depth, 16 * peak_px)
 
 
 def test_enclosed_background_is_filled_but_other_objects_are_not() -> None:
@@ -47,10 +79,17 @@ def test_enclosed_background_is_filled_but_other_objects_are_not() -> None:
     ring[discs((21, 21), [(10, 10)], 5) > 0] = 0
     mask = ring > 0
     mask[10, 10] = True  # an object in the hole
-    filled = grown(mask, mask, mask.astype(np.uint8))
+    filled = grown(mask, mask)
     assert filled[10, 10] == 2
     assert filled[10, 8] == 1
-    assert grown(mask, mask, mask.astype(np.uint8), fill=False)[10, 8] == 0
+    assert grown(mask, mask, fill=False)[10, 8] == 0
+
+
+def test_holes_smaller_than_an_object_make_no_necks() -> None:
+    mask = discs((40, 40), [(20, 20)], 14) > 0
+    mask[20, 12:28] = False  # texture of 16 px
+    assert grown(mask, mask, smallest_px=30, peak_px=0.5).max() == 1
+    assert grown(mask, mask, smallest_px=10, peak_px=0.5).max() == 2
 
 
 @pytest.mark.parametrize(("smallest", "found"), [(0, [[1, 1, 0, 2]]), (2, [[1, 1, 0, 0]]), (3, [[0, 0, 0, 0]])])

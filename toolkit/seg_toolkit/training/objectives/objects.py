@@ -37,8 +37,9 @@ from .labels import SIGMA_PX, LabelObjective
 from .objective import Choices, Judged, Objective, ScoredCase
 
 _DISAGREE = 0.1  # largest fraction of the px of objects that masks may contradict
-_MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
-_SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+_SEED_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
+_PEAKS_PX = (0.0, 0.25, 0.5, 1.0, 2.0)
 _SMALLEST = (0.25, 0.5, 0.75, 1.0)  # of the area that 95 % of the true objects reach
 _SPECK = 0.25  # the same, while thresholds are not yet chosen
 _TUNED_ON = 24  # most validation images on which thresholds are chosen
@@ -192,8 +193,8 @@ class ObjectObjective(LabelObjective):
         lines = [object_table(result), f"Dice of the classes: {', '.join(dice) or '-'}"]
         if chosen := result.get("chosen"):
             lines.append(
-                f"objects grow from {chosen['seed_threshold']:g} of the interior to a probability of {chosen['mask_threshold']:g},"
-                f" with at least {chosen['smallest_px']} px (chosen on the validation images: AP {chosen['before']:.4f} →"
+                f"objects have a core with {chosen['seed_threshold']:g} of the interior, peaks of {chosen['peak_px']:g} px, a"
+                f" probability of {chosen['mask_threshold']:g} and at least {chosen['smallest_px']} px (chosen on the validation images: AP {chosen['before']:.4f} →"
                 f" {chosen['after']:.4f})"
             )
         lines.append(self.average(result))
@@ -238,6 +239,7 @@ class ObjectObjective(LabelObjective):
         groups: dict[str, Sequence[Any]] = {
             "seed_threshold": _SEED_THRESHOLDS,
             "mask_threshold": _MASK_THRESHOLDS,
+            "peak_px": _PEAKS_PX,
             "smallest_px": [round(fraction * typical) for fraction in _SMALLEST],
         }
         for name, values in groups.items():  # one after the other: all combinations would take several times as long
