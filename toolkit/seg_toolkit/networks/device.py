@@ -29,6 +29,16 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if usable and name != "cpu" else "cpu")
 
 
+def autocast(device: torch.device) -> torch.autocast:
+    """Context in which a training step computes convolutions in half precision where that is faster.
+
+    float16 on CUDA, bfloat16 on a processor with AMX, float32 elsewhere. Weights, losses and optimizer stay float32.
+    """
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.float16)
+    return torch.autocast("cpu", torch.bfloat16, enabled=bool(torch.cpu.get_capabilities().get("amx_bf16")))
+
+
 def torch_infer(model: nn.Module, device: torch.device) -> Infer:
     """Wrap a model for the runtime: `(1, C, *input_shape)` float32 -> logits `(1, K, *output_shape)` float32."""
 

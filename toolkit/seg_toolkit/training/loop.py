@@ -24,7 +24,7 @@ from seg_runtime.support import SegError, write_atomic
 from torch import Tensor
 
 from ..checkpoints import Checkpoint, Split, load, save
-from ..networks import LAYOUT, Network, torch_infer
+from ..networks import LAYOUT, Network, autocast, torch_infer
 from .losses import deeply_supervised
 from .objectives import Objective, ScoredCase
 from .optimization import Optimization
@@ -115,7 +115,7 @@ class _Run:
         self._set_to_train()
         device = self.plan.device
         image, truth, weights = (part.to(device, non_blocking=True) for part in batch)
-        with torch.autocast(device.type, enabled=device.type == "cuda"):
+        with autocast(device):
             answers = self.model.supervised(image.to(memory_format=LAYOUT[image.ndim - 2]))
         loss = deeply_supervised([self.plan.objective.loss(answer, truth, weights) for answer in answers])
         value = float(loss.detach())
