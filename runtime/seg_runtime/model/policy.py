@@ -33,6 +33,7 @@ class Acquisition:
         orientation: orientation of a slice, one of `ORIENTATIONS`; empty if unknown or for a volume.
         unit: unit of the grey values, such as `HU`; empty if unknown or arbitrary.
         spacing_mm: distance between pixels along each spatial axis of the array; empty if unknown.
+        spacing_doubt: why the spacing that the file states is no measurement; empty if it states a measurement or none.
     """
 
     modality: str = ""
@@ -40,6 +41,7 @@ class Acquisition:
     orientation: str = ""
     unit: str = ""
     spacing_mm: tuple[float, ...] = ()
+    spacing_doubt: str = ""
 
 
 @dataclass(frozen=True)
