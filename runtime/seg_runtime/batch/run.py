@@ -150,7 +150,11 @@ def _segment(
         if loaded.decode_ms is None:
             timings.add("decode", start)
         result = segmenter.segment_page(
-            page, sha256, probabilities=bool(options.probabilities), progress=watch(len(results)), timings=timings
+            page.with_spacing(options.spacing_mm),
+            sha256,
+            probabilities=bool(options.probabilities),
+            progress=watch(len(results)),
+            timings=timings,
         )
         if options.objects and not segmenter.contract.answer.separated:
             result.smallest_object = options.smallest_object

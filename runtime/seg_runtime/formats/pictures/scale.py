@@ -8,17 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-INCH_MM = 25.4
-_MM = {
-    "m": 1e3, "dm": 1e2, "cm": 10.0, "mm": 1.0, "um": 1e-3, "nm": 1e-6, "pm": 1e-9, "a": 1e-7, "angstrom": 1e-7,
-    "micron": 1e-3, "microns": 1e-3, "micrometer": 1e-3, "micrometers": 1e-3, "micrometre": 1e-3, "nanometer": 1e-6,
-    "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3, "inch": INCH_MM, "in": INCH_MM, "inches": INCH_MM,
-}  # fmt: skip
-"""mm of a unit of length, by its name in lower case, with u for µ and a for Å."""
+from ...support import INCH_MM, described_length, is_pixel_size, millimetres
+
 _PRINT_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 220, 240, 250, 254, 300, 350, 360, 400, 600, 720, 1200)
 """Dots per inch that screens, printers and paint programs have. PNG stores whole px per metre, so they are not exact."""
 _ROUNDED = 0.003
-_FINEST_MM, _COARSEST_MM = 1e-8, 1e3  # a tenth of an atom, and a metre
 
 
 class Scale(NamedTuple):
@@ -35,20 +29,12 @@ class Scale(NamedTuple):
     doubt: str = ""
 
 
-def millimetres(unit: str) -> float | None:
-    """Return the mm of a unit of length by its name, such as `µm`; None for another unit, such as `pixel`."""
-    plain = (
-        unit.strip().strip("\0").lower().replace("\\u00b5", "u").replace("µ", "u").replace("μ", "u").replace("å", "a")
-    )
-    return _MM.get(plain)
-
-
 def scale_of(*sides_mm: float) -> Scale:
     """Return the scale of sides in mm, unknown with the reason if one is absurd."""
-    if all(math.isfinite(side) and _FINEST_MM <= side <= _COARSEST_MM for side in sides_mm):
+    if is_pixel_size(*sides_mm):
         return Scale(tuple(sides_mm))
     if any(math.isfinite(side) and side > 0 for side in sides_mm):
-        return Scale(doubt=f"a pixel of {' × '.join(f'{side:.3g}' for side in sides_mm)} mm, which cannot be")
+        return Scale(doubt=f"a pixel of {' × '.join(map(described_length, sides_mm))}, which cannot be")
     return Scale()
 
 
