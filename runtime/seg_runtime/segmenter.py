@@ -329,8 +329,9 @@ class Segmenter:
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
         record = record_of(session, page, source, answer_of(contract).record(found), timings.ms)
+        record["model"]["resample"] = self.resample
         if scaling:
-            record["model"]["resampled"] = {"shape": list(scaling.scaled), "spacing_mm": list(scaling.spacing_mm)}
+            record["input"]["resampled"] = {"shape": list(scaling.scaled), "spacing_mm": list(scaling.spacing_mm)}
         record["foreign"], record["warnings"] = found_foreign, [*warnings, *foreign(image, contract, page.name)]
 
         def again(fitted_image: Array) -> Float:

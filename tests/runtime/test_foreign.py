@@ -117,7 +117,7 @@ def test_another_spacing_gets_a_warning(tmp_path: Path, ct_model: Path, monkeypa
     ok(seg_run_on_cpu("--model", ct_model, "a.dcm", "--overwrite"))
     record = json.loads(Path("a.json").read_text())
     assert record["warnings"] == []
-    assert record["model"]["resampled"] == {"shape": [20, 28], "spacing_mm": [1.0, 1.0]}
+    assert record["input"]["resampled"] == {"shape": [20, 28], "spacing_mm": [1.0, 1.0]}
 
 
 @pytest.mark.parametrize("bits", [8, 16])

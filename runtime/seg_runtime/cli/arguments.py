@@ -135,7 +135,7 @@ class RunOptions(ModelOptions):
         0, "With --objects: leave out objects of fewer pixels or voxels.", click.IntRange(0), metavar="N"
     )
     pixel_size: tuple[float, ...] = _output(
-        (), "Size of a pixel or voxel, such as 0.325um, or 2,0.5,0.5mm for slices, rows and columns [default: what the files"
+        (), "Size of a pixel or voxel, such as 0.325um, or 2x0.5x0.5mm for slices, rows and columns [default: what the files"
         " state].", PixelSize(), metavar="SIZE", show_default=False,
     )  # fmt: skip
     resample: str = _output(

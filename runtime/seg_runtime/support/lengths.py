@@ -14,7 +14,7 @@ _MM = {
     "millimeter": 1.0, "centimeter": 10.0, "meter": 1e3, "inch": INCH_MM, "in": INCH_MM, "inches": INCH_MM,
 }  # fmt: skip
 """mm of a unit of length, by its name in lower case, with u for µ and a for Å."""
-_SIZE = re.compile(r"(?P<numbers>[-+\d.,e\s]*?\d\.?)\s*(?P<unit>[a-zµμåÅ]+)", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<numbers>[-+\d.,ex×\s]*?\d\.?)\s*(?P<unit>[a-zµμåÅ]+)", re.IGNORECASE)
 FINEST_MM, COARSEST_MM = 1e-8, 1e3  # a tenth of an atom, and a metre
 
 
@@ -32,16 +32,16 @@ def is_pixel_size(*sides_mm: float) -> bool:
 
 
 def parse_pixel_size(text: str) -> tuple[float, ...]:
-    """Return the sides of a pixel or voxel in mm, one or one for each axis, from `0.325um` or `2,0.5,0.5 mm`.
+    """Return the sides of a pixel or voxel in mm, one or one for each axis, from `0.325um` or `2x0.5x0.5mm`.
 
     Raises:
         OptionsError: it is no size, has no unit of length, or is absurd.
     """
-    expected, advice = "numbers with a unit of length, such as 0.325um or 2,0.5,0.5mm", "see --help"
+    expected, advice = "numbers with a unit of length, such as 0.325um or 2x0.5x0.5mm", "see --help"
     found = _SIZE.fullmatch(text.strip())
     unit_mm = millimetres(found["unit"]) if found else None
     try:
-        sides = tuple(float(number) for number in found["numbers"].split(",")) if found else ()
+        sides = tuple(float(number) for number in re.split("[,x×]", found["numbers"])) if found else ()
     except ValueError:
         sides = ()
     if unit_mm is None or not 1 <= len(sides) <= 3:
