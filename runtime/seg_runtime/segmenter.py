@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +21,11 @@ from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
 from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes, without_opaque_alpha
 from .model import MAX_PIXELS, Contract, ModelFile, Requirements
 from .pipeline import (
+    RESAMPLE,
     VIEWS,
     Array,
     Float,
+    Scaling,
     averaged,
     check_origin,
     check_turnable,
@@ -35,6 +37,7 @@ from .pipeline import (
 from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
+from .record import record_of
 from .support import ImageError, ModelError, SegError
 
 
@@ -136,6 +139,7 @@ class Segmenter:
         self_test: bool = False,
         require: Requirements = Requirements(),  # noqa: B008 - frozen
         accept_foreign: bool = False,
+        resample: str = "auto",
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
         """Load a model made by seg-export.
@@ -153,6 +157,8 @@ class Segmenter:
             require: what each file must be: signed with the private key that matches a public one, a model of a certain
                 name and version, or one of known files.
             accept_foreign: segment images that the model was not made for, see `model.Policy`; the record says so.
+            resample: when to resample an image to the pixel size of the training images: `auto`, if they differ by more
+                than a quarter, `never` or `always`. The result has the size of the image.
             tuning: settings for speed and memory.
 
         Raises:
@@ -164,7 +170,9 @@ class Segmenter:
             provider=provider, threads=threads, fast_math=fast_math, tta=tta, self_test=self_test, require=require,
             tuning=tuning,
         )  # fmt: skip
-        self.accept_foreign = accept_foreign
+        self.accept_foreign, self.resample = accept_foreign, resample
+        if resample not in RESAMPLE:
+            raise SegError(f"resample is {resample!r}", " or ".join(RESAMPLE), "choose one of them")
         self._lock = threading.Lock()
         self.test_report: dict[str, Any] | None = None
         models = [model] if isinstance(model, (str, Path, bytes, ModelFile)) else list(model)
@@ -231,6 +239,7 @@ class Segmenter:
         *,
         probabilities: bool = False,
         max_pixels: int = MAX_PIXELS,
+        spacing_mm: tuple[float, ...] = (),
         progress: Progress | None = None,
     ) -> Segmentation:
         """Segment one image.
@@ -245,6 +254,7 @@ class Segmenter:
             probabilities: keep the probabilities of this run (4 bytes per class and px); otherwise they are computed on
                 first access.
             max_pixels: refuse a file with more px.
+            spacing_mm: sides of a pixel in mm, along each spatial axis; empty takes what the file states.
             progress: called with the number of windows done and their total.
 
         Raises:
@@ -272,6 +282,7 @@ class Segmenter:
             if np.may_share_memory(array, image):  # the caller may change it before the probabilities are computed
                 array = array.copy()
             page = Page(array, "image")
+        page = page.with_spacing(spacing_mm)
         return self.segment_page(page, sha256, probabilities=probabilities, progress=progress, timings=timings)
 
     def pages(
@@ -303,20 +314,24 @@ class Segmenter:
         """
         timings = timings or Timings()
         files = self._opened()
+        scaling = Scaling.of(page.array.shape[:-1], page.acquisition, self.contract.policy, self.resample)
         found_foreign, warnings = check_origin(
-            page.array, page.acquisition, self.contract, page.name, self.accept_foreign
+            page.array, page.acquisition, self.contract, page.name, self.accept_foreign, scaling
         )
         image = fitted(page.array, self.contract, page.name, any_kind=self.accept_foreign)
         axes = self.contract.geometry.axes
-        shape, slices = image.shape[-1 - axes : -1], len(image) if image.ndim - 1 > axes else 1
+        shape, slices = scaling.scaled[-axes:], len(image) if image.ndim - 1 > axes else 1
         session = files.session_for(shape)
         contract = session.contract
         timings.ms |= session.take_ms()
-        way = partial(_predict, session, name=page.name, tta=self.options.tta)
+        way = partial(_predict, session, scaling, name=page.name, tta=self.options.tta)
         found, scores = way(image, probabilities, timings, progress)
         files.measured(session, shape, timings.ms["inference"] / slices / (VIEWS if self.options.tta else 1))
         source = sha256 or hashlib.sha256(np.ascontiguousarray(page.array).data).hexdigest()
-        record = _record(session, page, source, answer_of(contract).record(found), timings.ms)
+        record = record_of(session, page, source, answer_of(contract).record(found), timings.ms)
+        record["model"]["resample"] = self.resample
+        if scaling:
+            record["input"]["resampled"] = {"shape": list(scaling.scaled), "spacing_mm": list(scaling.spacing_mm)}
         record["foreign"], record["warnings"] = found_foreign, [*warnings, *foreign(image, contract, page.name)]
 
         def again(fitted_image: Array) -> Float:
@@ -327,56 +342,23 @@ class Segmenter:
         return Segmentation(found, record, page.array, contract, page.place, again, scores)
 
 
-def _record(
-    session: Session, page: Page, sha256: str, facts: Mapping[str, Any], ms: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return the machine-readable record of a result: model, input, provider, result and times.
-
-    Args:
-        session: session that ran the model.
-        page: the image.
-        sha256: digest of the file's content, or of the array's bytes if there is no file.
-        facts: facts about the result, see `Answer.record`.
-        ms: milliseconds per stage; `load` and `warm_up` are in the first record after they happened.
-    """
-    *depth, height, width, channels = page.array.shape
-    contract, provider, common = session.contract, session.provider, session.facts()
-    return {
-        "input": {
-            "name": Path(page.name).name,
-            "sha256": sha256,
-            **({"depth": depth[0]} if depth else {}),
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "dtype": str(page.array.dtype),
-            **{key: value for key, value in asdict(page.acquisition).items() if value},
-        },
-        "model": {
-            **common["model"],
-            "geometry": contract.geometry.method,
-            "window": list(contract.geometry.input_shape),
-            "batch": contract.file.batch,
-            "intensity": contract.input.intensity.method,
-            "tta": session.options.tta,
-        },
-        "provider": {
-            **common["provider"],
-            **({"cuda_graph": session.cuda_graph} if "cuda_graph" in provider.takes else {}),
-            **({} if provider.universal else {"nodes": session.placement}),
-        },
-        "versions": common["versions"],
-        "run": common["run"],
-        **facts,
-        "ms": {stage: round(value, 3) for stage, value in ms.items()},
-    }
-
-
 def _predict(
+    session: Session, scaling: Scaling, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
+    tta: bool,
+) -> tuple[Array, Float | None]:  # fmt: skip
+    """Return the result for an image, and the probabilities if requested, both on the grid of the image."""
+    start = time.perf_counter()
+    image = scaling.there(image)
+    timings.add("preprocess", start)
+    found, scores = _at_scale(session, image, probabilities, timings, progress, name=name, tta=tta)
+    return scaling.back(found), None if scores is None else scaling.back(scores)
+
+
+def _at_scale(
     session: Session, image: Array, probabilities: bool, timings: Timings, progress: Progress | None, *, name: str,
     tta: bool,
 ) -> tuple[Array, Float | None]:  # fmt: skip
-    """Return the result for an image, and the probabilities if requested."""
+    """Return the result for an image whose pixels have the size that the model takes."""
     contract, answer = session.contract, answer_of(session.contract)
     if probabilities:
         _check_probabilities(contract)

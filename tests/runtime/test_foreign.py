@@ -59,7 +59,7 @@ FOREIGN = {
     "coronal": (lambda: placed(field(40, 56), PLACE, CORONAL), "orientation coronal instead of axial"),
     "micrometres": (
         lambda: placed(field(40, 56), PLACE, spacing=(0.01, 0.01)),
-        "a pixel spacing of 0.01 mm instead of",
+        "a pixel spacing of 10 µm instead of",
     ),
     "8 bits": (radiograph, "modality CR instead of CT"),
 }
@@ -110,10 +110,14 @@ def test_images_inside_the_policy_are_silent(tmp_path: Path, ct_model: Path, mon
 def test_another_spacing_gets_a_warning(tmp_path: Path, ct_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     save(placed(field(40, 56), PLACE, spacing=(0.5, 0.5)), Path("a.dcm"))
-    done = ok(seg_run_on_cpu("--model", ct_model, "a.dcm"))
+    done = ok(seg_run_on_cpu("--model", ct_model, "a.dcm", "--resample", "never"))
     found = "a.dcm has a pixel spacing of 0.5 mm instead of 1 mm of the training images, so the result may be wrong"
     assert f"note: {found}" in done.output
     assert json.loads(Path("a.json").read_text())["warnings"] == [found]
+    ok(seg_run_on_cpu("--model", ct_model, "a.dcm", "--overwrite"))
+    record = json.loads(Path("a.json").read_text())
+    assert record["warnings"] == []
+    assert record["input"]["resampled"] == {"shape": [20, 28], "spacing_mm": [1.0, 1.0]}
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -30,6 +30,7 @@ class BatchOptions:
         overwrite: replace existing results.
         jobs: number of threads that decode and encode.
         files: what to permit in files that belong together, and how many px a file may have.
+        spacing_mm: sides of a pixel, see `Page.with_spacing`; empty takes what the files state.
     """
 
     overlay: bool | None = False
@@ -40,6 +41,7 @@ class BatchOptions:
     overwrite: bool = False
     jobs: int = 2
     files: SourceOptions = SourceOptions()  # noqa: RUF009 - frozen
+    spacing_mm: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

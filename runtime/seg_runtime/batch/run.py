@@ -87,7 +87,7 @@ def _as_seg_error(task: Task, error: Exception) -> SegError:
 def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> Loaded | None:
     """Load the source of a task; None if an earlier run has finished it."""
     content = Content(task.source)
-    if not options.overwrite and _finished(task, content.sha256, segmenter):
+    if not options.overwrite and _finished(task, content.sha256, segmenter, options):
         return None
     return content.load(segmenter.contract, options.files.max_pixels)
 
@@ -99,14 +99,14 @@ def _record_of(task: Task) -> dict[str, Any] | None:
     return None
 
 
-def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
+def _finished(task: Task, input_sha256: str, segmenter: Segmenter, options: BatchOptions) -> bool:
     """Return whether the results of a task exist already.
 
     Raises:
         SegError: other results or files exist and would be overwritten.
     """
     record = read_record(task.record)
-    if record is not None and (other := _difference(record, input_sha256, segmenter)):
+    if record is not None and (other := _difference(record, input_sha256, segmenter, options)):
         raise SegError(f"{task.record} is the record of {other}", "", KEEP)
     listed = {} if record is None else record["outputs"]
     for path in (path for output in task.outputs for path in task.paths(output)):
@@ -117,7 +117,7 @@ def _finished(task: Task, input_sha256: str, segmenter: Segmenter) -> bool:
     )
 
 
-def _difference(record: dict[str, Any], input_sha256: str, segmenter: Segmenter) -> str:
+def _difference(record: dict[str, Any], input_sha256: str, segmenter: Segmenter, options: BatchOptions) -> str:
     """Return how the origin of a record differs from this run, such as "another model"; empty if it does not."""
     model, provider = record["model"], record.get("provider", {})
     if model["sha256"] not in segmenter.model_sha256s:  # any file of the same model
@@ -131,6 +131,10 @@ def _difference(record: dict[str, Any], input_sha256: str, segmenter: Segmenter)
         return f"a run with{'' if provider.get('fast_math') else 'out'} --fast-math"
     if model.get("tta", False) != segmenter.options.tta:
         return f"a run with{'' if model.get('tta') else 'out'} --tta"
+    if model.get("resample", segmenter.resample) != segmenter.resample:
+        return f"a run with --resample {model['resample']}"
+    if model.get("pixel_size_mm", []) != list(options.spacing_mm):
+        return "a run with another pixel size"
     return ""
 
 
@@ -150,8 +154,14 @@ def _segment(
         if loaded.decode_ms is None:
             timings.add("decode", start)
         result = segmenter.segment_page(
-            page, sha256, probabilities=bool(options.probabilities), progress=watch(len(results)), timings=timings
+            page.with_spacing(options.spacing_mm),
+            sha256,
+            probabilities=bool(options.probabilities),
+            progress=watch(len(results)),
+            timings=timings,
         )
+        if options.spacing_mm:
+            result.record["model"]["pixel_size_mm"] = list(options.spacing_mm)
         if options.objects and not segmenter.contract.answer.separated:
             result.smallest_object = options.smallest_object
             result.record["objects"] = int(result.objects.max(initial=0))
@@ -185,7 +195,7 @@ def _write(
     with contextlib.ExitStack() as written:
         puts = [written.enter_context(prepared(paths[key], ready.write)) for key, ready in made.items()]
         written.enter_context(locked(task.stem.parent))
-        if not options.overwrite and _finished(task, loaded.sha256, segmenter):
+        if not options.overwrite and _finished(task, loaded.sha256, segmenter, options):
             return "skipped"
         record = _record_of(task)
         listed = {} if record is None else record["outputs"]
@@ -193,7 +203,7 @@ def _write(
         _write_record(task, results, loaded, facts, times, {**before, **new}, complete=False)
         for put in puts:
             put()
-        if record is None or _difference(record, loaded.sha256, segmenter):
+        if record is None or _difference(record, loaded.sha256, segmenter, options):
             for name in before.values():
                 (task.stem.parent / name).unlink(missing_ok=True)
             before = {}

@@ -13,7 +13,7 @@ import click
 
 from ..engine import AUTO, PROVIDERS, Tuning
 from ..model import MAX_PIXELS, ModelFile
-from .options import PATH, Options, RequirementOptions, option, threads_option
+from .options import PATH, Options, PixelSize, RequirementOptions, option, threads_option
 
 if TYPE_CHECKING:
     from ..segmenter import Segmenter
@@ -85,6 +85,7 @@ class ModelOptions(RequirementOptions, DeviceOptions):
         tta: bool = False,
         self_test: bool = False,
         accept_foreign: bool = False,
+        resample: str = "auto",
     ) -> Segmenter:
         """Open the model. It may use the memory arena of the process, since a command has the process to itself."""
         from ..segmenter import Segmenter  # numpy and Pillow are imported while the model is read
@@ -95,7 +96,7 @@ class ModelOptions(RequirementOptions, DeviceOptions):
         )  # fmt: skip
         return Segmenter(
             models, provider=self.provider, threads=self.threads, fast_math=self.fast_math, tta=tta, self_test=self_test,
-            require=self.require, tuning=tuning, accept_foreign=accept_foreign,
+            require=self.require, tuning=tuning, accept_foreign=accept_foreign, resample=resample,
         )  # fmt: skip
 
 
@@ -133,6 +134,14 @@ class RunOptions(ModelOptions):
     smallest_object: int = _output(
         0, "With --objects: leave out objects of fewer pixels or voxels.", click.IntRange(0), metavar="N"
     )
+    pixel_size: tuple[float, ...] = _output(
+        (), "Size of a pixel or voxel, such as 0.325um, or 2x0.5x0.5mm for slices, rows and columns [default: what the files"
+        " state].", PixelSize(), metavar="SIZE", show_default=False,
+    )  # fmt: skip
+    resample: str = _output(
+        "auto", "Resample images to the pixel size of the training images: auto, if they differ by more than a quarter,"
+        " never or always. Results have the size of the image.", click.Choice(["auto", "never", "always"]),
+    )  # fmt: skip
     recursive: bool = _output(False, "Also search the subfolders of a folder.", common=True)
     overwrite: bool = _output(False, "Replace existing results instead of skipping these images.", common=True)
     tta: bool = _output(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ..model import Requirements
-from ..support import OptionsError
+from ..support import OptionsError, parse_pixel_size
 
 PATH = click.Path(path_type=Path, readable=False)  # a file that cannot be read must not stop the others
 COMMON = "Most used"
@@ -34,6 +34,16 @@ class Sides(click.ParamType):  # type: ignore[type-arg]  # no generic class befo
         if not all(side.strip().isdecimal() for side in text.split(",")):
             self.fail(f"{text!r} is not a size.", param, ctx)
         return text
+
+
+class PixelSize(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
+    """The sides of a pixel or voxel with their unit, as mm."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the sides in mm, see `parse_pixel_size`."""
+        return value if isinstance(value, tuple) else parse_pixel_size(str(value))
 
 
 class GroupedOption(click.Option):

@@ -88,10 +88,12 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
     )
     batch = BatchOptions(
         overlay=options.overlay, objects=options.objects, smallest_object=options.smallest_object, probabilities=options.probabilities or "", forms=options.forms,
-        overwrite=options.overwrite, jobs=options.jobs, files=permit,
+        overwrite=options.overwrite, jobs=options.jobs, files=permit, spacing_mm=options.pixel_size,
     )  # fmt: skip
     outcome, ignored = Outcome(), list[Path]()
-    with options.open(reading, tta=options.tta, accept_foreign=options.accept_foreign) as segmenter:
+    with options.open(
+        reading, tta=options.tta, accept_foreign=options.accept_foreign, resample=options.resample
+    ) as segmenter:
         if warning := check_wheels(options.provider):
             click.echo(f"warning: {warning}", err=True)
         click.echo(one_line(f"provider: {segmenter.provider}{_detail(segmenter)}"), err=True)

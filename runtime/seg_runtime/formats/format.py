@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model import MAX_PIXELS, Acquisition, ChannelFile, Contract, Voxels
 from ..pipeline import Array, Float
-from ..support import SegError
+from ..support import ImageError, SegError
 
 HEAD = 4096
 """Number of bytes at the beginning of a file from which formats recognize it."""
@@ -56,6 +56,25 @@ class Page:
     place: Place = field(default_factory=Place)
     note: str = ""
     acquisition: Acquisition = field(default_factory=Acquisition)
+
+    def with_spacing(self, spacing_mm: tuple[float, ...]) -> Page:
+        """Return the page with pixels of another size.
+
+        Args:
+            spacing_mm: sides of a pixel in mm, along each spatial axis; one is that of all axes; empty changes nothing.
+
+        Raises:
+            ImageError: the page has another number of axes.
+        """
+        axes = self.array.ndim - 1
+        if not spacing_mm:
+            return self
+        if len(spacing_mm) not in (1, axes):
+            problem = f"{self.name} has {axes} axes, but the pixel size has {len(spacing_mm)}"
+            raise ImageError(problem, "", "give one side, or one for each axis")
+        sides = spacing_mm if len(spacing_mm) == axes else spacing_mm * axes
+        acquisition = replace(self.acquisition, spacing_mm=sides, spacing_doubt="")
+        return replace(self, place=replace(self.place, spacing_mm=sides), acquisition=acquisition)
 
 
 @dataclass(frozen=True, kw_only=True)

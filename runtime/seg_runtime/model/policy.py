@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..support import described_length
 from .nested import need
 
 Range = tuple[float, float]
@@ -33,6 +34,7 @@ class Acquisition:
         orientation: orientation of a slice, one of `ORIENTATIONS`; empty if unknown or for a volume.
         unit: unit of the grey values, such as `HU`; empty if unknown or arbitrary.
         spacing_mm: distance between pixels along each spatial axis of the array; empty if unknown.
+        spacing_doubt: why the spacing that the file states is no measurement; empty if it states a measurement or none.
     """
 
     modality: str = ""
@@ -40,6 +42,7 @@ class Acquisition:
     orientation: str = ""
     unit: str = ""
     spacing_mm: tuple[float, ...] = ()
+    spacing_doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,17 @@ class Policy:
         found = []
         if odd := _outside(image, self.trained_spacing_mm, _LIKE):
             found.append(f"a pixel spacing of {odd} of the training images")
+        if self.trained_spacing_mm and not image.spacing_mm:
+            why = f" ({image.spacing_doubt})" if image.spacing_doubt else ""
+            spans = " and ".join(_span(*span) for span in dict.fromkeys(self.trained_spacing_mm))
+            found.append(f"no stated pixel size{why}, while that of the training images is {spans}")
         if self.modalities and not image.modality:
             found.append(f"no stated modality, while the training images are {' or '.join(self.modalities)}")
         return found
 
     def described(self) -> str:
         """Return what the model is made for, in one line; empty if anything."""
-        spans = ", ".join(f"{_span(*span)} mm" for span in self.trained_spacing_mm[-2:-1])
+        spans = ", ".join(_span(*span) for span in self.trained_spacing_mm[-2:-1])
         known = (" or ".join(self.modalities), " or ".join(self.orientations), self.unit, spans)
         return ", ".join(filter(None, known))
 
@@ -160,7 +167,11 @@ def _listed(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _span(low: float, high: float) -> str:
-    return " to ".join(dict.fromkeys((f"{low:.4g}", f"{high:.4g}")))
+    first, last = described_length(low), described_length(high)
+    number, unit = first.split()
+    if first == last:
+        return first
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
 def _outside(image: Acquisition, spans: Sequence[Range], factor: float) -> str:
@@ -168,7 +179,7 @@ def _outside(image: Acquisition, spans: Sequence[Range], factor: float) -> str:
     count = min(len(spans), len(image.spacing_mm))
     for side, (low, high) in zip(image.spacing_mm[-count:], spans[-count:], strict=False):
         if not low / factor <= side <= high * factor:
-            return f"{side:.4g} mm instead of {_span(low, high)} mm"
+            return f"{described_length(side)} instead of {_span(low, high)}"
     return ""
 
 

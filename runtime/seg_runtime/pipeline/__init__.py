@@ -21,6 +21,8 @@ from .postprocess import activate as activate
 from .postprocess import count_labels as count_labels
 from .resample import BICUBIC_BITS as BICUBIC_BITS
 from .resample import BICUBIC_REACH as BICUBIC_REACH
+from .scaling import RESAMPLE as RESAMPLE
+from .scaling import Scaling as Scaling
 from .tta import UPRIGHT as UPRIGHT
 from .tta import VIEWS as VIEWS
 from .tta import averaged as averaged

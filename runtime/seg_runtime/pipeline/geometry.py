@@ -30,7 +30,7 @@ def framed_shape(shape: tuple[int, ...], contract: Contract) -> tuple[int, ...]:
 def frame(image: NDArray[Any], contract: Contract) -> NDArray[Any]:
     """Resize `(H, W, C)` to the network's size: bicubic, antialiased, with Pillow's arithmetic; see `resample.py`."""
     shape = framed_shape(image.shape[:-1], contract)
-    return image if shape == image.shape[:-1] else _resize(image, shape)
+    return image if shape == image.shape[:-1] else resized(image, shape)
 
 
 def frame_labels(labels: NDArray[Any], contract: Contract) -> NDArray[Any]:
@@ -53,12 +53,18 @@ def _centres(size: int, length: int) -> NDArray[np.intp]:
     return (2 * np.arange(length, dtype=np.intp) + 1) * size // (2 * length)
 
 
-def _resize(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Resize `(H, W, C)` to `(*shape, C)`: first along the rows, then along the columns.
+def resized(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Resize `(*spatial, C)` to `(*shape, C)`, for an image or a volume: first the rows, then the columns, then the slices.
 
     Each axis takes a separate call, because the order of Pillow's two passes, and with it the grey values, depends on
     its version (13.0 starts with the columns if they shrink more).
     """
+    if len(shape) == 3:
+        slices = np.stack([resized(plane, shape[1:]) for plane in image])
+        if len(slices) == shape[0]:
+            return slices
+        columns = slices.reshape(len(slices), -1, slices.shape[-1])
+        return resized(columns, (shape[0], columns.shape[1])).reshape(*shape, slices.shape[-1])
     height, width = shape
     if image.dtype == np.uint16:
         return resize(image, (height, width))

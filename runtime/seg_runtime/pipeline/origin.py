@@ -5,10 +5,16 @@ from __future__ import annotations
 from ..model import Acquisition, Contract
 from ..support import ImageError
 from .intensity import Array
+from .scaling import Scaling
 
 
 def check_origin(
-    image: Array, acquisition: Acquisition, contract: Contract, name: str, accept_foreign: bool
+    image: Array,
+    acquisition: Acquisition,
+    contract: Contract,
+    name: str,
+    accept_foreign: bool,
+    scaling: Scaling,
 ) -> tuple[list[str], list[str]]:
     """Check that a model was made for an image.
 
@@ -18,6 +24,7 @@ def check_origin(
         contract: contract of the model, whose policy decides.
         name: name of the image.
         accept_foreign: whether to accept an image that the model was not made for.
+        scaling: how it is resampled to the pixel size of the training images.
 
     Returns:
         What is foreign about an accepted image, such as "modality MR instead of CT", and warnings about it in sentences.
@@ -32,5 +39,5 @@ def check_origin(
     if found and not accept_foreign:
         advice = "use a model for such images, or pass --accept-foreign to segment it all the same"
         raise ImageError(f"{name} has {'; '.join(found)}", "images like those that the model was made for", advice)
-    odd = [*found, *policy.warnings(acquisition)]
+    odd = [*found, *policy.warnings(scaling.acquired(acquisition))]
     return found, [f"{name} has {text}, so the result may be wrong" for text in odd]

@@ -53,12 +53,15 @@ def resize(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     faster.
     """
     maximum = np.iinfo(image.dtype).max
-    (height, width, _), (rows, columns) = image.shape, shape
-    across, down = weights(width, columns).T, weights(height, rows)
+    (height, width, _), (rows, columns) = image.shape, shape  # an axis that keeps its length keeps its values
     planes = []
     for channel in range(image.shape[-1]):
-        narrow = _rounded(image[..., channel].astype(np.float64) @ across, maximum)  # (H, columns)
-        planes.append(_rounded(down @ narrow, maximum))  # (rows, columns)
+        plane = image[..., channel].astype(np.float64)
+        if columns != width:
+            plane = _rounded(plane @ weights(width, columns).T, maximum)  # (H, columns)
+        if rows != height:
+            plane = _rounded(weights(height, rows) @ plane, maximum)
+        planes.append(plane)  # (rows, columns)
     return np.stack(planes, axis=-1).astype(image.dtype)
 
 

@@ -29,6 +29,11 @@ from .files import read_file as read_file
 from .folders import list_files as list_files
 from .folders import named as named
 from .lazy import import_on_access as import_on_access
+from .lengths import INCH_MM as INCH_MM
+from .lengths import described_length as described_length
+from .lengths import is_pixel_size as is_pixel_size
+from .lengths import millimetres as millimetres
+from .lengths import parse_pixel_size as parse_pixel_size
 from .registry import Registry as Registry
 from .registry import instance_of as instance_of
 from .registry import subclass_of as subclass_of

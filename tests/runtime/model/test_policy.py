@@ -68,4 +68,12 @@ def test_a_spacing_unlike_the_training_gets_a_warning(side: float, warned: bool)
 
 
 def test_an_image_that_states_no_modality_gets_a_warning() -> None:
-    assert FOR_CT.warnings(Acquisition()) == ["no stated modality, while the training images are CT"]
+    image = Acquisition(spacing_mm=(1.0, 1.0))
+    assert FOR_CT.warnings(image) == ["no stated modality, while the training images are CT"]
+
+
+@pytest.mark.parametrize(("doubt", "why"), [("", ""), ("72 dpi, as programs write", " (72 dpi, as programs write)")])
+def test_an_image_of_unknown_pixel_size_gets_a_warning(doubt: str, why: str) -> None:
+    image = replace(SLICE, spacing_mm=(), spacing_doubt=doubt)
+    assert FOR_CT.warnings(image) == [f"no stated pixel size{why}, while that of the training images is 1 mm"]
+    assert not Policy().warnings(image)

@@ -174,7 +174,6 @@ class DataSet:
         channel_files: files of an image, one per channel, as in the contract; empty if an image is one file.
         voxels: grid for structures, as in the contract; None for images and volumes.
         instances_only: whether the ground truth is object ids without masks.
-        spacing_mm: distance between pixels along each spatial axis; None if unknown.
         classes: classes that the data set names; empty if it does not.
         reader: value of `--reader`, such as `pets:split=test`.
     """
@@ -185,7 +184,6 @@ class DataSet:
     channel_files: tuple[ChannelFile, ...] = ()
     voxels: Voxels | None = None
     instances_only: bool = False
-    spacing_mm: tuple[float, ...] | None = None
     classes: tuple[ClassValues, ...] = ()
     reader: str = ""
 

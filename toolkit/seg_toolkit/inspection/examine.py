@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from seg_runtime.support import DataError, OptionsError, SegError, counted
+from seg_runtime.support import DataError, OptionsError, SegError, counted, described_length
 
 from ..data import (
     FEW_IMAGES,
@@ -105,7 +105,7 @@ def examine(root: Path, options: CheckOptions, bar: Bar, pictures: bool) -> Insp
             found.notes.append(text.removeprefix("note: "))
 
     try:
-        data = read_data_set(options.reader or "", root, say, options.ignore_value or "")
+        data = read_data_set(options.reader or "", root, say, options.stated)
     except OptionsError:
         raise
     except SegError as error:
@@ -293,11 +293,11 @@ def _judge(found: Inspection, pattern: str | None, say: Report) -> None:
 
 
 def pixel_sizes(statistics: DataStatistics) -> list[str]:
-    """Format the pixel sizes that the files or the data set state, each once."""
+    """Format the pixel sizes that the files or the user state, each once, or why what the files state is none."""
     known = {case.acquisition.spacing_mm for case in statistics.cases if case.acquisition.spacing_mm}
-    if not known and statistics.data.spacing_mm:
-        known = {statistics.data.spacing_mm}
-    return [f"{'×'.join(f'{side:.4g}' for side in reversed(spacing))} mm" for spacing in sorted(known)]
+    doubts = {case.acquisition.spacing_doubt for case in statistics.cases} - {""}
+    sizes = [" × ".join(map(described_length, reversed(spacing))) for spacing in sorted(known)]
+    return sizes or [f"unknown ({doubt})" for doubt in sorted(doubts)]
 
 
 def sizes_of(statistics: DataStatistics) -> dict[str, int]:

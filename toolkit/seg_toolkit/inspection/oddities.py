@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.support import counted, named
+from seg_runtime.support import counted, described_length, named
 
 from ..data import Groups, proposed_group, sized
 from ..planning import POSES, CaseStatistics, DataStatistics
@@ -22,6 +22,7 @@ _FEWEST_ALIKE = 5  # images from which one can say what is usual
 _USUAL = 0.8  # least share of the images that are alike, so that others are unlike the rest
 _LARGER = 4.0  # factor of the side of an image
 _COARSER = 2.0  # factor of the pixel size
+_ANOTHER_UNIT = 100.0  # factor of the pixel size that no objective makes
 _CONTRAST = 0.3  # least difference between foreground and background, in spreads of the image
 _FIT = 1.25  # least gradient along the outlines in another pose, its mean over the image being 1
 _BETTER, _FAR_BETTER = 1.25, 2.0  # that gradient, compared with the one along the outlines of the mask as it is
@@ -135,13 +136,28 @@ def _sizes(statistics: DataStatistics) -> Iterator[Finding]:
         sizes = named(sorted({sized(case.shape) for case in others}))
         text = f"{counted(len(others), 'image')} {_have(others)} a very different size ({sizes})"
         yield Finding("size", text, "check that all show the same magnification", _names(others))
+    yield from _pixel_sizes(statistics)
+
+
+def _pixel_sizes(statistics: DataStatistics) -> Iterator[Finding]:
+    """Pixels of another size than most, of an unknown size, or in another unit."""
     known = [case for case in statistics.cases if case.acquisition.spacing_mm]
-    if len(known) < _FEWEST_IMAGES:
+    unknown = [case for case in statistics.cases if not case.acquisition.spacing_mm]
+    if not known:
         return
+    if unknown:
+        doubt = next((f" ({case.acquisition.spacing_doubt})" for case in unknown if case.acquisition.spacing_doubt), "")
+        text = f"{counted(len(unknown), 'image')} {'states' if len(unknown) == 1 else 'state'} no pixel size{doubt}, unlike the others"
+        yield Finding("pixel-size", text, "if all have one size, give it with --pixel-size", _names(unknown))
     spacing = np.array([min(case.acquisition.spacing_mm) for case in known])
     ratio = spacing / np.median(spacing)
+    if wrong := [case for case, r in zip(known, ratio, strict=True) if not 1 / _ANOTHER_UNIT < r < _ANOTHER_UNIT]:
+        size = described_length(min(wrong[0].acquisition.spacing_mm))
+        text = f"{counted(len(wrong), 'image')} {_have(wrong)} a pixel size of {size}, while most have {described_length(float(np.median(spacing)))}"
+        advice = "correct the unit in the files, or give one size for all with --pixel-size"
+        yield Finding("pixel-size", text, advice, _names(wrong), fatal=True)
     others = [case for case, r in zip(known, ratio, strict=True) if not 1 / _COARSER < r < _COARSER]
-    if others:
+    if others and not wrong and len(known) >= _FEWEST_IMAGES:
         text = f"{counted(len(others), 'image')} {_have(others)} another pixel size than the others"
         yield Finding("pixel-size", text, "resample the images to one pixel size", _names(others))
 

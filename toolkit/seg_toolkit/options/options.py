@@ -71,9 +71,19 @@ class ReadingOptions(Options):
         None, "Mask value of pixels that are not annotated, such as 255: they have no weight and no score"
         " [for evaluate the model's own].", metavar="VALUE", of="answer",
     )  # fmt: skip
+    pixel_size: str | None = _data(
+        None, "Size of a pixel or voxel of all images, such as 0.325um, or 2x0.5x0.5mm for slices, rows and columns [default: what"
+        " the files state].", metavar="SIZE",
+    )  # fmt: skip
     snap_values: bool = _data(
         False, "Count stray mask values, which have a few pixels in a few masks, as the class with the nearest value.", of="answer",
     )  # fmt: skip
+
+    @property
+    def stated(self) -> dict[str, str]:
+        """Options of the reader that have options of their own, as text."""
+        size = (self.pixel_size or "").replace(",", "x").replace(" ", "")
+        return {key: text for key, text in (("ignore", self.ignore_value), ("pixel-size", size)) if text}
 
 
 @dataclass(frozen=True, kw_only=True)

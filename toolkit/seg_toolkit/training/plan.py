@@ -136,7 +136,7 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     network = NETWORKS.get(options.network or _NETWORK, "choose one of them for --network", OptionsError)
     input_shape, output_shape = _window_shapes(network, options, beginning, say)
     device = pick_device(options.device)
-    found = beginning.known(read_data_set(options.reader or "", data, say, options.ignore_value or ""), options)
+    found = beginning.known(read_data_set(options.reader or "", data, say, options.stated), options)
     kind = OBJECTIVES.get(options.answer or found.truth, "choose one of them for --answer", OptionsError)
     for note in check(RULES, kind.request(options, found, network.options)):
         say(f"note: {note}")

@@ -75,7 +75,7 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     infer = torch_infer(network, device)
     if options.tta:
         infer = averaged(infer, contract)
-    found = read_data_set(options.reader or checkpoint.reader, data, say, options.ignore_value or "")
+    found = read_data_set(options.reader or checkpoint.reader, data, say, options.stated)
     if options.snap_values and found.truth == LABELS:
         found = snap_strays(found, objective.classes, say)
     objective.check_data(found, say)

@@ -6,14 +6,16 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...support import ImageError
-from ..format import NPY, Format, Output, Page, PageResult, ReadOptions, Source, Write
+from ...model import Acquisition
+from ...support import ImageError, read_file
+from ..format import NPY, Format, Output, Page, PageResult, Place, ReadOptions, Source, Write
 from .pages import opened
 from .tiff import SIGNATURES as TIFF_SIGNATURES
 
@@ -44,8 +46,16 @@ class Pictures(Format):
         """Yield `(H, W, C)` for each page, or all pages as `(D, H, W, C)` for a volume model."""
         with contextlib.closing(opened(data, name, options.max_pixels, options.indices)) as pages:
             arrays = (pages[number] for number in range(len(pages)))
-            for array in arrays if options.axes == 2 else [volume_of(arrays, name)]:
-                yield Page(array, name, note=pages.note)
+            scale, axes = pages.scale, options.axes
+            acquired = Acquisition(spacing_mm=scale.spacing_mm[-axes:], spacing_doubt=scale.doubt)
+            place = Place(acquired.spacing_mm if len(acquired.spacing_mm) == axes else None)
+            for array in arrays if axes == 2 else [volume_of(arrays, name)]:
+                yield Page(array, name, place, note=pages.note, acquisition=acquired)
+
+    def acquisition(self, path: Path) -> Acquisition:
+        """Return the size of the pixels."""
+        with contextlib.closing(opened(read_file(path), str(path))) as pages:
+            return Acquisition(spacing_mm=pages.scale.spacing_mm, spacing_doubt=pages.scale.doubt)
 
     def outputs(self, data: str, source: Source) -> Mapping[str, Output]:
         """Return the outputs for labels, a grey or a palette image, for values, a float32 TIFF, or for objects, a TIFF of

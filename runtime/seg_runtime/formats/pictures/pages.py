@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...model import MAX_PIXELS
 from .pillow import PillowPages
+from .scale import Scale
 from .tiff import SIGNATURES, TiffPages
 
 
@@ -26,6 +27,10 @@ class Pages(Protocol):
     @property
     def note(self) -> str:
         """A note about the values for the user, empty if there is none."""
+
+    @property
+    def scale(self) -> Scale:
+        """The size of a pixel."""
 
 
 def opened(data: bytes, name: str, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Pages:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ...model import MAX_PIXELS
-from ...support import ImageError
+from ...support import INCH_MM, ImageError
 from ..arrays import from_pil, upright, without_opaque_alpha
 from ..quiet import quiet
 from .libtiff import strict
+from .scale import Scale, of_resolution, turned_scale
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
@@ -26,6 +27,7 @@ _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANS = 100  # of a progressive JPEG, whose decoding time they multiply; cameras and programs write about 10
 _GREY_ALPHA = "LA;16B"  # raw mode of 16-bit grey with alpha, which Pillow reads as 8-bit RGBA
 _SPREAD = {"L;2": 85, "L;4": 17}  # Pillow scales 2-bit and 4-bit grey to 0..255
+_ORIENTATION = 274
 _PILLOW = threading.Lock()  # Pillow's size limit is a module variable
 
 
@@ -74,6 +76,16 @@ class PillowPages:
     def close(self) -> None:
         """Free the content of the file."""
         self._image.close()
+
+    @property
+    def scale(self) -> Scale:
+        """The size of a pixel, from the dots per inch in the header."""
+        try:
+            x, y = (float(number) for number in self._image.info["dpi"])
+            orientation = int(self._image.getexif().get(_ORIENTATION, 1))
+        except Exception:  # headers may hold anything, and none of it is needed to read the pixels
+            return Scale()
+        return turned_scale(of_resolution(x, y, INCH_MM), orientation)
 
     def _opened(self) -> ImageFile.ImageFile:
         try:

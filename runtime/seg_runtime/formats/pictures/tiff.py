@@ -23,6 +23,7 @@ from ...support import ImageError
 from ..arrays import from_array, turned, without_opaque_alpha
 from .codecs import register_decoders
 from .pillow import PillowPages, check_size
+from .scale import Scale, of_tiff, turned_scale
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_PAGES = 20_000  # a file may claim any number in a few bytes each, and each costs time
@@ -86,6 +87,15 @@ class TiffPages:
         self._file.close()
         if self._pillow:
             self._pillow.close()
+
+    @property
+    def scale(self) -> Scale:
+        """The size of a pixel of the first page."""
+        try:
+            orientation = int(self._planes[0].parts[0][0].tags.valueof(274, 1))
+            return turned_scale(of_tiff(self._file), orientation)
+        except Exception:  # metadata may hold anything, and none of it is needed to read the pixels
+            return Scale()
 
     @property
     def note(self) -> str:

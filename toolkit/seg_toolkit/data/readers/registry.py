@@ -2,19 +2,21 @@
 
 Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test` because `split` is its first option.
 They are the keyword arguments of the reader. Every reader of masks also takes `ring`, see `ring.py`; `ignore`, see
-`ignore.py`; `snap`, see `snap.py`; and `masks=instances` or `masks=alpha`, see `Case.with_masks`.
+`ignore.py`; `snap`, see `snap.py`; and `masks=instances` or `masks=alpha`, see `Case.with_masks`. All readers take
+`pixel-size`, see `pixelsize.py`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from seg_runtime.support import DataError, OptionsError, Registry, SegError
 
-from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring, with_snapped
+from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_pixel_size, with_ring, with_snapped
 from .annotations import find_coco, find_labelme
 from .channels import find_channels
 from .isic import find_isic
@@ -57,17 +59,17 @@ READERS: Registry[Reader] = Registry(
 
 
 _MASKS = (INSTANCES, ALPHA)
-_SHARED = ("masks", "ignore", "snap", "ring")  # options of all readers of masks
+_SHARED = ("masks", "ignore", "snap", "ring", "pixel-size")  # options of all readers
 
 
-def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> DataSet:
+def read_data_set(reader: str, root: Path, report: Report, stated: Mapping[str, str] = MappingProxyType({})) -> DataSet:
     """Read a data set, with its cases sorted by name.
 
     Args:
         reader: `NAME` or `NAME:OPTION=VALUE,…`; empty to recognise the layout.
         root: folder of the data set.
         report: called with a message about files without a match.
-        ignore: mask values of pixels that are not annotated; replaces those of the reader's options.
+        stated: options that replace those in `reader`.
 
     Raises:
         OptionsError: if the reader or an option is unknown.
@@ -77,12 +79,13 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
     if not reader and (reader := recognised(root)):
         report(f"reader: {reader} (the layout of {root})")
     reader = reader or PAIRS  # whose errors describe the usual layout
-    if ignore:
-        reader = with_option(reader, "ignore", ignore)
+    for key, value in stated.items():
+        reader = with_option(reader, key, value)
     name, _, text = reader.partition(":")
     find = READERS.get(name, "choose one of them for --reader", OptionsError)
     options = _options(reader, text, find)
-    masks, ignored, snap, ring = (options.pop(shared, None) for shared in _SHARED)
+    shared = [options.pop(key, None) for key in _SHARED]
+    masks, *others = shared
     found = find(root, report, **options)
     if not isinstance(found, DataSet):
         problem = f"the reader {name} returned {type(found).__name__}"
@@ -91,14 +94,14 @@ def read_data_set(reader: str, root: Path, report: Report, ignore: str = "") -> 
         raise DataError(f"the reader {name} found no images in {root}", "", "check the folder and the layout")
     if found.reader:  # the reader added options of its own
         reader = found.reader
-        for key, value in zip(_SHARED, (masks, ignored, snap, ring), strict=True):
-            reader = reader if value is None else with_option(reader, key, value)
+        for key, given in zip(_SHARED, shared, strict=True):
+            reader = reader if given is None else with_option(reader, key, given)
     found = replace(found, cases=tuple(sorted(found.cases, key=lambda case: case.name)), reader=reader)
     if masks is not None and masks not in _MASKS:
         raise OptionsError(f"--reader {reader} has masks={masks}", " or ".join(_MASKS), "correct the option")
     if masks is not None:
         found = found.with_masks(masks)
-    for add, option in ((with_ignored, ignored), (with_snapped, snap), (with_ring, ring)):
+    for add, option in zip((with_ignored, with_snapped, with_ring, with_pixel_size), others, strict=True):
         found = found if option is None else add(found, option)
     return found
 

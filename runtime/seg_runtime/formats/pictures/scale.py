@@ -1,0 +1,153 @@
+"""The size of a pixel, as pictures state it. A resolution that a program made up counts as unknown."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from ...support import INCH_MM, described_length, is_pixel_size, millimetres
+
+_PRINT_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 220, 240, 250, 254, 300, 350, 360, 400, 600, 720, 1200)
+"""Dots per inch that screens, printers and paint programs have. PNG stores whole px per metre, so they are not exact."""
+_ROUNDED = 0.003
+
+
+class Scale(NamedTuple):
+    """The size of a pixel.
+
+    Attributes:
+        spacing_mm: distance between pixels along each spatial axis, `(rows, columns)` or `(slices, rows, columns)`;
+            empty if unknown.
+        doubt: why what the file states is no measurement, such as "72 dpi, as programs write without measuring"; empty
+            if it states a measurement, or nothing.
+    """
+
+    spacing_mm: tuple[float, ...] = ()
+    doubt: str = ""
+
+
+def scale_of(*sides_mm: float) -> Scale:
+    """Return the scale of sides in mm, unknown with the reason if one is absurd."""
+    if is_pixel_size(*sides_mm):
+        return Scale(tuple(sides_mm))
+    if any(math.isfinite(side) and side > 0 for side in sides_mm):
+        return Scale(doubt=f"a pixel of {' × '.join(map(described_length, sides_mm))}, which cannot be")
+    return Scale()
+
+
+def of_resolution(x: float, y: float, unit_mm: float | None) -> Scale:
+    """Return the scale of a number of px per unit.
+
+    Args:
+        x: px per unit along a row.
+        y: px per unit along a column.
+        unit_mm: mm of the unit; None if the numbers have no unit, so that only their ratio has a meaning.
+    """
+    if unit_mm is None or not (x > 0 and y > 0):
+        return Scale()
+    dpi = x / unit_mm * INCH_MM
+    if x == y == 1:
+        return Scale(doubt="1 px per unit, as programs write without measuring")
+    if any(abs(dpi / known - 1) < _ROUNDED for known in _PRINT_DPI):
+        return Scale(doubt=f"{dpi:.0f} dpi, as programs write without measuring")
+    return scale_of(unit_mm / y, unit_mm / x)
+
+
+def of_tiff(file: Any) -> Scale:
+    """Return the scale of a file that tifffile has opened, from the first of its metadata that states one.
+
+    OME-XML, ImageJ, Zeiss LSM, Aperio and FEI are read, else the tags for the resolution.
+    """
+    for kind, read in _READERS:
+        if getattr(file, f"is_{kind}", False) and (found := read(file)) != Scale():
+            return found
+    page = file.pages.first if hasattr(file.pages, "first") else file.pages[0]
+    x, y = (_ratio(page.tags.valueof(tag)) for tag in (282, 283))
+    unit = {2: INCH_MM, 3: 10.0}.get(int(page.tags.valueof(296, 2) or 1))
+    return of_resolution(x, y, unit)
+
+
+def turned_scale(scale: Scale, orientation: int) -> Scale:
+    """Return the scale after an image was turned as its tag `Orientation` asks, of which 5 to 8 swap rows and columns."""
+    *depth, rows, columns = scale.spacing_mm or (0.0, 0.0)
+    return scale._replace(spacing_mm=(*depth, columns, rows)) if scale.spacing_mm and orientation >= 5 else scale
+
+
+def _of_ome(file: Any) -> Scale:
+    try:
+        root = ElementTree.fromstring(file.ome_metadata)
+    except (ElementTree.ParseError, TypeError, ValueError):
+        return Scale()
+    found = next((node for node in root.iter() if node.tag.rpartition("}")[2] == "Pixels"), None)
+    if found is None:
+        return Scale()
+    return _of_sides(lambda axis: (found.get(f"PhysicalSize{axis}"), found.get(f"PhysicalSize{axis}Unit", "µm")))
+
+
+def _of_imagej(file: Any) -> Scale:
+    facts = file.imagej_metadata or {}
+    unit = str(facts.get("unit", ""))
+    unit_mm = millimetres(unit)
+    page = file.pages[0]
+    x, y = (_ratio(page.tags.valueof(tag)) for tag in (282, 283))
+    if unit_mm is None or not (x > 0 and y > 0):
+        return Scale()
+    if unit_mm == INCH_MM:  # also if ImageJ has only passed on the number that another program wrote
+        return of_resolution(x, y, unit_mm)
+    sides = unit_mm / y, unit_mm / x
+    depth = _number(facts.get("spacing"))
+    return scale_of(abs(depth) * unit_mm, *sides) if depth else scale_of(*sides)
+
+
+def _of_lsm(file: Any) -> Scale:
+    facts = file.lsm_metadata or {}
+    return _of_sides(lambda axis: (facts.get(f"VoxelSize{axis}"), "m"))
+
+
+def _of_svs(file: Any) -> Scale:
+    found = re.search(r"MPP\s*=\s*([\d.]+)", str(file.pages[0].description))
+    return scale_of(*(float(found[1]) * 1e-3,) * 2) if found else Scale()
+
+
+def _of_fei(file: Any) -> Scale:
+    facts = (file.fei_metadata or {}).get("Scan", {})
+    sides = {"X": "PixelWidth", "Y": "PixelHeight"}
+    return _of_sides(lambda axis: (facts.get(sides.get(axis, "")), "m"))
+
+
+_READERS: tuple[tuple[str, Callable[[Any], Scale]], ...] = (
+    ("ome", _of_ome), ("imagej", _of_imagej), ("lsm", _of_lsm), ("svs", _of_svs), ("fei", _of_fei),
+)  # fmt: skip
+
+
+def _of_sides(side: Callable[[str], tuple[Any, str]]) -> Scale:
+    """Return the scale from what a file states of the axes Z, Y and X: a number and its unit."""
+    sides: list[float | None] = []
+    for axis in "ZYX":
+        value, unit = side(axis)
+        number, unit_mm = _number(value), millimetres(unit)
+        sides.append(number * unit_mm if number and unit_mm else None)
+    known: Sequence[float] = [side for side in sides if side is not None]
+    if sides[1] is None or sides[2] is None:
+        return Scale()
+    return scale_of(*known)
+
+
+def _number(value: Any) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return found if math.isfinite(found) else 0.0
+
+
+def _ratio(value: Any) -> float:
+    """Return a rational number of TIFF; 0 if it is missing or divides by 0."""
+    try:
+        above, below = value
+    except (TypeError, ValueError):
+        return 0.0
+    return _number(above) / _number(below) if _number(below) else 0.0

@@ -1,0 +1,106 @@
+"""Images whose pixels have another size than those of the training images: the result is that of the native size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from seg_export.pipeline import export, write
+from seg_runtime import Segmenter
+from seg_runtime.model import Acquisition, Policy
+
+from tests.support.bright import bright
+from tests.support.commands import error_of, ok, seg_run_on_cpu
+from tests.support.policies import with_parts
+
+UM = 1e-3
+DISCS = ((50.0, 60.0, 22.0), (90.0, 130.0, 30.0), (140.0, 50.0, 14.0))  # row, column and radius in µm
+
+
+def phantom(side_um: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw bright discs, 180 × 170 µm, with pixels of a size; and which pixels are inside of one."""
+    fine = 4
+    rows, columns = ((np.arange(round(n / side_um * fine)) + 0.5) * side_um / fine for n in (180, 170))
+    inside = np.zeros((len(rows), len(columns)), bool)
+    for row, column, radius in DISCS:
+        inside |= (rows[:, None] - row) ** 2 + (columns - column) ** 2 < radius**2
+    shares = inside.reshape(len(rows) // fine, fine, len(columns) // fine, fine).mean(axis=(1, 3))
+    return np.rint(30 + 200 * shares).astype(np.uint8), shares >= 0.5
+
+
+def dice(found: NDArray[Any], truth: NDArray[np.bool_]) -> float:
+    return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was trained on pixels of 1 µm."""
+    folder = tmp_path_factory.mktemp("model")
+    write(export(bright()), folder / "plain.onnx")
+    return with_parts(folder / "plain.onnx", folder / "sized.onnx", policy=Policy(trained_spacing_mm=((UM, UM),) * 2))
+
+
+@pytest.mark.parametrize(("side_um", "scaled"), [(1.0, None), (0.5, [180, 170]), (2.0, [180, 170])])
+def test_a_phantom_at_half_same_and_double_size(
+    model: Path, tmp_path: Path, side_um: float, scaled: list[int] | None
+) -> None:
+    image, truth = phantom(side_um)
+    per_cm = 1e4 / side_um
+    tifffile.imwrite(tmp_path / "a.tif", image, resolution=(per_cm, per_cm), resolutionunit="CENTIMETER")
+    ok(seg_run_on_cpu("--model", model, tmp_path / "a.tif", "-o", tmp_path / "out"))
+    record = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert record["input"]["spacing_mm"] == pytest.approx([side_um * UM] * 2)
+    assert record["warnings"] == []
+    assert record["input"].get("resampled", {}).get("shape") == scaled
+    with Segmenter(model, provider="cpu") as segmenter:
+        result = segmenter(tmp_path / "a.tif")
+        native = segmenter(phantom(1.0)[0], spacing_mm=(UM,))
+    assert result.labels.shape == image.shape == result.probabilities.shape[1:]
+    assert abs(dice(result.labels == 1, truth) - dice(native.labels == 1, phantom(1.0)[1])) < 0.02
+    assert np.array_equal(result.probabilities.argmax(axis=0), result.labels)
+
+
+def test_the_given_size_replaces_that_of_the_file(model: Path, tmp_path: Path) -> None:
+    image, _ = phantom(0.5)
+    tifffile.imwrite(tmp_path / "a.tif", image, resolution=(72, 72), resolutionunit="INCH")
+    words = ("--model", model, tmp_path / "a.tif", "-o", tmp_path / "out")
+    done = ok(seg_run_on_cpu(*words))
+    assert "no stated pixel size (72 dpi, as programs write without measuring), while that of" in done.output
+    record = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert record["input"]["spacing_doubt"].startswith("72 dpi")
+    ok(seg_run_on_cpu(*words, "--pixel-size", "0.5um", "--overwrite"))
+    record = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert record["input"]["resampled"]["shape"] == [180, 170]
+    assert record["warnings"] == []
+
+
+def test_another_size_or_mode_is_another_run(model: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", phantom(1.0)[0])
+    words = ("--model", model, tmp_path / "a.tif", "-o", tmp_path / "out", "--pixel-size", "1um")
+    ok(seg_run_on_cpu(*words))
+    assert "1 already done" in ok(seg_run_on_cpu(*words)).output
+    assert "a run with another pixel size" in error_of(seg_run_on_cpu(*words[:-1], "0.5um"))
+    assert "a run with --resample auto" in error_of(seg_run_on_cpu(*words, "--resample", "never"))
+
+
+@pytest.mark.parametrize(
+    ("size", "problem"),
+    [
+        ("1", "with a unit of length"),
+        ("0um", "which cannot be"),
+        ("-1um", "which cannot be"),
+        ("1x1x1um", "has 2 axes"),
+    ],
+)
+def test_bad_sizes(model: Path, tmp_path: Path, size: str, problem: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", phantom(1.0)[0])
+    assert problem in error_of(seg_run_on_cpu("--model", model, tmp_path / "a.tif", "--pixel-size", size))
+
+
+def test_the_size_is_part_of_the_acquisition() -> None:
+    assert Policy.learnt([Acquisition(spacing_mm=(UM, UM))], None, 2).trained_spacing_mm == ((UM, UM), (UM, UM))
