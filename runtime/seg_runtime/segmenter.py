@@ -379,4 +379,7 @@ def _at_scale(
         return found
 
     found, *scores = slice_by_slice(image, contract.geometry.axes, one, progress)
-    return answer.whole(found), scores[0] if scores else None
+    start = time.perf_counter()
+    found = answer.whole(found)
+    timings.add("postprocess", start)
+    return found, scores[0] if scores else None

@@ -18,7 +18,7 @@ from seg_runtime.answers.separate import unmatched
 from seg_runtime.checks.selftest import SelfTest
 from seg_runtime.pipeline import Float
 
-from tests.support.commands import error_of, ok, seg_export, seg_run_on_cpu
+from tests.support.commands import ok, seg_run_on_cpu
 from tests.support.images import noise_image
 from tests.support.models import Made, made, mixed_network
 from tests.support.touching import of_objects
@@ -101,9 +101,3 @@ def test_a_run_writes_classes_ids_and_counts(model: Made, tmp_path: Path) -> Non
         found = segmenter(image)
     np.testing.assert_array_equal(found.objects, ids)
     np.testing.assert_array_equal(found.labels, mask)
-
-
-def test_host_ready_is_refused(model: Made, tmp_path: Path) -> None:
-    error = error_of(seg_export(model.checkpoint, tmp_path / "h.onnx", "--host-ready"))
-    assert "--host-ready" in error
-    assert not (tmp_path / "h.onnx").exists()

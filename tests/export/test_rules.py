@@ -11,9 +11,11 @@ from seg_runtime.support.capabilities import described
 
 from tests.support.commands import seg_export
 from tests.support.contracts import contract
+from tests.support.touching import of_objects
 
 DATA = Path("images")
 LABELS = contract()
+OBJECTS = of_objects()
 VALUES = contract(outputs=(OutputInfo("height"),))
 VOLUME = contract((116, 132, 132), (28, 44, 44))
 FIT = contract(method="fit")
@@ -72,6 +74,11 @@ def test_contradictions_are_refused_before_any_model_is_read(options: dict[str, 
     [
         (VALUES, {"precision": "int8", "calibration": DATA}, "--precision needs a model with classes"),
         (VALUES, {"host_ready": True}, "--host-ready needs a model with classes"),
+        (
+            OBJECTS,
+            {"host_ready": True, "host_probabilities": True},
+            "--host-probabilities needs a model with one class per",
+        ),
         (VALUES, {"codes": DATA}, "--codes needs a model with classes"),
         (VOLUME, {"precision": "int8", "calibration": DATA}, "--precision needs a model of images"),
         (VOLUME, {"host_ready": True}, "--host-ready needs a model of images"),

@@ -63,10 +63,11 @@ def _sample(pixels: Pixels, contract: Contract, infer: Infer, limit: float) -> S
     labels = close = objects = None
     if contract.answer.decided:
         answer = answer_of(contract)
-        labels = answer.decisions(image, lambda window: logits[None])
+        stitched = answer.stitched(image, lambda window: logits[None])
+        labels = answer.decided(stitched)
         gaps = unframe(grid.stitch([answer.margins(logits)], np.zeros(grid.shape, np.float32)), image.shape[:-1])
         if contract.answer.separated:
-            objects = answer.part(answer.segment(image, lambda window: logits[None]), "objects")
+            objects = answer.part(answer.whole(stitched), "objects")
         close = gaps <= FLIP_MARGIN_ERRORS * limit * (high - low)
     return Sample(
         pixels,

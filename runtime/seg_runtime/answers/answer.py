@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from ..formats import Output, Source
 from ..model import AnswerSpec, Contract
 from ..pipeline import Array, Float, Infer, Progress, Timings, segment
@@ -45,14 +43,18 @@ class Answer(ABC):
         image."""
         return stitched
 
-    def decision(self, logits: Float) -> Array:
-        """Return what is decided for each pixel `(*spatial)` uint8, such as its class. Only called if the spec is
-        `decided`."""
-        return self.window(logits)
+    def decided(self, stitched: Array) -> Array:
+        """Return what is decided for each pixel `(*spatial)` uint8, such as its class, from results `(…, *spatial)` of
+        `window`. Only called if the spec is `decided`."""
+        return stitched
 
-    def decisions(self, image: Array, infer: Infer) -> Array:
-        """Return what is decided for each pixel of an image, by the pipeline; see `decision` and `segment`."""
-        return segment(image, self.contract, infer, _Decisions(self))[0]
+    def decision(self, logits: Float) -> Array:
+        """Return what is decided for each pixel `(*spatial)` of a window; see `decided`."""
+        return self.decided(self.window(logits))
+
+    def stitched(self, image: Array, infer: Infer) -> Array:
+        """Return the stitched results of `window` for an image, by the pipeline, without `whole`; see `segment`."""
+        return segment(image, self.contract, infer, _Stitched(self))[0]
 
     def margins(self, logits: Float) -> Float:
         """Return the distance in logits of each pixel `(*spatial)` to another decision. Only called if the spec is
@@ -103,17 +105,11 @@ class Answer(ABC):
         return segment(image, self.contract, infer, self, timings, progress)[0]
 
 
-class _Decisions:
-    """What is decided for each pixel, as an answer of its own."""
+class _Stitched:
+    """The stitched results of an answer, as an answer of its own."""
 
     def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-
-    def empty(self, shape: tuple[int, ...]) -> Array:
-        return np.zeros(shape, np.uint8)
-
-    def window(self, logits: Float) -> Array:
-        return self.answer.decision(logits)
+        self.empty, self.window = answer.empty, answer.window
 
     def whole(self, stitched: Array) -> Array:
         return stitched

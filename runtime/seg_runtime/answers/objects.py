@@ -53,9 +53,19 @@ class Objects(Answer):
         self.classes = len(self.spec.classes)
         require_extra("objects", "skimage")
 
+    @property
+    def mask_level(self) -> int:
+        """Smallest byte of the probability that belongs to an object."""
+        return _level(self.spec.mask_threshold)
+
+    @property
+    def seed_level(self) -> int:
+        """Smallest byte of the interior from which an object grows."""
+        return _level(self.spec.seed_threshold)
+
     def empty(self, shape: tuple[int, ...]) -> Array:
         """Return planes of zeros."""
-        return np.zeros((3, *shape), np.uint8)
+        return np.zeros((*self.spec.result_axes, *shape), np.uint8)
 
     def window(self, logits: Float) -> NDArray[np.uint8]:
         """Return `(3, *spatial)`: the class among those of objects, and the probability of an object and the interior as
@@ -67,16 +77,16 @@ class Objects(Answer):
     def whole(self, stitched: Array) -> NDArray[np.int32]:
         """Grow the objects of an image from the stitched planes `(3, *spatial)`."""
         spec = self.spec
-        mask = stitched[_MASK] >= _level(spec.mask_threshold)
-        core = stitched[_INTERIOR] >= _level(spec.seed_threshold)
+        mask = stitched[_MASK] >= self.mask_level
+        core = stitched[_INTERIOR] >= self.seed_level
         ids = grown(mask, core, spec.smallest_px, spec.peak_px, spec.fill_holes)
         return np.stack([ids, classes_of(ids, stitched[_CLASS], self.classes)])
 
-    def decision(self, logits: Float) -> NDArray[np.uint8]:
+    def decided(self, stitched: Array) -> NDArray[np.uint8]:
         """Return what is decided for each pixel `(*spatial)`: its class, plus K in the interior; 0 for the background."""
-        best, mask, interior = self.window(logits)
-        inside = mask >= _level(self.spec.mask_threshold)
-        decided = best + np.uint8(self.classes) * (interior >= _level(self.spec.seed_threshold))
+        best, mask, interior = stitched
+        inside = mask >= self.mask_level
+        decided = best + np.uint8(self.classes) * (interior >= self.seed_level)
         return np.where(inside, decided, 0).astype(np.uint8)
 
     def margins(self, logits: Float) -> Float:

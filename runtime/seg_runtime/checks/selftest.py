@@ -160,26 +160,25 @@ def _answer(session: Session, image: Array) -> tuple[Labels | None, Float, Array
     """Return the labels `(H, W)` of an image `(H, W, C)`, the logits `(K, *output_shape)` of its one window, and its objects.
 
     The labels are what is decided for each pixel, None for a regression. The objects are None if the model predicts none.
-    Both pass through the same pipeline as every image. For a host-ready file, the
-    logits are its probe: every `PROBE_PACE`-th logit along each axis.
+    Both pass through the same pipeline as every image. For a host-ready file, the logits are its probe: every
+    `PROBE_PACE`-th logit along each axis.
     """
     contract = session.contract
-    if contract.file.whole_images:
-        return *session.run_probe(fitted(image, contract)), None
-    seen: list[Float] = []
-
-    def watched(window: Float) -> Float:
-        seen.append(session.run(window)[0])
-        return seen[-1][None]
-
     answer, fit = answer_of(contract), fitted(image, contract)
-    if not contract.answer.decided:
-        answer.segment(fit, watched)
-        return None, seen[0], None
-    labels = answer.decisions(fit, watched)
-    if not contract.answer.separated:
-        return labels, seen[0], None
-    return labels, seen[0], answer.part(answer.segment(fit, lambda window: seen[0][None]), "objects")
+    if contract.file.whole_images:
+        stitched, logits = session.run_probe(fit)
+    else:
+        seen: list[Float] = []
+
+        def watched(window: Float) -> Float:
+            seen.append(session.run(window)[0])
+            return seen[-1][None]
+
+        stitched = answer.stitched(fit, watched)
+        [logits] = seen
+    labels = answer.decided(stitched) if contract.answer.decided else None
+    objects = answer.part(answer.whole(stitched), "objects") if contract.answer.separated else None
+    return labels, logits, objects
 
 
 def self_test_table(report: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A loaded model: windows -> logits, or images -> labels, part by part, if the file is host-ready."""
+"""A loaded model: windows -> logits, or images -> labels or planes, part by part, if the file is host-ready."""
 
 from __future__ import annotations
 
@@ -183,7 +183,8 @@ class Session:
         return ms
 
     def run_image(self, image: Array, probabilities: bool = False, progress: Progress | None = None) -> list[Array]:
-        """Run a host-ready file on all windows of an image; return labels `(H, W)` uint8 and, if requested, probabilities.
+        """Run a host-ready file on all windows of an image; return the stitched results `(…, H, W)` uint8, see
+        `AnswerSpec.result_axes`, and, if requested, probabilities.
 
         Args:
             image: `(H, W, C)` of the file's dtype.
@@ -194,8 +195,9 @@ class Session:
         Raises:
             ModelError: ONNX Runtime fails during the run, or an output has the wrong shape or values.
         """
-        maps, size, outputs = self.contract.answer.maps, image.shape[:-1], ["next_origin", "next_statistics", "labels"]
-        found: list[Array] = [np.zeros(size, np.uint8)]
+        spec, size = self.contract.answer, image.shape[:-1]
+        maps, outputs = spec.maps, ["next_origin", "next_statistics", spec.result_name]
+        found: list[Array] = [np.zeros((*spec.result_axes, *size), np.uint8)]
         if probabilities:
             outputs.append("probabilities")
             found.append(np.zeros((maps, *size), np.float32))
@@ -204,7 +206,7 @@ class Session:
             feeds["origin"], feeds["statistics"], *results = self._run_values(outputs, feeds)
             shape = tuple(part.stop - part.start for part in place)
             parts = [value.numpy() for value in results]
-            _check_output("labels", parts[0], shape, bool((parts[0] < max(2, maps)).all()))
+            _check_output(spec.result_name, parts[0], (*spec.result_axes, *shape), spec.holds(parts[0]))
             for scores in parts[1:]:
                 _check_output("probabilities", scores, (maps, *shape), bool(((scores >= 0) & (scores <= 1)).all()))
             target: tuple[Any, ...] = (..., *place)
@@ -218,15 +220,15 @@ class Session:
         return found
 
     def run_probe(self, image: Array) -> tuple[NDArray[np.uint8], Float]:
-        """Run a host-ready file on an image of one window; return labels `(H, W)` and its probe, every 16th logit `(K,
-        h, w)`."""
-        values = self._run_values(["labels", "probe"], self._first_feeds(image))
-        labels, probe = (value.numpy() for value in values)
-        maps = self.contract.answer.maps
-        _check_output("labels", labels, image.shape[:-1], True)
+        """Run a host-ready file on an image of one window; return its result `(…, H, W)` and its probe, every 16th logit
+        `(K, h, w)`."""
+        spec = self.contract.answer
+        values = self._run_values([spec.result_name, "probe"], self._first_feeds(image))
+        result, probe = (value.numpy() for value in values)
+        _check_output(spec.result_name, result, (*spec.result_axes, *image.shape[:-1]), True)
         coarse = tuple(-(-n // PROBE_PACE) for n in self.contract.geometry.output_shape)
-        _check_output("probe", probe, (1, maps, *coarse), True)
-        return labels, probe[0]
+        _check_output("probe", probe, (1, spec.maps, *coarse), True)
+        return result, probe[0]
 
     def _first_feeds(self, image: Array) -> dict[str, Any]:
         """Return the inputs of the first window as OrtValues, so that a GPU receives the image once for all windows."""
@@ -281,7 +283,7 @@ def _values(c: Contract) -> dict[str, tuple[str, list[int | None]]]:
         "image": (dtype, [*any_size, c.input.channels]),
         "origin": ("tensor(int64)", [2]),
         "statistics": (floats, [None, c.input.channels]),
-        "labels": ("tensor(uint8)", any_size),
+        c.answer.result_name: ("tensor(uint8)", [*c.answer.result_axes, *any_size]),
         "next_origin": ("tensor(int64)", [2]),
         "next_statistics": (floats, [2, c.input.channels]),
         "progress": ("tensor(int64)", [2]),

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..support import ContractError, Registry, SegError
 from .nested import Variant, need
 
@@ -86,6 +89,8 @@ class AnswerSpec(Variant):
         geometries: geometries that such a model can be trained with.
         forms: forms of file that it can be exported as.
         precisions: precisions that it can be exported in.
+        result_name: name of the result of a window among the outputs of a host-ready file.
+        result_axes: lengths of the axes of this uint8 result before the spatial ones.
     """
 
     decided: ClassVar[bool] = False
@@ -93,10 +98,16 @@ class AnswerSpec(Variant):
     geometries: ClassVar[tuple[str, ...]] = ("tile",)
     forms: ClassVar[tuple[str, ...]] = ("window",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    result_name: ClassVar[str] = ""
+    result_axes: ClassVar[tuple[int, ...]] = ()
 
     @property
     def maps(self) -> int:
         """Number of output maps, K."""
+        raise NotImplementedError
+
+    def holds(self, result: NDArray[np.uint8]) -> bool:
+        """Whether all values of a result of a window, as a host-ready file gives it, have a meaning."""
         raise NotImplementedError
 
     @property
@@ -136,6 +147,7 @@ class LabelSpec(AnswerSpec):
     geometries = ("tile", "fit", "stretch")
     forms = ("window", "host-ready")
     precisions = ("fp32", "int8", "fp16")
+    result_name = "labels"
 
     classes: tuple[ClassInfo, ...]
     decision: str = "argmax"
@@ -151,6 +163,10 @@ class LabelSpec(AnswerSpec):
     def maps(self) -> int:
         """Number of output maps: one per class."""
         return len(self.classes)
+
+    def holds(self, result: NDArray[np.uint8]) -> bool:
+        """Whether all are indices of classes."""
+        return bool((result < len(self.classes)).all())
 
     @property
     def activation(self) -> str:
@@ -202,7 +218,10 @@ class ObjectSpec(AnswerSpec):
     kind = "objects"
     decided = True
     separated = True
+    forms = ("window", "host-ready")
     precisions = ("fp32", "int8", "fp16")
+    result_name = "planes"
+    result_axes = (3,)
 
     classes: tuple[ClassInfo, ...]
     separation: str = "distance"
@@ -228,6 +247,10 @@ class ObjectSpec(AnswerSpec):
     def maps(self) -> int:
         """Number of output maps: one per class, and those that separate objects."""
         return len(self.classes) + SEPARATIONS[self.separation]
+
+    def holds(self, result: NDArray[np.uint8]) -> bool:
+        """Whether the first plane has indices of classes."""
+        return bool((result[0] < len(self.classes)).all())
 
 
 _OWN: dict[str, type[AnswerSpec]] = {spec.kind: spec for spec in (LabelSpec, ValueSpec, ObjectSpec)}

@@ -111,7 +111,7 @@ def test_a_summary_of_decisions_is_stitched_like_an_answer() -> None:
     image, _ = touching((60, 60))
     how = of_objects("border", 204)
     answer = answer_of(how)
-    whole = answer.decisions(image, lambda w: of_grey(w, how))
+    whole = answer.decided(answer.stitched(image, lambda w: of_grey(w, how)))
     assert whole.shape == (60, 60)
     ids = answer.segment(image, lambda w: of_grey(w, how))[0]
     assert ((whole > 0) | (ids == 0)).all()

@@ -89,6 +89,10 @@ class Builder:
         """Reshape `(n,)` to `(n, 1)`."""
         return self("Unsqueeze", values, self.ints(1))
 
+    def part(self, values: str, start: int, end: int) -> str:
+        """Compute `values[start:end]` along the first axis."""
+        return self("Slice", values, self.ints(start), self.ints(end), self.ints(0))
+
     def slice(self, values: str, start: str, end: str, axis: int) -> str:
         """Compute `values[start:end]` along one axis; `start` and `end` are int64 scalars."""
         zero = self.ints(0)

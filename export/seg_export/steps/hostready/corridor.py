@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from seg_runtime.answers import Labels
 from seg_runtime.model import Contract
 from seg_runtime.pipeline import Normaliser, dtype_maximum
 
-from .builder import DOUBLE, FLOAT, INT64, UINT8, Builder
+from .builder import DOUBLE, FLOAT, INT64, Builder
 from .resample import resize
 
 BLOCK = 256  # rows at a time, because a wide dtype for the whole image would need much memory
@@ -139,21 +138,6 @@ class Corridor(Builder):
         index = self("Mod", self("Add", self.const(np.arange(length), np.int64), start), period)
         return self("Min", index, self("Max", self("Sub", period, index), self.integer(0)))
 
-    def decide(self, logits: str) -> str:
-        """`Labels.window`: `(K, h, w)` float32 -> `(h, w)` uint8."""
-        labels = Labels(self.contract)
-        count = labels.spec.maps
-        if labels.spec.decision == "threshold":
-            objects = self("Slice", logits, self.ints(1), self.ints(count), self.ints(0))
-            best = self("Add", self("ArgMax", objects, axis=0, keepdims=0), self.integer(1))
-            highest = self.cast(self("ReduceMax", objects, self.ints(0), keepdims=0), DOUBLE)
-            reached = self("GreaterOrEqual", highest, self.double(labels.threshold_logit))
-            return self.cast(self("Where", reached, best, self.integer(0)), UINT8)
-        if count == 2:
-            first, second = (self("Gather", logits, self.integer(k), axis=0) for k in (0, 1))
-            return self.cast(self("Greater", second, first), UINT8)
-        return self.cast(self("ArgMax", logits, axis=0, keepdims=0), UINT8)
-
     def core(self, place: Sizes, area: Sizes) -> tuple[Sizes, Sizes]:
         """`Grid.core`: rows and columns of the area that the window at a place covers, and whether it is the last on each axis.
 
@@ -183,7 +167,7 @@ class Corridor(Builder):
         return self.shape(done, self("Mul", rows, columns))
 
     def top(self, values: str, sizes: Sizes, leading: int) -> str:
-        """The first rows and columns of `([K,] h, w)`."""
+        """The first rows and columns of `(…, h, w)` with so many leading axes."""
         return self("Slice", values, self.ints(0, 0), self.shape(*sizes), self.ints(leading, leading + 1))
 
     def unframe(self, answer: str, area: Sizes, own: Sizes, leading: int) -> str:

@@ -1,4 +1,4 @@
-"""The host-ready graph: one window of an image of any size -> labels of its part of the image, and where the next one is."""
+"""The host-ready graph: one window of an image of any size -> the result for its part of the image, and where the next one is."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from seg_runtime.model import PROBE_PACE, Contract
 from ...graph import IR_VERSION, OPSET
 from .builder import FLOAT, INT64, ONNX_TYPES, UINT8
 from .corridor import Corridor
+from .decisions import DECISIONS
 
 
 def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool = False) -> onnx.ModelProto:
     """Build the whole pipeline as one checked ONNX model of standard operators.
 
-    A host calls it with `origin` (0, 0) and empty `statistics`, writes the labels to that place, and calls it again with
+    A host calls it with `origin` (0, 0) and empty `statistics`, writes the result to that place, and calls it again with
     `next_origin` and `next_statistics` until `next_origin` is negative. The geometries `fit` and `stretch` take one call.
 
     Args:
@@ -28,7 +29,7 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
         - `image` `(H, W, C)` in the dtype of the contract, the whole image in each call,
         - `origin` `(2,)` int64, first row and column of the part,
         - `statistics` `(0 or 2, C)` float32, shift and factor of the grey values, which may depend on all pixels,
-        - `labels` `(h, w)` uint8 of the part, where h and w end at the image,
+        - `labels` `(h, w)` uint8 of the part, where h and w end at the image, or for objects `planes` `(3, h, w)` uint8,
         - `next_origin` `(2,)` int64, negative after the last part,
         - `next_statistics` `(2, C)` float32,
         - `progress` `(2,)` int64, number of calls so far and in total,
@@ -48,8 +49,10 @@ def host_ready(network: onnx.ModelProto, contract: Contract, probabilities: bool
     logits = b("Squeeze", batched, b.ints(0))  # (K, *output_shape)
     core, lasts = b.core(place, area)
     ends = b.ints(*contract.geometry.output_shape)
+    spec = contract.answer
+    result, leading = DECISIONS[spec.kind].build(b, contract, logits), len(spec.result_axes)
     results = {
-        "labels": b.unframe(b.top(b.decide(logits), core, 0), area, own, 0),
+        spec.result_name: b.unframe(b.top(result, core, leading), area, own, leading),
         "next_origin": b.next_place(place, lasts),
         "next_statistics": normaliser,
         "progress": b.progress(place, area),
@@ -96,7 +99,7 @@ def _model(b: Corridor, contract: Contract, probabilities: bool) -> onnx.ModelPr
     ]
     grid = [-(-n // PROBE_PACE) for n in contract.geometry.output_shape]
     outputs = [
-        info("labels", UINT8, ["rows", "columns"]),
+        info(contract.answer.result_name, UINT8, [*contract.answer.result_axes, "rows", "columns"]),
         info("next_origin", INT64, [2]),
         info("next_statistics", FLOAT, [2, channels]),
         info("progress", INT64, [2]),
