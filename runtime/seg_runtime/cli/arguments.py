@@ -130,9 +130,14 @@ class RunOptions(ModelOptions):
         False, "Also write NAME_objects.tif, an id for each object. For a model that separates objects, it is always written;"
         " for other models, objects are the connected parts of each class.", common=True,
     )  # fmt: skip
+    measure: bool = _output(
+        False, "Also write NAME_objects.csv, a row of measures for each object: size, shape, brightness and more, in pixels and,"
+        " if the file states their size, in µm or mm; and summary.csv, a row for each image.", common=True,
+    )  # fmt: skip
     smallest_object: int = _output(
-        0, "With --objects: leave out objects of fewer pixels or voxels.", click.IntRange(0), metavar="N"
-    )
+        0, "With --objects or --measure: leave out objects of fewer pixels or voxels.", click.IntRange(0),
+        metavar="N",
+    )  # fmt: skip
     recursive: bool = _output(False, "Also search the subfolders of a folder.", common=True)
     overwrite: bool = _output(False, "Replace existing results instead of skipping these images.", common=True)
     tta: bool = _output(
