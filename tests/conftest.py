@@ -13,6 +13,7 @@ from seg_runtime.model.answer import OutputInfo
 from seg_runtime.model.input import Intensity
 from seg_toolkit.networks.unet import UNet
 
+from tests.support.bright import exported
 from tests.support.contracts import contract_of
 from tests.support.models import SMALL, ExportedOnce, Made, MakeModel, made, mixed_network
 
@@ -100,6 +101,12 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Made:
         net.head.bias.copy_(-values.mean(1) / values.std(1))
     outputs = (OutputInfo("nuclei", 300.0, 120.0, 0.0, 1000.0, "counts"), OutputInfo("height", -2e-3, 4e-4, -4e-3, 0.0))
     return made(tmp_path_factory.mktemp("regression"), net, contract_of(net, 100, outputs=outputs))
+
+
+@pytest.fixture(scope="session")
+def bright_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of grey images that labels what is bright: its objects are known."""
+    return exported(tmp_path_factory.mktemp("bright"))
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .answers import answer_of, renumbered
+from .answers import answer_of
 from .engine import AUTO, Ensemble, Model, RunOptions, Session, Tuning
-from .formats import FORMATS, Page, Place, from_array, from_pil, read_bytes, without_opaque_alpha
+from .formats import FORMATS, Page, from_array, from_pil, read_bytes, without_opaque_alpha
 from .model import MAX_PIXELS, Contract, ModelFile, Requirements
 from .pipeline import (
     RESAMPLE,
@@ -38,80 +37,8 @@ from .pipeline import Infer as Infer
 from .pipeline import Progress as Progress
 from .pipeline import Timings as Timings
 from .record import record_of
+from .segmentation import Segmentation as Segmentation
 from .support import ImageError, ModelError, SegError
-
-
-@dataclass
-class Segmentation:
-    """The result for one image.
-
-    Attributes:
-        answer: the result in the form of the model's kind of answer, see `answers`.
-        record: machine-readable facts about the result and how it was made.
-        image: the decoded image, `(*spatial, C)`.
-        contract: contract of the model.
-        place: position of the pixels in space; `place.stored` converts a result to the axis order of the file.
-        smallest_object: objects of fewer px are left out of `objects`; set it before the first access.
-    """
-
-    answer: Array
-    record: dict[str, Any]
-    image: Array
-    contract: Contract
-    place: Place
-    _again: Callable[[Array], Float] = field(repr=False)
-    """Computes the probabilities of a fitted image."""
-    _probabilities: Float | None = field(default=None, repr=False)
-    smallest_object: int = 0
-
-    @property
-    def labels(self) -> NDArray[np.uint8]:
-        """Class indices at the size of the image: `(H, W)`, or `(D, H, W)` for a volume.
-
-        Raises:
-            SegError: the model does not predict classes.
-        """
-        return self._of("labels")
-
-    @cached_property
-    def objects(self) -> NDArray[np.int32]:
-        """Ids of objects `(*spatial)` from 1, 0 for none; without a model of objects, the connected components of classes.
-
-        Raises:
-            SegError: the model predicts values, or scikit-image is not installed.
-        """
-        found = self._of("objects")
-        return renumbered(found, self.smallest_object) if self.smallest_object else found
-
-    @property
-    def values(self) -> Float:
-        """Predicted values in the units of the training targets: `(K, H, W)`, or `(K, D, H, W)` for a volume.
-
-        Raises:
-            SegError: the model does not predict values.
-        """
-        return self._of("values")
-
-    def _of(self, data: str) -> Array:
-        answer = answer_of(self.contract)
-        found = answer.part(self.answer, data)
-        if found is None:
-            raise SegError(f"this model predicts {answer.data}, not {data}", "", f"use .{answer.data}")
-        return found
-
-    @property
-    def probabilities(self) -> Float:
-        """Probabilities of the classes, `(K, *spatial)` float32, 0..1.
-
-        Runs the network again unless the call that made this result kept them.
-
-        Raises:
-            SegError: the model has no probabilities.
-        """
-        if self._probabilities is None:
-            _check_probabilities(self.contract)
-            self._probabilities = self._again(fitted(self.image, self.contract, any_kind=True))
-        return self._probabilities
 
 
 def _check_probabilities(contract: Contract) -> None:
@@ -219,6 +146,13 @@ class Segmenter:
         session = self._opened().members[0].session
         assert session is not None  # the first file is opened in the constructor
         return session
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether results have probabilities: not for values and objects, nor for some host-ready files."""
+        contract = self.contract
+        given = not contract.file.whole_images or self.session.has_probabilities
+        return contract.answer.activation != "none" and given
 
     def _opened(self) -> Ensemble:
         with self._lock:
@@ -339,7 +273,9 @@ class Segmenter:
             assert later is not None  # they were requested
             return later
 
-        return Segmentation(found, record, page.array, contract, page.place, again, scores)
+        return Segmentation(
+            found, record, page.array, contract, page.place, again, scores, has_probabilities=self.has_probabilities
+        )
 
 
 def _predict(

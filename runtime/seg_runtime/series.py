@@ -15,7 +15,7 @@ import numpy as np
 from .formats import FORMATS, ReadOptions, SourceOptions, head_of, read_bytes
 from .formats.dicom import SEG_FORMS, Dataset, NoPictureError, Seg, Stack, discreet, find_stacks
 from .pipeline import Progress
-from .segmenter import Segmentation, Segmenter
+from .segmenter import Segmenter
 from .support import CancelledError, ImageError, OptionsError, list_files
 
 
@@ -64,7 +64,8 @@ def segment_series(
         results = []
         for page in _pages(stack, segmenter, options):
             watch = _watch(progress, cancel, done, frames)
-            results.append(_without_image(segmenter.segment_page(page, progress=watch)))
+            results.append(segmenter.segment_page(page, progress=watch))
+            results[-1].free()  # a series may have hundreds of frames
             done += 1
         _check_cancelled(cancel)
         unlike = [text for result in results for text in result.record["warnings"]]
@@ -141,9 +142,3 @@ def _watch(progress: Progress | None, cancel: threading.Event | None, before: in
 def _check_cancelled(cancel: threading.Event | None) -> None:
     if cancel is not None and cancel.is_set():
         raise CancelledError("cancelled", "", "start again for a result")
-
-
-def _without_image(result: Segmentation) -> Segmentation:
-    """Free the pixels of a result, since a series may have hundreds of frames."""
-    result.image = np.empty((0, 0, result.image.shape[-1]), result.image.dtype)
-    return result

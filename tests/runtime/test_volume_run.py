@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from dataclasses import replace
@@ -26,6 +27,7 @@ from seg_toolkit.checkpoints import load
 from seg_toolkit.networks import Network
 from seg_toolkit.networks.unet import UNet
 from seg_toolkit.networks.unet3d import UNet3D
+from skimage.measure import regionprops_table
 
 from tests.support.commands import ok, seg_edge, seg_export
 from tests.support.commands import seg_run_on_cpu as seg_run
@@ -129,6 +131,22 @@ def test_a_model_of_slices_answers_a_volume_slice_by_slice(tmp_path: Path, flat:
     record = json.loads((tmp_path / "a.json").read_text())
     assert [record["input"][k] for k in ("depth", "height", "width", "channels")] == [*SHAPE, 2]
     assert nibabel.load(tmp_path / "a_mask.nii.gz").shape == (9, 22, 26)
+
+
+def test_objects_of_a_volume_are_measured_in_the_order_of_its_file(tmp_path: Path, flat: Made) -> None:
+    image = nifti(volume(2), "SAL")
+    put_nifti(tmp_path / "a.nii", image)
+    ok(seg_run("--model", flat.path, "--out", tmp_path, tmp_path / "a.nii", "--measure", "--objects", "--no-overlay"))
+    ids = np.asarray(nibabel.load(tmp_path / "a_objects.nii.gz").dataobj)
+    expected = regionprops_table(ids, np.asarray(image.dataobj), properties=("label", "bbox", "area", "intensity_mean"))
+    with (tmp_path / "a_objects.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name, values in expected.items():
+        np.testing.assert_allclose([float(row[name]) for row in rows], values, rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(
+        [float(row["volume_mm3"]) for row in rows], expected["area"] * 0.7 * 1.1 * 3.0, rtol=1e-6
+    )
+    assert all(0.5 <= float(row["mean_probability"]) <= 1 for row in rows)
 
 
 def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from seg_export.options import ExportOptions
+from seg_export.pipeline import export, write
 from seg_runtime.model.answer import ClassInfo
 from seg_runtime.pipeline import Array
 from seg_toolkit.checkpoints import Checkpoint
@@ -45,6 +47,13 @@ def bright(gain: float = 1.0, kind: type[UNet] = UNet) -> Checkpoint:
         state["head.bias"][:] = torch.tensor([4.0, -4.0])
     stored = tuple(ClassValues(info, (255 * i,)) for i, info in enumerate(TONES))
     return Checkpoint(net.described, net.state_dict(), contract_of(net, SIZE, TONES), stored)
+
+
+def exported(folder: Path, options: ExportOptions = ExportOptions()) -> Path:  # noqa: B008 - frozen
+    """The file of such a model, in a folder."""
+    path = folder / "bright.onnx"
+    write(export(bright(), options), path)
+    return path
 
 
 def two_tone(seed: int, height: int = 130, width: int = 100) -> Array:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..formats import Output, Source
+from ..formats import Output, PageResult, Source
 from ..model import AnswerSpec, Contract
 from ..pipeline import Array, Float, Infer, Progress, Timings, segment
 from ..support import ImageError
@@ -72,6 +72,10 @@ class Answer(ABC):
     @abstractmethod
     def draw(self, image: Array, answer: Array) -> Image.Image:
         """Draw a result with a legend; `image` is `(*spatial, C)`."""
+
+    def confidence(self, result: PageResult) -> Float | None:
+        """Return the probability `(*spatial)` of what is decided for each pixel of a result, 0..1; None if unknown."""
+        return None
 
     def outputs(self, source: Source, wanted: Collection[str] = (), data: str = "") -> Sequence[Output]:
         """Return the files to write for a source.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..formats import PageResult
 from ..model import Contract, LabelSpec
 from ..pipeline import Array, Float, count_labels
 from .answer import Answer
@@ -68,6 +69,13 @@ class Labels(Answer):
     def part(self, answer: Array, data: str) -> Array | None:
         """Return the labels, or their connected components as `objects`."""
         return components(answer) if data == "objects" else super().part(answer, data)
+
+    def confidence(self, result: PageResult) -> Float | None:
+        """Return the probability of the class of each pixel."""
+        if not result.has_probabilities:
+            return None
+        found: Float = np.take_along_axis(result.probabilities, result.labels[None], axis=0)[0]
+        return found
 
     def record(self, answer: Array) -> dict[str, Any]:
         """Return the number of pixels of each class."""

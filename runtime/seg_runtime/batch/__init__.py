@@ -4,3 +4,5 @@ from .inputs import BatchOptions as BatchOptions
 from .inputs import Task as Task
 from .inputs import find_tasks as find_tasks
 from .run import run_tasks as run_tasks
+from .summary import check_summary as check_summary
+from .summary import write_summary as write_summary

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..answers import OVERLAY, answer_of
 from ..formats import FORMATS, Failures, Format, Output, Source, SourceOptions, group, head_of, stem_of
 from ..model import ChannelFile, Contract
+from ..outputs import MEASURES
 from ..support import ImageError, SegError, list_files
 from .records import EarlierResults
 
@@ -24,7 +25,8 @@ class BatchOptions:
     Attributes:
         overlay: also write overlays; None writes those of formats that are drawn by default.
         objects: also write the objects of a model that predicts classes.
-        smallest_object: with `objects`, leave out objects of fewer px.
+        smallest_object: leave out objects of fewer px of a model that predicts classes.
+        measure: also write the measures of objects.
         probabilities: format of the probabilities, `npy`, `tiff` or `map`; empty for none.
         forms: forms of the results, such as `labelmap` or `palette`; each format takes the one that it has.
         overwrite: replace existing results.
@@ -36,12 +38,18 @@ class BatchOptions:
     overlay: bool | None = False
     objects: bool = False
     smallest_object: int = 0
+    measure: bool = False
     probabilities: str = ""
     forms: tuple[str, ...] = ()
     overwrite: bool = False
     jobs: int = 2
     files: SourceOptions = SourceOptions()  # noqa: RUF009 - frozen
     spacing_mm: tuple[float, ...] = ()
+
+    @property
+    def numbers_objects(self) -> bool:
+        """Whether the objects of a model that predicts classes are numbered."""
+        return self.objects or self.measure
 
 
 @dataclass(frozen=True)
@@ -116,11 +124,14 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
     """Yield the results to write for a source. Raises SegError for a result that its format does not support."""
     answer = answer_of(contract)
     yield from answer.outputs(source, options.forms)
+    numbered: list[Output] = []
     if options.objects and not contract.answer.separated:
-        for output in answer.outputs(
-            source, options.forms, "objects"
-        ):  # the key says which objects an earlier run wrote
-            yield replace(output, key=f"{output.key}_{least}") if (least := options.smallest_object) else output
+        numbered += answer.outputs(source, options.forms, "objects")
+    if options.measure:
+        numbered.append(MEASURES)
+    least = 0 if contract.answer.separated else options.smallest_object
+    for output in numbered:  # the key says which objects an earlier run wrote
+        yield replace(output, key=f"{output.key}_{least}") if least else output
     if source.format.drawn if options.overlay is None else options.overlay:
         yield OVERLAY
     if form := options.probabilities:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
 from ..formats import Prepared
 from ..segmenter import Progress, Segmentation, Segmenter, Timings
 from ..support import ImageError, SegError, locked, prepared
@@ -145,6 +143,7 @@ def _segment(
         return lambda done, total: progress(task, (page + done / total) / loaded.count)
 
     results: list[Segmentation] = []
+    kept = bool(options.probabilities) or (options.measure and segmenter.has_probabilities)
     pages = iter(loaded.pages)
     sha256 = None if task.source.format.private else loaded.sha256
     while True:
@@ -156,19 +155,19 @@ def _segment(
         result = segmenter.segment_page(
             page.with_spacing(options.spacing_mm),
             sha256,
-            probabilities=bool(options.probabilities),
+            probabilities=kept,
             progress=watch(len(results)),
             timings=timings,
         )
         if options.spacing_mm:
             result.record["model"]["pixel_size_mm"] = list(options.spacing_mm)
-        if options.objects and not segmenter.contract.answer.separated:
+        if options.numbers_objects and not segmenter.contract.answer.separated:
             result.smallest_object = options.smallest_object
             result.record["objects"] = int(result.objects.max(initial=0))
-        if loaded.decode_ms is None and not options.overlay:
-            result.image = np.empty(
-                (0, 0, page.array.shape[-1]), page.array.dtype
-            )  # hundreds of images would fill the memory
+        if loaded.decode_ms is None:  # hundreds of pages would fill the memory
+            if options.measure:
+                result.measurements  # noqa: B018 - computed while the page is there
+            result.free(image=not options.overlay, probabilities=not options.probabilities)
         results.append(result)
 
 
@@ -200,16 +199,25 @@ def _write(
         record = _record_of(task)
         listed = {} if record is None else record["outputs"]
         before = {key: name for key, name in listed.items() if name not in new.values()}
+        alike = record is not None and not _difference(record, loaded.sha256, segmenter, options)
+        if alike and not any("measured" in part for part in facts):
+            facts.append(_measured_in(record))  # the measures stay
         _write_record(task, results, loaded, facts, times, {**before, **new}, complete=False)
         for put in puts:
             put()
-        if record is None or _difference(record, loaded.sha256, segmenter, options):
+        if not alike:
             for name in before.values():
                 (task.stem.parent / name).unlink(missing_ok=True)
             before = {}
         times["encode"] = (time.perf_counter() - start) * 1000
         _write_record(task, results, loaded, facts, times, {**before, **new}, complete=True)
     return "; ".join(filter(None, [task.source.format.note(task.source), *warnings_of(results)])) or "done"
+
+
+def _measured_in(record: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the entry of an earlier record about measures; empty if there is none."""
+    found = (record or {}).get("measured")
+    return {"measured": found} if isinstance(found, dict) else {}
 
 
 def _write_record(

@@ -131,9 +131,14 @@ class RunOptions(ModelOptions):
         False, "Also write NAME_objects.tif, an id for each object. For a model that separates objects, it is always written;"
         " for other models, objects are the connected parts of each class.", common=True,
     )  # fmt: skip
+    measure: bool = _output(
+        False, "Also write NAME_objects.csv, a row of measures for each object: size, shape, brightness and more, in pixels and,"
+        " if the file states their size, in µm or mm; and summary.csv, a row for each image.", common=True,
+    )  # fmt: skip
     smallest_object: int = _output(
-        0, "With --objects: leave out objects of fewer pixels or voxels.", click.IntRange(0), metavar="N"
-    )
+        0, "With --objects or --measure: leave out objects of fewer pixels or voxels.", click.IntRange(0),
+        metavar="N",
+    )  # fmt: skip
     pixel_size: tuple[float, ...] = _output(
         (), "Size of a pixel or voxel, such as 0.325um, or 2x0.5x0.5mm for slices, rows and columns [default: what the files"
         " state].", PixelSize(), metavar="SIZE", show_default=False,

@@ -38,6 +38,18 @@ def _taken(option: str, advice: str) -> Rule[Loaded]:
     )
 
 
+def _of_objects(option: str) -> Rule[Loaded]:
+    """Return the rule of an option that needs objects."""
+    name = option.removeprefix("--")
+    return Rule(
+        option,
+        given=lambda x: bool(getattr(x.options, name, False)),
+        fits=lambda x: bool(x.session.contract.classes),
+        requires="a model that predicts classes or objects",
+        advice="leave it out: this model predicts values",
+    )
+
+
 def _writes_probabilities(loaded: Loaded) -> bool:
     """Return whether a format of the model's inputs supports the form of the probabilities."""
     from ..formats import FORMATS  # numpy and Pillow are imported while the model is read
@@ -69,19 +81,14 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
         requires="npy, or tiff for a model of images, or map for a model of molecular structures",
         advice="choose one of these",
     ),
-    Rule(
-        "--objects",
-        given=lambda x: isinstance(x.options, RunOptions) and x.options.objects,
-        fits=lambda x: bool(x.session.contract.classes),
-        requires="a model that predicts classes or objects",
-        advice="leave it out: this model predicts values",
-    ),
+    _of_objects("--objects"),
+    _of_objects("--measure"),
     Rule(
         "--smallest-object",
         given=lambda x: isinstance(x.options, RunOptions) and x.options.smallest_object > 0,
-        fits=lambda x: isinstance(x.options, RunOptions) and x.options.objects,
-        requires="--objects",
-        advice="add it",
+        fits=lambda x: isinstance(x.options, RunOptions) and (x.options.objects or x.options.measure),
+        requires="--objects or --measure",
+        advice="add one of them",
     ),
     Rule(
         "--smallest-object",

@@ -80,16 +80,19 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         limit_memory(options.max_memory)
     first, *others = options.files
     reading: list[Path | ModelFile] = [ModelFile(first), *others]
-    from ..batch import BatchOptions, find_tasks, run_tasks  # numpy and Pillow are imported while the model is read
+    # numpy and Pillow are imported while the model is read
+    from ..batch import BatchOptions, check_summary, find_tasks, run_tasks, write_summary
     from ..formats import SourceOptions
 
     permit = SourceOptions(
         allow_missing=options.allow_missing, allow_irregular=options.allow_irregular, max_pixels=options.max_pixels
     )
     batch = BatchOptions(
-        overlay=options.overlay, objects=options.objects, smallest_object=options.smallest_object, probabilities=options.probabilities or "", forms=options.forms,
-        overwrite=options.overwrite, jobs=options.jobs, files=permit, spacing_mm=options.pixel_size,
+        overlay=options.overlay, objects=options.objects, smallest_object=options.smallest_object, measure=options.measure,
+        probabilities=options.probabilities or "", forms=options.forms, overwrite=options.overwrite, jobs=options.jobs,
+        files=permit, spacing_mm=options.pixel_size,
     )  # fmt: skip
+    check_summary(options.out, batch)
     outcome, ignored = Outcome(), list[Path]()
     with options.open(
         reading, tta=options.tta, accept_foreign=options.accept_foreign, resample=options.resample
@@ -108,21 +111,29 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         watch = lambda task, share: watcher.advance(os.fsdecode(task.stem), share)  # noqa: E731
         for task, result in run_tasks(segmenter, chosen, batch, watch):
             watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
+    write_summary(options.out, tasks, batch)
     if any(output.key.startswith("mask") for task in tasks for output in task.outputs):
         outcome.legend = ", ".join(f"{index} {c.name}" for index, c in enumerate(segmenter.contract.classes))
+    outcome.notes += _notes_about(ignored)
+    return outcome
+
+
+def _notes_about(ignored: Sequence[Path]) -> list[str]:
+    """Return notes about subfolders that were not searched, and about files that are not images."""
+    notes = []
     if folders := [path for path in ignored if path.is_dir()]:
         ignored = [path for path in ignored if path not in folders]
         what = counted(len(folders), "subfolder")
         names = named([click.format_filename(path) for path in folders])
-        outcome.notes.append(
+        notes.append(
             f"{what} not searched: {names}; pass --recursive to include {'it' if len(folders) == 1 else 'them'}"
         )
     if ignored:
         names = named([click.format_filename(path) for path in ignored])
         verb = "is no image" if len(ignored) == 1 else "are not images"
         files = counted(len(ignored), "file")
-        outcome.notes.append(f"{files} in the folders {verb} that the model takes: {names}")
-    return outcome
+        notes.append(f"{files} in the folders {verb} that the model takes: {names}")
+    return notes
 
 
 def child() -> None:

@@ -31,8 +31,13 @@ class Place:
     spacing_mm: tuple[float, ...] | None = None
 
     def stored(self, values: Array) -> Array:
-        """Convert values `(*spatial)` from the network's axis order to that of the file; returns a view."""
+        """Convert values `(*spatial, …)` from the network's axis order to that of the file; returns a view."""
         return values
+
+    @property
+    def stored_spacing_mm(self) -> tuple[float, ...] | None:
+        """`spacing_mm` in the axis order of the file."""
+        return self.spacing_mm
 
     def same_as(self, other: Place) -> bool:
         """Return whether both images have the same grid in space, as far as it is known."""
@@ -146,6 +151,7 @@ class PageResult(Protocol):
     record: dict[str, Any]
     contract: Contract
     place: Place
+    has_probabilities: bool
 
     @property
     def labels(self) -> Array:
@@ -158,6 +164,10 @@ class PageResult(Protocol):
     @property
     def probabilities(self) -> Float:
         """`(K, *spatial)` float32, 0..1."""
+
+    @property
+    def measurements(self) -> Mapping[str, Array]:
+        """Column -> `(n,)`, the measures of each object."""
 
 
 Write = Callable[[BinaryIO], object]

@@ -130,8 +130,13 @@ class NiftiGrid(Place):
         turned = _nibabel("orientations").apply_orientation(stored, self._turn(back=False))
         return np.asarray(np.moveaxis(turned, (0, 1, 2), (2, 1, 0)))
 
+    @property
+    def stored_spacing_mm(self) -> tuple[float, ...]:
+        """Size of a voxel along each axis of the file."""
+        return tuple(np.linalg.norm(self.affine[:3, :3], axis=0).tolist())
+
     def stored(self, values: Array) -> Array:
-        """Convert the network's `(D, H, W)` to `(X, Y, Z)` in the order of the file; returns a view."""
+        """Convert the network's `(D, H, W, …)` to `(X, Y, Z, …)` in the order of the file; returns a view."""
         turned = np.moveaxis(values, (2, 1, 0), (0, 1, 2))
         return np.asarray(_nibabel("orientations").apply_orientation(turned, self._turn(back=True)))
 

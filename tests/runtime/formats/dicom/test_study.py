@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import re
@@ -370,3 +371,19 @@ def test_reports_beside_the_images_are_passed_over_and_a_folder_of_them_is_told(
     ok(seg_run(ct_model, tmp_path / "study"))
     shutil.rmtree(tmp_path / "out")
     assert "contains no image (Basic Text SR Storage)" in seg_run(ct_model, tmp_path / "study" / "report.dcm").output
+
+
+def test_each_frame_of_a_series_is_measured(seg_run: SegRun, ct_model: Made, tmp_path: Path) -> None:
+    write_series(tmp_path / "study", SPAN, PixelSpacing=[0.25, 0.5])
+    ok(seg_run(ct_model, tmp_path / "study", "--measure"))
+    with (tmp_path / "out" / "study_objects.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (tmp_path / "out" / "summary.csv").open(newline="") as file:
+        pages = list(csv.DictReader(file))
+    assert [page["page"] for page in pages] == ["1", "2", "3"]
+    for page in pages:
+        own = [row for row in rows if row["page"] == page["page"]]
+        assert len(own) == int(page["objects"]) > 0
+        assert float(page["area_um2"]) == pytest.approx(sum(int(row["area"]) for row in own) * 250 * 500)
+    assert all(0.25 < float(row["mean_probability"]) <= 1 for row in rows)
+    assert len({row["intensity_max-0"] for row in rows}) > 10

@@ -1,0 +1,121 @@
+"""Measure objects, with the names and the definitions of `skimage.measure.regionprops_table`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answers import answer_of
+from ..pipeline import Array
+from ..support import require_extra
+
+if TYPE_CHECKING:
+    from ..formats import PageResult
+
+Measurements = dict[str, NDArray[Any]]
+"""Column -> `(n,)`, a value for each object, in the order of the ids."""
+_PLACE = ("label", "centroid", "bbox", "area")
+_FLAT = ("perimeter", "eccentricity", "solidity", "orientation")  # a volume has none, or only by a slow convex hull
+_GREY = ("intensity_mean", "intensity_min", "intensity_max", "intensity_std")
+_UM, _MM = 1e3, 1.0  # in a mm
+
+
+def measured(ids: Array, image: Array, spacing_mm: tuple[float, ...] | None = None) -> Measurements:
+    """Return the measures of objects.
+
+    >>> found = measured(np.array([[1, 1, 0], [0, 0, 2]]), np.array([[9, 5, 0], [0, 0, 7]])[..., None])
+    >>> found["area"].tolist(), found["intensity_mean-0"].tolist(), found["touches_edge"].tolist()
+    ([2, 1], [7.0, 7.0], [1, 1])
+
+    Args:
+        ids: `(*spatial)` ids of objects, 0 for none.
+        image: `(*spatial, C)` grey values.
+        spacing_mm: size of a pixel or voxel along each axis; None if unknown.
+
+    Returns:
+        The columns of scikit-image in px, then those in physical units, whose names end with the unit. Of volumes the
+        area is the number of voxels, and there are no shapes. A perimeter in µm needs square pixels.
+
+    Raises:
+        SegError: scikit-image is not installed.
+    """
+    require_extra("objects", "skimage")
+    from skimage.measure import regionprops_table
+
+    names = (*_PLACE, "equivalent_diameter_area", *(_FLAT if ids.ndim == 2 else ()), *_GREY)
+    found: Measurements = regionprops_table(ids, image, properties=names)
+    lowest = np.stack([found[f"bbox-{axis}"] for axis in range(ids.ndim)])
+    highest = np.stack([found[f"bbox-{axis + ids.ndim}"] for axis in range(ids.ndim)])
+    ends = np.array(ids.shape)[:, None]
+    found["area"] = found["area"].astype(np.int64)
+    found["touches_edge"] = ((lowest == 0) | (highest == ends)).any(axis=0).astype(np.uint8)
+    return found if spacing_mm is None else {**found, **_physical(found, spacing_mm[-ids.ndim :])}
+
+
+def _physical(found: Measurements, spacing_mm: tuple[float, ...]) -> Measurements:
+    """Convert measures to µm of images, and to mm of volumes."""
+    flat = len(spacing_mm) == 2
+    unit, scale = ("um", _UM) if flat else ("mm", _MM)
+    sides = [side * scale for side in spacing_mm]
+    size = found["area"] * math.prod(sides)
+    result = {"area_um2": size} if flat else {"volume_mm3": size, "volume_ml": size / 1e3}
+    if flat and math.isclose(*sides, rel_tol=1e-3):
+        result["perimeter_um"] = found["perimeter"] * sides[0]
+    diameter = 2 * np.sqrt(size / np.pi) if flat else np.cbrt(6 * size / np.pi)
+    result[f"equivalent_diameter_area_{unit}"] = diameter
+    result |= {f"centroid-{axis}_{unit}": found[f"centroid-{axis}"] * side for axis, side in enumerate(sides)}
+    return result
+
+
+def measurements_of(result: PageResult) -> Measurements:
+    """Return the measures of the objects of a result, with their class and, if the model has probabilities, the mean
+    probability of their pixels.
+
+    Axes have the order of the file, see `Place.stored`.
+
+    Raises:
+        SegError: the model predicts values, or scikit-image is not installed.
+    """
+    place = result.place
+    ids, labels, image = (place.stored(values) for values in (result.objects, result.labels, result.image))
+    found = measured(ids, image, place.stored_spacing_mm)
+    numbers = found.pop("label")
+    owners = np.zeros(int(ids.max(initial=0)) + 1, np.intp)
+    owners[ids] = labels  # all pixels of an object have its class
+    names = np.array([entry.name for entry in result.contract.classes], object)
+    confidence = answer_of(result.contract).confidence(result)
+    if confidence is not None:
+        sums = np.bincount(result.objects.ravel(), confidence.ravel(), len(owners))
+        found["mean_probability"] = sums[numbers] / found["area"]
+    return {"label": numbers, "class": names[owners[numbers]], **found}
+
+
+def summary_of(result: PageResult) -> dict[str, Any]:
+    """Return the numbers and the sizes of the objects of a result, in all and of each class, ready for JSON."""
+    table, spacing = result.measurements, result.place.stored_spacing_mm
+    ids = result.objects
+    facts = {"pixels": ids.size, **_sizes(table, np.ones(len(table["label"]), bool))}
+    facts[f"density_per_{'px2' if ids.ndim == 2 else 'voxel'}"] = facts["objects"] / ids.size
+    if spacing is not None:
+        whole = ids.size * math.prod(spacing[-ids.ndim :])
+        facts[f"density_per_mm{ids.ndim}"] = facts["objects"] / whole
+    classes = []
+    for entry in result.contract.classes[1:]:
+        sizes = _sizes(table, table["class"] == entry.name)
+        classes.append({"name": entry.name, **sizes, "share": sizes["area"] / ids.size})
+    return {**facts, "classes": classes}
+
+
+def _sizes(table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the number of the chosen objects, and total and mean of their sizes; None if there is none."""
+    count = int(chosen.sum())
+    sizes: dict[str, Any] = {"objects": count}
+    for name in ("area", "area_um2", "volume_mm3"):
+        if name in table:
+            total = table[name][chosen].sum().item()
+            sizes |= {name: total, f"mean_{name}": total / count if count else None}
+    return sizes
