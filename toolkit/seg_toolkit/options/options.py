@@ -72,11 +72,10 @@ class ReadingOptions(Options):
         " [for evaluate the model's own].", metavar="VALUE", of="answer",
     )  # fmt: skip
     pixel_size: str | None = _data(
-        None, "Size of a pixel or voxel of all images, such as 0.325um, or 2x0.5x0.5mm for slices, rows and columns [default: what"
-        " the files state].", metavar="SIZE",
+        None, "Size of a pixel, such as 0.325um or 2x0.5x0.5mm [default: what the files state].", metavar="SIZE",
     )  # fmt: skip
     snap_values: bool = _data(
-        False, "Count stray mask values, which have a few pixels in a few masks, as the class with the nearest value.", of="answer",
+        False, "Count stray mask values, a few pixels in a few masks, as the class with the nearest value.", of="answer",
     )  # fmt: skip
 
     @property
@@ -191,8 +190,8 @@ class TrainOptions(DataOptions):
         metavar="NAME",
     )  # fmt: skip
     separation: str | None = _data(
-        None, "What separates objects that touch, for --answer objects: border is a class of its own, distance two maps of"
-        " distances [default: distance].", click.Choice(["border", "distance"]), of="answer",
+        None, "How touching objects are separated: by a class for borders, or by two maps of distances [default: distance].",
+        click.Choice(["border", "distance"]), of="answer",
     )  # fmt: skip
     codes: Path | None = _data(
         None, "JSON file with the DICOM codes of each class, by its name.", PATH, metavar="FILE.JSON", of="answer"
