@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 from seg_export.pipeline import export, write
 from seg_runtime import Segmenter
 from seg_runtime.model import Acquisition, Policy
+from seg_toolkit.checkpoints import save
 
 from tests.support.bright import bright
-from tests.support.commands import error_of, ok, seg_run_on_cpu
+from tests.support.commands import error_of, ok, seg_edge, seg_run_on_cpu
+from tests.support.images import put
 from tests.support.policies import with_parts
 
 UM = 1e-3
@@ -104,3 +108,22 @@ def test_bad_sizes(model: Path, tmp_path: Path, size: str, problem: str) -> None
 
 def test_the_size_is_part_of_the_acquisition() -> None:
     assert Policy.learnt([Acquisition(spacing_mm=(UM, UM))], None, 2).trained_spacing_mm == ((UM, UM), (UM, UM))
+
+
+def test_evaluate_resamples_as_seg_run_does(model: Path, tmp_path: Path) -> None:
+    """Masks that seg-run has made are scored as perfect."""
+    made = bright()
+    policy = Policy(trained_spacing_mm=((UM, UM),) * 2)
+    save(replace(made, contract=replace(made.contract, policy=policy)), tmp_path / "m.pt")
+    for side_um in (0.5, 1.0, 2.0):
+        per_cm, file = 1e4 / side_um, tmp_path / "data" / "images" / f"{side_um}.tif"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).integers(-60, 60, phantom(side_um)[0].shape)
+        grey = (phantom(side_um)[0] + noise).clip(0, 255).astype(np.uint8)
+        tifffile.imwrite(file, grey, resolution=(per_cm, per_cm), resolutionunit="CENTIMETER")
+    ok(seg_run_on_cpu("--model", model, tmp_path / "data" / "images", "-o", tmp_path / "out"))
+    for side_um in (0.5, 1.0, 2.0):
+        mask = np.asarray(Image.open(tmp_path / "out" / f"{side_um}_mask.png"))
+        put(tmp_path / "data" / "masks" / f"{side_um}.png", mask * np.uint8(255))
+    done = ok(seg_edge("evaluate", tmp_path / "m.pt", tmp_path / "data"))
+    assert json.loads(done.stdout)["mean_dice"] == 1.0

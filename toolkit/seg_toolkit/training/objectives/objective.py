@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import ANSWERS, answer_of
-from seg_runtime.model import AnswerSpec, Contract, Intensity, Voxels
-from seg_runtime.pipeline import Infer, fitted, is_grey
+from seg_runtime.model import Acquisition, AnswerSpec, Contract, Intensity, Voxels
+from seg_runtime.pipeline import Infer, Scaling, fitted, is_grey
 from seg_runtime.support import DataError, counted
 from torch import Tensor
 
@@ -328,8 +328,15 @@ class Objective(ABC):
 
     def _scored(self, case: Case, infer: Infer) -> ScoredCase:
         example = case.read(self.classes)
-        found = answer_of(self.contract).segment(fitted(example.image, self.contract, case.name), infer)
-        return self.compare(case.name, example, found)
+        image, scaling = self._fitted(case, example)
+        return self.compare(case.name, example, scaling.back(answer_of(self.contract).segment(image, infer)))
+
+    def _fitted(self, case: Case, example: Example) -> tuple[NDArray[Any], Scaling]:
+        """Return the image of a case as the network takes it, at the pixel size of the training images, as `seg-run` does."""
+        image, policy = fitted(example.image, self.contract, case.name), self.contract.policy
+        acquisition = case.acquisition() if policy.trained_spacing_mm else Acquisition()
+        scaling = Scaling.of(image.shape[:-1], acquisition, policy)
+        return scaling.there(image), scaling
 
     def average(self, result: dict[str, Any]) -> str:
         """Format the score of a table with its confidence interval and the number of images."""

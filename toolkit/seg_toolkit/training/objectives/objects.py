@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import Objects
 from seg_runtime.model import SEPARATIONS, AnswerSpec, Contract, LabelSpec, ObjectSpec
-from seg_runtime.pipeline import Array, Infer, fitted
+from seg_runtime.pipeline import Array, Infer, Scaling
 from seg_runtime.support import DataError
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,6 +53,18 @@ class _Planes(Objects):
         return stitched
 
 
+class _Seen(NamedTuple):
+    """A validation case and the planes that a model gives for it, at the pixel size of the model."""
+
+    example: Example
+    planes: Array
+    scaling: Scaling
+
+    def grown(self, answer: Objects) -> Array:
+        """Grow the objects, on the grid of the image."""
+        return self.scaling.back(answer.whole(self.planes))
+
+
 class ObjectObjective(LabelObjective):
     """Predict the class of each pixel, and what separates objects."""
 
@@ -71,7 +83,7 @@ class ObjectObjective(LabelObjective):
     ) -> None:
         """Set up the objective, see `Objective`."""
         super().__init__(contract, classes, settings)
-        self._seen: dict[str, tuple[Example, Array]] = {}  # validation cases and their planes, while they are scored
+        self._seen: dict[str, _Seen] = {}  # validation cases and their planes, while they are scored
 
     @classmethod
     def choose(
@@ -224,17 +236,18 @@ class ObjectObjective(LabelObjective):
         planes, seen = _Planes(self.contract), {}
         for case in cases[:: -(-len(cases) // _TUNED_ON)]:
             example = case.read(self.classes)
-            seen[case.name] = example, planes.segment(fitted(example.image, self.contract, case.name), infer)
+            image, scaling = self._fitted(case, example)
+            seen[case.name] = _Seen(example, planes.segment(image, infer), scaling)
 
         def judged(spec: ObjectSpec) -> float:
             grow = Objects(replace(self.contract, answer=spec))
-            scores = [_scores(example, grow.whole(found)).average_precision for example, found in seen.values()]
+            scores = [_scores(case.example, case.grown(grow)).average_precision for case in seen.values()]
             return float(np.nanmean(scores)) if np.isfinite(scores).any() else 0.0
 
         best, before = self.spec, judged(self.spec)
         after = before
         typical = _small_area(
-            [np.bincount(e.instances.ravel())[1:] for e, _ in seen.values() if e.instances is not None]
+            [np.bincount(c.example.instances.ravel())[1:] for c in seen.values() if c.example.instances is not None]
         )
         groups: dict[str, Sequence[Any]] = {
             "seed_threshold": _SEED_THRESHOLDS,
@@ -258,8 +271,8 @@ class ObjectObjective(LabelObjective):
         """Grow the objects of planes that are known; run the model for other cases."""
         if case.name not in self._seen:
             return super()._scored(case, infer)
-        example, planes = self._seen[case.name]
-        return self.compare(case.name, example, Objects(self.contract).whole(planes))
+        seen = self._seen[case.name]
+        return self.compare(case.name, seen.example, seen.grown(Objects(self.contract)))
 
 
 def _scores(example: Example, answer: NDArray[Any]) -> ObjectScores:
