@@ -41,6 +41,8 @@ def test_what_is_asked_for() -> None:
         "surface-dice=2",
         "surface-dice=0",
     ]
+    [in_mm] = Measure.parse("surface-dice=1500 um")
+    assert (in_mm.text, in_mm.tolerance_mm) == ("surface-dice=1500um", pytest.approx(1.5))
     assert [m.name for m in Measure.parse("ap,f1,pq,seg,count,rand") if m.of_objects] == [
         "ap",
         "f1",
@@ -54,18 +56,18 @@ def test_what_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("hd96", "ap, f1, pq, seg, count, hd95, surface-dice=PX, rand, voi"),
-        ("hd95,", "surface-dice=PX"),
-        ("hd95=2", "surface-dice=PX"),
-        ("surface-dice", "surface-dice=PX"),
-        ("surface-dice=", "a tolerance in px"),
-        ("surface-dice=-1", "a tolerance in px"),
-        ("surface-dice=inf", "a tolerance in px"),
-        ("surface-dice=nan", "a tolerance in px"),
+        ("hd96", "ap, f1, pq, seg, count, hd95, surface-dice=TOLERANCE, rand, voi"),
+        ("hd95,", "surface-dice=TOLERANCE"),
+        ("hd95=2", "surface-dice=TOLERANCE"),
+        ("surface-dice", "surface-dice=TOLERANCE"),
+        ("surface-dice=", "a tolerance of 0 or more in px"),
+        ("surface-dice=-1", "a tolerance of 0 or more in px"),
+        ("surface-dice=inf", "a tolerance of 0 or more in px"),
+        ("surface-dice=nan", "a tolerance of 0 or more in px"),
         ("rand,rand", "rand twice"),
-        ("ap=0.5", "surface-dice=PX"),
+        ("ap=0.5", "surface-dice=TOLERANCE"),
         ("surface-dice=2,surface-dice=2.0", "surface-dice=2 twice"),
-        ("none,rand", "surface-dice=PX"),
+        ("none,rand", "surface-dice=TOLERANCE"),
     ],
 )
 def test_odd_measures_are_refused(text: str, words: str) -> None:
@@ -180,7 +182,7 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
     done = seg_edge(*words, tmp_path / "pairs", "--metrics", "warping")
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith(
-        "error: --metrics has 'warping'; expected ap, f1, pq, seg, count, hd95, surface-dice=PX, rand, voi"
+        "error: --metrics has 'warping'; expected ap, f1, pq, seg, count, hd95, surface-dice=TOLERANCE, rand, voi"
     )
     assert not (tmp_path / "new.pt").exists()
 

@@ -18,9 +18,11 @@ def box(*slices: slice, shape: tuple[int, ...] = (40, 40)) -> np.ndarray:
     return labels
 
 
-def measured(text: str, truth: np.ndarray, labels: np.ndarray, empty: str = "skip") -> dict[str, np.ndarray]:
+def measured(
+    text: str, truth: np.ndarray, labels: np.ndarray, empty: str = "skip", spacing_mm: tuple[float, ...] = ()
+) -> dict[str, np.ndarray]:
     example = Example(np.zeros((*truth.shape, 1), np.uint8), truth)
-    return dict(measure(Measure.parse(text), example, labels, CLASSES, empty).scores)
+    return dict(measure(Measure.parse(text), example, labels, CLASSES, empty, spacing_mm=spacing_mm).scores)
 
 
 SQUARE = box(slice(10, 20), slice(10, 20))
@@ -36,6 +38,25 @@ def test_two_squares_three_px_apart_by_hand() -> None:
     assert got["surface-dice=0"][1] == pytest.approx(shared / outline)
     assert shared / outline < got["surface-dice=2"][1] < 1
     assert got["surface-dice=3"][1] == 1
+
+
+@pytest.mark.parametrize(("spacing_mm", "distance_mm"), [((0.5, 0.2), 0.6), ((0.2, 0.5), 1.5)])
+def test_lengths_are_in_mm_too_if_the_size_of_a_pixel_is_known(
+    spacing_mm: tuple[float, float], distance_mm: float
+) -> None:
+    """The squares are 3 px apart along the columns."""
+    got = measured("hd95,surface-dice=1mm,surface-dice=3,surface-dice=1500um", SQUARE, MOVED, spacing_mm=spacing_mm)
+    assert got["hd95"][1] == 3
+    assert got["hd95_mm"][1] == pytest.approx(distance_mm)
+    assert (got["surface-dice=1mm"][1] == 1) == (distance_mm < 1)
+    assert got["surface-dice=3"][1] == got["surface-dice=1500um"][1] == 1
+    lost = measured("hd95", SQUARE, 0 * SQUARE, spacing_mm=spacing_mm)
+    assert lost["hd95_mm"][1] == pytest.approx(math.hypot(40 * 0.5, 40 * 0.2))  # the diagonal of the image
+
+
+def test_a_tolerance_in_mm_needs_the_size_of_a_pixel() -> None:
+    with pytest.raises(DataError, match="surface-dice=1mm needs the size of a pixel, but the image states none"):
+        measured("surface-dice=1mm", SQUARE, MOVED)
 
 
 def test_the_same_is_perfect() -> None:

@@ -1,4 +1,5 @@
-"""Measures in addition to Dice and IoU, by name: `--metrics ap,f1,hd95,surface-dice=2,voi`. Lengths are in px or voxels.
+"""Measures in addition to Dice and IoU, by name: `--metrics ap,f1,hd95,surface-dice=2,voi`. Lengths are in px or voxels,
+and those of `hd95_mm` and `surface-dice=2mm` in mm.
 
 Measures of surfaces give one number per class, measures of partitions one number per image. These are means over images
 with equal weights; a class is left out of images where it has no score. Measures of objects are those of `instances`.
@@ -9,7 +10,9 @@ model, else the connected components of the classes that it found.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.answers import components
-from seg_runtime.support import DataError, OptionsError, require_extra
+from seg_runtime.support import DataError, OptionsError, millimetres, require_extra
 
 from ..data import RING, ClassValues, Example, without_ring
 from .instances import PARTS, ObjectScores, object_summary
@@ -26,7 +29,7 @@ from .objects import Ids, object_scores
 from .surfaces import surface_scores
 
 _SURFACES, _PARTITIONS = ("hd95", "surface-dice"), ("rand", "voi")
-_KNOWN = f"{', '.join(PARTS)}, hd95, surface-dice=PX, rand, voi"
+_KNOWN = f"{', '.join(PARTS)}, hd95, surface-dice=TOLERANCE, rand, voi"
 _NONE = "none"
 
 
@@ -36,16 +39,24 @@ class Measure:
 
     Attributes:
         name: `hd95`, `surface-dice`, `rand`, `voi`, or a key of `instances.PARTS`.
-        tolerance_px: tolerance of `surface-dice`, else None.
+        tolerance: tolerance of `surface-dice`, else None.
+        unit: unit of the tolerance, such as `mm`; empty for px.
     """
 
     name: str
-    tolerance_px: float | None = None
+    tolerance: float | None = None
+    unit: str = ""
 
     @property
     def text(self) -> str:
         """Name in `--metrics`, tables and JSON."""
-        return self.name if self.tolerance_px is None else f"{self.name}={self.tolerance_px:g}"
+        return self.name if self.tolerance is None else f"{self.name}={self.tolerance:g}{self.unit}"
+
+    @property
+    def tolerance_mm(self) -> float | None:
+        """The tolerance in mm; None without a unit."""
+        unit_mm = millimetres(self.unit)
+        return None if unit_mm is None or self.tolerance is None else self.tolerance * unit_mm
 
     @classmethod
     def parse(cls, text: str) -> tuple[Measure, ...]:
@@ -60,7 +71,7 @@ class Measure:
             if name not in (*_SURFACES, *_PARTITIONS, *PARTS) or bool(equals) != (name == "surface-dice"):
                 problem = f"--metrics has {part.strip() or text!r}"
                 raise OptionsError(problem, _KNOWN, "choose from these, separated by commas")
-            found = cls(name, _tolerance(part, value) if equals else None)
+            found = cls(name, *_tolerance(part, value)) if equals else cls(name)
             if found in measures:
                 raise OptionsError(f"--metrics has {found.text} twice", "", "give each measure once")
             measures.append(found)
@@ -80,15 +91,19 @@ class Measure:
         require_extra("metrics", "surface_distance" if self.name in _SURFACES else "skimage")
 
 
-def _tolerance(part: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        expected = "a tolerance in px, 0 or more"
-        raise OptionsError(f"--metrics has {part.strip()}", expected, "write it like surface-dice=2")
-    return number
+def _tolerance(part: str, value: str) -> tuple[float, str]:
+    """Return a tolerance and its unit, which may be empty."""
+    found = re.fullmatch(r"([\d.e+-]*\d\.?)\s*([a-zµ]*)", value.strip())
+    number = -1.0
+    if found and (not found[2] or millimetres(found[2])):
+        with contextlib.suppress(ValueError):
+            number = float(found[1])
+    if not 0 <= number < math.inf or not found:
+        expected = "a tolerance of 0 or more in px, or with a unit of length"
+        raise OptionsError(
+            f"--metrics has {part.strip()}", expected, "write it like surface-dice=2 or surface-dice=1.5mm"
+        )
+    return number, found[2]
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,7 @@ class Measured:
 def measure(
     measures: Sequence[Measure], example: Example, labels: NDArray[np.uint8], classes: Sequence[ClassValues],
     empty: str = "skip", name: str = "the image", found: NDArray[np.int32] | None = None,
+    spacing_mm: tuple[float, ...] = (),
 ) -> Measured:  # fmt: skip
     """Compute measures of one image.
 
@@ -122,22 +138,19 @@ def measure(
         empty: key of `metrics.EMPTY_DICE`, the score of a class in neither ground truth nor prediction.
         name: name of the case, for errors.
         found: predicted ids of objects, `(*spatial)`; None uses the connected components of the labels.
+        spacing_mm: sides of a pixel or voxel along each axis; empty if unknown.
 
     Raises:
-        DataError: if a surface measure is used on an image that is only partly annotated.
+        DataError: if a surface measure is used on an image that is only partly annotated, or a tolerance has a unit and the
+            size of a pixel is unknown.
     """
     example, labels, ring = _without_ring(example, labels, classes)
     surfaces = [m for m in measures if m.name in _SURFACES]
     partitions = [m.name for m in measures if m.name in _PARTITIONS]
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:
-        if example.known is not None and not example.known.all():
-            problem = f"--metrics {surfaces[0].text} needs annotations everywhere, but {name} is only partly annotated"
-            advice = f"leave out {surfaces[0].text}, since a surface may lie in a part without annotations"
-            raise DataError(problem, "", advice)
-        tolerances = [m.tolerance_px for m in surfaces]
-        distances = surface_scores(example.labels, labels, len(classes), tolerances, empty)
-        scores = {m.text: values for m, values in zip(surfaces, distances, strict=True)}
+        _check_surfaces(surfaces, example, name, spacing_mm)
+        scores = _surfaces(surfaces, example.labels, labels, len(classes), empty, spacing_mm)
         if ring is not None:
             for values in scores.values():
                 values[ring] = np.nan
@@ -146,6 +159,33 @@ def measure(
     if not any(m.of_objects for m in measures):
         return Measured(scores)
     return Measured(scores, ObjectScores.of(*_ids(example, labels, found), example.known))
+
+
+def _check_surfaces(measures: Sequence[Measure], example: Example, name: str, spacing_mm: Sequence[float]) -> None:
+    if example.known is not None and not example.known.all():
+        problem = f"--metrics {measures[0].text} needs annotations everywhere, but {name} is only partly annotated"
+        advice = f"leave out {measures[0].text}, since a surface may lie in a part without annotations"
+        raise DataError(problem, "", advice)
+    if not spacing_mm and (sized := next((m for m in measures if m.unit), None)):
+        problem = f"--metrics {sized.text} needs the size of a pixel, but {name} states none"
+        raise DataError(problem, "", "give it with --pixel-size, or give the tolerance in px")
+
+
+def _surfaces(
+    measures: Sequence[Measure], truth: NDArray[np.uint8], labels: NDArray[np.uint8], classes: int, empty: str,
+    spacing_mm: tuple[float, ...],
+) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+    """Compute measures of surfaces in px, and in mm those with a unit and HD95, if the size of a pixel is known."""
+    in_px = {m.text: m.tolerance for m in measures if not m.unit}
+    in_mm = {m.text: m.tolerance_mm for m in measures if m.unit}
+    if spacing_mm:
+        in_mm |= {f"{m.text}_mm": None for m in measures if m.tolerance is None}
+    scores: dict[str, NDArray[np.float64]] = {}
+    for asked, sides in ((in_px, ()), (in_mm, spacing_mm)):
+        if asked:
+            found = surface_scores(truth, labels, classes, list(asked.values()), empty, sides)
+            scores |= dict(zip(asked, found, strict=True))
+    return scores
 
 
 def objects_of(
@@ -184,8 +224,8 @@ def with_measures(summary: Mapping[str, Any], measures: Sequence[Measure], rows:
     full = {**summary}
     if "classes" in summary:
         full["classes"] = [dict(entry) for entry in summary["classes"]]
-    for key in rows[0].scores if rows else ():
-        mean = [or_none(value) for value in over_images([row.scores[key] for row in rows])]
+    for key in dict.fromkeys(key for row in rows for key in row.scores):  # those in mm only where the size is known
+        mean = [or_none(value) for value in over_images([row.scores[key] for row in rows if key in row.scores])]
         if len(mean) == 1:
             full[key] = mean[0]
         else:

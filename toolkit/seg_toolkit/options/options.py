@@ -21,7 +21,7 @@ from .kept import Kept
 _MAX_LR = 100.0
 _OF_TRAINING = ("val_fraction", "val_list", "fold", "group")  # in addition to the group Training
 _MEASURES = (
-    "ap, f1, pq, seg and count for objects; hd95 and surface-dice=PX for each class, with a tolerance of PX pixels or voxels;"
+    "ap, f1, pq, seg and count for objects; hd95 and surface-dice=2 or =1.5mm for each class, with a tolerance in px or mm;"
     " rand and voi for objects that a membrane or background separates; or none"
 )
 _EMPTY = (

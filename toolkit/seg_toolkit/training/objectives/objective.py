@@ -306,7 +306,9 @@ class Objective(ABC):
             if measures:
                 labels, found = self.parts(scored.answer)
                 empty = self.settings.empty_dice
-                measured = measure(measures, scored.example, labels, self.classes, empty, case.name, found)
+                sides = case.acquisition().spacing_mm[-labels.ndim :]
+                sides = sides if len(sides) == labels.ndim else ()
+                measured = measure(measures, scored.example, labels, self.classes, empty, case.name, found, sides)
             kept = scored if room > 0 else None
             every.append(Judged(case, scored.figures, scored.score, scored.kind, measured, kept))
         return every
