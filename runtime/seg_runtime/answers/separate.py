@@ -44,7 +44,7 @@ def grown(
     parts: Ids = label(mask, connectivity=1).astype(np.int32, copy=False)
     height = _depth(core)
     tops = _peaks(height) if peak_px else core
-    markers: Ids = label(tops, connectivity=mask.ndim if peak_px else 1).astype(np.int32, copy=False)
+    markers: Ids = label(tops, connectivity=1).astype(np.int32, copy=False)
     count = _counted(markers, parts)
     ids = np.where(count[parts] <= 1, parts, 0)  # a watershed would change nothing, but is slow
     several = count[parts] > 1

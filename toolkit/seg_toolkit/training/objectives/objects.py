@@ -40,8 +40,8 @@ _DISAGREE = 0.1  # largest fraction of the px of objects that masks may contradi
 _MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 _SEED_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 _PEAKS_PX = (0.0, 0.25, 0.5, 1.0, 2.0)
-_SMALLEST = (0.25, 0.5, 0.75, 1.0)  # of the area that 95 % of the true objects reach
-_SPECK = 0.25  # the same, while thresholds are not yet chosen
+_SPECK = 0.25  # of the area that 95 % of the true objects reach: the smallest object
+_SMALLEST = (0, 1, 2)  # times that; more would cut away the small objects of images unlike the validation images
 _TUNED_ON = 24  # most validation images on which thresholds are chosen
 
 
@@ -246,14 +246,11 @@ class ObjectObjective(LabelObjective):
 
         best, before = self.spec, judged(self.spec)
         after = before
-        typical = _small_area(
-            [np.bincount(c.example.instances.ravel())[1:] for c in seen.values() if c.example.instances is not None]
-        )
         groups: dict[str, Sequence[Any]] = {
             "seed_threshold": _SEED_THRESHOLDS,
             "mask_threshold": _MASK_THRESHOLDS,
             "peak_px": _PEAKS_PX,
-            "smallest_px": [round(fraction * typical) for fraction in _SMALLEST],
+            "smallest_px": [factor * self.spec.smallest_px for factor in _SMALLEST],
         }
         for name, values in groups.items():  # one after the other: all combinations would take several times as long
             scored = [(judged(tried), tried) for tried in (replace(best, **{name: value}) for value in values)]
