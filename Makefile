@@ -75,7 +75,7 @@ samples/%/node_modules/ready: samples/%/package-lock.json
 
 # That, all other extras and the tools of the developers
 .venv/ready: pyproject.toml constraints.txt | .venv/bin/pip
-	$(INSTALL) -e '.[cpu,train,export,dicom,tiff,volume,structure,metrics,qt,sign,docs,dev]'
+	$(INSTALL) -e '.[cpu,train,export,objects,dicom,tiff,volume,structure,metrics,qt,sign,docs,dev]'
 	@touch .venv/demo $@
 
 clean:

@@ -20,6 +20,8 @@ ENTRY_POINTS = """
 text-grid = seg_edge_toys:text_grid
 [seg_edge.answers]
 largest = seg_edge_toys:Largest
+[seg_edge.outputs]
+count = seg_edge_toys:count_file
 [seg_edge.objectives]
 largest = seg_edge_toys:LargestObjective
 [seg_edge.providers]
@@ -86,12 +88,25 @@ def test_images_of_the_format_are_answered_on_the_provider(
     installed: Path, data: Path, model: Path, tmp_path: Path
 ) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
-    words = ["seg-run", "--model", model, "--provider", "counted", "--out", out, "--overlay", data / "images"]
+    words = [
+        "seg-run",
+        "--model",
+        model,
+        "--provider",
+        "counted",
+        "--out",
+        out,
+        "--overlay",
+        "--save",
+        "count",
+        data / "images",
+    ]
     done = run(*words, toys=installed, log=log)
     assert "5 segmented" in done.stdout
     assert log.read_text() == "a session\n"
     written = {p.name.removeprefix("disc0") for p in out.glob("disc0*")}
-    assert written == {".json", "_mask.grid", "_overlay.png", "_size.txt"}
+    assert written == {".json", "_mask.grid", "_overlay.png", "_size.txt", "_count.txt"}
+    assert (out / "disc0_count.txt").read_text() == "1"
     record = json.loads((out / "disc0.json").read_text())
     mask = grid_of(out / "disc0_mask.grid")
     assert mask.shape == (70, 80)

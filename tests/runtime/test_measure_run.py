@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 from seg_export.options import ExportOptions
+from seg_runtime.support import extras
 from skimage.measure import regionprops_table
 
 from tests.support.bright import exported, two_tone
@@ -79,3 +83,49 @@ def test_a_foreign_summary_is_found_before_the_work(bright_model: Path, picture:
     text = error_of(seg_run_on_cpu("--model", bright_model, picture, "--out", tmp_path, "--measure"))
     assert "summary.csv exists and is not a summary of seg-run" in text
     assert not (tmp_path / "field.json").exists()
+
+
+def test_files_for_other_programs(bright_model: Path, picture: Path, tmp_path: Path) -> None:
+    names = ("labels", "geojson", "roi", "coco", "ome-tiff")
+    words = ["--model", bright_model, picture, "--out", tmp_path, "--no-overlay", *(f"--save={name}" for name in names)]
+    ok(seg_run_on_cpu(*words, "--smallest-object", "150"))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "field.png", "field.json", "field_mask.png", "field_labels.tif", "field_objects.geojson", "field_rois.zip",
+        "field_coco.json", "field_labels.ome.tif",
+    }  # fmt: skip
+    ids = tifffile.imread(tmp_path / "field_labels.tif")
+    assert ids.max() == json.loads((tmp_path / "field.json").read_text())["objects"] > 1
+    assert np.bincount(ids.ravel())[1:].min() >= 150
+    features = json.loads((tmp_path / "field_objects.geojson").read_text())["features"]
+    assert [f["properties"]["measurements"]["area"] for f in features] == np.bincount(ids.ravel())[1:].tolist()
+    assert all(f["properties"]["measurements"]["mean_probability"] > 0.5 for f in features)
+    assert "1 already done" in ok(seg_run_on_cpu(*words, "--smallest-object", "150")).output
+    again = ok(seg_run_on_cpu(*words[:2], tmp_path, *words[3:])).output
+    assert "1 segmented" in again  # another smallest object; and none of the results is an image
+    assert tifffile.imread(tmp_path / "field_labels.tif").max() > ids.max()
+
+
+def test_unknown_files_are_refused_before_the_work(bright_model: Path, picture: Path, tmp_path: Path) -> None:
+    done = seg_run_on_cpu("--model", bright_model, picture, "--out", tmp_path / "out", "--save", "geojsn")
+    assert (done.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert "unknown output 'geojsn'; expected labels, geojson, roi, coco, ome-tiff" in error_of(done)
+    assert "Did you mean geojson?" in error_of(done)
+
+
+def test_a_file_is_not_the_record_of_another_image(bright_model: Path, tmp_path: Path) -> None:
+    """COCO files of a.png and records of a_coco.png would have the same name."""
+    paths = [put(tmp_path / f"{name}.png", two_tone(1)) for name in ("a", "a_coco")]
+    done = seg_run_on_cpu("--model", bright_model, *paths, "--out", tmp_path / "out", "--save", "coco", "--overwrite")
+    assert "a.png would overwrite" in error_of(done)
+    assert "a_coco.json, the record of" in error_of(done)
+    assert "complete" in json.loads((tmp_path / "out" / "a_coco.json").read_text())
+    assert not (tmp_path / "out" / "a.json").exists()
+
+
+def test_without_the_package_one_error_names_the_extra(
+    bright_model: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "roifile", None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "roifile" else find_spec(name))
+    text = error_of(seg_run_on_cpu("--model", bright_model, picture, "--out", tmp_path, "--save", "roi"))
+    assert "roifile is not installed. Install the extra 'objects'" in text

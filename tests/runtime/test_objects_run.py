@@ -14,6 +14,7 @@ import tifffile
 from PIL import Image
 from seg_runtime import SegError, Segmenter
 from seg_runtime.answers.separate import components
+from seg_runtime.formats import Place
 from seg_runtime.formats.pictures import OBJECTS
 
 from tests.support.commands import error_of, ok, seg_run_on_cpu
@@ -62,7 +63,7 @@ def test_a_smallest_object_needs_objects(model: Made, picture: Path, tmp_path: P
 @pytest.mark.parametrize(("most", "dtype"), [(0, np.uint16), (65535, np.uint16), (65536, np.uint32)])
 def test_ids_never_wrap(most: int, dtype: type) -> None:
     ids = np.array([[0, 1], [2, most]], np.int32)
-    pages: list[Any] = [SimpleNamespace(objects=ids), SimpleNamespace(objects=ids.T)]
+    pages: list[Any] = [SimpleNamespace(objects=part, place=Place()) for part in (ids, ids.T)]
     made = OBJECTS.prepare(pages, None)  # type: ignore[arg-type]
     file = io.BytesIO()
     made[1](file)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..answers import OVERLAY, answer_of
 from ..formats import FORMATS, Failures, Format, Output, Source, SourceOptions, group, head_of, stem_of
 from ..model import ChannelFile, Contract
-from ..outputs import MEASURES
+from ..outputs import MEASURES, object_file, output_for
 from ..support import ImageError, SegError, list_files
 from .records import EarlierResults
 
@@ -27,6 +27,7 @@ class BatchOptions:
         objects: also write the objects of a model that predicts classes.
         smallest_object: leave out objects of fewer px of a model that predicts classes.
         measure: also write the measures of objects.
+        save: names of further files of objects, see `outputs.OUTPUTS`.
         probabilities: format of the probabilities, `npy`, `tiff` or `map`; empty for none.
         forms: forms of the results, such as `labelmap` or `palette`; each format takes the one that it has.
         overwrite: replace existing results.
@@ -39,6 +40,7 @@ class BatchOptions:
     objects: bool = False
     smallest_object: int = 0
     measure: bool = False
+    save: tuple[str, ...] = ()
     probabilities: str = ""
     forms: tuple[str, ...] = ()
     overwrite: bool = False
@@ -46,10 +48,25 @@ class BatchOptions:
     files: SourceOptions = SourceOptions()  # noqa: RUF009 - frozen
     spacing_mm: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check the names in `save`.
+
+        Raises:
+            OptionsError: one is unknown.
+            SegError: a package that they need is not installed.
+        """
+        for name in self.save:
+            object_file(name)
+
     @property
     def numbers_objects(self) -> bool:
         """Whether the objects of a model that predicts classes are numbered."""
-        return self.objects or self.measure
+        return self.objects or self.measure or bool(self.save)
+
+    @property
+    def measures(self) -> bool:
+        """Whether objects are measured, for any file."""
+        return self.measure or any(object_file(name).measured for name in self.save)
 
 
 @dataclass(frozen=True)
@@ -111,10 +128,17 @@ def find_tasks(
             failed.append((source.path, ImageError(problem, "", "run one of them with another --out")))
     given = [*(file for source in sources for file in source.files), *(path for path, _ in failed)]
     read = set(_real(given))  # including failed inputs, which no result may overwrite
+    owners = {task.record: task for task in tasks.values()}
     for task in list(tasks.values()):
         written = [task.record, *(path for output in task.outputs for path in task.paths(output))]
+        problem = ""
         if hit := next((path for path in written if os.path.realpath(path) in read), None):
             problem = f"the results of {task.source.path} would overwrite {hit}, which is an input of this run"
+        elif hit := next((path for path in written if owners.get(path, task) is not task), None):
+            problem = (
+                f"the results of {task.source.path} would overwrite {hit}, the record of {owners[hit].source.path}"
+            )
+        if problem:
             failed.append((task.source.path, ImageError(problem, "", "choose another --out")))
             del tasks[task.stem]
     return list(tasks.values()), failed
@@ -129,6 +153,7 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
         numbered += answer.outputs(source, options.forms, "objects")
     if options.measure:
         numbered.append(MEASURES)
+    numbered += [output_for(name, source, contract) for name in dict.fromkeys(options.save)]
     least = 0 if contract.answer.separated else options.smallest_object
     for output in numbered:  # the key says which objects an earlier run wrote
         yield replace(output, key=f"{output.key}_{least}") if least else output

@@ -143,7 +143,7 @@ def _segment(
         return lambda done, total: progress(task, (page + done / total) / loaded.count)
 
     results: list[Segmentation] = []
-    kept = bool(options.probabilities) or (options.measure and segmenter.has_probabilities)
+    kept = bool(options.probabilities) or (options.measures and segmenter.has_probabilities)
     pages = iter(loaded.pages)
     sha256 = None if task.source.format.private else loaded.sha256
     while True:
@@ -165,7 +165,7 @@ def _segment(
             result.smallest_object = options.smallest_object
             result.record["objects"] = int(result.objects.max(initial=0))
         if loaded.decode_ms is None:  # hundreds of pages would fill the memory
-            if options.measure:
+            if options.measures:
                 result.measurements  # noqa: B018 - computed while the page is there
             result.free(image=not options.overlay, probabilities=not options.probabilities)
         results.append(result)

@@ -135,8 +135,12 @@ class RunOptions(ModelOptions):
         False, "Also write NAME_objects.csv, a row of measures for each object: size, shape, brightness and more, in pixels and,"
         " if the file states their size, in µm or mm; and summary.csv, a row for each image.", common=True,
     )  # fmt: skip
+    save: tuple[str, ...] = _output(
+        (), "Also write the objects for other programs: labels, a TIFF of numbers; geojson for QuPath; roi for ImageJ; coco;"
+        " ome-tiff. Repeat it for several.", common=True, multiple=True, metavar="NAME", show_default=False,
+    )  # fmt: skip
     smallest_object: int = _output(
-        0, "With --objects or --measure: leave out objects of fewer pixels or voxels.", click.IntRange(0),
+        0, "With --objects, --measure or --save: leave out objects of fewer pixels or voxels.", click.IntRange(0),
         metavar="N",
     )  # fmt: skip
     pixel_size: tuple[float, ...] = _output(

@@ -83,11 +83,14 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
     ),
     _of_objects("--objects"),
     _of_objects("--measure"),
+    _of_objects("--save"),
     Rule(
         "--smallest-object",
         given=lambda x: isinstance(x.options, RunOptions) and x.options.smallest_object > 0,
-        fits=lambda x: isinstance(x.options, RunOptions) and (x.options.objects or x.options.measure),
-        requires="--objects or --measure",
+        fits=lambda x: (
+            isinstance(x.options, RunOptions) and (x.options.objects or x.options.measure or bool(x.options.save))
+        ),
+        requires="--objects, --measure or --save",
         advice="add one of them",
     ),
     Rule(

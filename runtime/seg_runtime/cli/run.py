@@ -89,8 +89,8 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
     )
     batch = BatchOptions(
         overlay=options.overlay, objects=options.objects, smallest_object=options.smallest_object, measure=options.measure,
-        probabilities=options.probabilities or "", forms=options.forms, overwrite=options.overwrite, jobs=options.jobs,
-        files=permit, spacing_mm=options.pixel_size,
+        save=options.save, probabilities=options.probabilities or "", forms=options.forms, overwrite=options.overwrite,
+        jobs=options.jobs, files=permit, spacing_mm=options.pixel_size,
     )  # fmt: skip
     check_summary(options.out, batch)
     outcome, ignored = Outcome(), list[Path]()

@@ -25,5 +25,7 @@ from .format import SourceOptions as SourceOptions
 from .format import Write as Write
 from .format import stem_of as stem_of
 from .pictures import Pages as Pages
+from .pictures import id_type as id_type
+from .pictures import is_large as is_large
 from .pictures import opened as opened
 from .pictures import prepare_pages as prepare_pages

@@ -14,8 +14,9 @@ from scipy import ndimage
 from seg_export.steps import Request, State, Step
 from seg_runtime.answers import Labels
 from seg_runtime.engine.providers import Cpu
-from seg_runtime.formats import Format, Output, Page, PageResult, ReadOptions, Source, Write
+from seg_runtime.formats import Format, Output, Page, PageResult, Prepared, ReadOptions, Source, Write
 from seg_runtime.model import LabelSpec
+from seg_runtime.outputs import ObjectFile
 from seg_runtime.pipeline import Array
 from seg_runtime.support import SegError
 from seg_toolkit.training.objectives import LabelObjective
@@ -80,6 +81,21 @@ class Largest(Labels):
 def _prepare_size(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
     text = "\n".join(str(result.record["largest"]["pixels"]) for result in results)
     return ".txt", lambda file: file.write(text.encode())
+
+
+class CountFile(ObjectFile):
+    """The number of objects of each page."""
+
+    title = "a file of counts"
+    key = "count"
+    suffix = ".txt"
+
+    def prepare(self, results: Sequence[PageResult], source: Source) -> Prepared:
+        text = " ".join(str(int(result.objects.max())) for result in results)
+        return Prepared(self.suffix, lambda file: file.write(text.encode()))
+
+
+count_file = CountFile()
 
 
 class LargestObjective(LabelObjective):

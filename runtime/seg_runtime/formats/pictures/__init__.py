@@ -4,6 +4,8 @@ from .format import MASKS as MASKS
 from .format import OBJECTS as OBJECTS
 from .format import PROBABILITIES as PROBABILITIES
 from .format import Pictures as Pictures
+from .format import id_type as id_type
+from .format import is_large as is_large
 from .format import planes_of as planes_of
 from .format import prepare_pages as prepare_pages
 from .format import volume_of as volume_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -94,23 +94,39 @@ def _prepare_tiff(values: Sequence[NDArray[Any]]) -> tuple[str, Write]:
     return ".tif", lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=large)
 
 
-def _prepare_objects(ids: Sequence[NDArray[Any]]) -> tuple[str, Write]:
-    """Prepare ids as the pages of one TIFF (deflate)."""
+def id_type(maps: Iterable[NDArray[Any]]) -> type[np.uint16 | np.uint32]:
+    """Return the smallest type of TIFF files that holds all ids of these maps."""
+    return np.uint16 if max(int(ids.max(initial=0)) for ids in maps) < 1 << 16 else np.uint32
+
+
+def is_large(arrays: Sequence[NDArray[Any]]) -> bool:
+    """Return whether arrays need a BigTIFF."""
+    return sum(array.nbytes for array in arrays) > CLASSIC_TIFF
+
+
+def _prepare_objects(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
+    """Prepare ids as the pages of one TIFF (deflate), with the size of the pixels if it is known."""
     import tifffile
 
-    pages = [plane for each in ids for plane in planes_of(each)]
-    most = max(int(plane.max(initial=0)) for plane in pages)
-    dtype = np.uint16 if most < 1 << 16 else np.uint32
-    large = sum(plane.size * np.dtype(dtype).itemsize for plane in pages) > CLASSIC_TIFF
+    dtype = id_type(result.objects for result in results)
+    pages = [(plane, _resolution(r.place)) for r in results for plane in planes_of(r.objects.astype(dtype))]
 
     def write(file: BinaryIO) -> None:
-        with tifffile.TiffWriter(file, bigtiff=large) as writer:
-            for plane in pages:
+        with tifffile.TiffWriter(file, bigtiff=is_large([plane for plane, _ in pages])) as writer:
+            for plane, resolution in pages:
                 writer.write(
-                    plane.astype(dtype), compression="zlib", photometric="minisblack", contiguous=False, metadata=None
+                    plane, compression="zlib", photometric="minisblack", contiguous=False, metadata=None, **resolution
                 )
 
     return ".tif", write
+
+
+def _resolution(place: Place) -> dict[str, Any]:
+    """Return arguments of tifffile for the size of pixels: px per cm along x and y."""
+    if place.spacing_mm is None:
+        return {}
+    down, across = place.spacing_mm[-2:]
+    return {"resolution": (10 / across, 10 / down), "resolutionunit": "CENTIMETER"}
 
 
 _SUFFIXES = (".png", ".tif")
@@ -120,7 +136,7 @@ MASKS = {
 }
 """Masks whose pixel values are class indices. Most libraries return the colours of a palette picture, not its indices."""
 VALUES = Output("values", (".tif",), lambda results, _: _prepare_tiff([r.answer for r in results]))
-OBJECTS = Output("objects", (".tif",), lambda results, _: _prepare_objects([r.objects for r in results]))
+OBJECTS = Output("objects", (".tif",), _prepare_objects)
 """Ids of objects as 16-bit numbers, or as 32-bit ones if there are more."""
 PROBABILITIES = Output(
     "probabilities_tiff", (".tif",), lambda results, _: _prepare_tiff([r.probabilities for r in results])
