@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, ClassVar
 
 from ..support import ContractError, Registry, SegError
 from .nested import Variant, need
+
+if TYPE_CHECKING:  # so that reading a model starts before numpy is imported
+    import numpy as np
+    from numpy.typing import NDArray
 
 ANSWER_GROUP = "seg_edge.answers"
 """Group of the entry points that add answers; each is an `answers.Answer`, which names its spec."""
