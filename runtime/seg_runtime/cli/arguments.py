@@ -151,6 +151,10 @@ class RunOptions(ModelOptions):
         "auto", "Resample images to the pixel size of the training images: auto, if they differ by more than a quarter,"
         " never or always. Results have the size of the image.", click.Choice(["auto", "never", "always"]),
     )  # fmt: skip
+    report: Path | None = _output(
+        None, "Write a page for the browser: counts, sizes of objects, failures and a small picture of each result. It"
+        " includes --measure, unless the model predicts values.", PATH, metavar="FILE.HTML",
+    )  # fmt: skip
     recursive: bool = _output(False, "Also search the subfolders of a folder.", common=True)
     overwrite: bool = _output(False, "Replace existing results instead of skipping these images.", common=True)
     tta: bool = _output(

@@ -95,15 +95,18 @@ class Bar:
 
     Attributes:
         outcome: the results so far.
+        names: the images of the run.
     """
 
     def __init__(self) -> None:
         self.outcome = Outcome()
+        self.names: Sequence[str] = ()
         self._bar: Any = None
         self._shown: dict[str, int] = {}
 
     def select(self, names: Sequence[str]) -> Sequence[str]:
         """Start the bar."""
+        self.names = names
         length = _TICKS * max(1, len(names))
         self._bar = click.progressbar(length=length, label="segmenting", file=sys.stderr)
         self._bar.__enter__()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,11 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
     bar.outcome.notes += general.notes
     bar.outcome.legend = general.legend
     bar.outcome.report(out)
+    if options.report:
+        from ..batch import write_report
+
+        count = write_report(options.report, out, [Path(name) for name in bar.names], bar.outcome.failed)
+        click.echo(f"report: {click.format_filename(options.report)}, {counted(count, 'image')}")
     if bar.outcome.failed:
         sys.exit(ImageError.exit_code)
 
@@ -92,7 +98,6 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         save=options.save, probabilities=options.probabilities or "", forms=options.forms, overwrite=options.overwrite,
         jobs=options.jobs, files=permit, spacing_mm=options.pixel_size,
     )  # fmt: skip
-    check_summary(options.out, batch)
     outcome, ignored = Outcome(), list[Path]()
     with options.open(
         reading, tta=options.tta, accept_foreign=options.accept_foreign, resample=options.resample
@@ -100,6 +105,9 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         if warning := check_wheels(options.provider):
             click.echo(f"warning: {warning}", err=True)
         click.echo(one_line(f"provider: {segmenter.provider}{_detail(segmenter)}"), err=True)
+        if options.report and segmenter.contract.classes:
+            batch = replace(batch, measure=True)
+        check_summary(options.out, batch)
         for text in check(MODEL_RULES, Loaded(options, segmenter.session), ModelError):
             note(text)
         if options.warm_up:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers import answer_of
-from ..pipeline import Array
+from ..pipeline import Array, is_grey
 from ..support import require_extra
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def measurements_of(result: PageResult) -> Measurements:
         SegError: the model predicts values, or scikit-image is not installed.
     """
     place = result.place
-    ids, labels, image = (place.stored(values) for values in (result.objects, result.labels, result.image))
+    grey = result.image[..., :1] if result.image.shape[-1] == 3 and is_grey(result.image) else result.image
+    ids, labels, image = (place.stored(values) for values in (result.objects, result.labels, grey))
     found = measured(ids, image, place.stored_spacing_mm)
     numbers = found.pop("label")
     owners = np.zeros(int(ids.max(initial=0)) + 1, np.intp)

@@ -40,3 +40,7 @@ from .registry import subclass_of as subclass_of
 from .tables import counted as counted
 from .tables import table as table
 from .telemetry import disable_telemetry as disable_telemetry
+from .webpage import document as document
+from .webpage import html_figure as html_figure
+from .webpage import html_histogram as html_histogram
+from .webpage import html_table as html_table

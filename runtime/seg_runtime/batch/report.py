@@ -1,0 +1,202 @@
+"""A run as one HTML page: counts, sizes of objects, failures, and a small picture of each result."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..support import SegError, document, html_figure, html_histogram, html_table, prepared, read_file
+from .records import read_record
+
+_MOST_PICTURES = 500
+_MOST_FAILURES = 200
+_SIDE_PX = 320
+_BINS = 24
+_SIZES = ("volume_mm3", "area_um2", "area")
+"""Columns of sizes, the first one that all images have is shown."""
+_UNITS = {"volume_mm3": "mm³", "area_um2": "µm²", "area": "px"}
+_TABLE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class _Result:
+    """An image with its record, and the sizes of its objects by column."""
+
+    name: str
+    stem: Path
+    record: Mapping[str, Any]
+    sizes: Mapping[str, list[float]]
+
+    @property
+    def pages(self) -> list[Mapping[str, Any]]:
+        """Measures of each page, see `outputs.summary_of`; none if nothing was measured."""
+        measured = self.record.get("measured")
+        return [] if not measured else list(measured.get("pages", [measured]))
+
+    @property
+    def count(self) -> int | None:
+        """Number of objects; None if they were not counted."""
+        return sum(int(page["objects"]) for page in self.pages) if self.pages else None
+
+
+def write_report(path: Path, out: Path, stems: Sequence[Path], failed: Sequence[str]) -> int:
+    """Write the page about the images of a run, whether they were segmented now or earlier.
+
+    Args:
+        path: file to write.
+        out: folder of the results.
+        stems: starts of the paths of the results, see `Task`.
+        failed: errors of images that failed.
+
+    Returns:
+        Number of images on the page.
+
+    Raises:
+        SegError: the file cannot be written.
+    """
+    results = [found for stem in sorted(stems) if (found := _read(out, stem))]
+    content = document(f"Results in {out.absolute().name}", _body(out, results, failed)).encode()
+    with prepared(path, lambda file: file.write(content)) as put:
+        put()
+    return len(results)
+
+
+def _read(out: Path, stem: Path) -> _Result | None:
+    try:
+        record = read_record(stem.with_name(f"{stem.name}.json"))
+    except SegError:
+        return None
+    if not record or not record.get("complete"):
+        return None
+    try:
+        name = stem.relative_to(out).as_posix()
+    except ValueError:
+        name = stem.name
+    return _Result(name, stem, record, _sizes(stem, record))
+
+
+def _sizes(stem: Path, record: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the sizes of the objects of an image from its table; empty if there is none."""
+    listed = record["outputs"].get("objects_csv")
+    if listed is None:
+        return {}
+    try:
+        text = read_file(stem.with_name(listed), _TABLE_BYTES).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        return {key: [float(row[key]) for row in rows] for key in _SIZES if all(row.get(key) for row in rows)}
+    except (OSError, ValueError, csv.Error):  # removed or changed since
+        return {}
+
+
+def _body(out: Path, results: Sequence[_Result], failed: Sequence[str]) -> Iterator[str]:
+    yield f"<h1>Results in {escape(out.absolute().name)}</h1>"
+    yield f'<p class="soft">{escape(_origin(results))}</p>'
+    counted = [result for result in results if result.count is not None]
+    objects = sum(result.count or 0 for result in counted)
+    yield f"<p>{len(results)} images, {len(failed)} failed" + (f", {objects} objects</p>" if counted else "</p>")
+    yield from _failures(failed)
+    if counted:
+        yield from _classes(results)
+        yield from _charts(results, counted)
+        yield from _table(counted)
+    yield from _pictures(results)
+
+
+def _origin(results: Sequence[_Result]) -> str:
+    """Return the model and the device of the first image."""
+    if not results:
+        return "no image was segmented"
+    model, provider = results[0].record["model"], results[0].record.get("provider", {})
+    named = " ".join(filter(None, (model.get("name", ""), model.get("version", "")))) or "model"
+    return f"{named} {model['sha256'][:12]}…, on {provider.get('used', 'an unknown device')}"
+
+
+def _failures(failed: Sequence[str]) -> Iterator[str]:
+    if not failed:
+        return
+    yield "<h2>Failed images</h2>"
+    yield from (f'<div class="finding stop">{escape(text)}</div>' for text in failed[:_MOST_FAILURES])
+    if len(failed) > _MOST_FAILURES:
+        yield f'<p class="soft">{len(failed) - _MOST_FAILURES} more failures are left out.</p>'
+
+
+def _classes(results: Sequence[_Result]) -> Iterator[str]:
+    """Sum counts and areas of each class over the images."""
+    totals: dict[str, list[float]] = {}
+    for page in (page for result in results for page in result.pages):
+        for entry in page["classes"]:
+            total = totals.setdefault(entry["name"], [0, 0, 0])
+            for place, value in enumerate((entry["objects"], entry["area"], page["pixels"])):
+                total[place] += value
+    rows = [
+        (name, f"{count:,.0f}", f"{area:,.0f}", f"{area / max(1, pixels):.2%}")
+        for name, (count, area, pixels) in totals.items()
+    ]
+    yield "<h2>Classes</h2>"
+    yield html_table(("class", "objects", "pixels", "share of the pixels"), rows, numbers=True)
+
+
+def _charts(results: Sequence[_Result], counted: Sequence[_Result]) -> Iterator[str]:
+    yield "<h2>Sizes and counts</h2>"
+    yield '<div class="charts">'
+    tables = [result.sizes for result in results if result.sizes]
+    if key := next((key for key in _SIZES if tables and all(key in table for table in tables)), None):
+        yield _histogram(f"objects by size in {_UNITS[key]}", [size for table in tables for size in table[key]])
+    yield _histogram("images by number of objects", [float(result.count or 0) for result in counted])
+    yield "</div>"
+
+
+def _histogram(title: str, values: Sequence[float]) -> str:
+    """Draw the distribution of values; the last bar holds those beyond the 99th percentile too."""
+    if not values:
+        return ""
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[math.ceil(0.99 * len(ordered)) - 1]
+    step = (high - low) / _BINS or 1.0
+    counts = [0] * _BINS
+    for value in ordered:
+        counts[min(_BINS - 1, int((value - low) / step))] += 1
+    beyond = " or more" if ordered[-1] > high else ""
+    return html_histogram(title, counts, (f"{low:,.4g}", f"{low + step * _BINS:,.4g}{beyond}"))
+
+
+def _table(counted: Sequence[_Result]) -> Iterator[str]:
+    rows = []
+    for result in counted:
+        sizes = {key: values for key, values in result.sizes.items() if values}
+        key = next((key for key in _SIZES if key in sizes), None)
+        mean = f"{sum(sizes[key]) / len(sizes[key]):,.4g} {_UNITS[key]}" if key else "–"
+        rows.append((result.name, f"{result.count:,}", mean))
+    yield "<h2>Images</h2>"
+    yield html_table(("image", "objects", "mean size"), rows, numbers=True)
+
+
+def _pictures(results: Sequence[_Result]) -> Iterator[str]:
+    drawn = [result for result in results if "overlay" in result.record["outputs"]]
+    if not drawn:
+        return
+    yield "<h2>Pictures</h2>"
+    if len(drawn) > _MOST_PICTURES:
+        yield f'<p class="soft">{len(drawn) - _MOST_PICTURES} more pictures are left out.</p>'
+    yield '<div class="sheet">'
+    for result in drawn[:_MOST_PICTURES]:
+        path = result.stem.with_name(result.record["outputs"]["overlay"])
+        try:
+            with Image.open(path) as picture:
+                small = picture.convert("RGB")
+        except (OSError, ValueError):  # removed or changed since
+            continue
+        small.thumbnail((_SIDE_PX, _SIDE_PX))
+        file = io.BytesIO()
+        small.save(file, "JPEG", quality=82)
+        caption = escape(result.name) + ("" if result.count is None else f"<br>{result.count} objects")
+        yield html_figure(result.name, file.getvalue(), small.size, caption)
+    yield "</div>"
