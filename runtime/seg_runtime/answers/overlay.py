@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..model import ClassInfo, Intensity
 from ..pipeline import Array, count_labels
+from .marks import number_objects, outline_objects
 
 OPACITY = 0.35
 SLICES = 9  # slices of a volume in its overlay
@@ -71,20 +72,24 @@ def outlined(picture: NDArray[np.uint8], labels: Array, colors: Sequence[tuple[i
 def blend(
     picture: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[ClassInfo], ids: Array | None = None
 ) -> NDArray[np.uint8]:
-    """Draw classes over an image as translucent areas with opaque outlines. The background is unchanged.
+    """Draw classes over an image as translucent areas with opaque outlines, or with those of objects. The background is
+    unchanged.
 
     Args:
         picture: `(H, W, 3)` uint8.
         labels: `(H, W)` uint8.
         classes: names and colours.
-        ids: `(H, W)` ids of objects, each of which gets an outline; None to outline the classes.
+        ids: `(H, W)` ids of objects, each of which gets an outline, see `marks`; None to outline the classes.
     """
     colors = np.array([c.color for c in classes], np.float32)
     # a table of the blended values per class and channel avoids a float copy of the image
     table = np.rint((1 - OPACITY) * np.arange(256)[None, :, None] + OPACITY * colors[:, None, :]).astype(np.uint8)
     table[0] = np.arange(256)[:, None]
     result = np.stack([table[labels, picture[..., c], c] for c in range(3)], axis=-1)
-    edge = _outline(labels if ids is None else ids)
+    if ids is not None:
+        outline_objects(result, ids)
+        return result
+    edge = _outline(labels)
     edge_colors = colors.astype(np.uint8)
     if not edge_colors[0].any():
         edge_colors[0] = (255, 255, 255)  # a black outline is invisible on a dark image
@@ -105,7 +110,7 @@ def overlay(
         labels: `(*spatial)` class indices.
         classes: names and colours.
         intensity: that of the model; None to show all grey values.
-        ids: `(*spatial)` ids of objects to outline; None to outline the classes.
+        ids: `(*spatial)` ids of objects to outline, and to number in an image; None to outline the classes.
         counts: number of objects of each class, for the legend.
     """
     parts = [image, labels, *([] if ids is None else [ids])]
@@ -113,6 +118,8 @@ def overlay(
         parts = [_sheet(part) for part in [first_channel(image), *parts[1:]]]
     shown, marked, *apart = parts
     picture = Image.fromarray(blend(visible(shown, intensity), marked, classes, apart[0] if apart else None))
+    if ids is not None and ids.ndim == 2:
+        number_objects(picture, ids)
     shares = count_labels(labels, len(classes)) / labels.size
     found = {i: f"{count} objects, " if count != 1 else "1 object, " for i, count in (counts or {}).items()}
     texts = [

@@ -9,6 +9,9 @@ from typing import Any
 from ..formats import PageResult, head_of, stem_of
 from ..support import METADATA_BYTES, SegError, parse_json, read_file
 
+SUMMARY = "summary.csv"
+SUMMARY_KEYS = ("name", "file", "page")
+"""Its first columns; `name` is the path of the results in the folder, without suffixes."""
 KEEP = "pass --overwrite to replace it, or choose another --out"
 
 
@@ -40,7 +43,10 @@ class EarlierResults:
         self._listed: dict[Path, frozenset[str]] = {}
 
     def is_record(self, path: Path) -> bool:
-        """Return whether a file is a record, whose first entry is `complete`; others may be large and are not read."""
+        """Return whether a file is a record, whose first entry is `complete`, or a summary; others may be large and are not
+        read."""
+        if path.name == SUMMARY:
+            return head_of(path).startswith(",".join(SUMMARY_KEYS).encode())
         return path.suffix == ".json" and b'"complete"' in head_of(path)[:64] and bool(self._outputs(path))
 
     def __contains__(self, path: Path) -> bool:

@@ -11,11 +11,7 @@ from typing import Any
 from ..outputs import csv_of
 from ..support import METADATA_BYTES, SegError, locked, prepared, read_file
 from .inputs import BatchOptions, Task
-from .records import KEEP, read_record
-
-NAME = "summary.csv"
-_KEYS = ("name", "file", "page")
-"""First columns; `name` is the path of the results in the folder, without suffixes."""
+from .records import KEEP, SUMMARY, SUMMARY_KEYS, read_record
 
 
 def check_summary(out: Path, options: BatchOptions) -> None:
@@ -47,15 +43,15 @@ def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> No
         return
     with locked(out):
         rows = [row for name in sorted({*own, *_listed(out, options)}) for row in _rows(out, name)]
-        columns = dict.fromkeys([*_KEYS, *(column for row in rows for column in row)])
+        columns = dict.fromkeys([*SUMMARY_KEYS, *(column for row in rows for column in row)])
         content = csv_of(columns, rows)
-        with prepared(out / NAME, lambda file: file.write(content)) as put:
+        with prepared(out / SUMMARY, lambda file: file.write(content)) as put:
             put()
 
 
 def _listed(out: Path, options: BatchOptions) -> list[str]:
     try:
-        return _names_in(out / NAME)
+        return _names_in(out / SUMMARY)
     except SegError:
         if options.overwrite:
             return []
@@ -75,7 +71,7 @@ def _names_in(path: Path) -> list[str]:
         raise SegError(f"{path} cannot be read ({error.strerror})", "", "choose another --out") from error
     except (ValueError, KeyError, csv.Error) as error:
         raise SegError(problem, "", KEEP) from error
-    if tuple(reader.fieldnames or ())[: len(_KEYS)] != _KEYS:
+    if tuple(reader.fieldnames or ())[: len(SUMMARY_KEYS)] != SUMMARY_KEYS:
         raise SegError(problem, "", KEEP)
     return [name for name in names if name and ".." not in Path(name).parts and not Path(name).is_absolute()]
 

@@ -127,6 +127,15 @@ def test_a_summary_of_somebody_else_stays(segmenter: Segmenter, tmp_path: Path, 
     assert [row["name"] for row in table(tmp_path / "summary.csv")] == ["a"]
 
 
+def test_a_summary_is_not_mentioned_as_a_file_that_is_no_image(segmenter: Segmenter, tmp_path: Path) -> None:
+    go(segmenter, [field(tmp_path / "a.png")], tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "summary.csv").write_text("mine")
+    ignored: list[Path] = []
+    tasks, failed = find_tasks([tmp_path], tmp_path, True, segmenter.contract, BatchOptions(measure=True), ignored)
+    assert ([task.stem.name for task in tasks], failed, ignored) == (["a"], [], [tmp_path / "deep" / "summary.csv"])
+
+
 def test_a_planted_summary_reads_nothing_outside(segmenter: Segmenter, tmp_path: Path) -> None:
     out = tmp_path / "out"
     go(segmenter, [field(tmp_path / "a.png")], tmp_path / "secret")
