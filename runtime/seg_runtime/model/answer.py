@@ -225,7 +225,7 @@ class ObjectSpec(AnswerSpec):
     result_axes = (3,)
 
     classes: tuple[ClassInfo, ...]
-    separation: str = "distance"
+    separation: str = "border"
     mask_threshold: float = 0.5
     seed_threshold: float = 0.5
     peak_px: float = 0.5

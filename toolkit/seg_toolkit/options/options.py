@@ -190,7 +190,7 @@ class TrainOptions(DataOptions):
         metavar="NAME",
     )  # fmt: skip
     separation: str | None = _data(
-        None, "How touching objects are separated: by a class for borders, or by two maps of distances [default: distance].",
+        None, "How touching objects are separated: by a class for borders, or by two maps of distances [default: border].",
         click.Choice(["border", "distance"]), of="answer",
     )  # fmt: skip
     codes: Path | None = _data(
