@@ -62,8 +62,8 @@ def test_a_device_that_separates_otherwise_fails_the_self_test(model: Made, monk
     whole = Objects.whole
 
     def without_the_first(self: Objects, stitched: Float) -> Float:
-        ids, labels = whole(self, stitched)
-        return np.stack([np.where(ids == 1, 0, ids), labels])
+        ids, *others = whole(self, stitched)
+        return np.stack([np.where(ids == 1, 0, ids), *others])
 
     monkeypatch.setattr(Objects, "whole", without_the_first)
     with pytest.raises(SelfTestError, match="objects have no partner"):

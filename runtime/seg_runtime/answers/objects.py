@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from ..formats import Output, Source
+    from ..formats import Output, PageResult, Source
 
 _CLASS, _MASK, _INTERIOR = range(3)
 """Planes of the result of a window."""
@@ -41,7 +41,8 @@ _STEEPEST = 1 / 4 + 8 / 27
 
 
 class Objects(Answer):
-    """`(2, *spatial)` int32: the ids of objects, 1 to n and 0 for none, and the class of each pixel, that of its object."""
+    """`(3, *spatial)` int32: the ids of objects, 1 to n and 0 for none, the class of each pixel, that of its object, and the
+    probability that the pixel belongs to an object, 0..255."""
 
     Spec = ObjectSpec
     data = "objects"
@@ -80,7 +81,12 @@ class Objects(Answer):
         mask = stitched[_MASK] >= self.mask_level
         core = stitched[_INTERIOR] >= self.seed_level
         ids = grown(mask, core, spec.smallest_px, spec.peak_px, spec.fill_holes)
-        return np.stack([ids, classes_of(ids, stitched[_CLASS], self.classes)])
+        labels = classes_of(ids, stitched[_CLASS], self.classes)
+        return np.stack([ids, labels, stitched[_MASK].astype(np.int32)])
+
+    def confidence(self, result: PageResult) -> Float:
+        """Return the probability of an object of each pixel."""
+        return np.asarray(result.answer[2], np.float32) / np.float32(255)
 
     def decided(self, stitched: Array) -> NDArray[np.uint8]:
         """Return what is decided for each pixel `(*spatial)`: its class, plus K in the interior; 0 for the background."""
@@ -118,7 +124,7 @@ class Objects(Answer):
 
     def record(self, answer: Array) -> dict[str, Any]:
         """Return the number of objects and of their pixels for each class."""
-        ids, labels = answer
+        ids, labels, _ = answer
         pixels = count_labels(labels.astype(np.uint8), self.classes)
         _, first = np.unique(ids, return_index=True)  # a pixel of each object, and one of the background
         objects = np.bincount(labels.ravel()[first], minlength=self.classes)
@@ -138,7 +144,7 @@ class Objects(Answer):
         """Draw the classes over the image, with an outline around each object, and the number of objects."""
         from .overlay import overlay
 
-        ids, labels = answer
+        ids, labels, _ = answer
         counts = {entry["index"]: entry["objects"] for entry in self.record(answer)["classes"][1:]}
         return overlay(image, labels.astype(np.uint8), self.spec.classes, self.contract.input.intensity, ids, counts)
 

@@ -82,8 +82,8 @@ def test_the_self_test_sees_merged_objects(forms: tuple[Made, Made], monkeypatch
     whole = Objects.whole
 
     def merged(self: Objects, stitched: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        ids, labels = whole(self, stitched)
-        return np.stack([(ids > 0).astype(np.int32), labels])
+        ids, *others = whole(self, stitched)
+        return np.stack([(ids > 0).astype(np.int32), *others])
 
     monkeypatch.setattr(Objects, "whole", merged)
     with pytest.raises(SelfTestError, match="objects have no partner"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,9 +56,18 @@ def test_objects_that_touch_are_found_whatever_the_windows(separation: str) -> N
 def test_an_object_of_several_windows_is_one() -> None:
     image = 255 * (discs((120, 120), [(60, 60)], 50) > 0).astype(np.uint8)[..., None]
     how = of_objects("border", 204)
-    ids, labels = answer_of(how).segment(image, lambda w: of_grey(w, how))
+    ids, labels, _ = answer_of(how).segment(image, lambda w: of_grey(w, how))
     np.testing.assert_array_equal(ids, image[..., 0] > 0)
     np.testing.assert_array_equal(labels, ids)
+
+
+def test_the_confidence_is_the_probability_of_an_object() -> None:
+    answer = Objects(of_objects("border"))
+    logits = np.random.default_rng(0).normal(0, 3, (3, 20, 30)).astype(np.float32)
+    whole = answer.whole(answer.window(logits))
+    found = answer.confidence(SimpleNamespace(answer=whole))  # type: ignore[arg-type]
+    odds = np.exp(logits.astype(np.float64))
+    np.testing.assert_allclose(found, 1 - odds[0] / odds.sum(axis=0), atol=0.5 / 255 + 1e-6)
 
 
 def test_slices_of_a_volume_form_objects_of_the_volume() -> None:
@@ -75,10 +85,10 @@ def test_the_class_of_an_object_is_that_of_most_of_its_pixels() -> None:
     logits[0] = 0
     logits[1, 0, 1:3], logits[2, 0, 3:5], logits[1, 0, 3] = 5, 9, 8
     logits[2, 0, 1] = 9
-    ids, labels = answer.whole(answer.window(logits))
+    ids, labels, _ = answer.whole(answer.window(logits))
     assert ids.tolist() == [[0, 1, 1, 1, 1, 0]]
     assert labels.tolist() == [[0, 2, 2, 2, 2, 0]]
-    record = answer.record(np.stack([ids, labels]))
+    record = answer.record(answer.whole(answer.window(logits)))
     assert record["objects"] == 1
     assert [entry.get("objects") for entry in record["classes"]] == [None, 0, 1]
 
@@ -163,4 +173,4 @@ def test_whole_images_and_windows_agree_on_planes() -> None:
     answer = Objects(how)
     found, probabilities = segment(image, how, lambda w: of_grey(w, how), answer)
     assert probabilities is None
-    assert found.shape == (2, 100, 90)
+    assert found.shape == (3, 100, 90)
