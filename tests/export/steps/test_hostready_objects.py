@@ -78,14 +78,14 @@ def test_the_self_test_counts_objects_and_sees_a_wrong_weight(forms: tuple[Made,
         Segmenter(resealed(host.path, spoil_one_weight), provider="cpu", self_test=True)
 
 
-def test_the_self_test_sees_merged_objects(forms: tuple[Made, Made], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_self_test_sees_lost_objects(forms: tuple[Made, Made], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Objects.whole
 
-    def merged(self: Objects, stitched: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def without_the_first(self: Objects, stitched: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
         ids, *others = whole(self, stitched)
-        return np.stack([(ids > 0).astype(np.int32), *others])
+        return np.stack([np.where(ids == 1, 0, ids), *others])
 
-    monkeypatch.setattr(Objects, "whole", merged)
+    monkeypatch.setattr(Objects, "whole", without_the_first)
     with pytest.raises(SelfTestError, match="objects have no partner"):
         Segmenter(forms[1].path, provider="cpu", self_test=True)
 
