@@ -59,7 +59,7 @@ def chosen(
 ) -> tuple[DataSet, tuple[ClassValues, ...], list[str]]:
     """What a training reads from a folder: the data set, the classes, and the lines for the user."""
     said: list[str] = []
-    data = read_data_set(reader, root, said.append, ignore)
+    data = read_data_set(reader, root, said.append, {"ignore": ignore} if ignore else {})
     data, found = LabelObjective.choose_classes(data, TrainOptions(classes=classes), said.append)
     return data, found, said
 

@@ -160,7 +160,6 @@ class RunOptions(ModelOptions):
     tta: bool = _output(
         False, "Test-time augmentation: average the predictions for all eight rotations and reflections of each window."
         " Takes eight times as long.",
-        common=True,
     )  # fmt: skip
     dicom_seg: str | None = _output(
         None,

@@ -74,7 +74,7 @@ def test_a_part_is_listed_by_name(tmp_path: Path) -> None:
 def test_a_data_set_says_what_it_is(tmp_path: Path) -> None:
     found = read_data_set("pairs:ring=2", write_pairs(tmp_path), print)
     assert (found.truth, found.outputs, found.channel_files, found.voxels) == ("labels", (), (), None)
-    assert (found.reader, found.spacing_mm, found.instances_only) == ("pairs:ring=2", None, False)
+    assert (found.reader, found.instances_only) == ("pairs:ring=2", False)
 
 
 def test_the_split_of_another_model_can_be_repeated(tmp_path: Path) -> None:

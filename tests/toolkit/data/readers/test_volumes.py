@@ -174,7 +174,9 @@ def test_another_value_can_mean_unknown(tmp_path: Path) -> None:
         cases_of("sparse", tmp_path, quiet)[0].read(ClassValues.parse("ground=0,thing=1"))
     with pytest.raises(DataError, match="sparse:unknown=255"):
         cases_of("sparse:none", tmp_path, quiet)
-    with pytest.raises(SegError, match="unknown or repeated option; expected masks, ignore, snap, ring, each once"):
+    with pytest.raises(
+        SegError, match="unknown or repeated option; expected masks, ignore, snap, ring, pixel-size, each once"
+    ):
         cases_of("brats:3", tmp_path, quiet)
 
 
