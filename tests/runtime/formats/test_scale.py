@@ -41,6 +41,20 @@ def ome(**sizes: Any) -> bytes:
     )
 
 
+def lsm() -> bytes:
+    """A file of a Zeiss LSM microscope: its own header, and a small picture as second page."""
+    stated = {
+        "MagicNumber": 0x400494C, "StructureSize": 380, "DimensionX": 30, "DimensionY": 20, "DimensionZ": 1,
+        "DimensionChannels": 1, "DimensionTime": 1, "DataType": 1, "VoxelSizeX": 2.5e-7, "VoxelSizeY": 5e-7, "VoxelSizeZ": 2e-6,
+    }  # fmt: skip
+    header = b"".join(np.array(stated.get(name, 0), f"<{kind}").tobytes() for name, kind in tifffile.TIFF.CZ_LSMINFO)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(GREY, extratags=[(34412, "B", len(header), header, True)], metadata=None)
+        writer.write(np.zeros((5, 8, 3), np.uint8), photometric="rgb", subfiletype=1, metadata=None)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "sides_um"),
     [
@@ -50,6 +64,12 @@ def ome(**sizes: Any) -> bytes:
         (tiff(imagej=True, resolution=(4, 4), metadata={"unit": "micron"}), (0.25, 0.25)),
         (tiff(imagej=True, resolution=(4, 4), metadata={"unit": "\\u00B5m"}), (0.25, 0.25)),
         (tiff(imagej=True, resolution=(0.01, 0.01), metadata={"unit": "nm"}), (0.1, 0.1)),
+        (tiff(STACK, imagej=True, resolution=(4, 5), metadata={"unit": "um", "yunit": "nm", "zunit": "mm", "spacing": 0.002, "axes": "ZYX"}), (2, 0.0002, 0.25)),
+        (tiff(STACK, imagej=True, resolution=(4, 5), metadata={"unit": "um", "zunit": "pixel", "spacing": 3, "axes": "ZYX"}), (0.2, 0.25)),
+        (tiff(imagej=True, resolution=(40_000, 40_000), resolutionunit="CENTIMETER", metadata={"unit": "cm"}), (0.25, 0.25)),
+        (tiff(extratags=[(34118, "s", 0, "0.0\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 250.0 nm\r\n", True)]), (0.25, 0.25)),
+        (tiff(extratags=[(34682, "s", 0, "[Scan]\nPixelWidth=2.5e-007\nPixelHeight=5e-007\n", True)]), (0.5, 0.25)),
+        (lsm(), (2, 0.5, 0.25)),
         (ome(X=0.25, Y=0.5, Z=2), (2, 0.5, 0.25)),
         (ome(X=250, XUnit="nm", Y=0.0005, YUnit="mm"), (0.5, 0.25)),
         (tiff(description="Aperio Image Library v1\n30x20 |AppMag = 20|MPP = 0.499"), (0.499, 0.499)),

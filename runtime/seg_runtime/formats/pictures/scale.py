@@ -59,7 +59,7 @@ def of_resolution(x: float, y: float, unit_mm: float | None) -> Scale:
 def of_tiff(file: Any) -> Scale:
     """Return the scale of a file that tifffile has opened, from the first of its metadata that states one.
 
-    OME-XML, ImageJ, Zeiss LSM, Aperio and FEI are read, else the tags for the resolution.
+    OME-XML, ImageJ, Zeiss LSM and SEM, Aperio and FEI are read, else the tags for the resolution.
     """
     for kind, read in _READERS:
         if getattr(file, f"is_{kind}", False) and (found := read(file)) != Scale():
@@ -88,18 +88,18 @@ def _of_ome(file: Any) -> Scale:
 
 
 def _of_imagej(file: Any) -> Scale:
+    """Read the scale of ImageJ, which states a unit of rows and slices only if it differs from that of columns."""
     facts = file.imagej_metadata or {}
-    unit = str(facts.get("unit", ""))
-    unit_mm = millimetres(unit)
-    page = file.pages[0]
-    x, y = (_ratio(page.tags.valueof(tag)) for tag in (282, 283))
-    if unit_mm is None or not (x > 0 and y > 0):
+    units = [millimetres(str(facts.get(key, facts.get("unit", "")))) for key in ("zunit", "yunit", "unit")]
+    x, y = (_ratio(file.pages[0].tags.valueof(tag)) for tag in (282, 283))
+    slices_mm, rows_mm, columns_mm = units
+    if rows_mm is None or columns_mm is None or not (x > 0 and y > 0):
         return Scale()
-    if unit_mm == INCH_MM:  # also if ImageJ has only passed on the number that another program wrote
-        return of_resolution(x, y, unit_mm)
-    sides = unit_mm / y, unit_mm / x
+    if columns_mm == INCH_MM:  # also if ImageJ has only passed on the number that another program wrote
+        return of_resolution(x, y, columns_mm)
     depth = _number(facts.get("spacing"))
-    return scale_of(abs(depth) * unit_mm, *sides) if depth else scale_of(*sides)
+    slices = [abs(depth) * slices_mm] if depth and slices_mm else []
+    return scale_of(*slices, rows_mm / y, columns_mm / x)
 
 
 def _of_lsm(file: Any) -> Scale:
@@ -118,8 +118,16 @@ def _of_fei(file: Any) -> Scale:
     return _of_sides(lambda axis: (facts.get(sides.get(axis, "")), "m"))
 
 
+def _of_sem(file: Any) -> Scale:
+    """Read the scale of a Zeiss electron microscope: name, number and unit."""
+    stated = (file.sem_metadata or {}).get("ap_image_pixel_size", ("", 0, ""))
+    number, unit_mm = _number(stated[1]), millimetres(str(stated[2])) if len(stated) > 2 else None
+    return scale_of(*(number * unit_mm,) * 2) if number and unit_mm else Scale()
+
+
 _READERS: tuple[tuple[str, Callable[[Any], Scale]], ...] = (
     ("ome", _of_ome), ("imagej", _of_imagej), ("lsm", _of_lsm), ("svs", _of_svs), ("fei", _of_fei),
+    ("sem", _of_sem),
 )  # fmt: skip
 
 
