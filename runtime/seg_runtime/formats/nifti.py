@@ -102,7 +102,9 @@ def _header_of(path: Path) -> _Header:
 def _acquired(grid: NiftiGrid) -> Acquisition:
     sizes = grid.spacing_mm or ()
     unset = all(size == 1 for size in sizes)  # of arrays that were saved without an affine
-    return Acquisition(spacing_mm=() if unset else sizes)
+    if unset:
+        return Acquisition(spacing_doubt="1 mm along each axis, as arrays without a position have" if sizes else "")
+    return Acquisition(spacing_mm=sizes)
 
 
 def _prepared(result: PageResult, values: Array) -> tuple[str, Write]:

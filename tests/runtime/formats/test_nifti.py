@@ -318,3 +318,12 @@ def test_without_nibabel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nobody_who_has_pictures_only_needs_nibabel() -> None:
     code = "import sys, seg_runtime.batch, seg_runtime.formats; sys.exit('nibabel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_voxels_of_one_mm_are_no_measurement(tmp_path: Path) -> None:
+    for side, known in ((1.0, False), (0.7, True)):
+        path = tmp_path / f"{side}.nii"
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.diag([side, side, side, 1])), path)
+        found = FORMATS.of(path.read_bytes()[:4096], path).acquisition(path)
+        assert bool(found.spacing_mm) == known
+        assert found.spacing_doubt.startswith("1 mm along each axis") != known
