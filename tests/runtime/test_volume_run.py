@@ -12,6 +12,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from PIL import Image
 from seg_export.options import ExportOptions
@@ -147,6 +148,25 @@ def test_objects_of_a_volume_are_measured_in_the_order_of_its_file(tmp_path: Pat
         [float(row["volume_mm3"]) for row in rows], expected["area"] * 0.7 * 1.1 * 3.0, rtol=1e-6
     )
     assert all(0.5 <= float(row["mean_probability"]) <= 1 for row in rows)
+
+
+def test_volumes_and_positions_are_those_of_simpleitk(tmp_path: Path, flat: Made) -> None:
+    """Voxels of 0.7 × 1.1 × 3 mm, whose axes point elsewhere than those of the array."""
+    put_nifti(tmp_path / "a.nii", nifti(volume(2), "SAL"))
+    ok(seg_run("--model", flat.path, "--out", tmp_path, tmp_path / "a.nii", "--measure", "--objects", "--no-overlay"))
+    ids = SimpleITK.Cast(SimpleITK.ReadImage(tmp_path / "a_objects.nii.gz"), SimpleITK.sitkUInt32)
+    shapes = SimpleITK.LabelShapeStatisticsImageFilter()
+    shapes.Execute(ids)
+    with (tmp_path / "a_objects.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["label"]) for row in rows] == list(shapes.GetLabels())
+    turned = np.array(ids.GetDirection()).reshape(3, 3)
+    for row in rows:
+        label = int(row["label"])
+        assert int(row["area"]) == shapes.GetNumberOfPixels(label)
+        assert float(row["volume_mm3"]) == pytest.approx(shapes.GetPhysicalSize(label), rel=1e-5)
+        along_mm = [float(row[f"centroid-{axis}_mm"]) for axis in range(3)]
+        np.testing.assert_allclose(ids.GetOrigin() + turned @ along_mm, shapes.GetCentroid(label), atol=1e-4)
 
 
 def test_scans_of_one_case_may_be_files_of_their_own(tmp_path: Path, flat: Made) -> None:
