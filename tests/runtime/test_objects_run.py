@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 from seg_runtime import SegError, Segmenter
+from seg_runtime.answers.overlay import overlay
 from seg_runtime.answers.separate import components
 from seg_runtime.formats import Place
 from seg_runtime.formats.pictures import OBJECTS
@@ -38,6 +39,26 @@ def test_components_of_classes_are_written(model: Made, picture: Path, tmp_path:
     assert 0 < ids.max() < components(mask).max()
     with Segmenter(model.path, provider="cpu") as segmenter:
         np.testing.assert_array_equal(segmenter(picture).objects, components(mask))
+
+
+def test_the_overlay_outlines_the_objects_that_are_written(model: Made, picture: Path, tmp_path: Path) -> None:
+    words = ("--model", model.path, picture)
+    ok(seg_run_on_cpu(*words, "--out", tmp_path / "classes"))
+    ok(seg_run_on_cpu(*words, "--out", tmp_path / "objects", "--objects", "--smallest-object", "2"))
+    listed = json.loads((tmp_path / "objects" / "field.json").read_text())["outputs"]
+    assert listed["overlay_objects_2"] == "field_overlay.png"
+    with Segmenter(model.path, provider="cpu") as segmenter:
+        result = segmenter(picture)
+    result.smallest_object = 2
+    ids = result.objects
+    classes, intensity = model.contract.classes, model.contract.input.intensity
+    labels = np.where(ids > 0, result.labels, 0).astype(np.uint8)
+    counts = {index: len(np.unique(ids[labels == index])) for index in range(1, len(classes))}
+    wanted = overlay(result.image, labels, classes, intensity, ids, counts)
+    found = Image.open(tmp_path / "objects" / "field_overlay.png")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+    plain = np.asarray(Image.open(tmp_path / "classes" / "field_overlay.png"))
+    assert plain.shape != np.asarray(found).shape or (plain != np.asarray(found)).any()
 
 
 def test_another_smallest_object_is_another_result(model: Made, picture: Path, tmp_path: Path) -> None:

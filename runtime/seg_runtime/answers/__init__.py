@@ -63,3 +63,12 @@ def _prepare_overlays(results: Sequence[PageResult], source: Source) -> tuple[st
 
 OVERLAY = Output("overlay", (".png", ".tif"), _prepare_overlays)
 """The overlay, for any kind of answer and any format."""
+
+
+def _prepare_outlines(results: Sequence[PageResult], source: Source) -> tuple[str, Write]:
+    drawn = answer_of(results[0].contract)
+    return prepare_pages([drawn.draw_objects(r.image, r.answer, r.objects) for r in results])
+
+
+OVERLAY_OF_OBJECTS = Output("overlay_objects", (".png", ".tif"), _prepare_outlines)
+"""The overlay of a model that does not separate objects, with the objects that are numbered afterwards."""

@@ -73,6 +73,10 @@ class Answer(ABC):
     def draw(self, image: Array, answer: Array) -> Image.Image:
         """Draw a result with a legend; `image` is `(*spatial, C)`."""
 
+    def draw_objects(self, image: Array, answer: Array, ids: Array) -> Image.Image:
+        """Draw a result with its objects, `ids` `(*spatial)`, if they are no part of it."""
+        return self.draw(image, answer)
+
     def confidence(self, result: PageResult) -> Float | None:
         """Return the probability `(*spatial)` of what is decided for each pixel of a result, 0..1; None if unknown."""
         return None

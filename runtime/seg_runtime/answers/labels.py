@@ -93,3 +93,15 @@ class Labels(Answer):
         from .overlay import overlay
 
         return overlay(image, answer, self.spec.classes, self.contract.input.intensity)
+
+    def draw_objects(self, image: Array, answer: Array, ids: Array) -> Image.Image:
+        """Draw the labels of objects over the image, with an outline around each object, and the number of objects."""
+        from .overlay import overlay
+
+        labels = np.where(ids > 0, answer, 0).astype(np.uint8)
+        _, first = np.unique(
+            ids, return_index=True
+        )  # a pixel of each object, and one of the background if there is any
+        counts = np.bincount(labels.ravel()[first], minlength=len(self.spec.classes))
+        found = dict(enumerate(counts.tolist()[1:], 1))
+        return overlay(image, labels, self.spec.classes, self.contract.input.intensity, ids, found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from ..answers import OVERLAY, answer_of
+from ..answers import OVERLAY, OVERLAY_OF_OBJECTS, answer_of
 from ..formats import FORMATS, Failures, Format, Output, Source, SourceOptions, group, head_of, stem_of
 from ..model import ChannelFile, Contract
 from ..outputs import MEASURES, object_file, output_for
@@ -154,10 +154,14 @@ def _outputs(source: Source, contract: Contract, options: BatchOptions) -> Itera
     if options.measure:
         numbered.append(MEASURES)
     numbered += [output_for(name, source, contract) for name in dict.fromkeys(options.save)]
+    drawn = source.format.drawn if options.overlay is None else options.overlay
+    outlined = bool(numbered) and not contract.answer.separated
+    if drawn and outlined:
+        numbered.append(OVERLAY_OF_OBJECTS)
     least = 0 if contract.answer.separated else options.smallest_object
     for output in numbered:  # the key says which objects an earlier run wrote
         yield replace(output, key=f"{output.key}_{least}") if least else output
-    if source.format.drawn if options.overlay is None else options.overlay:
+    if drawn and not outlined:
         yield OVERLAY
     if form := options.probabilities:
         forms = source.format.probabilities()

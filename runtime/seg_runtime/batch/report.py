@@ -85,7 +85,7 @@ def _read(out: Path, stem: Path) -> _Result | None:
 
 def _sizes(stem: Path, record: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return the sizes of the objects of an image from its table; empty if there is none."""
-    listed = record["outputs"].get("objects_csv")
+    listed = next((name for key, name in record["outputs"].items() if key.startswith("objects_csv")), None)
     if listed is None:
         return {}
     try:
@@ -179,8 +179,14 @@ def _table(counted: Sequence[_Result]) -> Iterator[str]:
     yield html_table(("image", "objects", "mean size"), rows, numbers=True)
 
 
+def _overlay(result: _Result) -> str:
+    """Return the name of the overlay of an image; empty if there is none."""
+    return next((name for key, name in result.record["outputs"].items() if key.partition("_")[0] == "overlay"), "")
+
+
 def _pictures(results: Sequence[_Result]) -> Iterator[str]:
-    drawn = [result for result in results if "overlay" in result.record["outputs"]]
+    overlays = {result.name: _overlay(result) for result in results}
+    drawn = [result for result in results if overlays[result.name]]
     if not drawn:
         return
     yield "<h2>Pictures</h2>"
@@ -188,7 +194,7 @@ def _pictures(results: Sequence[_Result]) -> Iterator[str]:
         yield f'<p class="soft">{len(drawn) - _MOST_PICTURES} more pictures are left out.</p>'
     yield '<div class="sheet">'
     for result in drawn[:_MOST_PICTURES]:
-        path = result.stem.with_name(result.record["outputs"]["overlay"])
+        path = result.stem.with_name(overlays[result.name])
         try:
             with Image.open(path) as picture:
                 small = picture.convert("RGB")
