@@ -20,6 +20,7 @@ from PIL import Image
 from seg_runtime import Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.engine import Session
+from seg_runtime.formats import from_pil
 from seg_runtime.pipeline import Grid, fitted, segment
 
 from .measure import command, machine, milliseconds, process, random_model, save_json, table
@@ -33,15 +34,16 @@ def mosaic(images: list[NDArray[Any]], side: int) -> NDArray[Any]:
         height = 256
         while sum(part.shape[1] for part in row) < side:
             image = images[(len(rows) * 7 + len(row)) % len(images)]
-            row.append(np.pad(image, [(0, max(0, height - len(image))), (0, 0)], "symmetric")[:height])
+            beyond = [(0, max(0, height - len(image))), *[(0, 0)] * (image.ndim - 1)]
+            row.append(np.pad(image, beyond, "symmetric")[:height])
         rows.append(np.concatenate(row, axis=1)[:, :side])
     return np.concatenate(rows)[:side]
 
 
 def cost(session: Session, image: NDArray[Any], window_ms: float, name: str) -> dict[str, Any]:
-    """Measure the milliseconds after the network for an image `(H, W)`, and how many objects there are."""
+    """Measure the milliseconds after the network for an image `(H, W, C)`, and how many objects there are."""
     contract = session.contract
-    answer, fit = answer_of(contract), fitted(image[..., None] if image.ndim == 2 else image, contract, name)
+    answer, fit = answer_of(contract), fitted(image, contract, name)
     logits: list[NDArray[np.float32]] = []
 
     def kept(window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -65,7 +67,7 @@ def memory(model: Path, image: NDArray[Any], folder: Path) -> dict[str, float]:
     peaks = {}
     for name, part in (("image", image), ("one px", image[:1, :1])):
         path = folder / f"{name.replace(' ', '-')}.png"
-        Image.fromarray(part).save(path)
+        Image.fromarray(np.squeeze(part, axis=-1) if part.shape[-1] == 1 else part).save(path)
         words = [command("seg-run"), "--model", model, "--provider", "cpu", path, "-o", folder / "out"]
         peaks[name] = process(words, folder)[1]
     return peaks
@@ -79,16 +81,16 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=4096, help="px of a side of the mosaic")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
-    from seg_runtime.formats import from_pil
-
     images = {}
+    with Segmenter(options.model, provider="cpu") as segmenter:
+        contract = segmenter.contract
     for path in sorted(options.images.iterdir()):
         with Image.open(path) as image:
-            images[path.name] = np.squeeze(from_pil(image))
+            images[path.name] = fitted(from_pil(image), contract, path.name)
     with tempfile.TemporaryDirectory() as name, Segmenter(options.model, provider="cpu") as segmenter:
         folder = Path(name)
         channels = segmenter.contract.input.channels
-        with Segmenter(random_model(folder, width=64, channels=channels, classes=4), provider="cpu") as wide:
+        with Segmenter(random_model(folder, width=64, channels=channels, classes=3), provider="cpu") as wide:
             x = np.random.default_rng(0).normal(size=(1, channels, 572, 572)).astype(np.float32)
             wide.session.run(x)
             window_ms = statistics.median(milliseconds(lambda: wide.session.run(x)) for _ in range(5))
