@@ -12,7 +12,7 @@ from PIL import Image
 from seg_export.pipeline import export, write
 
 from tests.support.bright import bright
-from tests.support.commands import ok, seg_run_on_cpu
+from tests.support.commands import error_of, ok, seg_run_on_cpu
 from tests.support.images import put
 from tests.support.touching import discs
 
@@ -92,6 +92,22 @@ def test_an_isolated_run_reports_all_images(model: Path, images: Path, tmp_path:
     words = ("--model", model, images, "-o", tmp_path / "out", "--report", tmp_path / "report.html", "--isolate")
     seg_run_on_cpu(*words)
     assert "3 images, 1 failed, 5 objects" in Texts((tmp_path / "report.html").read_text()).found
+
+
+def test_a_wrong_place_for_the_page_is_refused_before_the_work(model: Path, images: Path, tmp_path: Path) -> None:
+    words = ("--model", model, images, "-o", tmp_path / "out", "--report")
+    before = (images / "one.png").read_bytes()
+    assert "expected a file with the suffix .html" in error_of(seg_run_on_cpu(*words, images / "one.png"))
+    assert (images / "one.png").read_bytes() == before
+    (tmp_path / "folder.html").mkdir()
+    assert "is a folder" in error_of(seg_run_on_cpu(*words, tmp_path / "folder.html"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_small_objects_are_left_out_of_the_page(model: Path, images: Path, tmp_path: Path) -> None:
+    words = ("--model", model, images, "-o", tmp_path / "out", "--report", tmp_path / "report.html")
+    seg_run_on_cpu(*words, "--smallest-object", "10000")
+    assert "3 images, 1 failed, 0 objects" in Texts((tmp_path / "report.html").read_text()).found
 
 
 def test_results_that_were_removed_since_are_left_out(model: Path, images: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import click
 
 from ..engine import AUTO, PROVIDERS, Tuning
 from ..model import MAX_PIXELS, ModelFile
+from ..support import OptionsError
 from .options import PATH, Options, PixelSize, RequirementOptions, option, threads_option
 
 if TYPE_CHECKING:
@@ -133,14 +134,14 @@ class RunOptions(ModelOptions):
     )  # fmt: skip
     measure: bool = _output(
         False, "Also write NAME_objects.csv, a row of measures for each object: size, shape, brightness and more, in pixels and,"
-        " if the file states their size, in µm or mm; and summary.csv, a row for each image.", common=True,
+        " if their size is known, in µm or mm; and summary.csv, a row for each image.", common=True,
     )  # fmt: skip
     save: tuple[str, ...] = _output(
         (), "Also write the objects for other programs: labels, a TIFF of numbers; geojson for QuPath; roi for ImageJ; coco;"
         " ome-tiff. Repeat it for several.", common=True, multiple=True, metavar="NAME", show_default=False,
     )  # fmt: skip
     smallest_object: int = _output(
-        0, "With --objects, --measure or --save: leave out objects of fewer pixels or voxels.", click.IntRange(0),
+        0, "With --objects, --measure, --save or --report: leave out objects of fewer pixels or voxels.", click.IntRange(0),
         metavar="N",
     )  # fmt: skip
     pixel_size: tuple[float, ...] = _output(
@@ -197,6 +198,21 @@ class RunOptions(ModelOptions):
         False,
         "Run one window of zeros first; with several models, run each one and choose among them by measured time.",
     )
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            OptionsError: the report has another suffix, so that it might replace an image by mistake.
+        """
+        super().__post_init__()
+        if self.report and self.report.suffix.lower() not in (".html", ".htm"):
+            raise OptionsError(f"--report is {self.report}", "a file with the suffix .html", "choose such a name")
+
+    @property
+    def numbers_objects(self) -> bool:
+        """Whether files with objects are written, whatever the model predicts."""
+        return bool(self.objects or self.measure or self.save or self.report)
 
     @property
     def forms(self) -> tuple[str, ...]:

@@ -87,10 +87,8 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
     Rule(
         "--smallest-object",
         given=lambda x: isinstance(x.options, RunOptions) and x.options.smallest_object > 0,
-        fits=lambda x: (
-            isinstance(x.options, RunOptions) and (x.options.objects or x.options.measure or bool(x.options.save))
-        ),
-        requires="--objects, --measure or --save",
+        fits=lambda x: isinstance(x.options, RunOptions) and x.options.numbers_objects,
+        requires="--objects, --measure, --save or --report",
         advice="add one of them",
     ),
     Rule(

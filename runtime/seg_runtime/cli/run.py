@@ -14,7 +14,7 @@ import click
 
 from ..engine import check_wheels
 from ..model import ModelFile
-from ..support import ImageError, ModelError, SegError, check, counted, named, one_line
+from ..support import ImageError, ModelError, SegError, check, check_writable, counted, named, one_line
 from .arguments import RunOptions
 from .commandline import Command, Program, note, version_option, written
 from .isolate import Reports, limit_memory, read_work, run_isolated
@@ -56,6 +56,8 @@ def main(images: tuple[Path, ...], **values: Any) -> None:
     """
     options = RunOptions(**values, written=written())
     out = _folder(options.out)
+    if options.report:
+        check_writable(options.report)
     with contextlib.closing(Bar()) as bar:
         general = (run_isolated if options.isolate else run_images)(images, options, bar)
     bar.outcome.failed += general.failed
