@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 from seg_export.options import ExportOptions
-from seg_runtime.support import extras
+from seg_runtime.support import imports
 from skimage.measure import regionprops_table
 
 from tests.support.bright import exported, two_tone
@@ -126,6 +126,6 @@ def test_without_the_package_one_error_names_the_extra(
     bright_model: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "roifile", None)
-    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "roifile" else find_spec(name))
+    monkeypatch.setattr(imports, "find_spec", lambda name: None if name == "roifile" else find_spec(name))
     text = error_of(seg_run_on_cpu("--model", bright_model, picture, "--out", tmp_path, "--save", "roi"))
     assert "roifile is not installed. Install the extra 'objects'" in text

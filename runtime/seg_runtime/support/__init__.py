@@ -21,14 +21,14 @@ from .errors import ProviderError as ProviderError
 from .errors import SegError as SegError
 from .errors import SelfTestError as SelfTestError
 from .errors import one_line as one_line
-from .extras import require_extra as require_extra
 from .files import METADATA_BYTES as METADATA_BYTES
 from .files import open_file as open_file
 from .files import parse_json as parse_json
 from .files import read_file as read_file
 from .folders import list_files as list_files
 from .folders import named as named
-from .lazy import import_on_access as import_on_access
+from .imports import import_on_access as import_on_access
+from .imports import require_extra as require_extra
 from .lengths import INCH_MM as INCH_MM
 from .lengths import described_length as described_length
 from .lengths import is_pixel_size as is_pixel_size

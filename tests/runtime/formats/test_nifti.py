@@ -310,7 +310,7 @@ def test_size_is_judged_before_anything_is_unpacked() -> None:
 
 def test_without_nibabel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nibabel", None)
-    monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("seg_runtime.support.imports.find_spec", lambda name: None)
     with pytest.raises(SegError, match=r"nibabel is not installed.*pip install 'seg-edge\[volume\]'"):
         read_volume(bytes(352), "a.nii")
 

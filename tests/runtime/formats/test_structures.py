@@ -268,7 +268,7 @@ def test_a_channel_of_a_later_version_is_refused() -> None:
 
 
 def test_without_gemmi_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("seg_runtime.support.imports.find_spec", lambda name: None)
     with pytest.raises(SegError, match=r"gemmi is not installed.*pip install 'seg-edge\[structure\]'"):
         read_structure(text(GOOD).encode(), "a.pdb")
 

@@ -367,7 +367,7 @@ def test_dicom_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg_runtime.support.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("seg_runtime.support.imports.find_spec", lambda name: None)
     with pytest.raises(
         SegError, match=r"pydicom is not installed. Install the extra 'dicom': pip install 'seg-edge\[dicom\]'"
     ):

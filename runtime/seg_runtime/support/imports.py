@@ -1,10 +1,25 @@
-"""Import the names of a package on first access."""
+"""Imports that may fail or that come later: packages of extras, and names of a package on first access."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
+
+from .errors import SegError
+
+
+def require_extra(extra: str, *packages: str) -> None:
+    """Check that the packages of an extra are installed.
+
+    Raises:
+        SegError: a package is missing; the error names it and the extra to install.
+    """
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        problem = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        raise SegError(problem, "", f"install the extra {extra!r}: pip install 'seg-edge[{extra}]'")
 
 
 def import_on_access(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
