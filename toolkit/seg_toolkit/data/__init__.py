@@ -45,7 +45,6 @@ from .masks import ALPHA as ALPHA
 from .masks import Mask as Mask
 from .masks import load_mask as load_mask
 from .masks import read_mask as read_mask
-from .pixelsize import with_pixel_size as with_pixel_size
 from .ring import RING as RING
 from .ring import ring_mask as ring_mask
 from .ring import with_ring as with_ring

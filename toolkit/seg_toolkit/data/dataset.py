@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, stem_of
 from seg_runtime.model import Acquisition, ChannelFile, Voxels
-from seg_runtime.support import METADATA_BYTES, DataError, SegError, read_file
+from seg_runtime.support import METADATA_BYTES, DataError, SegError, parse_pixel_size, read_file
 
 from .classes import ClassValues
 from .files import composed
@@ -27,6 +27,7 @@ FEW_IMAGES = 10
 """With fewer images, a score says little about new ones."""
 LABELS, VALUES = "labels", "values"
 """Kinds of ground truth: a class per pixel, or numbers per pixel."""
+_MOST_AXES = 3
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,25 @@ class WrappedCase(Case):
         return replace(self, inner=self.inner.with_masks(kind))
 
 
+@dataclass(frozen=True)
+class _SizedCase(WrappedCase):
+    """A case whose pixels have a given size."""
+
+    spacing_mm: tuple[float, ...]
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired, with the given size of a pixel."""
+        return replace(self.inner.acquisition(), spacing_mm=self.spacing_mm, spacing_doubt="")
+
+    def values(self) -> dict[int, str]:
+        """All values of the mask."""
+        return self.inner.values()
+
+    def read(self, classes: Sequence[ClassValues]) -> Example:
+        """Read image and ground truth; see `Case.read`."""
+        return self.inner.read(classes)
+
+
 def image_digest(image: NDArray[Any]) -> str:
     """Compute the SHA-256 of a decoded image `(*spatial, C)`, so that a renamed or saved again copy has the same digest.
 
@@ -191,6 +211,16 @@ class DataSet:
         """Read the masks in another way, see `Case.with_masks`."""
         cases = tuple(case.with_masks(kind) for case in self.cases)
         return replace(self, cases=cases, instances_only=self.instances_only or kind == INSTANCES)
+
+    def with_pixel_size(self, text: str) -> DataSet:
+        """State the size of a pixel of all images, such as `0.325um`; see `parse_pixel_size`.
+
+        Raises:
+            OptionsError: if it is no size.
+        """
+        sides = parse_pixel_size(text)
+        sides = sides if len(sides) > 1 else sides * _MOST_AXES  # an image takes the last ones
+        return replace(self, cases=tuple(_SizedCase(case.name, case, sides) for case in self.cases))
 
     def mask_values(self) -> dict[int, str]:
         """All values that occur in the masks, each with a file that contains it."""

@@ -3,7 +3,7 @@
 Options follow the name after a colon: `pairs`, `pets:split=test`, or `pets:test` because `split` is its first option.
 They are the keyword arguments of the reader. Every reader of masks also takes `ring`, see `ring.py`; `ignore`, see
 `ignore.py`; `snap`, see `snap.py`; and `masks=instances` or `masks=alpha`, see `Case.with_masks`. All readers take
-`pixel-size`, see `pixelsize.py`.
+`pixel-size`, see `DataSet.with_pixel_size`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from seg_runtime.support import DataError, OptionsError, Registry, SegError
 
-from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_pixel_size, with_ring, with_snapped
+from .. import ALPHA, INSTANCES, DataSet, Report, with_ignored, with_ring, with_snapped
 from .annotations import find_coco, find_labelme
 from .channels import find_channels
 from .isic import find_isic
@@ -101,7 +101,7 @@ def read_data_set(reader: str, root: Path, report: Report, stated: Mapping[str, 
         raise OptionsError(f"--reader {reader} has masks={masks}", " or ".join(_MASKS), "correct the option")
     if masks is not None:
         found = found.with_masks(masks)
-    for add, option in zip((with_ignored, with_snapped, with_ring, with_pixel_size), others, strict=True):
+    for add, option in zip((with_ignored, with_snapped, with_ring, DataSet.with_pixel_size), others, strict=True):
         found = found if option is None else add(found, option)
     return found
 
