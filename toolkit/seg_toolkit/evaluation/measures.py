@@ -82,13 +82,18 @@ class Measure:
         """Whether it counts objects, see `instances`."""
         return self.name in PARTS
 
+    @property
+    def of_surfaces(self) -> bool:
+        """Whether it is a distance between surfaces, for which the size of a pixel matters."""
+        return self.name in _SURFACES
+
     def check_installed(self) -> None:
         """Check that the package that the measure needs is installed.
 
         Raises:
             SegError: if it is missing; the message names the package and the extra.
         """
-        require_extra("metrics", "surface_distance" if self.name in _SURFACES else "skimage")
+        require_extra("metrics", "surface_distance" if self.of_surfaces else "skimage")
 
 
 def _tolerance(part: str, value: str) -> tuple[float, str]:
@@ -145,7 +150,7 @@ def measure(
             size of a pixel is unknown.
     """
     example, labels, ring = _without_ring(example, labels, classes)
-    surfaces = [m for m in measures if m.name in _SURFACES]
+    surfaces = [m for m in measures if m.of_surfaces]
     partitions = [m.name for m in measures if m.name in _PARTITIONS]
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:

@@ -306,7 +306,8 @@ class Objective(ABC):
             if measures:
                 labels, found = self.parts(scored.answer)
                 empty = self.settings.empty_dice
-                sides = case.acquisition().spacing_mm[-labels.ndim :]
+                sized = any(one.of_surfaces for one in measures)
+                sides = case.acquisition().spacing_mm[-labels.ndim :] if sized else ()
                 sides = sides if len(sides) == labels.ndim else ()
                 measured = measure(measures, scored.example, labels, self.classes, empty, case.name, found, sides)
             kept = scored if room > 0 else None
