@@ -89,7 +89,8 @@ def _joined(basins: Ids, height: NDArray[np.int32], peak_px: float) -> Ids:
     first. The h-maxima transform would give the same peaks, but takes several times as long."""
     count = int(basins.max(initial=0)) + 1
     peaks = np.zeros(count, np.int32)
-    np.maximum.at(peaks, basins.ravel(), height.ravel())
+    inside = basins > 0
+    np.maximum.at(peaks, basins[inside], height[inside])
     pairs, necks = [], []
     for axis in range(basins.ndim):
         first, second = (np.moveaxis(basins, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
