@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from seg_runtime.model.contract import Contract
+from seg_runtime.model.contract import Contract, Geometry
 from seg_runtime.model.input import Intensity
 from seg_runtime.pipeline import Grid, Normaliser, unframe
 from seg_runtime.pipeline.geometry import frame, frame_labels
 from seg_toolkit.data import NONE, Augmentation, Case, ClassValues, Example, read_mask, warp
-from seg_toolkit.training.windows import WindowStream
+from seg_toolkit.networks import NETWORKS
+from seg_toolkit.training.windows import WindowStream, training_geometry
 
 from tests.support.contracts import contract
 from tests.support.folders import cases_of, write_pairs
@@ -227,3 +228,57 @@ def test_classes_that_most_images_lack_are_met_often(tmp_path: Path) -> None:
     assert set(met) == {7}
     assert 0.15 < len(met) / 400 < 0.35  # half of the balanced half
     assert not any(plain._wants_scarce(k) for k in range(100))
+
+
+PLANE, BOX = Geometry((572, 572), (388, 388)), Geometry((116, 116, 116), (28, 28, 28), stride=8)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "side"),
+    [
+        ([(256, 256)] * 4, 444),  # answers for 260 px; 428 px would for 244
+        ([(320, 256), (256, 320)], 444),  # the shorter side
+        ([(260, 260)], 444),
+        ([(261, 900)], 460),
+        ([(256, 256)] * 2 + [(1000, 1000)] * 6, 444),  # a quarter of the images
+        ([(256, 256)] + [(1000, 1000)] * 7, 572),
+        ([(30, 30)], 316),  # answers for 132 px, since a batch of fewer px teaches less
+        ([(388, 388)], 572),
+        ([(7, 300, 300)], 492),  # slices of a volume
+    ],
+)
+def test_training_windows_are_no_larger_than_the_images(shapes: list[tuple[int, ...]], side: int) -> None:
+    network = NETWORKS.get("unet", "")(width=1)
+    found = training_geometry(network, PLANE, shapes)
+    assert found == Geometry((side, side), (side - 184, side - 184))
+
+
+def test_training_windows_of_a_volume_follow_its_depth_and_its_plane() -> None:
+    network = NETWORKS.get("unet3d", "")(width=1)
+    large = Geometry((260, 260, 260), network.output_shape((260, 260, 260)), stride=network.stride)
+    found = training_geometry(network, large, [(140, 155, 300)])
+    assert found.input_shape == (228, 244, 244)
+    assert found.output_shape == (140, 156, 156)
+    assert training_geometry(network, BOX, [(8, 8, 8)]) == BOX  # small enough
+
+
+@pytest.mark.parametrize("method", ["fit", "stretch"])
+def test_windows_that_show_whole_images_stay_as_they_are(method: str) -> None:
+    whole = Geometry((572, 572), (388, 388), method)
+    assert training_geometry(NETWORKS.get("unet", "")(width=1), whole, [(100, 100)]) == whole
+
+
+def test_a_smaller_window_has_the_same_answer() -> None:
+    network = NETWORKS.get("unet", "")(width=4, in_channels=1).eval()
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 348, 348)).astype(np.float32))
+    with torch.no_grad():
+        large, small = network(image), network(image[..., 16:332, 16:332])
+    torch.testing.assert_close(large[..., 16:148, 16:148], small)
+
+
+def test_windows_of_a_stream_have_the_shape_that_it_is_given(tmp_path: Path) -> None:
+    plain = stream(write_pairs(tmp_path))
+    small = WindowStream(plain.cases, plain.objective, NONE, 0, geometry=Geometry((316, 316), (132, 132)))
+    image, target, weights = small[0]  # type: ignore[misc]
+    assert image.shape == (1, 316, 316)
+    assert target.shape == weights.shape == (132, 132)

@@ -22,7 +22,7 @@ from .beginning import Beginning, Sides, begin_with
 from .certainty import after_training, before_training
 from .objectives import OBJECTIVES, Choices, Objective
 from .resume import Continued, check_target
-from .windows import WindowStream
+from .windows import WindowStream, training_geometry
 
 _NETWORK = "unet"
 _LEAST_ANSWER = 1 / 16  # of the side of a window; the rest is context
@@ -172,7 +172,8 @@ def make_plan(data: Path, out: Path, options: TrainOptions, say: Report, bar: Ba
     settings = beginning.settled(settings, sides, say)
     objective = kind(contract, classes, settings)
     augmentation = Augmentation.parse(settings.augment)
-    stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce)
+    windows = _training_windows(model, contract.geometry, statistics.part(training), say)
+    stream = WindowStream(training, objective, augmentation, settings.seed, settings.balance, chosen.scarce, windows)
     beginning.match(model, stream, say)
     alike, split = beginning.judged_alike(settings, split, say), beginning.recorded(split, settings)
     return Plan(model, objective, stream, validation, split, device, files, beginning.state, alike)
@@ -249,6 +250,14 @@ def _window_shapes(
     if options.freeze != "none":
         sketch.encoder()
     return shape, answer
+
+
+def _training_windows(model: Network, geometry: Geometry, training: DataStatistics, say: Report) -> Geometry:
+    windows = training_geometry(model, geometry, [case.shape for case in training.cases])
+    if windows != geometry:
+        least, most = min(windows.input_shape), min(geometry.input_shape)
+        say(f"training windows: {least} px instead of the model's {most} px (images are smaller than its answer)")
+    return windows
 
 
 def _network(kind: type[Network], chosen: Choices, options: TrainOptions) -> Network:

@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from seg_runtime.model import Geometry
 from seg_runtime.pipeline import Normaliser, fitted, frame, frame_labels
 from seg_runtime.support import SegError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..data import Augmentation, Case, warp
+from ..networks import Network
 from .objectives import Objective
 
 _CACHE_BYTES = 1 << 30  # of framed cases per worker, so that small data sets are read once
 _UNKNOWN = 256  # marks pixels without annotation; larger than every class
+_LEAST_ANSWER_PX = 128  # side of the answer of a training window, so that a batch has enough pixels to learn from
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,41 @@ def _ignore_ctrl_c(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def training_geometry(network: Network, geometry: Geometry, shapes: Sequence[tuple[int, ...]]) -> Geometry:
+    """Choose windows for training that are no larger than most of the images.
+
+    An image that is smaller than the answer of a window is mirrored to fill it, and the mirrored part costs time but teaches
+    nothing new. A network of valid convolutions answers alike in windows of all sizes, so that only the time of a step changes.
+
+    Args:
+        network: network to train.
+        geometry: windows of the model.
+        shapes: shapes `(*spatial)` of the training images.
+
+    Returns:
+        Windows whose answer covers the shorter side of a quarter of the images, or the windows of the model if those are
+        smaller or show whole images.
+    """
+    if geometry.method != "tile":
+        return geometry
+    planes, depths = [min(shape[-2:]) for shape in shapes], [shape[0] for shape in shapes]
+    wanted = [float(np.percentile(of, 25, method="lower")) for of in (*[depths] * (geometry.axes - 2), planes, planes)]
+    sides = [_covering(network, *both) for both in zip(geometry.input_shape, wanted, strict=True)]
+    return replace(geometry, input_shape=tuple(sides), output_shape=network.output_shape(tuple(sides)))
+
+
+def _covering(network: Network, side: int, wanted: float) -> int:
+    """Smallest side of a window, at most `side`, whose answer has `wanted` px."""
+    while (network.output_side(side - network.stride) or 0) >= max(wanted, _LEAST_ANSWER_PX):
+        side -= network.stride
+    return side
+
+
 class WindowStream(Dataset["Item | SegError"]):
     """Windows `(C, *input_shape)` float32 with the targets and weights of their output windows.
 
-    Targets are those of `Objective.target_window`; weights are `(*output_shape)` float32.
+    Targets are those of `Objective.target_window`; weights are `(*output_shape)` float32. The shapes are those of
+    `geometry`.
 
     Item k depends only on the seed and k. A fraction `balance` of the windows is placed on a pixel of a class drawn
     uniformly among the classes of the image, so that rare classes occur often; the others are placed anywhere. A fraction
@@ -70,10 +104,11 @@ class WindowStream(Dataset["Item | SegError"]):
 
     def __init__(
         self, cases: Sequence[Case], objective: Objective, augmentation: Augmentation, seed: int, balance: float = 0.5,
-        scarce: Mapping[int, Sequence[int]] | None = None,
+        scarce: Mapping[int, Sequence[int]] | None = None, geometry: Geometry | None = None,
     ) -> None:  # fmt: skip
-        """Set up the stream. Files are read when a window needs them."""
+        """Set up the stream. Files are read when a window needs them. Without `geometry`, windows are those of the model."""
         self.cases, self.objective, self.contract = list(cases), objective, objective.contract
+        self.geometry = geometry or self.contract.geometry
         self.augmentation, self.seed, self.balance = augmentation, seed, balance
         self.scarce = dict(scarce or {})
         self._kept: dict[int, _Framed] = {}
@@ -113,11 +148,11 @@ class WindowStream(Dataset["Item | SegError"]):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.cases))
         rng = np.random.default_rng([self.seed, epoch, place])
         case = self._framed(self._scarce_case(index) if self._wants_scarce(index) else int(order[place]))
-        axes = self.contract.geometry.axes
+        axes = self.geometry.axes
         change, centre = self.augmentation.draw(rng, axes), self._centre(case, rng)
         if len(centre) > axes:  # for a network of slices, the slice with the centre of the window
             case, centre = case.slice(round(float(centre[0]))), centre[1:]
-        where = change.coordinates(centre, self.contract.geometry.input_shape, self.objective.on_pixels)
+        where = change.coordinates(centre, self.geometry.input_shape, self.objective.on_pixels)
         image = Normaliser.of(case.image, self.contract.input.intensity)(warp(case.image, where, 3))
         image = change.vary_grey(image)
         output_places = self._output_coordinates(where)
@@ -167,7 +202,7 @@ class WindowStream(Dataset["Item | SegError"]):
         anywhere: NDArray[np.float64]
         middle: NDArray[np.float64]
         anywhere, rare = rng.random(axes) * (shape - 1), rng.random() < self.balance
-        if self.contract.geometry.method != "tile":  # the window always shows the whole image, slightly shifted
+        if self.geometry.method != "tile":  # the window always shows the whole image, slightly shifted
             middle = (np.array(self._fixed_shape(case)) - 1) / 2
             middle += (rng.random(axes) - 0.5) * 2 * self.augmentation.shift * shape
             return middle
@@ -180,18 +215,18 @@ class WindowStream(Dataset["Item | SegError"]):
         pixels = np.flatnonzero(known.ravel() == rng.choice(present))
         hit = np.array(np.unravel_index(rng.choice(pixels), known.shape), np.float64)
         half = np.zeros(axes)
-        half[-len(self.contract.geometry.output_shape) :] = np.array(self.contract.geometry.output_shape) / 2
+        half[-len(self.geometry.output_shape) :] = np.array(self.geometry.output_shape) / 2
         hit += rng.uniform(-half, half) * 0.75  # anywhere in the window, not always in its centre
         return hit
 
     def _fixed_shape(self, case: _Framed) -> tuple[int, ...]:
         """Part of the frame that the single window at run time covers; its output starts at the first pixel of the frame."""
-        geometry = self.contract.geometry
+        geometry = self.geometry
         return geometry.input_shape if geometry.method == "stretch" else geometry.output_shape
 
     def _output_coordinates(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         """Coordinates `(A, *output_shape)` of the output pixels."""
-        geometry = self.contract.geometry
+        geometry = self.geometry
         for axis, (i, o) in enumerate(zip(geometry.input_shape, geometry.output_shape, strict=True), 1):
             places = (i - o) // 2 + np.arange(o)
             if geometry.method == "stretch":  # the output covers the whole resized image
