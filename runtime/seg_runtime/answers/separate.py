@@ -178,9 +178,16 @@ def _counted(markers: Ids, parts: Ids) -> NDArray[np.int64]:
 def _filled(ids: Ids) -> Ids:
     """Fill background that one object encloses."""
     from scipy import ndimage
+    from skimage.measure import label
 
     full = ids.copy()
-    enclosed = ndimage.binary_fill_holes(ids > 0) & (ids == 0)  # by one object or by several
+    around: Ids = label(ids == 0, connectivity=1).astype(np.int32, copy=False)
+    open_ended = np.zeros(int(around.max(initial=0)) + 1, bool)
+    open_ended[0] = True
+    for axis in range(ids.ndim):
+        for end in (0, -1):
+            open_ended[around.take(end, axis)] = True
+    enclosed = ~open_ended[around]  # by one object or by several
     for number, box in enumerate(ndimage.find_objects(ids), 1):
         if box is None or not enclosed[box].any():
             continue

@@ -15,7 +15,7 @@ from seg_toolkit.checkpoints import load
 from seg_toolkit.data import Augmentation, Example
 from seg_toolkit.networks import KeptMap
 from seg_toolkit.options import Settings
-from seg_toolkit.training.objectives.objects import ObjectObjective
+from seg_toolkit.training.objectives.objects import ObjectObjective, climbed
 from seg_toolkit.training.windows import WindowStream
 
 from tests.support.commands import error_of, ok, seg_edge, seg_train
@@ -206,3 +206,17 @@ def test_the_score_of_the_truth_is_one() -> None:
     assert worse.score == pytest.approx((2 / 3 + 8 * 1 / 4) / 9)  # at 0.5 both true discs fit the merged one
     result = chosen.summary([worse.figures])
     assert (result["merged"], result["classes"][1]["dice"]) == (1, 1.0)
+
+
+def test_numbers_climb_to_the_best_score_one_after_the_other() -> None:
+    steps = {"seed_threshold": (0.2, 0.35, 0.5, 0.65, 0.8), "mask_threshold": (0.3, 0.4, 0.5), "smallest_px": [0, 7, 14]}
+    tried = []
+
+    def judge(spec: ObjectSpec) -> float:
+        tried.append(spec)
+        return 1 - abs(spec.seed_threshold - 0.2) - abs(spec.mask_threshold - 0.5) - abs(spec.smallest_px - 14) / 100
+
+    best, before, after = climbed(ObjectSpec(TWO, smallest_px=7), steps, judge)
+    assert (best.seed_threshold, best.mask_threshold, best.smallest_px) == (0.2, 0.5, 14)
+    assert (before, after) == (pytest.approx(0.63), 1)
+    assert len(tried) == len(set(tried)) == 6  # up once, down twice, down once, up once, and the start

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -244,24 +245,18 @@ class ObjectObjective(LabelObjective):
             scores = [_scores(case.example, case.grown(grow)).average_precision for case in seen.values()]
             return float(np.nanmean(scores)) if np.isfinite(scores).any() else 0.0
 
-        best, before = self.spec, judged(self.spec)
-        after = before
-        groups: dict[str, Sequence[Any]] = {
+        steps: dict[str, Sequence[Any]] = {
             "seed_threshold": _SEED_THRESHOLDS,
             "mask_threshold": _MASK_THRESHOLDS,
             "peak_px": _PEAKS_PX,
             "smallest_px": [factor * self.spec.smallest_px for factor in _SMALLEST],
         }
-        for name, values in groups.items():  # one after the other: all combinations would take several times as long
-            scored = [(judged(tried), tried) for tried in (replace(best, **{name: value}) for value in values)]
-            score, tried = max(scored, key=lambda pair: pair[0])
-            if score > after:
-                best, after = tried, score
+        best, before, after = climbed(self.spec, steps, judged)
         objective = type(self)(replace(self.contract, answer=best), self.classes, self.settings)
         objective._seen = seen
         result, shown = objective.score(cases, infer, preview=True)
         objective._seen = {}
-        result["chosen"] = {**{name: getattr(best, name) for name in groups}, "before": before, "after": after}
+        result["chosen"] = {**{name: getattr(best, name) for name in steps}, "before": before, "after": after}
         return objective, result, shown
 
     def _scored(self, case: Case, infer: Infer) -> ScoredCase:
@@ -270,6 +265,32 @@ class ObjectObjective(LabelObjective):
             return super()._scored(case, infer)
         seen = self._seen[case.name]
         return self.compare(case.name, seen.example, seen.grown(Objects(self.contract)))
+
+
+def climbed(
+    start: ObjectSpec, steps: Mapping[str, Sequence[Any]], judge: Callable[[ObjectSpec], float]
+) -> tuple[ObjectSpec, float, float]:
+    """Change one number after the other as long as the score grows. All combinations would take many times as long.
+
+    Args:
+        start: the numbers at the beginning.
+        steps: the values that a number may have, in order.
+        judge: computes the score.
+
+    Returns:
+        The best numbers, and the scores at the start and of the best.
+    """
+    known = cache(judge)
+    best = start
+    for name, values in steps.items():
+        for step in (1, -1):
+            place = int(np.abs(np.subtract(values, getattr(best, name))).argmin()) + step
+            while 0 <= place < len(values):
+                tried = replace(best, **{name: values[place]})
+                if known(tried) <= known(best):
+                    break
+                best, place = tried, place + step
+    return best, known(start), known(best)
 
 
 def _scores(example: Example, answer: NDArray[Any]) -> ObjectScores:
