@@ -3,7 +3,8 @@
 MODEL is a trained model of objects, whose planes are as real as those of users. For each image, the time of everything after
 the network (bytes of the planes, and the objects that are grown from them) is divided by the time that a network of width 64,
 which is common and whose weights do not matter, takes for the windows of this image. The same follows for a square mosaic of
-the images, for which the peak memory of a whole `seg-run` is measured too, beside that of the same image of one px.
+the images, for which measuring and each file of objects are timed too, and the peak memory of a whole `seg-run` with a table and
+all files, beside that of the same image of one px. A folder of one crowded image gives a crowded mosaic.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from PIL import Image
 from seg_runtime import Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.engine import Session
-from seg_runtime.formats import from_pil
+from seg_runtime.formats import FORMATS, Source, from_pil
+from seg_runtime.outputs import MEASURES, OUTPUTS
 from seg_runtime.pipeline import Grid, fitted, segment
 
 from .measure import command, machine, milliseconds, process, random_model, save_json, table
@@ -62,13 +64,31 @@ def cost(session: Session, image: NDArray[Any], window_ms: float, name: str) -> 
     }  # fmt: skip
 
 
+def files_ms(segmenter: Segmenter, image: NDArray[Any], folder: Path) -> dict[str, float]:
+    """Return the milliseconds that take the measures of the objects of an image, the table of them and each other file."""
+    result = segmenter(image)
+    spent = {"measures": milliseconds(lambda: result.measurements)}
+    source = Source(folder / "a.png", folder / "a", (folder / "a.png",), FORMATS.get("picture"))
+    outputs = {name: OUTPUTS.get(name).output(name, source, result.contract) for name in OUTPUTS.names}
+    for name, output in {"table": MEASURES, **outputs}.items():
+
+        def save() -> None:
+            prepared = output.prepare([result], source)  # noqa: B023 - called at once
+            with (folder / "file").open("wb") as file:
+                prepared[1](file)
+
+        spent[name] = milliseconds(save)
+    return spent
+
+
 def memory(model: Path, image: NDArray[Any], folder: Path) -> dict[str, float]:
-    """Measure the peak memory in MB of `seg-run` on an image, and on one px of it."""
+    """Measure the peak memory in MB of `seg-run` with all files of objects on an image, and on one px of it."""
     peaks = {}
+    wanted = ["--measure", *(word for name in OUTPUTS.names for word in ("--save", name))]
     for name, part in (("image", image), ("one px", image[:1, :1])):
         path = folder / f"{name.replace(' ', '-')}.png"
         Image.fromarray(np.squeeze(part, axis=-1) if part.shape[-1] == 1 else part).save(path)
-        words = [command("seg-run"), "--model", model, "--provider", "cpu", path, "-o", folder / "out"]
+        words = [command("seg-run"), "--model", model, "--provider", "cpu", path, "-o", folder / "out", *wanted]
         peaks[name] = process(words, folder)[1]
     return peaks
 
@@ -97,6 +117,7 @@ def main() -> None:
         rows = [cost(segmenter.session, image, window_ms, file) for file, image in images.items()]
         large = mosaic(list(images.values()), options.side)
         rows.append(cost(segmenter.session, large, window_ms, f"mosaic of {options.side}×{options.side}"))
+        files = files_ms(segmenter, large, folder)
         peaks = memory(options.model.absolute(), large, folder)
     shown = [
         [r["image"], str(r["objects"]), f"{r['network_ms']:.0f}", f"{r['bytes_ms']:.0f}", f"{r['grow_ms']:.0f}", f"{r['share']:.3f}"]
@@ -105,10 +126,10 @@ def main() -> None:
     print(f"{machine()}\nnetwork of width 64: {window_ms:.0f} ms for a window\n")
     print(table(["image", "objects", "network, ms", "bytes, ms", "objects, ms", "share"], shown))
     whole = sum(r["bytes_ms"] + r["grow_ms"] for r in rows[:-1]) / sum(r["network_ms"] for r in rows[:-1])
-    print(f"\nall images: {whole:.3f} of the network\npeak memory: {peaks}")
-    save_json(
-        options.json, {"machine": machine(), "window_ms": window_ms, "share": whole, "rows": rows, "peak_mb": peaks}
-    )
+    print(f"\nall images: {whole:.3f} of the network\npeak memory: {peaks}\n\nmosaic, of the network:")
+    print(table(["", "ms", "share"], [[k, f"{v:.0f}", f"{v / rows[-1]['network_ms']:.3f}"] for k, v in files.items()]))
+    figures = {"window_ms": window_ms, "share": whole, "rows": rows, "files_ms": files, "peak_mb": peaks}
+    save_json(options.json, {"machine": machine(), **figures})
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """The benchmark of objects: what it splits, trains, scores and draws; StarDist itself is not installed here."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from seg_export.pipeline import export, write
 from seg_toolkit.evaluation import Overlap
 
 from benchmarks import objects, objects_scores
+from benchmarks.measure import random_checkpoint
 from tests.benchmarks.test_benchmarks import benchmark
-from tests.support.touching import write_touching
+from tests.support.touching import of_objects, write_touching
 
 
 @pytest.fixture
@@ -122,3 +125,17 @@ def test_a_method_of_ours_from_training_to_scores(plan):
     ids = np.load(plan.folder / "predicted" / "components" / f"{plan.read('split')['test'][0][:-4]}.npy")
     assert ids.shape == (64, 64)
     assert ids.dtype == np.int32
+
+
+def test_the_cost_beside_a_network_has_a_row_for_each_image_and_each_file(tmp_path):
+    checkpoint = random_checkpoint(width=2, channels=1, classes=3)
+    one = of_objects(window=572, mask_threshold=1e-6, peak_px=100.0)  # object, since a random network finds thousands
+    write(export(replace(checkpoint, contract=one)), tmp_path / "m.onnx")
+    images = write_touching(tmp_path / "data", count=2) / "images"
+    shown = benchmark("objects_cost", tmp_path / "m.onnx", images, "--side", 300, "--json", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["windows"] for row in figures["rows"]] == [1, 1, 1]
+    assert all(row["network_ms"] > 0 and row["grow_ms"] > 0 for row in figures["rows"])
+    assert set(figures["files_ms"]) == {"measures", "table", "labels", "geojson", "roi", "coco", "ome-tiff"}
+    assert figures["peak_mb"]["image"] > 0
+    assert shown.count("| a") == 2

@@ -137,7 +137,7 @@ class _Run:
     def judged_again(self, kept: Checkpoint) -> Checkpoint:
         """Score the best model so far on the validation images of now, and save it with this score."""
         infer = torch_infer(kept.build().to(self.plan.device), self.plan.device)
-        objective, result, _ = self.plan.objective.validated(self.plan.validation, infer)
+        objective, result, _ = self.plan.validated(infer)
         self.best = objective.best(result)
         old = kept.contract.provenance
         settings = {**old["settings"], "empty_dice": self.settings.empty_dice}
@@ -148,7 +148,7 @@ class _Run:
         return kept
 
     def evaluate(self) -> tuple[Objective, dict[str, Any], list[ScoredCase]]:
-        """Score the validation cases, see `Objective.validated`."""
+        """Score the validation cases, see `Plan.validated`."""
         infer = torch_infer(self.answering.eval(), self.plan.device)
 
         def checked(window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -156,7 +156,7 @@ class _Run:
             _check_finite(float(np.abs(logits).max()), "the outputs of the model are no longer finite")
             return logits
 
-        return self.plan.objective.validated(self.plan.validation, checked)
+        return self.plan.validated(checked)
 
     def note(self, score: float) -> bool:
         """Add a row to the log, and return whether the score is the best so far; any is better than none, NaN."""

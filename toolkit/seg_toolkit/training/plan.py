@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from seg_runtime.model import Contract, Geometry, Input
+from seg_runtime.pipeline import Infer
 from seg_runtime.support import OptionsError, SegError, check, check_writable
 
 from ..checkpoints import Checkpoint, Split
@@ -20,7 +21,7 @@ from ..options import RULES, Settings, TrainOptions, beside, config_of
 from ..planning import DataStatistics
 from .beginning import Beginning, Sides, begin_with
 from .certainty import after_training, before_training
-from .objectives import OBJECTIVES, Choices, Objective
+from .objectives import OBJECTIVES, Choices, Objective, ScoredCase
 from .resume import Continued, check_target
 from .windows import WindowStream, training_geometry
 
@@ -101,6 +102,13 @@ class Plan:
     def settings(self) -> Settings:
         """Settings of the run."""
         return self.objective.settings
+
+    def validated(self, infer: Infer) -> tuple[Objective, dict[str, Any], list[ScoredCase]]:
+        """Score the validation images, see `Objective.validated`. Training windows give the answers of the model's windows,
+        and waste less on small images."""
+        judge = self.objective.in_windows(self.stream.geometry)
+        chosen, result, shown = judge.validated(self.validation, infer)
+        return chosen.in_windows(self.objective.contract.geometry), result, shown
 
     def warnings(self, result: dict[str, Any]) -> list[str]:
         """Return what the user should know about the scores of the finished training."""

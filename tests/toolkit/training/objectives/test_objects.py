@@ -10,10 +10,11 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
-from seg_runtime.model import LabelSpec, ObjectSpec
+from seg_runtime.model import Geometry, LabelSpec, ObjectSpec
 from seg_toolkit.checkpoints import load
 from seg_toolkit.data import Augmentation, Example
-from seg_toolkit.networks import KeptMap
+from seg_toolkit.networks import KeptMap, torch_infer
+from seg_toolkit.networks.unet import UNet
 from seg_toolkit.options import Settings
 from seg_toolkit.training.objectives.objects import ObjectObjective, climbed
 from seg_toolkit.training.windows import WindowStream
@@ -209,7 +210,11 @@ def test_the_score_of_the_truth_is_one() -> None:
 
 
 def test_numbers_climb_to_the_best_score_one_after_the_other() -> None:
-    steps = {"seed_threshold": (0.2, 0.35, 0.5, 0.65, 0.8), "mask_threshold": (0.3, 0.4, 0.5), "smallest_px": [0, 7, 14]}
+    steps = {
+        "seed_threshold": (0.2, 0.35, 0.5, 0.65, 0.8),
+        "mask_threshold": (0.3, 0.4, 0.5),
+        "smallest_px": [0, 7, 14],
+    }
     tried = []
 
     def judge(spec: ObjectSpec) -> float:
@@ -220,3 +225,15 @@ def test_numbers_climb_to_the_best_score_one_after_the_other() -> None:
     assert (best.seed_threshold, best.mask_threshold, best.smallest_px) == (0.2, 0.5, 14)
     assert (before, after) == (pytest.approx(0.63), 1)
     assert len(tried) == len(set(tried)) == 6  # up once, down twice, down once, up once, and the start
+
+
+def test_scores_do_not_depend_on_the_size_of_the_windows(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    infer = torch_infer(UNet(1, 3, width=4).eval(), torch.device("cpu"))
+    cases = cases_of("pairs", write_touching(tmp_path))
+    plain = ObjectObjective(of_objects("border", window=252), data_classes(), Settings())
+    smaller = plain.in_windows(Geometry((204, 204), (20, 20)))
+    (_, first, _), (chosen, second, _) = plain.validated(cases, infer), smaller.validated(cases, infer)
+    assert first == second
+    assert first["found"] > 0
+    assert chosen.contract.geometry.input_shape == (204, 204)

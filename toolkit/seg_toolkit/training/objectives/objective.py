@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from seg_runtime.answers import ANSWERS, answer_of
-from seg_runtime.model import Acquisition, AnswerSpec, Contract, Intensity, Voxels
+from seg_runtime.model import Acquisition, AnswerSpec, Contract, Geometry, Intensity, Voxels
 from seg_runtime.pipeline import Infer, Scaling, fitted, is_grey
 from seg_runtime.support import DataError, counted
 from torch import Tensor
@@ -359,6 +359,10 @@ class Objective(ABC):
     def warnings(self, result: dict[str, Any]) -> list[str]:
         """Return what the user should know about the scores of a finished training."""
         return []
+
+    def in_windows(self, geometry: Geometry) -> Objective:
+        """Return the same objective with windows of another size."""
+        return type(self)(replace(self.contract, geometry=geometry), self.classes, self.settings)
 
     def validated(self, cases: Sequence[Case], infer: Infer) -> tuple[Objective, dict[str, Any], list[ScoredCase]]:
         """Score validation cases with a preview, and choose what the contract leaves to them.
