@@ -69,7 +69,7 @@ def files_ms(segmenter: Segmenter, image: NDArray[Any], folder: Path) -> dict[st
     result = segmenter(image)
     spent = {"measures": milliseconds(lambda: result.measurements)}
     source = Source(folder / "a.png", folder / "a", (folder / "a.png",), FORMATS.get("picture"))
-    outputs = {name: OUTPUTS.get(name).output(name, source, result.contract) for name in OUTPUTS.names}
+    outputs = {name: OUTPUTS.get(name).output(name, source, result.contract) for name in OUTPUTS.names()}
     for name, output in {"table": MEASURES, **outputs}.items():
 
         def save() -> None:
@@ -84,7 +84,7 @@ def files_ms(segmenter: Segmenter, image: NDArray[Any], folder: Path) -> dict[st
 def memory(model: Path, image: NDArray[Any], folder: Path) -> dict[str, float]:
     """Measure the peak memory in MB of `seg-run` with all files of objects on an image, and on one px of it."""
     peaks = {}
-    wanted = ["--measure", *(word for name in OUTPUTS.names for word in ("--save", name))]
+    wanted = ["--measure", *(word for name in OUTPUTS.names() for word in ("--save", name))]
     for name, part in (("image", image), ("one px", image[:1, :1])):
         path = folder / f"{name.replace(' ', '-')}.png"
         Image.fromarray(np.squeeze(part, axis=-1) if part.shape[-1] == 1 else part).save(path)
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="trained model of objects")
     parser.add_argument("images", type=Path, help="folder of images")
     parser.add_argument("--side", type=int, default=4096, help="px of a side of the mosaic")
+    parser.add_argument("--width", type=int, default=64, help="width of the network that it is compared with")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
     images = {}
@@ -110,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Segmenter(options.model, provider="cpu") as segmenter:
         folder = Path(name)
         channels = segmenter.contract.input.channels
-        with Segmenter(random_model(folder, width=64, channels=channels, classes=3), provider="cpu") as wide:
+        with Segmenter(random_model(folder, width=options.width, channels=channels, classes=3), provider="cpu") as wide:
             x = np.random.default_rng(0).normal(size=(1, channels, 572, 572)).astype(np.float32)
             wide.session.run(x)
             window_ms = statistics.median(milliseconds(lambda: wide.session.run(x)) for _ in range(5))
@@ -123,7 +124,7 @@ def main() -> None:
         [r["image"], str(r["objects"]), f"{r['network_ms']:.0f}", f"{r['bytes_ms']:.0f}", f"{r['grow_ms']:.0f}", f"{r['share']:.3f}"]
         for r in rows
     ]  # fmt: skip
-    print(f"{machine()}\nnetwork of width 64: {window_ms:.0f} ms for a window\n")
+    print(f"{machine()}\nnetwork of width {options.width}: {window_ms:.0f} ms for a window\n")
     print(table(["image", "objects", "network, ms", "bytes, ms", "objects, ms", "share"], shown))
     whole = sum(r["bytes_ms"] + r["grow_ms"] for r in rows[:-1]) / sum(r["network_ms"] for r in rows[:-1])
     print(f"\nall images: {whole:.3f} of the network\npeak memory: {peaks}\n\nmosaic, of the network:")

@@ -132,7 +132,8 @@ def test_the_cost_beside_a_network_has_a_row_for_each_image_and_each_file(tmp_pa
     one = of_objects(window=572, mask_threshold=1e-6, peak_px=100.0)  # object, since a random network finds thousands
     write(export(replace(checkpoint, contract=one)), tmp_path / "m.onnx")
     images = write_touching(tmp_path / "data", count=2) / "images"
-    shown = benchmark("objects_cost", tmp_path / "m.onnx", images, "--side", 300, "--json", tmp_path / "figures.json")
+    options = ("--side", 300, "--width", 4, "--json", tmp_path / "figures.json")
+    shown = benchmark("objects_cost", tmp_path / "m.onnx", images, *options)
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert [row["windows"] for row in figures["rows"]] == [1, 1, 1]
     assert all(row["network_ms"] > 0 and row["grow_ms"] > 0 for row in figures["rows"])
