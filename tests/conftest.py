@@ -23,6 +23,7 @@ SLOW = {
     "recipes/test_short.py": "recipe",
     "test_install.py": "install",
     "documentation/test_commands.py": "documentation",
+    "documentation/test_real_nuclei.py": "recipe",
     "documentation/test_site.py": "host",
 }
 """What `make test` leaves to `make test-all`, each with its marker."""

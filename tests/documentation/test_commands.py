@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
 import shutil
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.places import REAL, ROOT
+from tests.support.places import ROOT
 
 PLAIN = {"make demo": "make -o .venv/demo demo", "make test": "make -o .venv/ready --dry-run test"}
 """`make test` runs this very test, so it is only resolved."""
@@ -100,36 +98,3 @@ def test_the_readme_and_then_the_pages(clone: Path) -> None:
             shell("\n".join(lines), clone)
         python(page, clone)
     assert ran > 25
-
-
-def test_the_pages_about_objects_with_real_nuclei(clone: Path) -> None:
-    """From a folder of fluorescence images to a table, histograms and outlines."""
-    real = REAL / "dsb2018_nuclei_grey"
-    if not real.exists():
-        pytest.skip(f"{real} is not on this machine")
-    place = clone / "real"
-    names = sorted(path.name for path in (real / "images").iterdir())[:12]
-    for part in ("images", "instances"):
-        (place / "nuclei" / part).mkdir(parents=True)
-        for name in names:
-            shutil.copy(real / part / name, place / "nuclei" / part / name)
-    (place / ".venv").symlink_to(sys.prefix)
-    pages = [ROOT / "docs" / "how-to" / name for name in ("objects.md", "measure.md")]
-    lines = [
-        line for page in pages for line in commands(page) if "samples.make" not in line and "model.onnx" not in line
-    ]
-    assert len(lines) == 6
-    shell("\n".join(lines), place)
-    out = place / "measured"
-    with (out / "summary.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == [name[:-4] for name in names]
-    for row in rows:
-        with (out / f"{row['name']}_objects.csv").open(newline="", encoding="utf-8") as file:
-            assert len(list(csv.DictReader(file))) == int(row["objects"])
-        outlines = json.loads((out / f"{row['name']}_objects.geojson").read_text(encoding="utf-8"))
-        assert len(outlines["features"]) == int(row["objects"])
-    assert sum(int(row["objects"]) for row in rows) > 100
-    page = (place / "measured.html").read_text(encoding="utf-8")
-    assert "12 images, 0 failed" in page
-    assert page.count("<svg") >= 2  # sizes, and objects in an image
