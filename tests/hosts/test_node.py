@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from seg_runtime.answers import matched
 from seg_runtime.pipeline import Array
 
-from tests.hosts.conftest import Case, differing, interrupted, sample_with_packages
+from tests.hosts.conftest import Case, ObjectsCase, differing, interrupted, sample_with_packages
 from tests.support.images import noise_image
 from tests.support.places import SAMPLES
 
@@ -54,6 +55,22 @@ def test_its_mask_is_pythons(node: Callable[..., subprocess.CompletedProcess[str
         assert " ms, onnxruntime-node " in done.stdout
         assert differing(mask, picture) == 0, picture.path
         assert Image.open(mask).mode == "L"
+
+
+def test_its_objects_are_pythons(
+    node: Callable[..., subprocess.CompletedProcess[str]], objects_case: ObjectsCase, tmp_path: Path
+) -> None:
+    for picture, ids, _ in objects_case.found:
+        target = tmp_path / "ids.png"
+        done = node(objects_case.model, picture, target)
+        assert (done.returncode, done.stderr) == (0, ""), picture
+        found = np.asarray(Image.open(target))
+        assert found.dtype == np.uint16 or Image.open(target).mode.startswith("I")
+        assert found.shape == ids.shape
+        assert f"{ids.max()} objects, " in done.stdout
+        alone, apart = matched(found, ids)
+        assert alone == 0
+        assert apart <= ids.size / 100  # ties where objects meet
 
 
 @pytest.mark.parametrize("word", ["transparent", "uint16", "colour", "read"])

@@ -17,6 +17,7 @@ from .labels import Labels as Labels
 from .objects import Objects as Objects
 from .separate import Ids as Ids
 from .separate import components as components
+from .separate import matched as matched
 from .separate import renumbered as renumbered
 from .separate import unmatched as unmatched
 from .values import Values as Values

@@ -194,10 +194,16 @@ def _filled(ids: Ids) -> Ids:
 def unmatched(ids: NDArray[Any], others: NDArray[Any]) -> int:
     """Return the number of objects of either array `(*spatial)` that share no more than half of their union with any object
     of the other, so that an object has at most one partner."""
+    return matched(ids, others)[0]
+
+
+def matched(ids: NDArray[Any], others: NDArray[Any]) -> tuple[int, int]:
+    """Return `unmatched`, and the number of px that do not have the same object: neither partners nor both background."""
     count = int(others.max(initial=0)) + 1
     pairs, shared = np.unique(ids.astype(np.int64) * count + others, return_counts=True)
     own, other = pairs // count, pairs % count
     areas, other_areas = (np.bincount(part, shared) for part in (own, other))
     both = (own > 0) & (other > 0)
-    partners = int((2 * shared[both] > areas[own[both]] + other_areas[other[both]] - shared[both]).sum())
-    return int((areas[1:] > 0).sum() + (other_areas[1:] > 0).sum()) - 2 * partners
+    partners = both & (2 * shared > areas[own] + other_areas[other] - shared)
+    alone = int((areas[1:] > 0).sum() + (other_areas[1:] > 0).sum()) - 2 * int(partners.sum())
+    return alone, int(shared[~partners & (pairs > 0)].sum())
