@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx
 from onnx import helper
@@ -11,8 +9,10 @@ from seg_runtime.answers import Objects
 from seg_runtime.model import Contract
 
 from ....graph import IR_VERSION, OPSET
-from ..builder import FLOAT, INT32, INT64, UINT8, Builder
+from ..builder import BOOL, FLOAT, INT32, INT64, UINT8, Builder
 from .components import END, Components, after, before, components, neighbours, places
+from .depth import Image, depth, peaks
+from .necks import joined_basins
 from .watershed import flooded
 
 
@@ -31,16 +31,19 @@ def growth(contract: Contract) -> onnx.ModelProto:
     """
     answer, b = Objects(contract), Builder("growth")
     spec = answer.spec
-    image = _flat(b)
-    mask = _at_least(b, image.planes[1], max(1, answer.mask_level))  # the frame around the image is no object
-    seeds = b("And", mask, _at_least(b, image.planes[2], answer.seed_level))
-    ids, most = _grown(b, mask, seeds, answer.seed_level, image)
+    image, (votes, shares, interior) = _flat(b)
+    # mask_level may be 0, and the frame around the image is no object
+    mask = b("And", image.inside, _at_least(b, shares, answer.mask_level))
+    core = b("And", image.inside, _at_least(b, interior, answer.seed_level))
+    if spec.fill_holes:
+        mask, core = (_without_small_holes(b, pixels, spec.smallest_px, image) for pixels in (mask, core))
+    ids, most = _grown(b, mask, b("And", mask, core), spec.peak_px, image)
     ids = _renumbered(b, ids, most, max(1, spec.smallest_px))
     if spec.fill_holes:
         ids = _filled(b, ids, image.stride)
-    labels = _classes(b, ids, image.planes[0], answer.classes)
+    labels = _classes(b, ids, votes, answer.classes)
     for name, values in (("objects", ids), ("classes", labels)):
-        b.node("Slice", [b("Reshape", values, image.shape), b.ints(1, 0), b.ints(-1, -1), b.ints(0, 1)], [name])
+        b.node("Identity", [image.unframed(b, values)], [name])
     info = helper.make_tensor_value_info
     inputs = [info("planes", UINT8, [3, "height", "width"])]
     outputs = [info("objects", INT32, ["height", "width"]), info("classes", UINT8, ["height", "width"])]
@@ -50,39 +53,54 @@ def growth(contract: Contract) -> onnx.ModelProto:
     return model
 
 
-@dataclass(frozen=True)
-class _Image:
-    """Names of the flat planes, see `components`: each `(n,)` uint8; the shape with the frame, and its row length."""
-
-    planes: tuple[str, str, str]
-    shape: str
-    stride: str
-
-
-def _flat(b: Builder) -> _Image:
-    framed = b("Pad", "planes", b.ints(0, 1, 0, 0, 1, 1))
+def _flat(b: Builder) -> tuple[Image, tuple[str, str, str]]:
+    """The lengths of the image and the flat planes `(n,)` uint8, see `components`."""
+    framed = b("Pad", "planes", b.ints(0, 1, 1, 0, 1, 1))
     rows = b("Reshape", framed, b.ints(3, -1))
-    first, second, third = (b("Gather", rows, b.integer(k), axis=0) for k in range(3))
-    return _Image((first, second, third), b("Shape", framed, start=1), b.size(framed, 2))
+    votes, shares, interior = (b("Gather", rows, b.integer(k), axis=0) for k in range(3))
+    ones = b("Expand", b.const(1, np.uint8), b("Shape", "planes", start=1))
+    inside = b("Reshape", b.cast(b("Pad", ones, b.ints(1, 1, 1, 1)), BOOL), b.ints(-1))
+    sizes = (b.size("planes", 1), b.size("planes", 2), b.size(framed, 2))
+    return Image(*sizes, b("Shape", framed, start=1), inside), (votes, shares, interior)
 
 
 def _at_least(b: Builder, values: str, level: int) -> str:
     return b("GreaterOrEqual", b.cast(values, FLOAT), b.const(level, np.float32))
 
 
-def _grown(b: Builder, mask: str, seeds: str, seed_level: int, image: _Image) -> tuple[str, str]:
+def _without_small_holes(b: Builder, pixels: str, smallest_px: int, image: Image) -> str:
+    """`separate._without_small_holes`."""
+    if smallest_px <= 1:
+        return pixels
+    empty = b("And", image.inside, b("Not", pixels))
+    holes = components(b, empty, image.stride)
+    spots = places(b, empty)
+    owner = b("Gather", holes.root, b.cast(b("Gather", holes.run, spots), INT64))
+    none = b("Expand", b.ints(0), b("Shape", holes.root))
+    ones = b("Expand", b.ints(1), b("Shape", owner))
+    areas = b("ScatterElements", none, owner, ones, axis=0, reduction="add")
+    small = b("Less", b("Gather", areas, owner), b.integer(smallest_px))
+    return b("ScatterElements", pixels, spots, small, axis=0)
+
+
+def _grown(b: Builder, mask: str, core: str, peak_px: float, image: Image) -> tuple[str, str]:
     """`separate.grown`, before the objects get their numbers: ids `(n,)` int32, and the largest one."""
     zero = b.const(0, np.int32)
-    parts, markers = (components(b, m, image.stride) for m in (mask, seeds))
+    parts, height = components(b, mask, image.stride), depth(b, core, image)
+    tops = peaks(b, height, image) if peak_px else core
+    height = image.flat(b, b.cast(height, INT32))
+    markers = components(b, tops, image.stride)
     top, last = (b("Sub", b.size(c.first, 0), b.integer(1)) for c in (parts, markers))
     several = b("And", mask, b("Gather", _several(b, parts, markers), parts.run))
-    numbers = b.cast(b("Add", markers.root, top), INT32)
-    sown = b("Where", b("And", several, seeds), b("Gather", numbers, markers.run), zero)
-    alone = b("And", mask, b("Not", several))
-    ids = b("Where", alone, b("Gather", b.cast(parts.root, INT32), parts.run), sown)
-    free = b("And", several, b("Not", seeds))
+    free = b("And", several, b("Not", tops))
     area = b("And", several, b("Or", free, _beside(b, free, image.stride)))
-    return flooded(b, area, ids, image.planes[2], seed_level, image.stride), b("Add", top, last)
+    sown = b("Where", b("And", several, tops), b("Gather", b.cast(markers.root, INT32), markers.run), zero)
+    basins = flooded(b, area, sown, height, image.stride)
+    count = b.size(markers.first, 0)
+    names = joined_basins(b, basins, height, peak_px, count, image.stride) if peak_px else b.count(count)
+    numbers = b("Gather", b.cast(b("Add", names, top), INT32), basins)
+    whole = b("Gather", b.cast(parts.root, INT32), parts.run)
+    return b("Where", several, numbers, b("Where", mask, whole, zero)), b("Add", top, last)
 
 
 def _several(b: Builder, parts: Components, markers: Components) -> str:

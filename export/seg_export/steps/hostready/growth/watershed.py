@@ -9,11 +9,10 @@ import numpy as np
 from ..builder import BOOL, INT32, INT64, Builder
 from .components import END, neighbours, numbered, places
 
-HIGHEST = 255
 _OUTSIDE = -1  # not an id, and not free
 
 
-def flooded(b: Builder, area: str, ids: str, height: str, seed_level: int, stride: str) -> str:
+def flooded(b: Builder, area: str, ids: str, height: str, stride: str) -> str:
     """Grow ids over an area, from high to low; they meet in valleys. See `components` for flat images.
 
     Pixels whose neighbours may be free wait until the water falls to their height. Then they give their ids to their free
@@ -23,8 +22,7 @@ def flooded(b: Builder, area: str, ids: str, height: str, seed_level: int, strid
     Args:
         area: `(n,)` bool, the pixels to grow over, and those with ids beside them.
         ids: `(n,)` int32, from 1; 0 for free pixels.
-        height: `(n,)` uint8.
-        seed_level: height that free pixels are below and others are not.
+        height: `(n,)` int32.
         stride: distance of pixels in neighbouring rows, int64 scalar.
 
     Returns:
@@ -34,14 +32,15 @@ def flooded(b: Builder, area: str, ids: str, height: str, seed_level: int, strid
     spot = b("Where", area, numbered(b, area), b.const(0, np.int32))
     place = b("Concat", b.ints(0), spots, axis=0)
     own = b("Gather", ids, spots)
-    depth = b("Sub", b.integer(HIGHEST), b.cast(b("Gather", height, place), INT64))
+    heights = b.cast(b("Gather", height, place), INT64)
+    depth = b("Sub", b("ReduceMax", heights, b.ints(0), keepdims=0), heights)
     flood = _Flood(place, spot, depth, b.size(place, 0), b.shape(*neighbours(b, stride)))
     seeded = places(b, b("Greater", own, b.const(0, np.int32)))
     waiting = _ranks(b, b("Add", seeded, b.integer(1)), flood)
     values = {
         "ids": (b("Concat", b.const([_OUTSIDE], np.int32), own, axis=0), INT32, 1),
         "waiting": (waiting, INT64, 1),
-        "water": (b.integer(HIGHEST - seed_level), INT64, 0),
+        "water": (b.integer(0), INT64, 0),
     }
     body = Builder(b.name())
     ends = _fall(body, flood)
