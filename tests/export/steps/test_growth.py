@@ -82,20 +82,21 @@ def one_core(ids: NDArray[np.int32], beyond_px: float, gaps: float, seed: int) -
 
 
 @pytest.mark.parametrize(
-    ("peak_px", "apart"),
-    [(0.0, 0.02), (0.1, 0.02), (0.5, 0.002), (2.0, 0.002)],  # equal necks and peaks are frequent where these are low
+    ("peak_px", "most", "apart"),
+    # a rise of 0.1 px is two steps of the depth, so one px along a line that two objects share may join or part them
+    [(0.0, 2, 0.02), (0.1, 8, 0.02), (0.5, 0, 0.002), (2.0, 0, 0.002)],
 )
 @pytest.mark.parametrize("beyond_px", [0, 2])
 @pytest.mark.parametrize(("smallest_px", "fill", "gaps"), [(0, True, 0.0), (5, True, 0.01), (5, False, 0.01)])
 def test_objects_part_at_the_necks_of_their_core(
-    peak_px: float, apart: float, beyond_px: int, smallest_px: int, fill: bool, gaps: float
+    peak_px: float, most: int, apart: float, beyond_px: int, smallest_px: int, fill: bool, gaps: float
 ) -> None:
     contract = of_objects(classes=named(4), peak_px=peak_px, smallest_px=smallest_px, fill_holes=fill)
     planes = one_core(blobs((150, 190), 120, 1), beyond_px, gaps, 2)
     given, wanted = both(contract, planes)
     assert wanted[0].max() > 20
     alone, differing = matched(given[0], wanted[0])
-    assert alone <= 2 * (peak_px < 0.5)
+    assert alone <= most
     assert differing <= apart * wanted[0].size
 
 
@@ -221,7 +222,7 @@ def test_a_graph_of_another_contract_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("unmatched", "objects", "fine"), [(2, 3, True), (3, 3, False), (20, 1000, True), (21, 1000, False)]
+    ("unmatched", "objects", "fine"), [(2, 3, True), (3, 3, False), (100, 1000, True), (101, 1000, False)]
 )
 def test_ties_explain_few_objects_without_a_partner(unmatched: int, objects: int, fine: bool) -> None:
     figures = compared.Grown(images=1, pixels=9, objects=objects, unmatched=unmatched)

@@ -14,6 +14,7 @@ from .decisions import DECISIONS
 TIES = (
     0.01  # fraction of the objects of both sides that may have no partner, because a watershed decides between equals
 )
+LOW_TIES = 0.05  # the same where a rise of a few steps of the depth parts objects: ties then decide what is joined, too
 FEW = 2  # as many may have none in any case: one object that is divided otherwise
 
 
@@ -69,7 +70,7 @@ class Compared:
         if self.beyond:
             problem = f"{self.beyond} of {self.pixels} px differ between the host-ready form and the runtime"
             raise ParityError(problem, "", "nothing was written; report this model")
-        _require_partners(self.unmatched, self.objects if self.differing else 0)
+        _require_partners(self.unmatched, self.objects if self.differing else 0, TIES)
 
 
 @dataclass
@@ -110,12 +111,12 @@ class Grown:
         Raises:
             ParityError: if too many objects have no partner.
         """
-        _require_partners(self.unmatched, self.objects)
+        _require_partners(self.unmatched, self.objects, LOW_TIES)
 
 
-def _require_partners(unmatched: int, objects: int) -> None:
+def _require_partners(unmatched: int, objects: int, ties: float) -> None:
     """Raise ParityError if more objects have no partner than ties explain among so many; 0 if there can be no ties."""
-    allowed = max(FEW, int(TIES * 2 * objects)) if objects else 0
+    allowed = max(FEW, int(ties * 2 * objects)) if objects else 0
     if unmatched > allowed:
         problem = f"{unmatched} objects of the host-ready form and the runtime have no partner"
         raise ParityError(problem, f"at most {allowed}", "nothing was written; report this model")
