@@ -18,8 +18,8 @@ export async function openModel(ort, model, options) {
   if (!found["seg_edge.contract"]) throw new Error("the model carries no contract: make it with seg-export --host-ready");
   const contract = checked(JSON.parse(found["seg_edge.contract"]));
   const session = await ort.InferenceSession.create(model, options);
-  checkSession(session);
   const second = found["seg_edge.growth"];
+  checkSession(session, second);
   const one = { ...options, intraOpNumThreads: 1 }; // it has many small steps
   const growth = second ? await ort.InferenceSession.create(fromBase64(second), one) : null;
   return { contract, session, growth };
@@ -69,10 +69,13 @@ function checked(contract) {
   return contract;
 }
 
-/** Refuse a file of an older seg-export, which took no origin. */
-function checkSession(session) {
+/** Refuse a file of an older seg-export, which took no origin, or brought nothing to grow its objects with. */
+function checkSession(session, growth) {
   if (!session.inputNames.includes("origin")) {
     throw new Error("the model was exported by an older seg-export: export it again");
+  }
+  if (session.outputNames.includes("planes") && !growth) {
+    throw new Error("the model separates objects, but the file does not contain the model that grows them: export it again");
   }
 }
 
