@@ -16,8 +16,9 @@ def flooded(b: Builder, area: str, ids: str, height: str, stride: str) -> str:
     """Grow ids over an area, from high to low; they meet in valleys. See `components` for flat images.
 
     Pixels whose neighbours may be free wait until the water falls to their height. Then they give their ids to their free
-    neighbours, which follow in the next turn if they are as high, and otherwise wait. The highest and then the oldest come
-    first, as in the queue of scikit-image's `watershed`. So results differ only where these are equal.
+    neighbours, which follow in the next turn if they are as high or higher, and otherwise wait. The oldest come first, as in
+    the queue of scikit-image's `watershed`. Results differ only where pixels of several seeds are equally high: these have no
+    age, so there the queue has an order of its own, and here the first pixel of the image comes first.
 
     Args:
         area: `(n,)` bool, the pixels to grow over, and those with ids beside them.
@@ -83,7 +84,7 @@ def _fall(b: Builder, flood: _Flood) -> dict[str, str]:
 
 def _turn(b: Builder, flood: _Flood, water: str) -> dict[str, str]:
     """Add one turn, in which the spots of the front give their ids to their free neighbours, each the first one."""
-    ids, front = b.given("ids"), _by_depth(b, b.given("front"), flood)
+    ids, front = b.given("ids"), b("Mod", b.given("front"), flood.count)
     beside = b("Add", b.column(b("Gather", flood.place, front)), flood.steps)  # (front, 4)
     spots = b.cast(b("Gather", flood.spot, b("Reshape", beside, b.ints(-1))), INT64)
     free = b("Equal", b("Gather", ids, spots), b.const(0, np.int32))
@@ -98,15 +99,6 @@ def _turn(b: Builder, flood: _Flood, water: str) -> dict[str, str]:
 
 def _ranks(b: Builder, spots: str, flood: _Flood) -> str:
     return b("Add", b("Mul", b("Gather", flood.depth, spots), flood.count), spots)
-
-
-def _by_depth(b: Builder, ranks: str, flood: _Flood) -> str:
-    """The spots of a front, the highest and oldest first."""
-    count = b.size(ranks, 0)
-    keys = b("Add", b("Mul", b("Div", ranks, flood.count), count), b.count(count))
-    least, order = b.name(), b.name()
-    b.node("TopK", [keys, b("Unsqueeze", count, b.ints(0))], [least, order], largest=0)
-    return b("Mod", b("Gather", ranks, order), flood.count)
 
 
 def _parted(b: Builder, ranks: str, water: str, flood: _Flood) -> tuple[str, str]:
