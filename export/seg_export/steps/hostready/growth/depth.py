@@ -100,9 +100,10 @@ def _across(b: Builder, core: str, spots: str, image: Image) -> str:
     ]
     sides = []
     for edge in edges:
-        known = b("Where", b("Gather", image.inside, edge), edge, b.integer(-(2**31)))
-        away = b("Abs", b("Sub", spots, b("Gather", known, run)))
-        sides.append(b("Min", away, b.integer(_FAR)))
+        known = b("Gather", b("Gather", image.inside, edge), run)
+        away = b("Abs", b("Sub", spots, b("Gather", edge, run)))
+        # ONNX Runtime 1.30 compares only 32 bits of int64 in Min, so no number here may be longer
+        sides.append(b("Min", b("Where", known, away, b.integer(_FAR)), b.integer(_FAR)))
     nearest = b.cast(b("Min", *sides), INT32)
     return b("Mul", nearest, nearest)
 
