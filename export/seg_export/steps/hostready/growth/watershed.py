@@ -33,15 +33,15 @@ def flooded(b: Builder, area: str, ids: str, height: str, stride: str) -> str:
     spot = b("Where", area, numbered(b, area), b.const(0, np.int32))
     place = b("Concat", b.ints(0), spots, axis=0)
     own = b("Gather", ids, spots)
-    heights = b.cast(b("Gather", height, place), INT64)
+    heights = b("Gather", height, place)
     depth = b("Sub", b("ReduceMax", heights, b.ints(0), keepdims=0), heights)
-    flood = _Flood(place, spot, depth, b.size(place, 0), b.shape(*neighbours(b, stride)))
+    flood = _Flood(place, spot, depth, b.shape(*neighbours(b, stride)))
     seeded = places(b, b("Greater", own, b.const(0, np.int32)))
-    waiting = _ranks(b, b("Add", seeded, b.integer(1)), flood)
+    waiting = b("Add", seeded, b.integer(1))
     values = {
         "ids": (b("Concat", b.const([_OUTSIDE], np.int32), own, axis=0), INT32, 1),
         "waiting": (waiting, INT64, 1),
-        "water": (b.integer(0), INT64, 0),
+        "water": (b.const(0, np.int32), INT32, 0),
     }
     body = Builder(b.name())
     ends = _fall(body, flood)
@@ -57,24 +57,22 @@ class _Flood:
     Attributes:
         place: `(m + 1,)` int64, the pixel of each spot.
         spot: `(n,)` int32, the spot of each pixel.
-        depth: `(m + 1,)` int64, how far each spot is below the greatest height.
-        count: m + 1, int64 scalar. The rank of a spot is `depth * count + spot`, so that ranks tell depths too.
+        depth: `(m + 1,)` int32, how far each spot is below the greatest height.
         steps: `(4,)` int64, from a pixel to its neighbours.
     """
 
     place: str
     spot: str
     depth: str
-    count: str
     steps: str
 
 
 def _fall(b: Builder, flood: _Flood) -> dict[str, str]:
     """Add one fall of the water to the highest spot that waits, with all turns that follow."""
     waiting = b.given("waiting")
-    highest = b("Div", b("ReduceMin", waiting, b.ints(0), keepdims=0), flood.count)
-    water = b("Max", b.given("water"), highest)
-    front, others = _parted(b, waiting, water, flood)
+    depths = b("Gather", flood.depth, waiting)
+    water = b("Max", b.given("water"), b("ReduceMin", depths, b.ints(0), keepdims=0))
+    front, others = _parted(b, waiting, depths, water)
     body = Builder(b.name())
     ends = _turn(body, flood, water)
     values = {"ids": (b.given("ids"), INT32, 1), "front": (front, INT64, 1), "waiting": (others, INT64, 1)}
@@ -84,7 +82,7 @@ def _fall(b: Builder, flood: _Flood) -> dict[str, str]:
 
 def _turn(b: Builder, flood: _Flood, water: str) -> dict[str, str]:
     """Add one turn, in which the spots of the front give their ids to their free neighbours, each the first one."""
-    ids, front = b.given("ids"), b("Mod", b.given("front"), flood.count)
+    ids, front = b.given("ids"), b.given("front")
     beside = b("Add", b.column(b("Gather", flood.place, front)), flood.steps)  # (front, 4)
     spots = b.cast(b("Gather", flood.spot, b("Reshape", beside, b.ints(-1))), INT64)
     free = b("Equal", b("Gather", ids, spots), b.const(0, np.int32))
@@ -93,18 +91,14 @@ def _turn(b: Builder, flood: _Flood, water: str) -> dict[str, str]:
     taken, first = b.name(), b.name()
     b.node("Unique", [b("Compress", spots, free, axis=0)], [taken, first], sorted=0)
     later = b("ScatterElements", ids, taken, b("Gather", given, first), axis=0)
-    following, others = _parted(b, _ranks(b, taken, flood), water, flood)
+    following, others = _parted(b, taken, b("Gather", flood.depth, taken), water)
     return {"ids": later, "front": following, "waiting": b("Concat", b.given("waiting"), others, axis=0)}
 
 
-def _ranks(b: Builder, spots: str, flood: _Flood) -> str:
-    return b("Add", b("Mul", b("Gather", flood.depth, spots), flood.count), spots)
-
-
-def _parted(b: Builder, ranks: str, water: str, flood: _Flood) -> tuple[str, str]:
-    """Spots that are not below the water, and the others, as ranks."""
-    above = b("Less", ranks, b("Mul", b("Add", water, b.integer(1)), flood.count))
-    return b("Compress", ranks, above, axis=0), b("Compress", ranks, b("Not", above), axis=0)
+def _parted(b: Builder, spots: str, depths: str, water: str) -> tuple[str, str]:
+    """Spots that are not below the water, and the others."""
+    above = b("LessOrEqual", depths, water)
+    return b("Compress", spots, above, axis=0), b("Compress", spots, b("Not", above), axis=0)
 
 
 def _any(b: Builder, values: str) -> str:
