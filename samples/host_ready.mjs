@@ -2,15 +2,31 @@
 //
 // A host-ready model takes `image` (H, W, C) of any size, and `origin`, the place of a window. It answers the `labels` of that
 // window and `next_origin`. Scaling, tiling, stitching and the decision are inside the file, so there is nothing to re-write
-// here and nothing to get wrong.
+// here and nothing to get wrong. A model of objects answers `planes` in place of labels, and brings a second model in its
+// metadata, which grows the objects from the planes of the whole image.
 import { fitted } from "./pictures.mjs";
 
-/** The model's contract: its classes with names and colours, its channels. `model` is the file's content, a Uint8Array. */
-export async function readContract(model) {
+/**
+ * Check and load a model: { contract, session, growth }. The contract holds the classes with names and colours, and the
+ * channels; `growth` is the session that grows objects, or null.
+ *
+ * `ort` is onnxruntime-node or onnxruntime-web, `model` the file's content, a Uint8Array, and `options` those of a session.
+ */
+export async function openModel(ort, model, options) {
   const found = metadata(model);
   await checkDigest(model);
   if (!found["seg_edge.contract"]) throw new Error("the model carries no contract: make it with seg-export --host-ready");
-  return checked(JSON.parse(found["seg_edge.contract"]));
+  const contract = checked(JSON.parse(found["seg_edge.contract"]));
+  const session = await ort.InferenceSession.create(model, options);
+  const second = found["seg_edge.growth"];
+  checkSession(session, second);
+  const one = { ...options, intraOpNumThreads: 1 }; // it has many small steps
+  const growth = second ? await ort.InferenceSession.create(fromBase64(second), one) : null;
+  return { contract, session, growth };
+}
+
+function fromBase64(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 function metadata(model) {
@@ -53,10 +69,13 @@ function checked(contract) {
   return contract;
 }
 
-/** Refuse a file of an older seg-export, which took no origin. */
-export function checkSession(session) {
+/** Refuse a file of an older seg-export, which took no origin, or brought nothing to grow its objects with. */
+function checkSession(session, growth) {
   if (!session.inputNames.includes("origin")) {
     throw new Error("the model was exported by an older seg-export: export it again");
+  }
+  if (session.outputNames.includes("planes") && !growth) {
+    throw new Error("the model separates objects, but the file does not contain the model that grows them: export it again");
   }
 }
 
@@ -82,35 +101,41 @@ function* protobufFields(bytes) {
 }
 
 /**
- * Labels (a Uint8Array of height × width class indices) of an image, see pictures.mjs.
+ * Labels (a Uint8Array of height × width class indices) of an image, see pictures.mjs, and objects (an Int32Array of their
+ * numbers from 1, 0 for none), or null if the model does not separate them.
  *
- * `ort` is onnxruntime-node or onnxruntime-web. `progress(done, total)` is called after each window; an AbortSignal ends the
- * work before the next one.
+ * `model` is that of `openModel`. `progress(done, total)` is called after each window; an AbortSignal ends the work before the
+ * next one.
  */
-export async function segment(ort, session, contract, image, { progress, signal } = {}) {
+export async function segment(ort, { session, contract, growth }, image, { progress, signal } = {}) {
   const { width, height } = image;
+  const name = growth ? "planes" : "labels";
   const { channels } = contract.input;
   const feeds = {
     image: new ort.Tensor(contract.file.dtype, fitted(image, contract), [height, width, channels]),
     origin: new ort.Tensor("int64", [0n, 0n], [2]),
     statistics: new ort.Tensor("float32", [], [0, channels]), // of the whole image; the first window computes them
   };
-  const labels = new Uint8Array(width * height);
+  const results = new Uint8Array((growth ? 3 : 1) * width * height);
   while (feeds.origin.data[0] >= 0n) {
     signal?.throwIfAborted();
-    const found = await session.run(feeds, ["labels", "next_origin", "next_statistics", "progress"]);
-    place(found.labels, feeds.origin, labels, width);
+    const found = await session.run(feeds, [name, "next_origin", "next_statistics", "progress"]);
+    place(found[name], feeds.origin, results, width, height);
     [feeds.origin, feeds.statistics] = [found.next_origin, found.next_statistics];
     progress?.(...Array.from(found.progress.data, Number));
     await new Promise((resume) => setTimeout(resume)); // for a click on Cancel, or for Ctrl-C
   }
-  return labels;
+  if (!growth) return { labels: results, objects: null };
+  const grown = await growth.run({ planes: new ort.Tensor("uint8", results, [3, height, width]) });
+  return { labels: grown.classes.data, objects: grown.objects.data };
 }
 
-function place(part, origin, labels, width) {
+/** Copy a part (rows, columns), or several planes of it, to its place. */
+function place(part, origin, results, width, height) {
   const [top, left] = Array.from(origin.data, Number);
-  const [rows, columns] = part.dims;
-  for (let row = 0; row < rows; row++) {
-    labels.set(part.data.subarray(row * columns, (row + 1) * columns), (top + row) * width + left);
+  const [rows, columns] = part.dims.slice(-2);
+  for (let row = 0; row * columns < part.data.length; row++) {
+    const [plane, inside] = [Math.floor(row / rows), row % rows];
+    results.set(part.data.subarray(row * columns, (row + 1) * columns), (plane * height + top + inside) * width + left);
   }
 }

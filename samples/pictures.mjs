@@ -118,21 +118,30 @@ export function countLabels(labels, classes) {
   return counts;
 }
 
-/** The mask as seg-run writes it: a grey PNG whose pixel values are class indices. */
+/** The mask as seg-run writes it: a grey PNG whose pixel values are class indices, or the numbers of a Uint16Array. */
 export async function maskPng(labels, width, height) {
-  const rows = new Uint8Array(height * (width + 1)); // each row starts with its filter, 0 for none
-  for (let y = 0; y < height; y++) rows.set(labels.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+  const size = labels.BYTES_PER_ELEMENT;
+  const bytes = size === 1 ? labels : bigEndian(labels);
+  const row = width * size;
+  const rows = new Uint8Array(height * (row + 1)); // each row starts with its filter, 0 for none
+  for (let y = 0; y < height; y++) rows.set(bytes.subarray(y * row, (y + 1) * row), y * (row + 1) + 1);
   const packed = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
   const header = new DataView(new ArrayBuffer(13));
   header.setUint32(0, width);
   header.setUint32(4, height);
-  header.setUint16(8, 0x0800); // 8 bits, grey
+  header.setUint16(8, 0x0800 * size); // bits, grey
   return new Blob([
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
     pngChunk("IHDR", new Uint8Array(header.buffer)),
     pngChunk("IDAT", new Uint8Array(await new Response(packed).arrayBuffer())),
     pngChunk("IEND", new Uint8Array()),
   ]);
+}
+
+function bigEndian(values) {
+  const view = new DataView(new ArrayBuffer(2 * values.length));
+  values.forEach((value, at) => view.setUint16(2 * at, value));
+  return new Uint8Array(view.buffer);
 }
 
 function pngChunk(name, content) {

@@ -159,7 +159,7 @@ def _built(model: Network, request: Request) -> State:
 def _finished(state: State) -> Exported:
     """Make the file with its golden samples, and check its self-test and that its logits are those compared before."""
     samples = golden_samples(state.contract, state.reference, state.request.golden, state.tolerance).to_text()
-    content, sample = stamped(state.graph, state.contract, samples), state.samples[0]
+    content, sample = stamped(state.graph, state.contract, samples, state.entries), state.samples[0]
     [logits] = logits_of(state.session, [sample])
     prove_file(content, sample, logits)
     return Exported(content, state.contract, len(samples))

@@ -1,28 +1,27 @@
 // ONNX Runtime and the images that it works on, beside the page, so that the page stays alive.
 import * as ort from "./ort/ort.wasm.min.mjs";
-import { checkSession, readContract, segment } from "./host_ready.mjs";
+import { openModel, segment } from "./host_ready.mjs";
 
 ort.env.wasm.wasmPaths = "/ort/";
 // Threads share memory, which browsers allow on isolated pages only: see the headers in serve.mjs.
 ort.env.wasm.numThreads = crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency) : 1;
 
-let loaded = null; // { session, contract }
+let loaded = null; // { contract, session, growth }
 let cancel = null;
 
 const jobs = {
   async load(bytes) {
-    const contract = await readContract(bytes);
-    const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-    checkSession(session);
+    const opened = await openModel(ort, bytes, { executionProviders: ["wasm"] });
     await loaded?.session.release();
-    loaded = { session, contract };
-    return { contract, threads: ort.env.wasm.numThreads, version: ort.env.versions.web };
+    await loaded?.growth?.release();
+    loaded = opened;
+    return { contract: opened.contract, threads: ort.env.wasm.numThreads, version: ort.env.versions.web };
   },
 
   async segment(image) {
     cancel = new AbortController();
     const progress = (done, total) => postMessage({ progress: [done, total] });
-    return segment(ort, loaded.session, loaded.contract, image, { progress, signal: cancel.signal });
+    return (await segment(ort, loaded, image, { progress, signal: cancel.signal })).labels;
   },
 };
 

@@ -72,7 +72,8 @@ typedef struct OrtApi {
   OrtStatus *(ORT_API_CALL *SessionGetInputCount)(const OrtSession *, size_t *);
   void *gap_31[2];
   OrtStatus *(ORT_API_CALL *SessionGetInputTypeInfo)(const OrtSession *, size_t index, OrtTypeInfo **);
-  void *gap_34[15];
+  OrtStatus *(ORT_API_CALL *SessionGetOutputTypeInfo)(const OrtSession *, size_t index, OrtTypeInfo **);
+  void *gap_35[14];
   OrtStatus *(ORT_API_CALL *CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *data, size_t bytes,
                                                             const int64_t *shape, size_t rank, ONNXTensorElementDataType,
                                                             OrtValue **);
@@ -110,6 +111,7 @@ ORT_AT(Run, 9);
 ORT_AT(CreateSessionOptions, 10);
 ORT_AT(SessionGetInputCount, 30);
 ORT_AT(SessionGetInputTypeInfo, 33);
+ORT_AT(SessionGetOutputTypeInfo, 34);
 ORT_AT(CreateTensorWithDataAsOrtValue, 49);
 ORT_AT(GetTensorMutableData, 51);
 ORT_AT(CastTypeInfoToTensorInfo, 55);

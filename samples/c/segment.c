@@ -93,23 +93,29 @@ static bool open_session(Model *m, const OrtSessionOptions *options, const char 
   return opened;
 }
 
-/* The shape and type of the model's first input: (-1, -1, channels) in a host-ready file, (N, C, H, W) in one of windows. */
+/* The shape and type of the model's first input: (-1, -1, channels) in a host-ready file, (N, C, H, W) in one of windows. The
+ * first output has two axes, or three in a model of objects. */
 static bool read_input(Model *m, const char *path) {
-  OrtTypeInfo *type = NULL;
-  const OrtTensorTypeAndShapeInfo *tensor = NULL; /* belongs to `type` */
+  OrtTypeInfo *type = NULL, *result = NULL;
+  const OrtTensorTypeAndShapeInfo *tensor = NULL, *output = NULL; /* belong to them */
   int64_t shape[3] = {0};
-  size_t rank = 0, inputs = 0;
+  size_t rank = 0, inputs = 0, axes = 0;
   bool known = good(m, m->ort->SessionGetInputCount(m->session, &inputs)) &&
                good(m, m->ort->SessionGetInputTypeInfo(m->session, 0, &type)) &&
                good(m, m->ort->CastTypeInfoToTensorInfo(type, &tensor)) &&
                good(m, m->ort->GetTensorElementType(tensor, &m->type)) &&
                good(m, m->ort->GetDimensionsCount(tensor, &rank)) &&
-               (rank != 3 || good(m, m->ort->GetDimensions(tensor, shape, 3)));
+               (rank != 3 || good(m, m->ort->GetDimensions(tensor, shape, 3))) &&
+               good(m, m->ort->SessionGetOutputTypeInfo(m->session, 0, &result)) &&
+               good(m, m->ort->CastTypeInfoToTensorInfo(result, &output)) &&
+               good(m, m->ort->GetDimensionsCount(output, &axes));
   if (type) m->ort->ReleaseTypeInfo(type);
+  if (result) m->ort->ReleaseTypeInfo(result);
   m->channels = shape[2];
   if (!known) return false;
   if (rank != 3) return fail("%s takes single windows, not whole images: export it with seg-export --host-ready", path);
   if (inputs != 3) return fail("%s was exported by an older seg-export: export it again", path);
+  if (axes != 2) return fail("%s separates objects, this program only writes labels: use samples/node", path);
   if (m->channels == 1 || m->channels == 3) return true;
   return fail("%s takes images of %lld channels; this program reads 1 or 3", path, (long long)m->channels);
 }

@@ -1,9 +1,10 @@
 // node segment.mjs MODEL.onnx IMAGE.png MASK.png
 //
-// The image is a PNG of 8 or 16 bits, or a PGM, PPM or PFM, as the model takes it.
+// The image is a PNG of 8 or 16 bits, or a PGM, PPM or PFM, as the model takes it. The mask holds class indices, or the numbers
+// of objects as 16 bits if the model separates them.
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { PNG } from "pngjs";
-import { checkSession, readContract, segment } from "../host_ready.mjs";
+import { openModel, segment } from "../host_ready.mjs";
 import { maskPng, readExact } from "../pictures.mjs";
 
 process.env.ORT_DISABLE_TELEMETRY = "1"; // read when ONNX Runtime is loaded, hence the dynamic import
@@ -14,19 +15,16 @@ async function main([modelPath, imagePath, maskPath]) {
   const cancel = new AbortController();
   process.once("SIGINT", () => cancel.abort(Object.assign(new Error("cancelled, no mask was written"), { exitCode: 130 })));
 
-  const model = await readFile(modelPath);
-  const contract = await readContract(model);
-  const session = await ort.InferenceSession.create(model, { executionProviders: ["cpu"], logSeverityLevel: 4 });
-  checkSession(session);
-
+  const model = await openModel(ort, await readFile(modelPath), { executionProviders: ["cpu"], logSeverityLevel: 4 });
   const image = await readImage(await readFile(imagePath), imagePath);
   const start = performance.now();
-  const labels = await segment(ort, session, contract, image, { progress: showProgress, signal: cancel.signal });
+  const { labels, objects } = await segment(ort, model, image, { progress: showProgress, signal: cancel.signal });
   const ms = performance.now() - start;
 
-  const mask = await maskPng(labels, image.width, image.height);
+  const mask = await maskPng(objects ? sixteenBits(objects) : labels, image.width, image.height);
   await writeWhole(maskPath, Buffer.from(await mask.arrayBuffer()));
-  console.log(`${maskPath}: ${image.width}x${image.height} px, ${ms.toFixed(1)} ms, onnxruntime-node ${ort.env.versions.node}`);
+  const count = objects ? `${objects.reduce((most, id) => Math.max(most, id), 0)} objects, ` : "";
+  console.log(`${maskPath}: ${count}${image.width}x${image.height} px, ${ms.toFixed(1)} ms, onnxruntime-node ${ort.env.versions.node}`);
 }
 
 async function readImage(bytes, name) {
@@ -38,6 +36,11 @@ async function readImage(bytes, name) {
   } catch (error) {
     throw new Error(`${name} cannot be read as PNG (${error.message})`);
   }
+}
+
+function sixteenBits(objects) {
+  if (objects.some((id) => id > 65535)) throw new Error("there are more than 65535 objects, which a PNG cannot number");
+  return Uint16Array.from(objects);
 }
 
 function showProgress(done, total) {

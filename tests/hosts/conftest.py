@@ -22,11 +22,13 @@ from seg_runtime import Intensity, Segmenter
 from seg_runtime.answers import answer_of
 from seg_runtime.pipeline import Array, Float, unframe, window_logits
 
+from tests.support.contracts import named
 from tests.support.damage import resealed
 from tests.support.images import noise_image
-from tests.support.models import MakeModel
+from tests.support.models import HOST_READY, MakeModel, made, mixed_network
 from tests.support.places import SAMPLES
 from tests.support.tools import missing
+from tests.support.touching import of_objects
 
 # one px, less than an output window of 68 px, one px more than it, not square, and one px more than 388
 SIZES = [(1, 1), (40, 33), (69, 68), (61, 150), (389, 388)]
@@ -152,6 +154,35 @@ def make_case(make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session", params=list(MODELS))
 def case(request: pytest.FixtureRequest, make_case: Callable[[str], Case]) -> Case:
     return make_case(request.param)
+
+
+class ObjectsCase(NamedTuple):
+    """A host-ready model that separates objects, and pictures.
+
+    Attributes:
+        model: the file.
+        found: for each picture its path, the numbers of objects that Python's runtime finds, and their classes, `(H, W)`.
+    """
+
+    model: Path
+    found: list[tuple[Path, NDArray[np.int32], NDArray[np.uint8]]]
+
+
+@pytest.fixture(scope="session", params=["distance", "border"])
+def objects_case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ObjectsCase:
+    folder = tmp_path_factory.mktemp(request.param)
+    # planes of noise have objects in holes of others, which only the runtime fills
+    fill = request.param == "border"
+    how = of_objects(request.param, 204, classes=named(3), smallest_px=2, mask_threshold=0.65, fill_holes=fill)
+    model = made(folder, mixed_network(1, how.answer.maps, 2, "crop", 204, 3), how, HOST_READY)
+    found = []
+    with Segmenter(model.path, provider="cpu") as segmenter:
+        for seed, (height, width) in enumerate(SIZES[:4]):
+            pixels = noise_image(height, width, 1, seed)
+            result = segmenter(pixels)
+            found.append((save_picture(pixels, folder / f"{height}x{width}.png"), result.objects, result.labels))
+    assert max(ids.max() for _, ids, _ in found) > 5
+    return ObjectsCase(model.path, found)
 
 
 @pytest.fixture(scope="session")

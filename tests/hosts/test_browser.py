@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.hosts.chromium import Chromium, find_chromium
-from tests.hosts.conftest import Case, differing, sample_with_packages
+from tests.hosts.conftest import Case, ObjectsCase, differing, sample_with_packages
 from tests.support.images import noise_image
 from tests.support.tools import missing
 
@@ -81,6 +81,18 @@ def test_its_mask_is_pythons(browser: Chromium, case: Case, tmp_path: Path) -> N
         assert browser.js("crossOriginIsolated")  # WASM may use threads
         assert browser.requested() <= {address}, "the page asked for something from elsewhere"
         assert not browser.complaints()
+
+
+def test_it_shows_the_classes_of_objects(browser: Chromium, objects_case: ObjectsCase) -> None:
+    with served(objects_case.model) as address:
+        browser.open(address)
+        browser.wait("document.body?.dataset.state === 'ready'")
+        for picture, _, labels in objects_case.found:
+            browser.choose_file("label[for=picker]", picture)
+            browser.wait(f"{IDLE} && document.getElementById('image-name').innerText.startsWith('{picture.name}')")
+            assert browser.js("document.body.dataset.state") == "ready", browser.text()
+            found = np.asarray(Image.open(saved_mask(browser)))
+            assert (found != labels).mean() < 0.02  # ties where objects meet, which may turn the vote of a small one
 
 
 def test_a_served_model_is_loaded_at_once(browser: Chromium, make_case: Callable[[str], Case], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from seg_runtime.model import sealed
 
-from tests.hosts.conftest import Case, differing, interrupted
+from tests.hosts.conftest import Case, ObjectsCase, differing, interrupted
 from tests.support.images import noise_image
 from tests.support.places import SAMPLES
 from tests.support.tools import missing
@@ -130,6 +130,16 @@ def test_every_trouble_is_one_line_that_says_the_cause(
         assert words in done.stderr
         assert not mask.exists()
     assert segment(library).returncode == 2
+
+
+def test_a_model_of_objects_is_refused(segment: Segment, objects_case: ObjectsCase, tmp_path: Path) -> None:
+    picture = as_pnm(objects_case.found[0][0], tmp_path)
+    done = segment(libraries()[0], objects_case.model, picture, tmp_path / "mask")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {objects_case.model} separates objects, this program only writes labels: use samples/node\n"
+    )
+    assert not (tmp_path / "mask").exists()
 
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 119, 1000])

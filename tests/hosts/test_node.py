@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
+from seg_runtime.answers import matched
+from seg_runtime.model import GROWTH_KEY
 from seg_runtime.pipeline import Array
 
-from tests.hosts.conftest import Case, differing, interrupted, sample_with_packages
+from tests.hosts.conftest import Case, ObjectsCase, differing, interrupted, sample_with_packages
+from tests.support.damage import resealed
 from tests.support.images import noise_image
 from tests.support.places import SAMPLES
 
@@ -54,6 +58,37 @@ def test_its_mask_is_pythons(node: Callable[..., subprocess.CompletedProcess[str
         assert " ms, onnxruntime-node " in done.stdout
         assert differing(mask, picture) == 0, picture.path
         assert Image.open(mask).mode == "L"
+
+
+def test_its_objects_are_pythons(
+    node: Callable[..., subprocess.CompletedProcess[str]], objects_case: ObjectsCase, tmp_path: Path
+) -> None:
+    for picture, ids, _ in objects_case.found:
+        target = tmp_path / "ids.png"
+        done = node(objects_case.model, picture, target)
+        assert (done.returncode, done.stderr) == (0, ""), picture
+        found = np.asarray(Image.open(target))
+        assert found.dtype == np.uint16 or Image.open(target).mode.startswith("I")
+        assert found.shape == ids.shape
+        assert f"{ids.max()} objects, " in done.stdout
+        alone, apart = matched(found, ids)
+        assert alone == 0
+        assert apart <= ids.size / 50  # ties where objects meet
+
+
+def test_a_model_of_objects_needs_its_growth(
+    node: Callable[..., subprocess.CompletedProcess[str]], objects_case: ObjectsCase, tmp_path: Path
+) -> None:
+    def without_growth(proto: onnx.ModelProto) -> None:
+        [place] = [at for at, entry in enumerate(proto.metadata_props) if entry.key == GROWTH_KEY]
+        del proto.metadata_props[place]
+
+    (tmp_path / "planes.onnx").write_bytes(resealed(objects_case.model, without_growth))
+    done = node(tmp_path / "planes.onnx", objects_case.found[0][0], tmp_path / "ids.png")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "does not contain the model that grows them" in done.stderr
+    assert not (tmp_path / "ids.png").exists()
 
 
 @pytest.mark.parametrize("word", ["transparent", "uint16", "colour", "read"])

@@ -45,6 +45,7 @@ class State:
         samples: inputs for comparisons: windows `(1, C, *input_shape)`, or images of one window each.
         reference: model for the golden samples, window -> logits: PyTorch, unless a step replaces it.
         tolerance: tolerance of the self-test.
+        entries: metadata of the file besides the contract and the golden samples.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class State:
     ) -> None:
         self.request, self.graph, self.contract = request, graph, contract
         self.samples, self.reference, self.tolerance = samples, reference, Tolerance()
+        self.entries: dict[str, str] = {}
         self._session: Session | None = None
 
     @property

@@ -15,8 +15,11 @@ from ..support import Registry, import_on_access, subclass_of
 from .answer import Answer as Answer
 from .labels import Labels as Labels
 from .objects import Objects as Objects
+from .separate import DEPTH_STEPS as DEPTH_STEPS
+from .separate import SMOOTH_PX as SMOOTH_PX
 from .separate import Ids as Ids
 from .separate import components as components
+from .separate import matched as matched
 from .separate import renumbered as renumbered
 from .separate import unmatched as unmatched
 from .values import Values as Values

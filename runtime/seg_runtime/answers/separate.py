@@ -11,8 +11,8 @@ from ..support import require_extra
 
 Ids = NDArray[np.int32]
 """`(*spatial)` ids of objects from 1 without gaps, 0 for no object."""
-_SMOOTH_PX = 1.0  # standard deviation of the Gaussian that removes peaks which outlines of pixels make
-_STEPS = 16  # of the depth for each px
+SMOOTH_PX = 1.0  # standard deviation of the Gaussian that removes peaks which outlines of pixels make
+DEPTH_STEPS = 16  # of the depth for each px
 
 
 def grown(
@@ -67,13 +67,13 @@ def _without_small_holes(pixels: NDArray[np.bool_], smallest_px: int) -> NDArray
 
 
 def _depth(core: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the distance to the edge of the core, smoothed, in steps of 1 / `_STEPS` px, so that rounding errors of the
+    """Return the distance to the edge of the core, smoothed, in steps of 1 / `DEPTH_STEPS` px, so that rounding errors of the
     distance make no peaks; 0 outside."""
     from scipy import ndimage
 
     depth = ndimage.distance_transform_edt(core).astype(np.float32)
-    smooth = ndimage.gaussian_filter(depth, _SMOOTH_PX, truncate=4)
-    return np.where(core, np.rint(smooth * np.float32(_STEPS)), 0).astype(np.int32)
+    smooth = ndimage.gaussian_filter(depth, SMOOTH_PX, truncate=4)
+    return np.where(core, np.rint(smooth * np.float32(DEPTH_STEPS)), 0).astype(np.int32)
 
 
 def _peaks(height: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -113,7 +113,7 @@ def _joined(basins: Ids, height: NDArray[np.int32], peak_px: float) -> Ids:
 
     for place in np.argsort(-neck, kind="stable").tolist():
         lower, higher = sorted(map(root, divmod(int(pair[place]), count)), key=lambda basin: (peaks[basin], basin))
-        if lower != higher and peaks[lower] - neck[place] < peak_px * _STEPS:
+        if lower != higher and peaks[lower] - neck[place] < peak_px * DEPTH_STEPS:
             owner[lower] = higher
     return np.array([root(basin) for basin in range(count)], np.int32)[basins]
 
@@ -201,10 +201,16 @@ def _filled(ids: Ids) -> Ids:
 def unmatched(ids: NDArray[Any], others: NDArray[Any]) -> int:
     """Return the number of objects of either array `(*spatial)` that share no more than half of their union with any object
     of the other, so that an object has at most one partner."""
+    return matched(ids, others)[0]
+
+
+def matched(ids: NDArray[Any], others: NDArray[Any]) -> tuple[int, int]:
+    """Return `unmatched`, and the number of px that do not have the same object: neither partners nor both background."""
     count = int(others.max(initial=0)) + 1
     pairs, shared = np.unique(ids.astype(np.int64) * count + others, return_counts=True)
     own, other = pairs // count, pairs % count
     areas, other_areas = (np.bincount(part, shared) for part in (own, other))
     both = (own > 0) & (other > 0)
-    partners = int((2 * shared[both] > areas[own[both]] + other_areas[other[both]] - shared[both]).sum())
-    return int((areas[1:] > 0).sum() + (other_areas[1:] > 0).sum()) - 2 * partners
+    partners = both & (2 * shared > areas[own] + other_areas[other] - shared)
+    alone = int((areas[1:] > 0).sum() + (other_areas[1:] > 0).sum()) - 2 * int(partners.sum())
+    return alone, int(shared[~partners & (pairs > 0)].sum())

@@ -17,6 +17,7 @@ from .content import OpenModel as OpenModel
 from .content import Trust as Trust
 from .contract import GEOMETRIES as GEOMETRIES
 from .contract import GOLDEN_KEY as GOLDEN_KEY
+from .contract import GROWTH_KEY as GROWTH_KEY
 from .contract import HOST_DTYPES as HOST_DTYPES
 from .contract import METADATA_KEY as METADATA_KEY
 from .contract import PRECISIONS as PRECISIONS

@@ -21,6 +21,8 @@ from .policy import Identity, Policy
 VERSION = 7
 METADATA_KEY = "seg_edge.contract"
 GOLDEN_KEY = "seg_edge.golden"
+GROWTH_KEY = "seg_edge.growth"
+"""Metadata of host-ready files of objects: a second model, base64-encoded, which grows the objects from the planes."""
 """Metadata key of the golden samples, see `golden`."""
 GEOMETRIES = ("tile", "fit", "stretch")
 PRECISIONS = ("fp32", "int8", "fp16")

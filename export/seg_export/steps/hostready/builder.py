@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
 
 INT64, FLOAT, DOUBLE = onnx.TensorProto.INT64, onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
-UINT8, BOOL = onnx.TensorProto.UINT8, onnx.TensorProto.BOOL
+UINT8, BOOL, INT32 = onnx.TensorProto.UINT8, onnx.TensorProto.BOOL, onnx.TensorProto.INT32
 ONNX_TYPES = {"uint8": UINT8, "uint16": onnx.TensorProto.UINT16, "float32": FLOAT}
 
 
@@ -132,3 +132,28 @@ class Builder:
         stacks = [self.name() for _ in scanned]
         self.node("Loop", [turns, self.const(True, np.bool_)], stacks, body=graph)
         return stacks
+
+    def given(self, name: str) -> str:
+        """Name of a value at the begin of an iteration, in the body of `repeat`."""
+        return f"{self.prefix}/given/{name}"
+
+    def repeat(
+        self, values: Mapping[str, tuple[str, int, int]], body: Builder, ends: Mapping[str, str], going: tuple[str, str]
+    ) -> dict[str, str]:
+        """Add a Loop that carries values from one iteration to the next, and return their last names.
+
+        Args:
+            values: first name, ONNX type and rank of each value; its lengths may change.
+            body: builder of one iteration, which reads the values by `body.given`; it may read names of this graph.
+            ends: name of each value at the end of an iteration, which the body must have computed.
+            going: bool scalars: whether to begin, and, in the body, whether to go on.
+        """
+        info, begin, on = helper.make_tensor_value_info, *going
+        kinds = [(name, kind, [None] * rank) for name, (_, kind, rank) in values.items()]
+        inputs = [info(body.turn, INT64, []), info(f"{body.prefix}/on", BOOL, [])]
+        inputs += [info(body.given(name), kind, shape) for name, kind, shape in kinds]
+        outputs = [info(on, BOOL, []), *(info(ends[name], kind, shape) for name, kind, shape in kinds)]
+        graph = helper.make_graph(body.nodes, body.prefix, inputs, outputs, body.initializers)
+        last = {name: self.name() for name in values}
+        self.node("Loop", ["", begin, *(first for first, _, _ in values.values())], list(last.values()), body=graph)
+        return last

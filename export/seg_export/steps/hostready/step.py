@@ -2,77 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from seg_runtime import Array, Contract, ParityError, SegError
-from seg_runtime.answers import answer_of, unmatched
-from seg_runtime.model import HostReadyFile
+from seg_runtime import Array, Contract, SegError
+from seg_runtime.answers import answer_of
+from seg_runtime.engine import open_graph
+from seg_runtime.model import GROWTH_KEY, HostReadyFile
 
 from ...proof import Picture, as_dtype, generated, generated_images, some
 from ..step import Request, State, Step
+from .compared import Compared, Grown
 from .decisions import DECISIONS
 from .graph import host_ready
+from .growth import growth
 
 IMAGES = 4  # whole images of a folder to compare, evenly spaced
 SAMPLES = 2  # generated images of one window, for comparing later steps
-
-
-@dataclass
-class Compared:
-    """Results of the host-ready form and of the runtime for whole images."""
-
-    images: int = 0
-    pixels: int = 0
-    differing: int = 0
-    """Number of pixels that differ."""
-    beyond: int = 0
-    """Number of pixels that differ by more than `Decision.levels`."""
-    objects: int = 0
-    """Number of objects of the runtime."""
-    unmatched: int = 0
-    """Number of objects of either side without a partner on the other."""
-
-    def add(self, result: Array, wanted: Array, contract: Contract) -> None:
-        """Compare the stitched results `(…, H, W)` for one image."""
-        axes, answer = tuple(range(len(contract.answer.result_axes))), answer_of(contract)
-        self.images += 1
-        self.pixels += math.prod(wanted.shape[-2:])
-        self.differing += int((result != wanted).any(axis=axes).sum())
-        self.beyond += int(DECISIONS[contract.answer.kind].beyond(result, wanted).any(axis=axes).sum())
-        if contract.answer.separated:
-            ids, others = (answer.part(answer.whole(planes), "objects") for planes in (wanted, result))
-            assert ids is not None
-            assert others is not None
-            self.objects += int(ids.max(initial=0))
-            self.unmatched += unmatched(ids, others)
-
-    def __str__(self) -> str:
-        """All figures in words."""
-        objects = f", {self.unmatched} of {self.objects} objects have no partner" if self.objects else ""
-        return f"{self.differing} of {self.pixels} px differ on {self.images} images{objects}"
-
-    def as_dict(self) -> dict[str, int]:
-        """The figures for the contract."""
-        return {
-            "images": self.images,
-            "pixels": self.pixels,
-            "differing": self.differing,
-            **({"objects": self.objects, "unmatched": self.unmatched} if self.objects else {}),
-        }
-
-    def require(self) -> None:
-        """Check the limits.
-
-        Raises:
-            ParityError: if one is exceeded.
-        """
-        if self.beyond or self.unmatched:
-            lost = f", and {self.unmatched} objects have no partner" if self.unmatched else ""
-            problem = f"{self.beyond} of {self.pixels} px differ between the host-ready form and the runtime{lost}"
-            raise ParityError(problem, "", "nothing was written; report this model")
 
 
 class HostReady(Step):
@@ -88,24 +36,42 @@ class HostReady(Step):
 
         Raises:
             ParityError: if a result differs from that of the runtime by more than `Decision.levels`, or other objects grow
-                from it.
+                from it, see `Compared` and `Grown`.
             ImageError: if an image does not fit into the dtype of the file.
         """
         options, windows = state.request.options, state.session
         file = HostReadyFile(state.contract.file.precision, options.image_dtype)
         contract = replace(state.contract, file=file)
         state.change(host_ready(state.graph, contract, options.host_probabilities), contract)
-        compared = Compared()
         images = list(_images(state.request.images, contract))
+        compared, results = Compared(), []
         for done, image in enumerate(images, 1):
-            compared.add(
-                state.session.run_image(image)[0], answer_of(windows.contract).stitched(image, windows.run), contract
-            )
+            results.append(state.session.run_image(image)[0])
+            compared.add(results[-1], answer_of(windows.contract).stitched(image, windows.run), contract)
             state.progress("comparing host-ready results", done, len(images))
         state.note(parity={"host_ready": compared.as_dict()})
         state.request.watching.report(f"host-ready: {compared}", state.contract)
         compared.require()
+        if contract.answer.separated:
+            _add_growth(state, results)
         state.samples = [generated(values, contract).image() for values in generated_images(contract, SAMPLES)]
+
+
+def _add_growth(state: State, results: Sequence[Array]) -> None:
+    """Add the graph that grows the objects to the metadata of the file, after it has grown them for some planes.
+
+    Raises:
+        ParityError: if they are not those of the runtime.
+    """
+    content = growth(state.contract).SerializeToString(deterministic=True)
+    session, grown, answer = open_graph(content, threads=1), Grown(), answer_of(state.contract)  # its steps are small
+    for done, planes in enumerate(results, 1):
+        grown.add(session.run(["objects", "classes"], {"planes": planes}), tuple(answer.whole(planes)[:2]))
+        state.progress("comparing grown objects", done, len(results))
+    state.note(parity={"growth": grown.as_dict()})
+    state.request.watching.report(f"objects of the host-ready form: {grown}", state.contract)
+    grown.require()
+    state.entries[GROWTH_KEY] = base64.b64encode(content).decode()
 
 
 def sizes(contract: Contract) -> list[tuple[int, int]]:
