@@ -43,7 +43,7 @@ class Segmentation:
     smallest_object: int = 0
     has_probabilities: bool = True
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.uint8]:
         """Class indices at the size of the image: `(H, W)`, or `(D, H, W)` for a volume.
 

@@ -121,6 +121,21 @@ def test_more_objects_than_16_bits_hold(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, MANY)
 
 
+@pytest.mark.parametrize("name", ["geojson", "roi", "coco"])
+def test_the_labels_of_an_image_are_computed_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each object, which took a minute for thousands of objects in a large image."""
+    asked: list[str] = []
+    plain = Segmentation._of
+
+    def counted(self: Segmentation, data: str) -> NDArray[np.int32]:
+        asked.append(data)
+        return plain(self, data)
+
+    monkeypatch.setattr(Segmentation, "_of", counted)
+    written(name, tmp_path, result_of(ODD))
+    assert asked.count("labels") <= 1
+
+
 def test_geojson_has_what_qupath_reads(tmp_path: Path) -> None:
     result = result_of(ODD, place=Place((0.0005, 0.0005)))
     found = json.loads(written("geojson", tmp_path, result).read_text(encoding="utf-8"))

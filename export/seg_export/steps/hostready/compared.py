@@ -14,7 +14,6 @@ from .decisions import DECISIONS
 TIES = (
     0.01  # fraction of the objects of both sides that may have no partner, because a watershed decides between equals
 )
-LOW_TIES = 0.05  # the same where a rise of a few steps of the depth parts objects: ties then decide what is joined, too
 FEW = 2  # as many may have none in any case: one object that is divided otherwise
 
 
@@ -70,7 +69,7 @@ class Compared:
         if self.beyond:
             problem = f"{self.beyond} of {self.pixels} px differ between the host-ready form and the runtime"
             raise ParityError(problem, "", "nothing was written; report this model")
-        _require_partners(self.unmatched, self.objects if self.differing else 0, TIES)
+        _require_partners(self.unmatched, self.objects if self.differing else 0)
 
 
 @dataclass
@@ -111,12 +110,12 @@ class Grown:
         Raises:
             ParityError: if too many objects have no partner.
         """
-        _require_partners(self.unmatched, self.objects, LOW_TIES)
+        _require_partners(self.unmatched, self.objects)
 
 
-def _require_partners(unmatched: int, objects: int, ties: float) -> None:
+def _require_partners(unmatched: int, objects: int) -> None:
     """Raise ParityError if more objects have no partner than ties explain among so many; 0 if there can be no ties."""
-    allowed = max(FEW, int(ties * 2 * objects)) if objects else 0
+    allowed = max(FEW, int(TIES * 2 * objects)) if objects else 0
     if unmatched > allowed:
         problem = f"{unmatched} objects of the host-ready form and the runtime have no partner"
         raise ParityError(problem, f"at most {allowed}", "nothing was written; report this model")
