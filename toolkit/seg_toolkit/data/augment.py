@@ -178,7 +178,7 @@ NONE = Augmentation(0, 0, 0, 0, "none", 0, 0, 0, 0, 0)
 AUGMENTATIONS = {
     "none": NONE,
     "slight": Augmentation(),
-    "wide": replace(Augmentation(), gamma=0.7, contrast=0.3, brightness=0.2, colour=0.2, noise=0.3),
+    "wide": replace(Augmentation(), gamma=0.3, contrast=0.3, brightness=0.2, colour=0.2, noise=0.1),
 }
 _FLIPS = ("square", "all", "horizontal", "none")
 _LARGEST = {"elastic_px": 1000.0, "rotation_deg": 180.0, "scale": 0.9}  # largest values of settings; 5 for all others
