@@ -11,26 +11,35 @@ from seg_runtime.answers import answer_of, matched, unmatched
 
 from .decisions import DECISIONS
 
-TIES = (
-    0.01  # fraction of the objects of both sides that may have no partner, because a watershed decides between equals
-)
+TIES = 0.01  # fraction of the objects of both sides without a partner, because a watershed decides between equals
 FEW = 2  # as many may have none in any case: one object that is divided otherwise
 
 
 @dataclass
-class Compared:
-    """Results of the host-ready form and of the runtime for whole images."""
+class _Counts:
+    """What is counted of the compared images.
+
+    Attributes:
+        images: number of images.
+        pixels: number of pixels.
+        differing: number of pixels that differ.
+        objects: number of objects of the runtime.
+        unmatched: number of objects of either side without a partner on the other.
+    """
 
     images: int = 0
     pixels: int = 0
     differing: int = 0
-    """Number of pixels that differ."""
+    objects: int = 0
+    unmatched: int = 0
+
+
+@dataclass
+class Compared(_Counts):
+    """Results of the host-ready form and of the runtime for whole images."""
+
     beyond: int = 0
     """Number of pixels that differ by more than `Decision.levels`."""
-    objects: int = 0
-    """Number of objects of the runtime."""
-    unmatched: int = 0
-    """Number of objects of either side without a partner on the other."""
 
     def add(self, result: Array, wanted: Array, contract: Contract) -> None:
         """Compare the stitched results `(…, H, W)` for one image."""
@@ -73,17 +82,11 @@ class Compared:
 
 
 @dataclass
-class Grown:
-    """Objects that the growth graph and the runtime grow from the same planes."""
+class Grown(_Counts):
+    """Objects that the growth graph and the runtime grow from the same planes.
 
-    images: int = 0
-    pixels: int = 0
-    differing: int = 0
-    """Number of pixels with another object or class, by ties in the order of the watershed."""
-    objects: int = 0
-    """Number of objects of the runtime."""
-    unmatched: int = 0
-    """Number of objects of either side without a partner on the other."""
+    A pixel differs if it has another object or class, by ties in the order of the watershed.
+    """
 
     def add(self, given: Sequence[Array], wanted: Sequence[Array]) -> None:
         """Compare ids and classes `(H, W)` for one image."""
