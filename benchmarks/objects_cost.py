@@ -65,7 +65,7 @@ def cost(session: Session, image: NDArray[Any], window_ms: float, name: str) -> 
 
 
 def files_ms(segmenter: Segmenter, image: NDArray[Any], folder: Path) -> dict[str, float]:
-    """Return the milliseconds that take the measures of the objects of an image, the table of them and each other file."""
+    """Measure the milliseconds that the measures of the objects of an image, their table and each other file take."""
     result = segmenter(image)
     spent = {"measures": milliseconds(lambda: result.measurements)}
     source = Source(folder / "a.png", folder / "a", (folder / "a.png",), FORMATS.get("picture"))
@@ -103,13 +103,11 @@ def main() -> None:
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
     images = {}
-    with Segmenter(options.model, provider="cpu") as segmenter:
-        contract = segmenter.contract
-    for path in sorted(options.images.iterdir()):
-        with Image.open(path) as image:
-            images[path.name] = fitted(from_pil(image), contract, path.name)
     with tempfile.TemporaryDirectory() as name, Segmenter(options.model, provider="cpu") as segmenter:
         folder = Path(name)
+        for path in sorted(options.images.iterdir()):
+            with Image.open(path) as image:
+                images[path.name] = fitted(from_pil(image), segmenter.contract, path.name)
         channels = segmenter.contract.input.channels
         with Segmenter(random_model(folder, width=options.width, channels=channels, classes=3), provider="cpu") as wide:
             x = np.random.default_rng(0).normal(size=(1, channels, 572, 572)).astype(np.float32)
