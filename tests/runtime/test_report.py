@@ -74,6 +74,9 @@ def test_the_page_has_counts_sizes_failures_and_pictures(model: Path, images: Pa
     bars = re.search(r"objects by size in px.*?</svg>", page, re.DOTALL)
     assert bars
     assert "(highest bar: 5)" in bars[0]  # all discs have one size
+    counts = re.search(r"images by number of objects.*?</svg>", page, re.DOTALL)
+    assert counts
+    assert counts[0].count("<rect") == 5  # a bar for each number from 0 to 4
     assert "http" not in page
     assert (tmp_path / "out" / "one_objects.csv").exists()
     assert (tmp_path / "out" / "summary.csv").exists()

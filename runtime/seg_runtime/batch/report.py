@@ -155,17 +155,22 @@ def _charts(results: Sequence[_Result], counted: Sequence[_Result]) -> Iterator[
 
 
 def _histogram(title: str, values: Sequence[float]) -> str:
-    """Draw the distribution of values; the last bar holds those beyond the 99th percentile too."""
+    """Draw the distribution of values; the last bar holds those beyond the 99th percentile too.
+
+    Bars of whole numbers hold equally many of them, or some bars would be empty for that reason alone.
+    """
     if not values:
         return ""
     ordered = sorted(values)
     low, high = ordered[0], ordered[math.ceil(0.99 * len(ordered)) - 1]
     step = (high - low) / _BINS or 1.0
-    counts = [0] * _BINS
+    if all(value.is_integer() for value in ordered):
+        step = math.ceil((high - low + 1) / _BINS)
+    counts = [0] * min(_BINS, int((high - low) / step) + 1)
     for value in ordered:
-        counts[min(_BINS - 1, int((value - low) / step))] += 1
+        counts[min(len(counts) - 1, int((value - low) / step))] += 1
     beyond = " or more" if ordered[-1] > high else ""
-    return html_histogram(title, counts, (f"{low:,.4g}", f"{low + step * _BINS:,.4g}{beyond}"))
+    return html_histogram(title, counts, (f"{low:,.4g}", f"{high:,.4g}{beyond}"))
 
 
 def _table(counted: Sequence[_Result]) -> Iterator[str]:
