@@ -127,3 +127,23 @@ def test_evaluate_resamples_as_seg_run_does(model: Path, tmp_path: Path) -> None
         put(tmp_path / "data" / "masks" / f"{side_um}.png", mask * np.uint8(255))
     done = ok(seg_edge("evaluate", tmp_path / "m.pt", tmp_path / "data"))
     assert json.loads(done.stdout)["mean_dice"] == 1.0
+
+
+def test_unknown_sizes_are_said_once(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("b.tif", "c.tif"):
+        tifffile.imwrite(tmp_path / "in" / name, phantom(1.0)[0])
+    tifffile.imwrite(tmp_path / "in" / "a.tif", phantom(1.0)[0], resolution=(1e4, 1e4), resolutionunit="CENTIMETER")
+    words = ("--model", model, tmp_path / "in", "-o", tmp_path / "out", "--measure")
+    said = [line for line in ok(seg_run_on_cpu(*words)).output.splitlines() if line.startswith("note:")]
+    assert len(said) == 2
+    assert "b.tif has no stated pixel size" in said[0]
+    assert said[0].endswith("; the same holds for 1 more image")
+    assert (
+        said[1]
+        == "note: 2 images of 3 state no pixel size, so summary.csv has measures in px only; --pixel-size gives it"
+    )
+    said = [line for line in ok(seg_run_on_cpu(*words)).output.splitlines() if line.startswith("note:")]
+    assert len(said) == 1  # images that are done already count
+    done = ok(seg_run_on_cpu(*words, "--pixel-size", "1um", "--overwrite"))
+    assert "no pixel size" not in done.output

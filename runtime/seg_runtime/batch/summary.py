@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..outputs import csv_of
-from ..support import METADATA_BYTES, SegError, locked, prepared, read_file
+from ..support import METADATA_BYTES, SegError, counted, locked, prepared, read_file
 from .inputs import BatchOptions, Task
 from .records import KEEP, SUMMARY, SUMMARY_KEYS, read_record
 
@@ -24,7 +24,7 @@ def check_summary(out: Path, options: BatchOptions) -> None:
         _listed(out, options)
 
 
-def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> None:
+def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> list[str]:
     """Write the summary of a folder from the records of its images, if the run measures.
 
     These are the images of this run, whether segmented now or earlier, and those that other runs have listed. Another
@@ -35,18 +35,32 @@ def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> No
         tasks: all images of this run.
         options: options of the run.
 
+    Returns:
+        A note about images of this run whose pixels have no known size, if there are any.
+
     Raises:
         SegError: the file cannot be written, or is no summary.
     """
     own = [task.stem.relative_to(out).as_posix() for task in tasks]
     if not options.measure or not own or not out.is_dir():
-        return
+        return []
     with locked(out):
         rows = [row for name in sorted({*own, *_listed(out, options)}) for row in _rows(out, name)]
         columns = dict.fromkeys([*SUMMARY_KEYS, *(column for row in rows for column in row)])
         content = csv_of(columns, rows)
         with prepared(out / SUMMARY, lambda file: file.write(content)) as put:
             put()
+    return _notes_about({row["name"]: row for row in rows if row["name"] in set(own)})
+
+
+def _notes_about(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    unknown = sum(not any(key.startswith("density_per_mm") for key in row) for row in rows.values())
+    if not unknown:
+        return []
+    known = len(rows) - unknown
+    which = f"{counted(unknown, 'image')} of {len(rows)}" if known else counted(unknown, "image")
+    verb = "states" if unknown == 1 else "state"
+    return [f"{which} {verb} no pixel size, so {SUMMARY} has measures in px only; --pixel-size gives it"]
 
 
 def _listed(out: Path, options: BatchOptions) -> list[str]:

@@ -48,12 +48,19 @@ class Outcome:
 
     def report(self, out: Path) -> None:
         """Print notes and errors on stderr, and the numbers on stdout."""
-        for text in self.notes[:_MOST_NOTES]:
+        notes = [
+            f"{first}; the same holds for {counted(more, 'more image')}" if more else first
+            for first, more in _alike(self.notes, " has ")
+        ]
+        for text in notes[:_MOST_NOTES]:
             note(text)
-        if (more := len(self.notes) - _MOST_NOTES) > 0:
+        if (more := len(notes) - _MOST_NOTES) > 0:
             note(f"{counted(more, 'more note')}; the records list the warnings about each image")
-        for text in _grouped(self.failed):
-            click.echo(f"error: {text}", err=True)
+        for first, more in _alike(
+            self.failed, OTHERS
+        ):  # if all are results of the same other run, no image is at fault
+            same = f" The same holds for {counted(more, 'more result')}." if more else ""
+            click.echo(f"error: {first}{same}", err=True)
         parts = [f"{self.done} segmented"]
         if self.skipped:
             parts.append(f"{self.skipped} already done")
@@ -65,16 +72,12 @@ class Outcome:
             click.echo(f"pixel values of masks: {self.legend}")
 
 
-def _grouped(errors: Sequence[str]) -> list[str]:
-    """Return errors, with one line for all results of the same other run, since no image is at fault."""
+def _alike(texts: Sequence[str], mark: str) -> list[tuple[str, int]]:
+    """Return the first of the texts that are equal behind a mark, and the number of the others."""
     found: dict[str, list[str]] = {}
-    for text in errors:
-        _, mark, other = text.partition(OTHERS)
-        found.setdefault(other if mark else text, []).append(text)
-    return [
-        texts[0] if len(texts) == 1 else f"{texts[0]} The same holds for {counted(len(texts) - 1, 'more result')}."
-        for texts in found.values()
-    ]
+    for text in texts:
+        found.setdefault(text.partition(mark)[2] or text, []).append(text)
+    return [(alike[0], len(alike) - 1) for alike in found.values()]
 
 
 class Watcher(Protocol):

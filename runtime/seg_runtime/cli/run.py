@@ -121,7 +121,7 @@ def run_images(images: Sequence[Path], options: RunOptions, watcher: Watcher) ->
         watch = lambda task, share: watcher.advance(os.fsdecode(task.stem), share)  # noqa: E731
         for task, result in run_tasks(segmenter, chosen, batch, watch):
             watcher.end(os.fsdecode(task.stem), str(result), isinstance(result, SegError))
-    write_summary(options.out, tasks, batch)
+    outcome.notes += write_summary(options.out, tasks, batch)
     if any(output.key.startswith("mask") for task in tasks for output in task.outputs):
         outcome.legend = ", ".join(f"{index} {c.name}" for index, c in enumerate(segmenter.contract.classes))
     outcome.notes += _notes_about(ignored)
