@@ -22,7 +22,8 @@ def grown(
 
     The depth of a pixel is its distance to the edge of the core, smoothed. A peak of the depth is the seed of an object if it
     rises far enough above its highest neck to a higher peak. Objects grow from the deepest pixels outwards. A part of the
-    mask with one seed or none is one object.
+    mask with one seed or none is one object. With `fill`, small holes count as filled until all objects are grown, for they
+    may be texture; then those between objects, and between an object and the edge of the image, are background again.
 
     Args:
         mask: `(*spatial)`, pixels of objects.
@@ -38,6 +39,7 @@ def grown(
     from skimage.measure import label
     from skimage.segmentation import watershed
 
+    given = mask
     if fill:
         mask, core = (_without_small_holes(pixels, smallest_px) for pixels in (mask, core))
     core = core & mask
@@ -53,12 +55,12 @@ def grown(
         apart: Ids = watershed(-height, np.where(several, markers, 0), connectivity=1, mask=several).astype(np.int32)
         apart = _joined(apart, height, peak_px)
         np.copyto(ids, apart + np.int32(top), where=several)
-    ids = renumbered(ids, smallest_px)
+    ids = renumbered(np.where(given, ids, 0), smallest_px)
     return _filled(ids) if fill else ids
 
 
 def _without_small_holes(pixels: NDArray[np.bool_], smallest_px: int) -> NDArray[np.bool_]:
-    """Fill holes of fewer px than the smallest object, which are texture; the image may end in a hole."""
+    """Fill holes of fewer px than the smallest object; the image may end in a hole."""
     from skimage.measure import label
 
     holes: Ids = label(~pixels, connectivity=1).astype(np.int32, copy=False)

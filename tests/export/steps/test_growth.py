@@ -160,8 +160,8 @@ def by_hand(*rows: str) -> Planes:
         (by_hand("aoob"), {}, [[1, 1, 2, 2]]),  # they meet in the middle
         (by_hand("ooo"), {}, [[1, 1, 1]]),  # without an interior
         (by_hand("a.b.oo"), {"smallest_px": 2, "fill_holes": False}, [[0, 0, 0, 0, 1, 1]]),
-        (by_hand("a.b.oo"), {"smallest_px": 2}, [[1, 1, 1, 1, 1, 1]]),  # holes of one px are no gaps
-        (by_hand("a..b.oo"), {"smallest_px": 2}, [[0, 0, 0, 1, 1, 1, 1]]),
+        (by_hand("a.b.oo"), {"smallest_px": 2}, [[1, 0, 1, 0, 1, 1]]),  # holes of one px are no gaps
+        (by_hand("a..b.oo"), {"smallest_px": 2}, [[0, 0, 0, 1, 0, 1, 1]]),
         (by_hand(".a", "b."), {}, [[0, 1], [2, 0]]),  # corners do not connect
         (by_hand("..b", "a.b", "aab"), {}, [[0, 0, 1], [1, 0, 1], [1, 1, 1]]),  # the first pixel gives the number
         (by_hand("..b", "a..", "a.c"), {}, [[0, 0, 1], [2, 0, 0], [2, 0, 3]]),

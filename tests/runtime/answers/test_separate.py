@@ -92,6 +92,18 @@ def test_holes_smaller_than_an_object_make_no_necks() -> None:
     assert grown(mask, mask, smallest_px=10, peak_px=0.5).max() == 2
 
 
+@pytest.mark.parametrize("smallest_px", [0, 314, 628])  # a quarter and half of a disc
+@pytest.mark.parametrize("centres", [[(20, 20)], [(20, 20), (20, 61)], [(25, 25), (25, 66), (60, 46)]])
+def test_background_between_objects_and_at_the_edge_of_the_image_stays(
+    centres: list[tuple[int, int]], smallest_px: int
+) -> None:
+    truth = discs((90, 90), centres, 20)
+    core = np.logical_or.reduce([ndimage.binary_erosion(truth == n, iterations=3) for n in range(1, len(centres) + 1)])
+    ids = grown(truth > 0, core, smallest_px, 1.0)
+    assert ids.max() == len(centres)
+    assert np.array_equal(ids > 0, truth > 0)
+
+
 @pytest.mark.parametrize(("smallest", "found"), [(0, [[1, 1, 0, 2]]), (2, [[1, 1, 0, 0]]), (3, [[0, 0, 0, 0]])])
 def test_small_objects_are_left_out(smallest: int, found: list[list[int]]) -> None:
     assert components(np.array([[1, 1, 0, 1]], np.uint8), smallest).tolist() == found

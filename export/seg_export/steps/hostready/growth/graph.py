@@ -33,11 +33,13 @@ def growth(contract: Contract) -> onnx.ModelProto:
     spec = answer.spec
     image, (votes, shares, interior) = _flat(b)
     # mask_level may be 0, and the frame around the image is no object
-    mask = b("And", image.inside, _at_least(b, shares, answer.mask_level))
+    mask = given = b("And", image.inside, _at_least(b, shares, answer.mask_level))
     core = b("And", image.inside, _at_least(b, interior, answer.seed_level))
     if spec.fill_holes:
         mask, core = (_without_small_holes(b, pixels, spec.smallest_px, image) for pixels in (mask, core))
     ids, most = _grown(b, mask, b("And", mask, core), spec.peak_px, image)
+    if spec.fill_holes:
+        ids = b("Where", given, ids, b.const(0, np.int32))
     ids = _renumbered(b, ids, most, max(1, spec.smallest_px))
     if spec.fill_holes:
         ids = _filled(b, ids, image.stride)
