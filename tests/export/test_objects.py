@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 from seg_export.proof import Parity
-from seg_export.steps.precision.cost import OBJECTS, Cost
+from seg_export.steps.precision.cost import GOAL, OBJECTS, Cost
 from seg_runtime import Segmenter, SelfTestError
 from seg_runtime.answers import Objects
 from seg_runtime.answers.separate import unmatched
@@ -78,12 +78,26 @@ def test_a_precision_that_loses_objects_is_refused() -> None:
     cost.add(labels, labels)
     cost.add_objects(ids, ids)
     assert cost.failures() == []
-    fewer = np.where(ids > 8, 0, ids)
+    assert cost.off == 0
+    fewer = np.where(ids > 7, 0, ids)
     cost.add_objects(ids, fewer)
-    assert unmatched(ids, fewer) == 2
-    assert cost.unmatched_percent == pytest.approx(100 * 2 / 38)
-    assert (cost.unmatched_percent > OBJECTS) == bool(cost.failures())
+    assert unmatched(ids, fewer) == 3
+    assert cost.unmatched_percent == pytest.approx(100 * 3 / 37)
+    assert cost.unmatched_percent > OBJECTS
     assert "objects have no partner" in cost.failures()[0]
+    assert cost.off > GOAL  # so that the search for layers in float goes on
+
+
+def test_one_object_that_is_divided_otherwise_is_no_loss() -> None:
+    labels = np.zeros((8, 8), np.uint8)
+    labels[1:7, 1:7] = 1
+    apart = labels.astype(np.int32)
+    apart[:, 6:] *= 2
+    cost = Cost(2)
+    cost.add(labels, labels)
+    cost.add_objects(labels.astype(np.int32), apart)
+    assert cost.unmatched_percent > OBJECTS
+    assert cost.failures() == []
 
 
 def test_a_run_writes_classes_ids_and_counts(model: Made, tmp_path: Path) -> None:

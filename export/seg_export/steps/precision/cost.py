@@ -17,6 +17,7 @@ GOAL = 0.3  # acceptable drop in Dice points
 LIMIT = 1.0  # largest drop in Dice points; above, nothing is written
 SPECK = 1e-3  # fraction of an image
 OBJECTS = 5.0  # largest percentage of objects that only one of both forms finds
+FEW = 2  # as many may have no partner in any case: one object that is divided otherwise
 BLANK = 0.01  # a result with one label is blank if fp32 has more than this fraction outside its most common label
 
 
@@ -91,8 +92,12 @@ class Cost:
 
     @property
     def off(self) -> float:
-        """Difference in Dice points, whichever form is better, because a gain is luck and may be a loss on other images."""
-        return self.drop if self.truth_drop is None else abs(self.truth_drop)
+        """Difference in Dice points, whichever form is better, because a gain is luck and may be a loss on other images.
+
+        Objects count as if half of what is allowed of them without a partner were the goal of Dice.
+        """
+        dice_points = self.drop if self.truth_drop is None else abs(self.truth_drop)
+        return max(dice_points, GOAL * self.unmatched_percent / (OBJECTS / 2))
 
     @property
     def deciding(self) -> float:
@@ -110,7 +115,7 @@ class Cost:
             found.append("fp32 finds only one class on these images, so nothing can be proven")
         elif not self.deciding <= LIMIT:
             found.append(f"the drop is {self.deciding:.2f} Dice points, limit {LIMIT:.2f}")
-        if self.unmatched_percent > OBJECTS:
+        if self.unmatched > FEW and self.unmatched_percent > OBJECTS:
             found.append(f"{self.unmatched_percent:.1f} % of the objects have no partner, limit {OBJECTS:.0f} %")
         return found
 
