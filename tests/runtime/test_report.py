@@ -126,3 +126,14 @@ def test_results_that_were_removed_since_are_left_out(model: Path, images: Path,
     stems = [tmp_path / "out" / name for name in ("one", "none", "missing")]
     assert write_report(tmp_path / "again.html", tmp_path / "out", stems, []) == 2
     assert len(Texts((tmp_path / "again.html").read_text()).pictures) == 1
+
+
+@pytest.mark.parametrize("option", ["--objects", "--measure", "--report"])
+def test_a_missing_extra_ends_a_run_before_the_work(
+    model: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr("seg_runtime.support.imports.find_spec", lambda name: None)
+    words = (option, tmp_path / "report.html") if option == "--report" else (option,)
+    done = seg_run_on_cpu("--model", model, images, "-o", tmp_path / "out", *words)
+    assert "Install the extra 'objects'" in error_of(done)
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from ..answers import OVERLAY, OVERLAY_OF_OBJECTS, answer_of
 from ..formats import FORMATS, Failures, Format, Output, Source, SourceOptions, group, head_of, stem_of
 from ..model import ChannelFile, Contract
 from ..outputs import MEASURES, object_file, output_for
-from ..support import ImageError, SegError, list_files
+from ..support import ImageError, SegError, list_files, require_extra
 from .records import EarlierResults
 
 _MOST_LOOKED_AT = 1000  # files of a subfolder that is not searched
@@ -49,7 +49,7 @@ class BatchOptions:
     spacing_mm: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the names in `save`.
+        """Check the names in `save`, and that objects can be numbered.
 
         Raises:
             OptionsError: one is unknown.
@@ -57,6 +57,8 @@ class BatchOptions:
         """
         for name in self.save:
             object_file(name)
+        if self.numbers_objects:
+            require_extra("objects", "skimage")
 
     @property
     def numbers_objects(self) -> bool:
