@@ -127,6 +127,8 @@ def split(plan: Plan) -> dict[str, Any]:
         "test": sorted(names[: plan.test]), "validation": sorted(others[:count]), "training": sorted(others[count:]),
     }  # fmt: skip
     instances = {Path(path.name).stem: path.name for path in (plan.data / "instances").iterdir()}
+    if lacking := [name for name in names if Path(name).stem not in instances]:
+        raise SystemExit(f"error: {plan.data / 'instances'} has no file for {lacking[0]}")
     for part, of in (("training", others), ("test", chosen["test"])):
         _linked(plan.data, plan.folder / part, {Path(name).stem for name in of})
     (plan.folder / "validation.txt").write_text("".join(f"{Path(name).stem}\n" for name in chosen["validation"]))

@@ -31,6 +31,8 @@ def image(path, grey):
     from csbdeep.utils import normalize
 
     with Image.open(path) as opened:
+        if opened.mode not in ("L", "LA", "P", "RGB", "RGBA"):
+            raise SystemExit(f"error: {path} has the mode {opened.mode}; expected 8 bits for each channel")
         pixels = np.asarray(opened.convert("RGB"))
     return normalize(pixels[..., 0] if grey else pixels, 1, 99.8, axis=(0, 1))
 
