@@ -13,6 +13,7 @@ from .matching import match_objects as match_objects
 from .matching import merges as merges
 from .matching import seg_score as seg_score
 from .matching import splits as splits
+from .measures import PARTITIONS as PARTITIONS
 from .measures import Measure as Measure
 from .measures import Measured as Measured
 from .measures import measure as measure

@@ -28,7 +28,9 @@ from .metrics import or_none, over_images
 from .objects import Ids, object_scores
 from .surfaces import surface_scores
 
-_SURFACES, _PARTITIONS = ("hd95", "surface-dice"), ("rand", "voi")
+_SURFACES = ("hd95", "surface-dice")
+PARTITIONS = ("rand", "voi")
+"""Measures of a whole image."""
 _KNOWN = f"{', '.join(PARTS)}, hd95, surface-dice=TOLERANCE, rand, voi"
 _NONE = "none"
 
@@ -68,7 +70,7 @@ class Measure:
         measures: list[Measure] = []
         for part in text.split(",") if text not in ("", _NONE) else ():
             name, equals, value = part.strip().partition("=")
-            if name not in (*_SURFACES, *_PARTITIONS, *PARTS) or bool(equals) != (name == "surface-dice"):
+            if name not in (*_SURFACES, *PARTITIONS, *PARTS) or bool(equals) != (name == "surface-dice"):
                 problem = f"--metrics has {part.strip() or text!r}"
                 raise OptionsError(problem, _KNOWN, "choose from these, separated by commas")
             found = cls(name, *_tolerance(part, value)) if equals else cls(name)
@@ -151,7 +153,7 @@ def measure(
     """
     example, labels, ring = _without_ring(example, labels, classes)
     surfaces = [m for m in measures if m.of_surfaces]
-    partitions = [m.name for m in measures if m.name in _PARTITIONS]
+    partitions = [m.name for m in measures if m.name in PARTITIONS]
     scores: dict[str, NDArray[np.float64]] = {}
     if surfaces:
         _check_surfaces(surfaces, example, name, spacing_mm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seg_runtime.model import Intensity, OutputInfo
+from seg_runtime.model import Intensity, ObjectSpec, OutputInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,7 @@ class Kept:
         pixels: kind of grey values that the intensity is for, `integer` or `float`.
         geometry: how an image becomes windows.
         outputs: outputs of a regression with their scales.
+        objects: how objects are separated, and how large the smallest one is.
     """
 
     why: str = ""
@@ -26,3 +27,4 @@ class Kept:
     pixels: str = ""
     geometry: str = ""
     outputs: tuple[OutputInfo, ...] = ()
+    objects: ObjectSpec | None = None

@@ -168,7 +168,7 @@ class TrainOptions(DataOptions):
     )  # fmt: skip
     border_weight: float | None = _training(
         None, "Weight w0 of the border between touching cells in the weight map [default: 10, as in the paper, if DATA has"
-        " instances and no masks; else 0].", click.FloatRange(0), of="answer",
+        " instances and no masks, and for objects; else 0].", click.FloatRange(0), of="answer",
     )  # fmt: skip
     dice_weight: float = _training(
         1.0, "Weight of the Dice loss that is added to the cross-entropy.", click.FloatRange(0), of="answer"

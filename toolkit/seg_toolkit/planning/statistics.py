@@ -53,10 +53,13 @@ class ObjectStatistics:
     scattered: int
 
     @classmethod
-    def of(cls, instances: NDArray[Any], labels: NDArray[np.uint8]) -> ObjectStatistics:
-        """Compute the statistics from ids and class indices, both `(*spatial)`."""
+    def of(cls, example: Example) -> ObjectStatistics:
+        """Compute the statistics of the annotated pixels of an example with instances."""
+        assert example.instances is not None
+        known = True if example.known is None else example.known
+        instances = np.where(known, example.instances, 0)
         areas = np.bincount(instances.ravel())[1:]
-        objects, mask = instances > 0, labels > 0
+        objects, mask = instances > 0, (example.labels > 0) & known
         contradicted = int((objects != mask).sum()) / max(1, int((objects | mask).sum()))
         touching = np.ones((3,) * instances.ndim)  # also by corners, as a thin object may
         boxes = enumerate(ndimage.find_objects(instances), 1)
@@ -119,7 +122,7 @@ class CaseStatistics:
             np.bincount(known.ravel(), minlength=len(classes)), _wide_share(labels, output_px), GreyValues.of(image),
             None if example.targets is None else TargetStatistics.of(example.targets), case.acquisition(),
             Look.of(image, labels if example.plain is None else example.plain),
-            None if example.instances is None else ObjectStatistics.of(example.instances, labels),
+            None if example.instances is None else ObjectStatistics.of(example),
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from seg_runtime.model import Contract
+from seg_runtime.model import Contract, ObjectSpec
 from seg_runtime.support import DataError, OptionsError, SegError, counted, named
 
 from ..checkpoints import Checkpoint, Split, digest_of, load
@@ -61,6 +61,7 @@ class Continued(Beginning):
             why="as in the run", channels=contract.input.channels, geometry=contract.geometry.method,
             intensity=contract.input.intensity if same else None, pixels=contract.input.pixels,
             outputs=getattr(contract.answer, "outputs", ()),
+            objects=contract.answer if isinstance(contract.answer, ObjectSpec) else None,
         )  # fmt: skip
         lr = before.lr if options.optimizer == before.optimizer else None
         return replace(
@@ -198,6 +199,7 @@ class Continued(Beginning):
             "--intensity": [c.input.intensity.method for c in (old, contract)],
             "--geometry": [c.geometry.method for c in (old, contract)],
             "--input-size": [input_size_of(c.geometry) for c in (old, contract)],
+            "--separation": [getattr(c.answer, "separation", "") for c in (old, contract)],
             "--outputs" if not classes else "--classes": [_answer(old, self.state.classes), _answer(contract, classes)],
         }
         differing = [(flag, one, other) for flag, (one, other) in parts.items() if one != other]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from seg_toolkit.data import Augmentation, Example
 from seg_toolkit.networks import KeptMap, torch_infer
 from seg_toolkit.networks.unet import UNet
 from seg_toolkit.options import Settings
+from seg_toolkit.planning.statistics import ObjectStatistics
 from seg_toolkit.training.objectives.objects import ObjectObjective, climbed
 from seg_toolkit.training.windows import WindowStream
 
@@ -116,11 +118,13 @@ def test_a_training_chooses_thresholds_and_says_so(trained: Path) -> None:
 
 
 def test_an_evaluation_gives_the_scores_of_objects_and_of_classes(trained: Path) -> None:
-    result = ok(
-        seg_edge("evaluate", trained / "m.pt", trained / "data", "--include-training", "--csv", trained / "m.csv")
-    )
-    assert "objects: AP" in result.stderr
-    assert "objects grow from" not in result.stderr  # they are those of the model, not chosen here
+    words = ("--include-training", "--csv", trained / "m.csv", "--metrics", "rand,hd95,ap")
+    said = ok(seg_edge("evaluate", trained / "m.pt", trained / "data", *words)).stderr
+    assert said.count("objects: AP") == 1
+    assert "chosen on the validation images" not in said  # the thresholds are those of the model
+    assert re.search(r"^class +Dice +IoU +hd95$", said, re.MULTILINE)
+    assert re.search(r"^foreground( +([\d.]+|-)){3}$", said, re.MULTILINE)
+    assert re.search(r"^rand ([\d.]+|-), mean AP", said, re.MULTILINE)
     lines = (trained / "m.csv").read_text().splitlines()
     assert len(lines) == 7
     assert "f1" in lines[0]
@@ -129,6 +133,34 @@ def test_an_evaluation_gives_the_scores_of_objects_and_of_classes(trained: Path)
 def test_a_run_that_goes_on_chooses_again(trained: Path) -> None:
     ok(seg_train(trained / "data", "-o", trained / "m.pt", "--resume", "--steps", "3"))
     assert isinstance(load(trained / "m.pt").contract.answer, ObjectSpec)
+
+
+def test_a_run_goes_on_with_more_images_and_its_own_separation(tmp_path: Path) -> None:
+    data = write_touching(tmp_path / "data")
+    words = (data, "-o", tmp_path / "m.pt")
+    ok(seg_train(*words, "--answer", "objects", "--separation", "distance", *TINY))
+    before = load(tmp_path / "m.resume.pt").contract.answer
+    for number in range(4, 9):  # objects of another size
+        ids = discs((64, 64), [(20, 20), (44, 44)], 3)
+        put(data / "images" / f"a{number}.png", (20 + 150 * (ids > 0)).astype(np.uint8))
+        put(data / "instances" / f"a{number}.png", ids.astype(np.uint8))
+    error = error_of(seg_train(*words, "--resume", "--steps", "3", "--separation", "border"))
+    assert "--separation distance → border" in error
+    said = ok(seg_train(*words, "--resume", "--steps", "3")).stderr
+    assert "separation: distance" in said
+    after = load(tmp_path / "m.resume.pt").contract.answer
+    assert isinstance(before, ObjectSpec)
+    assert before == after
+
+
+def test_pixels_without_annotation_contradict_nothing() -> None:
+    ids = discs((64, 64), [(20, 20), (44, 44)], 8)
+    known = ids != 2
+    example = Example(ids[..., None].astype(np.uint8), (ids == 1).astype(np.uint8), ids, known)
+    found = ObjectStatistics.of(example)
+    assert found.contradicted == 0
+    assert found.areas.tolist() == [int((ids == 1).sum())]
+    assert ObjectStatistics.of(replace(example, known=None)).contradicted > 0.3
 
 
 def test_data_without_instances_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from ...data import (
     warp,
     weight_map,
 )
-from ...evaluation import Measure, confusion, dice, label_summary, object_table
+from ...evaluation import PARTITIONS, Measure, confusion, dice, label_summary, object_table
 from ...networks import KeptMap
 from ...options import TrainOptions
 from ...planning import (
@@ -47,7 +47,6 @@ from ..losses import dice_loss, weighted_cross_entropy
 from ..pictures import label_preview
 from .objective import Choices, Objective, ScoredCase
 
-_OF_THE_AVERAGE = ("images", "mean_dice", "classes", "pixel_error", "interval_95", "uses", "pixels", "objects")
 SIGMA_PX = 5.0  # width of the border term in the U-Net paper
 
 
@@ -123,7 +122,8 @@ class LabelObjective(Objective):
         border, why = cls._border_weight(options, statistics.data.instances_only)
         of_training(f"border weight: {border:g} ({why})")
         balance, why = choose_balance(training, options.balance)
-        of_training(f"balanced windows: {balance:.0%} ({why})")
+        if cls.placed_by_class:
+            of_training(f"balanced windows: {balance:.0%} ({why})")
         augment, why = choose_augmentation(intensity, options.augment)
         of_training(f"augmentation: {augment} ({why})")
         return Choices(
@@ -192,18 +192,26 @@ class LabelObjective(Objective):
 
     def table(self, result: dict[str, Any]) -> str:
         """Format one line per class, and the measures of objects."""
+        lines = self._class_lines(result)
+        if "objects" in result:
+            lines.append(object_table(result["objects"]))
+        return "\n".join([*lines, f"pixel error {_number(result['pixel_error'])}, {self._of_images(result)}"])
+
+    def _class_lines(self, result: dict[str, Any]) -> list[str]:
+        """Format the scores of each class."""
         columns = [key for key in result["classes"][0] if key != "name"]
         heads = [{"dice": "Dice", "iou": "IoU"}.get(key, key) for key in columns]
         lines = [f"{'class':<16} {' '.join(f'{head:>8}' for head in heads)}"]
         for entry in result["classes"]:
             numbers = (f"{_number(entry[key]):>{max(8, len(head))}}" for key, head in zip(columns, heads, strict=True))
             lines.append(f"{entry['name']:<16} {' '.join(numbers)}")
-        if "objects" in result:
-            lines.append(object_table(result["objects"]))
-        whole = [key for key in result if key not in _OF_THE_AVERAGE]
-        scores = [f"{key} {_number(result[key])}" for key in ("pixel_error", *whole)]
-        lines.append(f"{', '.join(scores).replace('_', ' ')}, {self.average(result)}")
-        return "\n".join(lines)
+        return lines
+
+    def _of_images(self, result: dict[str, Any]) -> str:
+        """Format the measures of whole images, and the average."""
+        return ", ".join(
+            [*(f"{name} {_number(result[name])}" for name in PARTITIONS if name in result), self.average(result)]
+        )
 
     def headline(self, result: dict[str, Any]) -> str:
         """Add the mean Dice of the classes other than the background, because a large background hides small classes."""

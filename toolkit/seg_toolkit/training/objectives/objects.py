@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -43,7 +43,7 @@ _SEED_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 _PEAKS_PX = (0.0, 0.25, 0.5, 1.0, 2.0)
 _SPECK = 0.25  # of the area that 95 % of the true objects reach: the smallest object
 _SMALLEST = (0, 1, 2)  # times that; more would cut away the small objects of images unlike the validation images
-_TUNED_ON = 24  # most validation images on which thresholds are chosen
+_TUNED_ON, _TUNED_PX = 24, 32_000_000  # most validation images on which thresholds are chosen, and about their pixels
 
 
 class _Planes(Objects):
@@ -99,11 +99,19 @@ class ObjectObjective(LabelObjective):
             _check_instances(case)
         chosen = super().choose(statistics, training, options, say)
         assert isinstance(chosen.answer, ObjectSpec)
-        separation = options.separation or ObjectSpec.separation
-        why = "set by you" if options.separation else "the default"
+        kept = options.kept.objects
+        separation, why = (
+            kept.separation if kept else ObjectSpec.separation,
+            options.kept.why if kept else "the default",
+        )
+        if options.separation:
+            separation, why = options.separation, "set by you"
         say(f"separation: {separation} ({why})")
         smallest = round(_SPECK * _small_area([case.objects.areas for case in training.cases if case.objects]))
-        say(f"smallest object: {smallest} px (a quarter of the area that 95 % of the true objects reach)")
+        why = "a quarter of the area that 95 % of the true objects reach"
+        if kept:
+            smallest, why = kept.smallest_px, options.kept.why
+        say(f"smallest object: {smallest} px ({why})")
         return replace(chosen, answer=replace(chosen.answer, separation=separation, smallest_px=smallest))
 
     @classmethod
@@ -190,27 +198,27 @@ class ObjectObjective(LabelObjective):
         return answer[1].astype(np.uint8), answer[0]
 
     def summary(self, figures: Sequence[Any]) -> dict[str, Any]:
-        """Summarize the scores, see `evaluation.object_summary`, with Dice and IoU of the `classes`."""
+        """Summarize the scores, see `evaluation.object_summary`, with Dice and IoU of the `classes` and their `pixels`."""
         objects, counts = zip(*figures, strict=True)
-        return {**object_summary(objects), "classes": super().summary(counts)["classes"]}
+        classes = super().summary(counts)
+        return {**object_summary(objects), **{part: classes[part] for part in ("classes", "pixels")}}
 
-    def report(self, every: Sequence[Judged], measures: Sequence[Measure] = ()) -> dict[str, Any]:
-        """Summarize the scores of cases; those of objects are there without being named."""
-        result = super().report(every, [one for one in measures if not one.of_objects])
-        result.pop("objects", None)
-        return result
+    def judge(
+        self, cases: Iterable[Case], infer: Infer, measures: Sequence[Measure] = (), keep: bool = False
+    ) -> list[Judged]:
+        """Score each case, see `Objective.judge`; the measures of objects are there without being named."""
+        return super().judge(cases, infer, [one for one in measures if not one.of_objects], keep)
 
     def table(self, result: dict[str, Any]) -> str:
-        """Format the scores, and the thresholds if they were chosen."""
-        dice = [f"{entry['name']} {entry['dice']:.4f}" for entry in result["classes"][1:] if entry["dice"] is not None]
-        lines = [object_table(result), f"Dice of the classes: {', '.join(dice) or '-'}"]
+        """Format the scores of objects and of classes, and the thresholds if they were chosen."""
+        lines = [object_table(result), *self._class_lines(result)]
         if chosen := result.get("chosen"):
             lines.append(
                 f"objects have a core with {chosen['seed_threshold']:g} of the interior, peaks of {chosen['peak_px']:g} px, a"
                 f" probability of {chosen['mask_threshold']:g} and at least {chosen['smallest_px']} px (chosen on the validation images: AP {chosen['before']:.4f} →"
                 f" {chosen['after']:.4f})"
             )
-        lines.append(self.average(result))
+        lines.append(self._of_images(result))
         return "\n".join(lines)
 
     def headline(self, result: dict[str, Any]) -> str:
@@ -218,9 +226,9 @@ class ObjectObjective(LabelObjective):
         return f"{Objective.headline(self, result)} (of all objects, at IoU 0.5 {result['ap']['0.50'] or 0:.3f})"
 
     def warnings(self, result: dict[str, Any]) -> list[str]:
-        """Say if no object was found."""
+        """Say if no object was found, else what `LabelObjective` says about classes."""
         if result["found"]:
-            return []
+            return super().warnings(result)
         return ["no object was found in the validation images: train longer, or see the preview for what is wrong"]
 
     def preview(self, cases: Sequence[ScoredCase]) -> Image.Image:
@@ -234,11 +242,14 @@ class ObjectObjective(LabelObjective):
 
         The chosen numbers and their effect are in the entry `chosen` of the summary.
         """
-        planes, seen = _Planes(self.contract), {}
+        planes, seen, room = _Planes(self.contract), dict[str, _Seen](), _TUNED_PX
         for case in cases[:: -(-len(cases) // _TUNED_ON)]:
             example = case.read(self.classes)
             image, scaling = self._fitted(case, example)
             seen[case.name] = _Seen(example, planes.segment(image, infer), scaling)
+            room -= example.labels.size
+            if room <= 0:
+                break
 
         def judged(spec: ObjectSpec) -> float:
             grow = Objects(replace(self.contract, answer=spec))
