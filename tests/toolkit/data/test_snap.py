@@ -8,6 +8,7 @@ from seg_runtime.support import DataError, OptionsError
 from seg_toolkit.data import ClassValues
 from seg_toolkit.data.readers import read_data_set
 from seg_toolkit.planning import MaskSurvey, snap_strays
+from seg_toolkit.planning.numbered import numbers_objects
 
 from tests.support.images import put
 from tests.support.mistakes import A, B, change, stray, third_class, write_cells
@@ -60,7 +61,7 @@ def test_few_objects_with_numbers_are_no_stray_values(tmp_path: Path) -> None:
         for value in range(1, 4 + number):
             ids[10 * value : 10 * value + 2, 5:8] = value  # 6 of 12,288 pixels
         put(root / "masks" / f"{read_data_set('pairs', root, print).cases[number].name}.png", ids)
-    assert MaskSurvey.of(read_data_set("pairs", root, print)).numbers_objects(print)
+    assert numbers_objects(MaskSurvey.of(read_data_set("pairs", root, print)), print)
 
 
 def test_other_stray_values_are_snapped_for_a_model(tmp_path: Path) -> None:

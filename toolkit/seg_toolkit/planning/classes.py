@@ -10,6 +10,7 @@ from seg_runtime.support import DataError, counted
 from ..data import INSTANCES, ClassValues, DataSet, Report, background_of, listed, with_snapped
 from ..data.readers import with_option
 from .masks import MaskSurvey
+from .numbered import numbers_objects
 
 
 def parse_classes(text: str, say: Report) -> tuple[ClassValues, ...]:
@@ -49,7 +50,7 @@ def choose_classes(
         data = _snapped(masks, given, say)
         masks, strays = replace(masks.without(strays), data=data), {}
     masks.check(given)
-    if not given and masks.numbers_objects(say):
+    if not given and numbers_objects(masks, say):
         data = replace(data.with_masks(INSTANCES), reader=with_option(data.reader, "masks", INSTANCES))
         say("note: the masks number objects, so they are used as instances; if they are classes, name them: --classes")
         return data, ClassValues.infer(data.mask_values())

@@ -19,7 +19,6 @@ from ..data import (
     DataSet,
     Mask,
     Progress,
-    Report,
     by_colour,
     listed,
     of_colour,
@@ -28,13 +27,10 @@ from ..data import (
 )
 from .reading import each
 
-_SAMPLE = 16  # masks in which objects are counted
 _FEWEST_STEPS = 3  # values of soft edges
 _RANGE_OF_NOISE = 64  # between the two values
 _SHORTEST_RANGE = 8  # between the smallest and the largest value of soft edges
 _MOST_VALUES = 4096  # more are no classes, and are not examined for soft edges
-_ENOUGH, _HALF = 3, 0.5  # masks in which that share is so small that the others change nothing
-_SINGLE = 0.9  # share of values that are one region each, if values number objects
 _DARK = 16  # largest part of a colour that counts as black
 _STRAY = 0.001  # most pixels of a mask that have stray values, as a share
 _FEW_MASKS = 0.1  # most masks with a stray value, as a share; one is always few
@@ -299,73 +295,6 @@ class MaskSurvey:
         names = ["background", *(["foreground"] if len(levels) == 2 else [f"class{i}" for i in range(1, len(levels))])]
         ranges = zip(names, [min(low, 0), *(end + 1 for end in ends)], [*ends, max(high, 255)], strict=True)
         return ",".join(f"{name}={first}-{last}" for name, first, last in ranges)
-
-    def numbers_objects(self, say: Report) -> bool:
-        """Whether the values of the masks number objects instead of classes, as far as the masks show it.
-
-        They do if each value is one region, and the values are 1 to n in every mask, with different n, or are too many for
-        classes, or have more than 8 bits and are apart from each other or in the order of the pixels.
-
-        Args:
-            say: called with a note if the values are probably classes.
-
-        Raises:
-            DataError: if the values may be either.
-        """
-        every: frozenset[int] = frozenset().union(*self.sets)
-        if self.of_classes or len(every) < 2 or min(every) < 1:
-            return False
-        counted: list[_Objects] = []
-        regions: list[int] = []
-        for case in self._sample():
-            if (mask := case.mask()) is not None:
-                counted.append(_objects(mask.values))
-                regions += counted[-1].regions
-            if len(counted) >= _ENOUGH and sum(n == 1 for n in regions) < _HALF * len(regions):
-                return False
-        if not regions or sum(n == 1 for n in regions) < _SINGLE * len(regions):
-            return False
-        gapless = all(not found or max(found) == len(found) for found in self.sets)
-        many, differ = max(map(len, self.sets)), len({len(found) for found in self.sets}) > 1
-        ordered, apart = all(found.ordered for found in counted), not any(found.touching for found in counted)
-        if max(every) > 255 or (gapless and differ and many > 2) or (self.wide and (ordered or apart)):
-            return True
-        problem = f"each value of the masks ({', '.join(map(str, sorted(every)[:5]))}) is one region in an image"
-        advice = "use --reader pairs:masks=instances if the values number objects"
-        if gapless and apart:
-            classes = proposed([0, *sorted(every)[:12]])
-            raise DataError(
-                f"{problem}, an object or a class", "", f"{advice}, or name the classes: --classes {classes}"
-            )
-        say(f"note: {problem}; {advice}")
-        return False
-
-    def _sample(self) -> list[Case]:
-        step = max(1, len(self.data.cases) // _SAMPLE)
-        return list(self.data.cases[::step])
-
-
-@dataclass(frozen=True)
-class _Objects:
-    """The regions of each value of a mask: how many, whether values follow the order of pixels, whether any two touch."""
-
-    regions: list[int]
-    ordered: bool
-    touching: bool
-
-
-def _objects(values: NDArray[np.int64]) -> _Objects:
-    stored, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    ranks = inverse.reshape(values.shape).astype(np.int32) + (1 if stored[0] else 0)  # 0 for the background
-    regions = []
-    for rank, box in enumerate(ndimage.find_objects(ranks), 1):
-        if box is not None:
-            regions.append(int(ndimage.label(ranks[box] == rank, np.ones((3, 3)))[1]))
-    starts = first[stored != 0]
-    inside = np.where(ranks > 0, ranks, np.iinfo(np.int32).max)
-    low, high = ndimage.minimum_filter(inside, 3), ndimage.maximum_filter(ranks, 3)
-    touching = bool(((low != high) & (ranks > 0)).any())
-    return _Objects(regions, bool((np.diff(starts) > 0).all()), touching)
 
 
 def _is_noise(values: Sequence[int]) -> bool:
