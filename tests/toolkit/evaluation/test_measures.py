@@ -16,7 +16,7 @@ from seg_toolkit.checkpoints import load, save
 from seg_toolkit.data import Augmentation, ClassValues, Example
 from seg_toolkit.evaluation import Measure, Measured, ObjectScores, confusion, label_summary, measure, with_measures
 
-from tests.support.commands import ok, seg_edge, seg_train
+from tests.support.commands import error_of, ok, seg_edge, seg_train
 from tests.support.folders import SMALL, cases_of, write_pairs
 from tests.support.images import put
 
@@ -184,6 +184,17 @@ def test_an_unknown_metric_is_one_line(tmp_path: Path, constant: Path, evaluate:
     assert done.stderr.splitlines()[-1].startswith(
         "error: --metrics has 'warping'; expected ap, f1, pq, seg, count, hd95, surface-dice=TOLERANCE, rand, voi"
     )
+    assert not (tmp_path / "new.pt").exists()
+
+
+@pytest.mark.parametrize("evaluate", [False, True])
+def test_a_tolerance_in_mm_without_the_size_of_pixels_ends_before_any_work(
+    tmp_path: Path, constant: Path, evaluate: bool
+) -> None:
+    words = ["evaluate", constant] if evaluate else ["train", "-o", tmp_path / "new.pt", *TILE]
+    done = seg_edge(*words, tmp_path / "pairs", "--metrics", "surface-dice=1mm")
+    assert "needs the size of a pixel" in error_of(done)
+    assert "step" not in done.stderr
     assert not (tmp_path / "new.pt").exists()
 
 

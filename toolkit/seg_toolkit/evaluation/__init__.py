@@ -16,6 +16,7 @@ from .matching import splits as splits
 from .measures import PARTITIONS as PARTITIONS
 from .measures import Measure as Measure
 from .measures import Measured as Measured
+from .measures import check_sized as check_sized
 from .measures import measure as measure
 from .measures import objects_of as objects_of
 from .measures import with_measures as with_measures

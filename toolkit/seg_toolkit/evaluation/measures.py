@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -173,7 +173,22 @@ def _check_surfaces(measures: Sequence[Measure], example: Example, name: str, sp
         problem = f"--metrics {measures[0].text} needs annotations everywhere, but {name} is only partly annotated"
         advice = f"leave out {measures[0].text}, since a surface may lie in a part without annotations"
         raise DataError(problem, "", advice)
-    if not spacing_mm and (sized := next((m for m in measures if m.unit), None)):
+    check_sized(measures, [(name, spacing_mm)])
+
+
+def check_sized(measures: Sequence[Measure], sizes: Iterable[tuple[str, Sequence[float]]]) -> None:
+    """Check that the size of pixels is known if a measure has a tolerance in a unit of length.
+
+    Args:
+        measures: the measures.
+        sizes: names of images, and the sides of their pixels, which are empty if they are unknown. Not read without need.
+
+    Raises:
+        DataError: if the size of one is unknown.
+    """
+    sized = next((m for m in measures if m.unit), None)
+    for name in (name for name, sides in (sizes if sized else ()) if not sides):
+        assert sized
         problem = f"--metrics {sized.text} needs the size of a pixel, but {name} states none"
         raise DataError(problem, "", "give it with --pixel-size, or give the tolerance in px")
 

@@ -28,7 +28,7 @@ from ..checkpoints import (
 )
 from ..data import LABELS, Bar, ClassValues, DataSet, Report, image_digest
 from ..data.readers import read_data_set
-from ..evaluation import Measure, write_attention
+from ..evaluation import Measure, check_sized, write_attention
 from ..networks import pick_device, torch_infer
 from ..options import RULES, EvaluateOptions, ImportOptions, Kept, Settings
 from ..planning import snap_strays
@@ -85,6 +85,7 @@ def evaluate(model: Path, data: Path, options: EvaluateOptions, say: Report, bar
     found, left_out = _unseen(found, uses, options, say)
     if not checkpoint.split:
         say(f"note: {model} does not say which images it was trained on, so some of these may be among them")
+    check_sized(measures, ((case.name, case.acquisition().spacing_mm) for case in found.cases))
     count = len(found.cases)
     every = objective.judge(bar("evaluating", count)(found.cases), infer, measures, keep=bool(options.worst_path))
     result = objective.report(every, measures)

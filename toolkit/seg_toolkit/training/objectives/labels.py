@@ -25,7 +25,7 @@ from ...data import (
     warp,
     weight_map,
 )
-from ...evaluation import PARTITIONS, Measure, confusion, dice, label_summary, object_table
+from ...evaluation import PARTITIONS, Measure, check_sized, confusion, dice, label_summary, object_table
 from ...networks import KeptMap
 from ...options import TrainOptions
 from ...planning import (
@@ -108,6 +108,8 @@ class LabelObjective(Objective):
     ) -> Choices:
         """Make all choices that options leave to the data, and report each with its reason."""
         of_training = say if options.trains else _silent
+        measures = Measure.parse(options.metrics or "")
+        check_sized(measures, ((case.name, case.acquisition.spacing_mm) for case in statistics.cases))
         counts, known = ([case.pixels for case in part.cases] for part in (statistics, training))
         for text in missing_classes(counts, known, [entry.info.name for entry in statistics.classes]):
             say(f"note: {text}")
@@ -130,7 +132,7 @@ class LabelObjective(Objective):
             channels=channels, intensity=intensity, geometry=geometry, augment=augment,
             answer=cls.Spec(tuple(entry.info for entry in statistics.classes)),
             class_weights=weights, border_weight=border, balance=balance, scarce=training.scarce_classes,
-            metrics=",".join(measure.text for measure in Measure.parse(options.metrics or "")),
+            metrics=",".join(measure.text for measure in measures),
         )  # fmt: skip
 
     @classmethod
