@@ -156,6 +156,7 @@ def _segment(
             page.with_spacing(options.spacing_mm),
             sha256,
             probabilities=kept,
+            max_pixels=options.files.max_pixels,
             progress=watch(len(results)),
             timings=timings,
         )

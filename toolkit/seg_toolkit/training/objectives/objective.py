@@ -340,6 +340,7 @@ class Objective(ABC):
         acquisition = case.acquisition() if policy.trained_spacing_mm else Acquisition()
         scaling = Scaling.of(image.shape[:-1], acquisition, policy)
         return scaling.there(image), scaling
+        scaling.check_size(image, case.name)
 
     def average(self, result: dict[str, Any]) -> str:
         """Format the score of a table with its confidence interval and the number of images."""
