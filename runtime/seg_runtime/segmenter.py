@@ -292,7 +292,7 @@ def _predict(
     image = scaling.there(image)
     timings.add("preprocess", start)
     found, scores = _at_scale(session, image, probabilities, timings, progress, name=name, tta=tta)
-    return scaling.back(found), None if scores is None else scaling.back(scores)
+    return answer_of(session.contract).unscaled(found, scaling), None if scores is None else scaling.back(scores)
 
 
 def _at_scale(
