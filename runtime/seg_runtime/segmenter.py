@@ -187,7 +187,7 @@ class Segmenter:
                 file, for a structure model, lie on the grid described by `result.place`.
             probabilities: keep the probabilities of this run (4 bytes per class and px); otherwise they are computed on
                 first access.
-            max_pixels: refuse a file with more px.
+            max_pixels: refuse a file with more px, and an image with more px at the pixel size of the training images.
             spacing_mm: sides of a pixel in mm, along each spatial axis; empty takes what the file states.
             progress: called with the number of windows done and their total.
 
@@ -217,7 +217,9 @@ class Segmenter:
                 array = array.copy()
             page = Page(array, "image")
         page = page.with_spacing(spacing_mm)
-        return self.segment_page(page, sha256, probabilities=probabilities, progress=progress, timings=timings)
+        return self.segment_page(
+            page, sha256, probabilities=probabilities, max_pixels=max_pixels, progress=progress, timings=timings
+        )
 
     def pages(
         self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
@@ -226,7 +228,7 @@ class Segmenter:
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
         for page in FORMATS.pages(data, str(path), self.contract, max_pixels):
-            yield self.segment_page(page, sha256, probabilities=probabilities)
+            yield self.segment_page(page, sha256, probabilities=probabilities, max_pixels=max_pixels)
 
     def segment_page(
         self,
@@ -234,6 +236,7 @@ class Segmenter:
         sha256: str | None = None,
         *,
         probabilities: bool = False,
+        max_pixels: int = MAX_PIXELS,
         progress: Progress | None = None,
         timings: Timings | None = None,
     ) -> Segmentation:
@@ -243,6 +246,7 @@ class Segmenter:
             page: the array, its name and its place.
             sha256: digest of the file's content; None uses that of the array.
             probabilities: as in `__call__`.
+            max_pixels: refuse an image that has more px at the pixel size of the training images.
             progress: as in `__call__`.
             timings: times of stages that are already done.
         """
@@ -253,6 +257,7 @@ class Segmenter:
             page.array, page.acquisition, self.contract, page.name, self.accept_foreign, scaling
         )
         image = fitted(page.array, self.contract, page.name, any_kind=self.accept_foreign)
+        scaling.check_size(image, page.name, max_pixels)
         axes = self.contract.geometry.axes
         shape, slices = scaling.scaled[-axes:], len(image) if image.ndim - 1 > axes else 1
         session = files.session_for(shape)
@@ -287,7 +292,7 @@ def _predict(
     image = scaling.there(image)
     timings.add("preprocess", start)
     found, scores = _at_scale(session, image, probabilities, timings, progress, name=name, tta=tta)
-    return scaling.back(found), None if scores is None else scaling.back(scores)
+    return answer_of(session.contract).unscaled(found, scaling), None if scores is None else scaling.back(scores)
 
 
 def _at_scale(

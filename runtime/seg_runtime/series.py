@@ -64,7 +64,7 @@ def segment_series(
         results = []
         for page in _pages(stack, segmenter, options):
             watch = _watch(progress, cancel, done, frames)
-            results.append(segmenter.segment_page(page, progress=watch))
+            results.append(segmenter.segment_page(page, max_pixels=options.max_pixels, progress=watch))
             results[-1].free()  # a series may have hundreds of frames
             done += 1
         _check_cancelled(cancel)

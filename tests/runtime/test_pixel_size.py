@@ -83,6 +83,25 @@ def test_the_given_size_replaces_that_of_the_file(model: Path, tmp_path: Path) -
     assert record["warnings"] == []
 
 
+def test_an_image_that_becomes_too_large_fails_alone(model: Path, tmp_path: Path) -> None:
+    image, _ = phantom(2.0)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    words = (
+        "--model",
+        model,
+        tmp_path / "a.tif",
+        "-o",
+        tmp_path / "out",
+        "--pixel-size",
+        "2um",
+        "--max-pixels",
+        "30599",
+    )
+    assert "a.tif has 90 × 85 px, and 180 × 170 px with pixels of the size" in error_of(seg_run_on_cpu(*words))
+    ok(seg_run_on_cpu(*words, "--resample", "never"))
+    ok(seg_run_on_cpu(*words[:-1], "30600", "--overwrite"))
+
+
 def test_another_size_or_mode_is_another_run(model: Path, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", phantom(1.0)[0])
     words = ("--model", model, tmp_path / "a.tif", "-o", tmp_path / "out", "--pixel-size", "1um")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..formats import Output, PageResult, Source
 from ..model import AnswerSpec, Contract
-from ..pipeline import Array, Float, Infer, Progress, Timings, segment
+from ..pipeline import Array, Float, Infer, Progress, Scaling, Timings, segment
 from ..support import ImageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class Answer(ABC):
         """Return the result of an image from the stitched results `(…, *spatial)` of `window`, at the size of the
         image."""
         return stitched
+
+    def unscaled(self, answer: Array, scaling: Scaling) -> Array:
+        """Return a result on the grid of the image, from that on the grid of the network."""
+        return scaling.back(answer)
 
     def decided(self, stitched: Array) -> Array:
         """Return what is decided for each pixel `(*spatial)` uint8, such as its class, from results `(…, *spatial)` of

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import Contract, ObjectSpec
-from ..pipeline import Array, Float, activate, count_labels
+from ..pipeline import Array, Float, Scaling, activate, count_labels
 from ..support import require_extra
 from .answer import Answer
-from .separate import classes_of, grown
+from .separate import classes_of, grown, renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -83,6 +83,14 @@ class Objects(Answer):
         ids = grown(mask, core, spec.smallest_px, spec.peak_px, spec.fill_holes)
         labels = classes_of(ids, stitched[_CLASS], self.classes)
         return np.stack([ids, labels, stitched[_MASK].astype(np.int32)])
+
+    def unscaled(self, answer: Array, scaling: Scaling) -> Array:
+        """Return a result on the grid of the image. An object that is smaller than a pixel of a coarse image may have none
+        there, so the others are numbered again."""
+        if not scaling:
+            return answer
+        ids, labels, share = scaling.back(answer)
+        return np.stack([renumbered(ids), labels, share])
 
     def confidence(self, result: PageResult) -> Float:
         """Return the probability of an object of each pixel."""

@@ -13,11 +13,26 @@ from typing import Any
 
 from PIL import Image
 
-from ..support import SegError, document, html_figure, html_histogram, html_table, prepared, read_file
-from .records import read_record
+from ..answers import visible
+from ..formats import opened, read_bytes
+from ..model import MAX_PIXELS
+from ..support import (
+    ImageError,
+    SegError,
+    counted,
+    document,
+    html_figure,
+    html_histogram,
+    html_table,
+    prepared,
+    read_file,
+)
+from .records import SUMMARY, read_record
 
 _MOST_PICTURES = 500
 _MOST_FAILURES = 200
+_MOST_ROWS = 5000
+_MOST_PX = 2 * MAX_PIXELS  # of an overlay, which has a legend below the image
 _SIDE_PX = 320
 _BINS = 24
 _SIZES = ("volume_mm3", "area_um2", "area")
@@ -99,14 +114,14 @@ def _sizes(stem: Path, record: Mapping[str, Any]) -> dict[str, list[float]]:
 def _body(out: Path, results: Sequence[_Result], failed: Sequence[str]) -> Iterator[str]:
     yield f"<h1>Results in {escape(out.absolute().name)}</h1>"
     yield f'<p class="soft">{escape(_origin(results))}</p>'
-    counted = [result for result in results if result.count is not None]
-    objects = sum(result.count or 0 for result in counted)
-    yield f"<p>{len(results)} images, {len(failed)} failed" + (f", {objects} objects</p>" if counted else "</p>")
+    known = [result for result in results if result.count is not None]
+    objects = sum(result.count or 0 for result in known)
+    yield f"<p>{len(results)} images, {len(failed)} failed" + (f", {objects} objects</p>" if known else "</p>")
     yield from _failures(failed)
-    if counted:
+    if known:
         yield from _classes(results)
-        yield from _charts(results, counted)
-        yield from _table(counted)
+        yield from _charts(results, known)
+        yield from _table(known)
     yield from _pictures(results)
 
 
@@ -144,13 +159,13 @@ def _classes(results: Sequence[_Result]) -> Iterator[str]:
     yield html_table(("class", "objects", "pixels", "share of the pixels"), rows, numbers=True)
 
 
-def _charts(results: Sequence[_Result], counted: Sequence[_Result]) -> Iterator[str]:
+def _charts(results: Sequence[_Result], known: Sequence[_Result]) -> Iterator[str]:
     yield "<h2>Sizes and counts</h2>"
     yield '<div class="charts">'
     tables = [result.sizes for result in results if result.sizes]
     if key := next((key for key in _SIZES if tables and all(key in table for table in tables)), None):
         yield _histogram(f"objects by size in {_UNITS[key]}", [size for table in tables for size in table[key]])
-    yield _histogram("images by number of objects", [float(result.count or 0) for result in counted])
+    yield _histogram("images by number of objects", [float(result.count or 0) for result in known])
     yield "</div>"
 
 
@@ -173,20 +188,33 @@ def _histogram(title: str, values: Sequence[float]) -> str:
     return html_histogram(title, counts, (f"{low:,.4g}", f"{high:,.4g}{beyond}"))
 
 
-def _table(counted: Sequence[_Result]) -> Iterator[str]:
+def _table(known: Sequence[_Result]) -> Iterator[str]:
     rows = []
-    for result in counted:
+    for result in known[:_MOST_ROWS]:
         sizes = {key: values for key, values in result.sizes.items() if values}
         key = next((key for key in _SIZES if key in sizes), None)
         mean = f"{sum(sizes[key]) / len(sizes[key]):,.4g} {_UNITS[key]}" if key else "–"
         rows.append((result.name, f"{result.count:,}", mean))
     yield "<h2>Images</h2>"
     yield html_table(("image", "objects", "mean size"), rows, numbers=True)
+    if len(known) > _MOST_ROWS:
+        more = counted(len(known) - _MOST_ROWS, "more image")
+        yield f'<p class="soft">{more} left out. {SUMMARY} in the folder of the results has all of them.</p>'
 
 
 def _overlay(result: _Result) -> str:
     """Return the name of the overlay of an image; empty if there is none."""
     return next((name for key, name in result.record["outputs"].items() if key.partition("_")[0] == "overlay"), "")
+
+
+def _thumbnail(path: Path) -> Image.Image:
+    """Return a small copy of a picture; raises ImageError."""
+    pages = opened(read_bytes(path), str(path), _MOST_PX)
+    pixels = visible(pages[0])
+    pages.close()
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((_SIDE_PX, _SIDE_PX))
+    return picture
 
 
 def _pictures(results: Sequence[_Result]) -> Iterator[str]:
@@ -198,16 +226,18 @@ def _pictures(results: Sequence[_Result]) -> Iterator[str]:
     if len(drawn) > _MOST_PICTURES:
         yield f'<p class="soft">{len(drawn) - _MOST_PICTURES} more pictures are left out.</p>'
     yield '<div class="sheet">'
+    lost = 0
     for result in drawn[:_MOST_PICTURES]:
-        path = result.stem.with_name(overlays[result.name])
         try:
-            with Image.open(path) as picture:
-                small = picture.convert("RGB")
-        except (OSError, ValueError):  # removed or changed since
+            small = _thumbnail(result.stem.with_name(overlays[result.name]))
+        except ImageError:  # removed or changed since, or above the limit
+            lost += 1
             continue
-        small.thumbnail((_SIDE_PX, _SIDE_PX))
         file = io.BytesIO()
         small.save(file, "JPEG", quality=82)
         caption = escape(result.name) + ("" if result.count is None else f"<br>{result.count} objects")
         yield html_figure(result.name, file.getvalue(), small.size, caption)
     yield "</div>"
+    if lost:
+        what = counted(lost, "picture")
+        yield f'<p class="soft">{what} left out: missing, damaged, or of more than {_MOST_PX:,} px.</p>'

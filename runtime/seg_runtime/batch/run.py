@@ -156,6 +156,7 @@ def _segment(
             page.with_spacing(options.spacing_mm),
             sha256,
             probabilities=kept,
+            max_pixels=options.files.max_pixels,
             progress=watch(len(results)),
             timings=timings,
         )
@@ -164,10 +165,11 @@ def _segment(
         if options.numbers_objects and not segmenter.contract.answer.separated:
             result.smallest_object = options.smallest_object
             result.record["objects"] = int(result.objects.max(initial=0))
-        if loaded.decode_ms is None:  # hundreds of pages would fill the memory
+        deferred = loaded.decode_ms is None
+        if deferred or loaded.count > 1:  # hundreds of pages would fill the memory
             if options.measures:
                 result.measurements  # noqa: B018 - computed while the page is there
-            result.free(image=not options.overlay, probabilities=not options.probabilities)
+            result.free(image=deferred and not options.overlay, probabilities=not options.probabilities)
         results.append(result)
 
 

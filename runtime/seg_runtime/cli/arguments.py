@@ -178,8 +178,9 @@ class RunOptions(ModelOptions):
         False, "Segment DICOM series whose slices are not on a regular grid; programs that show volumes misplace the result.",
     )  # fmt: skip
     max_pixels: int = _output(
-        MAX_PIXELS, "Refuse files with more pixels than this in all pages together.", click.IntRange(1), metavar="N"
-    )
+        MAX_PIXELS, "Refuse files with more pixels than this in all pages together, and images that would have more after"
+        " resampling.", click.IntRange(1), metavar="N",
+    )  # fmt: skip
     max_memory: float | None = _output(
         None, "Limit the memory of the process to N GB, so that a file that needs more fails alone. Leave room for the"
         " model, about 1 GB.", click.FloatRange(0.1),

@@ -4,6 +4,7 @@ y down)."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def _features(results: Sequence[PageResult]) -> Iterator[dict[str, Any]]:
                     "objectType": "detection",
                     "name": str(numbers[place]),
                     "classification": {"name": names[place], "color": colors[names[place]]},
-                    "measurements": {name: value for name, value in measures.items() if value == value},  # not NaN
+                    "measurements": {name: value for name, value in measures.items() if math.isfinite(value)},
                 },
             }
 

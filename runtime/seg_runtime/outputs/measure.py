@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ Measurements = dict[str, NDArray[Any]]
 _PLACE = ("label", "centroid", "bbox", "area")
 _FLAT = ("perimeter", "eccentricity", "solidity", "orientation")  # a volume has none, or only by a slow convex hull
 _GREY = ("intensity_mean", "intensity_min", "intensity_max", "intensity_std")
+_BLOCK = 1 << 20  # px whose grey values are converted to float64 at a time
 _UM, _MM = 1e3, 1.0  # in a mm
 
 
@@ -46,14 +47,48 @@ def measured(ids: Array, image: Array, spacing_mm: tuple[float, ...] | None = No
     require_extra("objects", "skimage")
     from skimage.measure import regionprops_table
 
-    names = (*_PLACE, "equivalent_diameter_area", *(_FLAT if ids.ndim == 2 else ()), *_GREY)
-    found: Measurements = regionprops_table(ids, image, properties=names)
+    names = (*_PLACE, "equivalent_diameter_area", *(_FLAT if ids.ndim == 2 else ()))
+    found: Measurements = regionprops_table(ids, properties=names)
+    found |= _brightness(ids, image, found["label"], found["area"])
     lowest = np.stack([found[f"bbox-{axis}"] for axis in range(ids.ndim)])
     highest = np.stack([found[f"bbox-{axis + ids.ndim}"] for axis in range(ids.ndim)])
     ends = np.array(ids.shape)[:, None]
     found["area"] = found["area"].astype(np.int64)
     found["touches_edge"] = ((lowest == 0) | (highest == ends)).any(axis=0).astype(np.uint8)
     return found if spacing_mm is None else {**found, **_physical(found, spacing_mm[-ids.ndim :])}
+
+
+def _brightness(ids: Array, image: Array, numbers: NDArray[Any], areas: NDArray[Any]) -> Measurements:
+    """Return the columns `_GREY` of the objects `numbers`, each for all channels.
+
+    Sums are those of float64 numbers, in blocks. scikit-image adds the float32 values of several channels one by one in
+    float32, so that the mean of a million of them is wrong by percents.
+    """
+    flat, channels = ids.ravel(), range(image.shape[-1])
+    found: Measurements = {f"{name}-{channel}": np.empty(0) for name in _GREY for channel in channels}
+    for channel in channels:
+        values = image[..., channel].ravel()
+        sums, squares, means = (np.zeros(int(flat.max(initial=0)) + 1) for _ in range(3))
+        low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)
+        for own, grey in _blocks(flat, values):
+            sums += np.bincount(own, grey, len(sums))
+            np.minimum.at(low, own, grey)
+            np.maximum.at(high, own, grey)
+        means[numbers] = sums[numbers] / areas
+        for own, grey in _blocks(flat, values):
+            with np.errstate(invalid="ignore"):  # an infinite value has no distance to its mean
+                squares += np.bincount(own, np.square(grey - means[own]), len(sums))
+        columns = means[numbers], low[numbers], high[numbers], np.sqrt(squares[numbers] / areas)
+        found |= {f"{name}-{channel}": column for name, column in zip(_GREY, columns, strict=True)}
+    return found
+
+
+def _blocks(flat: NDArray[Any], values: NDArray[Any]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Yield the ids and the grey values of the pixels of objects."""
+    for start in range(0, flat.size, _BLOCK):
+        own, grey = (part[start : start + _BLOCK] for part in (flat, values))
+        inside = own > 0
+        yield own[inside].astype(np.intp), grey[inside].astype(np.float64)
 
 
 def _physical(found: Measurements, spacing_mm: tuple[float, ...]) -> Measurements:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..model import Acquisition, Policy
+from ..model import MAX_PIXELS, Acquisition, Policy
+from ..support import ImageError, described_length
 from .geometry import resized, unframe
 from .intensity import Array
 
 RESAMPLE = ("auto", "never", "always")
 """When to resample: if a side of a pixel differs by more than a quarter, never, or always."""
 LIKE = 1.25
+_BYTES = 4  # of a pixel, to which limits of pixels refer
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,28 @@ class Scaling:
     def __bool__(self) -> bool:
         """Whether anything changes."""
         return self.scaled != self.shape
+
+    def check_size(self, image: Array, name: str, max_pixels: int = MAX_PIXELS) -> None:
+        """Check that an image `(*spatial, C)` does not become too large.
+
+        Args:
+            image: the image.
+            name: name of the image, for errors.
+            max_pixels: largest number of px of 4 bytes, unless the image has more already.
+
+        Raises:
+            ImageError: it does.
+        """
+        before, after = math.prod(self.shape), math.prod(self.scaled)
+        if after <= before or after * max(1.0, image.shape[-1] * image.itemsize / _BYTES) <= max_pixels:
+            return
+        size, scaled = (" × ".join(map(str, shape)) for shape in (self.shape, self.scaled))
+        sides = " × ".join(map(described_length, self.spacing_mm))
+        problem = f"{name} has {size} px, and {scaled} px with pixels of the size that the model takes ({sides})"
+        advice = (
+            "check the size of its pixels (--pixel-size), or pass --resample never or a higher --max-pixels to seg-run"
+        )
+        raise ImageError(problem, f"at most {max_pixels} px of {_BYTES} bytes", advice)
 
     def there(self, image: Array) -> Array:
         """Resample an image `(*spatial, C)`: bicubic and antialiased, axis by axis."""

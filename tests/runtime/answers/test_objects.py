@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seg_runtime import SegError
 from seg_runtime.answers import Objects, answer_of, unmatched
 from seg_runtime.model import ClassInfo, Contract, ObjectSpec
-from seg_runtime.pipeline import Float, segment
+from seg_runtime.pipeline import Float, Scaling, segment
 
 from tests.support.contracts import contract
 from tests.support.touching import discs, of_objects
@@ -125,6 +125,19 @@ def test_a_summary_of_decisions_is_stitched_like_an_answer() -> None:
     assert whole.shape == (60, 60)
     ids = answer.segment(image, lambda w: of_grey(w, how))[0]
     assert ((whole > 0) | (ids == 0)).all()
+
+
+def test_objects_on_the_grid_of_a_coarse_image_are_numbered_again() -> None:
+    """Of three objects on a grid of 6 × 6, the second one, at an even row, lies between the pixels of one of 3 × 3."""
+    ids = np.zeros((6, 6), np.int32)
+    ids[1, :3], ids[2, 3:], ids[5] = 1, 2, 3
+    grown = np.stack([ids, ids > 0, 200 * (ids > 0)]).astype(np.int32)
+    how = answer_of(of_objects())
+    found = how.unscaled(grown, Scaling((3, 3), (6, 6), (1e-3, 1e-3)))
+    assert found[0].tolist() == [[1, 0, 0], [0, 0, 0], [2, 2, 2]]
+    record = how.record(found)
+    assert (record["objects"], record["classes"][1]["objects"], record["classes"][1]["pixels"]) == (2, 2, 4)
+    assert how.unscaled(grown, Scaling((6, 6), (6, 6))) is grown
 
 
 def test_parts_of_results() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import tifffile
 from PIL import Image
 from seg_runtime import SegError, Segmenter
 from seg_runtime.batch import BatchOptions, check_summary, find_tasks, run_tasks, write_summary
+from seg_runtime.formats import Output, Source
 from skimage.measure import label
 
 from tests.support.bright import two_tone
@@ -64,6 +67,27 @@ def test_a_row_for_each_image_and_page(segmenter: Segmenter, tmp_path: Path) -> 
         assert float(row["bright mean_area"]) == kept.sum() / len(kept)
     objects = table(out / "stack_objects.csv")
     assert [sum(row["page"] == page for row in objects) for page in "12"] == [int(r["objects"]) for r in rows[2:]]
+
+
+@pytest.mark.parametrize("wanted", [{"measure": True}, {"measure": False, "save": ("geojson",)}])
+def test_pages_that_wait_to_be_written_hold_no_probabilities(
+    segmenter: Segmenter, tmp_path: Path, wanted: dict[str, Any]
+) -> None:
+    path = tmp_path / "stack.tif"
+    path.write_bytes(tiff([two_tone(seed)[..., None] for seed in (4, 5)]))
+    held: list[bool] = []
+
+    def looked_at(results: Sequence[Any], source: Source) -> tuple[str, Any]:
+        held.extend(result._probabilities is not None for result in results)
+        return ".txt", lambda file: file.write(b"")
+
+    for more, expected in ({}, [False, False]), ({"probabilities": "tiff"}, [True, True]):
+        held.clear()
+        how = BatchOptions(overwrite=True, **wanted, **more)
+        (task,), _ = find_tasks([path], tmp_path / "out", True, segmenter.contract, how)
+        task = replace(task, outputs=(Output("seen", (".txt",), looked_at), *task.outputs))
+        assert [str(result) for _, result in run_tasks(segmenter, [task], how)] == ["done"]
+        assert held == expected
 
 
 def test_it_is_the_same_after_an_interrupted_run(segmenter: Segmenter, tmp_path: Path) -> None:

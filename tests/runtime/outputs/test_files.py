@@ -136,6 +136,15 @@ def test_the_labels_of_an_image_are_computed_once(name: str, tmp_path: Path, mon
     assert asked.count("labels") <= 1
 
 
+def test_geojson_leaves_out_what_json_cannot_hold(tmp_path: Path) -> None:
+    image = np.ones((*ODD.shape, 1), np.float32)
+    image[0, 0] = np.inf
+    found = json.loads(written("geojson", tmp_path, result_of(ODD, image)).read_text(encoding="utf-8"))
+    measures = [feature["properties"]["measurements"] for feature in found["features"]]
+    assert "intensity_mean-0" not in measures[0]
+    assert measures[1]["intensity_mean-0"] == 1
+
+
 def test_geojson_has_what_qupath_reads(tmp_path: Path) -> None:
     result = result_of(ODD, place=Place((0.0005, 0.0005)))
     found = json.loads(written("geojson", tmp_path, result).read_text(encoding="utf-8"))

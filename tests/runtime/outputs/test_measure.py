@@ -90,6 +90,20 @@ def test_a_volume_is_measured_in_the_order_of_its_file(order: str) -> None:
     assert found["intensity_mean-0"].tolist() == [1, 2, 3]
 
 
+def test_the_brightness_of_a_large_object_is_not_rounded_away() -> None:
+    """1,000,000 px in four channels of float32, which scikit-image adds one by one in float32."""
+    ids = np.ones((1000, 1000), np.int32)
+    ids[0, :3] = (3, 3, 0)  # and a number that no object has
+    image = np.full((*ids.shape, 4), 1000.3, np.float32)
+    image[0, :2, 1] = (3.0, 7.0)
+    found = measured(ids, image)
+    for channel in range(4):
+        assert found[f"intensity_mean-{channel}"][0] == pytest.approx(1000.3, rel=1e-6)
+        assert found[f"intensity_std-{channel}"][0] == pytest.approx(0, abs=1e-6)
+    small = {name: found[f"intensity_{name}-1"][1] for name in ("mean", "std", "min", "max")}
+    assert small == {"mean": 5, "std": 2, "min": 3, "max": 7}
+
+
 def test_no_object_is_no_row() -> None:
     found = measured(np.zeros((4, 5), np.int32), np.zeros((4, 5, 3), np.uint8), (1.0, 1.0))
     assert {len(values) for values in found.values()} == {0}

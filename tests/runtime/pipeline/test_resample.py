@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime.pipeline import Array
-from seg_runtime.pipeline.resample import BICUBIC_BITS, resize, weights
+from seg_runtime.pipeline.resample import BICUBIC_BITS, bands, resize
 
 SIZES = [((5, 7), (5, 7)), ((100, 64), (388, 248)), ((700, 523), (388, 290)), ((1, 1), (388, 388)), ((300, 3), (17, 9))]
+
+
+def weights(size: int, length: int) -> Array:
+    """The matrix `(length, size)` of all weights of an axis."""
+    found = np.zeros((length, size))
+    for band in bands(size, length):
+        found[band.results, band.source] = band.weights
+    return found
 
 
 def pillow(plane: Array, shape: tuple[int, int]) -> Array:
@@ -48,3 +58,16 @@ def test_weights_of_each_pixel_sum_to_one() -> None:
     for size, length in ((10, 25), (1000, 388), (7, 7)):
         np.testing.assert_allclose(weights(size, length).sum(axis=1) / 2**BICUBIC_BITS, 1, atol=1e-4)
     np.testing.assert_array_equal(weights(7, 7), np.eye(7) * 2**BICUBIC_BITS)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_long_axis_needs_no_matrix_for_all_of_it(axis: int) -> None:
+    """20,000 px to 10,000: the matrix would take 1.6 GB."""
+    size, shape = (20_000, 8) if axis == 0 else (8, 20_000), (10_000, 8) if axis == 0 else (8, 10_000)
+    image = np.random.default_rng(2).integers(0, 65536, (*size, 1), dtype=np.uint16)
+    tracemalloc.start()
+    try:
+        assert resize(image, shape).shape == (*shape, 1)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()

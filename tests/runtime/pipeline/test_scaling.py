@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from PIL import Image
 from seg_runtime.model import Acquisition, Policy
 from seg_runtime.pipeline import Scaling
 from seg_runtime.pipeline.geometry import resized
-from seg_runtime.support import OptionsError, described_length, parse_pixel_size
+from seg_runtime.support import ImageError, OptionsError, described_length, parse_pixel_size
 
 UM = 1e-3
 ONE_SIZE = Policy(trained_spacing_mm=((0.25 * UM, 0.25 * UM),) * 2)
@@ -50,6 +52,35 @@ def test_axes_have_their_own_sizes() -> None:
     volume = np.zeros((10, 100, 60, 1), np.uint16)
     assert found.there(volume).shape == (20, 100, 120, 1)
     assert found.back(np.zeros((3, 20, 100, 120))).shape == (3, 10, 100, 60)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_an_image_that_becomes_too_large_is_refused(dtype: type) -> None:
+    """1000 × 1000 px of 0.25 mm, at 0.25 µm, are 10¹² px."""
+    image = np.zeros((1000, 1000, 1), dtype)
+    with pytest.raises(ImageError) as caught:
+        scaling(ONE_SIZE, 250, shape=(1000, 1000)).check_size(image, "a.tif")
+    text = str(caught.value)
+    assert "a.tif has 1000 × 1000 px, and 1000000 × 1000000 px with pixels of the size" in text
+    assert "0.25 µm × 0.25 µm" in text
+    assert "--pixel-size" in text
+    assert "--resample never" in text
+    assert "--max-pixels" in text
+
+
+@pytest.mark.parametrize(
+    ("side_um", "channels", "dtype", "most", "fits"),
+    [
+        (0.5, 1, np.uint8, 24_000, True), (0.5, 1, np.uint8, 23_999, False), (0.5, 1, np.float32, 24_000, True),
+        (0.5, 3, np.uint8, 24_000, True), (0.5, 2, np.float32, 24_000, False), (0.5, 2, np.float32, 48_000, True),
+        (0.125, 1, np.uint8, 1, True), (0.25, 1, np.uint8, 1, True),  # no larger than it is
+    ],
+)  # fmt: skip
+def test_the_largest_size(side_um: float, channels: int, dtype: type, most: int, fits: bool) -> None:
+    """100 × 60 px become 200 × 120 at half of their size; the limit is that of px of 4 bytes."""
+    image = np.zeros((100, 60, channels), dtype)
+    with contextlib.nullcontext() if fits else pytest.raises(ImageError):
+        scaling(ONE_SIZE, side_um).check_size(image, "a.tif", most)
 
 
 def test_the_slices_of_a_volume_stay_for_a_model_of_images() -> None:

@@ -33,7 +33,7 @@ def _kernel(b: Builder, size: str, length: str) -> _Kernel:
 
 
 def _weights(body: Builder, kernel: _Kernel, rows: str, start: str, stop: str) -> str:
-    """`resample.weights` of some rows where they are not all 0, transposed: `(stop - start, rows)`.
+    """The weights of a `resample.Band`, transposed: `(stop - start, rows)`.
 
     They are computed transposed, because ONNX Runtime below 1.26 fuses a Transpose and a MatMul into an operator that it
     lacks for float64, and then cannot load the file.

@@ -332,13 +332,15 @@ class Objective(ABC):
     def _scored(self, case: Case, infer: Infer) -> ScoredCase:
         example = case.read(self.classes)
         image, scaling = self._fitted(case, example)
-        return self.compare(case.name, example, scaling.back(answer_of(self.contract).segment(image, infer)))
+        answer = answer_of(self.contract)
+        return self.compare(case.name, example, answer.unscaled(answer.segment(image, infer), scaling))
 
     def _fitted(self, case: Case, example: Example) -> tuple[NDArray[Any], Scaling]:
         """Return the image of a case as the network takes it, at the pixel size of the training images, as `seg-run` does."""
         image, policy = fitted(example.image, self.contract, case.name), self.contract.policy
         acquisition = case.acquisition() if policy.trained_spacing_mm else Acquisition()
         scaling = Scaling.of(image.shape[:-1], acquisition, policy)
+        scaling.check_size(image, case.name)
         return scaling.there(image), scaling
 
     def average(self, result: dict[str, Any]) -> str:

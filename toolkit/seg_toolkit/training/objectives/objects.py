@@ -63,7 +63,7 @@ class _Seen(NamedTuple):
 
     def grown(self, answer: Objects) -> Array:
         """Grow the objects, on the grid of the image."""
-        return self.scaling.back(answer.whole(self.planes))
+        return answer.unscaled(answer.whole(self.planes), self.scaling)
 
 
 class ObjectObjective(LabelObjective):
