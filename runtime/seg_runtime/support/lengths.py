@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from .errors import OptionsError
 
@@ -59,5 +60,15 @@ def described_length(mm: float) -> str:
     ('0.25 µm', '0.7 mm')
     """
     units = (("mm", 1.0, 0.1), ("µm", 1e-3, 1e-4), ("nm", 1e-6, 1e-6), ("Å", 1e-7, 0.0))
-    unit, size = next((unit, size) for unit, size, least in units if mm >= 0.999 * least)
+    unit, size = next((unit, size) for unit, size, least in units if not abs(mm) < 0.999 * least)
     return f"{mm / size:.4g} {unit}"
+
+
+def described_size(sides_mm: Sequence[float]) -> str:
+    """Return the sides of a pixel or voxel, one if all are equal.
+
+    >>> described_size((0.002, 0.0005, 0.0005)), described_size((0.7, 0.7))
+    ('2 µm × 0.5 µm × 0.5 µm', '0.7 mm')
+    """
+    sides = [described_length(side) for side in sides_mm]
+    return " × ".join(sides if len(set(sides)) > 1 else sides[:1])

@@ -106,7 +106,11 @@ def test_other_texts_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mm", "text"), [(0.7, "0.7 mm"), (0.00025, "0.25 µm"), (4e-7, "4 Å"), (12.5, "12.5 mm"), (5e-5, "50 nm")]
-)
+    ("mm", "text"),
+    [
+        (0.7, "0.7 mm"), (0.00025, "0.25 µm"), (4e-7, "4 Å"), (12.5, "12.5 mm"), (5e-5, "50 nm"), (0.0, "0 Å"),
+        (-2.0, "-2 mm"), (float("nan"), "nan mm"), (float("-inf"), "-inf mm"),
+    ],
+)  # fmt: skip
 def test_a_length_has_the_unit_that_suits_it(mm: float, text: str) -> None:
     assert described_length(mm) == text
