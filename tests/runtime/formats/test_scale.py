@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 from seg_runtime.formats import FORMATS, ReadOptions
 from seg_runtime.formats.pictures import opened
-from seg_runtime.formats.pictures.scale import Scale
+from seg_runtime.formats.scale import Scale
 from seg_runtime.support import millimetres
 
 GREY = np.zeros((20, 30), np.uint8)

@@ -17,8 +17,9 @@ from ...model import MAX_PIXELS
 from ...support import INCH_MM, ImageError
 from ..arrays import from_pil, upright, without_opaque_alpha
 from ..quiet import quiet
+from ..scale import Scale
 from .libtiff import strict
-from .scale import Scale, of_resolution, turned_scale
+from .scale import of_resolution, turned_scale
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"

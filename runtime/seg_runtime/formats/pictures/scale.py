@@ -5,37 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
-from ...support import INCH_MM, described_length, is_pixel_size, millimetres
+from ...support import INCH_MM, millimetres
+from ..scale import Scale, scale_of
 
 _PRINT_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 220, 240, 250, 254, 300, 350, 360, 400, 600, 720, 1200)
 """Dots per inch that screens, printers and paint programs have. PNG stores whole px per metre, so they are not exact."""
 _ROUNDED = 0.003
-
-
-class Scale(NamedTuple):
-    """The size of a pixel.
-
-    Attributes:
-        spacing_mm: distance between pixels along each spatial axis, `(rows, columns)` or `(slices, rows, columns)`;
-            empty if unknown.
-        doubt: why what the file states is no measurement, such as "72 dpi, as programs write without measuring"; empty
-            if it states a measurement, or nothing.
-    """
-
-    spacing_mm: tuple[float, ...] = ()
-    doubt: str = ""
-
-
-def scale_of(*sides_mm: float) -> Scale:
-    """Return the scale of sides in mm, unknown with the reason if one is absurd."""
-    if is_pixel_size(*sides_mm):
-        return Scale(tuple(sides_mm))
-    if any(math.isfinite(side) and side > 0 for side in sides_mm):
-        return Scale(doubt=f"a pixel of {' × '.join(map(described_length, sides_mm))}, which cannot be")
-    return Scale()
 
 
 def of_resolution(x: float, y: float, unit_mm: float | None) -> Scale:
