@@ -30,6 +30,11 @@ class Place:
 
     spacing_mm: tuple[float, ...] | None = None
 
+    @classmethod
+    def of(cls, image: Acquisition, axes: int) -> Place:
+        """Return the place of an image whose position is unknown; its size is known if that of each axis is."""
+        return cls(image.spacing_mm if len(image.spacing_mm) == axes else None)
+
     def stored(self, values: Array) -> Array:
         """Convert values `(*spatial, …)` from the network's axis order to that of the file; returns a view."""
         return values
