@@ -41,8 +41,11 @@ def parse_pixel_size(text: str) -> tuple[float, ...]:
     expected, advice = "numbers with a unit of length, such as 0.325um or 2x0.5x0.5mm", "see --help"
     found = _SIZE.fullmatch(text.strip())
     unit_mm = millimetres(found["unit"]) if found else None
+    if found and "," in found["numbers"]:  # a decimal in some countries, and a separator in others
+        advice = "write 1.5um for a decimal fraction, or 1x5um for two sides"
+        raise OptionsError(f"--pixel-size is {text!r}, with a comma", expected, advice)
     try:
-        sides = tuple(float(number) for number in re.split("[,x×]", found["numbers"])) if found else ()
+        sides = tuple(float(number) for number in re.split("[x×]", found["numbers"])) if found else ()
     except ValueError:
         sides = ()
     if unit_mm is None or not 1 <= len(sides) <= 3:
