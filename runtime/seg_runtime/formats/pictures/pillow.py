@@ -81,12 +81,13 @@ class PillowPages:
     @property
     def scale(self) -> Scale:
         """The size of a pixel, from the dots per inch in the header."""
+        per_cm = self._image.info.get("jfif_unit") == 2
         try:
-            x, y = (float(number) for number in self._image.info["dpi"])
+            x, y = (float(number) for number in self._image.info["jfif_density" if per_cm else "dpi"])
             orientation = int(self._image.getexif().get(_ORIENTATION, 1))
         except Exception:  # headers may hold anything, and none of it is needed to read the pixels
             return Scale()
-        return turned_scale(of_resolution(x, y, INCH_MM), orientation)
+        return turned_scale(of_resolution(x, y, 10.0 if per_cm else INCH_MM), orientation)
 
     def _opened(self) -> ImageFile.ImageFile:
         try:
