@@ -222,13 +222,16 @@ class Segmenter:
         )
 
     def pages(
-        self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS
-    ) -> Iterator[Segmentation]:
+        self, path: str | Path, *, probabilities: bool = False, max_pixels: int = MAX_PIXELS,
+        spacing_mm: tuple[float, ...] = (),
+    ) -> Iterator[Segmentation]:  # fmt: skip
         """Segment the pages of an image file one by one. Arguments and errors are those of `__call__`."""
         data = read_bytes(Path(path))
         sha256 = hashlib.sha256(data).hexdigest()
         for page in FORMATS.pages(data, str(path), self.contract, max_pixels):
-            yield self.segment_page(page, sha256, probabilities=probabilities, max_pixels=max_pixels)
+            yield self.segment_page(
+                page.with_spacing(spacing_mm), sha256, probabilities=probabilities, max_pixels=max_pixels
+            )
 
     def segment_page(
         self,

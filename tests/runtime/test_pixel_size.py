@@ -102,6 +102,16 @@ def test_an_image_that_becomes_too_large_fails_alone(model: Path, tmp_path: Path
     ok(seg_run_on_cpu(*words[:-1], "30600", "--overwrite"))
 
 
+def test_the_pages_of_a_stack_take_a_size_too(model: Path, tmp_path: Path) -> None:
+    image, _ = phantom(0.5)
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([image, image[::-1]]), photometric="minisblack")
+    with Segmenter(model, provider="cpu") as segmenter:
+        first, second = segmenter.pages(tmp_path / "a.tif", spacing_mm=(0.5 * UM,))
+        alone = segmenter(image, spacing_mm=(0.5 * UM,))
+    assert first.record["input"]["resampled"] == second.record["input"]["resampled"]
+    assert np.array_equal(first.labels, alone.labels)
+
+
 def test_another_size_or_mode_is_another_run(model: Path, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", phantom(1.0)[0])
     words = ("--model", model, tmp_path / "a.tif", "-o", tmp_path / "out", "--pixel-size", "1um")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..formats import FORMATS, Page, Source, read_bytes, stacked
+from ..formats import FORMATS, Page, Source, acquired, read_bytes, stacked
 from ..model import Contract
 from ..support import ImageError
 
@@ -46,10 +46,19 @@ class Content:
         digests = list(self._digests.values())
         self.sha256 = digests[0] if len(digests) == 1 else _sha256("\n".join(digests).encode())
 
-    def load(self, contract: Contract, max_pixels: int) -> Loaded:
+    def load(self, contract: Contract, max_pixels: int, spacing_mm: tuple[float, ...] = ()) -> Loaded:
         """Return the pages in the form that the model takes. Formats that are `deferred` are read page by page to save
-        memory."""
-        pages = (self._joined if self.source.channel_files else self._pages)(contract, max_pixels)
+        memory.
+
+        Args:
+            contract: contract of the model.
+            max_pixels: refuse a file with more px.
+            spacing_mm: see `Page.with_spacing`.
+        """
+        if self.source.channel_files:
+            pages = self._joined(contract, max_pixels, spacing_mm)
+        else:
+            pages = (page.with_spacing(spacing_mm) for page in self._pages(contract, max_pixels))
         if self.source.format.deferred:
             self._kept.clear()
             count = self.source.pages if contract.geometry.axes == 2 and not self.source.channel_files else 1
@@ -70,21 +79,24 @@ class Content:
             raise ImageError(f"{path} changed while it was read", "", "run it again")
         return data
 
-    def _joined(self, contract: Contract, max_pixels: int) -> Iterator[Page]:
+    def _joined(self, contract: Contract, max_pixels: int, spacing_mm: tuple[float, ...]) -> Iterator[Page]:
         """Yield one page `(*spatial, C)` from files with one channel each."""
         pages: dict[Path, Page] = {}
-        for path in self.source.files:
+        factors = [file.factor for file in self.source.channel_files]
+        for path, factor in zip(self.source.files, factors, strict=True):
             found = FORMATS.pages(self._data(path), str(path), contract, max_pixels)
-            pages[path] = next(found)
+            pages[path] = next(found).with_spacing(tuple(side * factor for side in spacing_mm))
             if next(found, None) is not None:
                 raise ImageError(f"{path} has several pages", "one channel per file", "split the stack")
-        factors = [file.factor for file in self.source.channel_files]
         first = pages[self.source.files[factors.index(1)]]  # the others are enlarged to its size
         if odd := next((path for path, page in pages.items() if not first.place.same_as(page.place)), None):
             problem = f"{odd} and {Path(first.name).name} have different voxel grids"
             raise ImageError(problem, "", "resample one of them to the grid of the other")
-        arrays = stacked([p.array for p in pages.values()], [p.name for p in pages.values()], self.source.channel_files)
-        yield Page(arrays, str(self.source.files[0].parent / self.source.stem.name), first.place)
+        names = [page.name for page in pages.values()]
+        array = stacked([page.array for page in pages.values()], names, self.source.channel_files)
+        acquisition = acquired([page.acquisition for page in pages.values()], names, self.source.channel_files)
+        name = str(self.source.files[0].parent / self.source.stem.name)
+        yield Page(array, name, first.place, acquisition=acquisition)
 
 
 def _sha256(data: bytes) -> str:

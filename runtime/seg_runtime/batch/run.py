@@ -87,7 +87,7 @@ def _load(task: Task, segmenter: Segmenter, options: BatchOptions) -> Loaded | N
     content = Content(task.source)
     if not options.overwrite and _finished(task, content.sha256, segmenter, options):
         return None
-    return content.load(segmenter.contract, options.files.max_pixels)
+    return content.load(segmenter.contract, options.files.max_pixels, options.spacing_mm)
 
 
 def _record_of(task: Task) -> dict[str, Any] | None:
@@ -153,7 +153,7 @@ def _segment(
         if loaded.decode_ms is None:
             timings.add("decode", start)
         result = segmenter.segment_page(
-            page.with_spacing(options.spacing_mm),
+            page,
             sha256,
             probabilities=kept,
             max_pixels=options.files.max_pixels,

@@ -7,6 +7,7 @@ of `Format`.
 from .arrays import from_array as from_array
 from .arrays import from_pil as from_pil
 from .arrays import without_opaque_alpha as without_opaque_alpha
+from .channels import acquired as acquired
 from .channels import group as group
 from .channels import stacked as stacked
 from .files import FORMATS as FORMATS

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..model import ChannelFile
+from ..model import Acquisition, ChannelFile
 from ..pipeline import Array
-from ..support import ImageError, SegError
+from ..support import ImageError, SegError, described_size
 from .files import FORMATS, head_of
 from .format import stem_of
+
+_SAME_SIZE = 1.01  # factor of the sides of pixels that are equal but for the rounding of programs
 
 
 def group(
@@ -112,6 +114,35 @@ def stacked(pages: Sequence[Array], names: Sequence[str], channel_files: Sequenc
             size = "the same size" if factor == 1 else f"1/{factor} of that size"
             raise ImageError(problem, f"registered channels with {size} and the same dtype", "export them together")
     return np.stack([_enlarged(plane, factor) for plane, factor in zip(planes, scales, strict=True)], axis=-1)
+
+
+def acquired(
+    found: Sequence[Acquisition], names: Sequence[str], channel_files: Sequence[ChannelFile] = ()
+) -> Acquisition:
+    """Return how the image that `stacked` makes was acquired: as its first channel with the finest pixels.
+
+    Args:
+        found: how each channel was acquired, with the pixels of its file.
+        names: names of their files, for errors.
+        channel_files: as in `stacked`.
+
+    Raises:
+        ImageError: the channels state pixels of different sizes; those of a channel with a factor are larger by it.
+    """
+    factors = [file.factor for file in channel_files] or [1] * len(found)
+    stated = [
+        (one.spacing_mm, name, factor)
+        for one, name, factor in zip(found, names, factors, strict=True)
+        if one.spacing_mm
+    ]
+    for sides, name, factor in stated:
+        first, other, base = stated[0]
+        ratios = [a / factor / (b / base) for a, b in zip(reversed(sides), reversed(first), strict=False)]
+        if max(ratios) > _SAME_SIZE or min(ratios) < 1 / _SAME_SIZE:
+            problem = f"{name} has pixels of {described_size(sides)}, {Path(other).name} of {described_size(first)}"
+            expected = "pixels of one size" if factor == base else f"pixels whose sides are as {factor} to {base}"
+            raise ImageError(problem, expected, "correct the size in the files, or give it with --pixel-size")
+    return found[factors.index(1)]
 
 
 def _enlarged(plane: Array, factor: int) -> Array:

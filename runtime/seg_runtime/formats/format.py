@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model import MAX_PIXELS, Acquisition, ChannelFile, Contract, Voxels
 from ..pipeline import Array, Float
-from ..support import ImageError, SegError
+from ..support import ImageError, SegError, described_size, is_pixel_size
 
 HEAD = 4096
 """Number of bytes at the beginning of a file from which formats recognize it."""
@@ -29,6 +29,11 @@ class Place:
     """
 
     spacing_mm: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, image: Acquisition, axes: int) -> Place:
+        """Return the place of an image whose position is unknown; its size is known if that of each axis is."""
+        return cls(image.spacing_mm if len(image.spacing_mm) == axes else None)
 
     def stored(self, values: Array) -> Array:
         """Convert values `(*spatial, …)` from the network's axis order to that of the file; returns a view."""
@@ -69,11 +74,14 @@ class Page:
             spacing_mm: sides of a pixel in mm, along each spatial axis; one is that of all axes; empty changes nothing.
 
         Raises:
-            ImageError: the page has another number of axes.
+            ImageError: the page has another number of axes, or a pixel cannot have such sides.
         """
         axes = self.array.ndim - 1
         if not spacing_mm:
             return self
+        if not is_pixel_size(*spacing_mm):
+            problem = f"the pixel size of {self.name} is {described_size(spacing_mm)}, which cannot be"
+            raise ImageError(problem, "sides in mm, such as 0.00025", "check the numbers and their unit")
         if len(spacing_mm) not in (1, axes):
             problem = f"{self.name} has {axes} axes, but the pixel size has {len(spacing_mm)}"
             raise ImageError(problem, "", "give one side, or one for each axis")

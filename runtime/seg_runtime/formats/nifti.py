@@ -29,13 +29,16 @@ from .format import Failures, Format, Output, Page, PageResult, Place, ReadOptio
 from .nifti_pair import HEADER_BYTES, PAIR_SUFFIXES, WANTED, header_of_pair, layout
 from .packed import HEAD_PACKED, first_bytes, unpack
 from .quiet import quiet, reason_of
+from .scale import Scale, scale_of
 
 SUFFIXES = (".nii", ".nii.gz", *PAIR_SUFFIXES)
 AXES = "LPS"  # directions of increasing x, y and z in the patient; nibabel's canonical order is RAS
 MOST_CHANNELS = 64
 FARTHEST_MM = 1e12  # of a voxel from the origin; the square of a larger number may overflow
 SAME_MM = 1e-2  # affines that differ by less define the same grid, since programs round them differently
+_SAME_PART = 0.1  # of a voxel, which is less than SAME_MM under a microscope
 MOST_OFFSET = 64 << 20  # bytes before the voxels; header extensions take up to a few MiB
+_UNITS_MM = {1: 1e3, 2: 1.0, 3: 1e-3}  # metre, mm, micron; 0 is an unknown unit, which is mm in practice
 _BEHIND = 1 << 20  # bytes behind the voxels, which are ignored
 
 
@@ -100,11 +103,8 @@ def _header_of(path: Path) -> _Header:
 
 
 def _acquired(grid: NiftiGrid) -> Acquisition:
-    sizes = grid.spacing_mm or ()
-    unset = all(size == 1 for size in sizes)  # of arrays that were saved without an affine
-    if unset:
-        return Acquisition(spacing_doubt="1 mm along each axis, as arrays without a position have" if sizes else "")
-    return Acquisition(spacing_mm=sizes)
+    scale = _scale(grid.header, grid.affine)
+    return Acquisition(spacing_mm=scale.spacing_mm, spacing_doubt=scale.doubt)
 
 
 def _prepared(result: PageResult, values: Array) -> tuple[str, Write]:
@@ -119,7 +119,7 @@ class NiftiGrid(Place):
 
     Attributes:
         header: header of the file, from nibabel.
-        affine: `(4, 4)` from voxel indices of the file to mm.
+        affine: `(4, 4)` from voxel indices of the file to mm, whatever the unit of the file.
         shape: `(X, Y, Z)` in the order of the file.
     """
 
@@ -133,9 +133,11 @@ class NiftiGrid(Place):
         return np.asarray(np.moveaxis(turned, (0, 1, 2), (2, 1, 0)))
 
     @property
-    def stored_spacing_mm(self) -> tuple[float, ...]:
-        """Size of a voxel along each axis of the file."""
-        return tuple(np.linalg.norm(self.affine[:3, :3], axis=0).tolist())
+    def stored_spacing_mm(self) -> tuple[float, ...] | None:
+        """`spacing_mm` along each axis of the file."""
+        if self.spacing_mm is None:
+            return None
+        return tuple(self.spacing_mm[2 - axis] for axis in _axes(self.affine).astype(int))
 
     def stored(self, values: Array) -> Array:
         """Convert the network's `(D, H, W, …)` to `(X, Y, Z, …)` in the order of the file; returns a view."""
@@ -144,7 +146,8 @@ class NiftiGrid(Place):
 
     def same_as(self, other: Place) -> bool:
         """Return whether both grids have the same position in the network's order, whatever the order of the files."""
-        return not isinstance(other, NiftiGrid) or bool(np.abs(self._ordered - other._ordered).max() <= SAME_MM)
+        near = min(SAME_MM, _SAME_PART * float(np.linalg.norm(self.affine[:3, :3], axis=0).min()))
+        return not isinstance(other, NiftiGrid) or bool(np.abs(self._ordered - other._ordered).max() <= near)
 
     @property
     def _ordered(self) -> NDArray[np.float64]:
@@ -257,6 +260,7 @@ def _read_header(data: bytes, name: str) -> _Header:
             header.check_fix()
             header["magic"] = kind.single_magic  # of the results
             affine = np.asarray(header.get_best_affine(), np.float64)
+            affine[:3] *= _UNITS_MM.get(int(header["xyzt_units"]) % 8, 1.0)
             shape = tuple(int(n) for n in header.get_data_shape())
             dtype = header.get_data_dtype()
             slope, inter = header.get_slope_inter()
@@ -292,12 +296,25 @@ def _real(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
 
 def _grid(header: Any, affine: NDArray[np.float64], shape: tuple[int, ...], name: str) -> NiftiGrid:
     far = not (np.abs(affine) < FARTHEST_MM).all()  # also true for NaN
-    axes = np.full(3, np.nan) if far else _nibabel("orientations").io_orientation(affine)[:, 0]
-    if not np.isfinite(axes).all():  # nibabel finds no axis of the patient for a file axis that depends on the others
+    if far or not np.isfinite(_axes(affine)).all():
         raise ImageError(f"{name} has an affine that is not invertible", "", "correct its header")
     x, y, z = (*shape, 1, 1)[:3]
-    sizes = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(axes)]  # along x, y, z of the patient
-    return NiftiGrid(spacing_mm=tuple(sizes[::-1].tolist()), header=header, affine=affine, shape=(x, y, z))
+    spacing_mm = _scale(header, affine).spacing_mm or None
+    return NiftiGrid(spacing_mm=spacing_mm, header=header, affine=affine, shape=(x, y, z))
+
+
+def _axes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the axis of the patient, x, y or z, along each axis of the file; NaN for one that depends on the others."""
+    return np.asarray(_nibabel("orientations").io_orientation(affine)[:, 0], np.float64)
+
+
+def _scale(header: Any, affine: NDArray[np.float64]) -> Scale:
+    """Return the size of a voxel in the network's order. 1 mm along each axis is a measurement only with a position."""
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    placed = (header["qform_code"] > 0 or header["sform_code"] > 0) and affine[:3, 3].any()
+    if (sizes == 1).all() and not placed:
+        return Scale(doubt="1 mm along each axis, as arrays without a position have")
+    return scale_of(*sizes[np.argsort(_axes(affine))][::-1].tolist())
 
 
 def _values(stored: Array, slope: float, inter: float, name: str) -> Float:

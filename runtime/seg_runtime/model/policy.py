@@ -147,10 +147,11 @@ class Policy:
         found = []
         if odd := _outside(image, self.trained_spacing_mm, _LIKE):
             found.append(f"a pixel spacing of {odd} of the training images")
-        if self.trained_spacing_mm and not image.spacing_mm:
+        if lacks := self.trained_spacing_mm[: len(self.trained_spacing_mm) - len(image.spacing_mm)]:
+            what = "distance of slices" if image.spacing_mm else "pixel size"
             why = f" ({image.spacing_doubt})" if image.spacing_doubt else ""
-            spans = " and ".join(_span(*span) for span in dict.fromkeys(self.trained_spacing_mm))
-            found.append(f"no stated pixel size{why}, while that of the training images is {spans}")
+            spans = " and ".join(_span(*span) for span in dict.fromkeys(lacks))
+            found.append(f"no stated {what}{why}, while that of the training images is {spans}")
         if self.modalities and not image.modality:
             found.append(f"no stated modality, while the training images are {' or '.join(self.modalities)}")
         return found

@@ -31,6 +31,7 @@ from .imports import import_on_access as import_on_access
 from .imports import require_extra as require_extra
 from .lengths import INCH_MM as INCH_MM
 from .lengths import described_length as described_length
+from .lengths import described_size as described_size
 from .lengths import is_pixel_size as is_pixel_size
 from .lengths import millimetres as millimetres
 from .lengths import parse_pixel_size as parse_pixel_size

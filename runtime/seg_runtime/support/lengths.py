@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from .errors import OptionsError
 
@@ -40,8 +41,11 @@ def parse_pixel_size(text: str) -> tuple[float, ...]:
     expected, advice = "numbers with a unit of length, such as 0.325um or 2x0.5x0.5mm", "see --help"
     found = _SIZE.fullmatch(text.strip())
     unit_mm = millimetres(found["unit"]) if found else None
+    if found and "," in found["numbers"]:  # a decimal in some countries, and a separator in others
+        advice = "write 1.5um for a decimal fraction, or 1x5um for two sides"
+        raise OptionsError(f"--pixel-size is {text!r}, with a comma", expected, advice)
     try:
-        sides = tuple(float(number) for number in re.split("[,x×]", found["numbers"])) if found else ()
+        sides = tuple(float(number) for number in re.split("[x×]", found["numbers"])) if found else ()
     except ValueError:
         sides = ()
     if unit_mm is None or not 1 <= len(sides) <= 3:
@@ -59,5 +63,15 @@ def described_length(mm: float) -> str:
     ('0.25 µm', '0.7 mm')
     """
     units = (("mm", 1.0, 0.1), ("µm", 1e-3, 1e-4), ("nm", 1e-6, 1e-6), ("Å", 1e-7, 0.0))
-    unit, size = next((unit, size) for unit, size, least in units if mm >= 0.999 * least)
+    unit, size = next((unit, size) for unit, size, least in units if not abs(mm) < 0.999 * least)
     return f"{mm / size:.4g} {unit}"
+
+
+def described_size(sides_mm: Sequence[float]) -> str:
+    """Return the sides of a pixel or voxel, one if all are equal.
+
+    >>> described_size((0.002, 0.0005, 0.0005)), described_size((0.7, 0.7))
+    ('2 µm × 0.5 µm × 0.5 µm', '0.7 mm')
+    """
+    sides = [described_length(side) for side in sides_mm]
+    return " × ".join(sides if len(set(sides)) > 1 else sides[:1])

@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
-from seg_runtime.formats import FORMATS, head_of, read_bytes
+from seg_runtime.formats import FORMATS, ReadOptions, head_of, read_bytes
 from seg_runtime.formats.nifti import read_volume
 from seg_runtime.pipeline import Array
 from seg_runtime.support.errors import ImageError, SegError
@@ -320,10 +320,49 @@ def test_nobody_who_has_pictures_only_needs_nibabel() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_voxels_of_one_mm_are_no_measurement(tmp_path: Path) -> None:
-    for side, known in ((1.0, False), (0.7, True)):
-        path = tmp_path / f"{side}.nii"
-        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.diag([side, side, side, 1])), path)
-        found = FORMATS.of(path.read_bytes()[:4096], path).acquisition(path)
-        assert bool(found.spacing_mm) == known
-        assert found.spacing_doubt.startswith("1 mm along each axis") != known
+@pytest.mark.parametrize(("side", "start", "known"), [(1.0, 0, False), (0.7, 0, True), (1.0, -120, True)])
+def test_voxels_of_one_mm_are_a_measurement_only_with_a_position(
+    tmp_path: Path, side: float, start: float, known: bool
+) -> None:
+    affine = np.diag([side, side, side, 1.0])
+    affine[0, 3] = start
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine), tmp_path / "a.nii")
+    found = FORMATS.of(head_of(tmp_path / "a.nii"), "a.nii").acquisition(tmp_path / "a.nii")
+    assert bool(found.spacing_mm) == known
+    assert found.spacing_doubt.startswith("1 mm along each axis") != known
+
+
+def test_an_array_without_any_affine_has_no_size() -> None:
+    data = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), None).to_bytes()
+    assert next(FORMATS.of(data, "a.nii").read(data, "a.nii", ReadOptions())).acquisition.spacing_mm == ()
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("unknown", 1.0), ("meter", 1e3), ("mm", 1.0), ("micron", 1e-3)])
+def test_the_unit_of_the_file_counts(unit: str, mm: float) -> None:
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.float32), np.diag([0.25, 0.5, 0.8, 1]))
+    image.header.set_xyzt_units(unit)
+    data = image.to_bytes()
+    page = next(FORMATS.of(data, "a.nii").read(data, "a.nii", ReadOptions()))
+    assert page.acquisition.spacing_mm == page.place.spacing_mm == pytest.approx((0.8 * mm, 0.5 * mm, 0.25 * mm))
+    assert page.place.stored_spacing_mm == pytest.approx((0.25 * mm, 0.5 * mm, 0.8 * mm))
+
+
+def test_a_grid_is_the_same_in_any_unit_and_differs_by_a_part_of_a_voxel() -> None:
+    affine = np.diag([5e-4, 5e-4, 2e-3, 1])
+    grids = []
+    for unit, factor, start in (("mm", 1, 0.0), ("micron", 1e3, 0.0), ("mm", 1, 1e-3)):
+        moved = affine.copy()
+        moved[:3] *= factor
+        moved[0, 3] = start
+        image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.float32), moved)
+        image.header.set_xyzt_units(unit)
+        grids.append(read_volume(image.to_bytes(), "a.nii")[1])
+    assert grids[0].same_as(grids[1])
+    assert not grids[0].same_as(grids[2])  # by two voxels
+
+
+def test_an_absurd_size_is_unknown() -> None:
+    data = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.float32), np.diag([5000, 1, 1, 1])).to_bytes()
+    page = next(FORMATS.of(data, "a.nii").read(data, "a.nii", ReadOptions()))
+    assert page.place.spacing_mm is None
+    assert page.acquisition.spacing_doubt == "a pixel of 1 mm × 1 mm × 5000 mm, which cannot be"

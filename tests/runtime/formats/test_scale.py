@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 from seg_runtime.formats import FORMATS, ReadOptions
 from seg_runtime.formats.pictures import opened
-from seg_runtime.formats.pictures.scale import Scale
+from seg_runtime.formats.scale import Scale
 from seg_runtime.support import millimetres
 
 GREY = np.zeros((20, 30), np.uint8)
@@ -39,6 +39,13 @@ def ome(**sizes: Any) -> bytes:
     return tiff(
         STACK, metadata={"axes": "ZYX", **{f"PhysicalSize{key}": value for key, value in sizes.items()}}, ome=True
     )
+
+
+def jpeg_per_cm(count: int) -> bytes:
+    """A JPEG file whose header has px per cm, which Pillow does not write."""
+    data = bytearray(picture("JPEG", 300))
+    data[13:18] = bytes([2, *count.to_bytes(2, "big"), *count.to_bytes(2, "big")])
+    return bytes(data)
 
 
 def lsm() -> bytes:
@@ -76,6 +83,11 @@ def lsm() -> bytes:
         (picture("PNG", 101_600), (0.25, 0.25)),
         (picture("BMP", 101_600), (0.25, 0.25)),
         (picture("JPEG", 12_700), (2, 2)),
+        (tiff(resolution=(100, 50), resolutionunit="CENTIMETER"), (200, 100)),
+        (tiff(resolution=(254, 254), resolutionunit="INCH"), (100, 100)),
+        (tiff(resolution=(1270, 1270), resolutionunit="INCH"), (20, 20)),
+        (picture("PNG", 254), (100, 100)),
+        (jpeg_per_cm(100), (100, 100)),
     ],
 )  # fmt: skip
 def test_a_measured_size(data: bytes, sides_um: tuple[float, ...]) -> None:
@@ -94,6 +106,18 @@ def test_a_measured_size(data: bytes, sides_um: tuple[float, ...]) -> None:
         (tiff(resolution=(1, 1), resolutionunit="CENTIMETER"), "1 px per unit"),
         (tiff(imagej=True, resolution=(72, 72), metadata={"unit": "inch"}), "72 dpi"),
         (ome(X=1e9, Y=1e9), "which cannot be"),
+        (ome(X=0.25, Y=0.25, Z=-1), "a pixel of -1 µm × 0.25 µm × 0.25 µm, which cannot be"),
+        *(
+            (tiff(resolution=(dpi, dpi), resolutionunit="INCH"), f"{dpi} dpi")
+            for dpi in (80, 500, 800, 1000, 2400, 4800)
+        ),
+        (picture("PNG", 500), "500 dpi"),
+        (picture("BMP", 1000), "1000 dpi"),
+        *(
+            (tiff(resolution=(cm, cm), resolutionunit="CENTIMETER"), f"{dpi} dpi")
+            for cm, dpi in ((28, 72), (28.346, 72), (38, 96), (59.06, 150), (118, 300), (236, 600))
+        ),
+        (jpeg_per_cm(28), "72 dpi"),
         (tiff(resolution=(1e-9, 1e-9), resolutionunit="CENTIMETER"), ""),
     ],
 )

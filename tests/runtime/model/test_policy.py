@@ -77,3 +77,9 @@ def test_an_image_of_unknown_pixel_size_gets_a_warning(doubt: str, why: str) -> 
     image = replace(SLICE, spacing_mm=(), spacing_doubt=doubt)
     assert FOR_CT.warnings(image) == [f"no stated pixel size{why}, while that of the training images is 1 mm"]
     assert not Policy().warnings(image)
+
+
+def test_an_unknown_distance_of_slices_gets_a_warning() -> None:
+    volumes = Policy(trained_spacing_mm=((2.5, 2.5), (0.7, 0.7), (0.7, 0.7)))
+    found = volumes.warnings(Acquisition(spacing_mm=(0.7, 0.7)))
+    assert found == ["no stated distance of slices, while that of the training images is 2.5 mm"]

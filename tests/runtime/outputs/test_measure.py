@@ -3,7 +3,7 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from seg_runtime.formats import Place
+from seg_runtime.formats import FORMATS, Place, ReadOptions
 from seg_runtime.formats.nifti import read_volume
 from seg_runtime.outputs import measured, summary_of
 from skimage.measure import regionprops_table
@@ -121,3 +121,27 @@ def test_a_summary_adds_up() -> None:
     assert second["area_um2"] == pytest.approx(19 * 200)
     none = summary_of(result_of(np.zeros((3, 3), np.int32)))
     assert (none["objects"], none["density_per_px2"], none["classes"][0]["mean_area"]) == (0, 0, None)
+
+
+@pytest.mark.parametrize("order", ["RAS", "SRA", "ARI"])
+def test_a_given_size_of_voxels_reaches_all_measures(order: str) -> None:
+    ids = volume()
+    data = nifti(ids[..., None].astype(np.float32), order).to_bytes()
+    page = next(FORMATS.of(data, "a.nii").read(data, "a.nii", ReadOptions(axes=3))).with_spacing((2.0, 0.5, 0.25))
+    result = result_of(ids, page.array, page.place)
+    found = result.measurements
+    np.testing.assert_allclose(found["volume_mm3"], found["area"] * 0.25)
+    sides = {"S": 2.0, "I": 2.0, "A": 0.5, "R": 0.25}
+    for axis, letter in enumerate(order):
+        np.testing.assert_allclose(found[f"centroid-{axis}_mm"], found[f"centroid-{axis}"] * sides[letter])
+    assert summary_of(result)["density_per_mm3"] == pytest.approx(3 / (ids.size * 0.25))
+
+
+def test_voxels_of_unknown_size_have_no_measures_in_mm() -> None:
+    ids = volume()
+    data = nibabel.Nifti1Image(ids.T.astype(np.float32), np.eye(4)).to_bytes()
+    page = next(FORMATS.of(data, "a.nii").read(data, "a.nii", ReadOptions(axes=3)))
+    assert page.acquisition.spacing_doubt
+    result = result_of(ids, page.array, page.place)
+    assert not [name for name in result.measurements if name.endswith(("mm", "mm3", "ml"))]
+    assert "density_per_mm3" not in summary_of(result)

@@ -121,7 +121,7 @@ def test_a_volume_is_resampled_axis_by_axis() -> None:
     ("text", "sides"),
     [
         ("0.325um", (0.325e-3,)), ("0.325 µm", (0.325e-3,)), ("2x0.5x0.5mm", (2, 0.5, 0.5)), ("2 × 0.5 × 0.5 mm", (2, 0.5, 0.5)), ("325nm", (0.325e-3,)),
-        ("1e-3 mm", (1e-3,)), ("4 Å", (4e-7,)), ("0.5, 0.7 mm", (0.5, 0.7)),
+        ("1e-3 mm", (1e-3,)), ("4 Å", (4e-7,)), ("0.5x0.7 mm", (0.5, 0.7)),
     ],
 )  # fmt: skip
 def test_a_pixel_size_has_a_unit(text: str, sides: tuple[float, ...]) -> None:
@@ -129,15 +129,27 @@ def test_a_pixel_size_has_a_unit(text: str, sides: tuple[float, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0.325", "um", "0um", "-1um", "nan um", "1,2,3,4um", "1 furlong", "5e9 mm", "", "1;2mm"]
+    "text", ["0.325", "um", "0um", "-1um", "nan um", "1x2x3x4um", "1 furlong", "5e9 mm", "", "1;2mm"]
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(OptionsError, match=r"such as 0\.325um"):
         parse_pixel_size(text)
 
 
+@pytest.mark.parametrize("text", ["1,5um", "0.5, 0.7 mm", "2,0x0,5mm"])
+def test_a_comma_is_no_separator(text: str) -> None:
+    with pytest.raises(
+        OptionsError, match=r"with a comma.*Write 1\.5um for a decimal fraction, or 1x5um for two sides"
+    ):
+        parse_pixel_size(text)
+
+
 @pytest.mark.parametrize(
-    ("mm", "text"), [(0.7, "0.7 mm"), (0.00025, "0.25 µm"), (4e-7, "4 Å"), (12.5, "12.5 mm"), (5e-5, "50 nm")]
-)
+    ("mm", "text"),
+    [
+        (0.7, "0.7 mm"), (0.00025, "0.25 µm"), (4e-7, "4 Å"), (12.5, "12.5 mm"), (5e-5, "50 nm"), (0.0, "0 Å"),
+        (-2.0, "-2 mm"), (float("nan"), "nan mm"), (float("-inf"), "-inf mm"),
+    ],
+)  # fmt: skip
 def test_a_length_has_the_unit_that_suits_it(mm: float, text: str) -> None:
     assert described_length(mm) == text

@@ -322,3 +322,20 @@ def test_ids_that_are_not_those_of_objects(tmp_path: Path, change_ids: Any) -> N
     assert not found.fatal
     assert len(found.names) == 6
     assert "consist of several pieces" in found.text
+
+
+@pytest.mark.parametrize(("wrong_mm", "text"), [((900, 0.7, 0.7), "a distance of slices of 900 mm, while most have 3 mm"),
+    ((3, 0.7, 700), "a pixel size of 700 mm, while most have 0.7 mm")])  # fmt: skip
+def test_a_wrong_unit_of_one_axis_is_found(tmp_path: Path, wrong_mm: tuple[float, ...], text: str) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        sides = wrong_mm if number == 2 else (3, 0.7, 0.7)
+        affine = np.diag([*reversed(sides), 1])
+        for part, values in (("images", rng.normal(0, 1, (16, 16, 6))), ("labels", rng.integers(0, 2, (16, 16, 6)))):
+            (tmp_path / part).mkdir(exist_ok=True)
+            image = nibabel.Nifti1Image(values.astype(np.float32), affine)
+            nibabel.save(image, tmp_path / part / f"v{number}.nii.gz")
+    found = examined(tmp_path, reader="nifti").findings
+    assert [(one.names, one.fatal, text in one.text) for one in found if one.kind == "pixel-size"] == [
+        (("v2",), True, True)
+    ]

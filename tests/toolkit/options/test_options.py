@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import click
 import pytest
-from seg_runtime.support import SegError
+from seg_runtime.support import OptionsError, SegError
 from seg_toolkit.cli.evaluate import main as evaluate
 from seg_toolkit.cli.train import main as train
 from seg_toolkit.cli.weights import main as import_weights
@@ -61,3 +61,9 @@ def test_numbers_are_finite(name: str) -> None:
 def test_a_learning_rate_is_in_range(lr: float) -> None:
     with pytest.raises(SegError, match=r"--lr .*above 0 and up to 100"):
         TrainOptions(lr=lr)
+
+
+def test_a_pixel_size_with_a_comma_is_refused_before_it_ends_an_option_of_the_reader() -> None:
+    with pytest.raises(OptionsError, match=r"--pixel-size is '1,5um', with a comma"):
+        TrainOptions(pixel_size="1,5um").stated  # noqa: B018 - raises
+    assert TrainOptions(pixel_size="2 x 0.5 um").stated == {"pixel-size": "2x0.5um"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from seg_runtime.formats import FORMATS, stem_of
 from seg_runtime.model import Acquisition, ChannelFile, Voxels
-from seg_runtime.support import METADATA_BYTES, DataError, SegError, parse_pixel_size, read_file
+from seg_runtime.support import METADATA_BYTES, DataError, ImageError, SegError, parse_pixel_size, read_file
 
 from .classes import ClassValues
 from .files import composed
@@ -155,8 +156,11 @@ class _SizedCase(WrappedCase):
     spacing_mm: tuple[float, ...]
 
     def acquisition(self) -> Acquisition:
-        """Read how the image was acquired, with the given size of a pixel."""
-        return replace(self.inner.acquisition(), spacing_mm=self.spacing_mm, spacing_doubt="")
+        """Read how the image was acquired, with the given size of a pixel, even if channels state different ones."""
+        known = Acquisition()
+        with contextlib.suppress(ImageError):  # of a file that cannot be read, which reading the image raises too
+            known = self.inner.acquisition()
+        return replace(known, spacing_mm=self.spacing_mm, spacing_doubt="")
 
     def values(self) -> dict[int, str]:
         """All values of the mask."""

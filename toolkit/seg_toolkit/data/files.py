@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from seg_runtime.formats import FORMATS, Page, Pages, ReadOptions, group, head_of, opened, read_bytes, stacked, stem_of
+from seg_runtime.formats import (
+    FORMATS,
+    Page,
+    Pages,
+    ReadOptions,
+    acquired,
+    group,
+    head_of,
+    opened,
+    read_bytes,
+    stacked,
+    stem_of,
+)
 from seg_runtime.model import Acquisition, ChannelFile
 from seg_runtime.support import DataError, SegError, counted, list_files, named
 
@@ -159,8 +172,28 @@ def read_image(path: Path) -> NDArray[Any]:
     return only_page(read_bytes(path), path, indices=False).array
 
 
-def acquisition_of(path: Path) -> Acquisition:
-    """Read how the image of a file was acquired. Raises ImageError if its header cannot be read."""
+def acquisition_of(
+    paths: Path | Sequence[Path], channel_files: Sequence[ChannelFile] = (), axes: int = 2
+) -> Acquisition:
+    """Read how an image was acquired, from the header of its file, or of the file of each channel.
+
+    Args:
+        paths: the file, or the files of the channels in order.
+        channel_files: as in `read_channels`.
+        axes: number of axes of the image, which may be one page of a stack.
+
+    Raises:
+        ImageError: if a header cannot be read, or the channels state different sizes of a pixel.
+    """
+    files = [paths] if isinstance(paths, Path) else paths
+    found = [_acquisition(path, _stamp(path)) for path in files]
+    found = [replace(one, spacing_mm=one.spacing_mm[-axes:]) for one in found]
+    return acquired(found, [str(path) for path in files], channel_files if len(files) > 1 else ())
+
+
+@lru_cache(maxsize=1024)
+def _acquisition(path: Path, stamp: tuple[int, int] | None) -> Acquisition:
+    """Read the header of a file once, since a stack has many pages."""
     return FORMATS.of(head_of(path), path).acquisition(path)
 
 
@@ -227,13 +260,18 @@ def read_page(path: Path, page: int, indices: bool = False) -> NDArray[Any]:
 
 
 def _stack(path: Path, indices: bool) -> Pages:
+    return _opened(path, _stamp(path), indices)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes if a file is written again; None if it cannot be read, of which reading it raises an error."""
     try:
         now = path.stat()
     except OSError:
-        return opened(read_bytes(path), str(path), indices=indices)  # raises an error that says what is wrong
-    return _opened(path, (now.st_mtime_ns, now.st_size), indices)
+        return None
+    return now.st_mtime_ns, now.st_size
 
 
 @lru_cache(maxsize=32)
-def _opened(path: Path, stamp: tuple[int, int], indices: bool) -> Pages:
+def _opened(path: Path, stamp: tuple[int, int] | None, indices: bool) -> Pages:
     return opened(read_bytes(path), str(path), indices=indices)

@@ -149,17 +149,28 @@ def _pixel_sizes(statistics: DataStatistics) -> Iterator[Finding]:
         doubt = next((f" ({case.acquisition.spacing_doubt})" for case in unknown if case.acquisition.spacing_doubt), "")
         text = f"{counted(len(unknown), 'image')} {'states' if len(unknown) == 1 else 'state'} no pixel size{doubt}, unlike the others"
         yield Finding("pixel-size", text, "if all have one size, give it with --pixel-size", _names(unknown))
-    spacing = np.array([min(case.acquisition.spacing_mm) for case in known])
-    ratio = spacing / np.median(spacing)
-    if wrong := [case for case, r in zip(known, ratio, strict=True) if not 1 / _ANOTHER_UNIT < r < _ANOTHER_UNIT]:
-        size = described_length(min(wrong[0].acquisition.spacing_mm))
-        text = f"{counted(len(wrong), 'image')} {_have(wrong)} a pixel size of {size}, while most have {described_length(float(np.median(spacing)))}"
+    spacing = _spacings(known)
+    usual = np.nanmedian(spacing, axis=0)
+    factor = np.exp(np.nan_to_num(np.abs(np.log(spacing / usual))))  # 1 where a side is unknown
+    if wrong := [case for case, sides in zip(known, factor, strict=True) if sides.max() >= _ANOTHER_UNIT]:
+        row = int((factor >= _ANOTHER_UNIT).any(axis=1).argmax())
+        axis = int(factor[row].argmax())
+        size, most = described_length(float(spacing[row, axis])), described_length(float(usual[axis]))
+        what = "distance of slices" if len(usual) == 3 and not axis else "pixel size"
+        text = f"{counted(len(wrong), 'image')} {_have(wrong)} a {what} of {size}, while most have {most}"
         advice = "correct the unit in the files, or give one size for all with --pixel-size"
         yield Finding("pixel-size", text, advice, _names(wrong), fatal=True)
-    others = [case for case, r in zip(known, ratio, strict=True) if not 1 / _COARSER < r < _COARSER]
+    others = [case for case, sides in zip(known, factor, strict=True) if sides.max() >= _COARSER]
     if others and not wrong and len(known) >= _FEWEST_IMAGES:
         text = f"{counted(len(others), 'image')} {_have(others)} another pixel size than the others"
         yield Finding("pixel-size", text, "resample the images to one pixel size", _names(others))
+
+
+def _spacings(cases: Sequence[CaseStatistics]) -> NDArray[np.float64]:
+    """Return the sides of the pixels of each image in mm, `(N, axes)`; NaN if one is unknown."""
+    sides = [case.acquisition.spacing_mm[-len(case.shape) :] for case in cases]
+    axes = max(map(len, sides))
+    return np.array([(*[np.nan] * (axes - len(known)), *known) for known in sides])
 
 
 def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:

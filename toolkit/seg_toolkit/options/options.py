@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import click
 from seg_runtime.cli.options import PATH, Options, Sides, option
-from seg_runtime.support import OptionsError
+from seg_runtime.support import OptionsError, parse_pixel_size
 
 from .kept import Kept
 
@@ -81,7 +81,9 @@ class ReadingOptions(Options):
     @property
     def stated(self) -> dict[str, str]:
         """Options of the reader that have options of their own, as text."""
-        size = (self.pixel_size or "").replace(",", "x").replace(" ", "")
+        if self.pixel_size:
+            parse_pixel_size(self.pixel_size)  # before a comma would separate the options of the reader
+        size = (self.pixel_size or "").replace(" ", "")
         return {key: text for key, text in (("ignore", self.ignore_value), ("pixel-size", size)) if text}
 
 

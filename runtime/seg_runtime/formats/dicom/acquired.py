@@ -7,12 +7,17 @@ import re
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...model import Acquisition
+from ..scale import scale_of
+from .grid import distance_mm
 from .library import Dataset, discreet
 from .planes import orientation_of, right_angled, value_of
+from .read import frame_count
 
 _WORD = re.compile(r"[A-Z0-9]{1,16}")  # modalities and units; other text from a file is never shown
+_MEASURES = "PixelMeasuresSequence"
 _ARBITRARY = ("", "US")  # rescale types of values without a unit
 
 
@@ -28,13 +33,15 @@ def acquisition_of(dataset: Dataset, name: str, axes: int = 2) -> Acquisition:
         ImageError: an element cannot be parsed.
     """
     with discreet(name):
-        sides = value_of(dataset, 0, "PlaneOrientationSequence", "ImageOrientationPatient")
+        sides = _sides(dataset)
+        scale = scale_of(*_spacing_mm(dataset, sides, axes))
         return Acquisition(
             modality=_plain(dataset.get("Modality")),
             sop_class=_standard(dataset.get("SOPClassUID")),
-            orientation=_orientation(sides) if axes == 2 else "",
+            orientation="" if sides is None or axes == 3 else orientation_of(sides),
             unit=_unit(dataset),
-            spacing_mm=_spacing_mm(dataset, axes),
+            spacing_mm=scale.spacing_mm,
+            spacing_doubt=scale.doubt,
         )
 
 
@@ -48,12 +55,14 @@ def _plain(value: object) -> str:
     return text if _WORD.fullmatch(text) else ""
 
 
-def _orientation(sides: object) -> str:
+def _sides(dataset: Dataset) -> NDArray[np.float64] | None:
+    """Return the `(6,)` direction cosines of rows and columns; None if they are unknown."""
+    stated = value_of(dataset, 0, "PlaneOrientationSequence", "ImageOrientationPatient")
     with contextlib.suppress(TypeError, ValueError):
-        cosines = np.array([float(v) for v in sides], np.float64)  # type: ignore[attr-defined]
+        cosines = np.array([float(v) for v in stated], np.float64)
         if cosines.shape == (6,) and np.isfinite(cosines).all() and np.linalg.norm(cosines) > 1:
-            return orientation_of(right_angled([cosines]))
-    return ""
+            return right_angled([cosines])
+    return None
 
 
 def _unit(dataset: Dataset) -> str:
@@ -73,13 +82,22 @@ def _unit(dataset: Dataset) -> str:
     return _plain(dataset.get("Units")) if modality == "PT" else ""
 
 
-def _spacing_mm(dataset: Dataset, axes: int) -> tuple[float, ...]:
-    """Return the distance between rows and between columns, after that between frames for a volume."""
-    group = "PixelMeasuresSequence"
-    sides = value_of(dataset, 0, group, "PixelSpacing") or dataset.get("ImagerPixelSpacing")
-    found = [sides[0], sides[1]] if sides is not None and len(sides) == 2 else []
-    if axes == 3:
-        between = value_of(dataset, 0, group, "SpacingBetweenSlices") or value_of(dataset, 0, group, "SliceThickness")
-        found = [between, *found] if found and between else []
-    values = tuple(float(value) for value in found)
-    return values if all(np.isfinite(value) and value > 0 for value in values) else ()
+def _spacing_mm(dataset: Dataset, sides: NDArray[np.float64] | None, axes: int) -> tuple[float, ...]:
+    """Return the distance between rows and between columns, for a volume after that between frames if it is known."""
+    stated = value_of(dataset, 0, _MEASURES, "PixelSpacing") or dataset.get("ImagerPixelSpacing")
+    if stated is None or len(stated) != 2:
+        return ()
+    between = _between_mm(dataset, sides) if axes == 3 else 0.0
+    return (*([between] if between > 0 else []), float(stated[0]), float(stated[1]))
+
+
+def _between_mm(dataset: Dataset, sides: NDArray[np.float64] | None) -> float:
+    """Return the distance between frames by their positions, else as the file states it; 0 if it is unknown, as that
+    between frames of one thickness is."""
+    group, word = "PlanePositionSequence", "ImagePositionPatient"
+    count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    places = [value_of(dataset, index, group, word) for index in range(count)]
+    if sides is None or count != frame_count(dataset) or any(place is None or len(place) != 3 for place in places):
+        return float(value_of(dataset, 0, _MEASURES, "SpacingBetweenSlices") or 0)
+    positions = np.array([[float(v) for v in place] for place in places])
+    return distance_mm(positions, sides) if np.isfinite(positions).all() else 0.0

@@ -80,12 +80,12 @@ class Dicom(Format):
         if options.axes == 3:
             acquired = acquisition_of(read_dataset(io.BytesIO(data), name), name, axes=3)
             volume = volume_of((array for array, _ in frames), name)
-            yield Page(volume, name, Place(acquired.spacing_mm or None), acquisition=acquired)
+            yield Page(volume, name, Place.of(acquired, 3), acquisition=acquired)
             return
         known: Acquisition | None = None
         for array, dataset in frames:
             known = acquired = known or acquisition_of(dataset, name)
-            yield Page(array, name, Place(acquired.spacing_mm or None), acquisition=acquired)
+            yield Page(array, name, Place.of(acquired, 2), acquisition=acquired)
 
     def acquisition(self, path: Path) -> Acquisition:
         """Return modality, SOP class, orientation, unit and spacing."""

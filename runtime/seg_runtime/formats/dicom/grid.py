@@ -66,6 +66,20 @@ def grid_of(
     return Grid(tuple((int(i), int(steps[i]) - 1) for i in np.flatnonzero(steps > 1)))
 
 
+def distance_mm(positions_mm: NDArray[np.float64], sides: NDArray[np.float64]) -> float:
+    """Return the distance between slices along their normal; 0 if they are not at equal distances in this order.
+
+    Args:
+        positions_mm: `(N, 3)` centre of the first pixel of each slice.
+        sides: `(6,)` direction cosines of rows and columns.
+    """
+    count = len(positions_mm)
+    heights = (positions_mm - positions_mm[0]) @ np.cross(sides[:3], sides[3:])
+    step = heights[-1] / max(1, count - 1)
+    even = bool(np.abs(heights - step * np.arange(count)).max() <= _OFF * abs(step))
+    return abs(float(step)) if even and count > 1 else 0.0
+
+
 def _unit(gaps: NDArray[np.float64], declared_mm: float) -> float | None:
     """Return the distance between slices: the one of which all others are multiples; None if there is none."""
     middle = float(np.median(gaps))

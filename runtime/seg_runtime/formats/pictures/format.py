@@ -48,7 +48,7 @@ class Pictures(Format):
             arrays = (pages[number] for number in range(len(pages)))
             scale, axes = pages.scale, options.axes
             acquired = Acquisition(spacing_mm=scale.spacing_mm[-axes:], spacing_doubt=scale.doubt)
-            place = Place(acquired.spacing_mm if len(acquired.spacing_mm) == axes else None)
+            place = Place.of(acquired, axes)
             for array in arrays if axes == 2 else [volume_of(arrays, name)]:
                 yield Page(array, name, place, note=pages.note, acquisition=acquired)
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from ...model import MAX_PIXELS
+from ..scale import Scale
 from .pillow import PillowPages
-from .scale import Scale
 from .tiff import SIGNATURES, TiffPages
 
 

@@ -17,8 +17,9 @@ from ...model import MAX_PIXELS
 from ...support import INCH_MM, ImageError
 from ..arrays import from_pil, upright, without_opaque_alpha
 from ..quiet import quiet
+from ..scale import Scale
 from .libtiff import strict
-from .scale import Scale, of_resolution, turned_scale
+from .scale import of_resolution, turned_scale
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 READABLE = "a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000, Netpbm or DICOM image"
@@ -80,12 +81,13 @@ class PillowPages:
     @property
     def scale(self) -> Scale:
         """The size of a pixel, from the dots per inch in the header."""
+        per_cm = self._image.info.get("jfif_unit") == 2
         try:
-            x, y = (float(number) for number in self._image.info["dpi"])
+            x, y = (float(number) for number in self._image.info["jfif_density" if per_cm else "dpi"])
             orientation = int(self._image.getexif().get(_ORIENTATION, 1))
         except Exception:  # headers may hold anything, and none of it is needed to read the pixels
             return Scale()
-        return turned_scale(of_resolution(x, y, INCH_MM), orientation)
+        return turned_scale(of_resolution(x, y, 10.0 if per_cm else INCH_MM), orientation)
 
     def _opened(self) -> ImageFile.ImageFile:
         try:

@@ -5,37 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
-from ...support import INCH_MM, described_length, is_pixel_size, millimetres
+from ...support import INCH_MM, millimetres
+from ..scale import Scale, scale_of
 
-_PRINT_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 220, 240, 250, 254, 300, 350, 360, 400, 600, 720, 1200)
-"""Dots per inch that screens, printers and paint programs have. PNG stores whole px per metre, so they are not exact."""
+_INCH_DPI = (
+    72, 75, 80, 90, 96, 100, 120, 125, 144, 150, 160, 180, 192, 200, 220, 240, 250, 288, 300, 320, 350, 360, 400, 450, 480,
+    500, 600, 640, 720, 800, 900, 1000, 1200, 1440, 1600, 2000, 2400, 2880, 3200, 3600, 4000, 4800, 6400, 9600,
+)  # fmt: skip
+"""Round numbers of dots per inch, as screens, printers, scanners and exports have. PNG and BMP store them as whole px per
+metre, so they are not exact."""
+_CM_DPI = (72, 96, 150, 300, 600)
+"""Those that programs convert to px per cm. Other round numbers of px per cm, such as 100, are measurements."""
 _ROUNDED = 0.003
-
-
-class Scale(NamedTuple):
-    """The size of a pixel.
-
-    Attributes:
-        spacing_mm: distance between pixels along each spatial axis, `(rows, columns)` or `(slices, rows, columns)`;
-            empty if unknown.
-        doubt: why what the file states is no measurement, such as "72 dpi, as programs write without measuring"; empty
-            if it states a measurement, or nothing.
-    """
-
-    spacing_mm: tuple[float, ...] = ()
-    doubt: str = ""
-
-
-def scale_of(*sides_mm: float) -> Scale:
-    """Return the scale of sides in mm, unknown with the reason if one is absurd."""
-    if is_pixel_size(*sides_mm):
-        return Scale(tuple(sides_mm))
-    if any(math.isfinite(side) and side > 0 for side in sides_mm):
-        return Scale(doubt=f"a pixel of {' × '.join(map(described_length, sides_mm))}, which cannot be")
-    return Scale()
 
 
 def of_resolution(x: float, y: float, unit_mm: float | None) -> Scale:
@@ -48,11 +32,12 @@ def of_resolution(x: float, y: float, unit_mm: float | None) -> Scale:
     """
     if unit_mm is None or not (x > 0 and y > 0):
         return Scale()
-    dpi = x / unit_mm * INCH_MM
     if x == y == 1:
         return Scale(doubt="1 px per unit, as programs write without measuring")
-    if any(abs(dpi / known - 1) < _ROUNDED for known in _PRINT_DPI):
-        return Scale(doubt=f"{dpi:.0f} dpi, as programs write without measuring")
+    inch = INCH_MM / unit_mm  # in units
+    for dpi in _INCH_DPI if inch == 1 else _CM_DPI:
+        if x == round(dpi / inch) or abs(x * inch / dpi - 1) < _ROUNDED:
+            return Scale(doubt=f"{dpi} dpi, as programs write without measuring")
     return scale_of(unit_mm / y, unit_mm / x)
 
 

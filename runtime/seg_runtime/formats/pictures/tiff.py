@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from ...pipeline import is_grey
 from ...support import ImageError
 from ..arrays import from_array, turned, without_opaque_alpha
+from ..scale import Scale
 from .codecs import register_decoders
 from .pillow import PillowPages, check_size
-from .scale import Scale, of_tiff, turned_scale
+from .scale import of_tiff, turned_scale
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_PAGES = 20_000  # a file may claim any number in a few bytes each, and each costs time

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from seg_runtime.support.errors import DataError, ImageError, SegError
 from seg_toolkit.checkpoints import load
 from seg_toolkit.data import ClassValues
@@ -93,3 +94,14 @@ def test_another_layout_is_refused(fields: Path) -> None:
     (fields / "masks").rename(fields / "labels")
     with pytest.raises(DataError, match="no folder masks"):
         cases_of(READER, fields, print)
+
+
+def test_channels_of_different_pixel_sizes_are_refused(fields: Path) -> None:
+    for ending, side_um in (("dapi", 0.5), ("actin", 1.0)):
+        resolution = (1e4 / side_um, 1e4 / side_um)
+        plane = np.zeros((40, 40), np.uint16)
+        tifffile.imwrite(
+            fields / "images" / f"f0_{ending}.tif", plane, resolution=resolution, resolutionunit="CENTIMETER"
+        )
+    with pytest.raises(ImageError, match=r"f0_actin.tif has pixels of 1 µm, f0_dapi.tif of 0.5 µm"):
+        cases_of(READER, fields, print)[0].acquisition()

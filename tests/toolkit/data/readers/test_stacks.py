@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from seg_runtime.support.errors import DataError, SegError
 from seg_toolkit.data import ClassValues
@@ -103,3 +104,12 @@ def test_real_sections_are_the_same_as_pages_and_as_pairs(tmp_path: Path) -> Non
         one, two = case.read(CLASSES), page.read(CLASSES)
         np.testing.assert_array_equal(one.image, two.image)
         np.testing.assert_array_equal(one.labels, two.labels)
+
+
+def test_pages_have_the_pixel_size_of_the_stack(challenge: Path) -> None:
+    pages = np.zeros((12, 4, 6), np.uint8)
+    stated = {"unit": "um", "spacing": 1.5, "axes": "ZYX"}
+    tifffile.imwrite(challenge / "train-volume.tif", pages, imagej=True, resolution=(4, 5), metadata=stated)
+    cases = cases_of("isbi2012", challenge, print)
+    for case in cases:
+        assert case.acquisition().spacing_mm == pytest.approx((0.2e-3, 0.25e-3))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from seg_runtime.support.errors import DataError, ImageError, SegError
 from seg_toolkit.data.readers import read_data_set
@@ -151,3 +153,22 @@ def test_endings_that_differ_in_their_marks_alone_name_their_outputs(tmp_path: P
     for ending in ("_a", "-a"):
         put(tmp_path / "targets" / f"f{ending}.tif", ramp(6, 8))
     assert read_data_set("targets:_a+-a", tmp_path, print).outputs == ("_a", "-a")
+
+
+def test_coarse_channels_have_the_pixels_of_the_finest(tmp_path: Path) -> None:
+    def write(name: str, plane: Any, side_um: float) -> None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        resolution = (1e4 / side_um, 1e4 / side_um)
+        tifffile.imwrite(tmp_path / name, plane, resolution=resolution, resolutionunit="CENTIMETER")
+
+    for band in ("red", "nir"):
+        write(f"images/a_{band}.tif", ramp(3, 4), 4.0)
+        write(f"targets/a_{band}.tif", ramp(12, 16), 1.0)
+    write("images/a_pan.tif", ramp(12, 16), 1.0)
+    [case] = cases_of(BANDS, tmp_path, print)
+    assert case.acquisition().spacing_mm == pytest.approx((1e-3, 1e-3))
+    write("images/a_nir.tif", ramp(3, 4), 1.0)
+    with pytest.raises(ImageError, match="expected pixels of one size"):
+        case.acquisition()
+    [sized] = read_data_set(f"{BANDS},pixel-size=2um", tmp_path, print).cases
+    assert sized.acquisition().spacing_mm[-2:] == pytest.approx((2e-3, 2e-3))

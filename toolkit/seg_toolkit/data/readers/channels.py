@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError, SegError
 
-from .. import DataSet, Report, by_channels, by_name, matched, parse_channels, read_channels
+from .. import DataSet, Report, acquisition_of, by_channels, by_name, matched, parse_channels, read_channels
 from .pairs import PairCase
 
 
@@ -25,6 +26,10 @@ class ChannelsCase(PairCase):
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`, one channel per file."""
         return read_channels(self.image_files)
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.image_files)
 
 
 def find_channels(root: Path, report: Report, files: str = "") -> DataSet:

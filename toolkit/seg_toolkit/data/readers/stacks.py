@@ -14,9 +14,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from seg_runtime.model import Acquisition
 from seg_runtime.support import DataError
 
-from .. import Case, ClassValues, DataSet, Example, Mask, Report, page_count, read_page, reads, to_labels
+from .. import (
+    Case,
+    ClassValues,
+    DataSet,
+    Example,
+    Mask,
+    Report,
+    acquisition_of,
+    page_count,
+    read_page,
+    reads,
+    to_labels,
+)
 
 _VOLUME, _LABELS = "train-volume.tif", "train-labels.tif"
 _LAYOUT = f"{_VOLUME} and {_LABELS}, stacks with equal numbers of pages"
@@ -34,6 +47,10 @@ class _PageCase(Case):
     def image(self) -> NDArray[Any]:
         """Read the image `(H, W, C)`."""
         return read_page(self.image_file, self.page)
+
+    def acquisition(self) -> Acquisition:
+        """Read how the image was acquired."""
+        return acquisition_of(self.image_file)
 
     def values(self) -> dict[int, str]:
         """Values of the mask."""

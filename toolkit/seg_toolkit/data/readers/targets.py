@@ -69,7 +69,7 @@ class _TargetCase(Case):
 
     def acquisition(self) -> Acquisition:
         """Read how the image was acquired."""
-        return acquisition_of(self.image_files[0])
+        return acquisition_of(self.image_files, self.channels)
 
     def values(self) -> dict[int, str]:
         """Empty: there is no mask."""

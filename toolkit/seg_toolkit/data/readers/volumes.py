@@ -78,7 +78,7 @@ class VolumeCase(Case):
 
     def acquisition(self) -> Acquisition:
         """Read how the image was acquired."""
-        return acquisition_of(self.channels[0])
+        return acquisition_of(self.channels, axes=3)
 
     def values(self) -> dict[int, str]:
         """Values of the labels, without the value for voxels that are not annotated."""
