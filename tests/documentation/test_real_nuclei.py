@@ -19,7 +19,8 @@ def test_the_pages_about_objects_with_real_nuclei(tmp_path: Path) -> None:
     real = REAL / "dsb2018_nuclei_grey"
     if not real.exists():
         pytest.skip(f"{real} is not on this machine")
-    names = sorted(path.name for path in (real / "images").iterdir())[:12]
+    small = sorted((real / "images").iterdir(), key=lambda path: (path.stat().st_size, path.name))[:12]
+    names = sorted(path.name for path in small)
     for part in ("images", "instances"):
         (tmp_path / "nuclei" / part).mkdir(parents=True)
         for name in names:
