@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,14 @@ def test_round_trip_gives_the_same_answers(saved: Path) -> None:
 def test_round_trip_keeps_contract_and_classes(saved: Path) -> None:
     assert load(saved).contract == contract()
     assert load(saved).classes == TWO
+
+
+def test_a_network_is_built_without_the_compiler_of_torch(saved: Path) -> None:
+    """Its import takes as long as that of torch."""
+    code = "import sys; from pathlib import Path; from seg_toolkit.checkpoints import load; load(Path(sys.argv[1])).build()"
+    code += "; print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(saved)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_built_network_is_in_evaluation_mode(saved: Path) -> None:

@@ -112,6 +112,8 @@ def centre(x: Tensor, height: int, width: int) -> Tensor:
 def he_normal(module: nn.Module) -> None:
     """Initialise weights N(0, 2 / N) for N inputs per output value (He et al. 2015, arXiv 1502.01852); for `Module.apply`."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)):
+        if module.weight.is_meta:
+            return  # shapes alone: torch would import its compiler, which takes seconds
         taps = float(math.prod(module.kernel_size))
         if isinstance(module, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
             taps /= math.prod(
