@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seg_runtime.support import counted, described_length, named
 
 from ..data import Groups, proposed_group, sized
-from ..planning import POSES, CaseStatistics, DataStatistics
+from ..planning import MOST_CONTRADICTED, POSES, CaseStatistics, DataStatistics
 from .copies import Copies
 from .finding import Finding
 
@@ -196,8 +196,13 @@ def _grey_values(statistics: DataStatistics) -> Iterator[Finding]:
 
 
 def _instances(statistics: DataStatistics) -> Iterator[Finding]:
-    """Ids that number classes, not objects, or that were interpolated."""
+    """Ids that contradict the masks, that number classes, not objects, or that were interpolated."""
     known = [case for case in statistics.cases if case.objects]
+    if wrong := [case for case in known if case.objects and case.objects.contradicted > MOST_CONTRADICTED]:
+        share = max(case.objects.contradicted for case in wrong if case.objects)
+        text = f"the instances of {counted(len(wrong), 'image')} contradict the masks, in up to {share:.0%} of their pixels"
+        advice = "correct the masks or the instances, or a training of objects is refused"
+        yield Finding("contradicted", text, advice, _names(wrong))  # classes may be learned all the same
     ids = [len(case.objects.areas) if case.objects else 0 for case in known]
     scattered = [case.objects.scattered if case.objects else 0 for case in known]
     if sum(scattered) > _SCATTERED * sum(ids):

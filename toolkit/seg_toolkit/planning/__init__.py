@@ -20,6 +20,7 @@ from .masks import MaskSurvey as MaskSurvey
 from .masks import StrayValuesError as StrayValuesError
 from .masks import missing_classes as missing_classes
 from .reading import each as each
+from .statistics import MOST_CONTRADICTED as MOST_CONTRADICTED
 from .statistics import CaseStatistics as CaseStatistics
 from .statistics import DataStatistics as DataStatistics
 from .swapped import swapped as swapped

@@ -38,6 +38,10 @@ class TargetStatistics:
         return cls(len(flat), low, high, mean, std)
 
 
+MOST_CONTRADICTED = 0.1
+"""Largest fraction of the px of objects that masks may contradict."""
+
+
 @dataclass(frozen=True)
 class ObjectStatistics:
     """Statistics of the instances of a case.

@@ -120,7 +120,7 @@ def test_a_training_chooses_thresholds_and_says_so(trained: Path) -> None:
 def test_an_evaluation_gives_the_scores_of_objects_and_of_classes(trained: Path) -> None:
     words = ("--include-training", "--csv", trained / "m.csv", "--metrics", "rand,hd95,ap")
     said = ok(seg_edge("evaluate", trained / "m.pt", trained / "data", *words)).stderr
-    assert said.count("objects: AP") == 1
+    assert said.count("objects of all images: AP") == 1
     assert "chosen on the validation images" not in said  # the thresholds are those of the model
     assert re.search(r"^class +Dice +IoU +hd95$", said, re.MULTILINE)
     assert re.search(r"^foreground( +([\d.]+|-)){3}$", said, re.MULTILINE)
@@ -218,6 +218,8 @@ def test_instances_that_contradict_the_masks_are_refused(tmp_path: Path) -> None
         put(tmp_path / "masks" / path.name, (255 * (np.roll(mask, 9, axis=1))).astype(np.uint8))
     error = error_of(seg_train(tmp_path, "-o", tmp_path / "m.pt", "--answer", "objects", *TINY))
     assert "contradict its mask" in error
+    done = seg_edge("check", tmp_path)
+    assert "the instances of 3 images contradict the masks" in done.output
 
 
 def test_classes_and_separation_are_kept_from_an_earlier_model() -> None:

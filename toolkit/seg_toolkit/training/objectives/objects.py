@@ -32,12 +32,11 @@ from ...data import (
 from ...evaluation import Measure, ObjectScores, object_summary, object_table
 from ...networks import KeptMap
 from ...options import Settings, TrainOptions
-from ...planning import CaseStatistics, DataStatistics
+from ...planning import MOST_CONTRADICTED, CaseStatistics, DataStatistics
 from ..pictures import object_preview
 from .labels import SIGMA_PX, LabelObjective
 from .objective import Choices, Judged, Objective, ScoredCase
 
-_DISAGREE = 0.1  # largest fraction of the px of objects that masks may contradict
 _MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 _SEED_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 _PEAKS_PX = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -324,7 +323,7 @@ def _check_instances(case: CaseStatistics) -> None:
     """
     if case.objects is None:
         raise _no_instances(case.name)
-    if case.objects.contradicted > _DISAGREE:
+    if case.objects.contradicted > MOST_CONTRADICTED:
         problem = f"the instances of {case.name} contradict its mask in {case.objects.contradicted:.0%} of their pixels"
         expected = "objects in the classes other than the background"
         raise DataError(problem, expected, "correct the mask or the instances")
