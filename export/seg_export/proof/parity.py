@@ -167,7 +167,7 @@ class Parity:
             ("as share of the range", f"{self.relative_error:.3e}  (limit {limits.error_of_range:.0e})"),
             ("mean error", f"{self.mean_abs_error:.3e}"),
             *(flips if self.labels else []),
-            *([("objects without a partner", f"{self.unmatched} of both, {self.objects} in the reference")] if self.objects else []),
+            *([("objects without a partner", f"{self.unmatched} (the reference has {self.objects} objects)")] if self.objects else []),
             ("parity", "; ".join(self.failures(limits)) or "holds"),
         ]  # fmt: skip
         return table(rows, f"parity of {form} with {reference}")

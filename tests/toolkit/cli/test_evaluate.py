@@ -138,7 +138,7 @@ def test_evaluate_counts_objects_as_by_hand(tmp_path: Path, model: Path, halves:
     table = done.stderr[done.stderr.index("class ") :].splitlines()
     assert table[0].split() == ["class", "Dice", "IoU"]
     assert table[3].startswith(
-        "objects: AP 0.5000 at IoU 0.50, 0.2000 at IoU 0.75, 0.2000 at IoU 0.90, mean 0.2333; F1 "
+        "objects of all images: AP 0.5000 at IoU 0.50, 0.2000 at IoU 0.75, 0.2000 at IoU 0.90, mean 0.2333; F1 "
     )
     assert table[4] == "objects per image: 1.0 true, 1.0 found; in all images, 1 merged and 0 split"
 

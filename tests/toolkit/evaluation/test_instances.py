@@ -48,9 +48,9 @@ def test_images_without_objects_have_no_scores() -> None:
 def test_the_table_shows_what_was_asked_for() -> None:
     figures = [ObjectScores.of(TWO, BOTH), ObjectScores.of(CELL, SMALLER)]
     assert object_table(object_summary(figures)).splitlines() == [
-        "objects: AP 0.6667 at IoU 0.50, 0.2500 at IoU 0.75, 0.0000 at IoU 0.90, mean 0.2130; "
+        "objects of all images: AP 0.6667 at IoU 0.50, 0.2500 at IoU 0.75, 0.0000 at IoU 0.90, mean 0.2130; "
         "F1 0.8000 (precision 1.0000, recall 0.6667); PQ 0.5000; SEG 0.5833",
         "objects per image: 1.5 true, 1.0 found; in all images, 1 merged and 0 split",
     ]
-    assert object_table(object_summary(figures, ["seg"])) == "objects: SEG 0.5833"
+    assert object_table(object_summary(figures, ["seg"])) == "objects of all images: SEG 0.5833"
     assert object_table(object_summary(figures, ["count"])).startswith("objects per image: 1.5 true")

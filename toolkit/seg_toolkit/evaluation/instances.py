@@ -120,7 +120,7 @@ def object_table(result: Mapping[str, Any]) -> str:
         sides = ", ".join(f"{name} {_number(result[name])}" for name in ("precision", "recall"))
         parts.append(f"F1 {_number(result['f1'])} ({sides})")
     parts += [f"{name.upper()} {_number(result[name])}" for name in ("pq", "seg") if name in result]
-    lines = [f"objects: {'; '.join(parts)}"] if parts else []
+    lines = [f"objects of all images: {'; '.join(parts)}"] if parts else []
     if "found" in result:
         merged, split = (f"{result[name]} {name}" for name in ("merged", "split"))
         lines.append(
