@@ -167,12 +167,31 @@ def test_unknown_sizes_are_said_once(model: Path, tmp_path: Path) -> None:
     said = [line for line in ok(seg_run_on_cpu(*words)).output.splitlines() if line.startswith("note:")]
     assert len(said) == 2
     assert "b.tif has no stated pixel size" in said[0]
-    assert said[0].endswith("; the same holds for 1 more image")
-    assert (
-        said[1]
-        == "note: 2 images of 3 state no pixel size, so summary.csv has measures in px only; --pixel-size gives it"
-    )
+    assert said[0].endswith(f"; the same holds for {tmp_path / 'in' / 'c.tif'}")
+    assert said[1] == "note: 2 images of 3 state no pixel size, so their measures are in px only; --pixel-size gives it"
     said = [line for line in ok(seg_run_on_cpu(*words)).output.splitlines() if line.startswith("note:")]
     assert len(said) == 1  # images that are done already count
     done = ok(seg_run_on_cpu(*words, "--pixel-size", "1um", "--overwrite"))
     assert "no pixel size" not in done.output
+    rows = (tmp_path / "out" / "summary.csv").read_text().splitlines()
+    assert rows[0].endswith(",model,warnings")
+
+
+def test_warnings_are_in_the_summary_and_on_the_page(model: Path, tmp_path: Path) -> None:
+    for name in ("b.tif", "c.tif"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "in" / name, phantom(1.0)[0])
+    page = tmp_path / "page.html"
+    ok(seg_run_on_cpu("--model", model, tmp_path / "in", "-o", tmp_path / "out", "--report", page))
+    rows = (tmp_path / "out" / "summary.csv").read_text().splitlines()[1:]
+    assert all("has no stated pixel size" in row for row in rows)
+    assert page.read_text().count("has no stated pixel size") == 1
+    assert f"the same holds for {tmp_path / 'in' / 'c.tif'}" in page.read_text()
+
+
+def test_results_of_two_models_are_told_apart(model: Path, tmp_path: Path) -> None:
+    other = with_parts(model, tmp_path / "other.onnx", policy=Policy())
+    for name, file in (("b.tif", model), ("c.tif", other)):
+        tifffile.imwrite(tmp_path / name, phantom(1.0)[0])
+        done = ok(seg_run_on_cpu("--model", file, tmp_path / name, "-o", tmp_path / "out", "--measure"))
+    assert "summary.csv has results of 2 models, see its column model" in done.output

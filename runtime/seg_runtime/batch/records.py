@@ -71,6 +71,18 @@ def listed_outputs(path: Path) -> dict[str, str]:
     return dict(record["outputs"]) if record else {}
 
 
+def listed_warnings(record: Mapping[str, Any]) -> list[str]:
+    """Return the warnings of a record about its image, or about all its pages."""
+    pages = record.get("pages", [record])
+    return [str(text) for page in pages for text in page.get("warnings", ())]
+
+
+def model_of(record: Mapping[str, Any]) -> str:
+    """Return the name and the version of the model of a record, if it has them, and the start of its SHA-256."""
+    model = record["model"]
+    return " ".join(filter(None, (model.get("name"), model.get("version"), f"{model['sha256'][:12]}")))
+
+
 def warnings_of(results: Sequence[PageResult]) -> list[str]:
     """Return the warnings about the pages of a file, at most the first one in words."""
     found = [text for result in results for text in result.record["warnings"]]

@@ -19,15 +19,17 @@ from ..model import MAX_PIXELS
 from ..support import (
     ImageError,
     SegError,
+    alike,
     counted,
     document,
     html_figure,
     html_histogram,
     html_table,
+    named,
     prepared,
     read_file,
 )
-from .records import SUMMARY, read_record
+from .records import SUMMARY, listed_warnings, model_of, read_record
 
 _MOST_PICTURES = 500
 _MOST_FAILURES = 200
@@ -35,6 +37,7 @@ _MOST_ROWS = 5000
 _MOST_PX = 2 * MAX_PIXELS  # of an overlay, which has a legend below the image
 _SIDE_PX = 320
 _BINS = 24
+_FAR = 3.0  # times the distance of the quartiles above the upper one: Tukey's outer fence
 _SIZES = ("volume_mm3", "area_um2", "area")
 """Columns of sizes, the first one that all images have is shown."""
 _UNITS = {"volume_mm3": "mm³", "area_um2": "µm²", "area": "px"}
@@ -116,8 +119,10 @@ def _body(out: Path, results: Sequence[_Result], failed: Sequence[str]) -> Itera
     yield f'<p class="soft">{escape(_origin(results))}</p>'
     known = [result for result in results if result.count is not None]
     objects = sum(result.count or 0 for result in known)
-    yield f"<p>{len(results)} images, {len(failed)} failed" + (f", {objects} objects</p>" if known else "</p>")
+    total = f"{counted(len(results), 'image')}, {len(failed)} failed"
+    yield f"<p>{total}" + (f", {counted(objects, 'object')}</p>" if known else "</p>")
     yield from _failures(failed)
+    yield from _warnings(results)
     if known:
         yield from _classes(results)
         yield from _charts(results, known)
@@ -126,12 +131,12 @@ def _body(out: Path, results: Sequence[_Result], failed: Sequence[str]) -> Itera
 
 
 def _origin(results: Sequence[_Result]) -> str:
-    """Return the model and the device of the first image."""
+    """Return the models and the devices of the images."""
     if not results:
         return "no image was segmented"
-    model, provider = results[0].record["model"], results[0].record.get("provider", {})
-    named = " ".join(filter(None, (model.get("name", ""), model.get("version", "")))) or "model"
-    return f"{named} {model['sha256'][:12]}…, on {provider.get('used', 'an unknown device')}"
+    models = sorted({model_of(result.record) for result in results})
+    devices = sorted({result.record.get("provider", {}).get("used", "an unknown device") for result in results})
+    return f"model {named(models)}, on {named(devices)}"
 
 
 def _failures(failed: Sequence[str]) -> Iterator[str]:
@@ -141,6 +146,17 @@ def _failures(failed: Sequence[str]) -> Iterator[str]:
     yield from (f'<div class="finding stop">{escape(text)}</div>' for text in failed[:_MOST_FAILURES])
     if len(failed) > _MOST_FAILURES:
         yield f'<p class="soft">{len(failed) - _MOST_FAILURES} more failures are left out.</p>'
+
+
+def _warnings(results: Sequence[_Result]) -> Iterator[str]:
+    found = alike([text for result in results for text in listed_warnings(result.record)], " has ")
+    texts = [first + (f"; the same holds for {named(more)}" if more else "") for first, more in found]
+    if not texts:
+        return
+    yield "<h2>Warnings</h2>"
+    yield from (f'<div class="finding">{escape(text)}</div>' for text in texts[:_MOST_FAILURES])
+    if len(texts) > _MOST_FAILURES:
+        yield f'<p class="soft">{len(texts) - _MOST_FAILURES} more warnings are left out; the records have them.</p>'
 
 
 def _classes(results: Sequence[_Result]) -> Iterator[str]:
@@ -170,14 +186,16 @@ def _charts(results: Sequence[_Result], known: Sequence[_Result]) -> Iterator[st
 
 
 def _histogram(title: str, values: Sequence[float]) -> str:
-    """Draw the distribution of values; the last bar holds those beyond the 99th percentile too.
+    """Draw the distribution of values; the last bar holds those far above the others too.
 
     Bars of whole numbers hold equally many of them, or some bars would be empty for that reason alone.
     """
     if not values:
         return ""
     ordered = sorted(values)
-    low, high = ordered[0], ordered[math.ceil(0.99 * len(ordered)) - 1]
+    first, third = (ordered[round(share * (len(ordered) - 1))] for share in (0.25, 0.75))
+    far = third + _FAR * (third - first)
+    low, high = ordered[0], max(value for value in ordered if value <= far)
     step = (high - low) / _BINS or 1.0
     if all(value.is_integer() for value in ordered):
         step = math.ceil((high - low + 1) / _BINS)
@@ -235,8 +253,9 @@ def _pictures(results: Sequence[_Result]) -> Iterator[str]:
             continue
         file = io.BytesIO()
         small.save(file, "JPEG", quality=82)
-        caption = escape(result.name) + ("" if result.count is None else f"<br>{result.count} objects")
-        yield html_figure(result.name, file.getvalue(), small.size, caption)
+        caption = escape(result.name) + ("" if result.count is None else f"<br>{counted(result.count, 'object')}")
+        odd = bool(listed_warnings(result.record))
+        yield html_figure(result.name, file.getvalue(), small.size, caption, odd)
     yield "</div>"
     if lost:
         what = counted(lost, "picture")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..outputs import csv_of
-from ..support import METADATA_BYTES, SegError, counted, locked, prepared, read_file
+from ..support import METADATA_BYTES, SegError, counted, locked, named, prepared, read_file
 from .inputs import BatchOptions, Task
-from .records import KEEP, SUMMARY, SUMMARY_KEYS, read_record
+from .records import KEEP, SUMMARY, SUMMARY_KEYS, listed_warnings, model_of, read_record
+
+_LAST = ("model", "warnings")  # columns
 
 
 def check_summary(out: Path, options: BatchOptions) -> None:
@@ -46,21 +48,30 @@ def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> li
         return []
     with locked(out):
         rows = [row for name in sorted({*own, *_listed(out, options)}) for row in _rows(out, name)]
-        columns = dict.fromkeys([*SUMMARY_KEYS, *(column for row in rows for column in row)])
+        found = dict.fromkeys([*SUMMARY_KEYS, *(column for row in rows for column in row)])
+        columns = [*(column for column in found if column not in _LAST), *_LAST]
         content = csv_of(columns, rows)
         with prepared(out / SUMMARY, lambda file: file.write(content)) as put:
             put()
-    return _notes_about({row["name"]: row for row in rows if row["name"] in set(own)})
+    return [*_notes_about({row["name"]: row for row in rows if row["name"] in set(own)}), *_note_of_models(rows)]
 
 
 def _notes_about(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     unknown = sum(not any(key.startswith("density_per_mm") for key in row) for row in rows.values())
     if not unknown:
         return []
-    known = len(rows) - unknown
-    which = f"{counted(unknown, 'image')} of {len(rows)}" if known else counted(unknown, "image")
-    verb = "states" if unknown == 1 else "state"
-    return [f"{which} {verb} no pixel size, so {SUMMARY} has measures in px only; --pixel-size gives it"]
+    which = counted(unknown, "image") + (f" of {len(rows)}" if len(rows) > unknown else "")
+    verb, its = ("states", "its") if unknown == 1 else ("state", "their")
+    return [f"{which} {verb} no pixel size, so {its} measures are in px only; --pixel-size gives it"]
+
+
+def _note_of_models(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    models = sorted({row["model"] for row in rows})
+    return (
+        [f"{SUMMARY} has results of {len(models)} models, see its column model: {named(models)}"]
+        if len(models) > 1
+        else []
+    )
 
 
 def _listed(out: Path, options: BatchOptions) -> list[str]:
@@ -98,7 +109,8 @@ def _rows(out: Path, name: str) -> list[dict[str, Any]]:
             return []
         pages = record["measured"].get("pages", [record["measured"]])
         first = {"name": name, "file": record["input"].get("name", "")}
-        return [{**first, "page": number, **dict(_flat(page))} for number, page in enumerate(pages, 1)]
+        of_all = {"model": model_of(record), "warnings": "; ".join(listed_warnings(record))}
+        return [{**first, "page": number, **dict(_flat(page)), **of_all} for number, page in enumerate(pages, 1)]
     except (SegError, AttributeError, KeyError, TypeError):  # it is not a record of seg-run
         return []
 

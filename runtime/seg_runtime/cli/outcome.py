@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import click
 
-from ..support import counted
+from ..support import alike, counted, named
 from .commandline import note
 
 OTHERS = " is the record of "  # in the error about a result of another run
@@ -49,17 +49,15 @@ class Outcome:
     def report(self, out: Path) -> None:
         """Print notes and errors on stderr, and the numbers on stdout."""
         notes = [
-            f"{first}; the same holds for {counted(more, 'more image')}" if more else first
-            for first, more in _alike(self.notes, " has ")
+            f"{first}; the same holds for {named(more)}" if more else first
+            for first, more in alike(self.notes, " has ")
         ]
         for text in notes[:_MOST_NOTES]:
             note(text)
         if (more := len(notes) - _MOST_NOTES) > 0:
             note(f"{counted(more, 'more note')}; the records list the warnings about each image")
-        for first, more in _alike(
-            self.failed, OTHERS
-        ):  # if all are results of the same other run, no image is at fault
-            same = f" The same holds for {counted(more, 'more result')}." if more else ""
+        for first, others in alike(self.failed, OTHERS):  # results of one other run are no fault of an image
+            same = f" The same holds for {counted(len(others), 'more result')}." if others else ""
             click.echo(f"error: {first}{same}", err=True)
         parts = [f"{self.done} segmented"]
         if self.skipped:
@@ -70,14 +68,6 @@ class Outcome:
         click.echo(", ".join(parts) + where)
         if self.legend and self.done:
             click.echo(f"pixel values of masks: {self.legend}")
-
-
-def _alike(texts: Sequence[str], mark: str) -> list[tuple[str, int]]:
-    """Return the first of the texts that are equal behind a mark, and the number of the others."""
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        found.setdefault(text.partition(mark)[2] or text, []).append(text)
-    return [(alike[0], len(alike) - 1) for alike in found.values()]
 
 
 class Watcher(Protocol):

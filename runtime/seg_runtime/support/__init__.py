@@ -38,6 +38,7 @@ from .lengths import parse_pixel_size as parse_pixel_size
 from .registry import Registry as Registry
 from .registry import instance_of as instance_of
 from .registry import subclass_of as subclass_of
+from .tables import alike as alike
 from .tables import counted as counted
 from .tables import table as table
 from .telemetry import disable_telemetry as disable_telemetry

@@ -9,6 +9,9 @@ from importlib.util import find_spec
 
 from .errors import SegError
 
+_INSTALLED_AS = {"skimage": "scikit-image"}
+"""Names of packages that are not those of their import."""
+
 
 def require_extra(extra: str, *packages: str) -> None:
     """Check that the packages of an extra are installed.
@@ -18,7 +21,8 @@ def require_extra(extra: str, *packages: str) -> None:
     """
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        problem = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        named = [_INSTALLED_AS.get(name, name) for name in missing]
+        problem = f"{' and '.join(named)} {'is' if len(missing) == 1 else 'are'} not installed"
         raise SegError(problem, "", f"install the extra {extra!r}: pip install 'seg-edge[{extra}]'")
 
 

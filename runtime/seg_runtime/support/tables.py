@@ -19,3 +19,15 @@ def counted(number: int, noun: str) -> str:
     ('1 step', '3 steps')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def alike(texts: Sequence[str], mark: str) -> list[tuple[str, list[str]]]:
+    """Return the first of the texts that are equal behind a mark, and what the others have before it.
+
+    >>> alike(["a has dust", "b has dust", "c has holes"], " has ")
+    [('a has dust', ['b']), ('c has holes', [])]
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        found.setdefault(text.partition(mark)[2] or text, []).append(text)
+    return [(same[0], [text.partition(mark)[0] for text in same[1:]]) for same in found.values()]

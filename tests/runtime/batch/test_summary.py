@@ -65,6 +65,8 @@ def test_a_row_for_each_image_and_page(segmenter: Segmenter, tmp_path: Path) -> 
         assert float(row["density_per_px2"]) == len(kept) / mask.size
         assert (int(row["bright objects"]), float(row["bright share"])) == (len(kept), kept.sum() / mask.size)
         assert float(row["bright mean_area"]) == kept.sum() / len(kept)
+    assert {row["model"] for row in rows} == {segmenter.model_sha256[:12]}
+    assert list(rows[0])[-2:] == ["model", "warnings"]
     objects = table(out / "stack_objects.csv")
     assert [sum(row["page"] == page for row in objects) for page in "12"] == [int(r["objects"]) for r in rows[2:]]
 
