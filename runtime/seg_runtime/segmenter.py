@@ -107,6 +107,7 @@ class Segmenter:
         session = self.session
         self.contract, self.provider, self.model_sha256 = session.contract, session.provider.name, session.sha256
         self.model_sha256s = frozenset(member.sha256 for member in self._files.members)
+        answer_of(self.contract)  # raises an error if a package is missing, not only with the first image
         if tta:
             for member in self._files.members:
                 check_turnable(member.contract)

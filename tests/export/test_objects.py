@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 from seg_export.proof import Parity
 from seg_export.steps.precision.cost import GOAL, OBJECTS, Cost
-from seg_runtime import Segmenter, SelfTestError
+from seg_runtime import SegError, Segmenter, SelfTestError
 from seg_runtime.answers import Objects, objects
 from seg_runtime.answers.separate import unmatched
 from seg_runtime.checks.selftest import SelfTest
@@ -134,3 +134,16 @@ def test_a_run_writes_classes_ids_and_counts(model: Made, tmp_path: Path) -> Non
         found = segmenter(image)
     np.testing.assert_array_equal(found.objects, ids)
     np.testing.assert_array_equal(found.labels, mask)
+
+
+def test_a_missing_package_is_known_when_a_model_is_opened(model: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seg_runtime.support.imports.find_spec", lambda name: None)
+    with pytest.raises(SegError, match="scikit-image is not installed"):
+        Segmenter(model.path, provider="cpu")
+
+
+def test_a_smallest_object_of_their_own_is_said(model: Made, tmp_path: Path) -> None:
+    Image.fromarray(noise_image(90, 70, 1)[..., 0]).save(tmp_path / "a.png")
+    done = ok(seg_run_on_cpu("--model", model.path, tmp_path / "a.png", "--out", tmp_path, "--smallest-object", "9"))
+    assert done.output.count("--smallest-object") == 1
+    assert "this model has a smallest object of its own" in done.output

@@ -76,11 +76,6 @@ def test_objects_of_a_regression_are_refused(regression: Made, picture: Path, tm
         segmenter(picture).objects  # noqa: B018
 
 
-def test_a_smallest_object_needs_objects(model: Made, picture: Path, tmp_path: Path) -> None:
-    words = ("--model", model.path, picture, "--out", tmp_path, "--smallest-object", "5")
-    assert "--objects" in error_of(seg_run_on_cpu(*words))
-
-
 @pytest.mark.parametrize(("most", "dtype"), [(0, np.uint16), (65535, np.uint16), (65536, np.uint32)])
 def test_ids_never_wrap(most: int, dtype: type) -> None:
     ids = np.array([[0, 1], [2, most]], np.int32)
@@ -94,3 +89,19 @@ def test_ids_never_wrap(most: int, dtype: type) -> None:
     assert stored[0].dtype == dtype
     np.testing.assert_array_equal(stored[0], ids)
     np.testing.assert_array_equal(stored[1], ids.T)
+
+
+def test_a_smallest_object_without_objects_is_a_note(model: Made, picture: Path, tmp_path: Path) -> None:
+    done = ok(seg_run_on_cpu("--model", model.path, picture, "--out", tmp_path / "out", "--smallest-object", "2"))
+    assert "--smallest-object" in done.output
+    assert not list((tmp_path / "out").glob("*_objects*"))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    model: Made, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "os.access", lambda path, mode: Path(path) != tmp_path
+    )  # as on a disk that is read-only, for root too
+    error = error_of(seg_run_on_cpu("--model", model.path, picture, "--out", tmp_path / "new" / "out"))
+    assert "is not a writable folder" in error

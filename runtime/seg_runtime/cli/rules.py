@@ -87,9 +87,12 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
     Rule(
         "--smallest-object",
         given=lambda x: isinstance(x.options, RunOptions) and x.options.smallest_object > 0,
-        fits=lambda x: isinstance(x.options, RunOptions) and x.options.numbers_objects,
+        fits=lambda x: (
+            x.session.contract.answer.separated or (isinstance(x.options, RunOptions) and x.options.numbers_objects)
+        ),
         requires="--objects, --measure, --save or --report",
-        advice="add one of them",
+        advice="without them, objects are not numbered",
+        harmless=True,
     ),
     Rule(
         "--smallest-object",

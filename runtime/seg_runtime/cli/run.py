@@ -159,7 +159,8 @@ def child() -> None:
 
 
 def _folder(out: Path) -> Path:
-    if os.path.exists(out) and not (out.is_dir() and os.access(out, os.W_OK)):  # noqa: PTH110 - raises on no name
+    there = next((place for place in (out, *out.absolute().parents) if os.path.exists(place)), out)  # noqa: PTH110 - raises on no name
+    if not (there.is_dir() and os.access(there, os.W_OK)):
         raise SegError(f"--out {out} is not a writable folder", "", "choose another folder")
     return out
 
