@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seg_export.network import to_onnx
+from seg_export.steps.rewrite.apply import layers_of
 from seg_export.steps.rewrite.layers import FORMS
 from seg_toolkit.checkpoints import save
 from seg_toolkit.data import ClassValues
 
-from benchmarks import chart, peers, volume
+from benchmarks import chart, peers, rewrites, volume
 from benchmarks.accuracy import otsu
 from benchmarks.apart import Apart, Here
 from benchmarks.measure import random_checkpoint
@@ -143,10 +145,19 @@ def test_cached_start_is_measured_as_a_process_only(tmp_path):
     assert "window" not in row
 
 
-def test_every_rewrite_has_a_row(tmp_path):
-    shown = benchmark("rewrites", "--quick", "--json", tmp_path / "figures.json")
+def test_every_rewrite_has_a_case():
+    checkpoint = random_checkpoint(width=8)
+    layers = layers_of(to_onnx(checkpoint.build(), checkpoint.contract))
+    known = {form for forms in FORMS.values() for form in forms[1:]}
+    assert {case.form for case in rewrites.cases(layers, list(rewrites.REWRITES))} == known
+
+
+def test_rewrites_have_a_row_in_each_precision(tmp_path):
+    forms = "split,slice,shuffled"  # used in fp32, in int8, and nowhere, so in both
+    shown = benchmark("rewrites", "--quick", "--forms", forms, "--json", tmp_path / "figures.json")
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
-    assert {r["form"] for r in rows} == {form for forms in FORMS.values() for form in forms[1:]}
+    found = [(r["form"], r["precision"]) for r in rows]
+    assert found == [("split", "fp32"), ("slice", "int8"), ("shuffled", "fp32"), ("shuffled", "int8")]
     assert all(r["ratio"] > 0 and r["layers"] for r in rows)
     assert max(r["error_of_range"] for r in rows if r["precision"] == "fp32") < 1e-4
     assert shown.count("\n| ") == len(rows) + 2
