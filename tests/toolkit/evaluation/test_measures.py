@@ -206,7 +206,7 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, constant: Path, metri
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith(f"error: {package} ")
+    assert line.startswith(f"error: {package.replace('skimage', 'scikit-image')} ")
     assert "install 'seg-edge[metrics]'" in line
 
 

@@ -211,8 +211,8 @@ class LabelObjective(Objective):
 
     def _of_images(self, result: dict[str, Any]) -> str:
         """Format the measures of whole images, and the average."""
-        known = [key for key in result if key.partition("_")[0] in PARTITIONS]  # voi has voi_split too
-        return ", ".join([*(f"{key} {_number(result[key])}" for key in known), self.average(result)]).replace("_", " ")
+        known = [key for key in result if key.startswith(PARTITIONS)]  # voi has "voi split", too
+        return ", ".join([*(f"{key} {_number(result[key])}" for key in known), self.average(result)])
 
     def headline(self, result: dict[str, Any]) -> str:
         """Add the mean Dice of the classes other than the background, because a large background hides small classes."""
