@@ -19,7 +19,6 @@ from ..model import MAX_PIXELS
 from ..support import (
     ImageError,
     SegError,
-    alike,
     counted,
     document,
     html_figure,
@@ -28,11 +27,12 @@ from ..support import (
     named,
     prepared,
     read_file,
+    warned_once,
 )
 from .records import SUMMARY, listed_warnings, model_of, read_record
 
 _MOST_PICTURES = 500
-_MOST_FAILURES = 200
+_MOST_FINDINGS = 200
 _MOST_ROWS = 5000
 _MOST_PX = 2 * MAX_PIXELS  # of an overlay, which has a legend below the image
 _SIDE_PX = 320
@@ -121,8 +121,9 @@ def _body(out: Path, results: Sequence[_Result], failed: Sequence[str]) -> Itera
     objects = sum(result.count or 0 for result in known)
     total = f"{counted(len(results), 'image')}, {len(failed)} failed"
     yield f"<p>{total}" + (f", {counted(objects, 'object')}</p>" if known else "</p>")
-    yield from _failures(failed)
-    yield from _warnings(results)
+    yield from _findings("Failed images", failed, "finding stop")
+    warnings = [text for result in results for text in listed_warnings(result.record)]
+    yield from _findings("Warnings", warned_once(warnings), "finding")
     if known:
         yield from _classes(results)
         yield from _charts(results, known)
@@ -139,24 +140,13 @@ def _origin(results: Sequence[_Result]) -> str:
     return f"model {named(models)}, on {named(devices)}"
 
 
-def _failures(failed: Sequence[str]) -> Iterator[str]:
-    if not failed:
-        return
-    yield "<h2>Failed images</h2>"
-    yield from (f'<div class="finding stop">{escape(text)}</div>' for text in failed[:_MOST_FAILURES])
-    if len(failed) > _MOST_FAILURES:
-        yield f'<p class="soft">{len(failed) - _MOST_FAILURES} more failures are left out.</p>'
-
-
-def _warnings(results: Sequence[_Result]) -> Iterator[str]:
-    found = alike([text for result in results for text in listed_warnings(result.record)], " has ")
-    texts = [first + (f"; the same holds for {named(more)}" if more else "") for first, more in found]
+def _findings(title: str, texts: Sequence[str], kind: str) -> Iterator[str]:
     if not texts:
         return
-    yield "<h2>Warnings</h2>"
-    yield from (f'<div class="finding">{escape(text)}</div>' for text in texts[:_MOST_FAILURES])
-    if len(texts) > _MOST_FAILURES:
-        yield f'<p class="soft">{len(texts) - _MOST_FAILURES} more warnings are left out; the records have them.</p>'
+    yield f"<h2>{title}</h2>"
+    yield from (f'<div class="{kind}">{escape(text)}</div>' for text in texts[:_MOST_FINDINGS])
+    if len(texts) > _MOST_FINDINGS:
+        yield f'<p class="soft">{len(texts) - _MOST_FINDINGS} more left out.</p>'
 
 
 def _classes(results: Sequence[_Result]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> li
         options: options of the run.
 
     Returns:
-        A note about images of this run whose pixels have no known size, if there are any.
+        Notes about images of this run whose pixels have no known size, and about rows of several models.
 
     Raises:
         SegError: the file cannot be written, or is no summary.
@@ -53,10 +53,10 @@ def write_summary(out: Path, tasks: Sequence[Task], options: BatchOptions) -> li
         content = csv_of(columns, rows)
         with prepared(out / SUMMARY, lambda file: file.write(content)) as put:
             put()
-    return [*_notes_about({row["name"]: row for row in rows if row["name"] in set(own)}), *_note_of_models(rows)]
+    return [*_notes_of_sizes({row["name"]: row for row in rows if row["name"] in set(own)}), *_notes_of_models(rows)]
 
 
-def _notes_about(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _notes_of_sizes(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     unknown = sum(not any(key.startswith("density_per_mm") for key in row) for row in rows.values())
     if not unknown:
         return []
@@ -65,13 +65,11 @@ def _notes_about(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"{which} {verb} no pixel size, so {its} measures are in px only; --pixel-size gives it"]
 
 
-def _note_of_models(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes_of_models(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     models = sorted({row["model"] for row in rows})
-    return (
-        [f"{SUMMARY} has results of {len(models)} models, see its column model: {named(models)}"]
-        if len(models) > 1
-        else []
-    )
+    if len(models) < 2:
+        return []
+    return [f"{SUMMARY} has results of {len(models)} models, see its column model: {named(models)}"]
 
 
 def _listed(out: Path, options: BatchOptions) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import click
 
-from ..support import alike, counted, named
+from ..support import alike, counted, warned_once
 from .commandline import note
 
 OTHERS = " is the record of "  # in the error about a result of another run
@@ -48,10 +48,7 @@ class Outcome:
 
     def report(self, out: Path) -> None:
         """Print notes and errors on stderr, and the numbers on stdout."""
-        notes = [
-            f"{first}; the same holds for {named(more)}" if more else first
-            for first, more in alike(self.notes, " has ")
-        ]
+        notes = warned_once(self.notes)
         for text in notes[:_MOST_NOTES]:
             note(text)
         if (more := len(notes) - _MOST_NOTES) > 0:

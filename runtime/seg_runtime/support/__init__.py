@@ -41,6 +41,7 @@ from .registry import subclass_of as subclass_of
 from .tables import alike as alike
 from .tables import counted as counted
 from .tables import table as table
+from .tables import warned_once as warned_once
 from .telemetry import disable_telemetry as disable_telemetry
 from .webpage import document as document
 from .webpage import html_figure as html_figure

@@ -1,8 +1,10 @@
-"""Plain-text tables with one name and value per line, and counted nouns."""
+"""Plain-text tables with one name and value per line, counted nouns, and texts that are alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from .folders import named
 
 
 def table(rows: Sequence[tuple[str, str]], title: str = "") -> str:
@@ -19,6 +21,15 @@ def counted(number: int, noun: str) -> str:
     ('1 step', '3 steps')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def warned_once(warnings: Sequence[str]) -> list[str]:
+    """Return warnings such as "a.png has dust", those that are alike as one that names the other images.
+
+    >>> warned_once(["a has dust", "b has dust", "c has holes"])
+    ['a has dust; the same holds for b', 'c has holes']
+    """
+    return [first + (f"; the same holds for {named(more)}" if more else "") for first, more in alike(warnings, " has ")]
 
 
 def alike(texts: Sequence[str], mark: str) -> list[tuple[str, list[str]]]:
