@@ -91,7 +91,7 @@ MODEL_RULES: Sequence[Rule[Loaded]] = (
             x.session.contract.answer.separated or (isinstance(x.options, RunOptions) and x.options.numbers_objects)
         ),
         requires="--objects, --measure, --save or --report",
-        advice="without them, objects are not numbered",
+        advice="objects are numbered only with --objects, --measure, --save or --report",
         harmless=True,
     ),
     Rule(
