@@ -187,9 +187,8 @@ def check_sized(measures: Sequence[Measure], sizes: Iterable[tuple[str, Sequence
         DataError: if the size of one is unknown.
     """
     sized = next((m for m in measures if m.unit), None)
-    for name in (name for name, sides in (sizes if sized else ()) if not sides):
-        assert sized
-        problem = f"--metrics {sized.text} needs the size of a pixel, but {name} states none"
+    if sized and (lacking := next((name for name, sides in sizes if not sides), None)) is not None:
+        problem = f"--metrics {sized.text} needs the size of a pixel, but {lacking} states none"
         raise DataError(problem, "", "give it with --pixel-size, or give the tolerance in px")
 
 

@@ -99,12 +99,11 @@ class ObjectObjective(LabelObjective):
         chosen = super().choose(statistics, training, options, say)
         assert isinstance(chosen.answer, ObjectSpec)
         kept = options.kept.objects
-        separation, why = (
-            kept.separation if kept else ObjectSpec.separation,
-            options.kept.why if kept else "the default",
-        )
+        separation, why = ObjectSpec.separation, "the default"
         if options.separation:
             separation, why = options.separation, "set by you"
+        elif kept:
+            separation, why = kept.separation, options.kept.why
         say(f"separation: {separation} ({why})")
         smallest = round(_SPECK * _small_area([case.objects.areas for case in training.cases if case.objects]))
         why = "a quarter of the area that 95 % of the true objects reach"
